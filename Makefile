@@ -1,0 +1,68 @@
+# Code Racer realtime. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+export PORT
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.PHONY: run
+run: $(VENV)/.runtime ## Set up and serve the game on PORT (default 8080)
+	@$(BIN)/python -m app serve
+
+.PHONY: test
+test: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Set up and run everything: checks, then all tests
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Format, lint, types, import rules, generated files up to date
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.generate --check
+
+.PHONY: fmt
+fmt: $(VENV)/.dev ## Format the code, fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: generate
+generate: $(VENV)/.dev ## Write the generated files (reference docs, dashboards)
+	$(BIN)/python -m tools.generate
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure memory and start-up; prints a table
+	$(BIN)/python -m tests.bench.memory
+
+.PHONY: clean
+clean: ## Remove what was installed and written
+	rm -rf $(VENV) var logs tests/node/node_modules
+
+# ---------------------------------------------------------------- set-up
+
+$(VENV)/bin/pip:
+	@PYTHON="$(PYTHON)" tools/make-venv.sh "$(VENV)"
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.runtime
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.debian: tools/install-debian.sh | $(VENV)/bin/pip
+	tools/install-debian.sh
+	@touch $@
+
+$(VENV)/.node: tests/node/package.json | $(VENV)/.debian
+	cd tests/node && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,142 @@
+"""The command line: ``python -m app``, also installed as ``code-racer``."""
+
+import time
+
+_BEGAN = time.monotonic()
+
+import argparse  # noqa: E402 - the start-up time is measured from the first line
+import asyncio  # noqa: E402 - the same
+import os  # noqa: E402 - the same
+import re  # noqa: E402 - the same
+import socket  # noqa: E402 - the same
+import sys  # noqa: E402 - the same
+from collections.abc import Sequence  # noqa: E402 - the same
+
+from app import __version__  # noqa: E402 - the same
+from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+EXAMPLES = """examples:
+  code-racer serve                                   serve the game on HOST:PORT
+  PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
+  code-racer token --player ann --ttl 2h             a token to connect with
+  code-racer check-config                            verify and print the settings
+"""
+_TTL = re.compile(r"(\d+)([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
+    options = _parser().parse_args(arguments)
+    if options.command == "version":
+        print(__version__)  # noqa: T201 - a command's answer
+        return EXIT_OK
+    try:
+        settings = load_settings()
+        commands = {"serve": serve, "token": token, "check-config": check_config}
+        return commands[options.command](settings, options)
+    except SettingsError as error:
+        lines = "\n".join(f"  {line}" for line in str(error).splitlines())
+        print(f"code-racer: the settings cannot be used:\n{lines}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="code-racer",
+        description="Code Racer realtime: live programming races over WebSocket.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="serve the game")
+    make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
+    make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
+    make.add_argument("--ttl", default="1h", type=_ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
+    make.add_argument(
+        "--yes-in-production", action="store_true", help="needed in production: whoever holds it plays as NAME"
+    )
+    commands.add_parser("check-config", help="verify and print the settings, secrets starred")
+    commands.add_parser("version", help="print the version")
+    return parser
+
+
+def _ttl(text: str) -> int:
+    match = _TTL.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 90s, 30m, 2h or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def serve(settings: Settings, _options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    fault = _cannot_listen(settings)
+    if fault:
+        print(f"code-racer: {fault}", file=sys.stderr)  # noqa: T201 - before logging has begun
+        return EXIT_FAILED
+    from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
+    from app.server import Server  # noqa: PLC0415 - the same
+    from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
+    from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the same
+
+    writer = LogWriter(render=settings.log_format, file=settings.log_path, queue_size=settings.log_queue_size)
+    common = {
+        "service.name": "code-racer",
+        "service.version": __version__,
+        "deployment.environment.name": settings.environment.value,
+        "replica": settings.replica or socket.gethostname(),
+    }
+    logs = Logs(writer, level=settings.log_level, common=common)
+    undo = logs.take_over()
+    try:
+        app = create_app(settings, logs)
+        server = Server(app, settings, began=_BEGAN)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve())
+        app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
+        return EXIT_OK if server.started else EXIT_FAILED
+    finally:
+        undo()
+        writer.close()
+
+
+def _cannot_listen(settings: Settings) -> str | None:
+    """Why the address cannot be listened on, told before anything is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            return f"cannot listen on {where}: {os.strerror(error.errno or 0)}; set HOST and PORT"
+    return None
+
+
+def token(settings: Settings, options: argparse.Namespace) -> int:
+    """Print a token."""
+    from app.web.auth import Authenticator  # noqa: PLC0415 - the other commands need not wait for it
+
+    if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
+        print(  # noqa: T201 - a command's answer
+            "code-racer: this makes a working token for production; say --yes-in-production if you mean it",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    secret = signing_secret(settings)
+    maker = Authenticator(secret, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
+    print(maker.issue(options.player, options.player, options.ttl))  # noqa: T201 - a command's answer
+    return EXIT_OK
+
+
+def check_config(settings: Settings, _options: argparse.Namespace) -> int:
+    """Print the settings, one NAME=value a line."""
+    for name, value in describe(settings):
+        print(f"{name}={value}")  # noqa: T201 - a command's answer
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""The event log: one append-only log per game, the truth of the service.
+
+`port` is what the service asks of a log; `memory` and `sqlite` stand behind it.
+"""
+
+from app.eventlog.port import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
+from app.eventlog.select import open_event_log
+
+__all__ = [
+    "START",
+    "Commit",
+    "Conflict",
+    "Cursor",
+    "EventLog",
+    "LogUnavailable",
+    "Subscription",
+    "open_event_log",
+]

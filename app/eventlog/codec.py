@@ -1,0 +1,30 @@
+"""How a commit is stored: a JSON array of events, readable with any tool."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.game import GameEvent, GameFinished
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[GameEvent, ...]).decode
+
+
+def encode_events(events: Sequence[GameEvent]) -> bytes:
+    """The bytes of a commit."""
+    return _encode(events)
+
+
+def decode_events(data: bytes) -> tuple[GameEvent, ...]:
+    """The events of a commit.
+
+    Raises:
+        msgspec.MsgspecError: the bytes are no commit.
+    """
+    return _decode(data)
+
+
+def ended_at(events: Sequence[GameEvent]) -> int | None:
+    """When the game finished (epoch ms), if it did in this commit."""
+    last = events[-1]
+    return last.at if isinstance(last, GameFinished) else None

@@ -1,0 +1,45 @@
+"""In-process delivery of commits, for backends that live in one process."""
+
+from collections.abc import Callable
+
+from app.eventlog.port import Commit, Subscription
+
+Deliver = Callable[[Commit], None]
+
+
+class _Handle:
+    __slots__ = ("_deliver", "_game_id", "_owner")
+
+    def __init__(self, owner: "LocalFanout", game_id: str, deliver: Deliver) -> None:
+        self._owner, self._game_id, self._deliver = owner, game_id, deliver
+
+    def close(self) -> None:
+        self._owner.remove(self._game_id, self._deliver)
+
+
+class LocalFanout:
+    """Who wants the commits of which game; empty games leave no key behind."""
+
+    def __init__(self) -> None:
+        self._deliveries: dict[str, list[Deliver]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._deliveries.values()))
+
+    def add(self, game_id: str, deliver: Deliver) -> Subscription:
+        """Deliver the commits of `game_id` from now on."""
+        self._deliveries.setdefault(game_id, []).append(deliver)
+        return _Handle(self, game_id, deliver)
+
+    def remove(self, game_id: str, deliver: Deliver) -> None:
+        """Stop; unknown ones are ignored."""
+        deliveries = self._deliveries.get(game_id, [])
+        if deliver in deliveries:
+            deliveries.remove(deliver)
+        if not deliveries:
+            self._deliveries.pop(game_id, None)
+
+    def publish(self, game_id: str, commit: Commit) -> None:
+        """Deliver to everybody subscribed now."""
+        for deliver in tuple(self._deliveries.get(game_id, ())):
+            deliver(commit)

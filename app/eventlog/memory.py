@@ -1,0 +1,56 @@
+"""A log in memory: for tests, and the simplest statement of the contract."""
+
+from collections.abc import Callable, Sequence
+
+from app.eventlog.codec import decode_events, encode_events, ended_at
+from app.eventlog.fanout import LocalFanout
+from app.eventlog.port import START, Commit, Conflict, Cursor, Subscription
+from app.game import GameEvent
+
+
+class MemoryEventLog:
+    """Keeps the encoded commits of each game in a list; gone with the process."""
+
+    shared = False
+
+    def __init__(self) -> None:
+        self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
+        self._ended: dict[str, int | None] = {}
+        self._fanout = LocalFanout()
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
+        """See `EventLog.append`."""
+        commits = self._games.get(game_id, [])
+        if (commits[-1][0] if commits else START) != after:
+            raise Conflict(game_id)
+        cursor = Cursor(events[-1].seq)
+        self._games.setdefault(game_id, commits).append((cursor, encode_events(events)))
+        self._ended[game_id] = ended_at(events)
+        self._fanout.publish(game_id, Commit(cursor, tuple(events)))
+        return cursor
+
+    async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
+        """See `EventLog.read`."""
+        commits = self._games.get(game_id, [])
+        return [Commit(cursor, decode_events(data)) for cursor, data in commits if cursor > after_seq]
+
+    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
+        """See `EventLog.subscribe`."""
+        return self._fanout.add(game_id, deliver)
+
+    async def open_games(self) -> list[str]:
+        """See `EventLog.open_games`."""
+        return [game_id for game_id, ended in self._ended.items() if ended is None]
+
+    async def expire(self, ended_before: int) -> int:
+        """See `EventLog.expire`."""
+        gone = [key for key, ended in self._ended.items() if ended is not None and ended < ended_before]
+        for game_id in gone:
+            del self._games[game_id], self._ended[game_id]
+        return len(gone)

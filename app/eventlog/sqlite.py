@@ -1,0 +1,230 @@
+"""The embedded default: one SQLite file, WAL, ``synchronous=FULL``, one writer thread with group commit.
+
+While one transaction is being synced to disk, the appends that arrive queue up; the next transaction takes
+them all. Each append has a savepoint of its own, so a conflict fails alone. An append returns only after
+the commit that holds it has returned: a ``kill -9`` or a power cut loses nothing that was acknowledged
+(SQLite documentation, "PRAGMA synchronous" and "Write-Ahead Logging").
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from app.eventlog.codec import decode_events, encode_events, ended_at
+from app.eventlog.fanout import LocalFanout
+from app.eventlog.port import START, Commit, Conflict, Cursor, LogUnavailable, Subscription
+from app.game import GameEvent
+
+MAX_GROUP: Final = 512
+MAX_QUEUED: Final = 10_000
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS games (
+    game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS games_ended ON games (ended_at);
+CREATE TABLE IF NOT EXISTS commits (
+    game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work for the writer thread: `run` in a savepoint, its result or error to `future`.
+
+    `accepted` is called on the event loop once the result is durable, even if nobody waits any more.
+    """
+
+    run: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    accepted: Callable[[], None] | None = None
+    outcome: Any = None
+    error: Exception | None = None
+
+
+class SqliteEventLog:
+    """See the module. `path` is created with its folder where it does not exist."""
+
+    shared = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
+        self._fanout = LocalFanout()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._stopping = False  # the writer thread's own
+
+    async def open(self) -> None:
+        """Open the file, make the tables. Raises LogUnavailable."""
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._write, args=(opened,), name="event-log", daemon=True)
+        self._thread.start()
+        await opened
+
+    async def close(self) -> None:
+        """Finish what is queued, close the file."""
+        if self._thread is None or self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._jobs.put, None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
+        """See `EventLog.append`."""
+        commit = Commit(Cursor(events[-1].seq), tuple(events))
+        data, ended = encode_events(events), ended_at(events)
+
+        def run(db: sqlite3.Connection) -> None:
+            row = db.execute("SELECT last_seq FROM games WHERE game_id = ?", (game_id,)).fetchone()
+            if (row[0] if row else START) != after:
+                raise Conflict(game_id)
+            db.execute(
+                "INSERT INTO games VALUES (?1, ?2, ?3)"
+                " ON CONFLICT (game_id) DO UPDATE SET last_seq = ?2, ended_at = ?3",
+                (game_id, commit.cursor, ended),
+            )
+            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, commit.cursor, data))
+
+        await self._submit(run, accepted=partial(self._fanout.publish, game_id, commit))
+        return commit.cursor
+
+    async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
+        """See `EventLog.read`."""
+
+        def run(db: sqlite3.Connection) -> list[tuple[int, bytes]]:
+            return db.execute(
+                "SELECT last_seq, events FROM commits WHERE game_id = ? AND last_seq > ? ORDER BY last_seq",
+                (game_id, after_seq),
+            ).fetchall()
+
+        return [Commit(Cursor(last), decode_events(data)) for last, data in await self._submit(run)]
+
+    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
+        """See `EventLog.subscribe`."""
+        return self._fanout.add(game_id, deliver)
+
+    async def open_games(self) -> list[str]:
+        """See `EventLog.open_games`."""
+        rows = await self._submit(lambda db: db.execute("SELECT game_id FROM games WHERE ended_at IS NULL").fetchall())
+        return [row[0] for row in rows]
+
+    async def expire(self, ended_before: int) -> int:
+        """See `EventLog.expire`."""
+
+        def run(db: sqlite3.Connection) -> int:
+            gone = db.execute("SELECT game_id FROM games WHERE ended_at < ?", (ended_before,)).fetchall()
+            db.executemany("DELETE FROM commits WHERE game_id = ?", gone)
+            db.executemany("DELETE FROM games WHERE game_id = ?", gone)
+            return len(gone)
+
+        return int(await self._submit(run))
+
+    async def _submit(
+        self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[], None] | None = None
+    ) -> Any:  # noqa: ANN401 - the job's result
+        if self._loop is None or self._closed:
+            raise LogUnavailable("the event log is not open")
+        job = _Job(run, self._loop.create_future(), accepted)
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already") from None
+        return await job.future
+
+    # ---------------------------------------------------------------- the writer thread
+
+    def _write(self, opened: asyncio.Future[None]) -> None:
+        try:
+            db = self._connect()
+        except (OSError, sqlite3.Error) as error:
+            self._post(opened, None, LogUnavailable(f"cannot open {self._path}: {error}"))
+            return
+        self._post(opened, None, None)
+        while not self._stopping:
+            self._run_group(db, self._group())
+        db.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version not in {0, SCHEMA_VERSION}:
+            raise sqlite3.DatabaseError(f"schema version {version}, this release knows {SCHEMA_VERSION}")
+        db.executescript(_SCHEMA)
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        return db
+
+    def _group(self) -> list[_Job]:
+        """The next job, waited for, and those that queued up behind it."""
+        jobs: list[_Job] = []
+        while len(jobs) < MAX_GROUP:
+            try:
+                job = self._jobs.get(block=not jobs)
+            except queue.Empty:
+                break
+            if job is None:
+                self._stopping = True
+                break
+            jobs.append(job)
+        return jobs
+
+    def _run_group(self, db: sqlite3.Connection, jobs: list[_Job]) -> None:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run_job(db, job)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            for job in jobs:
+                job.error = LogUnavailable(f"{self._path}: {error}")
+        self._post_all(jobs)
+
+    @staticmethod
+    def _run_job(db: sqlite3.Connection, job: _Job) -> None:
+        db.execute("SAVEPOINT job")
+        try:
+            job.outcome = job.run(db)
+        except Conflict as conflict:
+            job.error = conflict
+        except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
+            job.error = LogUnavailable(f"{type(error).__name__}: {error}")
+        if job.error is not None:
+            db.execute("ROLLBACK TO job")
+        db.execute("RELEASE job")
+
+    def _post_all(self, jobs: list[_Job]) -> None:
+        def settle() -> None:
+            for job in jobs:
+                if job.error is None and job.accepted is not None:
+                    job.accepted()
+                _settle(job.future, job.outcome, job.error)
+
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(settle)
+
+    def _post(self, future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, future, outcome, error)
+
+
+def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
+    if future.done():
+        return  # the waiter was cancelled; what was written stays written
+    if error is None:
+        future.set_result(outcome)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,77 @@
+"""What somebody wants of a game: the input of `decide`."""
+
+from msgspec import Struct
+
+from app.game.events import Problem, Rules, TestReport, Verdict
+
+
+class Create(Struct, frozen=True):
+    """Make the game."""
+
+    game_id: str
+    host_id: str
+    problem: Problem
+    rules: Rules
+
+
+class Join(Struct, frozen=True):
+    """A player's connection came up: a new player, or one of the game's own again."""
+
+    player_id: str
+    name: str
+    connection_id: str
+
+
+class SetReady(Struct, frozen=True):
+    """The player is, or is no longer, ready."""
+
+    player_id: str
+    ready: bool
+    cause: str | None = None
+
+
+class Submit(Struct, frozen=True):
+    """The player hands in a solution."""
+
+    player_id: str
+    code: str
+    language: str
+    cause: str | None = None
+
+
+class RecordVerdict(Struct, frozen=True, kw_only=True):
+    """The judge is done with a submission."""
+
+    player_id: str
+    attempt: int
+    verdict: Verdict
+    tests_passed: int
+    tests_total: int
+    duration_ms: int
+    detail: str = ""
+    tests: list[TestReport] = []
+
+
+class Disconnect(Struct, frozen=True):
+    """A player's connection went down; ignored where it is not the player's current one.
+
+    `extra_grace_ms` is added where the server itself told the player to come back later.
+    """
+
+    player_id: str
+    connection_id: str
+    extra_grace_ms: int = 0
+
+
+class Leave(Struct, frozen=True):
+    """The player goes for good."""
+
+    player_id: str
+    cause: str | None = None
+
+
+class Tick(Struct, frozen=True):
+    """Time has passed: whatever is due happens."""
+
+
+Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | Leave | Tick

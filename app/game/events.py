@@ -1,0 +1,230 @@
+"""What happened in a game: the events of its log.
+
+`seq` counts 1, 2, 3 … within the game without gaps; `at` is epoch milliseconds. An event is a fact: it
+holds everything that folding it needs, so that a replay never asks the present. `cause` is the id of the
+client message that caused the event, if it had one.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class Verdict(StrEnum):
+    """What the judge says of a submission."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    RUNTIME_ERROR = "runtime_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    INVALID = "invalid"
+    UNSUPPORTED = "unsupported"
+    JUDGE_ERROR = "judge_error"
+
+
+FREE_VERDICTS = frozenset({Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR})
+"""Verdicts that cost the player no attempt: the fault is not the solution's."""
+
+
+class FinishReason(StrEnum):
+    """Why a game ended."""
+
+    FIRST_ACCEPTED = "first_accepted"
+    ALL_DONE = "all_done"
+    TIME_LIMIT = "time_limit"
+    ABANDONED = "abandoned"
+    EXPIRED = "expired"
+
+
+class LeaveReason(StrEnum):
+    """Why a player is out of the game."""
+
+    LEFT = "left"
+    GRACE_EXPIRED = "grace_expired"
+
+
+class VisibleTest(Struct, frozen=True):
+    """A test that players may read: call arguments and expected value as JSON values."""
+
+    args: list[Any]
+    expected: Any
+
+
+class Problem(Struct, frozen=True):
+    """The public part of a problem: no hidden test, no solution."""
+
+    id: str
+    title: str
+    difficulty: str
+    statement: str
+    starter: str
+    tests: list[VisibleTest]
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """The rules a game was created under; times in milliseconds.
+
+    `finish` is ``first_accepted`` or ``all_done``. `judge_grace_ms` bounds how long the end waits for
+    submissions still being judged.
+    """
+
+    min_players: int = 2
+    max_players: int = 8
+    time_limit_ms: int = 900_000
+    finish: str = "first_accepted"
+    countdown_ms: int = 3_000
+    grace_ms: int = 30_000
+    waiting_ttl_ms: int = 3_600_000
+    judge_grace_ms: int = 30_000
+    max_attempts: int = 100
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What all events have."""
+
+    seq: int
+    at: int
+    cause: str | None = None
+
+
+class GameCreated(Event, frozen=True, kw_only=True, tag="game_created"):
+    """The first event of every log."""
+
+    game_id: str
+    host_id: str
+    problem: Problem
+    rules: Rules
+
+
+class PlayerJoined(Event, frozen=True, kw_only=True, tag="player_joined"):
+    """A player came in, for the first time or again after having left."""
+
+    player_id: str
+    name: str
+    connection_id: str
+
+
+class PlayerReady(Event, frozen=True, kw_only=True, tag="player_ready"):
+    """A player said to be ready, or not to be ready any more."""
+
+    player_id: str
+    ready: bool
+
+
+class CountdownStarted(Event, frozen=True, kw_only=True, tag="countdown_started"):
+    """Enough players are in and all are ready."""
+
+    starts_at: int
+
+
+class CountdownCancelled(Event, frozen=True, kw_only=True, tag="countdown_cancelled"):
+    """A player left or is no longer ready: back to waiting."""
+
+
+class StartedPlayer(Struct, frozen=True):
+    """A player at the start."""
+
+    player_id: str
+    name: str
+
+
+class GameStarted(Event, frozen=True, kw_only=True, tag="game_started"):
+    """The race runs: the problem is revealed."""
+
+    starts_at: int
+    ends_at: int
+    problem: Problem
+    players: list[StartedPlayer]
+
+
+class CodeSubmitted(Event, frozen=True, kw_only=True, tag="code_submitted"):
+    """A solution was handed in; `attempt` counts 1, 2, 3 … for the player."""
+
+    player_id: str
+    attempt: int
+    language: str
+    code: str
+
+
+class TestReport(Struct, frozen=True):
+    """The outcome of one visible test; values as short texts."""
+
+    __test__ = False  # not a pytest class
+
+    input: str
+    expected: str
+    got: str
+    passed: bool
+
+
+class SubmissionJudged(Event, frozen=True, kw_only=True, tag="submission_judged"):
+    """The judge's verdict; `tests` are the visible ones, for the submitter alone."""
+
+    player_id: str
+    attempt: int
+    verdict: Verdict
+    tests_passed: int
+    tests_total: int
+    duration_ms: int
+    detail: str = ""
+    tests: list[TestReport] = []
+
+
+class PlayerDisconnected(Event, frozen=True, kw_only=True, tag="player_disconnected"):
+    """The player's connection is gone; the player stays in until `grace_until`."""
+
+    player_id: str
+    connection_id: str
+    grace_until: int
+
+
+class PlayerReconnected(Event, frozen=True, kw_only=True, tag="player_reconnected"):
+    """The player's current connection is now `connection_id`; an older one is replaced."""
+
+    player_id: str
+    connection_id: str
+
+
+class PlayerLeft(Event, frozen=True, kw_only=True, tag="player_left"):
+    """The player is out."""
+
+    player_id: str
+    reason: LeaveReason
+
+
+class RankingEntry(Struct, frozen=True):
+    """One line of the ranking; `solved_ms` counts from the start to the accepted submission."""
+
+    rank: int
+    player_id: str
+    name: str
+    accepted: bool
+    tests_passed: int
+    attempts: int
+    solved_ms: int | None
+
+
+class GameFinished(Event, frozen=True, kw_only=True, tag="game_finished"):
+    """The last event of every log that has ended."""
+
+    reason: FinishReason
+    winner: str | None
+    ranking: list[RankingEntry]
+
+
+GameEvent = (
+    GameCreated
+    | PlayerJoined
+    | PlayerReady
+    | CountdownStarted
+    | CountdownCancelled
+    | GameStarted
+    | CodeSubmitted
+    | SubmissionJudged
+    | PlayerDisconnected
+    | PlayerReconnected
+    | PlayerLeft
+    | GameFinished
+)

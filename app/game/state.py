@@ -1,0 +1,215 @@
+"""The state of a game: a fold over its events."""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.game.events import (
+    FREE_VERDICTS,
+    CodeSubmitted,
+    CountdownCancelled,
+    CountdownStarted,
+    FinishReason,
+    GameCreated,
+    GameEvent,
+    GameFinished,
+    GameStarted,
+    PlayerDisconnected,
+    PlayerJoined,
+    PlayerLeft,
+    PlayerReady,
+    PlayerReconnected,
+    Problem,
+    RankingEntry,
+    Rules,
+    SubmissionJudged,
+    Verdict,
+)
+
+REMEMBERED_CAUSES: Final = 256
+"""Message ids kept per player, so that a repeated message is applied once."""
+
+
+class Phase(StrEnum):
+    """Where a game is; it only moves forward, but for a cancelled countdown."""
+
+    WAITING = "waiting"
+    COUNTDOWN = "countdown"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Player(Struct, frozen=True):
+    """A player as the log knows them.
+
+    `active` is false after having left; `connection_id` is None while disconnected. `attempts` numbers
+    the submissions, `tries` counts those that cost something. `accepted_seq` and `best_seq` are the seq of
+    the `code_submitted` in question: who handed in first is first, however long judging took.
+    """
+
+    id: str
+    name: str
+    connection_id: str | None
+    active: bool = True
+    ready: bool = False
+    grace_until: int | None = None
+    attempts: int = 0
+    tries: int = 0
+    best_passed: int = 0
+    best_seq: int = 0
+    accepted_seq: int | None = None
+    accepted_at: int | None = None
+    seen: dict[str, int] = {}
+
+
+class GameState(Struct, frozen=True):
+    """Everything the rules need; `seq` is that of the last event folded in."""
+
+    game_id: str
+    host_id: str
+    problem: Problem
+    rules: Rules
+    created_at: int
+    seq: int
+    phase: Phase = Phase.WAITING
+    players: dict[str, Player] = {}
+    pending: dict[str, CodeSubmitted] = {}
+    starts_at: int | None = None
+    ends_at: int | None = None
+    decided_at: int | None = None
+    finished_at: int | None = None
+    reason: FinishReason | None = None
+    winner: str | None = None
+    ranking: list[RankingEntry] = []
+
+    @property
+    def active_players(self) -> list[Player]:
+        """Players who have not left, in the order of joining."""
+        return [player for player in self.players.values() if player.active]
+
+
+def evolve(state: GameState | None, event: GameEvent) -> GameState:
+    """Fold one event into the state; None is the state before the first event.
+
+    Raises:
+        ValueError: the event is not the next one of this game.
+    """
+    if state is None:
+        if not isinstance(event, GameCreated) or event.seq != 1:
+            raise ValueError("a game begins with game_created, seq 1")
+        return GameState(event.game_id, event.host_id, event.problem, event.rules, event.at, 1)
+    if event.seq != state.seq + 1:
+        raise ValueError(f"event {event.seq} does not follow {state.seq}")
+    return replace(_FOLDS[type(event)](state, event), seq=event.seq)
+
+
+def fold(events: Iterable[GameEvent], state: GameState | None = None) -> GameState | None:
+    """Fold many events."""
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def _with_player(state: GameState, player: Player, event: GameEvent) -> GameState:
+    if event.cause is not None:
+        seen = {**player.seen, event.cause: event.seq}
+        if len(seen) > REMEMBERED_CAUSES:
+            del seen[next(iter(seen))]
+        player = replace(player, seen=seen)
+    return replace(state, players={**state.players, player.id: player})
+
+
+def _joined(state: GameState, event: PlayerJoined) -> GameState:
+    known = state.players.get(event.player_id)
+    if known is None:
+        player = Player(event.player_id, event.name, event.connection_id)
+    else:
+        player = replace(
+            known,
+            name=event.name,
+            connection_id=event.connection_id,
+            active=True,
+            ready=False,
+            grace_until=None,
+        )
+    return _with_player(state, player, event)
+
+
+def _ready(state: GameState, event: PlayerReady) -> GameState:
+    return _with_player(state, replace(state.players[event.player_id], ready=event.ready), event)
+
+
+def _countdown_started(state: GameState, event: CountdownStarted) -> GameState:
+    return replace(state, phase=Phase.COUNTDOWN, starts_at=event.starts_at)
+
+
+def _countdown_cancelled(state: GameState, _event: CountdownCancelled) -> GameState:
+    return replace(state, phase=Phase.WAITING, starts_at=None)
+
+
+def _started(state: GameState, event: GameStarted) -> GameState:
+    return replace(state, phase=Phase.RUNNING, starts_at=event.starts_at, ends_at=event.ends_at)
+
+
+def _submitted(state: GameState, event: CodeSubmitted) -> GameState:
+    player = replace(state.players[event.player_id], attempts=event.attempt)
+    return replace(_with_player(state, player, event), pending={**state.pending, event.player_id: event})
+
+
+def _judged(state: GameState, event: SubmissionJudged) -> GameState:
+    submitted = state.pending[event.player_id]
+    pending = {key: value for key, value in state.pending.items() if key != event.player_id}
+    player = state.players[event.player_id]
+    if event.verdict not in FREE_VERDICTS:
+        player = replace(player, tries=player.tries + 1)
+    if event.tests_passed > player.best_passed:
+        player = replace(player, best_passed=event.tests_passed, best_seq=submitted.seq)
+    decided_at = state.decided_at
+    if event.verdict is Verdict.ACCEPTED and player.accepted_seq is None:
+        player = replace(player, accepted_seq=submitted.seq, accepted_at=submitted.at)
+        decided_at = decided_at or event.at
+    return replace(_with_player(state, player, event), pending=pending, decided_at=decided_at)
+
+
+def _disconnected(state: GameState, event: PlayerDisconnected) -> GameState:
+    player = replace(state.players[event.player_id], connection_id=None, grace_until=event.grace_until)
+    return _with_player(state, player, event)
+
+
+def _reconnected(state: GameState, event: PlayerReconnected) -> GameState:
+    player = replace(state.players[event.player_id], connection_id=event.connection_id, grace_until=None)
+    return _with_player(state, player, event)
+
+
+def _left(state: GameState, event: PlayerLeft) -> GameState:
+    player = replace(state.players[event.player_id], active=False, ready=False, connection_id=None, grace_until=None)
+    return _with_player(state, player, event)
+
+
+def _finished(state: GameState, event: GameFinished) -> GameState:
+    return replace(
+        state,
+        phase=Phase.FINISHED,
+        finished_at=event.at,
+        reason=event.reason,
+        winner=event.winner,
+        ranking=event.ranking,
+    )
+
+
+_FOLDS: Final[dict[type, Callable[[GameState, Any], GameState]]] = {
+    PlayerJoined: _joined,
+    PlayerReady: _ready,
+    CountdownStarted: _countdown_started,
+    CountdownCancelled: _countdown_cancelled,
+    GameStarted: _started,
+    CodeSubmitted: _submitted,
+    SubmissionJudged: _judged,
+    PlayerDisconnected: _disconnected,
+    PlayerReconnected: _reconnected,
+    PlayerLeft: _left,
+    GameFinished: _finished,
+}

@@ -1,0 +1,61 @@
+"""Problems: TOML files, one each, in the folder `problems` beside this module.
+
+A submission defines ``solve(...)``; each test calls it with `args` and compares with `expected`, both JSON
+values. `solutions` must be accepted and `wrong` must not be: the tests of this project prove it.
+"""
+
+import tomllib
+from importlib import resources
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from app.game import Problem, VisibleTest
+
+
+class Test(Struct, frozen=True, forbid_unknown_fields=True):
+    """One test: call arguments, expected value, and whether players may see it."""
+
+    __test__ = False  # not a pytest class
+
+    args: list[Any]
+    expected: Any
+    hidden: bool = False
+
+
+class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole problem, hidden tests and solutions included: never leaves the server."""
+
+    id: str
+    title: str
+    difficulty: Literal["easy", "medium", "hard"]
+    statement: str
+    starter: str
+    solutions: list[str]
+    wrong: list[str]
+    tests: list[Test]
+
+    @property
+    def public(self) -> Problem:
+        """What players may see."""
+        visible = [VisibleTest(test.args, test.expected) for test in self.tests if not test.hidden]
+        return Problem(self.id, self.title, self.difficulty, self.statement, self.starter, visible)
+
+
+def load_problems() -> dict[str, JudgeProblem]:
+    """All problems by id, easy ones first.
+
+    Raises:
+        ValueError: a file is no problem; the message names it.
+    """
+    problems = []
+    for file in resources.files(__package__).joinpath("problems").iterdir():
+        if file.name.endswith(".toml"):
+            try:
+                problems.append(msgspec.convert(tomllib.loads(file.read_text("utf-8")), JudgeProblem))
+            except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+                raise ValueError(f"problem {file.name}: {error}") from None
+    order = ("easy", "medium", "hard")
+    problems.sort(key=lambda problem: (order.index(problem.difficulty), problem.id))
+    return {problem.id: problem for problem in problems}

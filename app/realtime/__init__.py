@@ -1,0 +1,12 @@
+"""Connections, rooms and the hub: what this project exists for.
+
+A `Session` is one connection, a `Room` one game on this replica, the `Hub` owns both. A room decides with
+the pure rules, appends to the event log, and fans out what the log accepted.
+"""
+
+from app.realtime.hub import Hub, HubConfig
+from app.realtime.room import Room
+from app.realtime.session import Session, SessionLimits
+from app.realtime.transport import Transport, UvicornTransport
+
+__all__ = ["Hub", "HubConfig", "Room", "Session", "SessionLimits", "Transport", "UvicornTransport"]

@@ -1,0 +1,120 @@
+"""Judging in the background: submissions from the log to verdicts in the log.
+
+The queue is only a hint: what is pending stands in the game's state, so a submission that finds the queue
+full, a judge that is down or a replica that died is picked up again by the hub's sweep.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
+from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
+from app.realtime.tasks import TaskOwner
+from app.telemetry.observer import Observer
+
+Record = Callable[[str, RecordVerdict], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingConfig:
+    """See the settings of the same names."""
+
+    workers: int
+    queue_size: int
+    retries: int
+    retry_delay_s: float
+
+
+class Judging:
+    """A bounded queue and a worker per sandbox process."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        problems: Mapping[str, JudgeProblem],
+        config: JudgingConfig,
+        record: Record,
+        observer: Observer,
+    ) -> None:
+        self._judge = judge
+        self._problems = problems
+        self._config = config
+        self._record = record
+        self._observer = observer
+        self._queue: asyncio.Queue[tuple[str, Problem, CodeSubmitted]] = asyncio.Queue(config.queue_size)
+        self._under_way: set[tuple[str, int]] = set()
+
+    @property
+    def depth(self) -> int:
+        """Submissions waiting for a worker."""
+        return self._queue.qsize()
+
+    def start(self, tasks: TaskOwner) -> None:
+        """Start the workers."""
+        for number in range(self._config.workers):
+            tasks.spawn(self._work(), f"judging {number}")
+
+    def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
+        """Have a submission judged; one under way already is left alone."""
+        key = (game_id, submitted.seq)
+        if key in self._under_way:
+            return
+        try:
+            self._queue.put_nowait((game_id, problem, submitted))
+        except asyncio.QueueFull:
+            self._observer.judge_queue_full()
+            return
+        self._under_way.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            game_id, problem, submitted = await self._queue.get()
+            try:
+                await self._handle(game_id, problem, submitted)
+            except Exception as fault:  # noqa: BLE001 - the worker lives on; the sweep finds the submission again
+                self._observer.fault("judging", fault)
+            finally:
+                self._under_way.discard((game_id, submitted.seq))
+
+    async def _handle(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
+        report = await self._report(problem, submitted)
+        self._observer.judged(report.verdict, report.duration_s)
+        await self._record(
+            game_id,
+            RecordVerdict(
+                player_id=submitted.player_id,
+                attempt=submitted.attempt,
+                verdict=report.verdict,
+                tests_passed=report.tests_passed,
+                tests_total=report.tests_total,
+                duration_ms=round(report.duration_s * 1000),
+                detail=report.detail,
+                tests=report.tests,
+            ),
+        )
+
+    async def _report(self, problem: Problem, submitted: CodeSubmitted) -> Report:
+        started = time.monotonic()
+        known = self._problems.get(problem.id)
+        if known is None:
+            return self._error(started, "this problem is no longer known to the judge")
+        for attempt in range(self._config.retries + 1):
+            if attempt:
+                await asyncio.sleep(self._config.retry_delay_s * 2 ** (attempt - 1))
+            try:
+                return await self._judge.judge(known, submitted.code)
+            except JudgeUnavailable as fault:
+                self._observer.fault("judge", fault)
+        return self._error(started, "the judge is out of order; this costs you no attempt")
+
+    @staticmethod
+    def _error(started: float, detail: str) -> Report:
+        return Report(
+            verdict=Verdict.JUDGE_ERROR,
+            tests_passed=0,
+            tests_total=0,
+            duration_s=time.monotonic() - started,
+            detail=detail,
+        )

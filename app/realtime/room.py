@@ -1,0 +1,306 @@
+"""One game on this replica: decide, append, apply, fan out.
+
+The room's state is a fold over the log. Nobody is sent an event before the log has accepted it, and every
+member is put every durable frame exactly once, in order: the frame is encoded once for all.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.eventlog import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
+from app.game import (
+    CodeSubmitted,
+    Command,
+    GameEvent,
+    GameState,
+    Join,
+    Leave,
+    Phase,
+    PlayerJoined,
+    PlayerReconnected,
+    SetReady,
+    SubmissionJudged,
+    Submit,
+    decide,
+    evolve,
+)
+from app.protocol import Close, frame
+from app.realtime.frames import event_frame, event_type, result_frame, snapshot
+from app.realtime.session import Session
+from app.telemetry.observer import AppendOutcome, Observer, ResumeOutcome
+
+
+class RoomOwner(Protocol):
+    """What a room tells its hub."""
+
+    def changed(self, room: "Room") -> None:
+        """Events were applied: the phase or the deadline may be new."""
+
+    def submitted(self, room: "Room", event: CodeSubmitted) -> None:
+        """A submission wants to be judged."""
+
+    def fell_behind(self, room: "Room") -> None:
+        """Commits were missed: the room wants `catch_up`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What every member of every room is told besides the game: the replica and its limits."""
+
+    replica: str
+    heartbeat_s: float
+    limits: dict[str, int]
+
+
+class Room:
+    """See the module. `state` is None until the first events are applied."""
+
+    def __init__(
+        self,
+        game_id: str,
+        log: EventLog,
+        owner: RoomOwner,
+        observer: Observer,
+        now: Callable[[], int],
+    ) -> None:
+        self.game_id = game_id
+        self.state: GameState | None = None
+        self.members: dict[str, Session] = {}
+        self.users = 0
+        self._live = False
+        self._frames: list[bytes] = []
+        self._cursor: Cursor = START
+        self._log = log
+        self._owner = owner
+        self._observer = observer
+        self._now = now
+        self._deciding = asyncio.Lock()
+        self._subscription: Subscription | None = None
+
+    @property
+    def known(self) -> GameState:
+        """The state of a loaded room."""
+        if self.state is None:
+            raise LookupError(f"game {self.game_id} is not loaded")
+        return self.state
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing on this replica needs the room."""
+        return not self.members and not self.users and not (self.state and self.state.pending)
+
+    # ---------------------------------------------------------------- life
+
+    async def load(self) -> bool:
+        """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
+        self._subscription = await self._log.subscribe(self.game_id, self.deliver)
+        await self.catch_up()
+        if self.state is None:
+            self.close()
+            return False
+        self._live = True
+        self._owner.changed(self)
+        for submitted in self.state.pending.values():
+            self._owner.submitted(self, submitted)
+        return True
+
+    def close(self) -> None:
+        """Hear no more of the game."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    async def catch_up(self) -> None:
+        """Read and apply what the log has and this room has not. Raises LogUnavailable."""
+        for commit in await self._log.read(self.game_id, self.state.seq if self.state else 0):
+            self.deliver(commit)
+
+    # ---------------------------------------------------------------- commands
+
+    async def handle(self, command: Command) -> list[GameEvent]:
+        """Decide, append, apply; the events that were accepted.
+
+        Raises:
+            Rejected: the rules forbid it.
+            LogUnavailable: nothing is known to be accepted.
+        """
+        async with self._deciding:
+            while True:
+                events = decide(self.state, command, self._now())
+                if not events:
+                    return []
+                try:
+                    cursor = await self._append(events)
+                except Conflict:
+                    await self._catch_up_after_conflict()
+                    continue
+                self.deliver(Commit(cursor, tuple(events)))
+                for event in events:
+                    self._observer.event(self.game_id, event)
+                return events
+
+    async def _catch_up_after_conflict(self) -> None:
+        before = self.state.seq if self.state else 0
+        await self.catch_up()
+        if self.state is None or self.state.seq == before:
+            raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {before} but holds no more")
+
+    async def _append(self, events: list[GameEvent]) -> Cursor:
+        started = time.perf_counter()
+        outcome = AppendOutcome.ACCEPTED
+        try:
+            return await self._log.append(self.game_id, self._cursor, events)
+        except Conflict:
+            outcome = AppendOutcome.CONFLICT
+            raise
+        except LogUnavailable:
+            outcome = AppendOutcome.UNAVAILABLE
+            raise
+        finally:
+            self._observer.append(outcome, time.perf_counter() - started)
+
+    # ---------------------------------------------------------------- events
+
+    def deliver(self, commit: Commit) -> None:
+        """Apply a commit of the log; one seen already changes nothing, one too early asks for the missing."""
+        seq = self.state.seq if self.state else 0
+        if commit.events[-1].seq <= seq:
+            return
+        if commit.events[0].seq > seq + 1:
+            self._owner.fell_behind(self)
+            return
+        for event in commit.events:
+            if event.seq > seq:
+                self._apply(event)
+        self._cursor = commit.cursor
+        if self._live:
+            self._owner.changed(self)
+
+    def _apply(self, event: GameEvent) -> None:
+        self.state = evolve(self.state, event)
+        payload = event_frame(event)
+        self._frames.append(payload)
+        if self._live:  # a replay has no effects
+            self._fan_out(event, payload)
+
+    def _fan_out(self, event: GameEvent, payload: bytes) -> None:
+        count = sum(session.put(payload) for session in tuple(self.members.values()))
+        self._observer.sent(event_type(event), count, len(payload))
+        if isinstance(event, CodeSubmitted):
+            self._owner.submitted(self, event)
+        elif isinstance(event, SubmissionJudged):
+            self._send_result(event)
+        elif isinstance(event, (PlayerJoined, PlayerReconnected)):
+            self._replace(event)
+
+    def _send_result(self, event: SubmissionJudged) -> None:
+        session = self.members.get(event.player_id)
+        if session is not None:
+            payload = result_frame(event)
+            self._observer.sent("submission_result", int(session.put(payload)), len(payload))
+
+    def _replace(self, event: PlayerJoined | PlayerReconnected) -> None:
+        """The log names the player's current connection; an older one here has been replaced."""
+        session = self.members.get(event.player_id)
+        if session is not None and session.connection_id != event.connection_id:
+            del self.members[event.player_id]
+            session.close(Close.REPLACED)
+
+    # ---------------------------------------------------------------- members
+
+    def resume_point(self, last_seq: int | None) -> tuple[int, ResumeOutcome | None]:
+        """From which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
+        if last_seq is None:
+            return self.known.seq, None
+        if last_seq > self.known.seq:
+            return self.known.seq, ResumeOutcome.SNAPSHOT
+        return last_seq, ResumeOutcome.RESUMED
+
+    def enter(self, session: Session, name: str, last_seq: int | None, welcome: Welcome) -> None:
+        """Make `session` a member: ``welcome``, then what it missed, then live frames; nothing in between.
+
+        One turn of the event loop, so no frame is lost or doubled.
+        """
+        older = self.members.pop(session.player_id, None)
+        if older is not None:
+            older.close(Close.REPLACED)
+        start, resume = self.resume_point(last_seq)
+        session.send("welcome", self._welcome(session, name, resume, welcome))
+        for payload in self._frames[start:]:
+            session.put(payload)
+        if session.ended is None:
+            self.members[session.player_id] = session
+
+    def _welcome(
+        self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome
+    ) -> dict[str, object]:
+        return {
+            "connection_id": session.connection_id,
+            "player": {"player_id": session.player_id, "name": name},
+            "game": snapshot(self.known),
+            "last_seq": self.known.seq,
+            "resumed": resume is ResumeOutcome.RESUMED,
+            "heartbeat_s": welcome.heartbeat_s,
+            "limits": welcome.limits,
+            "server_time": self._now(),
+            "replica": welcome.replica,
+        }
+
+    def exit(self, session: Session) -> None:
+        """The session is no member any more."""
+        if self.members.get(session.player_id) is session:
+            del self.members[session.player_id]
+
+    def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        """Show the other members how far a player is; members that read too slowly miss it."""
+        data = {"player_id": player_id, "percent": percent, "lines": lines}
+        payload = frame("player_progress", {key: value for key, value in data.items() if value is not None})
+        others = [session for key, session in self.members.items() if key != player_id]
+        count = sum(session.put_droppable(payload) for session in others)
+        self._observer.sent("player_progress", count, len(payload))
+        if count < len(others):
+            self._observer.dropped("player_progress", len(others) - count)
+
+
+class RoomSeat:
+    """A player's place in a room: turns the session's wishes into commands."""
+
+    __slots__ = ("_player_id", "_room")
+
+    def __init__(self, room: Room, player_id: str) -> None:
+        self._room = room
+        self._player_id = player_id
+
+    async def join(self, name: str, connection_id: str) -> None:
+        """Take the place; raises Rejected or LogUnavailable."""
+        await self._room.handle(Join(self._player_id, name, connection_id))
+
+    async def ready(self, ready: bool, cause: str | None) -> int | None:
+        """See `Seat.ready`."""
+        return self._seq(await self._room.handle(SetReady(self._player_id, ready, cause)), cause)
+
+    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
+        """See `Seat.submit`."""
+        return self._seq(await self._room.handle(Submit(self._player_id, code, language, cause)), cause)
+
+    async def leave(self, cause: str | None) -> int | None:
+        """See `Seat.leave`."""
+        return self._seq(await self._room.handle(Leave(self._player_id, cause)), cause)
+
+    def progress(self, percent: float | None, lines: int | None) -> None:
+        """See `Seat.progress`."""
+        if self._room.known.phase is Phase.RUNNING:
+            self._room.broadcast_progress(self._player_id, percent, lines)
+
+    def _seq(self, events: list[GameEvent], cause: str | None) -> int | None:
+        """The seq of the event that `cause` led to, now or, where the message is a repeat, back then."""
+        if cause is None:
+            return None
+        for event in events:
+            if event.cause == cause:
+                return event.seq
+        player = self._room.known.players.get(self._player_id)
+        return player.seen.get(cause) if player else None

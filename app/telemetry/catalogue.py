@@ -1,0 +1,317 @@
+"""The catalogue: every metric and every log event, declared once.
+
+Instruments, documentation, dashboards, alerts and tests are built from it or checked against it: a signal
+enters here first. Labels are closed enums; the number of series never depends on what clients do.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from typing import Final
+
+from app.game import Phase, Verdict
+from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES, ErrorCode
+from app.telemetry.observer import (
+    AppendOutcome,
+    HandshakeOutcome,
+    MessageOutcome,
+    PingOutcome,
+    ResumeOutcome,
+)
+
+PREFIX: Final = "code_racer_"
+
+
+class Kind(StrEnum):
+    """The kinds of metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family; `name` is the exposed one, counters end in ``_total``.
+
+    `rows` lists the valid combinations of label values, in the order of `labels`.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ((),)
+    buckets: tuple[float, ...] = ()
+
+    def values(self, label: str) -> set[str]:
+        """The values a label can have."""
+        position = self.labels.index(label)
+        return {row[position] for row in self.rows}
+
+
+def _rows(*values: object) -> tuple[tuple[str, ...], ...]:
+    """All combinations of the given values."""
+    return tuple(product(*(tuple(map(str, group)) for group in values)))  # type: ignore[call-overload] # groups are iterables of enums
+
+
+LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+DURATION_BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
+_CLOSE_ROWS: Final = tuple(
+    (str(row.code), row.reason, str(initiator)) for row in CLOSE_TABLE for initiator in row.initiators
+)
+_MESSAGE_ROWS: Final = (
+    *(("in", name) for name in RECEIVED_TYPES),
+    *(("out", name) for name in SENT_TYPES),
+)
+
+
+class Metrics:
+    """All metric families, by name."""
+
+    BUILD_INFO = Metric(
+        f"{PREFIX}build_info",
+        Kind.GAUGE,
+        "Always 1; the labels name version and replica.",
+        ("version", "replica"),
+    )
+    READY = Metric(f"{PREFIX}ready", Kind.GAUGE, "1 while the service is ready to take connections.")
+    DRAINING = Metric(f"{PREFIX}draining", Kind.GAUGE, "1 while the service is shutting down.")
+    CONNECTIONS = Metric(f"{PREFIX}ws_connections", Kind.GAUGE, "Open WebSocket connections.")
+    HANDSHAKES = Metric(
+        f"{PREFIX}ws_handshakes_total",
+        Kind.COUNTER,
+        "Attempts to connect, by how they ended.",
+        ("outcome",),
+        _rows(HandshakeOutcome),
+    )
+    HANDSHAKE_DURATION = Metric(
+        f"{PREFIX}ws_handshake_duration_seconds",
+        Kind.HISTOGRAM,
+        "From the request to its answer.",
+        buckets=LATENCY_BUCKETS,
+    )
+    CONNECTION_DURATION = Metric(
+        f"{PREFIX}ws_connection_duration_seconds",
+        Kind.HISTOGRAM,
+        "How long connections lasted.",
+        buckets=DURATION_BUCKETS,
+    )
+    CLOSES = Metric(
+        f"{PREFIX}ws_closes_total",
+        Kind.COUNTER,
+        "Ended connections, by the rows of the close table and who ended them.",
+        ("code", "reason", "initiator"),
+        _CLOSE_ROWS,
+    )
+    PING_RTT = Metric(
+        f"{PREFIX}ws_ping_rtt_seconds",
+        Kind.HISTOGRAM,
+        "Round trip of answered protocol pings, measured by the server.",
+        buckets=LATENCY_BUCKETS,
+    )
+    PINGS = Metric(
+        f"{PREFIX}ws_pings_total",
+        Kind.COUNTER,
+        "Protocol pings, by how they ended.",
+        ("outcome",),
+        _rows(PingOutcome),
+    )
+    CLIENT_RTT = Metric(
+        f"{PREFIX}ws_client_rtt_seconds",
+        Kind.HISTOGRAM,
+        "Round trip of the clients' own pings, as they report it.",
+        buckets=LATENCY_BUCKETS,
+    )
+    RESUMES = Metric(
+        f"{PREFIX}ws_resumes_total",
+        Kind.COUNTER,
+        "Reconnects with last_seq: resumed, or answered with a snapshot.",
+        ("outcome",),
+        _rows(ResumeOutcome),
+    )
+    MESSAGES = Metric(
+        f"{PREFIX}ws_messages_total",
+        Kind.COUNTER,
+        "Messages received and sent; the items of a batch count one by one beside it.",
+        ("direction", "type"),
+        _MESSAGE_ROWS,
+    )
+    MESSAGE_BYTES = Metric(
+        f"{PREFIX}ws_message_bytes_total",
+        Kind.COUNTER,
+        "Payload bytes received and sent, UTF-8, before framing.",
+        ("direction",),
+        _rows(("in", "out")),
+    )
+    MESSAGE_DURATION = Metric(
+        f"{PREFIX}ws_message_duration_seconds",
+        Kind.HISTOGRAM,
+        "From a message's arrival to its answer; submit_code ends when the event log has accepted it.",
+        ("type", "outcome"),
+        _rows(RECEIVED_TYPES, MessageOutcome),
+        LATENCY_BUCKETS,
+    )
+    ERRORS = Metric(
+        f"{PREFIX}ws_errors_total",
+        Kind.COUNTER,
+        "error messages sent to clients.",
+        ("code",),
+        _rows(ErrorCode),
+    )
+    DROPPED = Metric(
+        f"{PREFIX}ws_dropped_total",
+        Kind.COUNTER,
+        "Droppable messages not sent to members that read too slowly.",
+        ("type",),
+        _rows(("player_progress",)),
+    )
+    GAMES = Metric(f"{PREFIX}games", Kind.GAUGE, "Games on this replica, by state.", ("state",), _rows(Phase))
+    ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
+    TRANSITIONS = Metric(
+        f"{PREFIX}game_transitions_total", Kind.COUNTER, "Games that entered a state.", ("to",), _rows(Phase)
+    )
+    SUBMISSIONS = Metric(
+        f"{PREFIX}submissions_total",
+        Kind.COUNTER,
+        "Judged submissions, by verdict.",
+        ("verdict",),
+        _rows(Verdict),
+    )
+    JUDGE_DURATION = Metric(
+        f"{PREFIX}judge_duration_seconds",
+        Kind.HISTOGRAM,
+        "What the judge took for a submission, waiting excluded.",
+        ("verdict",),
+        _rows(Verdict),
+        LATENCY_BUCKETS,
+    )
+    JUDGE_QUEUE = Metric(f"{PREFIX}judge_queue_depth", Kind.GAUGE, "Submissions waiting for a judge's worker.")
+    JUDGE_QUEUE_FULL = Metric(
+        f"{PREFIX}judge_queue_full_total", Kind.COUNTER, "Submissions put off because the queue was full."
+    )
+    APPEND_DURATION = Metric(
+        f"{PREFIX}event_log_append_seconds",
+        Kind.HISTOGRAM,
+        "What the event log took to answer an append.",
+        ("outcome",),
+        _rows(AppendOutcome),
+        LATENCY_BUCKETS,
+    )
+    LOG_CONNECTED = Metric(f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log is reachable.")
+    FAULTS = Metric(f"{PREFIX}faults_total", Kind.COUNTER, "Faults of the server that ended up in no answer.")
+    LOG_RECORDS = Metric(
+        f"{PREFIX}log_records_total",
+        Kind.COUNTER,
+        "Log records, by level.",
+        ("level",),
+        _rows(("debug", "info", "warning", "error", "critical")),
+    )
+    LOG_DROPPED = Metric(f"{PREFIX}log_dropped_total", Kind.COUNTER, "Log records that could not be written.")
+
+
+METRICS: Final[tuple[Metric, ...]] = tuple(value for value in vars(Metrics).values() if isinstance(value, Metric))
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One kind of log line: its constant name, its level, its fields besides the common ones, its meaning."""
+
+    name: str
+    level: str
+    help: str
+    fields: frozenset[str] = field(default_factory=frozenset)
+
+
+def _event(name: str, level: str, help: str, *fields: str) -> LogEvent:
+    return LogEvent(name, level, help, frozenset(fields))
+
+
+class Events:
+    """All log events, by name."""
+
+    APP_STARTED = _event("app.started", "info", "The service takes connections.", "address", "startup_s", "page")
+    APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
+    APP_STOPPED = _event("app.stopped", "info", "The service has stopped.", "uptime_s")
+    APP_FAULT = _event("app.fault", "error", "A fault that nobody else answers for.", "where", "exception", "error")
+    WS_OPENED = _event(
+        "ws.opened",
+        "info",
+        "A connection came up.",
+        "connection_id",
+        "game_id",
+        "player_id",
+        "client",
+        "resume",
+    )
+    WS_REFUSED = _event(
+        "ws.refused",
+        "info",
+        "An attempt to connect was refused.",
+        "outcome",
+        "status",
+        "detail",
+        "client",
+        "game_id",
+        "player_id",
+    )
+    WS_CLOSED = _event(
+        "ws.closed",
+        "info",
+        "A connection ended: its whole life in one line.",
+        "connection_id",
+        "game_id",
+        "player_id",
+        "code",
+        "reason",
+        "received_code",
+        "initiator",
+        "duration_s",
+        "messages_in",
+        "messages_out",
+        "bytes_in",
+        "bytes_out",
+        "errors",
+        "rtt_p50_s",
+        "rtt_p95_s",
+        "deepest_outbox_bytes",
+        "resume",
+    )
+    MESSAGE_REJECTED = _event(
+        "message.rejected",
+        "info",
+        "A message was answered with an error; of a malformed one only size and hash are told.",
+        "code",
+        "type",
+        "connection_id",
+        "size_bytes",
+        "sha256_prefix",
+    )
+    GAME_CREATED = _event("game.created", "info", "A game was made.", "game_id", "player_id", "problem")
+    GAME_STARTED = _event("game.started", "info", "A race began.", "game_id", "players", "problem")
+    GAME_FINISHED = _event("game.finished", "info", "A game ended.", "game_id", "reason", "winner", "players")
+    SUBMISSION_JUDGED = _event(
+        "submission.judged",
+        "info",
+        "The judge answered.",
+        "game_id",
+        "player_id",
+        "attempt",
+        "verdict",
+        "tests_passed",
+        "tests_total",
+        "duration_s",
+    )
+    JUDGE_QUEUE_FULL = _event("judge.queue_filled", "warning", "A submission waits because the queue is full.")
+
+
+EVENTS: Final[tuple[LogEvent, ...]] = tuple(value for value in vars(Events).values() if isinstance(value, LogEvent))
+COMMON_FIELDS: Final = (
+    "timestamp",
+    "level",
+    "event",
+    "service.name",
+    "service.version",
+    "deployment.environment.name",
+    "replica",
+)

@@ -1,0 +1,222 @@
+"""The observer: the few points at which the service is measured, as one typed interface.
+
+The service calls it and knows nothing else: no metric name, no logger, no vendor.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from app.game import GameEvent, Phase, Verdict
+from app.protocol import CloseRow, ErrorCode, Initiator
+
+
+class HandshakeOutcome(StrEnum):
+    """How an attempt to connect ended."""
+
+    ACCEPTED = "accepted"
+    INVALID_GAME_ID = "invalid_game_id"
+    UNAUTHORIZED = "unauthorized"
+    ORIGIN_REFUSED = "origin_refused"
+    NO_SUCH_GAME = "no_such_game"
+    GAME_FULL = "game_full"
+    GAME_RUNNING = "game_running"
+    GAME_OVER = "game_over"
+    RATE_LIMITED = "rate_limited"
+    DRAINING = "draining"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+    ABANDONED = "abandoned"
+
+
+class MessageOutcome(StrEnum):
+    """How a message was answered: `error` is a fault of the server, `rejected` one of the client."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    ERROR = "error"
+
+
+class AppendOutcome(StrEnum):
+    """How the event log answered an append."""
+
+    ACCEPTED = "accepted"
+    CONFLICT = "conflict"
+    UNAVAILABLE = "unavailable"
+
+
+class ResumeOutcome(StrEnum):
+    """How a reconnect with ``last_seq`` went."""
+
+    RESUMED = "resumed"
+    SNAPSHOT = "snapshot"
+
+
+class PingOutcome(StrEnum):
+    """How a protocol ping ended; `abandoned`: the connection closed with it unanswered."""
+
+    ANSWERED = "answered"
+    TIMEOUT = "timeout"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An attempt to connect that was refused; `detail` holds no token and no raw input."""
+
+    outcome: HandshakeOutcome
+    status: int
+    detail: str
+    client: str
+    game_id: str | None
+    player_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection that came up."""
+
+    connection_id: str
+    game_id: str
+    player_id: str
+    client: str
+    resume: ResumeOutcome | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The whole life of a connection, in one record."""
+
+    connection_id: str
+    game_id: str
+    player_id: str
+    row: CloseRow
+    received_code: int
+    initiator: Initiator
+    duration_s: float
+    messages_in: int
+    messages_out: int
+    bytes_in: int
+    bytes_out: int
+    errors: int
+    rtt_p50_s: float | None
+    rtt_p95_s: float | None
+    deepest_outbox_bytes: int
+    resume: ResumeOutcome | None
+
+
+class Observer(Protocol):
+    """Implemented by the recorder, by `NullObserver`, and by tests."""
+
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+        """An attempt to connect was answered."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """An attempt to connect was refused before the upgrade."""
+
+    def opened(self, opened: Opened) -> None:
+        """A connection came up."""
+
+    def closed(self, closed: Closed) -> None:
+        """A connection ended, by whomever."""
+
+    def received(self, type: str, size: int) -> None:
+        """A message of `size` payload bytes came in; one of a batch counts with size 0."""
+
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+        """A message was answered, `duration_s` after it came in."""
+
+    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
+        """An ``error`` was sent; `digest` names a malformed frame without showing it."""
+
+    def sent(self, type: str, count: int, size: int) -> None:
+        """One message of `size` payload bytes was put into `count` outboxes."""
+
+    def dropped(self, type: str, count: int) -> None:
+        """Droppable messages were dropped for members that read too slowly."""
+
+    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        """A protocol ping ended; `rtt_s` counts where it was answered."""
+
+    def client_rtt(self, rtt_s: float) -> None:
+        """A client told the round trip it had measured."""
+
+    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+        """The event log answered an append."""
+
+    def event(self, game_id: str, event: GameEvent) -> None:
+        """This replica appended an event."""
+
+    def judged(self, verdict: Verdict, duration_s: float) -> None:
+        """The judge answered."""
+
+    def judge_queue_full(self) -> None:
+        """A submission has to wait for the next sweep because the queue is full."""
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """Something went wrong that nobody else answers for."""
+
+
+class NullObserver:
+    """Sees nothing."""
+
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+        """See `Observer.handshake`."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """See `Observer.refused`."""
+
+    def opened(self, opened: Opened) -> None:
+        """See `Observer.opened`."""
+
+    def closed(self, closed: Closed) -> None:
+        """See `Observer.closed`."""
+
+    def received(self, type: str, size: int) -> None:
+        """See `Observer.received`."""
+
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+        """See `Observer.handled`."""
+
+    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
+        """See `Observer.rejected`."""
+
+    def sent(self, type: str, count: int, size: int) -> None:
+        """See `Observer.sent`."""
+
+    def dropped(self, type: str, count: int) -> None:
+        """See `Observer.dropped`."""
+
+    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        """See `Observer.ping`."""
+
+    def client_rtt(self, rtt_s: float) -> None:
+        """See `Observer.client_rtt`."""
+
+    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+        """See `Observer.append`."""
+
+    def event(self, game_id: str, event: GameEvent) -> None:
+        """See `Observer.event`."""
+
+    def judged(self, verdict: Verdict, duration_s: float) -> None:
+        """See `Observer.judged`."""
+
+    def judge_queue_full(self) -> None:
+        """See `Observer.judge_queue_full`."""
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """See `Observer.fault`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Live things, read at scrape from the registry that owns them."""
+
+    connections: int
+    rooms: int
+    games: dict[Phase, int]
+    judge_queue: int
+    ready: bool
+    draining: bool
+    event_log_connected: bool

@@ -1,0 +1,240 @@
+"""The recorder: the observer that writes metrics and logs."""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from app.game import (
+    CountdownCancelled,
+    CountdownStarted,
+    GameCreated,
+    GameEvent,
+    GameFinished,
+    GameStarted,
+    Phase,
+    SubmissionJudged,
+    Verdict,
+)
+from app.protocol import ErrorCode
+from app.telemetry.catalogue import Events, LogEvent, Metrics
+from app.telemetry.metrics import MetricStore
+from app.telemetry.observer import (
+    AppendOutcome,
+    Closed,
+    HandshakeOutcome,
+    Live,
+    MessageOutcome,
+    Opened,
+    PingOutcome,
+    Refusal,
+)
+
+
+class Recorder:
+    """See the module. `logger` may be any structlog logger; None records metrics only."""
+
+    def __init__(self, store: MetricStore, logger: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+        self.store = store
+        self._logger = logger
+        self._handshakes = store.counter(Metrics.HANDSHAKES)
+        self._handshake_duration = store.histogram(Metrics.HANDSHAKE_DURATION)
+        self._connection_duration = store.histogram(Metrics.CONNECTION_DURATION)
+        self._closes = store.counter(Metrics.CLOSES)
+        self._pings = store.counter(Metrics.PINGS)
+        self._ping_rtt = store.histogram(Metrics.PING_RTT)
+        self._client_rtt = store.histogram(Metrics.CLIENT_RTT)
+        self._resumes = store.counter(Metrics.RESUMES)
+        self._messages = store.counter(Metrics.MESSAGES)
+        self._bytes = store.counter(Metrics.MESSAGE_BYTES)
+        self._message_duration = store.histogram(Metrics.MESSAGE_DURATION)
+        self._errors = store.counter(Metrics.ERRORS)
+        self._dropped = store.counter(Metrics.DROPPED)
+        self._transitions = store.counter(Metrics.TRANSITIONS)
+        self._submissions = store.counter(Metrics.SUBMISSIONS)
+        self._judge_duration = store.histogram(Metrics.JUDGE_DURATION)
+        self._judge_queue_full = store.counter(Metrics.JUDGE_QUEUE_FULL)
+        self._append_duration = store.histogram(Metrics.APPEND_DURATION)
+        self._faults = store.counter(Metrics.FAULTS)
+
+    def live(self, read: Callable[[], Live], *, version: str, replica: str) -> None:
+        """Have the gauges of live things read from `read` at scrape."""
+        store = self.store
+        store.gauge(Metrics.BUILD_INFO, lambda: {(version, replica): 1})
+        store.gauge(Metrics.READY, lambda: {(): read().ready})
+        store.gauge(Metrics.DRAINING, lambda: {(): read().draining})
+        store.gauge(Metrics.CONNECTIONS, lambda: {(): read().connections})
+        store.gauge(Metrics.ROOMS, lambda: {(): read().rooms})
+        store.gauge(Metrics.GAMES, lambda: {(str(phase),): count for phase, count in read().games.items()})
+        store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): read().judge_queue})
+        store.gauge(Metrics.LOG_CONNECTED, lambda: {(): read().event_log_connected})
+
+    def log(self, event: LogEvent, **fields: object) -> None:
+        """Write a log line of the catalogue.
+
+        Raises:
+            ValueError: a field that the catalogue does not list.
+        """
+        unknown = fields.keys() - event.fields
+        if unknown:
+            raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
+        if self._logger is not None:
+            present = {key: value for key, value in fields.items() if value is not None}
+            getattr(self._logger, event.level)(event.name, **present)
+
+    # ---------------------------------------------------------------- Observer
+
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+        """See `Observer.handshake`."""
+        self._handshakes.inc((outcome,))
+        self._handshake_duration.observe(duration_s)
+
+    def refused(self, refusal: Refusal) -> None:
+        """See `Observer.refused`."""
+        self.log(
+            Events.WS_REFUSED,
+            outcome=refusal.outcome,
+            status=refusal.status,
+            detail=refusal.detail,
+            client=refusal.client,
+            game_id=refusal.game_id,
+            player_id=refusal.player_id,
+        )
+
+    def opened(self, opened: Opened) -> None:
+        """See `Observer.opened`."""
+        if opened.resume is not None:
+            self._resumes.inc((opened.resume,))
+        self.log(
+            Events.WS_OPENED,
+            connection_id=opened.connection_id,
+            game_id=opened.game_id,
+            player_id=opened.player_id,
+            client=opened.client,
+            resume=opened.resume,
+        )
+
+    def closed(self, closed: Closed) -> None:
+        """See `Observer.closed`."""
+        row = closed.row
+        self._closes.inc((str(row.code), row.reason, closed.initiator))
+        self._connection_duration.observe(closed.duration_s)
+        self.log(
+            Events.WS_CLOSED,
+            connection_id=closed.connection_id,
+            game_id=closed.game_id,
+            player_id=closed.player_id,
+            code=row.code,
+            reason=row.reason,
+            received_code=closed.received_code or None,
+            initiator=closed.initiator,
+            duration_s=round(closed.duration_s, 3),
+            messages_in=closed.messages_in,
+            messages_out=closed.messages_out,
+            bytes_in=closed.bytes_in,
+            bytes_out=closed.bytes_out,
+            errors=closed.errors,
+            rtt_p50_s=closed.rtt_p50_s,
+            rtt_p95_s=closed.rtt_p95_s,
+            deepest_outbox_bytes=closed.deepest_outbox_bytes,
+            resume=closed.resume,
+        )
+
+    def received(self, type: str, size: int) -> None:
+        """See `Observer.received`."""
+        self._messages.inc(("in", type))
+        self._bytes.inc(("in",), size)
+
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+        """See `Observer.handled`."""
+        self._message_duration.observe(duration_s, (type, outcome))
+
+    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
+        """See `Observer.rejected`."""
+        self._errors.inc((code,))
+        self.log(
+            Events.MESSAGE_REJECTED,
+            code=code,
+            type=type,
+            connection_id=connection_id,
+            size_bytes=size or None,
+            sha256_prefix=digest or None,
+        )
+
+    def sent(self, type: str, count: int, size: int) -> None:
+        """See `Observer.sent`."""
+        self._messages.inc(("out", type), count)
+        self._bytes.inc(("out",), count * size)
+
+    def dropped(self, type: str, count: int) -> None:
+        """See `Observer.dropped`."""
+        self._dropped.inc((type,), count)
+
+    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        """See `Observer.ping`."""
+        self._pings.inc((outcome,))
+        if outcome is PingOutcome.ANSWERED:
+            self._ping_rtt.observe(rtt_s)
+
+    def client_rtt(self, rtt_s: float) -> None:
+        """See `Observer.client_rtt`."""
+        self._client_rtt.observe(rtt_s)
+
+    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+        """See `Observer.append`."""
+        self._append_duration.observe(duration_s, (outcome,))
+
+    def event(self, game_id: str, event: GameEvent) -> None:
+        """See `Observer.event`."""
+        if isinstance(event, GameCreated):
+            self._transitions.inc((Phase.WAITING,))
+            self.log(Events.GAME_CREATED, game_id=game_id, player_id=event.host_id, problem=event.problem.id)
+        elif isinstance(event, CountdownStarted):
+            self._transitions.inc((Phase.COUNTDOWN,))
+        elif isinstance(event, CountdownCancelled):
+            self._transitions.inc((Phase.WAITING,))
+        elif isinstance(event, GameStarted):
+            self._transitions.inc((Phase.RUNNING,))
+            self.log(Events.GAME_STARTED, game_id=game_id, players=len(event.players), problem=event.problem.id)
+        elif isinstance(event, SubmissionJudged):
+            self._judged_event(game_id, event)
+        elif isinstance(event, GameFinished):
+            self._transitions.inc((Phase.FINISHED,))
+            self.log(
+                Events.GAME_FINISHED,
+                game_id=game_id,
+                reason=event.reason,
+                winner=event.winner,
+                players=len(event.ranking),
+            )
+
+    def _judged_event(self, game_id: str, event: SubmissionJudged) -> None:
+        self._submissions.inc((event.verdict,))
+        self.log(
+            Events.SUBMISSION_JUDGED,
+            game_id=game_id,
+            player_id=event.player_id,
+            attempt=event.attempt,
+            verdict=event.verdict,
+            tests_passed=event.tests_passed,
+            tests_total=event.tests_total,
+            duration_s=event.duration_ms / 1000,
+        )
+
+    def judged(self, verdict: Verdict, duration_s: float) -> None:
+        """See `Observer.judged`."""
+        self._judge_duration.observe(duration_s, (verdict,))
+
+    def judge_queue_full(self) -> None:
+        """See `Observer.judge_queue_full`."""
+        self._judge_queue_full.inc()
+        self.log(Events.JUDGE_QUEUE_FULL)
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """See `Observer.fault`."""
+        self._faults.inc()
+        self.log(
+            Events.APP_FAULT,
+            where=where,
+            error=f"{type(error).__name__}: {error}",
+            exception="".join(traceback.format_exception(error)),
+        )

@@ -1,0 +1,1 @@
+"""The web: handshake, HTTP API, operations endpoints, the race page."""

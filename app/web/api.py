@@ -1,0 +1,185 @@
+"""The HTTP API: guests, games, problems."""
+
+import datetime as dt
+import math
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Request, Response, Router, get, post
+from litestar.datastructures import State
+from msgspec import Meta, Struct
+
+from app.eventlog import LogUnavailable
+from app.game import CodeSubmitted, Problem, Rules, SubmissionJudged
+from app.realtime import Hub
+from app.realtime.frames import snapshot
+from app.settings import Settings
+from app.web import errors
+from app.web.admission import Admission, unavailable
+from app.web.auth import clean_name, guest_id
+from app.web.errors import ProblemError
+from app.web.limits import AddressLimit
+from app.web.ws import client_address
+
+AnyRequest = Request[Any, Any, State]
+
+
+class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
+    """Wishes for a new game, all optional."""
+
+    problem: str | None = None
+    min_players: Annotated[int, Meta(ge=1, le=100)] = 2
+    max_players: Annotated[int, Meta(ge=1, le=100)] = 8
+    time_limit_s: Annotated[int, Meta(ge=5, le=7200)] = 900
+    finish: Literal["first_accepted", "all_done"] = "first_accepted"
+
+
+class NewGuest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The name a guest wants to be shown by."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] = "guest"
+
+
+def _refuse(status: HTTPStatus, detail: str, retry_after_ms: int | None = None) -> ProblemError:
+    return ProblemError(errors.Problem(status, detail, retry_after_ms=retry_after_ms))
+
+
+def _rfc3339(epoch_ms: float | None) -> str | None:
+    if epoch_ms is None:
+        return None
+    moment = dt.datetime.fromtimestamp(epoch_ms / 1000, dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _public(document: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot for HTTP: times as RFC 3339."""
+    times = {key: _rfc3339(document[key]) for key in ("created_at", "starts_at", "ends_at")}
+    return {**document, **times}
+
+
+@post("/guests", status_code=HTTPStatus.CREATED)
+async def create_guest(
+    request: AnyRequest, data: NewGuest, settings: Settings, admission: Admission, guest_limit: AddressLimit
+) -> dict[str, Any]:
+    """A token for somebody without an account; switched by GUESTS, limited per address."""
+    if not settings.guests_enabled:
+        raise _refuse(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
+    admission.require_origin(request)
+    wait_s = 0.0 if settings.is_development else guest_limit.wait_s(client_address(request))
+    if wait_s:
+        raise _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", math.ceil(wait_s * 1000))
+    player_id, name = guest_id(), clean_name(data.name)
+    token = admission.authenticator.issue(player_id, name, settings.guest_token_ttl_s)
+    expires_at = admission.authenticator.verify(token).expires_at
+    return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
+
+
+@post("/games", status_code=HTTPStatus.CREATED)
+async def create_game(
+    request: AnyRequest, settings: Settings, admission: Admission, hub: Hub, data: NewGame | None = None
+) -> dict[str, Any]:
+    """Make a game; whoever connects to its `ws_url` joins it."""
+    identity = admission.authenticate(request)
+    wish = data or NewGame()
+    if wish.max_players < wish.min_players:
+        raise _refuse(HTTPStatus.BAD_REQUEST, "max_players must be at least min_players")
+    problem_id = wish.problem if wish.problem is not None else hub.pick_problem()
+    if problem_id not in hub.problems:
+        raise _refuse(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
+    try:
+        state = await hub.create(identity.player_id, problem_id, _rules(wish, settings))
+    except LogUnavailable as error:
+        raise unavailable(error) from None
+    return {**_public(snapshot(state)), "ws_url": _ws_url(request, settings, state.game_id)}
+
+
+def _rules(wish: NewGame, settings: Settings) -> Rules:
+    return Rules(
+        min_players=wish.min_players,
+        max_players=wish.max_players,
+        time_limit_ms=wish.time_limit_s * 1000,
+        finish=wish.finish,
+        countdown_ms=round(settings.countdown_s * 1000),
+        grace_ms=round(settings.reconnect_grace_s * 1000),
+        waiting_ttl_ms=round(settings.waiting_game_ttl_s * 1000),
+        judge_grace_ms=round(settings.judge_grace_s * 1000),
+    )
+
+
+def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
+    base = settings.public_url or f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+    return f"{base.replace('http', 'ws', 1)}/ws/{game_id}"
+
+
+@get("/games/{game_id:uuid}")
+async def show_game(request: AnyRequest, game_id: UUID, admission: Admission, hub: Hub) -> dict[str, Any]:
+    """The public state of a game."""
+    admission.authenticate(request)
+    try:
+        state = await hub.state(str(game_id))
+    except LogUnavailable as error:
+        raise unavailable(error) from None
+    if state is None:
+        raise _refuse(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
+    return _public(snapshot(state))
+
+
+@get("/games/{game_id:uuid}/submissions/{attempt:int}")
+async def show_submission(
+    request: AnyRequest, game_id: UUID, attempt: int, admission: Admission, hub: Hub
+) -> dict[str, Any]:
+    """One of the asking player's own submissions: code, verdict, visible tests."""
+    player_id = admission.authenticate(request).player_id
+    try:
+        events = await hub.events(str(game_id))
+    except LogUnavailable as error:
+        raise unavailable(error) from None
+    submitted = judged = None
+    for event in events:
+        if isinstance(event, CodeSubmitted) and (event.player_id, event.attempt) == (player_id, attempt):
+            submitted = event
+        elif isinstance(event, SubmissionJudged) and (event.player_id, event.attempt) == (player_id, attempt):
+            judged = event
+    if submitted is None:
+        raise _refuse(HTTPStatus.NOT_FOUND, "you have no such submission in this game")
+    return _submission(submitted, judged)
+
+
+def _submission(submitted: CodeSubmitted, judged: SubmissionJudged | None) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "attempt": submitted.attempt,
+        "language": submitted.language,
+        "code": submitted.code,
+        "submitted_at": _rfc3339(submitted.at),
+        "verdict": None,
+    }
+    if judged is not None:
+        document |= {
+            "verdict": judged.verdict,
+            "detail": judged.detail,
+            "tests_passed": judged.tests_passed,
+            "tests_total": judged.tests_total,
+            "duration_ms": judged.duration_ms,
+            "judged_at": _rfc3339(judged.at),
+            "tests": judged.tests,
+        }
+    return document
+
+
+@get("/problems")
+async def list_problems(hub: Hub) -> list[dict[str, Any]]:
+    """All problems, without their tests."""
+    return [_problem_card(problem.public) for problem in hub.problems.values()]
+
+
+def _problem_card(problem: Problem) -> dict[str, Any]:
+    return {"id": problem.id, "title": problem.title, "difficulty": problem.difficulty}
+
+
+def answer_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
+    """Answer with the problem a handler raised."""
+    return error.problem.response()
+
+
+api_router = Router(path="/api", route_handlers=[create_guest, create_game, show_game, show_submission, list_problems])

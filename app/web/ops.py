@@ -1,0 +1,87 @@
+"""Operations: health, metrics, version."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+
+from app.telemetry.observer import Live
+
+AnyRequest = Request[Any, Any, State]
+
+
+class RenderMetrics(Protocol):
+    """Renders the exposition for an Accept header: body and content type."""
+
+    def __call__(self, accept: str) -> tuple[bytes, str]:
+        """See the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ops:
+    """What the operations endpoints tell."""
+
+    live: Callable[[], Live]
+    started: Callable[[], bool]
+    render_metrics: RenderMetrics
+    version: str
+    replica: str
+    environment: str
+
+
+def _answer(checks: dict[str, bool], *, verbose: bool) -> Response[dict[str, Any]]:
+    failed = [name for name, passed in checks.items() if not passed]
+    body: dict[str, Any] = {"status": "failing" if failed else "ok"}
+    if failed:
+        body["failed"] = failed
+    if verbose:
+        body["checks"] = checks
+    status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
+    return Response(body, status_code=status, headers={"cache-control": "no-store"})
+
+
+def _is_verbose(request: AnyRequest) -> bool:
+    return "verbose" in request.query_params
+
+
+@get("/livez", include_in_schema=False)
+async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
+    """Alive: the event loop turns, or nobody would answer."""
+    return _answer({"event_loop": True}, verbose=_is_verbose(request))
+
+
+@get("/startupz", include_in_schema=False)
+async def startupz(request: AnyRequest, ops: Ops) -> Response[dict[str, Any]]:
+    """Start-up has finished."""
+    return _answer({"started": ops.started()}, verbose=_is_verbose(request))
+
+
+@get(["/readyz", "/health"], include_in_schema=False)
+async def readyz(request: AnyRequest, ops: Ops) -> Response[dict[str, Any]]:
+    """Ready for new connections: started, not draining, the event log was reached."""
+    live = ops.live()
+    checks = {
+        "started": ops.started(),
+        "not_draining": not live.draining,
+        "event_log": live.event_log_connected,
+    }
+    return _answer(checks, verbose=_is_verbose(request))
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(request: AnyRequest, ops: Ops) -> Response[bytes]:
+    """The metrics, as Prometheus text or OpenMetrics, whichever is asked for."""
+    body, content_type = ops.render_metrics(request.headers.get("accept", ""))
+    return Response(body, media_type=content_type, headers={"cache-control": "no-store"})
+
+
+@get("/version", include_in_schema=False, media_type=MediaType.JSON)
+async def version(ops: Ops) -> dict[str, str]:
+    """What runs here."""
+    return {"version": ops.version, "replica": ops.replica, "environment": ops.environment}
+
+
+OPS_HANDLERS = [livez, startupz, readyz, metrics, version]

@@ -5,6 +5,7 @@ source of the message types, the error codes and the close codes: the server, th
 metric labels and the documentation derive from it. Times are epoch milliseconds.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -119,6 +120,7 @@ class _Envelope(Struct, frozen=True):
     traceparent: str | None = None
 
 
+_QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}
@@ -150,7 +152,7 @@ def _envelope(frame: bytes | str | msgspec.Raw) -> _Envelope:
     try:
         return _decode_envelope(frame)
     except msgspec.ValidationError as error:
-        raise InvalidMessage(ErrorCode.INVALID_DATA, f"not a message: {error}") from None
+        raise InvalidMessage(ErrorCode.INVALID_DATA, f"not a message: {_shape(error)}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON") from None
 
@@ -164,12 +166,17 @@ def _message(envelope: _Envelope) -> Message:
         return Message(envelope.type, decoder(envelope.data), envelope.id)
     except msgspec.ValidationError as error:
         raise InvalidMessage(
-            ErrorCode.INVALID_DATA, f"{envelope.type}: {error}", id=envelope.id, type=envelope.type
+            ErrorCode.INVALID_DATA, f"{envelope.type}: {_shape(error)}", id=envelope.id, type=envelope.type
         ) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise InvalidMessage(
             ErrorCode.INVALID_JSON, "the frame is not valid JSON", id=envelope.id, type=envelope.type
         ) from None
+
+
+def _shape(error: msgspec.ValidationError) -> str:
+    """What is wrong with the shape, without the value that was sent."""
+    return _QUOTED.sub("", str(error))
 
 
 def _batch(envelope: _Envelope) -> Batch:

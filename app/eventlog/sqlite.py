@@ -203,6 +203,8 @@ class SqliteEventLog:
         except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
             job.error = LogUnavailable(f"{type(error).__name__}: {error}")
         if job.error is not None:
+            if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
+                raise sqlite3.OperationalError(str(job.error))
             db.execute("ROLLBACK TO job")
         db.execute("RELEASE job")
 

@@ -1,0 +1,145 @@
+"""What every event log does; each backend runs the same suite."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_log
+from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
+from tests.support.games import GAME_ID, Game
+
+pytestmark = pytest.mark.anyio
+OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'sub' / 'log.db'}"}
+    backend = open_event_log(urls[request.param])
+    await backend.open()
+    yield backend
+    await backend.close()
+
+
+def commits() -> list[list[GameEvent]]:
+    """A short game as it is committed: created, joined, two events at once."""
+    game = Game(min_players=1)
+    created = game.events[:]
+    joined = game.do(Join("ann", "Ann", "c1"))
+    ready = game.do(SetReady("ann", True, "m1"))
+    assert [len(created), len(joined), len(ready)] == [1, 1, 2]
+    return [created, joined, ready]
+
+
+async def append_all(log: EventLog, game_id: str, batches: list[list[GameEvent]]) -> Cursor:
+    cursor = START
+    for events in batches:
+        cursor = await log.append(game_id, cursor, events)
+    return cursor
+
+
+def events_of(read: list[Commit]) -> list[GameEvent]:
+    return [event for commit in read for event in commit.events]
+
+
+async def test_what_was_appended_is_read_in_order(log: EventLog) -> None:
+    await append_all(log, GAME_ID, commits())
+    assert events_of(await log.read(GAME_ID)) == [event for batch in commits() for event in batch]
+
+
+async def test_a_game_that_never_was_is_empty(log: EventLog) -> None:
+    assert await log.read(GAME_ID) == []
+
+
+async def test_reading_from_n_gives_the_commits_that_hold_more(log: EventLog) -> None:
+    await append_all(log, GAME_ID, commits())
+    assert [event.seq for event in events_of(await log.read(GAME_ID, 2))] == [3, 4]
+    assert await log.read(GAME_ID, 4) == []
+
+
+async def test_a_read_commit_names_the_cursor_to_go_on_from(log: EventLog) -> None:
+    last = await append_all(log, GAME_ID, commits())
+    assert (await log.read(GAME_ID))[-1].cursor == last
+
+
+async def test_an_append_behind_the_end_conflicts_and_changes_nothing(log: EventLog) -> None:
+    batches = commits()
+    first = await log.append(GAME_ID, START, batches[0])
+    await log.append(GAME_ID, first, batches[1])
+    with pytest.raises(Conflict):
+        await log.append(GAME_ID, first, batches[2])
+    with pytest.raises(Conflict):
+        await log.append(GAME_ID, START, batches[0])
+    assert len(await log.read(GAME_ID)) == 2
+
+
+async def test_of_many_who_append_at_once_one_wins(log: EventLog) -> None:
+    batches = commits()
+    first = await log.append(GAME_ID, START, batches[0])
+    tries = [log.append(GAME_ID, first, batches[1]) for _ in range(20)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 19
+    assert [event.seq for event in events_of(await log.read(GAME_ID))] == [1, 2]
+
+
+async def test_games_do_not_know_each_other(log: EventLog) -> None:
+    await append_all(log, GAME_ID, commits())
+    await append_all(log, OTHER_ID, commits()[:1])
+    assert len(events_of(await log.read(OTHER_ID))) == 1
+
+
+async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: EventLog) -> None:
+    batches = commits()
+    first = await log.append(GAME_ID, START, batches[0])
+    seen: list[Commit] = []
+    subscription = await log.subscribe(GAME_ID, seen.append)
+    second = await log.append(GAME_ID, first, batches[1])
+    third = await log.append(GAME_ID, second, batches[2])
+    assert [commit.cursor for commit in seen] == [second, third]
+    assert [event.seq for event in events_of(seen)] == [2, 3, 4]
+    subscription.close()
+    subscription.close()
+    await log.append(GAME_ID, third, [PlayerLeft(seq=5, at=1, player_id="ann", reason=LeaveReason.LEFT)])
+    assert len(seen) == 2
+    assert len(events_of(await log.read(GAME_ID))) == 5
+
+
+async def test_a_commit_reaches_subscribers_even_if_the_appender_has_given_up(log: EventLog) -> None:
+    arrived = asyncio.Event()
+    await log.subscribe(GAME_ID, lambda _: arrived.set())
+    task = asyncio.ensure_future(log.append(GAME_ID, START, commits()[0]))
+    await asyncio.sleep(0)  # one turn: the append is under way
+    task.cancel()
+    await asyncio.wait_for(arrived.wait(), 10)
+    assert len(await log.read(GAME_ID)) == 1
+
+
+async def test_open_games_are_those_without_an_end(log: EventLog) -> None:
+    await append_all(log, GAME_ID, commits())
+    finished = Game(waiting_ttl_ms=1)
+    finished.wait(1)
+    await log.append(OTHER_ID, START, finished.events)
+    assert await log.open_games() == [GAME_ID]
+
+
+async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) -> None:
+    await append_all(log, GAME_ID, commits())
+    finished = Game(waiting_ttl_ms=1)
+    finished.wait(1)
+    ended_at = finished.events[-1].at
+    await log.append(OTHER_ID, START, finished.events)
+    assert await log.expire(ended_at) == 0
+    assert await log.expire(ended_at + 1) == 1
+    assert await log.read(OTHER_ID) == []
+    assert len(await log.read(GAME_ID)) == 3
+
+
+async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.submit("ann", cause="m1")
+    game.do(Leave("bob"))
+    await log.append(GAME_ID, START, game.events)
+    assert events_of(await log.read(GAME_ID)) == game.events

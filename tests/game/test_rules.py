@@ -1,0 +1,247 @@
+"""The rules, one by one."""
+
+import pytest
+
+from app.game import (
+    CountdownCancelled,
+    Disconnect,
+    FinishReason,
+    GameFinished,
+    Join,
+    Leave,
+    Phase,
+    PlayerLeft,
+    Rejected,
+    Rejection,
+    SetReady,
+    SubmissionJudged,
+    Verdict,
+    deadline,
+)
+from tests.support.games import Game
+
+
+def assert_rejected(code: Rejection, call: object, *args: object) -> None:
+    with pytest.raises(Rejected) as rejected:
+        call(*args)  # type: ignore[operator]
+    assert rejected.value.code is code
+
+
+def test_a_game_starts_when_enough_players_are_in_and_all_are_ready() -> None:
+    game = Game(min_players=2, countdown_ms=3000)
+    game.join("ann", "bob")
+    game.do(SetReady("ann", True))
+    assert game.known.phase is Phase.WAITING
+    game.do(SetReady("bob", True))
+    assert game.known.phase is Phase.COUNTDOWN
+    game.wait(2999)
+    assert game.known.phase is Phase.COUNTDOWN
+    game.wait(1)
+    assert game.known.phase is Phase.RUNNING
+
+
+def test_a_single_ready_player_waits_for_min_players() -> None:
+    game = Game(min_players=2)
+    game.join("ann")
+    game.do(SetReady("ann", True))
+    assert game.known.phase is Phase.WAITING
+
+
+def test_not_ready_cancels_the_countdown() -> None:
+    game = Game()
+    game.join("ann", "bob")
+    game.do(SetReady("ann", True))
+    game.do(SetReady("bob", True))
+    events = game.do(SetReady("ann", False))
+    assert isinstance(events[-1], CountdownCancelled)
+    assert game.known.phase is Phase.WAITING
+    assert game.known.starts_at is None
+
+
+def test_saying_ready_twice_changes_nothing() -> None:
+    game = Game()
+    game.join("ann")
+    game.do(SetReady("ann", True))
+    assert game.do(SetReady("ann", True)) == []
+
+
+def test_a_full_game_takes_nobody() -> None:
+    game = Game(max_players=2)
+    game.join("ann", "bob")
+    assert_rejected(Rejection.GAME_FULL, game.join, "cay")
+
+
+def test_a_running_game_takes_no_new_players_but_its_own_return() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    assert_rejected(Rejection.GAME_RUNNING, game.join, "cay")
+    game.do(Leave("bob"))
+    game.join("bob")
+    assert game.known.players["bob"].active
+
+
+def test_first_accepted_is_who_handed_in_first_not_who_was_judged_first() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.submit("ann")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    assert game.known.phase is Phase.RUNNING
+    game.judge("ann", Verdict.ACCEPTED, 8)
+    assert game.known.phase is Phase.FINISHED
+    assert game.known.winner == "ann"
+    assert [entry.player_id for entry in game.known.ranking] == ["ann", "bob"]
+
+
+def test_no_code_is_taken_once_the_race_is_decided() -> None:
+    game = Game()
+    game.start("ann", "bob", "cay")
+    game.submit("ann")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "cay")
+
+
+def test_the_end_does_not_wait_for_ever_for_the_judge() -> None:
+    game = Game(judge_grace_ms=30_000)
+    game.start("ann", "bob")
+    game.submit("ann")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    assert deadline(game.known) == game.now + 30_000
+    events = game.wait(30_000)
+    assert [type(event) for event in events] == [SubmissionJudged, GameFinished]
+    assert isinstance(events[0], SubmissionJudged)
+    assert events[0].verdict is Verdict.JUDGE_ERROR
+    assert game.known.winner == "bob"
+
+
+def test_all_done_goes_on_until_every_active_player_has_solved_it() -> None:
+    game = Game(finish="all_done")
+    game.start("ann", "bob", "cay")
+    game.submit("ann")
+    game.judge("ann", Verdict.ACCEPTED, 8)
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "ann")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    assert game.known.phase is Phase.RUNNING
+    events = game.do(Leave("cay"))
+    assert isinstance(events[-1], GameFinished)
+    assert events[-1].reason is FinishReason.ALL_DONE
+    assert [entry.player_id for entry in events[-1].ranking] == ["ann", "bob", "cay"]
+
+
+def test_the_time_limit_ends_the_game_with_a_ranking_and_no_winner() -> None:
+    game = Game(time_limit_ms=60_000)
+    game.start("ann", "bob")
+    game.submit("ann")
+    game.judge("ann", Verdict.WRONG_ANSWER, 3)
+    game.submit("bob")
+    game.judge("bob", Verdict.WRONG_ANSWER, 5)
+    events = game.wait(60_000)
+    assert isinstance(events[-1], GameFinished)
+    assert events[-1].reason is FinishReason.TIME_LIMIT
+    assert events[-1].winner is None
+    assert [entry.player_id for entry in events[-1].ranking] == ["bob", "ann"]
+
+
+def test_code_in_time_is_judged_even_when_time_runs_out() -> None:
+    game = Game(time_limit_ms=60_000)
+    game.start("ann", "bob")
+    game.submit("ann")
+    assert game.wait(60_000) == []
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "bob")
+    game.judge("ann", Verdict.ACCEPTED, 8)
+    assert game.known.winner == "ann"
+
+
+def test_one_submission_at_a_time() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.submit("ann")
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "ann")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR])
+def test_a_verdict_that_is_not_the_solutions_fault_costs_no_try(verdict: Verdict) -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.submit("ann")
+    game.judge("ann", verdict)
+    assert game.known.players["ann"].tries == 0
+    assert game.known.players["ann"].attempts == 1
+
+
+def test_a_lost_player_leaves_after_the_grace() -> None:
+    game = Game(grace_ms=30_000)
+    game.start("ann", "bob")
+    game.do(Disconnect("ann", "c-ann"))
+    assert game.wait(29_999) == []
+    events = game.wait(1)
+    assert isinstance(events[0], PlayerLeft)
+
+
+def test_a_player_back_in_time_stays() -> None:
+    game = Game(grace_ms=30_000)
+    game.start("ann", "bob")
+    game.do(Disconnect("ann", "c-ann"))
+    game.do(Join("ann", "Ann", "c-2"))
+    assert game.wait(30_000) == []
+    assert game.known.players["ann"].connection_id == "c-2"
+
+
+def test_the_end_of_a_replaced_connection_is_no_loss() -> None:
+    game = Game()
+    game.join("ann")
+    game.do(Join("ann", "Ann", "c-2"))
+    assert game.do(Disconnect("ann", "c-ann")) == []
+
+
+def test_a_running_game_that_all_have_left_is_abandoned() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.do(Leave("ann"))
+    events = game.do(Leave("bob"))
+    assert isinstance(events[-1], GameFinished)
+    assert events[-1].reason is FinishReason.ABANDONED
+
+
+def test_a_game_that_never_starts_expires() -> None:
+    game = Game(waiting_ttl_ms=1000)
+    events = game.wait(1000)
+    assert isinstance(events[-1], GameFinished)
+    assert events[-1].reason is FinishReason.EXPIRED
+
+
+def test_a_repeated_message_id_is_applied_once() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    first = game.submit("ann", cause="m1")
+    game.judge("ann", Verdict.WRONG_ANSWER)
+    assert game.submit("ann", cause="m1") == []
+    assert game.known.players["ann"].seen["m1"] == first[0].seq
+
+
+def test_only_the_last_256_message_ids_are_remembered() -> None:
+    game = Game()
+    game.join("ann")
+    for number in range(300):
+        game.do(SetReady("ann", number % 2 == 0, f"m{number}"))
+    assert len(game.known.players["ann"].seen) == 256
+    assert "m43" not in game.known.players["ann"].seen
+    assert "m44" in game.known.players["ann"].seen
+
+
+def test_attempts_are_bounded() -> None:
+    game = Game(max_attempts=1)
+    game.start("ann", "bob")
+    game.submit("ann")
+    game.judge("ann", Verdict.WRONG_ANSWER)
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "ann")
+
+
+def test_a_stranger_may_do_nothing() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    assert_rejected(Rejection.NOT_ALLOWED, game.submit, "eve")
+    assert_rejected(Rejection.NOT_ALLOWED, game.do, Leave("eve"))

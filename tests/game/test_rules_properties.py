@@ -1,0 +1,167 @@
+"""What holds for every course a game can take."""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from app.eventlog.codec import decode_events, encode_events
+from app.game import (
+    CodeSubmitted,
+    Command,
+    Disconnect,
+    GameFinished,
+    Join,
+    Leave,
+    Phase,
+    Rejected,
+    SetReady,
+    SubmissionJudged,
+    Verdict,
+    deadline,
+    fold,
+)
+from app.realtime.frames import event_frame, snapshot
+from tests.support.games import Game
+
+PLAYERS = st.sampled_from(["ann", "bob", "cay", "dan"])
+FORWARD = {
+    Phase.WAITING: {Phase.WAITING, Phase.COUNTDOWN, Phase.RUNNING, Phase.FINISHED},
+    Phase.COUNTDOWN: {Phase.COUNTDOWN, Phase.WAITING, Phase.RUNNING, Phase.FINISHED},
+    Phase.RUNNING: {Phase.RUNNING, Phase.FINISHED},
+    Phase.FINISHED: {Phase.FINISHED},
+}
+
+
+class AnyGame(RuleBasedStateMachine):
+    """Players do whatever they like, whenever they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.game = Game()
+        self.phase = Phase.WAITING
+        self.connections = 0
+
+    @initialize(
+        min_players=st.integers(1, 3),
+        max_players=st.integers(3, 4),
+        finish=st.sampled_from(["first_accepted", "all_done"]),
+        countdown_ms=st.sampled_from([0, 3000]),
+    )
+    def create(self, **rules: Any) -> None:
+        self.game = Game(**rules, time_limit_ms=60_000, waiting_ttl_ms=600_000)
+
+    def attempt(self, command: Command) -> None:
+        before = self.game.state
+        try:
+            self.game.do(command)
+        except Rejected:
+            assert self.game.state is before
+
+    @rule(player=PLAYERS)
+    def join(self, player: str) -> None:
+        self.connections += 1
+        self.attempt(Join(player, player, f"c{self.connections}"))
+
+    @rule(player=PLAYERS, ready=st.booleans(), cause=st.sampled_from([None, "m1", "m2"]))
+    def ready(self, player: str, ready: bool, cause: str | None) -> None:
+        self.attempt(SetReady(player, ready, cause))
+
+    @rule()
+    def everybody_gets_ready(self) -> None:
+        for player in self.game.known.active_players:
+            self.attempt(SetReady(player.id, True))
+        self.game.wait(3000)
+
+    @rule(player=PLAYERS)
+    def submit(self, player: str) -> None:
+        try:
+            self.game.submit(player)
+        except Rejected:
+            return
+        assert self.game.known.phase is Phase.RUNNING
+
+    @rule(player=PLAYERS, verdict=st.sampled_from(Verdict), passed=st.integers(0, 8))
+    def judge(self, player: str, verdict: Verdict, passed: int) -> None:
+        if player in self.game.known.players:
+            self.game.judge(player, verdict, passed)
+
+    @rule(player=PLAYERS, stale=st.booleans())
+    def disconnect(self, player: str, stale: bool) -> None:
+        known = self.game.known.players.get(player)
+        connection = "stale" if stale or known is None else str(known.connection_id)
+        self.attempt(Disconnect(player, connection))
+
+    @rule(player=PLAYERS)
+    def leave(self, player: str) -> None:
+        self.attempt(Leave(player))
+
+    @rule(milliseconds=st.sampled_from([1, 2999, 3000, 29_999, 30_000, 60_000, 600_000]))
+    def wait(self, milliseconds: int) -> None:
+        self.game.wait(milliseconds)
+
+    @rule()
+    def wait_for_the_deadline(self) -> None:
+        due = deadline(self.game.known)
+        if due is not None and due >= self.game.now:
+            assert self.game.wait(due - self.game.now), "a deadline that does nothing would fire for ever"
+
+    @invariant()
+    def seq_counts_without_gaps(self) -> None:
+        assert [event.seq for event in self.game.events] == list(range(1, len(self.game.events) + 1))
+
+    @invariant()
+    def replay_equals_live(self) -> None:
+        assert fold(decode_events(encode_events(self.game.events))) == self.game.state
+
+    @invariant()
+    def nothing_follows_the_end(self) -> None:
+        finished = [event for event in self.game.events if isinstance(event, GameFinished)]
+        assert len(finished) <= 1
+        if finished:
+            assert self.game.events[-1] is finished[0]
+            assert deadline(self.game.known) is None
+            assert not self.game.known.pending
+
+    @invariant()
+    def the_phase_moves_forward(self) -> None:
+        assert self.game.known.phase in FORWARD[self.phase]
+        self.phase = self.game.known.phase
+
+    @invariant()
+    def there_is_one_winner_and_they_handed_in_first(self) -> None:
+        state = self.game.known
+        if state.phase is not Phase.FINISHED:
+            return
+        accepted = [
+            event.player_id
+            for event in self.game.events
+            if isinstance(event, CodeSubmitted) and self._verdict(event) is Verdict.ACCEPTED
+        ]
+        assert state.winner == (accepted[0] if accepted else None)
+        assert [entry.rank for entry in state.ranking] == list(range(1, len(state.players) + 1))
+        assert {entry.player_id for entry in state.ranking} == set(state.players)
+
+    @invariant()
+    def a_game_never_holds_more_than_its_players(self) -> None:
+        assert len(self.game.known.active_players) <= self.game.known.rules.max_players
+
+    @invariant()
+    def frames_hide_code(self) -> None:
+        for event in self.game.events[-3:]:
+            assert b'"code":' not in event_frame(event)
+        assert "code" not in snapshot(self.game.known)
+
+    def _verdict(self, submitted: CodeSubmitted) -> Verdict | None:
+        for event in self.game.events:
+            if isinstance(event, SubmissionJudged) and (event.player_id, event.attempt) == (
+                submitted.player_id,
+                submitted.attempt,
+            ):
+                return event.verdict
+        return None
+
+
+AnyGame.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyGame = AnyGame.TestCase

@@ -1,0 +1,224 @@
+"""A real server: its own process, its own port, its own folder."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+SECRET = "5b0c8e4f7a2d9163c4e8b7f1a0d3926e" * 2
+START_TIMEOUT_S = 60
+STEP_TIMEOUT_S = 30
+_ADDRESS = re.compile(r":(\d+)$")
+
+
+class ServerProcess:
+    """`code-racer serve` under test; everything it prints is kept."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.settings: dict[str, str] = {
+            "PORT": "0",
+            "ENVIRONMENT": "development",
+            "JWT_SECRET": SECRET,
+            "COUNTDOWN_S": "0.05",
+            "JUDGE_PROCESSES": "1",
+            "RESTART_HINT_S": "0.1",
+            **{name.upper(): str(value) for name, value in settings.items()},
+        }
+        self.lines: list[str] = []
+        self.errors = ""
+        self._changed = threading.Condition()
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ---------------------------------------------------------------- life
+
+    def start(self) -> Self:
+        """Start and wait until it takes connections; started again, it keeps its port."""
+        environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "stderr.txt").open("a") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve"],
+                cwd=self.folder,
+                env=environment | self.settings,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+            )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        seen = len([record for record in self.records() if record["event"] == "app.started"])
+        record = self.wait_for_log("app.started", timeout_s=START_TIMEOUT_S, skip=seen)
+        match = _ADDRESS.search(record["address"])
+        assert match is not None
+        self.settings["PORT"] = match[1]
+        return self
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL, and wait; the exit code."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        code = self._process.wait(STEP_TIMEOUT_S)
+        if self._reader is not None:
+            self._reader.join(STEP_TIMEOUT_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return code
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def stderr(self) -> str:
+        """All it wrote to stderr."""
+        return (self.folder / "stderr.txt").read_text()
+
+    # ---------------------------------------------------------------- what it tells
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.settings['PORT']}"
+
+    @property
+    def http_url(self) -> str:
+        """Base of HTTP URLs."""
+        return f"http://{self.host}"
+
+    @property
+    def ws_url(self) -> str:
+        """Base of WebSocket URLs."""
+        return f"ws://{self.host}"
+
+    def records(self) -> list[dict[str, Any]]:
+        """All log lines; each must be JSON."""
+        return [json.loads(line) for line in tuple(self.lines)]
+
+    def logged(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """Log lines of an event with these fields."""
+        return [record for record in self.records() if _matches(record, event, fields)]
+
+    def wait_for_log(
+        self, event: str, *, timeout_s: float = STEP_TIMEOUT_S, skip: int = 0, **fields: object
+    ) -> dict[str, Any]:
+        """The first such log line after `skip` of them; waits for it."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while len(found := self.logged(event, **fields)) <= skip:
+                left = deadline - time.monotonic()
+                process = self._process
+                if left <= 0 or (process is not None and process.poll() is not None and not self._alive()):
+                    raise AssertionError(f"no {event} {fields} was logged; stderr: {self.stderr[-2000:]}")
+                self._changed.wait(min(left, 0.5))
+        return found[skip]
+
+    def _alive(self) -> bool:
+        return self._reader is not None and self._reader.is_alive()
+
+    def metrics(self) -> dict[str, float]:
+        """All samples, by ``name{label="value",…}`` with sorted labels."""
+        text = httpx.get(f"{self.http_url}/metrics").text
+        return {
+            sample_key(sample.name, sample.labels): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """One sample."""
+        return self.metrics()[sample_key(f"code_racer_{name}", labels)]
+
+    def open_files(self) -> int:
+        """Open file descriptors of the process."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    # ---------------------------------------------------------------- players
+
+    def guest(self, name: str) -> dict[str, Any]:
+        """A guest: token, player_id, name."""
+        answer = httpx.post(f"{self.http_url}/api/guests", json={"name": name})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def new_game(self, token: str, **wishes: object) -> str:
+        """A new game's id."""
+        answer = httpx.post(
+            f"{self.http_url}/api/games",
+            json={"problem": "running-total", **wishes},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["game_id"])
+
+
+def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
+    return record["event"] == event and all(record.get(key) == value for key, value in fields.items())
+
+
+def sample_key(name: str, labels: dict[str, str]) -> str:
+    """A sample's name with its labels in order."""
+    inner = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+    return f"{name}{{{inner}}}" if inner else name
+
+
+def difference(before: dict[str, float], after: dict[str, float], prefix: str) -> dict[str, float]:
+    """What changed between two readings, of the samples whose name starts with `prefix`."""
+    return {
+        key: after[key] - before.get(key, 0.0)
+        for key in after
+        if key.startswith(prefix) and after[key] != before.get(key, 0.0)
+    }
+
+
+def until(check: Any, timeout_s: float = STEP_TIMEOUT_S) -> Any:
+    """Ask again until the answer is true: for states of another process that announce themselves in no event."""
+    deadline = time.monotonic() + timeout_s
+    for answer in _asking(check):
+        if answer or time.monotonic() > deadline:
+            assert answer, "it never came true"
+            return answer
+    raise AssertionError("unreachable")
+
+
+def _asking(check: Any) -> Iterator[Any]:
+    while True:
+        yield check()
+        time.sleep(0.02)  # between two looks at another process

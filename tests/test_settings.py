@@ -1,0 +1,91 @@
+"""Settings: read once, verified together, every mistake told at once."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, describe, load_settings, signing_secret
+
+GOOD_SECRET = "9f2b7c1e4d8a6053b1e7f4c2a9d8e6b3"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_defaults_serve_a_developer() -> None:
+    settings = load_settings()
+    assert settings.is_development
+    assert settings.guests_enabled
+    assert settings.port == 8080
+    assert settings.event_log_url == "sqlite:///var/code-racer.db"
+    assert settings.log_path == Path("logs/app.log")
+
+
+def test_the_guides_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTEND_URL", "https://yourdomain.com")
+    monkeypatch.setenv("CORS_ALLOWED_ORIGINS", "https://yourdomain.com, https://www.yourdomain.com/")
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
+    settings = load_settings()
+    assert settings.allowed_origins == {"https://yourdomain.com", "https://www.yourdomain.com"}
+    assert not settings.guests_enabled
+    assert settings.log_path is None
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=9000\nHOST=0.0.0.0\nSOMETHING_ELSE=1\n")
+    monkeypatch.setenv("PORT", "9001")
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("0.0.0.0", 9001)  # noqa: S104 - a value, nothing listens
+
+
+def test_every_mistake_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "99999")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    monkeypatch.setenv("EVENT_LOG_URL", "postgres://x")
+    monkeypatch.setenv("CORS_ALLOWED_ORIGINS", "*")
+    monkeypatch.setenv("JWT_SECRET", "short-but-telling")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    lines = str(error.value).splitlines()
+    names = sorted(line.split(":")[0] for line in lines)
+    assert names == ["CORS_ALLOWED_ORIGINS", "EVENT_LOG_URL", "JWT_SECRET", "LOG_LEVEL", "PORT"]
+    assert "short-but-telling" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "a" * 40, "change-me-change-me-change-me-change-me", "your_jwt_token_here_your_jwt_token"]
+)
+def test_production_wants_a_real_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("JWT_SECRET", secret)
+    with pytest.raises(SettingsError, match="JWT_SECRET"):
+        load_settings()
+
+
+def test_the_development_secret_is_made_once_and_private() -> None:
+    settings = load_settings()
+    first = signing_secret(settings)
+    assert signing_secret(settings) == first
+    assert len(first) >= 32
+    assert stat.S_IMODE(os.stat("var/dev-secret").st_mode) == 0o600
+
+
+def test_settings_are_shown_with_secrets_starred(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
+    shown = dict(describe(load_settings()))
+    assert shown["JWT_SECRET"] == "******"
+    assert shown["PORT"] == "8080"
+    assert GOOD_SECRET not in repr(load_settings())
+
+
+def test_the_example_file_names_every_setting_and_no_other() -> None:
+    example = Path(__file__).parent.parent / ".env.example"
+    names = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
+    assert names == {name.upper() for name in Settings.model_fields}

@@ -101,6 +101,7 @@ const HANDLERS = {
   game_started(data) {
     Object.assign(game, { state: 'running', problem: data.problem, starts_at: data.starts_at, ends_at: data.ends_at });
     showProblem(data.problem);
+    render(); // a hidden editor takes no focus
     $('code').focus();
   },
   player_progress(data) { const one = player(data.player_id); if (one) one.percent = data.percent; },

@@ -1,0 +1,159 @@
+"""A real Prometheus scrapes a real server while players race and misbehave: every panel has its data."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import promql_parser
+import pytest
+import yaml
+from websockets.exceptions import InvalidStatus
+
+from app.telemetry.catalogue import METRICS
+from dashboards.build import BOARDS, Panel
+from tests.support.player import SOLUTION, WRONG, Player
+from tests.support.server import ServerProcess, until
+
+ROOT = Path(__file__).parents[2]
+SCRAPE_S = 1
+VARIABLES = {
+    "$__rate_interval": "20s",
+    'namespace=~"$namespace"': 'namespace=~".*"',
+    '"$job"': '".*"',
+    '"$instance"': '".*"',
+}
+
+
+def filled(expr: str) -> str:
+    """A panel's query with its variables filled in as Grafana would."""
+    for variable, value in VARIABLES.items():
+        expr = expr.replace(variable, value)
+    return expr
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def misbehave_and_race(server: ServerProcess) -> None:
+    """A race, a wrong answer, a refusal, an error, a lost connection."""
+    ann, bob = server.guest("ann"), server.guest("bob")
+    game_id = server.new_game(ann["token"])
+    with Player(server, game_id, ann["token"]) as one, Player(server, game_id, bob["token"]) as two:
+        two.until("player_joined", player_id=bob["player_id"])
+        for player in (one, two):
+            player.ws.send("nonsense")
+            player.send("ready")
+        one.until("game_started")
+        two.send("submit_code", {"code": WRONG})
+        two.until("submission_judged")
+        with pytest.raises(InvalidStatus):
+            Player(server, game_id, "nonsense")
+        one.send("submit_code", {"code": SOLUTION})
+        one.until("game_finished")
+        one.drop()
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with ServerProcess(folder / "server", ping_interval_s=0.3) as server:
+        target = {"targets": [server.host], "labels": {"namespace": "test"}}
+        config: dict[str, Any] = {
+            "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"},
+            "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
+            "rule_files": [str(path) for path in ROOT.glob("alerts/rules/*.yaml")],
+        }
+        (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+        address = f"127.0.0.1:{free_port()}"
+        with (folder / "prometheus.log").open("w") as log:
+            process = subprocess.Popen(
+                [
+                    "prometheus",
+                    f"--config.file={folder / 'prometheus.yaml'}",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address={address}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        with httpx.Client(base_url=f"http://{address}") as client:
+            until(lambda: _answers(client))
+            until(lambda: query(client, "up == 1"))
+            misbehave_and_race(server)
+            until(lambda: query(client, "sum(increase(code_racer_ws_closes_total[20s])) >= 1"))
+            misbehave_and_race(server)
+            until(lambda: query(client, "sum(rate(code_racer_ws_ping_rtt_seconds_count[20s])) > 0"))
+            yield client
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/-/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def query(client: httpx.Client, expr: str) -> list[Any]:
+    """The series of an instant query."""
+    answer = client.get("/api/v1/query", params={"query": expr}).json()
+    assert answer["status"] == "success", answer
+    return list(answer["data"]["result"])
+
+
+PANELS = [(uid, panel) for uid, (_, panels) in BOARDS.items() for panel in panels]
+
+
+@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=[panel.title for _, panel in PANELS])
+def test_every_panel_shows_its_data_within_its_range(prometheus: httpx.Client, uid: str, panel: Panel) -> None:
+    for one in panel.queries:
+        series = query(prometheus, filled(one.expr))
+        assert series, f"{uid} / {panel.title}: no data"
+        values = [float(item["value"][1]) for item in series]
+        numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN is an empty quantile
+        assert numbers, f"{uid} / {panel.title}: only NaN"
+        low, high = panel.range
+        assert all(low <= value <= high for value in numbers), (panel.title, numbers)
+        for label in _legend_labels(one.legend):
+            assert all(item["metric"].get(label) for item in series)
+
+
+def _legend_labels(legend: str) -> list[str]:
+    return [part.split("}}")[0] for part in legend.split("{{")[1:]]
+
+
+@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=[panel.title for _, panel in PANELS])
+def test_every_query_parses_and_every_panel_explains_itself(uid: str, panel: Panel) -> None:
+    assert uid
+    assert panel.description.endswith(".")
+    assert panel.unit
+    names = {metric.name for metric in METRICS}
+    for one in panel.queries:
+        promql_parser.parse(filled(one.expr))
+        assert any(name in one.expr for name in names)
+        assert "$__rate_interval" in one.expr or "rate(" not in one.expr
+
+
+def test_the_committed_boards_are_whole() -> None:
+    for path in (ROOT / "dashboards").glob("*.json"):
+        board = json.loads(path.read_text())
+        assert board["uid"] == path.stem
+        ids = [panel["id"] for panel in board["panels"]]
+        assert len(ids) == len(set(ids))
+        assert [one["name"] for one in board["templating"]["list"]] == ["datasource", "namespace", "job", "instance"]
+
+
+def test_the_alert_rules_are_loaded_and_silent_while_all_is_well(prometheus: httpx.Client) -> None:
+    groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    rules = {rule["name"]: rule for group in groups for rule in group["rules"]}
+    assert set(rules) == {"CodeRacerDown", "CodeRacerHandshakesFailing", "CodeRacerMessageErrors"}
+    assert {rule["health"] for rule in rules.values()} <= {"ok", "unknown"}
+    assert {rule["state"] for rule in rules.values()} == {"inactive"}

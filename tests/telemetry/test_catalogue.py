@@ -1,0 +1,133 @@
+"""Catalogue, exposition, docs and rules say the same, both ways."""
+
+import inspect
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from app.telemetry import recorder
+from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric
+from app.telemetry.metrics import MetricStore
+from app.telemetry.observer import NullObserver, Observer
+from app.telemetry.recorder import Recorder
+from tests.support.player import SOLUTION, Player
+from tests.support.server import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+OWN_SUFFIXES = ("_bucket", "_count", "_sum", "_total")
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
+        text = httpx.get(f"{server.http_url}/metrics")
+        openmetrics = httpx.get(
+            f"{server.http_url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"}
+        )
+        assert text.headers["content-type"].startswith("text/plain")
+        assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+        return text.text, openmetrics.text
+
+
+def test_what_is_exposed_is_what_the_catalogue_lists(exposed: tuple[str, str]) -> None:
+    families = {family.name: family for family in parse_text(exposed[0])}
+    expected = {metric.name.removesuffix("_total") for metric in METRICS}
+    assert set(families) == expected
+    for metric in METRICS:
+        family = families[metric.name.removesuffix("_total")]
+        assert family.type == metric.kind.value
+        assert family.documentation == metric.help
+        rows = {tuple(sample.labels[label] for label in metric.labels) for sample in family.samples}
+        if metric.labels != ("version", "replica"):
+            assert rows == set(metric.rows), "every series exists from the start, and no other"
+
+
+def test_openmetrics_is_well_formed_and_has_no_created_series(exposed: tuple[str, str]) -> None:
+    samples = [sample.name for family in parse_openmetrics(exposed[1]) for sample in family.samples]
+    assert samples
+    assert not any(name.endswith("_created") for name in samples)
+
+
+def test_names_follow_the_convention() -> None:
+    for metric in METRICS:
+        assert re.fullmatch(r"code_racer_[a-z_]+", metric.name)
+        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+        if metric.kind is Kind.HISTOGRAM:
+            assert metric.name.endswith(("_seconds", "_bytes"))
+            assert metric.buckets == tuple(sorted(metric.buckets))
+    for event in EVENTS:
+        assert re.fullmatch(r"[a-z]+\.[a-z_]+", event.name)
+        assert not event.fields & set(COMMON_FIELDS)
+
+
+def test_every_metric_can_be_moved_and_every_event_logged() -> None:
+    source = inspect.getsource(recorder) + (ROOT / "app/asgi.py").read_text() + (ROOT / "app/server.py").read_text()
+    source += (ROOT / "app/__main__.py").read_text()
+    from app.telemetry.catalogue import Metrics
+
+    for name, value in vars(Metrics).items():
+        if isinstance(value, Metric):
+            assert f"Metrics.{name}" in source, f"{name} is in the catalogue but nothing emits it"
+    for name in (key for key in vars(Events) if not key.startswith("_")):
+        assert f"Events.{name}" in source, f"{name} is in the catalogue but nothing logs it"
+
+
+def test_a_field_that_the_catalogue_does_not_list_cannot_be_logged() -> None:
+    with pytest.raises(ValueError, match="token"):
+        Recorder(MetricStore()).log(Events.WS_OPENED, token="x")
+
+
+def test_the_null_observer_sees_everything_the_recorder_sees() -> None:
+    observers: tuple[Observer, ...] = (NullObserver(), Recorder(MetricStore()))
+    methods = {name for name in vars(Observer) if not name.startswith("_")}
+    for observer in observers:
+        assert methods <= {name for name in dir(observer) if not name.startswith("_")}
+
+
+def test_every_log_line_of_a_race_is_in_the_catalogue(tmp_path: Path) -> None:
+    fields = {event.name: event.fields for event in EVENTS}
+    levels = {event.name: event.level for event in EVENTS}
+    server = ServerProcess(tmp_path / "server")
+    server.start()
+    ann = server.guest("ann")
+    with Player(server, server.new_game(ann["token"], min_players=1), ann["token"]) as player:
+        player.ws.send("nonsense")
+        player.send("ready")
+        player.until("game_started")
+        player.send("submit_code", {"code": SOLUTION})
+        player.until("game_finished")
+    httpx.get(f"{server.http_url}/ws/x")
+    assert server.stop() == 0
+    names = [record["event"] for record in server.records()]
+    assert set(names) >= {"app.started", "ws.opened", "message.rejected", "game.created", "game.started"}
+    assert set(names) >= {"submission.judged", "game.finished", "ws.closed", "app.draining", "app.stopped"}
+    for record in server.records():
+        own = set(record) - set(COMMON_FIELDS)
+        assert own <= fields[record["event"]]
+        assert set(record) >= set(COMMON_FIELDS)
+        assert record["level"] == levels[record["event"]]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["timestamp"])
+    assert (tmp_path / "server" / "logs" / "app.log").read_text().splitlines() == server.lines
+    assert server.stderr == ""
+
+
+def _series_in(text: str) -> set[str]:
+    return set(re.findall(r"\bcode_racer_[a-z_]+", text))
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("alerts/rules/*.yaml"), *ROOT.glob("alerts/runbooks/*.md"), *ROOT.glob("dashboards/*.json")]),
+    ids=lambda path: path.name,
+)
+def test_alerts_runbooks_and_dashboards_name_only_series_that_exist(path: Path) -> None:
+    known = {metric.name for metric in METRICS}
+    for metric in METRICS:
+        if metric.kind is Kind.HISTOGRAM:
+            known |= {metric.name + suffix for suffix in OWN_SUFFIXES}
+    assert _series_in(path.read_text()) <= known
+    assert _series_in(path.read_text())

@@ -81,7 +81,9 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the same
 
-    writer = LogWriter(render=settings.log_format, file=settings.log_path, queue_size=settings.log_queue_size)
+    writer = LogWriter(
+        sys.stdout, render=settings.log_format, file=settings.log_path, queue_size=settings.log_queue_size
+    )
     common = {
         "service.name": "code-racer",
         "service.version": __version__,

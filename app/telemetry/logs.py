@@ -10,7 +10,6 @@ import datetime as dt
 import logging
 import queue
 import re
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
@@ -35,11 +34,12 @@ def redact(text: str) -> str:
 
 
 class LogWriter:
-    """The only writer: a thread that writes lines to stdout and, if asked to, to a file."""
+    """The only writer: a thread that writes lines to a stream and, if asked to, to a file."""
 
-    def __init__(self, *, render: str, file: Path | None, queue_size: int) -> None:
+    def __init__(self, stream: TextIO, *, render: str, file: Path | None, queue_size: int) -> None:
+        self._stream = stream
         self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(queue_size)
-        self._console = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()) if render == "console" else None
+        self._console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if render == "console" else None
         self._file = self._open(file)
         self.records = dict.fromkeys(_LEVELS, 0)
         self.dropped = 0
@@ -83,8 +83,8 @@ class LogWriter:
             self._file.flush()
         if self._console is not None:
             line = str(self._console(None, "", dict(record)))
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        self._stream.write(line + "\n")
+        self._stream.flush()
 
 
 class Logs:

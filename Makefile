@@ -38,7 +38,7 @@ generate: $(VENV)/.dev ## Write the generated files (reference docs, dashboards)
 	$(BIN)/python -m tools.generate
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure memory and start-up; prints a table
+bench: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory
 
 .PHONY: clean

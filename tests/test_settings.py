@@ -1,6 +1,5 @@
 """Settings: read once, verified together, every mistake told at once."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def test_the_development_secret_is_made_once_and_private() -> None:
     first = signing_secret(settings)
     assert signing_secret(settings) == first
     assert len(first) >= 32
-    assert stat.S_IMODE(os.stat("var/dev-secret").st_mode) == 0o600
+    assert stat.S_IMODE(Path("var/dev-secret").stat().st_mode) == 0o600
 
 
 def test_settings_are_shown_with_secrets_starred(monkeypatch: pytest.MonkeyPatch) -> None:

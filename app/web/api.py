@@ -8,6 +8,8 @@ from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from app.eventlog import LogUnavailable
@@ -60,7 +62,11 @@ def _public(document: dict[str, Any]) -> dict[str, Any]:
 
 @post("/guests", status_code=HTTPStatus.CREATED)
 async def create_guest(
-    request: AnyRequest, data: NewGuest, settings: Settings, admission: Admission, guest_limit: AddressLimit
+    request: AnyRequest,
+    data: JSONBody[NewGuest],
+    settings: NamedDependency[Settings],
+    admission: NamedDependency[Admission],
+    guest_limit: NamedDependency[AddressLimit],
 ) -> dict[str, Any]:
     """A token for somebody without an account; switched by GUESTS, limited per address."""
     if not settings.guests_enabled:
@@ -77,7 +83,11 @@ async def create_guest(
 
 @post("/games", status_code=HTTPStatus.CREATED)
 async def create_game(
-    request: AnyRequest, settings: Settings, admission: Admission, hub: Hub, data: NewGame | None = None
+    request: AnyRequest,
+    settings: NamedDependency[Settings],
+    admission: NamedDependency[Admission],
+    hub: NamedDependency[Hub],
+    data: JSONBody[NewGame | None] = None,
 ) -> dict[str, Any]:
     """Make a game; whoever connects to its `ws_url` joins it."""
     identity = admission.authenticate(request)
@@ -113,7 +123,9 @@ def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
 
 
 @get("/games/{game_id:uuid}")
-async def show_game(request: AnyRequest, game_id: UUID, admission: Admission, hub: Hub) -> dict[str, Any]:
+async def show_game(
+    request: AnyRequest, game_id: FromPath[UUID], admission: NamedDependency[Admission], hub: NamedDependency[Hub]
+) -> dict[str, Any]:
     """The public state of a game."""
     admission.authenticate(request)
     try:
@@ -127,7 +139,11 @@ async def show_game(request: AnyRequest, game_id: UUID, admission: Admission, hu
 
 @get("/games/{game_id:uuid}/submissions/{attempt:int}")
 async def show_submission(
-    request: AnyRequest, game_id: UUID, attempt: int, admission: Admission, hub: Hub
+    request: AnyRequest,
+    game_id: FromPath[UUID],
+    attempt: FromPath[int],
+    admission: NamedDependency[Admission],
+    hub: NamedDependency[Hub],
 ) -> dict[str, Any]:
     """One of the asking player's own submissions: code, verdict, visible tests."""
     player_id = admission.authenticate(request).player_id
@@ -168,7 +184,7 @@ def _submission(submitted: CodeSubmitted, judged: SubmissionJudged | None) -> di
 
 
 @get("/problems")
-async def list_problems(hub: Hub) -> list[dict[str, Any]]:
+async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """All problems, without their tests."""
     return [_problem_card(problem.public) for problem in hub.problems.values()]
 

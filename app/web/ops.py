@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from app.telemetry.observer import Live
 
@@ -54,13 +55,13 @@ async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
 
 
 @get("/startupz", include_in_schema=False)
-async def startupz(request: AnyRequest, ops: Ops) -> Response[dict[str, Any]]:
+async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Start-up has finished."""
     return _answer({"started": ops.started()}, verbose=_is_verbose(request))
 
 
 @get(["/readyz", "/health"], include_in_schema=False)
-async def readyz(request: AnyRequest, ops: Ops) -> Response[dict[str, Any]]:
+async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Ready for new connections: started, not draining, the event log was reached."""
     live = ops.live()
     checks = {
@@ -72,14 +73,14 @@ async def readyz(request: AnyRequest, ops: Ops) -> Response[dict[str, Any]]:
 
 
 @get("/metrics", include_in_schema=False)
-async def metrics(request: AnyRequest, ops: Ops) -> Response[bytes]:
+async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
     """The metrics, as Prometheus text or OpenMetrics, whichever is asked for."""
     body, content_type = ops.render_metrics(request.headers.get("accept", ""))
     return Response(body, media_type=content_type, headers={"cache-control": "no-store"})
 
 
 @get("/version", include_in_schema=False, media_type=MediaType.JSON)
-async def version(ops: Ops) -> dict[str, str]:
+async def version(ops: NamedDependency[Ops]) -> dict[str, str]:
     """What runs here."""
     return {"version": ops.version, "replica": ops.replica, "environment": ops.environment}
 

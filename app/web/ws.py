@@ -10,7 +10,9 @@ from typing import Any, cast
 import msgspec
 from litestar import Request, Response, get, websocket
 from litestar.connection import WebSocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromPath
 
 from app.eventlog import LogUnavailable
 from app.protocol import SUBPROTOCOL
@@ -34,7 +36,7 @@ class Gate:
 
 
 @websocket("/ws/{game_id:str}")
-async def game_socket(socket: AnySocket, game_id: str, gate: Gate) -> None:
+async def game_socket(socket: AnySocket, game_id: FromPath[str], gate: NamedDependency[Gate]) -> None:
     """Admit or refuse, then serve the connection to its end."""
     started = time.perf_counter()
     admitted: Admitted | None = None
@@ -96,7 +98,7 @@ async def _refuse(
 
 
 @get("/ws/{game_id:str}", include_in_schema=False)
-async def diagnose(request: AnyRequest, game_id: str, gate: Gate) -> Response[bytes]:
+async def diagnose(request: AnyRequest, game_id: FromPath[str], gate: NamedDependency[Gate]) -> Response[bytes]:
     """What the upgrade would answer, for browsers, which cannot read it: 426 where it would be accepted."""
     offered = request.headers.get("sec-websocket-protocol", "")
     try:

@@ -169,7 +169,7 @@ def test_a_peer_that_vanishes_is_1006(server: ServerProcess, victim: tuple[Playe
     assert good.until("player_disconnected")["data"]["grace_until"] > 0
 
 
-def test_who_keeps_sending_nonsense_is_closed(server: ServerProcess, victim: tuple[Player, Player]) -> None:
+def test_who_keeps_sending_nonsense_is_closed(victim: tuple[Player, Player]) -> None:
     bad, good = victim
     for _ in range(11):
         bad.ws.send("nonsense")

@@ -145,7 +145,9 @@ def test_the_shipped_javascript_client_races_and_resumes_under_node(tmp_path: Pa
         game.on('*', (message) => {{
           if (message.seq) say({{ seq: message.seq, type: message.type }});
           if (message.type === 'welcome') say({{ welcome: message.data.resumed }});
-          if (message.type === 'player_joined' || message.type === 'player_reconnected') game.sendMessage('ready', {{ status: 'ready' }});
+          if (['player_joined', 'player_reconnected'].includes(message.type)) {{
+            game.sendMessage('ready', {{ status: 'ready' }});
+          }}
           if (message.type === 'game_finished') game.disconnect();
         }});
         game.on('end', (end) => say({{ end }}));
@@ -179,7 +181,8 @@ def test_the_javascript_client_learns_why_it_was_refused(server: ServerProcess) 
         import {{ readFileSync }} from 'node:fs';
         const source = readFileSync({json.dumps(str(client))}, 'utf8');
         const {{ GameWebSocket }} = await import('data:text/javascript,' + encodeURIComponent(source));
-        const game = new GameWebSocket('7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2aff', 'nonsense', {{ url: {json.dumps(server.ws_url)}, WebSocket }});
+        const options = {{ url: {json.dumps(server.ws_url)}, WebSocket }};
+        const game = new GameWebSocket('7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2aff', 'nonsense', options);
         game.on('end', ({{ code, detail }}) => console.log(JSON.stringify({{ code, detail }})));
         game.connect();
     """

@@ -120,7 +120,7 @@ def test_a_peer_that_answers_no_ping_is_closed(tmp_path_factory: pytest.TempPath
             frozen.until("player_joined", player_id=ann["player_id"])
             connection = frozen.received[0]["data"]["connection_id"]
             frozen.ws.protocol.send_pong = lambda *_: None  # type: ignore[method-assign] # a client that is stuck
-            frozen.ws.protocol.recv_frame = lambda *_: None  # type: ignore[attr-defined,method-assign] # the same
+            frozen.ws.protocol.recv_frame = lambda *_: None  # type: ignore[method-assign] # the same
             record = server.wait_for_log("ws.closed", connection_id=connection)
             assert (record["reason"], record["initiator"]) == ("ping_timeout", "server")
             lively.send("ping", {"timestamp": 1})

@@ -30,14 +30,11 @@ def assert_rejected(code: Rejection, call: object, *args: object) -> None:
 def test_a_game_starts_when_enough_players_are_in_and_all_are_ready() -> None:
     game = Game(min_players=2, countdown_ms=3000)
     game.join("ann", "bob")
-    game.do(SetReady("ann", True))
-    assert game.known.phase is Phase.WAITING
-    game.do(SetReady("bob", True))
-    assert game.known.phase is Phase.COUNTDOWN
-    game.wait(2999)
-    assert game.known.phase is Phase.COUNTDOWN
-    game.wait(1)
-    assert game.known.phase is Phase.RUNNING
+    phases = []
+    for milliseconds, ready in ((0, "ann"), (0, "bob"), (2999, ""), (1, "")):
+        game.do(SetReady(ready, True)) if ready else game.wait(milliseconds)
+        phases.append(game.known.phase)
+    assert phases == [Phase.WAITING, Phase.COUNTDOWN, Phase.COUNTDOWN, Phase.RUNNING]
 
 
 def test_a_single_ready_player_waits_for_min_players() -> None:
@@ -85,10 +82,8 @@ def test_first_accepted_is_who_handed_in_first_not_who_was_judged_first() -> Non
     game.start("ann", "bob")
     game.submit("ann")
     game.submit("bob")
-    game.judge("bob", Verdict.ACCEPTED, 8)
-    assert game.known.phase is Phase.RUNNING
-    game.judge("ann", Verdict.ACCEPTED, 8)
-    assert game.known.phase is Phase.FINISHED
+    assert game.types(game.judge("bob", Verdict.ACCEPTED, 8)) == ["SubmissionJudged"]
+    assert game.types(game.judge("ann", Verdict.ACCEPTED, 8)) == ["SubmissionJudged", "GameFinished"]
     assert game.known.winner == "ann"
     assert [entry.player_id for entry in game.known.ranking] == ["ann", "bob"]
 

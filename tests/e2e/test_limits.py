@@ -1,0 +1,90 @@
+"""Slow readers, full queues, failing judges, old games: each bounded, none lost."""
+
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.player import SOLUTION, Player
+from tests.support.server import ServerProcess, until
+
+
+def test_a_peer_that_stops_reading_is_closed_and_the_others_race_on(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, outbox_max_bytes=4096, close_timeout_s=0.2) as server:
+        slow, quick = server.guest("slow"), server.guest("quick")
+        game_id = server.new_game(slow["token"])
+        with Player(server, game_id, quick["token"]) as other:
+            player = Player(server, game_id, slow["token"])
+            player.until("player_joined", player_id=slow["player_id"])
+            connection = player.received[0]["data"]["connection_id"]
+
+            def flood() -> None:
+                try:
+                    for _ in range(2_000_000):  # the kernel's buffers decide how many it takes
+                        player.send("ping", {"timestamp": 1})
+                except (ConnectionClosed, OSError):
+                    pass
+
+            thread = threading.Thread(target=flood, daemon=True)
+            thread.start()
+            record = server.wait_for_log("ws.closed", connection_id=connection)
+            assert (record["code"], record["reason"], record["initiator"]) == (4430, "slow_consumer", "server")
+            assert record["deepest_outbox_bytes"] <= 4096
+            other.send("ping", {"timestamp": 2})
+            other.until("pong")
+            thread.join(30)
+            player.ws.socket.close()
+
+
+def test_a_full_judge_queue_puts_submissions_off_and_loses_none(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, judge_queue_size=1, judge_time_limit_s=0.3, sweep_interval_s=0.1) as server:
+        guests = [server.guest(f"p{number}") for number in range(6)]
+        game_id = server.new_game(guests[0]["token"], min_players=6)
+        players = [Player(server, game_id, guest["token"]) for guest in guests]
+        for player in players:
+            player.send("ready")
+        for player in players:
+            player.until("game_started")
+            player.send("submit_code", {"code": "def solve(numbers, limit):\n    while True:\n        pass"})
+        for player in players:
+            assert player.until("submission_result")["data"]["verdict"] == "time_limit"
+            player.ws.close()
+        assert server.metric("judge_queue_full_total") >= 1
+        assert server.metric("submissions_total", verdict="time_limit") == 6
+
+
+def test_a_game_is_removed_whole_some_time_after_its_end(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, finished_game_retention_s=1, sweep_interval_s=0.1, finished_linger_s=0) as server:
+        ann = server.guest("ann")
+        game_id = server.new_game(ann["token"], min_players=1)
+        with Player(server, game_id, ann["token"]) as player:
+            player.send("ready")
+            player.until("game_started")
+            player.send("submit_code", {"code": SOLUTION})
+            player.until_closed()
+        headers = {"authorization": f"Bearer {ann['token']}"}
+        url = f"{server.http_url}/api/games/{game_id}"
+        until(lambda: httpx.get(url, headers=headers).status_code == 404)
+        assert httpx.get(f"{url}/submissions/1", headers=headers).status_code == 404
+        assert server.metric("games", state="finished") == 0
+
+
+def test_a_game_nobody_starts_expires(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, waiting_game_ttl_s=1) as server:
+        ann = server.guest("ann")
+        with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
+            assert player.until("game_finished")["data"]["reason"] == "expired"
+
+
+@pytest.mark.parametrize("guests", [None, "false", "true"])
+def test_production_admits_guests_only_when_told_and_few(tmp_path: Path, guests: str | None) -> None:
+    settings = {"environment": "production", "guests_per_address_per_minute": 2}
+    with ServerProcess(tmp_path, **settings, **({"guests": guests} if guests else {})) as server:
+        answers = [httpx.post(f"{server.http_url}/api/guests", json={"name": "ann"}) for _ in range(3)]
+        statuses = [answer.status_code for answer in answers]
+        assert statuses == ([201, 201, 429] if guests == "true" else [404] * 3)
+        if guests == "true":
+            assert int(answers[2].headers["retry-after"]) >= 1
+            assert answers[2].json()["retry_after_ms"] > 0

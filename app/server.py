@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -41,19 +43,22 @@ class Server(uvicorn.Server):
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
 
-    async def startup(self, sockets: list["uvicorn.config.socket.socket"] | None = None) -> None:  # type: ignore[name-defined] # uvicorn's own module holds the name
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say where the page is."""
         await super().startup(sockets)
         if not self.started:
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104 - a comparison
+        page = self._settings.public_url or f"http://{shown}:{port}/"
         self._service.recorder.log(
             Events.APP_STARTED,
             address=f"{host}:{port}",
-            page=self._settings.public_url or f"http://{shown}:{port}/",
+            page=page,
             startup_s=round(time.monotonic() - self._began, 3),
         )
+        if self._settings.is_development:
+            print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._draining is not None:

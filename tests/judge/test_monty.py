@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,6 +116,23 @@ async def test_a_hundred_submissions_at_once_are_all_judged(judge: MontyJudge) -
     problem = load_problems()["podium"]
     reports = await asyncio.gather(*(judge.judge(problem, problem.solutions[0]) for _ in range(100)))
     assert {report.verdict for report in reports} == {Verdict.ACCEPTED}
+
+
+PAGE = (Path(__file__).parents[2] / "app/web/static/index.html").read_text()
+SUBSET = re.search(r"the modules (?P<known>[^.]+)\. Not understood: (?P<unknown>.+?)\. A submission", PAGE)
+SYNTAX = {"<code>yield</code>", "<code>del</code>", "inheritance"}
+
+
+async def test_the_subset_that_the_page_tells_is_the_sandboxs(judge: MontyJudge) -> None:
+    assert SUBSET is not None
+    for name in SUBSET["known"].split(", "):
+        report = await judge.judge(ECHO, f"import {name}\ndef solve(x):\n    return x")
+        assert report.verdict is Verdict.ACCEPTED, name
+    unknown = set(SUBSET["unknown"].split(", "))
+    assert unknown >= SYNTAX
+    codes = {f"import {name}" for name in unknown - SYNTAX} | {"class A:\n    pass\nclass B(A):\n    pass"}
+    for code in codes:
+        assert (await judge.judge(ECHO, code)).verdict is Verdict.UNSUPPORTED, code
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_every_log_line_of_a_race_is_in_the_catalogue(tmp_path: Path) -> None:
         assert record["level"] == levels[record["event"]]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["timestamp"])
     assert (tmp_path / "server" / "logs" / "app.log").read_text().splitlines() == server.lines
-    assert server.stderr == ""
+    assert server.stderr == f"Code Racer is ready: http://localhost:{server.settings['PORT']}/ (Ctrl+C stops it)\n"
 
 
 def _series_in(text: str) -> set[str]:

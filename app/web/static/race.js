@@ -219,9 +219,20 @@ function showProblem(problem) {
   if ($('statement').dataset.problem === problem.id) return;
   $('statement').dataset.problem = problem.id;
   const examples = problem.tests.map((test) => element('pre', `solve(${test.args.map(python).join(', ')}) → ${python(test.expected)}`));
-  $('statement').replaceChildren(element('h2', `${problem.title} (${problem.difficulty})`), problem.statement.trim(), element('h3', 'Examples'), ...examples);
+  const paragraphs = problem.statement.trim().split(/\n{2,}/).map(paragraph);
+  $('statement').replaceChildren(
+    element('h2', `${problem.title} (${problem.difficulty})`), ...paragraphs, element('h3', 'Examples'), ...examples,
+  );
   if (!$('code').value) $('code').value = problem.starter.trim() + '\n';
   numberLines();
+}
+
+/** A paragraph of a statement: lines flow, and what stands in backticks is code. */
+function paragraph(text) {
+  const one = document.createElement('p');
+  const parts = text.replaceAll('\n', ' ').split('`');
+  one.append(...parts.map((part, index) => (index % 2 ? element('code', part) : part)));
+  return one;
 }
 
 /** A JSON value as Python writes it. */

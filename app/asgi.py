@@ -59,7 +59,6 @@ class Service:
         self.replica = settings.replica or socket.gethostname()
         self.recorder = Recorder(MetricStore(), logs.logger if logs else None)
         self.started = False
-        self.log_reached = False
         self.hub = _hub(settings, self.replica, self.recorder)
         self.recorder.live(self.live, version=__version__, replica=self.replica)
         if logs is not None:
@@ -74,7 +73,7 @@ class Service:
             judge_queue=self.hub.judge_queue,
             ready=self.started and not self.hub.draining,
             draining=self.hub.draining,
-            event_log_connected=self.log_reached,
+            event_log_connected=self.started and self.recorder.event_log_reachable,
         )
 
     @contextlib.asynccontextmanager
@@ -86,7 +85,7 @@ class Service:
             raise LogUnavailable(
                 f"{self.settings.event_log_url} did not answer within {self.settings.ready_timeout_s:g} s"
             ) from None
-        self.log_reached = self.started = True
+        self.started = True
         try:
             yield
         finally:

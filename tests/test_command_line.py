@@ -113,6 +113,7 @@ def test_health_and_version_endpoints(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, replica="r1") as server:
         for path in ("/livez", "/readyz", "/startupz", "/health"):
             assert httpx.get(f"{server.http_url}{path}").json() == {"status": "ok"}
+            assert httpx.head(f"{server.http_url}{path}").status_code == 200
         verbose = httpx.get(f"{server.http_url}/readyz?verbose").json()
         assert verbose["checks"] == {"started": True, "not_draining": True, "event_log": True}
         version = httpx.get(f"{server.http_url}/version").json()

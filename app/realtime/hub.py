@@ -27,6 +27,7 @@ from app.game import (
 )
 from app.judge import Judge, JudgeProblem
 from app.protocol import MAX_BATCH, Close, CloseRow
+from app.realtime.appending import append
 from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.room import Room, RoomSeat, Welcome
 from app.realtime.session import Session, SessionLimits
@@ -153,13 +154,11 @@ class Hub:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self._now())
-        await self._log.append(game_id, START, events)
+        await append(self._log, self._observer, game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game
         self._remember(state)
-        for event in events:
-            self._observer.event(game_id, event)
         return state
 
     async def state(self, game_id: str) -> GameState | None:

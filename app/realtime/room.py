@@ -5,7 +5,6 @@ member is put every durable frame exactly once, in order: the frame is encoded o
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,9 +27,10 @@ from app.game import (
     evolve,
 )
 from app.protocol import Close, frame
+from app.realtime.appending import append
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
 from app.realtime.session import Session
-from app.telemetry.observer import AppendOutcome, Observer, ResumeOutcome
+from app.telemetry.observer import Observer, ResumeOutcome
 
 
 class RoomOwner(Protocol):
@@ -133,13 +133,11 @@ class Room:
                 if not events:
                     return []
                 try:
-                    cursor = await self._append(events)
+                    cursor = await append(self._log, self._observer, self.game_id, self._cursor, events)
                 except Conflict:
                     await self._catch_up_after_conflict()
                     continue
                 self.deliver(Commit(cursor, tuple(events)))
-                for event in events:
-                    self._observer.event(self.game_id, event)
                 return events
 
     async def _catch_up_after_conflict(self) -> None:
@@ -147,20 +145,6 @@ class Room:
         await self.catch_up()
         if self.state is None or self.state.seq == before:
             raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {before} but holds no more")
-
-    async def _append(self, events: list[GameEvent]) -> Cursor:
-        started = time.perf_counter()
-        outcome = AppendOutcome.ACCEPTED
-        try:
-            return await self._log.append(self.game_id, self._cursor, events)
-        except Conflict:
-            outcome = AppendOutcome.CONFLICT
-            raise
-        except LogUnavailable:
-            outcome = AppendOutcome.UNAVAILABLE
-            raise
-        finally:
-            self._observer.append(outcome, time.perf_counter() - started)
 
     # ---------------------------------------------------------------- events
 

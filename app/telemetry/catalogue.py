@@ -198,7 +198,9 @@ class Metrics:
         _rows(AppendOutcome),
         LATENCY_BUCKETS,
     )
-    LOG_CONNECTED = Metric(f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log is reachable.")
+    LOG_CONNECTED = Metric(
+        f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log takes appends: it took the last one."
+    )
     FAULTS = Metric(f"{PREFIX}faults_total", Kind.COUNTER, "Faults of the server that ended up in no answer.")
     LOG_RECORDS = Metric(
         f"{PREFIX}log_records_total",

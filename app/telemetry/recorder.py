@@ -36,6 +36,7 @@ class Recorder:
     def __init__(self, store: MetricStore, logger: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
         self._logger = logger
+        self.event_log_reachable = True
         self._handshakes = store.counter(Metrics.HANDSHAKES)
         self._handshake_duration = store.histogram(Metrics.HANDSHAKE_DURATION)
         self._connection_duration = store.histogram(Metrics.CONNECTION_DURATION)
@@ -181,6 +182,7 @@ class Recorder:
 
     def append(self, outcome: AppendOutcome, duration_s: float) -> None:
         """See `Observer.append`."""
+        self.event_log_reachable = outcome is not AppendOutcome.UNAVAILABLE
         self._append_duration.observe(duration_s, (outcome,))
 
     def event(self, game_id: str, event: GameEvent) -> None:

@@ -63,10 +63,10 @@ def _public(document: dict[str, Any]) -> dict[str, Any]:
 @post("/guests", status_code=HTTPStatus.CREATED)
 async def create_guest(
     request: AnyRequest,
-    data: JSONBody[NewGuest],
     settings: NamedDependency[Settings],
     admission: NamedDependency[Admission],
     guest_limit: NamedDependency[AddressLimit],
+    data: JSONBody[NewGuest | None] = None,
 ) -> dict[str, Any]:
     """A token for somebody without an account; switched by GUESTS, limited per address."""
     if not settings.guests_enabled:
@@ -75,7 +75,7 @@ async def create_guest(
     wait_s = 0.0 if settings.is_development else guest_limit.wait_s(client_address(request))
     if wait_s:
         raise _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", math.ceil(wait_s * 1000))
-    player_id, name = guest_id(), clean_name(data.name)
+    player_id, name = guest_id(), clean_name((data or NewGuest()).name)
     token = admission.authenticator.issue(player_id, name, settings.guest_token_ttl_s)
     expires_at = admission.authenticator.verify(token).expires_at
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from litestar import MediaType, Request, Response, get
+from litestar import HttpMethod, MediaType, Request, Response, get, route
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from app.telemetry.observer import Live
 
 AnyRequest = Request[Any, Any, State]
+PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class RenderMetrics(Protocol):
@@ -33,13 +34,16 @@ class Ops:
     environment: str
 
 
-def _answer(checks: dict[str, bool], *, verbose: bool) -> Response[dict[str, Any]]:
+def _answer(
+    checks: dict[str, bool], *, verbose: bool, shown: dict[str, bool] | None = None
+) -> Response[dict[str, Any]]:
+    """`checks` decide; what is only `shown` does not."""
     failed = [name for name, passed in checks.items() if not passed]
     body: dict[str, Any] = {"status": "failing" if failed else "ok"}
     if failed:
         body["failed"] = failed
     if verbose:
-        body["checks"] = checks
+        body["checks"] = checks | (shown or {})
     status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
     return Response(body, status_code=status, headers={"cache-control": "no-store"})
 
@@ -48,28 +52,24 @@ def _is_verbose(request: AnyRequest) -> bool:
     return "verbose" in request.query_params
 
 
-@get("/livez", include_in_schema=False)
+@route("/livez", http_method=PROBE_METHODS, include_in_schema=False)
 async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
     """Alive: the event loop turns, or nobody would answer."""
     return _answer({"event_loop": True}, verbose=_is_verbose(request))
 
 
-@get("/startupz", include_in_schema=False)
+@route("/startupz", http_method=PROBE_METHODS, include_in_schema=False)
 async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Start-up has finished."""
     return _answer({"started": ops.started()}, verbose=_is_verbose(request))
 
 
-@get(["/readyz", "/health"], include_in_schema=False)
+@route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
-    """Ready for new connections: started, not draining, the event log was reached."""
+    """Ready for new connections. A later loss of the event log is only shown: no replica could do better."""
     live = ops.live()
-    checks = {
-        "started": ops.started(),
-        "not_draining": not live.draining,
-        "event_log": live.event_log_connected,
-    }
-    return _answer(checks, verbose=_is_verbose(request))
+    checks = {"started": ops.started(), "not_draining": not live.draining}
+    return _answer(checks, verbose=_is_verbose(request), shown={"event_log": live.event_log_connected})
 
 
 @get("/metrics", include_in_schema=False)

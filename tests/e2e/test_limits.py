@@ -1,5 +1,6 @@
 """Slow readers, full queues, failing judges, old games: each bounded, none lost."""
 
+import resource
 import threading
 from pathlib import Path
 
@@ -88,3 +89,28 @@ def test_production_admits_guests_only_when_told_and_few(tmp_path: Path, guests:
         if guests == "true":
             assert int(answers[2].headers["retry-after"]) >= 1
             assert answers[2].json()["retry_after_ms"] > 0
+
+
+def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
+    """No file of the server may grow, as on a full disk: the kernel's own limit, lifted again later."""
+    with ServerProcess(tmp_path, log_file="") as server:
+        ann = server.guest("ann")
+        game_id = server.new_game(ann["token"], min_players=2)
+        with Player(server, game_id, ann["token"]) as player:
+            player.until("player_joined")
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+            player.send("ready", id="r1")
+            error = player.until("error")["data"]
+            assert (error["code"], error["id"]) == ("unavailable", "r1")
+            assert error["retry_after_ms"] > 0
+            assert server.metric("event_log_connected") == 0
+            assert server.metric("event_log_append_seconds_count", outcome="unavailable") >= 1
+            verbose = httpx.get(f"{server.http_url}/readyz?verbose")
+            assert (verbose.status_code, verbose.json()["checks"]["event_log"]) == (200, False)
+            refused = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ann['token']}"})
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            player.send("ready", id="r1")
+            player.until("ack", id="r1")
+            assert [event["type"] for event in player.events].count("player_ready") == 1
+            assert server.metric("event_log_connected") == 1

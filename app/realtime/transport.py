@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from app.protocol import Close, CloseRow, Initiator, client_close
 from app.telemetry.observer import PingOutcome
@@ -86,7 +87,6 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.close_timeout = close_timeout_s
         self._listener: Listener | None = None
-        self._cut_timer: asyncio.TimerHandle | None = None
         self._ended: tuple[CloseRow, Initiator, int] | None = None
 
     # ---------------------------------------------------------------- Transport
@@ -98,8 +98,12 @@ class UvicornTransport(WebSocketsSansIOProtocol):
 
     @property
     def is_open(self) -> bool:
-        """See `Transport.is_open`."""
-        return self.handshake_complete and not self.close_sent and not self.disconnected
+        """See `Transport.is_open`.
+
+        The parser runs ahead: when a close frame came in one chunk with messages, it knows of the close while
+        the messages are still being delivered. They are handled; their answers have nowhere to go.
+        """
+        return self.conn.state is State.OPEN and self.handshake_complete and not self.close_sent
 
     def attach(self, listener: Listener) -> None:
         """See `Transport.attach`."""
@@ -129,7 +133,9 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             self._flush()
         self.close_sent = True
         self.resume_reading()
-        self._cut_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+        # uvicorn keeps the socket while this timer runs: a socket closed with unread bytes resets the connection,
+        # and the peer would never see the close code.
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def pause_reading(self) -> None:
         """See `Transport.pause_reading`."""
@@ -205,8 +211,6 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             code = self.conn.close_rcvd.code
             self._end(client_close(code), Initiator.CLIENT, code)
         super().handle_close(event)
-        if self.close_sent:
-            self.transport.close()
 
     def handle_parser_exception(self) -> None:
         """RFC 6455 was broken; websockets has chosen the close code."""
@@ -216,8 +220,6 @@ class UvicornTransport(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone; 1006 if nobody had said goodbye."""
-        if self._cut_timer is not None:
-            self._cut_timer.cancel()
         if self._listener is not None and self.pending_ping_payload is not None:
             self._listener.on_ping(PingOutcome.ABANDONED, 0.0)
         self._end(Close.LOST, Initiator.NETWORK)

@@ -1,5 +1,6 @@
 """Hostile and broken clients: each gets the answer the contract names, and the others race on."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -157,6 +158,18 @@ def test_a_clients_close_is_recorded_as_such(
     assert (record["reason"], record["initiator"], record["received_code"]) == (row, "client", code or 1005)
 
 
+def test_messages_that_come_in_one_piece_with_the_close_are_handled(
+    server: ServerProcess, victim: tuple[Player, Player]
+) -> None:
+    bad, good = victim
+    connection = bad.received[0]["data"]["connection_id"]
+    ping, ready = b'{"type":"ping","data":{"timestamp":1}}', b'{"type":"ready"}'
+    raw(bad, frame(1, ping) + frame(1, b"nonsense") + frame(1, ready) + frame(8, struct.pack("!H", 4321)))
+    record = server.wait_for_log("ws.closed", connection_id=connection)
+    assert (record["received_code"], record["initiator"], record["messages_in"]) == (4321, "client", 3)
+    assert good.until("player_ready")["data"]["status"] == "ready"
+
+
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_peer_that_vanishes_is_1006(server: ServerProcess, victim: tuple[Player, Player], reset: bool) -> None:
     bad, good = victim
@@ -177,6 +190,15 @@ def test_who_keeps_sending_nonsense_is_closed(victim: tuple[Player, Player]) -> 
     assert bad.received[-1]["type"] == "disconnect"
     assert bad.received[-1]["data"]["reconnect"] is False
     lives_on(good)
+
+
+def test_the_close_code_reaches_even_a_client_that_goes_on_sending(victim: tuple[Player, Player]) -> None:
+    bad, _ = victim
+    raw(bad, frame(1, b"nonsense") * 11)
+    with contextlib.suppress(ConnectionError):  # sending after the closing handshake is answered so
+        for _ in range(200):
+            raw(bad, frame(1, b"x" * 1000) * 10)
+    assert bad.until_closed() == (4400, "protocol_error")
 
 
 def test_submitted_code_is_in_no_output(server: ServerProcess) -> None:

@@ -149,6 +149,7 @@ function showConnection(event = {}) {
   const texts = { idle: 'not connected', connecting: 'connecting…', open: 'connected', reconnecting: 'reconnecting…', waiting: 'connection lost', closed: 'disconnected' };
   const wait = event.retryMs === undefined ? '' : `, next try in ${Math.ceil(event.retryMs / 1000)} s`;
   $('connection').dataset.state = client.state;
+  $('ready').disabled = client.state !== 'open'; // a click that cannot be sent would be lost
   $('connection-text').textContent = texts[client.state] + wait;
   $('rtt').textContent = client.state === 'open' && client.rttMs !== null ? `${client.rttMs.toFixed(client.rttMs < 10 ? 1 : 0)} ms` : '';
 }

@@ -154,8 +154,8 @@ def test_the_shipped_javascript_client_races_and_resumes_under_node(tmp_path: Pa
         game.connect();
     """
     process = run_node(script, node=node)
-    with Player(server, game_id, bob["token"]) as player:
-        server.wait_for_log("ws.opened", player_id=ann["player_id"])
+    with Player(server, game_id, bob["token"], "?last_seq=0") as player:
+        player.until("player_ready", player_id=ann["player_id"])  # so the client has seen itself join
         server.kill()
     server.start()
     with Player(server, game_id, bob["token"]) as player:

@@ -84,7 +84,7 @@ def test_a_submission_that_was_not_judged_when_the_server_died_is_judged_by_the_
     player.until("ack", id="s1")
     server.kill()
     player.ws.socket.close()
-    server.settings["JUDGE_TIME_LIMIT_S"] = "0.2"
+    server.settings["JUDGE_TIME_LIMIT_S"] = "2"
     server.start()
     last = player.events[-1]["seq"]
     with Player(server, game_id, ann["token"], f"?last_seq={last}") as again:

@@ -73,7 +73,7 @@ def test_a_game_is_removed_whole_some_time_after_its_end(tmp_path: Path) -> None
 
 
 def test_a_game_nobody_starts_expires(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, waiting_game_ttl_s=1) as server:
+    with ServerProcess(tmp_path, waiting_game_ttl_s=4) as server:
         ann = server.guest("ann")
         with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
             assert player.until("game_finished")["data"]["reason"] == "expired"

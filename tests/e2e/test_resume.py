@@ -113,7 +113,7 @@ def test_connections_of_a_finished_game_end_after_a_while(tmp_path_factory: pyte
 
 
 def test_a_peer_that_answers_no_ping_is_closed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with ServerProcess(tmp_path_factory.mktemp("ping"), ping_interval_s=0.1, ping_timeout_s=0.2) as server:
+    with ServerProcess(tmp_path_factory.mktemp("ping"), ping_interval_s=0.1, ping_timeout_s=3) as server:
         ann, bob = server.guest("ann"), server.guest("bob")
         game_id = server.new_game(ann["token"])
         with Player(server, game_id, bob["token"]) as lively, Player(server, game_id, ann["token"]) as frozen:

@@ -23,9 +23,6 @@ class LocalFanout:
     def __init__(self) -> None:
         self._deliveries: dict[str, list[Deliver]] = {}
 
-    def __len__(self) -> int:
-        return sum(map(len, self._deliveries.values()))
-
     def add(self, game_id: str, deliver: Deliver) -> Subscription:
         """Deliver the commits of `game_id` from now on."""
         self._deliveries.setdefault(game_id, []).append(deliver)

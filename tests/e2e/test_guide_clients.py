@@ -18,6 +18,13 @@ NODE = Path(__file__).parent.parent / "node"
 EXPECTED = {"player_joined", "game_started", "code_submitted", "game_finished"}
 
 
+def assert_guide_told_the_race(output: str) -> None:
+    """The guide's classes print a line per kind of message."""
+    for kind in ("Player joined", "Game started", "Code submitted", "Game finished"):
+        assert f"{kind}:" in output
+    assert "WebSocket connection established" in output
+
+
 def guide_python() -> Any:
     """The guide's Python module."""
     spec = importlib.util.spec_from_file_location("guide_client", GUIDE / "game_websocket.py")
@@ -57,14 +64,7 @@ def test_the_guides_python_class_races(server: ServerProcess, capsys: pytest.Cap
         assert finished.wait(STEP_TIMEOUT_S)
     assert set(seen) >= EXPECTED
     printed = capsys.readouterr().out
-    for line in (
-        "WebSocket connection established",
-        "Player joined:",
-        "Game started:",
-        "Code submitted:",
-        "Game finished:",
-    ):
-        assert line in printed
+    assert_guide_told_the_race(printed)
     guide.reconnect_attempts = guide.max_reconnect_attempts  # its disconnect() raises TypeError: see the docs
     guide.ws.close()
     server.wait_for_log("ws.closed", player_id=ann["player_id"])
@@ -106,14 +106,7 @@ def test_the_guides_javascript_class_races_under_node(server: ServerProcess) -> 
         player.until("game_finished")
     output, _ = node.communicate(timeout=STEP_TIMEOUT_S)
     assert node.returncode == 0, output
-    for line in (
-        "WebSocket connection established",
-        "Player joined:",
-        "Game started:",
-        "Code submitted:",
-        "Game finished:",
-    ):
-        assert line in output
+    assert_guide_told_the_race(output)
 
 
 def oldest_node() -> str:

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -70,6 +71,14 @@ def test_a_bad_token_is_401_and_the_body_says_which(server: ServerProcess, token
     assert answer.json()["detail"].startswith("Authentication required")
     assert says in answer.json()["detail"]
     assert token not in answer.text
+
+
+@pytest.mark.parametrize("audience", ["others", None])
+def test_a_token_for_another_audience_is_401_where_one_is_configured(tmp_path: Path, audience: str | None) -> None:
+    with ServerProcess(tmp_path, jwt_audience="players") as strict:
+        answer = refused(strict, f"/ws/{NOBODY}", header(signed(aud=audience)))
+        assert (answer.status_code, "aud" in answer.json()["detail"]) == (401, True)
+        assert refused(strict, f"/ws/{NOBODY}", header(signed(aud="players"))).status_code == 404
 
 
 def test_no_token_is_401(server: ServerProcess) -> None:

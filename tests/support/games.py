@@ -22,6 +22,7 @@ from app.game import (
 )
 
 PROBLEM = Problem("sum", "Sum", "easy", "Add.", "def solve(a, b): ...", [VisibleTest([1, 2], 3)])
+CODE = "what-a-player-wrote"
 GAME_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
 
 
@@ -70,7 +71,7 @@ class Game:
 
     def submit(self, player: str, cause: str | None = None) -> list[GameEvent]:
         """A player hands in code."""
-        return self.do(Submit(player, "code", "python", cause))
+        return self.do(Submit(player, CODE, "python", cause))
 
     def judge(self, player: str, verdict: Verdict, passed: int = 0) -> list[GameEvent]:
         """The judge answers for the player's last submission."""

@@ -119,17 +119,18 @@ def _cannot_listen(settings: Settings) -> str | None:
 
 def token(settings: Settings, options: argparse.Namespace) -> int:
     """Print a token."""
-    from app.web.auth import Authenticator  # noqa: PLC0415 - the other commands need not wait for it
+    from app.web.auth import Issuer  # noqa: PLC0415 - the other commands need not wait for it
 
+    if settings.jwt_jwks_url:
+        raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
     if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
         print(  # noqa: T201 - a command's answer
             "code-racer: this makes a working token for production; say --yes-in-production if you mean it",
             file=sys.stderr,
         )
         return EXIT_USAGE
-    secret = signing_secret(settings)
-    maker = Authenticator(secret, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
-    print(maker.issue(options.player, options.player, options.ttl))  # noqa: T201 - a command's answer
+    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
     return EXIT_OK
 
 

@@ -21,10 +21,14 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
 from app import __version__
+from app.configure import door_config, hub_config
 from app.eventlog import LogUnavailable, open_event_log
 from app.judge import MontyJudge, load_problems
-from app.realtime import Hub, HubConfig, SessionLimits
-from app.realtime.judging import JudgingConfig
+from app.realtime import Hub
+from app.realtime.drain import Drain
+from app.realtime.limits import RatePerKey
+from app.realtime.load import memory_bytes
+from app.realtime.tasks import TaskOwner
 from app.settings import Settings, signing_secret
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import Logs
@@ -34,11 +38,13 @@ from app.telemetry.recorder import Recorder
 from app.web import errors
 from app.web.admission import Admission, now_ms
 from app.web.api import answer_problem, api_router
-from app.web.auth import Authenticator
+from app.web.auth import Authenticator, Issuer, SharedSecrets
 from app.web.errors import ProblemError
-from app.web.limits import AddressLimit
+from app.web.jwks import JwksKeys
+from app.web.limits import Door
 from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import LOCALHOST, OriginPolicy
+from app.web.tickets import TicketOffice, derived_key
 from app.web.ws import Gate, diagnose, game_socket
 
 STATIC: Final = Path(__file__).parent / "web" / "static"
@@ -52,20 +58,42 @@ PAGE_HEADERS: Final = {
 
 
 class Service:
-    """One application and what is behind it; `start` and `stop` are its lifespan."""
+    """One application and what is behind it; `lifespan` starts and stops it."""
 
     def __init__(self, settings: Settings, logs: Logs | None = None) -> None:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
-        self.recorder = Recorder(MetricStore(), logs.logger if logs else None)
+        self.recorder = Recorder(MetricStore(), logs.logger if logs else None, settings.log_repeats_per_s)
         self.started = False
-        self.hub = _hub(settings, self.replica, self.recorder)
+        self.scrapes = 0
+        self.keys = _keys(settings, self.recorder)
+        self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
+        self.event_log = open_event_log(settings.event_log_url)
+        self.hub = Hub(
+            self.event_log,
+            _judge(settings),
+            load_problems(),
+            hub_config(settings, self.replica),
+            self.authenticator.verify,
+            self.recorder,
+            now_ms,
+        )
         self.recorder.live(self.live, version=__version__, replica=self.replica)
         if logs is not None:
             _measure_logs(self.recorder.store, logs)
 
+    def drain(self) -> Drain:
+        """A drain of this service, to be run once."""
+        return Drain(self.hub, self.settings.drain, self.recorder, lambda: self.scrapes, lone=not self.event_log.shared)
+
+    def render_metrics(self, accept: str) -> tuple[bytes, str]:
+        """The exposition for a scraper."""
+        self.scrapes += 1
+        return self.recorder.store.render(accept)
+
     def live(self) -> Live:
         """The live things, read now."""
+        remote = self.keys if isinstance(self.keys, JwksKeys) else None
         return Live(
             connections=len(self.hub.sessions),
             rooms=self.hub.room_count,
@@ -73,52 +101,64 @@ class Service:
             judge_queue=self.hub.judge_queue,
             ready=self.started and not self.hub.draining,
             draining=self.hub.draining,
+            overloaded=bool(self.hub.load.causes),
             event_log_connected=self.started and self.recorder.event_log_reachable,
+            signing_keys=remote.count if remote else 1,
+            signing_keys_age_s=remote.age_s if remote else 0.0,
+            memory_bytes=memory_bytes(),
         )
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
         """Start before the first connection, stop after the last."""
+        tasks = TaskOwner(self.recorder)
         try:
             await asyncio.wait_for(self.hub.start(), self.settings.ready_timeout_s)
         except TimeoutError:
             raise LogUnavailable(
                 f"{self.settings.event_log_url} did not answer within {self.settings.ready_timeout_s:g} s"
             ) from None
+        if isinstance(self.keys, JwksKeys):
+            tasks.spawn(self.keys.run(), "signing keys")
         self.started = True
         try:
             yield
         finally:
+            await tasks.close()
             await self.hub.close()
 
 
-def _hub(settings: Settings, replica: str, recorder: Recorder) -> Hub:
-    judge = MontyJudge(
+def _keys(settings: Settings, recorder: Recorder) -> SharedSecrets | JwksKeys:
+    if not settings.jwt_jwks_url:
+        return SharedSecrets(signing_secret(settings), settings.jwt_previous_secret.get_secret_value())
+    return JwksKeys(
+        settings.jwt_jwks_url,
+        settings.jwt_algorithms,
+        recorder,
+        refresh_s=settings.jwks_refresh_s,
+        timeout_s=settings.jwks_timeout_s,
+        cooldown_s=settings.jwks_cooldown_s,
+        max_age_s=settings.jwks_max_age_s,
+    )
+
+
+def _tickets(settings: Settings, service: Service) -> TicketOffice:
+    own = settings.ticket_secret.get_secret_value()
+    if own:
+        keys: tuple[str, ...] = (own,)
+    elif isinstance(service.keys, SharedSecrets):
+        keys = tuple(derived_key(secret) for secret in (service.keys.current, service.keys.previous) if secret)
+    else:
+        keys = ()
+    return TicketOffice(keys, settings.ticket_ttl_s, service.event_log.claim)
+
+
+def _judge(settings: Settings) -> MontyJudge:
+    return MontyJudge(
         processes=settings.judge_processes,
         time_limit_s=settings.judge_time_limit_s,
         memory_bytes=settings.judge_memory_bytes,
     )
-    config = HubConfig(
-        replica=replica,
-        session=SessionLimits(
-            max_pending_messages=settings.max_pending_messages,
-            max_invalid_messages_per_minute=settings.max_invalid_messages_per_minute,
-            outbox_max_bytes=settings.outbox_max_bytes,
-        ),
-        judging=JudgingConfig(
-            workers=settings.judge_processes,
-            queue_size=settings.judge_queue_size,
-            retries=settings.judge_retries,
-            retry_delay_s=settings.judge_retry_delay_s,
-        ),
-        max_message_bytes=settings.max_message_bytes,
-        ping_interval_s=settings.ping_interval_s,
-        retention_s=settings.finished_game_retention_s,
-        sweep_interval_s=settings.sweep_interval_s,
-        finished_linger_s=settings.finished_linger_s,
-        restart_hint_s=settings.restart_hint_s,
-    )
-    return Hub(open_event_log(settings.event_log_url), judge, load_problems(), config, recorder, now_ms)
 
 
 def _measure_logs(store: MetricStore, logs: Logs) -> None:
@@ -134,28 +174,36 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         SettingsError: there is no secret to sign tokens with.
     """
     service = Service(settings, logs)
-    authenticator = Authenticator(
-        signing_secret(settings), settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s
-    )
     origins = OriginPolicy(settings.allowed_origins, settings.is_development)
-    admission = Admission(authenticator, origins, service.hub, lambda: round(settings.restart_hint_s * 1000))
+    admission = Admission(
+        service.authenticator,
+        _tickets(settings, service),
+        origins,
+        service.hub,
+        lambda: round(settings.restart_hint_s * 1000),
+        settings.max_replacements_per_minute,
+    )
+    door = Door(door_config(settings), service.hub.policy)
     ops = Ops(
         service.live,
         lambda: service.started,
-        service.recorder.store.render,
+        settings.ready_gates,
+        service.render_metrics,
         __version__,
         service.replica,
         settings.environment,
     )
+    per_minute = settings.guests_per_address_per_minute
     application = Litestar(
         route_handlers=[game_socket, diagnose, api_router, *OPS_HANDLERS, _pages()],
         dependencies=_provide(
             settings=settings,
             admission=admission,
             hub=service.hub,
-            gate=Gate(admission, service.hub, service.recorder),
+            gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
             ops=ops,
-            guest_limit=AddressLimit(settings.guests_per_address_per_minute),
+            guest_limit=RatePerKey(per_minute / 60, per_minute),
+            issuer=_issuer(settings, service),
         ),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
@@ -173,6 +221,11 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
     return application
 
 
+def _issuer(settings: Settings, service: Service) -> Issuer:
+    secret = service.keys.current if isinstance(service.keys, SharedSecrets) else ""
+    return Issuer(secret, settings.jwt_issuer, settings.jwt_audience)
+
+
 def _provide(**values: Any) -> dict[str, Provide]:  # noqa: ANN401 - whatever handlers ask for by name
     return {name: Provide(_constant(value), sync_to_thread=False) for name, value in values.items()}
 
@@ -188,7 +241,7 @@ def _cors(settings: Settings) -> CORSConfig:
     return CORSConfig(
         allow_origins=sorted(settings.allowed_origins),
         allow_origin_regex=LOCALHOST if settings.is_development else None,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type"],
         max_age=600,
     )

@@ -17,6 +17,7 @@ SUBPROTOCOL: Final = "code-racer.v1"
 TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a token
 MAX_BATCH: Final = 50
 MAX_ID_LENGTH: Final = 64
+MAX_TOKEN_LENGTH: Final = 8_192
 
 # ------------------------------------------------------------------------------------ client → server
 
@@ -55,14 +56,21 @@ class Leave(Struct, frozen=True):
     """``leave``: out of the game for good; answered by ``player_left`` and close 1000."""
 
 
-ClientData = Ready | Ping | SubmitCode | Progress | Leave
+class Auth(Struct, frozen=True):
+    """``auth``: the first message of a connection that came without a token, or a fresh token for a running one."""
 
-CLIENT_TYPES: Final[dict[str, type[Ready | Ping | SubmitCode | Progress | Leave]]] = {
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+
+
+ClientData = Ready | Ping | SubmitCode | Progress | Leave | Auth
+
+CLIENT_TYPES: Final[dict[str, type[ClientData]]] = {
     "ready": Ready,
     "ping": Ping,
     "submit_code": SubmitCode,
     "progress": Progress,
     "leave": Leave,
+    "auth": Auth,
 }
 BATCH: Final = "batch"
 RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
@@ -80,6 +88,8 @@ class ErrorCode(StrEnum):
     GAME_FULL = "game_full"
     GAME_RUNNING = "game_running"
     GAME_OVER = "game_over"
+    AUTH_FAILED = "auth_failed"
+    RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
 
@@ -136,15 +146,15 @@ class Batch:
     id: str | None = None
 
 
-def decode(frame: bytes | str) -> Message | Batch:
-    """Decode one text frame.
+def decode(frame: bytes | str, max_batch: int = MAX_BATCH) -> Message | Batch:
+    """Decode one text frame; a batch may hold `max_batch` messages.
 
     Raises:
         InvalidMessage: not JSON, an unknown type or a wrong shape.
     """
     envelope = _envelope(frame)
     if envelope.type == BATCH:
-        return _batch(envelope)
+        return _batch(envelope, max_batch)
     return _message(envelope)
 
 
@@ -179,17 +189,17 @@ def _shape(error: msgspec.ValidationError) -> str:
     return _QUOTED.sub("", str(error))
 
 
-def _batch(envelope: _Envelope) -> Batch:
+def _batch(envelope: _Envelope, max_batch: int) -> Batch:
     try:
         raws = _decode_items(envelope.data)
     except msgspec.MsgspecError:
         raise InvalidMessage(
             ErrorCode.INVALID_DATA, "batch: data must be an array of messages", id=envelope.id, type=BATCH
         ) from None
-    if len(raws) > MAX_BATCH:
+    if len(raws) > max_batch:
         raise InvalidMessage(
             ErrorCode.BATCH_TOO_LARGE,
-            f"batch: {len(raws)} messages, at most {MAX_BATCH} are allowed",
+            f"batch: {len(raws)} messages, at most {max_batch} are allowed",
             id=envelope.id,
             type=BATCH,
         )
@@ -246,6 +256,7 @@ TRANSIENT_TYPES: Final = (
     "pong",
     "ack",
     "error",
+    "token_expiring",
     "disconnect",
 )
 SENT_TYPES: Final = (*DURABLE_TYPES, *TRANSIENT_TYPES)
@@ -306,6 +317,7 @@ class Close:
     INTERNAL = CloseRow(1011, "internal_error", Reconnect.YES, (_S,), "a fault of the server")
     PING_TIMEOUT = CloseRow(1011, "ping_timeout", Reconnect.YES, (_S,), "a ping stayed unanswered")
     DRAINING = CloseRow(1012, "draining", Reconnect.YES, (_S,), "deploy or scale-down")
+    AGE = CloseRow(1012, "connection_age", Reconnect.YES, (_S,), "open for MAX_CONNECTION_AGE_S")
     OVERLOADED = CloseRow(1013, "overloaded", Reconnect.YES, (_S,), "shedding load")
     PROTOCOL_ERROR = CloseRow(4400, "protocol_error", Reconnect.NO, (_S,), "too many invalid messages")
     AUTH_FAILED = CloseRow(4401, "auth_failed", Reconnect.NEW_TOKEN, (_S,), "the token was refused")

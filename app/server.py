@@ -15,20 +15,27 @@ from litestar import Litestar
 
 from app.asgi import Service
 from app.realtime import UvicornTransport
+from app.realtime.drain import Drain
+from app.realtime.http import BoundedHttp
 from app.settings import Settings
 from app.telemetry.catalogue import Events
+from app.telemetry.observer import LimitScope, Observer
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+DRY_RUN_FACTOR: Final = 16
+"""While the message size is only counted (LIMITS_DRY_RUN), so much larger ones are still taken."""
 
 
 class Server(uvicorn.Server):
     """uvicorn's server; SIGTERM and SIGINT drain first, a second one hurries. Exits with 0."""
 
     def __init__(self, app: Litestar, settings: Settings, *, began: float) -> None:
-        super().__init__(_config(app, settings))
-        self._service: Service = app.state.service
+        service: Service = app.state.service
+        super().__init__(_config(app, settings, service.recorder))
+        self._service = service
         self._settings = settings
         self._began = began
+        self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -50,7 +57,8 @@ class Server(uvicorn.Server):
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104 - a comparison
-        page = self._settings.public_url or f"http://{shown}:{port}/"
+        scheme = "https" if self._settings.tls_cert_file else "http"
+        page = self._settings.public_url or f"{scheme}://{shown}:{port}/"
         self._service.recorder.log(
             Events.APP_STARTED,
             address=f"{host}:{port}",
@@ -61,29 +69,49 @@ class Server(uvicorn.Server):
             print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self._draining is not None:
+        """The first signal drains, the second hurries, the third ends it."""
+        if self._drain is None:
+            service = self._service
+            service.recorder.log(Events.APP_DRAINING, connections=len(service.hub.sessions), signal=number.name)
+            self._drain = service.drain()
+            self._draining = asyncio.get_running_loop().create_task(self._run(self._drain), name="drain")
+        elif not self._drain.is_hurried:
+            self._drain.hurry()
+        else:
             self.should_exit = self.force_exit = True
-            return
-        self._service.recorder.log(Events.APP_DRAINING, connections=len(self._service.hub.sessions), signal=number.name)
-        self._draining = asyncio.get_running_loop().create_task(self._drain(), name="drain")
 
-    async def _drain(self) -> None:
-        await self._service.hub.drain(self._settings.shutdown_timeout_s)
-        self.should_exit = True
+    async def _run(self, drain: Drain) -> None:
+        try:
+            await drain.run()
+        finally:
+            self.should_exit = True
 
 
-def _config(app: Litestar, settings: Settings) -> uvicorn.Config:
+def _config(app: Litestar, settings: Settings, observer: Observer) -> uvicorn.Config:
+    dry_run = LimitScope.MESSAGE_SIZE in settings.limits_dry_run
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        ws=partial(UvicornTransport, close_timeout_s=settings.close_timeout_s),  # type: ignore[arg-type] # called like the class
-        ws_max_size=settings.max_message_bytes,
+        http=partial(  # type: ignore[arg-type] # called like the class
+            BoundedHttp,
+            timeout_s=settings.handshake_timeout_s,
+            max_head_bytes=settings.max_header_bytes,
+            observer=observer,
+        ),
+        ws=partial(  # type: ignore[arg-type] # called like the class
+            UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer
+        ),
+        ws_max_size=settings.max_message_bytes * (DRY_RUN_FACTOR if dry_run else 1),
         ws_ping_interval=settings.ping_interval_s,
         ws_ping_timeout=settings.ping_timeout_s,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.tls_cert_file or None,
+        ssl_keyfile=settings.tls_key_file or None,
         timeout_graceful_shutdown=max(1, round(settings.close_timeout_s)),
     )

@@ -4,8 +4,10 @@ Every setting is an environment variable of the same name in capitals, or a line
 once, frozen, and verified together: a bad value stops the start with all mistakes listed at once.
 """
 
+import ipaddress
 import re
 import secrets
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -17,6 +19,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 MIN_SECRET_BYTES: Final = 32
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
 _EVENT_LOG_URL: Final = re.compile(r"^(memory:|sqlite:///.+)$")
+JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+READY_GATES: Final = ("event_log", "overload", "signing_keys")
+LIMIT_SCOPES: Final = (
+    "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
+    "bytes", "message_size", "batch_size", "invalid_messages", "players_per_game", "games_per_player", "guests",
+)  # fmt: skip
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
 
 
@@ -26,6 +34,27 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
     TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainPlan:
+    """The times of a drain, in seconds; see the settings of the same names."""
+
+    delay_s: float
+    game_wait_s: float
+    spread_s: float
+    close_timeout_s: float
+    scrape_wait_s: float
+    restart_hint_s: float
+
+    @property
+    def longest_s(self) -> float:
+        """From SIGTERM to the end, at most; a pod's grace period must be longer."""
+        return self.delay_s + self.game_wait_s + self.spread_s + 2 * self.close_timeout_s + self.scrape_wait_s
+
+
+_PATIENT: Final = DrainPlan(5, 20, 15, 0, 15, 0)
+_QUICK: Final = DrainPlan(0, 0, 0, 0, 0, 0)
 
 
 class SettingsError(Exception):
@@ -46,6 +75,13 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _some_of(value: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = sorted(set(value) - set(known))
+    if unknown:
+        raise ValueError(f"does not know {', '.join(unknown)}; known are {', '.join(known)}")
+    return value
+
+
 class Settings(BaseSettings):
     """All settings. Times carry their unit in the name; limits are per replica unless they say otherwise."""
 
@@ -56,6 +92,11 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     replica: str = Field("", max_length=64, description="name of this replica; the host name by default")
     public_url: str = Field("", description="how clients reach the service, e.g. https://race.example.org")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="addresses or networks whose X-Forwarded-For and -Proto are believed, comma-separated"
+    )
+    tls_cert_file: str = Field("", description="certificate chain (PEM), to serve https and wss without a proxy")
+    tls_key_file: str = Field("", description="private key (PEM) of TLS_CERT_FILE")
 
     frontend_url: str = Field("", description="origin of the front end, e.g. https://yourdomain.com")
     cors_allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -66,9 +107,29 @@ class Settings(BaseSettings):
         SecretStr(""),
         description=f"HS256 key, at least {MIN_SECRET_BYTES} bytes; made for you in development",
     )
+    jwt_previous_secret: SecretStr = Field(
+        SecretStr(""), description="the key before JWT_SECRET: still accepted, signs nothing; unset it after a rotation"
+    )
+    jwt_jwks_url: str = Field("", description="where the public keys of tokens are; instead of JWT_SECRET")
+    jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        JWKS_ALGORITHMS, description="algorithms accepted with JWT_JWKS_URL"
+    )
+    jwks_refresh_s: float = Field(300.0, ge=1, description="the keys are fetched again so often, in the background")
+    jwks_timeout_s: float = Field(5.0, gt=0, le=60, description="a fetch of the keys fails after this")
+    jwks_cooldown_s: float = Field(10.0, ge=0, description="an unknown key id asks for a fetch at most so often")
+    jwks_max_age_s: float = Field(86_400, ge=1, description="keys not fetched for so long are not believed any more")
     jwt_issuer: str = Field("", description="required `iss` of tokens; empty: not checked")
     jwt_audience: str = Field("", description="required `aud` of tokens; empty: not checked")
     jwt_leeway_s: float = Field(5.0, ge=0, le=300, description="clock skew allowed in `exp` and `nbf`")
+    auth_timeout_s: float = Field(5.0, gt=0, description="the first message must bring the token within this")
+    token_expiring_notice_s: float = Field(60.0, ge=0, description="token_expiring is sent so long before the end")
+    ticket_secret: SecretStr = Field(
+        SecretStr(""), description="key of connection tickets; derived from JWT_SECRET where empty"
+    )
+    ticket_ttl_s: float = Field(30.0, ge=1, le=600, description="life of a connection ticket")
+    operators: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="player ids (sub) that may remove players from any game, comma-separated"
+    )
     guests: bool | None = Field(None, description="POST /api/guests; on in development, off in production")
     guest_token_ttl_s: int = Field(14_400, ge=60, le=604_800, description="life of a guest's token")
     guests_per_address_per_minute: int = Field(20, ge=1, description="guest tokens per address")
@@ -93,26 +154,112 @@ class Settings(BaseSettings):
     judge_retries: int = Field(3, ge=0, le=100, description="tries again after a fault of the judge")
     judge_retry_delay_s: float = Field(0.5, gt=0, description="pause before such a try, doubled each time")
 
+    max_connections: int = Field(20_000, ge=1, description="connections of this replica; more are refused (503)")
+    max_connections_per_address: int = Field(
+        200, ge=1, description="connections per client address (IPv6: per /64); off in development"
+    )
+    max_connections_per_player: int = Field(10, ge=1, description="connections per player, over all games")
+    handshakes_per_second: float = Field(500.0, ge=0, description="attempts to connect, all together; 0: no limit")
+    handshake_burst: int = Field(2_000, ge=1, description="attempts to connect at once")
+    max_replacements_per_minute: int = Field(
+        5, ge=1, le=20, description="a player's connections that take over from one still up, per game"
+    )
+    messages_per_second: float = Field(50.0, ge=0, description="messages per connection; 0: no limit")
+    message_burst: int = Field(200, ge=50, description="messages of a connection at once; a batch counts each")
+    bytes_per_second: float = Field(131_072, ge=0, description="payload bytes per connection; 0: no limit")
+    bytes_burst: int = Field(524_288, ge=1_024, description="payload bytes of a connection at once")
+    max_rate_limited_per_minute: int = Field(100, ge=1, description="more refused messages close with 4429")
+    rate_limit_retry_s: float = Field(5.0, ge=0, description="who is closed with 4429 is told to come back after this")
     max_message_bytes: int = Field(65_536, ge=1_024, le=16_777_216, description="longest message of a client")
+    max_batch: int = Field(50, ge=1, le=1_000, description="messages in one batch")
     max_pending_messages: int = Field(32, ge=1, description="messages of one connection read ahead of handling")
     max_invalid_messages_per_minute: int = Field(10, ge=1, description="more of them close the connection (4400)")
+    max_players_per_game: int = Field(100, ge=1, le=100, description="the most a game's max_players can be")
+    max_games_per_player: int = Field(50, ge=1, description="open games a player has made, on this replica")
+    limits_dry_run: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description=f"limits that count and log but refuse nothing: all, or some of {', '.join(LIMIT_SCOPES)}"
+    )
+
     outbox_max_bytes: int = Field(1_048_576, ge=4_096, description="unsent bytes per connection before 4430")
+    outbox_max_age_s: float = Field(15.0, gt=0, description="a durable frame unsent for so long closes with 4430")
     ping_interval_s: float = Field(20.0, gt=0, description="protocol ping to each client")
     ping_timeout_s: float = Field(20.0, gt=0, description="an unanswered ping closes the connection after this")
+    idle_timeout_s: float = Field(0.0, ge=0, description="no message for so long closes with 4408; 0: off")
+    max_connection_age_s: float = Field(0.0, ge=0, description="connections are renewed after this, ± 10 %; 0: off")
     close_timeout_s: float = Field(5.0, gt=0, description="wait for the client's close frame, then cut")
-    shutdown_timeout_s: float = Field(10.0, gt=0, description="SIGTERM: wait so long for connections to end")
-    restart_hint_s: float = Field(2.0, ge=0, description="clients are told to come back this long after a restart")
+    handshake_timeout_s: float = Field(10.0, gt=0, description="a request must be whole within this")
+    max_header_bytes: int = Field(32_768, ge=4_096, description="request line and headers together")
+
+    overload_lag_s: float = Field(0.5, gt=0, description="event loop lag above which new connections are refused")
+    memory_limit_bytes: int = Field(
+        0, ge=0, description="memory above which new connections are refused; 0: 85 % of the container's limit, if any"
+    )
+    memory_shed_bytes: int = Field(
+        0, ge=0, description="memory above which the newest connections are ended (1013); 0: never"
+    )
+    overload_interval_s: float = Field(0.25, gt=0, le=10, description="how often lag and memory are looked at")
+    ready_gates: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description=f"states that make /readyz fail too, some of: {', '.join(READY_GATES)}"
+    )
+
+    drain_delay_s: float | None = Field(
+        None, ge=0, description="SIGTERM: go on accepting so long; 5 in production, else 0"
+    )
+    drain_game_wait_s: float | None = Field(
+        None, ge=0, description="then let games near their end finish within this; 20 in production, else 0"
+    )
+    drain_spread_s: float | None = Field(
+        None, ge=0, description="then end the connections evenly over this; 15 in production, else 0"
+    )
+    scrape_wait_s: float | None = Field(
+        None, ge=0, description="then wait for a last scrape so long; 15 in production, else 0"
+    )
+    restart_hint_s: float = Field(2.0, ge=0, description="a lone replica is back so long after it has stopped")
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
     log_format: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
+    log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")
     ready_timeout_s: float = Field(10.0, gt=0, description="start-up fails when the event log needs longer")
 
-    @field_validator("cors_allowed_origins", mode="before")
+    @field_validator(
+        "cors_allowed_origins", "trusted_proxies", "jwt_algorithms", "operators", "limits_dry_run", "ready_gates",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            ipaddress.ip_network(part)
+        return value
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _some_of(value, JWKS_ALGORITHMS)
+
+    @field_validator("limits_dry_run")
+    @classmethod
+    def _scopes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return LIMIT_SCOPES if value == ("all",) else _some_of(value, LIMIT_SCOPES)
+
+    @field_validator("ready_gates")
+    @classmethod
+    def _gates(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _some_of(value, READY_GATES)
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _fetchable(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("is no http(s) URL")
+        return value
 
     @field_validator("cors_allowed_origins")
     @classmethod
@@ -131,7 +278,7 @@ class Settings(BaseSettings):
             raise ValueError("write memory: or sqlite:///path/to/file.db")
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "jwt_previous_secret", "ticket_secret")
     @classmethod
     def _long_secret(cls, value: SecretStr) -> SecretStr:
         length = len(value.get_secret_value().encode())
@@ -142,12 +289,24 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.jwt_jwks_url and self.jwt_secret.get_secret_value():
+            raise ValueError("JWT_JWKS_URL: set it or JWT_SECRET, not both: one kind of token is accepted")
+        if bool(self.tls_cert_file) != bool(self.tls_key_file):
+            raise ValueError("TLS_CERT_FILE: needs TLS_KEY_FILE, and the other way round")
+        if self.message_burst < self.max_batch:
+            raise ValueError("MESSAGE_BURST: must be at least MAX_BATCH, or no full batch would ever pass")
+        if self.bytes_burst < self.max_message_bytes:
+            raise ValueError("BYTES_BURST: must be at least MAX_MESSAGE_BYTES, or no long message would ever pass")
+        return self
+
+    @model_validator(mode="after")
     def _production_is_serious(self) -> Self:
-        secret = self.jwt_secret.get_secret_value()
-        if self.environment is not Environment.PRODUCTION:
+        if self.environment is not Environment.PRODUCTION or self.jwt_jwks_url:
             return self
+        secret = self.jwt_secret.get_secret_value()
         if not secret:
-            raise ValueError("JWT_SECRET: is required in production; make one: openssl rand -hex 32")
+            raise ValueError("JWT_SECRET: is required in production (or JWT_JWKS_URL); make one: openssl rand -hex 32")
         if any(word in secret.lower() for word in _PLACEHOLDERS) or len(set(secret)) < 8:  # noqa: PLR2004 - a real key of 32 bytes has more letters
             raise ValueError("JWT_SECRET: looks like a placeholder; make a real one: openssl rand -hex 32")
         return self
@@ -163,8 +322,23 @@ class Settings(BaseSettings):
         return frozenset(filter(None, (self.frontend_url, *self.cors_allowed_origins)))
 
     @property
+    def drain(self) -> "DrainPlan":
+        """The times of a drain, with the defaults of the environment filled in."""
+        defaults = _PATIENT if self.environment is Environment.PRODUCTION else _QUICK
+        return DrainPlan(
+            delay_s=defaults.delay_s if self.drain_delay_s is None else self.drain_delay_s,
+            game_wait_s=defaults.game_wait_s if self.drain_game_wait_s is None else self.drain_game_wait_s,
+            spread_s=defaults.spread_s if self.drain_spread_s is None else self.drain_spread_s,
+            close_timeout_s=self.close_timeout_s,
+            scrape_wait_s=defaults.scrape_wait_s if self.scrape_wait_s is None else self.scrape_wait_s,
+            restart_hint_s=self.restart_hint_s,
+        )
+
+    @property
     def guests_enabled(self) -> bool:
-        """Whether anybody may get a guest's token."""
+        """Whether anybody may get a guest's token; we can make one only where tokens are signed with a secret."""
+        if self.jwt_jwks_url:
+            return False
         return self.guests if self.guests is not None else self.environment is not Environment.PRODUCTION
 
     @property
@@ -202,7 +376,7 @@ def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
     if configured:
         return configured
     if settings.environment is Environment.PRODUCTION:
-        raise SettingsError("JWT_SECRET: is required in production")
+        raise SettingsError("JWT_SECRET: is required in production (or JWT_JWKS_URL)")
     try:
         return dev_file.read_text("ascii").strip()
     except FileNotFoundError:

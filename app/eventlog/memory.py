@@ -16,6 +16,7 @@ class MemoryEventLog:
     def __init__(self) -> None:
         self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
         self._ended: dict[str, int | None] = {}
+        self._claims: dict[str, int] = {}
         self._fanout = LocalFanout()
 
     async def open(self) -> None:
@@ -48,9 +49,17 @@ class MemoryEventLog:
         """See `EventLog.open_games`."""
         return [game_id for game_id, ended in self._ended.items() if ended is None]
 
-    async def expire(self, ended_before: int) -> int:
+    async def expire(self, ended_before: int, now: int) -> int:
         """See `EventLog.expire`."""
         gone = [key for key, ended in self._ended.items() if ended is not None and ended < ended_before]
         for game_id in gone:
             del self._games[game_id], self._ended[game_id]
+        self._claims = {key: until for key, until in self._claims.items() if until >= now}
         return len(gone)
+
+    async def claim(self, key: str, until: int) -> bool:
+        """See `EventLog.claim`."""
+        if key in self._claims:
+            return False
+        self._claims[key] = until
+        return True

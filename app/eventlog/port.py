@@ -73,5 +73,15 @@ class EventLog(Protocol):
     async def open_games(self) -> list[str]:
         """Ids of the games that have not finished."""
 
-    async def expire(self, ended_before: int) -> int:
-        """Remove, whole, the games that finished before `ended_before` (epoch ms); how many were removed."""
+    async def expire(self, ended_before: int, now: int) -> int:
+        """Remove, whole, the games that finished before `ended_before` (epoch ms); how many were removed.
+
+        Claims that ended before `now` are removed too.
+        """
+
+    async def claim(self, key: str, until: int) -> bool:
+        """Create `key` if it is not there: True for the first to ask, on whichever replica; kept until `until` (ms).
+
+        Raises:
+            LogUnavailable: it cannot be told whether somebody was first.
+        """

@@ -32,6 +32,8 @@ CREATE INDEX IF NOT EXISTS games_ended ON games (ended_at);
 CREATE TABLE IF NOT EXISTS commits (
     game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
 """
 
 
@@ -118,16 +120,25 @@ class SqliteEventLog:
         rows = await self._submit(lambda db: db.execute("SELECT game_id FROM games WHERE ended_at IS NULL").fetchall())
         return [row[0] for row in rows]
 
-    async def expire(self, ended_before: int) -> int:
+    async def expire(self, ended_before: int, now: int) -> int:
         """See `EventLog.expire`."""
 
         def run(db: sqlite3.Connection) -> int:
             gone = db.execute("SELECT game_id FROM games WHERE ended_at < ?", (ended_before,)).fetchall()
             db.executemany("DELETE FROM commits WHERE game_id = ?", gone)
             db.executemany("DELETE FROM games WHERE game_id = ?", gone)
+            db.execute("DELETE FROM claims WHERE until < ?", (now,))
             return len(gone)
 
         return int(await self._submit(run))
+
+    async def claim(self, key: str, until: int) -> bool:
+        """See `EventLog.claim`."""
+
+        def run(db: sqlite3.Connection) -> bool:
+            return db.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, until)).rowcount == 1
+
+        return bool(await self._submit(run))
 
     async def _submit(
         self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[], None] | None = None

@@ -70,8 +70,14 @@ class Leave(Struct, frozen=True):
     cause: str | None = None
 
 
+class Remove(Struct, frozen=True):
+    """The host or an operator puts a player out of the game, for good."""
+
+    player_id: str
+
+
 class Tick(Struct, frozen=True):
     """Time has passed: whatever is due happens."""
 
 
-Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | Leave | Tick
+Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | Leave | Remove | Tick

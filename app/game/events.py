@@ -43,6 +43,7 @@ class LeaveReason(StrEnum):
 
     LEFT = "left"
     GRACE_EXPIRED = "grace_expired"
+    REMOVED = "removed"
 
 
 class VisibleTest(Struct, frozen=True):

@@ -10,6 +10,7 @@ from app.game.commands import (
     Join,
     Leave,
     RecordVerdict,
+    Remove,
     SetReady,
     Submit,
     Tick,
@@ -44,6 +45,7 @@ class Rejection(StrEnum):
     GAME_FULL = "game_full"
     GAME_RUNNING = "game_running"
     GAME_OVER = "game_over"
+    REMOVED = "removed"
 
 
 class Rejected(Exception):  # noqa: N818 - a rule's answer, not a fault
@@ -144,6 +146,8 @@ def _join(draft: _Draft, command: Join) -> None:
     if state.phase is Phase.FINISHED:
         raise Rejected(Rejection.GAME_OVER, "the game is over")
     known = state.players.get(command.player_id)
+    if known is not None and known.removed:
+        raise Rejected(Rejection.REMOVED, "you were removed from this game")
     if known is not None and known.active:
         draft.emit(PlayerReconnected, player_id=command.player_id, connection_id=command.connection_id)
         return
@@ -228,6 +232,13 @@ def _leave(draft: _Draft, command: Leave) -> None:
     draft.emit(PlayerLeft, player_id=player.id, reason=LeaveReason.LEFT, cause=command.cause)
 
 
+def _remove(draft: _Draft, command: Remove) -> None:
+    if draft.state.phase is Phase.FINISHED:
+        raise Rejected(Rejection.GAME_OVER, "the game is over")
+    player = _member(draft, command.player_id)
+    draft.emit(PlayerLeft, player_id=player.id, reason=LeaveReason.REMOVED)
+
+
 def _tick(_draft: _Draft, _command: Tick) -> None:
     """Nothing of its own: what is due is settled for every command."""
 
@@ -239,6 +250,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     RecordVerdict: _record_verdict,
     Disconnect: _disconnect,
     Leave: _leave,
+    Remove: _remove,
     Tick: _tick,
 }
 

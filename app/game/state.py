@@ -17,6 +17,7 @@ from app.game.events import (
     GameEvent,
     GameFinished,
     GameStarted,
+    LeaveReason,
     PlayerDisconnected,
     PlayerJoined,
     PlayerLeft,
@@ -33,6 +34,10 @@ REMEMBERED_CAUSES: Final = 256
 """Message ids kept per player, so that a repeated message is applied once."""
 
 
+REMEMBERED_REPLACEMENTS: Final = 20
+"""Times kept per player at which one connection took over from another that was still up."""
+
+
 class Phase(StrEnum):
     """Where a game is; it only moves forward, but for a cancelled countdown."""
 
@@ -47,7 +52,8 @@ class Player(Struct, frozen=True):
 
     `active` is false after having left; `connection_id` is None while disconnected. `attempts` numbers
     the submissions, `tries` counts those that cost something. `accepted_seq` and `best_seq` are the seq of
-    the `code_submitted` in question: who handed in first is first, however long judging took.
+    the `code_submitted` in question: who handed in first is first, however long judging took. `removed`: put out
+    by the host or an operator. `replaced_at`: when connections took over from others that were still up.
     """
 
     id: str
@@ -63,6 +69,8 @@ class Player(Struct, frozen=True):
     accepted_seq: int | None = None
     accepted_at: int | None = None
     seen: dict[str, int] = {}
+    removed: bool = False
+    replaced_at: tuple[int, ...] = ()
 
 
 class GameState(Struct, frozen=True):
@@ -180,12 +188,23 @@ def _disconnected(state: GameState, event: PlayerDisconnected) -> GameState:
 
 
 def _reconnected(state: GameState, event: PlayerReconnected) -> GameState:
-    player = replace(state.players[event.player_id], connection_id=event.connection_id, grace_until=None)
+    known = state.players[event.player_id]
+    replaced_at = known.replaced_at
+    if known.connection_id is not None:
+        replaced_at = (*replaced_at, event.at)[-REMEMBERED_REPLACEMENTS:]
+    player = replace(known, connection_id=event.connection_id, grace_until=None, replaced_at=replaced_at)
     return _with_player(state, player, event)
 
 
 def _left(state: GameState, event: PlayerLeft) -> GameState:
-    player = replace(state.players[event.player_id], active=False, ready=False, connection_id=None, grace_until=None)
+    player = replace(
+        state.players[event.player_id],
+        active=False,
+        ready=False,
+        connection_id=None,
+        grace_until=None,
+        removed=event.reason is LeaveReason.REMOVED,
+    )
     return _with_player(state, player, event)
 
 

@@ -6,7 +6,7 @@ the pure rules, appends to the event log, and fans out what the log accepted.
 
 from app.realtime.hub import Hub, HubConfig
 from app.realtime.room import Room
-from app.realtime.session import Session, SessionLimits
+from app.realtime.session import Session, SessionConfig
 from app.realtime.transport import Transport, UvicornTransport
 
-__all__ = ["Hub", "HubConfig", "Room", "Session", "SessionLimits", "Transport", "UvicornTransport"]
+__all__ = ["Hub", "HubConfig", "Room", "Session", "SessionConfig", "Transport", "UvicornTransport"]

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
+import math
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,6 +21,7 @@ from app.game import (
     RecordVerdict,
     Rejected,
     Rejection,
+    Remove,
     Rules,
     Tick,
     deadline,
@@ -26,25 +29,34 @@ from app.game import (
     fold,
 )
 from app.judge import Judge, JudgeProblem
-from app.protocol import MAX_BATCH, Close, CloseRow
+from app.protocol import Close, CloseRow
 from app.realtime.appending import append
+from app.realtime.identity import Identity, Verify
 from app.realtime.judging import Judging, JudgingConfig
+from app.realtime.limits import LimitPolicy
+from app.realtime.load import LoadConfig, LoadMonitor
 from app.realtime.room import Room, RoomSeat, Welcome
-from app.realtime.session import Session, SessionLimits
+from app.realtime.session import Session, SessionConfig
 from app.realtime.tasks import TaskOwner
 from app.realtime.timers import Timers
 from app.realtime.transport import Transport
-from app.telemetry.observer import Observer, Opened
+from app.telemetry.observer import LimitScope, Observer, Opened
 
 _CLOSES: dict[Rejection, CloseRow] = {
     Rejection.GAME_FULL: Close.GAME_FULL,
     Rejection.GAME_RUNNING: Close.GAME_FULL,
     Rejection.GAME_OVER: Close.GAME_OVER,
     Rejection.NOT_ALLOWED: Close.FORBIDDEN,
+    Rejection.REMOVED: Close.FORBIDDEN,
 }
 
 
+_CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
+
 TICK_RETRY_MS = 1_000
+CLAIM_MARGIN_MS = 60_000
+"""Claims outlive what they stand for by the most that clocks of replicas differ."""
+SHED_RETRY_S = (5.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +64,15 @@ class HubConfig:
     """What the hub needs of the settings; times in seconds unless they say otherwise."""
 
     replica: str
-    session: SessionLimits
+    session: SessionConfig
     judging: JudgingConfig
-    max_message_bytes: int
     ping_interval_s: float
     retention_s: float
     sweep_interval_s: float
     finished_linger_s: float
-    restart_hint_s: float
+    max_connection_age_s: float
+    load: LoadConfig
+    limits_dry_run: frozenset[LimitScope]
 
 
 class Hub:
@@ -71,25 +84,38 @@ class Hub:
         judge: Judge,
         problems: Mapping[str, JudgeProblem],
         config: HubConfig,
+        verify: Verify,
         observer: Observer,
         now: Callable[[], int],
     ) -> None:
         self.problems = problems
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, None] = {}
         self.draining = False
+        self.accepting = True
+        self.policy = LimitPolicy(config.limits_dry_run, observer)
+        self.load = LoadMonitor(config.load, observer, self._shed)
+        self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
+        self._verify = verify
         self._log = log
         self._judge = judge
         self._config = config
-        self._observer = observer
+        self.observer = observer
         self._now = now
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self._phases: dict[str, Phase] = {}
+        self._hosted: dict[str, set[str]] = {}
         self._timers = Timers(now)
         self._tasks = TaskOwner(observer)
         self._judging = Judging(judge, problems, config.judging, self._record, observer)
-        limits = {"max_message_bytes": config.max_message_bytes, "max_batch": MAX_BATCH}
+        allowance = config.session.allowance
+        limits = {
+            "max_message_bytes": allowance.max_message_bytes,
+            "max_batch": allowance.max_batch,
+            "messages_per_second": allowance.messages_per_second,
+            "message_burst": allowance.message_burst,
+        }
         self._welcome = Welcome(config.replica, config.ping_interval_s, limits)
 
     # ---------------------------------------------------------------- life
@@ -102,6 +128,7 @@ class Hub:
         self._judging.start(self._tasks)
         self._tasks.spawn(self._timers.run(self._fire), "timers")
         self._tasks.spawn(self._sweep(), "sweep")
+        self._tasks.spawn(self.load.run(), "load")
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
@@ -109,20 +136,36 @@ class Hub:
         await self._judge.close()
         await self._log.close()
 
-    async def drain(self, timeout_s: float) -> None:
-        """Take no more connections, end those there are, wait for their end but not longer than `timeout_s`."""
-        self.draining = True
+    # ---------------------------------------------------------------- going away
+
+    def games_ending_within(self, seconds: float) -> list[str]:
+        """Races with members here whose end is near: their time runs out, or they are decided."""
+        until = self._now() + seconds * 1000
+        return [room.game_id for room in self._rooms.values() if room.members and _ends_by(room.known, until)]
+
+    def closing_order(self) -> list[Session]:
+        """All connections, those first whose end disturbs nobody: of no game, of waiting ones, of races."""
+        rank = {
+            session: _CLOSING_RANK[room.known.phase]
+            for room in self._rooms.values()
+            for session in room.members.values()
+        }
+        return sorted(self.sessions, key=lambda session: rank.get(session, 0))
+
+    async def wait_empty(self, timeout_s: float) -> None:
+        """Wait for the end of all connections; those of peers that do not answer are cut after a while anyway."""
         self._empty.clear()
-        self._close_sessions(Close.DRAINING)
         if self.sessions:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), timeout_s)
 
-    def _close_sessions(self, row: CloseRow) -> None:
-        """End all connections; each is told its own time to come back."""
-        for session in tuple(self.sessions):
-            wait_ms = round(1000 * self._config.restart_hint_s * random.uniform(1, 2))  # noqa: S311 - jitter
-            session.close(row, retry_after_ms=wait_ms)
+    def _shed(self, share: float) -> int:
+        """End the newest connections: a share of all, at least one."""
+        count = math.ceil(len(self.sessions) * share)
+        newest = list(itertools.islice((one for one in reversed(self.sessions) if one.ended is None), count))
+        for session in newest:
+            session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
+        return len(newest)
 
     # ---------------------------------------------------------------- live figures
 
@@ -130,6 +173,10 @@ class Hub:
     def room_count(self) -> int:
         """Games loaded on this replica."""
         return len(self._rooms)
+
+    def open_games_of(self, host_id: str) -> int:
+        """Open games a player has made."""
+        return len(self._hosted.get(host_id, ()))
 
     @property
     def judge_queue(self) -> int:
@@ -154,7 +201,7 @@ class Hub:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self._now())
-        await append(self._log, self._observer, game_id, START, events)
+        await append(self._log, self.observer, game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game
@@ -201,7 +248,7 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
-        room = Room(game_id, self._log, self, self._observer, self._now)
+        room = Room(game_id, self._log, self, self.observer, self._now)
         if not await room.load():
             return None
         self._rooms[game_id] = room
@@ -216,25 +263,41 @@ class Hub:
 
     # ---------------------------------------------------------------- connections
 
-    async def serve(self, room: Room, opened: Opened, name: str, last_seq: int | None, transport: Transport) -> None:
-        """Serve one accepted connection to its end."""
-        seat = RoomSeat(room, opened.player_id)
-        session = Session(opened, transport, seat, self._config.session, self._observer)
-        self.sessions.add(session)
-        self._observer.opened(opened)
+    @contextlib.asynccontextmanager
+    async def connection(self, opened: Opened, transport: Transport) -> AsyncIterator[Session]:
+        """One accepted connection, accounted for from here to its end."""
+        session = Session(opened, transport, self._config.session, self.policy, self._verify, self.observer)
+        if self._config.max_connection_age_s:
+            session.lifetime.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+        self.sessions[session] = None
+        self.observer.opened(opened)
         try:
-            room.enter(session, name, last_seq, self._welcome)
-            transport.attach(session)
-            await self._join(room, seat, session, name)
+            yield session
+        finally:
+            session.lifetime.stop()
+            self.observer.closed(session.summary())
+            del self.sessions[session]
+            if not self.sessions:
+                self._empty.set()
+
+    async def play(self, session: Session, room: Room, identity: Identity, last_seq: int | None) -> None:
+        """Serve a connection whose player has a place in the game, to its end."""
+        seat = RoomSeat(room, identity.player_id)
+        try:
+            session.sit(identity, seat)
+            room.enter(session, identity.name, last_seq, self._welcome)
+            session.attach()
+            await self._join(room, seat, session, identity.name)
             await session.run()
         finally:
             room.exit(session)
-            self.sessions.discard(session)
-            if not self.sessions:
-                self._empty.set()
-            self._observer.closed(session.summary())
+            self.something_ended.set()
             room.users += 1
             self._tasks.spawn(self._disconnected(room, session), "disconnect")
+
+    async def remove(self, game_id: str, player_id: str) -> None:
+        """Put a player out of a game. Raises Rejected, LogUnavailable."""
+        await self._handle(game_id, Remove(player_id))
 
     async def _join(self, room: Room, seat: RoomSeat, session: Session, name: str) -> None:
         if room.known.phase is Phase.FINISHED:
@@ -272,6 +335,7 @@ class Hub:
         before = self._phases.get(room.game_id)
         self._remember(room.known)
         if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
+            self.something_ended.set()
             self._linger(room)
 
     def submitted(self, room: Room, event: CodeSubmitted) -> None:
@@ -285,6 +349,13 @@ class Hub:
 
     def _remember(self, state: GameState) -> None:
         self._phases[state.game_id] = state.phase
+        hosted = self._hosted.setdefault(state.host_id, set())
+        if state.phase is Phase.FINISHED:
+            hosted.discard(state.game_id)
+            if not hosted:
+                del self._hosted[state.host_id]
+        else:
+            hosted.add(state.game_id)
         self._timers.set(state.game_id, deadline(state))
 
     # ---------------------------------------------------------------- time
@@ -330,7 +401,7 @@ class Hub:
             try:
                 await self._sweep_once()
             except LogUnavailable as fault:
-                self._observer.fault("sweep", fault)
+                self.observer.fault("sweep", fault)
 
     async def _sweep_once(self) -> None:
         for room in tuple(self._rooms.values()):
@@ -340,4 +411,12 @@ class Hub:
             due = deadline(room.known)
             if due is not None and due <= self._now():
                 await room.handle(Tick())
-        await self._log.expire(self._now() - round(self._config.retention_s * 1000))
+        now = self._now()
+        await self._log.expire(now - round(self._config.retention_s * 1000), now - CLAIM_MARGIN_MS)
+
+
+def _ends_by(state: GameState, until: float) -> bool:
+    """Whether a race ends by `until` (epoch ms), without anybody doing anything more."""
+    if state.phase is not Phase.RUNNING or state.ends_at is None:
+        return False
+    return state.decided_at is not None or state.ends_at <= until

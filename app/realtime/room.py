@@ -5,6 +5,7 @@ member is put every durable frame exactly once, in order: the frame is encoded o
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,8 +18,10 @@ from app.game import (
     GameState,
     Join,
     Leave,
+    LeaveReason,
     Phase,
     PlayerJoined,
+    PlayerLeft,
     PlayerReconnected,
     SetReady,
     SubmissionJudged,
@@ -29,6 +32,7 @@ from app.game import (
 from app.protocol import Close, frame
 from app.realtime.appending import append
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
+from app.realtime.outbox import Sent
 from app.realtime.session import Session
 from app.telemetry.observer import Observer, ResumeOutcome
 
@@ -52,7 +56,7 @@ class Welcome:
 
     replica: str
     heartbeat_s: float
-    limits: dict[str, int]
+    limits: dict[str, float]
 
 
 class Room:
@@ -179,12 +183,19 @@ class Room:
             self._send_result(event)
         elif isinstance(event, (PlayerJoined, PlayerReconnected)):
             self._replace(event)
+        elif isinstance(event, PlayerLeft) and event.reason is LeaveReason.REMOVED:
+            self._put_out(event.player_id)
 
     def _send_result(self, event: SubmissionJudged) -> None:
         session = self.members.get(event.player_id)
         if session is not None:
             payload = result_frame(event)
             self._observer.sent("submission_result", int(session.put(payload)), len(payload))
+
+    def _put_out(self, player_id: str) -> None:
+        session = self.members.get(player_id)
+        if session is not None:
+            session.close(Close.FORBIDDEN)
 
     def _replace(self, event: PlayerJoined | PlayerReconnected) -> None:
         """The log names the player's current connection; an older one here has been replaced."""
@@ -212,6 +223,9 @@ class Room:
         if older is not None:
             older.close(Close.REPLACED)
         start, resume = self.resume_point(last_seq)
+        session.resume = resume
+        if resume is not None:
+            self._observer.resumed(resume)
         session.send("welcome", self._welcome(session, name, resume, welcome))
         for payload in self._frames[start:]:
             session.put(payload)
@@ -239,14 +253,16 @@ class Room:
             del self.members[session.player_id]
 
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
-        """Show the other members how far a player is; members that read too slowly miss it."""
+        """Show the other members how far a player is; of several to a slow reader only the newest arrives."""
         data = {"player_id": player_id, "percent": percent, "lines": lines}
         payload = frame("player_progress", {key: value for key, value in data.items() if value is not None})
         others = [session for key, session in self.members.items() if key != player_id]
-        count = sum(session.put_droppable(payload) for session in others)
-        self._observer.sent("player_progress", count, len(payload))
-        if count < len(others):
-            self._observer.dropped("player_progress", len(others) - count)
+        sent = Counter(session.put_droppable(player_id, payload) for session in others)
+        self._observer.sent("player_progress", sent[Sent.TAKEN], len(payload))
+        if sent[Sent.REPLACED_OLDER]:
+            self._observer.coalesced("player_progress", sent[Sent.REPLACED_OLDER])
+        if sent[Sent.DROPPED]:
+            self._observer.dropped("player_progress", sent[Sent.DROPPED])
 
 
 class RoomSeat:

@@ -1,11 +1,13 @@
 """One connection: decodes what comes in, answers in order, and knows why it ended.
 
 Messages that need no waiting are answered in the transport's callback; the others queue, bounded, and are
-handled one after the other by `run`. While the queue is full the peer is not read.
+handled one after the other by `run`. While the queue is full the peer is not read. Before the player is known
+(`sit`) everything queues.
 """
 
 import asyncio
 import hashlib
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from app.eventlog import LogUnavailable
 from app.game import Rejected
 from app.protocol import (
     BATCH,
+    Auth,
     Batch,
     Close,
     CloseRow,
@@ -32,28 +35,36 @@ from app.protocol import (
     decode,
     frame,
 )
-from app.realtime.outbox import Outbox
+from app.realtime.allowance import Allowance, AllowanceConfig
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
+from app.realtime.lifetime import Lifetime, LifetimeConfig, later
+from app.realtime.limits import LimitPolicy
+from app.realtime.outbox import Outbox, Sent
 from app.realtime.transport import Transport
 from app.telemetry.observer import (
     Closed,
+    LimitScope,
     MessageOutcome,
     Observer,
     Opened,
     PingOutcome,
+    ResumeOutcome,
 )
 
-INVALID_WINDOW_S: Final = 60.0
 RTT_SAMPLES: Final = 64
 UNAVAILABLE_RETRY_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
-    """Limits of one connection; see the settings of the same names."""
+class SessionConfig:
+    """What one connection may do, and for how long; see the settings of the same names."""
 
+    allowance: AllowanceConfig
+    lifetime: LifetimeConfig
     max_pending_messages: int
-    max_invalid_messages_per_minute: int
+    rate_limit_retry_s: float
     outbox_max_bytes: int
+    outbox_max_age_s: float
 
 
 class Seat(Protocol):
@@ -72,11 +83,19 @@ class Seat(Protocol):
         """Show the others how far the player is."""
 
 
+@dataclass(frozen=True, slots=True)
+class _TooFast:
+    """A message over the rate: its type, and when another one is welcome."""
+
+    type: str
+    wait_s: float
+
+
 @dataclass(slots=True)
 class _Item:
     """One thing to answer: a message, the reason it is none, or (None) only the id to acknowledge."""
 
-    what: Message | InvalidMessage | None
+    what: Message | InvalidMessage | _TooFast | None
     arrived: float
     id: str | None = None
     index: int | None = None
@@ -87,29 +106,39 @@ class Session:
     """See the module. `ended` is set once the connection is over, by whomever."""
 
     __slots__ = (
-        "_bytes_in", "_bytes_out", "_errors", "_inbox", "_invalid", "_limits", "_messages_in", "_messages_out",
-        "_observer", "_opened", "_rtts", "_seat", "_started", "_transport", "_wake",
-        "connection_id", "ended", "outbox", "player_id", "retry_after_ms",
+        "_allowance", "_bytes_in", "_bytes_out", "_config", "_errors", "_inbox", "_messages_in", "_messages_out",
+        "_observer", "_opened", "_outbox_timer", "_rtts", "_seat", "_started", "_transport", "_verify", "_wake",
+        "connection_id", "ended", "lifetime", "outbox", "player_id", "resume", "retry_after_ms",
     )  # fmt: skip
 
     def __init__(
-        self, opened: Opened, transport: Transport, seat: Seat, limits: SessionLimits, observer: Observer
+        self,
+        opened: Opened,
+        transport: Transport,
+        config: SessionConfig,
+        policy: LimitPolicy,
+        verify: Verify,
+        observer: Observer,
     ) -> None:
         self.connection_id = opened.connection_id
-        self.player_id = opened.player_id
+        self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, limits.outbox_max_bytes)
+        self.outbox = Outbox(transport, config.outbox_max_bytes)
+        self.lifetime = Lifetime(self, config.lifetime)
+        self.resume: ResumeOutcome | None = None
         self.retry_after_ms = 0
         self._opened = opened
         self._transport = transport
-        self._seat = seat
-        self._limits = limits
+        self._seat: Seat | None = None
+        self._config = config
+        self._allowance = Allowance(config.allowance, policy, opened)
+        self._verify = verify
         self._observer = observer
         self._inbox: deque[_Item] = deque()
         self._wake = asyncio.Event()
-        self._invalid: deque[float] = deque()
         self._rtts: deque[float] = deque(maxlen=RTT_SAMPLES)
         self._started = time.monotonic()
+        self._outbox_timer: asyncio.TimerHandle | None = None
         self._messages_in = self._messages_out = self._bytes_in = self._bytes_out = self._errors = 0
 
     # ---------------------------------------------------------------- sending
@@ -127,22 +156,25 @@ class Session:
         if not self.outbox.put(payload):
             self._transport.close(Close.SLOW_CONSUMER)
             return False
+        if self.outbox.bytes and self._outbox_timer is None:
+            self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
         self._messages_out += 1
         self._bytes_out += len(payload)
         return True
 
-    def put_droppable(self, payload: bytes) -> bool:
-        """Send an encoded frame now or never; whether it was sent."""
-        if self.ended is not None or not self.outbox.put_droppable(payload):
-            return False
-        self._messages_out += 1
-        self._bytes_out += len(payload)
-        return True
+    def put_droppable(self, key: str, payload: bytes) -> Sent:
+        """Send an encoded frame that may be replaced by a newer one of its `key`, or dropped."""
+        sent = Sent.DROPPED if self.ended is not None else self.outbox.put_droppable(key, payload)
+        if sent is Sent.TAKEN:
+            self._messages_out += 1
+            self._bytes_out += len(payload)
+        return sent
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
-        """End the connection: ``disconnect`` tells the client what to do, then the close frame follows."""
+        """End the connection: what waits and ``disconnect`` are sent, then the close frame follows."""
         if self.ended is not None:
             return
+        self.outbox.flush_all()
         self.retry_after_ms = retry_after_ms
         data = {
             "code": row.code,
@@ -154,26 +186,97 @@ class Session:
         self.send("disconnect", data)
         self._transport.close(row)
 
+    # ---------------------------------------------------------------- the player
+
+    def sit(self, identity: Identity, seat: Seat) -> None:
+        """The player is known and has a place: from now on messages are handled."""
+        self.player_id = identity.player_id
+        self._seat = seat
+        self.lifetime.renew(identity.expires_at)
+
+    def attach(self) -> None:
+        """Take what the transport brings; what came before first."""
+        self._transport.attach(self)
+
+    async def first_message(self, timeout_s: float) -> Message | InvalidMessage | None:
+        """The first message of a connection whose player is not known yet; None where it ended before.
+
+        Raises:
+            TimeoutError: there was none in time.
+        """
+        async with asyncio.timeout(timeout_s):
+            while not self._inbox and self.ended is None:
+                self._wake.clear()
+                await self._wake.wait()
+        if not self._inbox:
+            return None
+        item = self._inbox.popleft()
+        if isinstance(item.what, (Message, InvalidMessage)):
+            outcome = MessageOutcome.OK if isinstance(item.what, Message) else MessageOutcome.REJECTED
+            self._observer.handled(item.what.type, outcome, time.perf_counter() - item.arrived)
+            return item.what
+        return InvalidMessage(ErrorCode.NOT_ALLOWED, "the first message must be auth")
+
+    async def _refresh(self, message: Message, token: str) -> None:
+        """Take a fresh token of the same player."""
+        try:
+            identity = await self._verify(token)
+        except TokenRefused as refused:
+            raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
+        except VerifierUnavailable as error:
+            raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
+        if identity.player_id != self.player_id:
+            raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
+        self.lifetime.renew(identity.expires_at)
+        self._observer.authenticated(self.connection_id, self.player_id, refresh=True)
+        self._ack(message.id, None)
+
+    def _on_outbox_age(self) -> None:
+        """A durable frame may have waited too long; if not, look again when the oldest one would have."""
+        self._outbox_timer = None
+        oldest = self.outbox.oldest
+        if oldest is None or self.ended is not None:
+            return
+        left_s = oldest + self._config.outbox_max_age_s - time.monotonic()
+        if left_s <= 0:
+            self._transport.close(Close.SLOW_CONSUMER)
+        else:
+            self._outbox_timer = later(left_s, self._on_outbox_age)
+
     # ---------------------------------------------------------------- what the transport calls
 
     def on_text(self, text: str) -> None:
         """Count and decode; answer at once what needs no waiting, queue the rest."""
-        arrived = time.perf_counter()
+        arrived = self.lifetime.last_message = time.perf_counter()
         size = len(text) if text.isascii() else len(text.encode())
         self._messages_in += 1
         self._bytes_in += size
         try:
-            message = decode(text)
+            message = self._decode(text)
         except InvalidMessage as error:
             self._observer.received(error.type, size)
-            self._take(_Item(error, arrived, error.id, raw=text))
+            wait_s = self._allowance.take(arrived, size, 1)
+            self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=text))
             return
-        if isinstance(message, Batch):
-            self._observer.received(BATCH, size)
-            self._take_batch(message, arrived)
-            return
-        self._observer.received(message.type, size)
-        self._take(_Item(message, arrived, message.id))
+        batch = message if isinstance(message, Batch) else None
+        type = BATCH if batch is not None else cast("Message", message).type
+        self._observer.received(type, size)
+        wait_s = self._allowance.take(arrived, size, len(batch.items) if batch is not None else 1)
+        if wait_s:
+            self._take(_Item(_TooFast(type, wait_s), arrived, message.id))
+        elif batch is not None:
+            self._take_batch(batch, arrived)
+        else:
+            self._take(_Item(cast("Message", message), arrived, message.id))
+
+    def _decode(self, text: str) -> Message | Batch:
+        """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
+        try:
+            return decode(text, self._config.allowance.max_batch)
+        except InvalidMessage as error:
+            if error.code is not ErrorCode.BATCH_TOO_LARGE or self._allowance.refuses(LimitScope.BATCH_SIZE):
+                raise
+        return decode(text, len(text))  # no batch has more items than letters
 
     def on_binary(self, size: int) -> None:
         """This protocol is text."""
@@ -195,7 +298,12 @@ class Session:
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """The connection is over."""
         self.ended = (row, initiator, received_code)
+        if row is Close.TOO_BIG:
+            self._allowance.refuses(LimitScope.MESSAGE_SIZE)
         self.outbox.clear()
+        self.lifetime.stop()
+        if self._outbox_timer is not None:
+            self._outbox_timer.cancel()
         self._wake.set()
 
     # ---------------------------------------------------------------- handling
@@ -208,10 +316,11 @@ class Session:
                 await self._wake.wait()
                 continue
             item = self._inbox[0]  # stays in front while it is handled: what comes in lines up behind it
-            if not self._answer_now(item):
-                await self._answer(item)
+            seat = cast("Seat", self._seat)
+            if not self._answer_now(item, seat):
+                await self._answer(item, seat)
             self._inbox.popleft()
-            if len(self._inbox) <= self._limits.max_pending_messages // 2:
+            if len(self._inbox) <= self._config.max_pending_messages // 2:
                 self._transport.resume_reading()
 
     def summary(self) -> Closed:
@@ -221,7 +330,7 @@ class Session:
         return Closed(
             connection_id=self.connection_id,
             game_id=self._opened.game_id,
-            player_id=self.player_id,
+            player_id=self.player_id or None,
             row=row,
             received_code=received_code,
             initiator=initiator,
@@ -234,7 +343,7 @@ class Session:
             rtt_p50_s=p50,
             rtt_p95_s=p95,
             deepest_outbox_bytes=self.outbox.deepest,
-            resume=self._opened.resume,
+            resume=self.resume,
         )
 
     def _rtt_quantiles(self) -> tuple[float | None, float | None]:
@@ -253,24 +362,27 @@ class Session:
             self._take(_Item(None, arrived, batch.id))
 
     def _take(self, item: _Item) -> None:
-        if not self._inbox and self._answer_now(item):
+        if not self._inbox and self._seat is not None and self._answer_now(item, self._seat):
             return
         self._inbox.append(item)
         self._wake.set()
-        if len(self._inbox) >= self._limits.max_pending_messages:
+        if len(self._inbox) >= self._config.max_pending_messages:
             self._transport.pause_reading()
 
-    def _answer_now(self, item: _Item) -> bool:
+    def _answer_now(self, item: _Item, seat: Seat) -> bool:
         """Answer what needs no waiting; False where it does."""
         what = item.what
         if isinstance(what, InvalidMessage):
             self._refuse_invalid(what, item)
             return True
+        if isinstance(what, _TooFast):
+            self._refuse_too_fast(what, item)
+            return True
         if what is not None:
             if isinstance(what.data, Ping):
                 self._pong(what.data)
             elif isinstance(what.data, Progress):
-                self._seat.progress(what.data.percent, what.data.lines)
+                seat.progress(what.data.percent, what.data.lines)
             else:
                 return False
             self._observer.handled(what.type, MessageOutcome.OK, time.perf_counter() - item.arrived)
@@ -278,11 +390,14 @@ class Session:
             self.send("ack", {"id": item.id})
         return True
 
-    async def _answer(self, item: _Item) -> None:
+    async def _answer(self, item: _Item, seat: Seat) -> None:
         message = cast("Message", item.what)
         outcome = MessageOutcome.OK
         try:
-            await self._apply(message)
+            await self._apply(message, seat)
+        except _Refused as refused:
+            outcome = MessageOutcome.REJECTED
+            self._error(refused.code, refused.message, message.type, item, retry=refused.retry_after_ms)
         except Rejected as rejected:
             outcome = MessageOutcome.REJECTED
             self._error(ErrorCode(rejected.code), rejected.message, message.type, item)
@@ -297,15 +412,17 @@ class Session:
             self.close(Close.INTERNAL)
         self._observer.handled(message.type, outcome, time.perf_counter() - item.arrived)
 
-    async def _apply(self, message: Message) -> None:
+    async def _apply(self, message: Message, seat: Seat) -> None:
         data = message.data
         if isinstance(data, Ready):
-            self._ack(message.id, await self._seat.ready(data.status == "ready", message.id))
+            self._ack(message.id, await seat.ready(data.status == "ready", message.id))
         elif isinstance(data, SubmitCode):
-            self._ack(message.id, await self._seat.submit(data.code, data.language, message.id))
+            self._ack(message.id, await seat.submit(data.code, data.language, message.id))
         elif isinstance(data, Leave):
-            self._ack(message.id, await self._seat.leave(message.id))
+            self._ack(message.id, await seat.leave(message.id))
             self.close(Close.NORMAL, "you left the game")
+        elif isinstance(data, Auth):
+            await self._refresh(message, data.token)
 
     def _ack(self, id: str | None, seq: int | None) -> None:
         if id is not None:
@@ -319,12 +436,16 @@ class Session:
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)
         self._observer.handled(error.type, MessageOutcome.REJECTED, time.perf_counter() - item.arrived)
-        now = time.monotonic()
-        self._invalid.append(now)
-        while self._invalid[0] < now - INVALID_WINDOW_S:
-            self._invalid.popleft()
-        if len(self._invalid) > self._limits.max_invalid_messages_per_minute:
+        if self._allowance.is_often_invalid(time.monotonic()):
             self.close(Close.PROTOCOL_ERROR)
+
+    def _refuse_too_fast(self, too_fast: _TooFast, item: _Item) -> None:
+        wait_ms = math.ceil(too_fast.wait_s * 1000)
+        text = f"too fast: nothing was done, send it again in {wait_ms} ms"
+        self._error(ErrorCode.RATE_LIMITED, text, too_fast.type, item, retry=wait_ms)
+        self._observer.handled(too_fast.type, MessageOutcome.REJECTED, time.perf_counter() - item.arrived)
+        if self._allowance.is_often_refused(time.monotonic()):
+            self.close(Close.RATE_LIMITED, retry_after_ms=round(self._config.rate_limit_retry_s * 1000))
 
     def _error(self, code: ErrorCode, message: str, type: str, item: _Item, retry: int | None = None) -> None:
         self._errors += 1
@@ -333,3 +454,13 @@ class Session:
         raw = item.raw.encode()
         digest = hashlib.sha256(raw).hexdigest()[:16] if raw else ""
         self._observer.rejected(code, type, self.connection_id, len(raw), digest)
+
+
+class _Refused(Exception):  # noqa: N818 - an answer
+    """A message that is answered with an error."""
+
+    def __init__(self, code: ErrorCode, message: str, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry_after_ms = retry_after_ms

@@ -18,7 +18,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from app.protocol import Close, CloseRow, Initiator, client_close
-from app.telemetry.observer import PingOutcome
+from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
 
 EXTENSION: Final = "code_racer.transport"
 """Where the ASGI scope holds the transport, in `extensions`."""
@@ -71,6 +71,9 @@ class Transport(Protocol):
     def resume_reading(self) -> None:
         """Take messages again."""
 
+    def abort(self) -> None:
+        """Cut the socket now."""
+
 
 class UvicornTransport(WebSocketsSansIOProtocol):
     """See the module; `close_timeout_s` bounds the wait for the peer's close frame."""
@@ -82,10 +85,13 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        close_timeout_s: float = 5.0,
+        close_timeout_s: float,
+        observer: Observer,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.close_timeout = close_timeout_s
+        self._observer = observer
+        self._early: list[bytes] = []
         self._listener: Listener | None = None
         self._ended: tuple[CloseRow, Initiator, int] | None = None
 
@@ -107,6 +113,8 @@ class UvicornTransport(WebSocketsSansIOProtocol):
 
     def attach(self, listener: Listener) -> None:
         """See `Transport.attach`."""
+        if self._listener is listener:
+            return
         self._listener = listener
         while not self.queue.empty():
             event = cast("dict[str, Any]", self.queue.get_nowait())
@@ -150,22 +158,36 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             if not self.transport.is_closing():
                 self.transport.resume_reading()
 
+    def abort(self) -> None:
+        """See `Transport.abort`."""
+        self.transport.abort()
+
     # ---------------------------------------------------------------- what uvicorn calls
 
     def handle_connect(self, event: Request) -> None:
         """Put the transport into the scope, before the ASGI task takes its first step."""
         super().handle_connect(event)
-        if not self.close_sent:
+        if self.close_sent:
+            self._observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
+        else:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
 
     async def send(self, message: ASGISendEvent) -> None:
         """A refusal before the upgrade completes the handshake too; uvicorn forgets to say so."""
         await super().send(message)
+        if message["type"] == "websocket.accept" and self._early:
+            early, self._early = self._early, []
+            self.resume_reading()
+            self.data_received(b"".join(early))
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
 
     def data_received(self, data: bytes) -> None:
-        """What came before a violation still counts: uvicorn drops it."""
+        """What came before a violation still counts: uvicorn drops it. What came before the 101 waits for it."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early.append(data)
+            self.pause_reading()
+            return
         self.conn.receive_data(data)
         self.handle_events()
         if self.conn.parser_exc is not None and not self.close_sent:

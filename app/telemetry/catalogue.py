@@ -14,12 +14,30 @@ from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES, ErrorCode
 from app.telemetry.observer import (
     AppendOutcome,
     HandshakeOutcome,
+    HttpRejection,
+    KeyRefresh,
+    LimitScope,
     MessageOutcome,
+    OverloadCause,
     PingOutcome,
     ResumeOutcome,
 )
 
 PREFIX: Final = "code_racer_"
+
+
+class LimitMode(StrEnum):
+    """Whether an exceeded limit refused anything."""
+
+    ENFORCED = "enforced"
+    DRY_RUN = "dry_run"
+
+
+class AuthKind(StrEnum):
+    """What a token in an ``auth`` message was for."""
+
+    LOGIN = "login"
+    REFRESH = "refresh"
 
 
 class Kind(StrEnum):
@@ -166,6 +184,63 @@ class Metrics:
         ("type",),
         _rows(("player_progress",)),
     )
+    COALESCED = Metric(
+        f"{PREFIX}ws_coalesced_total",
+        Kind.COUNTER,
+        "Droppable messages replaced by a newer one of the same player before a slow reader took them.",
+        ("type",),
+        _rows(("player_progress",)),
+    )
+    LIMITED = Metric(
+        f"{PREFIX}ws_rate_limited_total",
+        Kind.COUNTER,
+        "Exceeded limits; in mode dry_run nothing was refused (LIMITS_DRY_RUN).",
+        ("scope", "mode"),
+        _rows(LimitScope, LimitMode),
+    )
+    HTTP_REJECTED = Metric(
+        f"{PREFIX}http_rejected_total",
+        Kind.COUNTER,
+        "Requests refused before they reached the application: malformed, never whole, or with too large a head.",
+        ("reason",),
+        _rows(HttpRejection),
+    )
+    LOGINS = Metric(
+        f"{PREFIX}ws_message_auths_total",
+        Kind.COUNTER,
+        "Tokens that came in an auth message and were taken: the first of a connection, or a fresh one.",
+        ("kind",),
+        _rows(AuthKind),
+    )
+    TICKETS = Metric(f"{PREFIX}tickets_total", Kind.COUNTER, "Connection tickets made.")
+    SIGNING_KEYS = Metric(
+        f"{PREFIX}signing_keys", Kind.GAUGE, "Public keys that tokens are verified with; 0 with JWT_JWKS_URL is bad."
+    )
+    SIGNING_KEYS_AGE = Metric(
+        f"{PREFIX}signing_keys_age_seconds", Kind.GAUGE, "Since the public keys were fetched; 0 without JWT_JWKS_URL."
+    )
+    KEY_FETCHES = Metric(
+        f"{PREFIX}signing_key_fetches_total",
+        Kind.COUNTER,
+        "Fetches of the public keys, by how they ended.",
+        ("outcome",),
+        _rows(KeyRefresh),
+    )
+    LOOP_LAG = Metric(
+        f"{PREFIX}event_loop_lag_seconds",
+        Kind.HISTOGRAM,
+        "How late the event loop is for an appointment.",
+        buckets=LATENCY_BUCKETS,
+    )
+    MEMORY = Metric(f"{PREFIX}memory_bytes", Kind.GAUGE, "Resident memory of the server process.")
+    OVERLOADED = Metric(
+        f"{PREFIX}overloaded",
+        Kind.GAUGE,
+        "1 while new connections are refused for this cause.",
+        ("cause",),
+        _rows(OverloadCause),
+    )
+    SHED = Metric(f"{PREFIX}ws_shed_total", Kind.COUNTER, "Connections ended because memory ran short.")
     GAMES = Metric(f"{PREFIX}games", Kind.GAUGE, "Games on this replica, by state.", ("state",), _rows(Phase))
     ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
     TRANSITIONS = Metric(
@@ -234,6 +309,39 @@ class Events:
 
     APP_STARTED = _event("app.started", "info", "The service takes connections.", "address", "startup_s", "page")
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
+    APP_DRAIN_PROGRESSED = _event(
+        "app.drain_progressed",
+        "info",
+        "The drain has come to its next phase: delay, games, closing, scrape, done.",
+        "phase",
+        "connections",
+        "games",
+    )
+    APP_OVERLOADED = _event("app.overloaded", "warning", "New connections are refused until this is over.", "causes")
+    APP_RELIEVED = _event("app.relieved", "info", "New connections are taken again.")
+    KEYS_FAILED = _event("keys.failed", "warning", "The public keys cannot be fetched.", "error")
+    KEYS_FETCHED = _event("keys.fetched", "info", "The public keys were fetched, first or again.", "detail")
+    LIMIT_EXCEEDED = _event(
+        "limit.exceeded",
+        "info",
+        "A limit was exceeded; with enforced=false nothing was refused.",
+        "scope",
+        "enforced",
+        "retry_after_ms",
+        "client",
+        "player_id",
+        "connection_id",
+        "suppressed",
+    )
+    WS_SHED = _event("ws.shed", "warning", "The newest connections were ended: memory ran short.", "connections")
+    WS_AUTHENTICATED = _event(
+        "ws.authenticated",
+        "info",
+        "A token came in an auth message and was taken.",
+        "connection_id",
+        "player_id",
+        "kind",
+    )
     APP_STOPPED = _event("app.stopped", "info", "The service has stopped.", "uptime_s")
     APP_FAULT = _event("app.fault", "error", "A fault that nobody else answers for.", "where", "exception", "error")
     WS_OPENED = _event(
@@ -256,6 +364,7 @@ class Events:
         "client",
         "game_id",
         "player_id",
+        "suppressed",
     )
     WS_CLOSED = _event(
         "ws.closed",
@@ -288,6 +397,7 @@ class Events:
         "connection_id",
         "size_bytes",
         "sha256_prefix",
+        "suppressed",
     )
     GAME_CREATED = _event("game.created", "info", "A game was made.", "game_id", "player_id", "problem")
     GAME_STARTED = _event("game.started", "info", "A race began.", "game_id", "players", "problem")

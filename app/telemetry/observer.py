@@ -22,11 +22,65 @@ class HandshakeOutcome(StrEnum):
     GAME_FULL = "game_full"
     GAME_RUNNING = "game_running"
     GAME_OVER = "game_over"
+    FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
     DRAINING = "draining"
+    OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     INTERNAL_ERROR = "internal_error"
     ABANDONED = "abandoned"
+    BAD_REQUEST = "bad_request"
+    NO_SUCH_PATH = "no_such_path"
+
+
+class HttpRejection(StrEnum):
+    """Why a request was refused before it reached the application."""
+
+    MALFORMED = "malformed"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+
+
+class LimitScope(StrEnum):
+    """What a limit is about; the settings of LIMITS_DRY_RUN."""
+
+    CONNECTIONS = "connections"
+    CONNECTIONS_PER_ADDRESS = "connections_per_address"
+    CONNECTIONS_PER_PLAYER = "connections_per_player"
+    HANDSHAKES = "handshakes"
+    REPLACEMENTS = "replacements"
+    MESSAGES = "messages"
+    BYTES = "bytes"
+    MESSAGE_SIZE = "message_size"
+    BATCH_SIZE = "batch_size"
+    INVALID_MESSAGES = "invalid_messages"
+    PLAYERS_PER_GAME = "players_per_game"
+    GAMES_PER_PLAYER = "games_per_player"
+    GUESTS = "guests"
+
+
+class OverloadCause(StrEnum):
+    """Why new connections are refused."""
+
+    LOOP_LAG = "loop_lag"
+    MEMORY = "memory"
+
+
+class KeyRefresh(StrEnum):
+    """How a fetch of the signing keys (JWKS) ended."""
+
+    FETCHED = "fetched"
+    FAILED = "failed"
+
+
+class DrainPhase(StrEnum):
+    """Where a drain is."""
+
+    DELAY = "delay"
+    GAMES = "games"
+    CLOSING = "closing"
+    SCRAPE = "scrape"
+    DONE = "done"
 
 
 class MessageOutcome(StrEnum):
@@ -73,14 +127,26 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """A limit that was exceeded; where it is not `enforced` (dry run), nothing was refused."""
+
+    scope: LimitScope
+    enforced: bool
+    retry_after_ms: int
+    client: str | None = None
+    player_id: str | None = None
+    connection_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
-    """A connection that came up."""
+    """A connection that came up; without a player where the first message has to bring the token."""
 
     connection_id: str
     game_id: str
-    player_id: str
+    player_id: str | None
     client: str
-    resume: ResumeOutcome | None
+    resume: ResumeOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +155,7 @@ class Closed:
 
     connection_id: str
     game_id: str
-    player_id: str
+    player_id: str | None
     row: CloseRow
     received_code: int
     initiator: Initiator
@@ -120,6 +186,36 @@ class Observer(Protocol):
     def closed(self, closed: Closed) -> None:
         """A connection ended, by whomever."""
 
+    def http_rejected(self, reason: HttpRejection) -> None:
+        """A request was refused before it reached the application."""
+
+    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
+        """A token came in a message: the first one of a connection, or (`refresh`) a fresh one."""
+
+    def resumed(self, outcome: ResumeOutcome) -> None:
+        """A connection came with ``last_seq``."""
+
+    def limited(self, limited: Limited) -> None:
+        """A limit was exceeded."""
+
+    def overload(self, causes: frozenset[OverloadCause]) -> None:
+        """The service became overloaded, or (none) is so no more."""
+
+    def loop_lag(self, lag_s: float) -> None:
+        """The event loop was so late for an appointment."""
+
+    def shed(self, count: int) -> None:
+        """Connections were ended because memory ran short."""
+
+    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
+        """The signing keys were fetched, or not."""
+
+    def ticket(self) -> None:
+        """A ticket was made."""
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
+        """The drain has come to a phase; `details` are of the phase (``app.drain_progressed``)."""
+
     def received(self, type: str, size: int) -> None:
         """A message of `size` payload bytes came in; one of a batch counts with size 0."""
 
@@ -134,6 +230,9 @@ class Observer(Protocol):
 
     def dropped(self, type: str, count: int) -> None:
         """Droppable messages were dropped for members that read too slowly."""
+
+    def coalesced(self, type: str, count: int) -> None:
+        """Droppable messages were replaced by newer ones before they were written."""
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """A protocol ping ended; `rtt_s` counts where it was answered."""
@@ -172,6 +271,36 @@ class NullObserver:
     def closed(self, closed: Closed) -> None:
         """See `Observer.closed`."""
 
+    def http_rejected(self, reason: HttpRejection) -> None:
+        """See `Observer.http_rejected`."""
+
+    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
+        """See `Observer.authenticated`."""
+
+    def resumed(self, outcome: ResumeOutcome) -> None:
+        """See `Observer.resumed`."""
+
+    def limited(self, limited: Limited) -> None:
+        """See `Observer.limited`."""
+
+    def overload(self, causes: frozenset[OverloadCause]) -> None:
+        """See `Observer.overload`."""
+
+    def loop_lag(self, lag_s: float) -> None:
+        """See `Observer.loop_lag`."""
+
+    def shed(self, count: int) -> None:
+        """See `Observer.shed`."""
+
+    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
+        """See `Observer.signing_keys`."""
+
+    def ticket(self) -> None:
+        """See `Observer.ticket`."""
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
+        """See `Observer.draining`."""
+
     def received(self, type: str, size: int) -> None:
         """See `Observer.received`."""
 
@@ -186,6 +315,9 @@ class NullObserver:
 
     def dropped(self, type: str, count: int) -> None:
         """See `Observer.dropped`."""
+
+    def coalesced(self, type: str, count: int) -> None:
+        """See `Observer.coalesced`."""
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """See `Observer.ping`."""
@@ -219,4 +351,8 @@ class Live:
     judge_queue: int
     ready: bool
     draining: bool
+    overloaded: bool
     event_log_connected: bool
+    signing_keys: int
+    signing_keys_age_s: float
+    memory_bytes: int

@@ -16,24 +16,31 @@ from app.game import (
     Verdict,
 )
 from app.protocol import ErrorCode
-from app.telemetry.catalogue import Events, LogEvent, Metrics
+from app.telemetry.catalogue import AuthKind, Events, LimitMode, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import (
     AppendOutcome,
     Closed,
+    DrainPhase,
     HandshakeOutcome,
+    HttpRejection,
+    KeyRefresh,
+    Limited,
     Live,
     MessageOutcome,
     Opened,
+    OverloadCause,
     PingOutcome,
     Refusal,
+    ResumeOutcome,
 )
+from app.telemetry.repeats import Repeats
 
 
 class Recorder:
     """See the module. `logger` may be any structlog logger; None records metrics only."""
 
-    def __init__(self, store: MetricStore, logger: Any = None) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
         self._logger = logger
         self.event_log_reachable = True
@@ -56,6 +63,17 @@ class Recorder:
         self._judge_queue_full = store.counter(Metrics.JUDGE_QUEUE_FULL)
         self._append_duration = store.histogram(Metrics.APPEND_DURATION)
         self._faults = store.counter(Metrics.FAULTS)
+        self._coalesced = store.counter(Metrics.COALESCED)
+        self._http_rejected = store.counter(Metrics.HTTP_REJECTED)
+        self._limited = store.counter(Metrics.LIMITED)
+        self._logins = store.counter(Metrics.LOGINS)
+        self._tickets = store.counter(Metrics.TICKETS)
+        self._key_fetches = store.counter(Metrics.KEY_FETCHES)
+        self._loop_lag = store.histogram(Metrics.LOOP_LAG)
+        self._shed = store.counter(Metrics.SHED)
+        self._keys_fetched: bool | None = None
+        self._overloaded: frozenset[OverloadCause] = frozenset()
+        self._repeats = Repeats(repeats_per_s)
 
     def live(self, read: Callable[[], Live], *, version: str, replica: str) -> None:
         """Have the gauges of live things read from `read` at scrape."""
@@ -68,6 +86,10 @@ class Recorder:
         store.gauge(Metrics.GAMES, lambda: {(str(phase),): count for phase, count in read().games.items()})
         store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): read().judge_queue})
         store.gauge(Metrics.LOG_CONNECTED, lambda: {(): read().event_log_connected})
+        store.gauge(Metrics.SIGNING_KEYS, lambda: {(): read().signing_keys})
+        store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: {(): read().signing_keys_age_s})
+        store.gauge(Metrics.MEMORY, lambda: {(): read().memory_bytes})
+        store.gauge(Metrics.OVERLOADED, lambda: {(cause,): cause in self._overloaded for cause in OverloadCause})
 
     def log(self, event: LogEvent, **fields: object) -> None:
         """Write a log line of the catalogue.
@@ -82,6 +104,12 @@ class Recorder:
             present = {key: value for key, value in fields.items() if value is not None}
             getattr(self._logger, event.level)(event.name, **present)
 
+    def _log_repeated(self, event: LogEvent, kind: str, **fields: object) -> None:
+        """Write a line that others can cause as often as they like: of one kind only so many a second."""
+        suppressed = self._repeats.suppressed(f"{event.name} {kind}")
+        if suppressed is not None:
+            self.log(event, suppressed=suppressed or None, **fields)
+
     # ---------------------------------------------------------------- Observer
 
     def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
@@ -91,8 +119,9 @@ class Recorder:
 
     def refused(self, refusal: Refusal) -> None:
         """See `Observer.refused`."""
-        self.log(
+        self._log_repeated(
             Events.WS_REFUSED,
+            refusal.outcome,
             outcome=refusal.outcome,
             status=refusal.status,
             detail=refusal.detail,
@@ -103,8 +132,6 @@ class Recorder:
 
     def opened(self, opened: Opened) -> None:
         """See `Observer.opened`."""
-        if opened.resume is not None:
-            self._resumes.inc((opened.resume,))
         self.log(
             Events.WS_OPENED,
             connection_id=opened.connection_id,
@@ -140,6 +167,72 @@ class Recorder:
             resume=closed.resume,
         )
 
+    def http_rejected(self, reason: HttpRejection) -> None:
+        """See `Observer.http_rejected`."""
+        self._http_rejected.inc((reason,))
+
+    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
+        """See `Observer.authenticated`."""
+        kind = AuthKind.REFRESH if refresh else AuthKind.LOGIN
+        self._logins.inc((kind,))
+        self.log(Events.WS_AUTHENTICATED, connection_id=connection_id, player_id=player_id, kind=kind)
+
+    def resumed(self, outcome: ResumeOutcome) -> None:
+        """See `Observer.resumed`."""
+        self._resumes.inc((outcome,))
+
+    def limited(self, limited: Limited) -> None:
+        """See `Observer.limited`."""
+        mode = LimitMode.ENFORCED if limited.enforced else LimitMode.DRY_RUN
+        self._limited.inc((limited.scope, mode))
+        self._log_repeated(
+            Events.LIMIT_EXCEEDED,
+            limited.scope,
+            scope=limited.scope,
+            enforced=limited.enforced,
+            retry_after_ms=limited.retry_after_ms or None,
+            client=limited.client,
+            player_id=limited.player_id,
+            connection_id=limited.connection_id,
+        )
+
+    def overload(self, causes: frozenset[OverloadCause]) -> None:
+        """See `Observer.overload`."""
+        self._overloaded = causes
+        if causes:
+            self.log(Events.APP_OVERLOADED, causes=sorted(causes))
+        else:
+            self.log(Events.APP_RELIEVED)
+
+    def loop_lag(self, lag_s: float) -> None:
+        """See `Observer.loop_lag`."""
+        self._loop_lag.observe(lag_s)
+
+    def shed(self, count: int) -> None:
+        """See `Observer.shed`."""
+        self._shed.inc(by=count)
+        self.log(Events.WS_SHED, connections=count)
+
+    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
+        """See `Observer.signing_keys`."""
+        self._key_fetches.inc((outcome,))
+        fetched = outcome is KeyRefresh.FETCHED
+        if fetched is self._keys_fetched:
+            return  # only changes are told; the counter has them all
+        self._keys_fetched = fetched
+        if fetched:
+            self.log(Events.KEYS_FETCHED, detail=detail)
+        else:
+            self.log(Events.KEYS_FAILED, error=detail)
+
+    def ticket(self) -> None:
+        """See `Observer.ticket`."""
+        self._tickets.inc()
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
+        """See `Observer.draining`."""
+        self.log(Events.APP_DRAIN_PROGRESSED, phase=phase, connections=connections, **details)
+
     def received(self, type: str, size: int) -> None:
         """See `Observer.received`."""
         self._messages.inc(("in", type))
@@ -152,8 +245,9 @@ class Recorder:
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
         """See `Observer.rejected`."""
         self._errors.inc((code,))
-        self.log(
+        self._log_repeated(
             Events.MESSAGE_REJECTED,
+            code,
             code=code,
             type=type,
             connection_id=connection_id,
@@ -169,6 +263,10 @@ class Recorder:
     def dropped(self, type: str, count: int) -> None:
         """See `Observer.dropped`."""
         self._dropped.inc((type,), count)
+
+    def coalesced(self, type: str, count: int) -> None:
+        """See `Observer.coalesced`."""
+        self._coalesced.inc((type,), count)
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """See `Observer.ping`."""

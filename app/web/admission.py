@@ -1,105 +1,168 @@
-"""Admission: everything that is checked before a connection is taken, in the order of protocol.md.
+"""Admission: everything that is checked before a connection is taken.
 
-The WebSocket handshake and a plain GET of the same URL ask the same question and get the same answer.
+The WebSocket handshake and a plain GET of the same URL ask the same questions and get the same answers.
 """
 
+import ipaddress
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 
 from app.eventlog import LogUnavailable
 from app.game import GameState, Phase
+from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
-from app.telemetry.observer import HandshakeOutcome, ResumeOutcome
-from app.web.auth import Authenticator, AuthError, Identity, find_token
-from app.web.errors import Problem, ProblemError
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.telemetry.observer import HandshakeOutcome, LimitScope
+from app.web.auth import Authenticator, find_token
+from app.web.errors import ProblemError, refusal
 from app.web.origins import OriginPolicy
+from app.web.tickets import Ticket, TicketOffice
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
+UNAVAILABLE_RETRY_MS: Final = 1_000
+OVERLOAD_RETRY_MS: Final = 5_000
+MINUTE_MS: Final = 60_000
+
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """Who asks for which game, and from where the connection resumes."""
+class Wanted:
+    """Which game is asked for, and from where the connection resumes."""
 
-    identity: Identity
     game_id: str
     last_seq: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The checks; `retry_after_ms` is told while the service is going down."""
+    """The checks; `retry_after_ms` is told while the service is going down. All raise ProblemError."""
 
     authenticator: Authenticator
+    tickets: TicketOffice
     origins: OriginPolicy
     hub: Hub
     retry_after_ms: Callable[[], int]
+    max_replacements_per_minute: int
 
-    def identify(self, connection: Connection, game_id: str, subprotocols: Sequence[str]) -> Admitted:
-        """All that can be told without the game. Raises ProblemError."""
-        query = connection.query_params
-        key = _game_id(game_id)
-        last_seq = _last_seq(query.get("last_seq"))
+    def require_wanted(self, connection: Connection, game_id: str) -> Wanted:
+        """The request must make sense and come from an allowed origin, and the service must take connections."""
+        wanted = Wanted(_game_id(game_id), _last_seq(connection.query_params.get("last_seq")))
         self.require_origin(connection)
-        identity = self.authenticate(connection, query.get("token"), subprotocols)
-        if self.hub.draining:
-            raise _refuse(
+        self.require_open()
+        return wanted
+
+    def require_open(self) -> None:
+        """The service must take connections."""
+        if not self.hub.accepting:
+            raise refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                HandshakeOutcome.DRAINING,
                 "the service is restarting; come back in a moment",
+                HandshakeOutcome.DRAINING,
                 self.retry_after_ms(),
             )
-        return Admitted(identity, key, last_seq)
+        if self.hub.load.causes:
+            raise refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the service is overloaded; come back in a moment",
+                HandshakeOutcome.OVERLOADED,
+                OVERLOAD_RETRY_MS,
+            )
 
     def require_origin(self, connection: Connection) -> None:
-        """Refuse foreign origins. Raises ProblemError."""
+        """Refuse foreign origins."""
         headers = connection.headers
         if not self.origins.allows(
             headers.get("origin"), scheme=str(connection.scope["scheme"]), host=headers.get("host")
         ):
-            raise _refuse(
+            raise refusal(
                 HTTPStatus.FORBIDDEN,
-                HandshakeOutcome.ORIGIN_REFUSED,
                 "this origin is not allowed; add it to CORS_ALLOWED_ORIGINS",
+                HandshakeOutcome.ORIGIN_REFUSED,
             )
 
-    def authenticate(
-        self, connection: Connection, query_token: str | None = None, subprotocols: Sequence[str] = ()
-    ) -> Identity:
-        """The player behind a request. Raises ProblemError."""
+    async def identify(
+        self, connection: Connection, subprotocols: Sequence[str]
+    ) -> tuple[Identity | None, Ticket | None]:
+        """The player behind an upgrade, and the ticket that has to be redeemed; no player: the first message tells."""
+        query = connection.query_params
         try:
-            return self.authenticator.verify(find_token(connection.headers, query_token, subprotocols))
-        except AuthError as error:
-            raise _refuse(
-                HTTPStatus.UNAUTHORIZED, HandshakeOutcome.UNAUTHORIZED, f"Authentication required: {error}"
-            ) from None
+            token = find_token(connection.headers, query.get("token"), subprotocols)
+            if token is not None:
+                return await self.authenticator.verify(token), None
+            if query.get("ticket"):
+                ticket = self.tickets.verify(query["ticket"])
+                return ticket.identity, ticket
+        except TokenRefused as error:
+            raise unauthorized(error) from None
+        except VerifierUnavailable as error:
+            raise cannot_verify(error) from None
+        if SUBPROTOCOL in subprotocols:
+            return None, None
+        raise unauthorized(TokenRefused("no token: send Authorization: Bearer, the bearer. subprotocol, or ?token="))
 
-    @staticmethod
-    def require_place(room: Room | None, admitted: Admitted) -> Room:
-        """The game must exist and take this player. Raises ProblemError."""
+    async def redeem(self, ticket: Ticket | None) -> None:
+        """Use a ticket up, once everything else is well."""
+        if ticket is None:
+            return
+        try:
+            await self.tickets.redeem(ticket)
+        except TokenRefused as error:
+            raise unauthorized(error) from None
+
+    async def authenticate(self, connection: Connection) -> Identity:
+        """The player behind an HTTP request."""
+        try:
+            token = find_token(connection.headers, None, ())
+            if token is not None:
+                return await self.authenticator.verify(token)
+        except TokenRefused as error:
+            raise unauthorized(error) from None
+        except VerifierUnavailable as error:
+            raise cannot_verify(error) from None
+        raise unauthorized(TokenRefused("no token: send Authorization: Bearer <token>"))
+
+    def require_place(self, room: Room | None, identity: Identity, last_seq: int | None, client: str) -> Room:
+        """The game must exist and take this player."""
         if room is None:
-            raise _refuse(
+            raise refusal(
                 HTTPStatus.NOT_FOUND,
-                HandshakeOutcome.NO_SUCH_GAME,
                 "no such game; it may have ended and been removed",
+                HandshakeOutcome.NO_SUCH_GAME,
             )
-        state = room.known
+        state, player_id = room.known, identity.player_id
+        known = state.players.get(player_id)
+        if known is not None and known.removed:
+            raise refusal(HTTPStatus.FORBIDDEN, "you were removed from this game", HandshakeOutcome.FORBIDDEN)
         if state.phase is Phase.FINISHED:
-            _require_missed_events(state, admitted)
-        elif admitted.identity.player_id not in state.players:
+            _require_missed_events(state, player_id, last_seq)
+        elif known is None:
             _require_open_seat(state)
+        else:
+            self._require_patience(room, known.replaced_at, player_id, client)
         return room
 
-
-def resume_outcome(room: Room, last_seq: int | None) -> ResumeOutcome | None:
-    """How the connection will resume."""
-    return room.resume_point(last_seq)[1]
+    def _require_patience(self, room: Room, replaced_at: tuple[int, ...], player_id: str, client: str) -> None:
+        """Two windows that take the place from each other again and again would do so for ever."""
+        if player_id not in room.known.players or room.known.players[player_id].connection_id is None:
+            return
+        since = now_ms() - MINUTE_MS
+        recent = [moment for moment in replaced_at if moment > since]
+        if len(recent) < self.max_replacements_per_minute:
+            return
+        wait_ms = max(1, recent[-self.max_replacements_per_minute] - since)
+        if self.hub.policy.refuses(LimitScope.REPLACEMENTS, wait_ms, client=client, player_id=player_id):
+            raise refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "this player's connection was replaced too often; is the game open in two windows?",
+                HandshakeOutcome.RATE_LIMITED,
+                wait_ms,
+            )
 
 
 def now_ms() -> int:
@@ -107,28 +170,43 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def unavailable(error: LogUnavailable) -> ProblemError:
-    """The answer while the event log cannot be reached."""
-    return _refuse(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HandshakeOutcome.UNAVAILABLE,
-        f"the event log is unavailable ({type(error).__name__}); try again",
-        1_000,
+def client_address(connection: Connection) -> str:
+    """The client's address: the peer's, or behind a trusted proxy what that says, if it is one."""
+    host = connection.client.host if connection.client else ""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "unknown"
+
+
+def unauthorized(error: TokenRefused) -> ProblemError:
+    """The answer to a missing or bad token."""
+    return refusal(HTTPStatus.UNAUTHORIZED, f"Authentication required: {error}", HandshakeOutcome.UNAUTHORIZED)
+
+
+def cannot_verify(error: VerifierUnavailable) -> ProblemError:
+    """The answer while tokens cannot be verified."""
+    return refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again", HandshakeOutcome.UNAVAILABLE, UNAVAILABLE_RETRY_MS
     )
 
 
-def _refuse(
-    status: HTTPStatus, outcome: HandshakeOutcome, detail: str, retry_after_ms: int | None = None
-) -> ProblemError:
-    return ProblemError(Problem(status, detail, outcome, retry_after_ms))
+def unavailable(error: LogUnavailable) -> ProblemError:
+    """The answer while the event log cannot be reached."""
+    return refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"the event log is unavailable ({type(error).__name__}); try again",
+        HandshakeOutcome.UNAVAILABLE,
+        UNAVAILABLE_RETRY_MS,
+    )
 
 
 def _game_id(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise _refuse(
-            HTTPStatus.BAD_REQUEST, HandshakeOutcome.INVALID_GAME_ID, "the game id in the path is no UUID"
+        raise refusal(
+            HTTPStatus.BAD_REQUEST, "the game id in the path is no UUID", HandshakeOutcome.INVALID_GAME_ID
         ) from None
 
 
@@ -136,23 +214,23 @@ def _last_seq(text: str | None) -> int | None:
     if text is None or text == "":
         return None
     if not text.isascii() or not text.isdigit() or len(text) > len(str(2**63)):
-        raise _refuse(
-            HTTPStatus.BAD_REQUEST, HandshakeOutcome.INVALID_GAME_ID, "last_seq must be a whole number, 0 or more"
+        raise refusal(
+            HTTPStatus.BAD_REQUEST, "last_seq must be a whole number, 0 or more", HandshakeOutcome.INVALID_GAME_ID
         )
     return int(text)
 
 
-def _require_missed_events(state: GameState, admitted: Admitted) -> None:
-    """A finished game only takes its own players who have not seen its end yet."""
-    behind = admitted.last_seq is not None and admitted.last_seq < state.seq
-    if not behind or admitted.identity.player_id not in state.players:
-        raise _refuse(HTTPStatus.CONFLICT, HandshakeOutcome.GAME_OVER, "the game is over")
-
-
 def _require_open_seat(state: GameState) -> None:
     if state.phase is not Phase.WAITING:
-        raise _refuse(HTTPStatus.CONFLICT, HandshakeOutcome.GAME_RUNNING, "the race has begun; it takes no new players")
+        raise refusal(HTTPStatus.CONFLICT, "the race has begun; it takes no new players", HandshakeOutcome.GAME_RUNNING)
     if len(state.active_players) >= state.rules.max_players:
-        raise _refuse(
-            HTTPStatus.CONFLICT, HandshakeOutcome.GAME_FULL, f"the game has its {state.rules.max_players} players"
+        raise refusal(
+            HTTPStatus.CONFLICT, f"the game has its {state.rules.max_players} players", HandshakeOutcome.GAME_FULL
         )
+
+
+def _require_missed_events(state: GameState, player_id: str, last_seq: int | None) -> None:
+    """A finished game only takes its own players who have not seen its end yet."""
+    behind = last_seq is not None and last_seq < state.seq
+    if not behind or player_id not in state.players:
+        raise refusal(HTTPStatus.CONFLICT, "the game is over", HandshakeOutcome.GAME_OVER)

@@ -2,29 +2,31 @@
 
 import datetime as dt
 import math
+import time
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from app.eventlog import LogUnavailable
-from app.game import CodeSubmitted, Problem, Rules, SubmissionJudged
+from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
 from app.realtime import Hub
 from app.realtime.frames import snapshot
+from app.realtime.limits import RatePerKey
 from app.settings import Settings
-from app.web import errors
-from app.web.admission import Admission, unavailable
-from app.web.auth import clean_name, guest_id
-from app.web.errors import ProblemError
-from app.web.limits import AddressLimit
-from app.web.ws import client_address
+from app.telemetry.observer import LimitScope
+from app.web.admission import Admission, client_address, unavailable
+from app.web.auth import Issuer, clean_name, guest_id
+from app.web.errors import ProblemError, refusal
+from app.web.limits import address_key
 
 AnyRequest = Request[Any, Any, State]
+GAMES_RETRY_MS: Final = 60_000
 
 
 class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,10 +43,6 @@ class NewGuest(Struct, frozen=True, forbid_unknown_fields=True):
     """The name a guest wants to be shown by."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)] = "guest"
-
-
-def _refuse(status: HTTPStatus, detail: str, retry_after_ms: int | None = None) -> ProblemError:
-    return ProblemError(errors.Problem(status, detail, retry_after_ms=retry_after_ms))
 
 
 def _rfc3339(epoch_ms: float | None) -> str | None:
@@ -65,20 +63,39 @@ async def create_guest(
     request: AnyRequest,
     settings: NamedDependency[Settings],
     admission: NamedDependency[Admission],
-    guest_limit: NamedDependency[AddressLimit],
+    issuer: NamedDependency[Issuer],
+    guest_limit: NamedDependency[RatePerKey],
     data: JSONBody[NewGuest | None] = None,
 ) -> dict[str, Any]:
     """A token for somebody without an account; switched by GUESTS, limited per address."""
     if not settings.guests_enabled:
-        raise _refuse(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
+        raise refusal(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
     admission.require_origin(request)
-    wait_s = 0.0 if settings.is_development else guest_limit.wait_s(client_address(request))
-    if wait_s:
-        raise _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", math.ceil(wait_s * 1000))
+    if not settings.is_development:
+        _require_few_guests(admission, guest_limit, client_address(request))
     player_id, name = guest_id(), clean_name((data or NewGuest()).name)
-    token = admission.authenticator.issue(player_id, name, settings.guest_token_ttl_s)
-    expires_at = admission.authenticator.verify(token).expires_at
+    token, expires_at = issuer.issue(player_id, name, settings.guest_token_ttl_s)
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
+
+
+def _require_few_guests(admission: Admission, guest_limit: RatePerKey, client: str) -> None:
+    wait_s = guest_limit.take(address_key(client), time.monotonic())
+    wait_ms = math.ceil(wait_s * 1000)
+    if wait_s and admission.hub.policy.refuses(LimitScope.GUESTS, wait_ms, client=client):
+        raise refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", retry_after_ms=wait_ms)
+
+
+@post("/tickets", status_code=HTTPStatus.CREATED)
+async def create_ticket(
+    request: AnyRequest, settings: NamedDependency[Settings], admission: NamedDependency[Admission]
+) -> dict[str, Any]:
+    """A ticket to connect with once, within seconds: what a browser puts into the URL instead of its token."""
+    if not admission.tickets.keys:
+        raise refusal(HTTPStatus.NOT_FOUND, "tickets are not made here; see TICKET_SECRET")
+    identity = await admission.authenticate(request)
+    ticket, expires_at = admission.tickets.issue(identity)
+    admission.hub.observer.ticket()
+    return {"ticket": ticket, "expires_at": _rfc3339(expires_at * 1000), "expires_in_s": settings.ticket_ttl_s}
 
 
 @post("/games", status_code=HTTPStatus.CREATED)
@@ -90,18 +107,34 @@ async def create_game(
     data: JSONBody[NewGame | None] = None,
 ) -> dict[str, Any]:
     """Make a game; whoever connects to its `ws_url` joins it."""
-    identity = admission.authenticate(request)
+    identity = await admission.authenticate(request)
+    admission.require_open()
     wish = data or NewGame()
-    if wish.max_players < wish.min_players:
-        raise _refuse(HTTPStatus.BAD_REQUEST, "max_players must be at least min_players")
+    _require_allowed(wish, identity.player_id, settings, hub)
     problem_id = wish.problem if wish.problem is not None else hub.pick_problem()
     if problem_id not in hub.problems:
-        raise _refuse(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
+        raise refusal(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
     try:
         state = await hub.create(identity.player_id, problem_id, _rules(wish, settings))
     except LogUnavailable as error:
         raise unavailable(error) from None
     return {**_public(snapshot(state)), "ws_url": _ws_url(request, settings, state.game_id)}
+
+
+def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub) -> None:
+    if wish.max_players < wish.min_players:
+        raise refusal(HTTPStatus.BAD_REQUEST, "max_players must be at least min_players")
+    most = settings.max_players_per_game
+    if wish.max_players > most and hub.policy.refuses(LimitScope.PLAYERS_PER_GAME, 0, player_id=player_id):
+        raise refusal(HTTPStatus.BAD_REQUEST, f"max_players can be at most {most} (MAX_PLAYERS_PER_GAME)")
+    if hub.open_games_of(player_id) < settings.max_games_per_player:
+        return
+    if hub.policy.refuses(LimitScope.GAMES_PER_PLAYER, GAMES_RETRY_MS, player_id=player_id):
+        raise refusal(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"you have {settings.max_games_per_player} open games (MAX_GAMES_PER_PLAYER); finish one first",
+            retry_after_ms=GAMES_RETRY_MS,
+        )
 
 
 def _rules(wish: NewGame, settings: Settings) -> Rules:
@@ -127,13 +160,13 @@ async def show_game(
     request: AnyRequest, game_id: FromPath[UUID], admission: NamedDependency[Admission], hub: NamedDependency[Hub]
 ) -> dict[str, Any]:
     """The public state of a game."""
-    admission.authenticate(request)
+    await admission.authenticate(request)
     try:
         state = await hub.state(str(game_id))
     except LogUnavailable as error:
         raise unavailable(error) from None
     if state is None:
-        raise _refuse(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
+        raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
     return _public(snapshot(state))
 
 
@@ -146,7 +179,7 @@ async def show_submission(
     hub: NamedDependency[Hub],
 ) -> dict[str, Any]:
     """One of the asking player's own submissions: code, verdict, visible tests."""
-    player_id = admission.authenticate(request).player_id
+    player_id = (await admission.authenticate(request)).player_id
     try:
         events = await hub.events(str(game_id))
     except LogUnavailable as error:
@@ -158,7 +191,7 @@ async def show_submission(
         elif isinstance(event, SubmissionJudged) and (event.player_id, event.attempt) == (player_id, attempt):
             judged = event
     if submitted is None:
-        raise _refuse(HTTPStatus.NOT_FOUND, "you have no such submission in this game")
+        raise refusal(HTTPStatus.NOT_FOUND, "you have no such submission in this game")
     return _submission(submitted, judged)
 
 
@@ -183,6 +216,30 @@ def _submission(submitted: CodeSubmitted, judged: SubmissionJudged | None) -> di
     return document
 
 
+@delete("/games/{game_id:uuid}/players/{player_id:str}", status_code=HTTPStatus.NO_CONTENT)
+async def remove_player(
+    request: AnyRequest,
+    game_id: FromPath[UUID],
+    player_id: FromPath[str],
+    settings: NamedDependency[Settings],
+    admission: NamedDependency[Admission],
+    hub: NamedDependency[Hub],
+) -> None:
+    """Put a player out of a game for good: for its host and for OPERATORS."""
+    asking = (await admission.authenticate(request)).player_id
+    try:
+        state = await hub.state(str(game_id))
+        if state is None:
+            raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
+        if asking != state.host_id and asking not in settings.operators:
+            raise refusal(HTTPStatus.FORBIDDEN, "only the game's host and operators remove players")
+        await hub.remove(str(game_id), player_id)
+    except Rejected as rejected:
+        raise refusal(HTTPStatus.CONFLICT, f"this player cannot be removed: {rejected.message}") from None
+    except LogUnavailable as error:
+        raise unavailable(error) from None
+
+
 @get("/problems")
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """All problems, without their tests."""
@@ -198,4 +255,15 @@ def answer_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[b
     return error.problem.response()
 
 
-api_router = Router(path="/api", route_handlers=[create_guest, create_game, show_game, show_submission, list_problems])
+api_router = Router(
+    path="/api",
+    route_handlers=[
+        create_guest,
+        create_ticket,
+        create_game,
+        show_game,
+        show_submission,
+        remove_player,
+        list_problems,
+    ],
+)

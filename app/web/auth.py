@@ -1,86 +1,143 @@
-"""Who is there: JSON Web Tokens (RFC 7519), with the algorithm pinned by us, never by the token."""
+"""Who is there: JSON Web Tokens (RFC 7519), with the algorithms pinned by us, never by the token."""
 
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import jwt
+from jwt import PyJWK
 from litestar.datastructures import Headers
 
-from app.protocol import SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX
+from app.protocol import MAX_TOKEN_LENGTH, SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX
+from app.realtime.identity import Identity, TokenRefused
 
 ALGORITHM: Final = "HS256"
 MAX_PLAYER_ID: Final = 128
 MAX_NAME: Final = 40
 
 
-class AuthError(Exception):
-    """No usable token; the message says which kind of unusable and never quotes it."""
+class Keys(Protocol):
+    """Where the keys come from that tokens are verified with."""
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The only algorithms that are accepted."""
+
+    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:
+        """The keys a token naming `key_id` may be signed with, likeliest first; none where the id is unknown.
+
+        Raises:
+            VerifierUnavailable: there are no keys yet.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A verified player."""
+class SharedSecrets:
+    """HS256 keys: the current one, and while it is being rotated the previous one."""
 
-    player_id: str
-    name: str
-    expires_at: float
+    current: str
+    previous: str = ""
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """See `Keys.algorithms`."""
+        return (ALGORITHM,)
+
+    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:  # noqa: ARG002 - shared secrets have no ids
+        """See `Keys.candidates`."""
+        return (self.current, self.previous) if self.previous else (self.current,)
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Verifies and makes tokens with one HS256 secret."""
+    """Verifies tokens."""
 
-    secret: str
+    keys: Keys
     issuer: str
     audience: str
     leeway_s: float
 
-    def verify(self, token: str) -> Identity:
-        """The player a token stands for. Raises AuthError."""
+    async def verify(self, token: str) -> Identity:
+        """The player a token stands for. Raises TokenRefused, VerifierUnavailable."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise TokenRefused("the token is malformed")
+        candidates = await self.keys.candidates(_key_id(token))
+        if not candidates:
+            raise TokenRefused("the token's signing key is not known here")
+        for key in candidates[:-1]:
+            try:
+                return self._verify(token, key)
+            except _OtherKey:
+                continue
+        return self._verify(token, candidates[-1])
+
+    def _verify(self, token: str, key: str | PyJWK) -> Identity:
         try:
             claims = jwt.decode(
                 token,
-                self.secret,
-                algorithms=[ALGORITHM],
+                key,
+                algorithms=list(self.keys.algorithms),
                 issuer=self.issuer or None,
                 audience=self.audience or None,
                 leeway=self.leeway_s,
                 options={"require": ["sub", "exp"], "verify_aud": bool(self.audience)},
             )
         except jwt.ExpiredSignatureError:
-            raise AuthError("the token has expired; get a new one") from None
+            raise TokenRefused("the token has expired; get a new one") from None
         except jwt.InvalidAlgorithmError:
-            raise AuthError(f"the token's algorithm is not {ALGORITHM}") from None
+            allowed = " or ".join(self.keys.algorithms)
+            raise TokenRefused(f"the token's algorithm is not {allowed}") from None
         except jwt.InvalidSignatureError:
-            raise AuthError("the token's signature does not match") from None
+            raise _OtherKey("the token's signature does not match") from None
         except jwt.MissingRequiredClaimError as error:
-            raise AuthError(f"the token has no {error.claim} claim") from None
+            raise TokenRefused(f"the token has no {error.claim} claim") from None
         except jwt.InvalidAudienceError:
-            raise AuthError("the token is for another audience") from None
+            raise TokenRefused("the token is for another audience") from None
         except jwt.InvalidIssuerError:
-            raise AuthError("the token is from another issuer") from None
+            raise TokenRefused("the token is from another issuer") from None
         except jwt.PyJWTError:
-            raise AuthError("the token is malformed") from None
+            raise TokenRefused("the token is malformed") from None
         return _identity(claims)
 
-    def issue(self, player_id: str, name: str, ttl_s: float) -> str:
-        """A signed token for a player."""
+
+class _OtherKey(TokenRefused):
+    """The signature is not of this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Makes tokens with the current secret, for guests and for the command line."""
+
+    secret: str
+    issuer: str
+    audience: str
+
+    def issue(self, player_id: str, name: str, ttl_s: float) -> tuple[str, float]:
+        """A signed token for a player, and when it ends (epoch seconds)."""
         now = time.time()
-        claims: dict[str, Any] = {"sub": player_id, "name": name, "iat": int(now), "exp": int(now + ttl_s)}
+        expires_at = int(now + ttl_s)
+        claims: dict[str, Any] = {"sub": player_id, "name": name, "iat": int(now), "exp": expires_at}
         if self.issuer:
             claims["iss"] = self.issuer
         if self.audience:
             claims["aud"] = self.audience
-        return jwt.encode(claims, self.secret, algorithm=ALGORITHM)
+        return jwt.encode(claims, self.secret, algorithm=ALGORITHM), float(expires_at)
+
+
+def _key_id(token: str) -> str | None:
+    try:
+        key_id = jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:
+        raise TokenRefused("the token is malformed") from None
+    return key_id if isinstance(key_id, str) else None
 
 
 def _identity(claims: dict[str, Any]) -> Identity:
     player_id = claims["sub"]
     if not isinstance(player_id, str) or not 0 < len(player_id) <= MAX_PLAYER_ID or not player_id.isprintable():
-        raise AuthError(f"the token's sub must be 1 to {MAX_PLAYER_ID} printable characters")
+        raise TokenRefused(f"the token's sub must be 1 to {MAX_PLAYER_ID} printable characters")
     name = claims.get("name")
     return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), float(claims["exp"]))
 
@@ -96,22 +153,24 @@ def guest_id() -> str:
     return f"guest-{uuid.uuid4()}"
 
 
-def find_token(headers: Headers, query: str | None, subprotocols: Sequence[str]) -> str:
+def find_token(headers: Headers, query: str | None, subprotocols: Sequence[str]) -> str | None:
     """The token of a request, first match wins: header, subprotocol, query. Cookies are never read.
 
+    None where there is none.
+
     Raises:
-        AuthError: there is none, or the header is of another scheme.
+        TokenRefused: the header is there twice, or of another scheme.
     """
-    header = headers.get("authorization")
-    if header is not None:
-        scheme, _, token = header.strip().partition(" ")
+    given = headers.getall("authorization", [])
+    if len(given) > 1:
+        raise TokenRefused("there must be one Authorization header")
+    if given:
+        scheme, _, token = given[0].strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise AuthError("the Authorization header must be: Bearer <token>")
+            raise TokenRefused("the Authorization header must be: Bearer <token>")
         return token.strip()
     if SUBPROTOCOL in subprotocols:
         for offered in subprotocols:
             if offered.startswith(TOKEN_SUBPROTOCOL_PREFIX):
                 return offered.removeprefix(TOKEN_SUBPROTOCOL_PREFIX)
-    if query:
-        return query
-    raise AuthError("no token: send Authorization: Bearer, the bearer. subprotocol, or ?token=")
+    return query or None

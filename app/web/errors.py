@@ -60,3 +60,10 @@ class ProblemError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
         self.problem = problem
+
+
+def refusal(
+    status: HTTPStatus, detail: str, outcome: HandshakeOutcome | None = None, retry_after_ms: int | None = None
+) -> ProblemError:
+    """A refusal to raise."""
+    return ProblemError(Problem(status, detail, outcome, retry_after_ms))

@@ -1,28 +1,138 @@
-"""Limits by client address: token buckets in a bounded table."""
+"""Limits on connecting: how many, from where, for whom, how fast."""
 
+import contextlib
+import ipaddress
+import math
+import random
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
-MAX_ADDRESSES: Final = 10_000
+from app.realtime.limits import LimitPolicy, RateLimit
+from app.telemetry.observer import HandshakeOutcome, LimitScope
+from app.web.errors import refusal
+
+IPV6_PREFIX: Final = 64
+BUSY_RETRY_S: Final = (1.0, 5.0)
+"""Who is refused for a limit that only others can free is told a time from here, so that not all come at once."""
 
 
-class AddressLimit:
-    """At most `per_minute` calls per address, refilled steadily; the addresses seen longest ago are forgotten."""
+@dataclass(frozen=True, slots=True)
+class DoorConfig:
+    """See the settings of the same names; `per_address` is off in development."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._capacity = float(per_minute)
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    max_connections: int
+    max_connections_per_address: int
+    max_connections_per_player: int
+    handshakes_per_second: float
+    handshake_burst: int
+    per_address: bool
 
-    def wait_s(self, address: str) -> float:
-        """Take one call from the bucket of `address`: 0 if there was one, else the seconds until there is."""
-        now = self._clock()
-        left, then = self._buckets.pop(address, (self._capacity, now))
-        left = min(self._capacity, left + (now - then) * self._capacity / 60)
-        allowed = left >= 1
-        self._buckets[address] = (left - 1 if allowed else left, now)
-        if len(self._buckets) > MAX_ADDRESSES:
-            self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - left) * 60 / self._capacity
+
+class Door:
+    """Counts who is inside, per address and per player, and refuses more than allowed."""
+
+    def __init__(self, config: DoorConfig, policy: LimitPolicy) -> None:
+        self._config = config
+        self._policy = policy
+        self._handshakes = RateLimit(config.handshakes_per_second, config.handshake_burst)
+        self._connections = 0
+        self._addresses: Counter[str] = Counter()
+        self._players: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def enter(self, client: str) -> Iterator[None]:
+        """Hold a place for a connection from `client` during the block. Raises ProblemError where there is none."""
+        wait_s = self._handshakes.take(time.monotonic())
+        if wait_s:
+            self._refuse(LimitScope.HANDSHAKES, wait_s + random.random(), client)  # noqa: S311 - jitter
+        self.look(client)
+        self._connections += 1
+        with _counted(self._addresses, address_key(client)):
+            try:
+                yield
+            finally:
+                self._connections -= 1
+
+    @contextlib.contextmanager
+    def enter_player(self, client: str, player_id: str) -> Iterator[None]:
+        """The same for the player, once they are known."""
+        self.look_player(client, player_id)
+        with _counted(self._players, player_id):
+            yield
+
+    def look(self, client: str) -> None:
+        """Refuse where there is no place, without taking one. Raises ProblemError."""
+        if self._connections >= self._config.max_connections:
+            self._refuse(LimitScope.CONNECTIONS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+        most = self._config.max_connections_per_address
+        if self._config.per_address and self._addresses[address_key(client)] >= most:
+            self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+
+    def look_player(self, client: str, player_id: str) -> None:
+        """The same for the player."""
+        if self._players[player_id] >= self._config.max_connections_per_player:
+            self._refuse(
+                LimitScope.CONNECTIONS_PER_PLAYER,
+                random.uniform(*BUSY_RETRY_S),  # noqa: S311 - jitter
+                client,
+                player_id,
+            )
+
+    def _refuse(self, scope: LimitScope, wait_s: float, client: str, player_id: str | None = None) -> None:
+        wait_ms = math.ceil(wait_s * 1000)
+        if not self._policy.refuses(scope, wait_ms, client=client, player_id=player_id):
+            return
+        status, outcome, detail = _ANSWERS[scope]
+        raise refusal(status, detail, outcome, wait_ms)
+
+
+_ANSWERS: Final = {
+    LimitScope.HANDSHAKES: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HandshakeOutcome.OVERLOADED,
+        "too many connect at once; come back in a moment",
+    ),
+    LimitScope.CONNECTIONS: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HandshakeOutcome.OVERLOADED,
+        "this replica is full (MAX_CONNECTIONS)",
+    ),
+    LimitScope.CONNECTIONS_PER_ADDRESS: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HandshakeOutcome.RATE_LIMITED,
+        "too many connections from this address (MAX_CONNECTIONS_PER_ADDRESS)",
+    ),
+    LimitScope.CONNECTIONS_PER_PLAYER: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HandshakeOutcome.RATE_LIMITED,
+        "too many connections of this player (MAX_CONNECTIONS_PER_PLAYER)",
+    ),
+}
+
+
+def address_key(client: str) -> str:
+    """What an address is counted under: itself, or the /64 network of an IPv6 address, which is one household."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv4Address):
+        return client
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+
+
+@contextlib.contextmanager
+def _counted(counter: Counter[str], key: str) -> Iterator[None]:
+    counter[key] += 1
+    try:
+        yield
+    finally:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]

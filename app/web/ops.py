@@ -28,6 +28,7 @@ class Ops:
 
     live: Callable[[], Live]
     started: Callable[[], bool]
+    ready_gates: tuple[str, ...]
     render_metrics: RenderMetrics
     version: str
     replica: str
@@ -43,7 +44,7 @@ def _answer(
     if failed:
         body["failed"] = failed
     if verbose:
-        body["checks"] = checks | (shown or {})
+        body["checks"] = (shown or {}) | checks
     status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
     return Response(body, status_code=status, headers={"cache-control": "no-store"})
 
@@ -66,10 +67,16 @@ async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[d
 
 @route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
-    """Ready for new connections. A later loss of the event log is only shown: no replica could do better."""
+    """Ready for new connections. What hits all replicas at once is only shown, unless READY_GATES names it."""
     live = ops.live()
     checks = {"started": ops.started(), "not_draining": not live.draining}
-    return _answer(checks, verbose=_is_verbose(request), shown={"event_log": live.event_log_connected})
+    states = {
+        "event_log": live.event_log_connected,
+        "overload": not live.overloaded,
+        "signing_keys": live.signing_keys > 0,
+    }
+    checks |= {name: passed for name, passed in states.items() if name in ops.ready_gates}
+    return _answer(checks, verbose=_is_verbose(request), shown=states)
 
 
 @get("/metrics", include_in_schema=False)

@@ -5,7 +5,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 from litestar import Request, Response, get, websocket
@@ -15,15 +15,29 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
 from app.eventlog import LogUnavailable
-from app.protocol import SUBPROTOCOL
-from app.realtime import Hub, Room, Transport
+from app.protocol import SUBPROTOCOL, Auth, Close, Message
+from app.realtime import Hub, Room, Session, Transport
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.transport import EXTENSION
 from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
-from app.web.admission import Admission, Admitted, Connection, resume_outcome, unavailable
+from app.web.admission import Admission, Wanted, client_address, unavailable
 from app.web.errors import MEDIA_TYPE, Problem, ProblemError
+from app.web.limits import Door
+from app.web.tickets import Ticket
 
 AnyRequest = Request[Any, Any, Any]
 AnySocket = WebSocket[Any, Any, Any]
+
+_LATE_CLOSES: Final = {
+    HandshakeOutcome.NO_SUCH_GAME: Close.NO_SUCH_GAME,
+    HandshakeOutcome.GAME_FULL: Close.GAME_FULL,
+    HandshakeOutcome.GAME_RUNNING: Close.GAME_FULL,
+    HandshakeOutcome.GAME_OVER: Close.GAME_OVER,
+    HandshakeOutcome.FORBIDDEN: Close.FORBIDDEN,
+    HandshakeOutcome.RATE_LIMITED: Close.RATE_LIMITED,
+    HandshakeOutcome.UNAVAILABLE: Close.OVERLOADED,
+}
+"""How a refusal is told that is found only after first-message authentication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,68 +45,152 @@ class Gate:
     """What the endpoint needs."""
 
     admission: Admission
+    door: Door
     hub: Hub
     observer: Observer
+    auth_timeout_s: float
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt to connect, and what is known of it so far."""
+
+    socket: AnySocket
+    gate: Gate
+    client: str
+    started: float
+    wanted: Wanted | None = None
+    player_id: str | None = None
+
+    @property
+    def aim(self) -> Wanted:
+        """What is wanted, once that is known."""
+        return cast("Wanted", self.wanted)
+
+    def opened(self, room: Room | None = None) -> Opened:
+        """The record of the connection it becomes."""
+        resume = room.resume_point(self.aim.last_seq)[1] if room else None
+        return Opened(str(uuid.uuid4()), self.aim.game_id, self.player_id, self.client, resume)
 
 
 @websocket("/ws/{game_id:str}")
 async def game_socket(socket: AnySocket, game_id: FromPath[str], gate: NamedDependency[Gate]) -> None:
     """Admit or refuse, then serve the connection to its end."""
-    started = time.perf_counter()
-    admitted: Admitted | None = None
+    attempt = _Attempt(socket, gate, client_address(socket), time.perf_counter())
     try:
-        admitted = gate.admission.identify(socket, game_id, socket.scope["subprotocols"])
-        async with gate.hub.use(admitted.game_id) as room:
-            await _serve(socket, gate.admission.require_place(room, admitted), admitted, gate, started)
+        attempt.wanted = gate.admission.require_wanted(socket, game_id)
+        with gate.door.enter(attempt.client):
+            identity, ticket = await gate.admission.identify(socket, socket.scope["subprotocols"])
+            if identity is None:
+                await _serve_unknown(attempt)
+            else:
+                attempt.player_id = identity.player_id
+                await _serve_known(attempt, identity, ticket)
     except ProblemError as error:
-        await _refuse(socket, error.problem, admitted, gate.observer, started)
+        await _refuse(attempt, error.problem)
     except LogUnavailable as error:
-        await _refuse(socket, unavailable(error).problem, admitted, gate.observer, started)
+        await _refuse(attempt, unavailable(error).problem)
 
 
-async def _serve(socket: AnySocket, room: Room, admitted: Admitted, gate: Gate, started: float) -> None:
+async def _serve_known(attempt: _Attempt, identity: Identity, ticket: Ticket | None) -> None:
+    """The token came with the request: everything is checked before the upgrade."""
+    gate, wanted = attempt.gate, attempt.aim
+    with gate.door.enter_player(attempt.client, identity.player_id):
+        async with gate.hub.use(wanted.game_id) as found:
+            room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+            await gate.admission.redeem(ticket)
+            transport = await _accept(attempt)
+            if transport is None:
+                return
+            async with gate.hub.connection(attempt.opened(room), transport) as session:
+                await gate.hub.play(session, room, identity, wanted.last_seq)
+
+
+async def _serve_unknown(attempt: _Attempt) -> None:
+    """The first message brings the token: what would have been a refusal becomes a close code."""
+    transport = await _accept(attempt)
+    if transport is None:
+        return
+    async with attempt.gate.hub.connection(attempt.opened(), transport) as session:
+        session.attach()
+        try:
+            identity = await _log_in(attempt, session)
+            if identity is not None:
+                await _seat(attempt, session, identity)
+        except ProblemError as error:
+            problem = error.problem
+            row = _LATE_CLOSES.get(problem.outcome or HandshakeOutcome.INTERNAL_ERROR, Close.INTERNAL)
+            session.close(row, problem.detail, problem.retry_after_ms or 0)
+        except LogUnavailable as error:
+            session.close(Close.OVERLOADED, unavailable(error).problem.detail, 1_000)
+
+
+async def _log_in(attempt: _Attempt, session: Session) -> Identity | None:
+    """The player that the first message names; None where the connection ends without."""
+    try:
+        message = await session.first_message(attempt.gate.auth_timeout_s)
+    except TimeoutError:
+        session.close(Close.AUTH_TIMEOUT)
+        return None
+    if message is None:
+        return None
+    if not isinstance(message, Message) or not isinstance(message.data, Auth):
+        session.close(Close.AUTH_FAILED, "the first message must be auth, as the request had no token")
+        return None
+    try:
+        return await attempt.gate.admission.authenticator.verify(message.data.token)
+    except TokenRefused as error:
+        session.close(Close.AUTH_FAILED, str(error))
+    except VerifierUnavailable as error:
+        session.close(Close.OVERLOADED, str(error), 1_000)
+    return None
+
+
+async def _seat(attempt: _Attempt, session: Session, identity: Identity) -> None:
+    """The player is known: the checks that were still to be made, then the game. Raises ProblemError."""
+    gate, wanted = attempt.gate, attempt.aim
+    gate.observer.authenticated(session.connection_id, identity.player_id, refresh=False)
+    with gate.door.enter_player(attempt.client, identity.player_id):
+        async with gate.hub.use(wanted.game_id) as found:
+            room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+            await gate.hub.play(session, room, identity, wanted.last_seq)
+
+
+async def _accept(attempt: _Attempt) -> Transport | None:
+    """Complete the upgrade; None where the peer has gone meanwhile."""
+    socket = attempt.socket
     transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
-    opened = Opened(
-        connection_id=str(uuid.uuid4()),
-        game_id=admitted.game_id,
-        player_id=admitted.identity.player_id,
-        client=client_address(socket),
-        resume=resume_outcome(room, admitted.last_seq),
-    )
     chosen = SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None
     try:
         await socket.accept(subprotocols=chosen)
+        is_open = transport.is_open
     except WebSocketDisconnect:
-        gate.observer.handshake(HandshakeOutcome.ABANDONED, time.perf_counter() - started)
-        return
-    outcome = HandshakeOutcome.ACCEPTED if transport.is_open else HandshakeOutcome.ABANDONED
-    gate.observer.handshake(outcome, time.perf_counter() - started)
-    if outcome is HandshakeOutcome.ACCEPTED:
-        await gate.hub.serve(room, opened, admitted.identity.name, admitted.last_seq, transport)
+        is_open = False
+    outcome = HandshakeOutcome.ACCEPTED if is_open else HandshakeOutcome.ABANDONED
+    attempt.gate.observer.handshake(outcome, time.perf_counter() - attempt.started)
+    return transport if is_open else None
 
 
-async def _refuse(
-    socket: AnySocket, problem: Problem, admitted: Admitted | None, observer: Observer, started: float
-) -> None:
+async def _refuse(attempt: _Attempt, problem: Problem) -> None:
     """Refuse with an HTTP status (ASGI extension ``websocket.http.response``), readable by proxies and people."""
     headers = [(key.encode(), value.encode()) for key, value in problem.all_headers().items()]
     headers.append((b"content-type", MEDIA_TYPE.encode()))
     start = {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
     body = {"type": "websocket.http.response.body", "body": msgspec.json.encode(problem.body())}
     with contextlib.suppress(WebSocketDisconnect):  # whoever has gone needs no answer
-        await socket.send(cast("Any", start))
-        await socket.send(cast("Any", body))
+        await attempt.socket.send(cast("Any", start))
+        await attempt.socket.send(cast("Any", body))
     outcome = problem.outcome or HandshakeOutcome.INTERNAL_ERROR
-    observer.handshake(outcome, time.perf_counter() - started)
-    identity = admitted.identity if admitted else None
+    observer = attempt.gate.observer
+    observer.handshake(outcome, time.perf_counter() - attempt.started)
     observer.refused(
         Refusal(
             outcome=outcome,
             status=problem.status,
             detail=problem.detail,
-            client=client_address(socket),
-            game_id=admitted.game_id if admitted else None,
-            player_id=identity.player_id if identity else None,
+            client=attempt.client,
+            game_id=attempt.wanted.game_id if attempt.wanted else None,
+            player_id=attempt.player_id,
         )
     )
 
@@ -101,20 +199,20 @@ async def _refuse(
 async def diagnose(request: AnyRequest, game_id: FromPath[str], gate: NamedDependency[Gate]) -> Response[bytes]:
     """What the upgrade would answer, for browsers, which cannot read it: 426 where it would be accepted."""
     offered = request.headers.get("sec-websocket-protocol", "")
-    try:
-        admitted = gate.admission.identify(request, game_id, [part.strip() for part in offered.split(",")])
-        async with gate.hub.use(admitted.game_id) as room:
-            gate.admission.require_place(room, admitted)
-    except LogUnavailable as error:
-        raise unavailable(error) from None
+    client = client_address(request)
+    wanted = gate.admission.require_wanted(request, game_id)
+    gate.door.look(client)
+    identity, _ = await gate.admission.identify(request, [part.strip() for part in offered.split(",")])
+    if identity is not None:
+        gate.door.look_player(client, identity.player_id)
+        try:
+            async with gate.hub.use(wanted.game_id) as room:
+                gate.admission.require_place(room, identity, wanted.last_seq, client)
+        except LogUnavailable as error:
+            raise unavailable(error) from None
     return Problem(
         HTTPStatus.UPGRADE_REQUIRED,
         "all is well: connect with a WebSocket client",
         HandshakeOutcome.ACCEPTED,
         headers={"upgrade": "websocket", "connection": "Upgrade"},
     ).response()
-
-
-def client_address(connection: Connection) -> str:
-    """The peer's address."""
-    return connection.client.host if connection.client else "unknown"

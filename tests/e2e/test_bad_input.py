@@ -37,7 +37,7 @@ def lives_on(player: Player) -> None:
         ('{"type":"dance"}', "unknown_type", "other"),
         ('{"type":"ready","data":{"status":7}}', "invalid_data", "ready"),
         ('{"type":"submit_code","data":{"code":"x"}}', "not_allowed", "submit_code"),
-        ('{"type":"auth"}', "unknown_type", "other"),
+        ('{"type":"auth"}', "invalid_data", "auth"),
         ("\u2028\ud55c\uad6d\uc5b4", "invalid_json", "other"),
         ("[" * 60_000, "invalid_data", "other"),
     ],

@@ -13,7 +13,9 @@ from tests.support.server import ServerProcess, until
 
 
 def test_a_peer_that_stops_reading_is_closed_and_the_others_race_on(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, outbox_max_bytes=4096, close_timeout_s=0.2) as server:
+    with ServerProcess(
+        tmp_path, outbox_max_bytes=4096, close_timeout_s=0.2, messages_per_second=0, bytes_per_second=0
+    ) as server:
         slow, quick = server.guest("slow"), server.guest("quick")
         game_id = server.new_game(slow["token"])
         with Player(server, game_id, quick["token"]) as other:

@@ -54,7 +54,7 @@ def refused(server: ServerProcess, path: str, headers: dict[str, str], **options
         ("nonsense", "malformed"),
         ("a.b.c", "malformed"),
         (jwt.encode({"sub": "eve", "exp": time.time() + 600}, "x" * 32), "signature"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 600}, None, algorithm="none"), "algorithm"),
+        (jwt.encode({"sub": "eve", "exp": time.time() + 600}, "", algorithm="none"), "algorithm"),
         (jwt.encode({"sub": "eve", "exp": time.time() + 600}, SECRET, algorithm="HS512"), "algorithm"),
         (signed(exp=time.time() - 600), "expired"),
         (signed(exp=None), "exp"),

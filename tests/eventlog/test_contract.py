@@ -130,10 +130,21 @@ async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) 
     finished.wait(1)
     ended_at = finished.events[-1].at
     await log.append(OTHER_ID, START, finished.events)
-    assert await log.expire(ended_at) == 0
-    assert await log.expire(ended_at + 1) == 1
+    assert await log.expire(ended_at, 0) == 0
+    assert await log.expire(ended_at + 1, 0) == 1
     assert await log.read(OTHER_ID) == []
     assert len(await log.read(GAME_ID)) == 3
+
+
+async def test_a_claim_is_granted_once_until_it_has_ended(log: EventLog) -> None:
+    answers = await asyncio.gather(*(log.claim("ticket 1", 1_000) for _ in range(20)))
+    assert sorted(answers) == [False] * 19 + [True]
+    assert await log.claim("ticket 2", 2_000)
+    await log.expire(0, 1_000)
+    assert not await log.claim("ticket 1", 1_000), "not ended yet"
+    await log.expire(0, 1_001)
+    assert await log.claim("ticket 1", 3_000)
+    assert not await log.claim("ticket 2", 2_000)
 
 
 async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:

@@ -7,22 +7,37 @@ import jwt
 import pytest
 from litestar.datastructures import Headers
 
-from app.web.auth import Authenticator, AuthError, clean_name, find_token
-from app.web.limits import MAX_ADDRESSES, AddressLimit
+from app.realtime.identity import TokenRefused
+from app.web.auth import Authenticator, Issuer, SharedSecrets, clean_name, find_token
+from app.web.limits import address_key
 from app.web.origins import OriginPolicy
 from tests.support.server import SECRET
 
-STRICT = Authenticator(SECRET, issuer="races", audience="players", leeway_s=0)
+pytestmark = pytest.mark.anyio
+PREVIOUS = "the-key-before-this-one-was-" + "p" * 32
+STRICT = Authenticator(SharedSecrets(SECRET, PREVIOUS), issuer="races", audience="players", leeway_s=0)
 
 
-def token(**claims: Any) -> str:
+def token(secret: str = SECRET, **claims: Any) -> str:
     good = {"sub": "ann", "exp": time.time() + 60, "iss": "races", "aud": "players"}
-    return jwt.encode({key: value for key, value in (good | claims).items() if value is not None}, SECRET)
+    return jwt.encode({key: value for key, value in (good | claims).items() if value is not None}, secret)
 
 
-def test_a_token_that_was_issued_is_verified() -> None:
-    identity = STRICT.verify(STRICT.issue("ann", "Ann", 60))
-    assert (identity.player_id, identity.name) == ("ann", "Ann")
+async def test_a_token_that_was_issued_is_verified() -> None:
+    issued, expires_at = Issuer(SECRET, "races", "players").issue("ann", "Ann", 60)
+    identity = await STRICT.verify(issued)
+    assert (identity.player_id, identity.name, identity.expires_at) == ("ann", "Ann", expires_at)
+
+
+async def test_the_previous_secret_is_valid_during_a_rotation_and_no_other() -> None:
+    assert (await STRICT.verify(token(PREVIOUS))).player_id == "ann"
+    with pytest.raises(TokenRefused, match="signature"):
+        await STRICT.verify(token("x" * 64))
+    with pytest.raises(TokenRefused, match="expired"):
+        await STRICT.verify(token(PREVIOUS, exp=time.time() - 1))
+    without = Authenticator(SharedSecrets(SECRET), "races", "players", 0)
+    with pytest.raises(TokenRefused, match="signature"):
+        await without.verify(token(PREVIOUS))
 
 
 @pytest.mark.parametrize(
@@ -35,13 +50,13 @@ def test_a_token_that_was_issued_is_verified() -> None:
         ({"exp": time.time() - 1}, "expired"),
     ],
 )
-def test_issuer_and_audience_are_checked_where_configured(claims: dict[str, Any], says: str) -> None:
-    with pytest.raises(AuthError, match=says):
-        STRICT.verify(token(**claims))
+async def test_issuer_and_audience_are_checked_where_configured(claims: dict[str, Any], says: str) -> None:
+    with pytest.raises(TokenRefused, match=says):
+        await STRICT.verify(token(**claims))
 
 
-def test_an_audience_is_no_matter_where_none_is_configured() -> None:
-    assert Authenticator(SECRET, "", "", 0).verify(token()).player_id == "ann"
+async def test_an_audience_is_no_matter_where_none_is_configured() -> None:
+    assert (await Authenticator(SharedSecrets(SECRET), "", "", 0).verify(token())).player_id == "ann"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +75,24 @@ def test_the_first_way_to_send_a_token_wins() -> None:
     assert find_token(Headers(), "three", ["bearer.two"]) == "three"
 
 
+def test_two_authorization_headers_are_refused() -> None:
+    with pytest.raises(TokenRefused, match="one Authorization"):
+        find_token(Headers([(b"authorization", b"Bearer one"), (b"authorization", b"Bearer two")]), None, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_address_is_counted_as_one_household(address: str, key: str) -> None:
+    assert address_key(address) == key
+
+
 def test_origins_match_exactly_and_production_knows_no_localhost() -> None:
     policy = OriginPolicy(frozenset({"https://race.example"}), development=False)
     ask = {"scheme": "wss", "host": "api.example"}
@@ -68,20 +101,3 @@ def test_origins_match_exactly_and_production_knows_no_localhost() -> None:
     for origin in ("http://race.example", "https://race.example:8443", "https://race.example.evil", "http://localhost"):
         assert not policy.allows(origin, **ask)
     assert not policy.allows("https://api.example", **ask)
-
-
-def test_a_bucket_refills_steadily() -> None:
-    now = 0.0
-    limit = AddressLimit(60, clock=lambda: now)
-    assert [limit.wait_s("a") for _ in range(60)] == [0.0] * 60
-    assert limit.wait_s("a") == pytest.approx(1.0)
-    assert limit.wait_s("b") == 0
-    now = 1.0
-    assert limit.wait_s("a") == 0
-
-
-def test_the_table_of_addresses_is_bounded() -> None:
-    limit = AddressLimit(1)
-    for number in range(MAX_ADDRESSES + 10):
-        limit.wait_s(str(number))
-    assert len(limit._buckets) == MAX_ADDRESSES

@@ -1,0 +1,73 @@
+"""From the settings to what each part needs of them."""
+
+from app.realtime import HubConfig, SessionConfig
+from app.realtime.allowance import AllowanceConfig
+from app.realtime.judging import JudgingConfig
+from app.realtime.lifetime import LifetimeConfig
+from app.realtime.load import LoadConfig, container_limit_bytes
+from app.settings import Settings
+from app.telemetry.observer import LimitScope
+from app.web.limits import DoorConfig
+
+
+def hub_config(settings: Settings, replica: str) -> HubConfig:
+    """What the hub needs."""
+    return HubConfig(
+        replica=replica,
+        session=session_config(settings),
+        judging=JudgingConfig(
+            workers=settings.judge_processes,
+            queue_size=settings.judge_queue_size,
+            retries=settings.judge_retries,
+            retry_delay_s=settings.judge_retry_delay_s,
+        ),
+        load=LoadConfig(
+            lag_s=settings.overload_lag_s,
+            memory_limit_bytes=settings.memory_limit_bytes or container_limit_bytes(),
+            memory_shed_bytes=settings.memory_shed_bytes,
+            interval_s=settings.overload_interval_s,
+        ),
+        limits_dry_run=frozenset(map(LimitScope, settings.limits_dry_run)),
+        ping_interval_s=settings.ping_interval_s,
+        retention_s=settings.finished_game_retention_s,
+        sweep_interval_s=settings.sweep_interval_s,
+        finished_linger_s=settings.finished_linger_s,
+        max_connection_age_s=settings.max_connection_age_s,
+    )
+
+
+def session_config(settings: Settings) -> SessionConfig:
+    """What a connection may do."""
+    return SessionConfig(
+        allowance=AllowanceConfig(
+            messages_per_second=settings.messages_per_second,
+            message_burst=settings.message_burst,
+            bytes_per_second=settings.bytes_per_second,
+            bytes_burst=settings.bytes_burst,
+            max_message_bytes=settings.max_message_bytes,
+            max_batch=settings.max_batch,
+            max_invalid_messages_per_minute=settings.max_invalid_messages_per_minute,
+            max_rate_limited_per_minute=settings.max_rate_limited_per_minute,
+        ),
+        lifetime=LifetimeConfig(
+            token_leeway_s=settings.jwt_leeway_s,
+            token_expiring_notice_s=settings.token_expiring_notice_s,
+            idle_timeout_s=settings.idle_timeout_s,
+        ),
+        max_pending_messages=settings.max_pending_messages,
+        rate_limit_retry_s=settings.rate_limit_retry_s,
+        outbox_max_bytes=settings.outbox_max_bytes,
+        outbox_max_age_s=settings.outbox_max_age_s,
+    )
+
+
+def door_config(settings: Settings) -> DoorConfig:
+    """Who may come in."""
+    return DoorConfig(
+        max_connections=settings.max_connections,
+        max_connections_per_address=settings.max_connections_per_address,
+        max_connections_per_player=settings.max_connections_per_player,
+        handshakes_per_second=settings.handshakes_per_second,
+        handshake_burst=settings.handshake_burst,
+        per_address=not settings.is_development,
+    )

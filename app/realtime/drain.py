@@ -1,0 +1,102 @@
+"""The drain: how a replica goes away without anybody losing a race or everybody coming back at once.
+
+Readiness fails at once while connections are still taken (endpoints catch up); then new ones are refused, games
+near their end finish, connections end evenly spread, each told its own time to come back, and a last scrape
+reads the final figures. A second signal hurries: nothing is waited for but the peers' close frames.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+from app.protocol import Close
+from app.realtime.hub import Hub
+from app.settings import DrainPlan
+from app.telemetry.observer import DrainPhase, Observer
+
+LEAST_JITTER_S = 1.0
+
+
+class Drain:
+    """See the module. `scrapes` counts scrapes so far; `lone` where no other replica takes the players over."""
+
+    def __init__(
+        self, hub: Hub, plan: DrainPlan, observer: Observer, scrapes: Callable[[], int], *, lone: bool
+    ) -> None:
+        self._hub = hub
+        self._plan = plan
+        self._observer = observer
+        self._scrapes = scrapes
+        self._lone = lone
+        self._hurried = asyncio.Event()
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether a second signal came."""
+        return self._hurried.is_set()
+
+    def hurry(self) -> None:
+        """Wait for nothing any more."""
+        self._hurried.set()
+
+    async def run(self) -> None:
+        """Drain; the process may stop when it returns."""
+        hub, plan = self._hub, self._plan
+        hub.draining = True
+        self._tell(DrainPhase.DELAY)
+        await self._wait(plan.delay_s)
+        hub.accepting = False
+        self._tell(DrainPhase.GAMES, games=len(hub.games_ending_within(plan.game_wait_s)))
+        await self._wait_for_games()
+        self._tell(DrainPhase.CLOSING)
+        await self._close_all()
+        if scraped := self._scrapes():
+            self._tell(DrainPhase.SCRAPE)
+            await self._wait_for_scrape(scraped)
+        self._tell(DrainPhase.DONE)
+
+    def _tell(self, phase: DrainPhase, **details: float) -> None:
+        self._observer.draining(phase, len(self._hub.sessions), **details)
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), seconds)
+
+    async def _wait_for_games(self) -> None:
+        """Let the games finish that will within the time; the others end with their connections."""
+        deadline = time.monotonic() + self._plan.game_wait_s
+        while (left_s := deadline - time.monotonic()) > 0 and not self.is_hurried:
+            if not self._hub.games_ending_within(left_s):
+                return
+            self._hub.something_ended.clear()
+            watched = [asyncio.ensure_future(event.wait()) for event in (self._hub.something_ended, self._hurried)]
+            await asyncio.wait(watched, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            for waiting in watched:
+                waiting.cancel()
+
+    async def _close_all(self) -> None:
+        sessions = self._hub.closing_order()
+        begin = time.monotonic()
+        for number, session in enumerate(sessions):
+            if session.ended is None:
+                await self._wait(begin + self._plan.spread_s * number / len(sessions) - time.monotonic())
+                session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
+        await self._hub.wait_empty(2 * self._plan.close_timeout_s)
+
+    def _retry_after_ms(self, begin: float) -> int:
+        """The others are there already; a lone replica has to come back first, and then not to all at once."""
+        if not self._lone:
+            return round(1000 * random.uniform(0, LEAST_JITTER_S))  # noqa: S311 - jitter
+        plan = self._plan
+        gone = begin + (0 if self.is_hurried else plan.spread_s + (plan.scrape_wait_s if self._scrapes() else 0))
+        jitter = random.uniform(0, max(plan.spread_s, plan.restart_hint_s))  # noqa: S311 - jitter
+        return round(1000 * (max(0.0, gone - time.monotonic()) + plan.restart_hint_s + jitter))
+
+    async def _wait_for_scrape(self, seen: int) -> None:
+        """The last figures are read once more, where anybody reads them at all."""
+        deadline = time.monotonic() + self._plan.scrape_wait_s
+        while self._scrapes() == seen and time.monotonic() < deadline and not self.is_hurried:
+            await self._wait(min(0.05, self._plan.scrape_wait_s))

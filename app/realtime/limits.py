@@ -1,0 +1,93 @@
+"""Limits: rates without timers, and one place where every exceeded limit is counted, logged and decided."""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Final
+
+from app.telemetry.observer import Limited, LimitScope, Observer
+
+MAX_KEYS: Final = 10_000
+ROUNDING_S: Final = 1e-9
+"""Whoever waited as told is let in, however the sums were rounded."""
+
+
+class RateLimit:
+    """A rate with a burst, by the generic cell rate algorithm (ITU-T I.371, annex A): one number of state.
+
+    `rate` is per second, 0 for no limit. Times are seconds of any one monotonic clock.
+    """
+
+    __slots__ = ("_arrival", "_interval", "_tolerance")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._tolerance = self._interval * burst
+        self._arrival = 0.0
+
+    def take(self, now: float, cost: float = 1.0) -> float:
+        """Take `cost` if the rate allows it: 0.0, or else the seconds until it would."""
+        arrival = self._arrival
+        arrival = max(arrival, now)
+        arrival += cost * self._interval
+        excess = arrival - now - self._tolerance
+        if excess > ROUNDING_S:
+            return excess
+        self._arrival = arrival
+        return 0.0
+
+
+class RatePerKey:
+    """A rate for each of many keys, like addresses; of more than 10,000 the one seen longest ago is forgotten."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._limits: OrderedDict[str, RateLimit] = OrderedDict()
+
+    def take(self, key: str, now: float) -> float:
+        """See `RateLimit.take`."""
+        limit = self._limits.setdefault(key, RateLimit(self._rate, self._burst))
+        self._limits.move_to_end(key)
+        if len(self._limits) > MAX_KEYS:
+            self._limits.popitem(last=False)
+        return limit.take(now)
+
+
+class Recent:
+    """How often something happened within the last `window_s`; remembers at most `most` + 1 times."""
+
+    __slots__ = ("_times", "_window_s")
+
+    def __init__(self, window_s: float, most: int) -> None:
+        self._window_s = window_s
+        self._times: deque[float] = deque(maxlen=most + 1)
+
+    def add(self, now: float) -> int:
+        """It happened: how often within the window, this time included."""
+        times = self._times
+        times.append(now)
+        while times[0] < now - self._window_s:
+            times.popleft()
+        return len(times)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """Decides what an exceeded limit means: every one is told to the observer, those of `dry_run` refuse nothing."""
+
+    dry_run: frozenset[LimitScope]
+    observer: Observer
+
+    def refuses(
+        self,
+        scope: LimitScope,
+        retry_after_ms: int,
+        *,
+        client: str | None = None,
+        player_id: str | None = None,
+        connection_id: str | None = None,
+    ) -> bool:
+        """A limit is exceeded: whether that is refused."""
+        enforced = scope not in self.dry_run
+        self.observer.limited(Limited(scope, enforced, retry_after_ms, client, player_id, connection_id))
+        return enforced

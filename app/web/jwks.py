@@ -1,0 +1,114 @@
+"""Signing keys from an identity provider (JSON Web Key Set, RFC 7517), fetched in the background.
+
+A handshake only reads what has been fetched. A token that names an unknown key asks for one more fetch, at most
+every `cooldown_s`, and waits for that at most `timeout_s`; nobody else waits. A provider that is down changes
+nothing until the keys are older than `max_age_s`; then no token is believed, and clients are told to try again.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import jwt
+from jwt import PyJWK, PyJWKClient
+
+from app.realtime.identity import VerifierUnavailable
+from app.telemetry.observer import KeyRefresh, Observer
+
+FIRST_RETRY_S: Final = 1.0
+
+
+class JwksKeys:
+    """See the module. `run` fetches for ever; its owner starts and ends it."""
+
+    def __init__(
+        self,
+        url: str,
+        algorithms: tuple[str, ...],
+        observer: Observer,
+        *,
+        refresh_s: float,
+        timeout_s: float,
+        cooldown_s: float,
+        max_age_s: float,
+    ) -> None:
+        self.algorithms = algorithms
+        self._client = PyJWKClient(url, cache_jwk_set=False, timeout=timeout_s)
+        self._observer = observer
+        self._refresh_s = refresh_s
+        self._timeout_s = timeout_s
+        self._cooldown_s = cooldown_s
+        self._max_age_s = max_age_s
+        self._keys: tuple[PyJWK, ...] = ()
+        self._fetched_at: float | None = None
+        self._asked_at = -cooldown_s
+        self._fetching: asyncio.Task[None] | None = None
+
+    @property
+    def count(self) -> int:
+        """Keys that are believed now."""
+        return len(self._keys) if self._is_fresh else 0
+
+    @property
+    def age_s(self) -> float:
+        """Since the keys were fetched; 0 before the first time."""
+        return 0.0 if self._fetched_at is None else time.monotonic() - self._fetched_at
+
+    @property
+    def _is_fresh(self) -> bool:
+        return self._fetched_at is not None and self.age_s <= self._max_age_s
+
+    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:
+        """See `Keys.candidates`."""
+        found = self._find(key_id)
+        if not found and self._may_ask():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._fetch()), self._timeout_s)
+            found = self._find(key_id)
+        if not self._is_fresh:
+            raise VerifierUnavailable("the signing keys cannot be fetched now")
+        return found
+
+    async def run(self) -> None:
+        """Fetch at once, then again and again; while there are no keys at all, more often."""
+        while True:
+            await asyncio.shield(self._fetch())
+            await asyncio.sleep(self._refresh_s if self._is_fresh else min(FIRST_RETRY_S, self._refresh_s))
+
+    def _find(self, key_id: str | None) -> tuple[PyJWK, ...]:
+        if not self._is_fresh:
+            return ()
+        return tuple(key for key in self._keys if key_id is None or key.key_id == key_id)
+
+    def _may_ask(self) -> bool:
+        now = time.monotonic()
+        if self._fetching is not None:
+            return True  # there is a fetch under way to wait for
+        if now - self._asked_at < self._cooldown_s:
+            return False
+        self._asked_at = now
+        return True
+
+    def _fetch(self) -> asyncio.Task[None]:
+        """The one fetch that is under way."""
+        if self._fetching is None:
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch_once(), name="signing keys")
+        return self._fetching
+
+    async def _fetch_once(self) -> None:
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):  # the client's own timeout is per read
+                key_set = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
+        except (jwt.PyJWTError, TimeoutError, ValueError) as error:
+            self._observer.signing_keys(KeyRefresh.FAILED, type(error).__name__)
+            return
+        finally:
+            self._fetching = None
+        self._keys = tuple(key for key in key_set.keys if self._is_usable(key))
+        self._fetched_at = time.monotonic()
+        self._observer.signing_keys(KeyRefresh.FETCHED, f"{len(self._keys)} keys")
+
+    def _is_usable(self, key: PyJWK) -> bool:
+        return key.algorithm_name in self.algorithms and key.public_key_use in {None, "sig"}

@@ -1,0 +1,89 @@
+"""Connection tickets: what a browser puts into a URL instead of a long-lived token.
+
+A ticket is signed, lives for seconds and is redeemed once: by an atomic create in the event log's engine, so on
+whichever replica it comes in. It carries the player and the end of the token it was made from, so the connection
+ends when that token does.
+"""
+
+import hashlib
+import hmac
+import math
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from app.protocol import MAX_TOKEN_LENGTH
+from app.realtime.identity import Identity, TokenRefused
+from app.web.auth import ALGORITHM
+
+TYPE: Final = "ticket+jwt"
+Claim = Callable[[str, int], Awaitable[bool]]
+"""Claims a key once until a time in epoch ms; see `EventLog.claim`."""
+
+
+def derived_key(secret: str) -> str:
+    """A key for tickets from the one for tokens (HMAC as a PRF): neither passes for the other."""
+    return hmac.new(secret.encode(), b"code-racer connection ticket", hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A verified ticket, not redeemed yet."""
+
+    identity: Identity
+    id: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOffice:
+    """Makes, verifies and redeems tickets; `keys` are the current one and those before it, none where tickets are off.
+
+    Raises:
+        TokenRefused: by `verify` and `redeem`, the ticket is no good.
+    """
+
+    keys: tuple[str, ...]
+    ttl_s: float
+    claim: Claim
+
+    def issue(self, identity: Identity) -> tuple[str, float]:
+        """A ticket for a player, and when it ends (epoch seconds)."""
+        now = time.time()
+        expires_at = min(math.ceil(now + self.ttl_s), identity.expires_at)
+        claims: dict[str, Any] = {
+            "sub": identity.player_id,
+            "name": identity.name,
+            "jti": uuid.uuid4().hex,
+            "exp": expires_at,
+            "token_exp": identity.expires_at,
+        }
+        return jwt.encode(claims, self.keys[0], algorithm=ALGORITHM, headers={"typ": TYPE}), expires_at
+
+    def verify(self, ticket: str) -> Ticket:
+        """What a ticket says; it is not used up yet."""
+        if len(ticket) > MAX_TOKEN_LENGTH:
+            raise TokenRefused("the ticket is malformed")
+        for key in self.keys:
+            try:
+                claims = jwt.decode(
+                    ticket, key, algorithms=[ALGORITHM], options={"require": ["sub", "exp", "jti", "token_exp"]}
+                )
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.ExpiredSignatureError:
+                raise TokenRefused("the ticket has expired; get a new one") from None
+            except jwt.PyJWTError:
+                raise TokenRefused("the ticket is malformed") from None
+            identity = Identity(claims["sub"], claims["name"], float(claims["token_exp"]))
+            return Ticket(identity, claims["jti"], float(claims["exp"]))
+        raise TokenRefused("the ticket's signature does not match")
+
+    async def redeem(self, ticket: Ticket) -> None:
+        """Use the ticket up. Raises TokenRefused where it is already, LogUnavailable where that cannot be told."""
+        if not await self.claim(f"ticket {ticket.id}", round(ticket.expires_at * 1000)):
+            raise TokenRefused("the ticket was used already; get a new one")

@@ -264,8 +264,10 @@ class Session:
         wait_s = self._allowance.take(arrived, size, len(batch.items) if batch is not None else 1)
         if wait_s:
             self._take(_Item(_TooFast(type, wait_s), arrived, message.id))
-        elif batch is not None:
+        elif batch is not None and self._seat is not None:
             self._take_batch(batch, arrived)
+        elif batch is not None:
+            self._take(_Item(InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH), arrived))
         else:
             self._take(_Item(cast("Message", message), arrived, message.id))
 

@@ -7,6 +7,8 @@ round trips, 1006 for a vanished peer, and who closed.
 """
 
 import asyncio
+import re
+from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config
@@ -17,12 +19,17 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from app.protocol import Close, CloseRow, Initiator, client_close
+from app.protocol import Close, CloseRow, Initiator, client_close, encode
 from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
 
 EXTENSION: Final = "code_racer.transport"
 """Where the ASGI scope holds the transport, in `extensions`."""
 
+_GAME_PATH: Final = re.compile(r"/ws/[^/]+")
+_REFUSALS: Final = {
+    HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
+}
 _PARSER_ROWS: Final = {1007: Close.INVALID_UTF8, 1009: Close.TOO_BIG}
 
 
@@ -174,6 +181,9 @@ class UvicornTransport(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """A refusal before the upgrade completes the handshake too; uvicorn forgets to say so."""
+        if message["type"] == "websocket.close" and not self.handshake_complete:
+            await self._refuse()
+            return
         await super().send(message)
         if message["type"] == "websocket.accept" and self._early:
             early, self._early = self._early, []
@@ -181,6 +191,18 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             self.data_received(b"".join(early))
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
+
+    async def _refuse(self) -> None:
+        """What Litestar refuses by itself comes as a close and would leave as a bare 403, counted by nobody."""
+        known = _GAME_PATH.fullmatch(self.scope["path"]) is not None
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if known else HTTPStatus.NOT_FOUND
+        outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
+        self._observer.handshake(outcome, 0.0)
+        detail = _REFUSALS[status]
+        problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": outcome}
+        headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+        await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "websocket.http.response.body", "body": encode(problem), "more_body": False})
 
     def data_received(self, data: bytes) -> None:
         """What came before a violation still counts: uvicorn drops it. What came before the 101 waits for it."""

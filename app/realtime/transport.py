@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from app.protocol import Close, CloseRow, Initiator, client_close, encode
 from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
@@ -30,7 +31,7 @@ _REFUSALS: Final = {
     HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
     HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
 }
-_PARSER_ROWS: Final = {1007: Close.INVALID_UTF8, 1009: Close.TOO_BIG}
+_PARSER_ROWS: Final = {1002: Close.WIRE_ERROR, 1007: Close.INVALID_UTF8, 1009: Close.TOO_BIG}
 
 
 class Listener(Protocol):
@@ -82,6 +83,14 @@ class Transport(Protocol):
         """Cut the socket now."""
 
 
+class _Parser(ServerProtocol):
+    """websockets' parser, closing with the reasons of our table instead of its own sentences."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        row = _PARSER_ROWS.get(code)
+        super().fail(code, row.reason if row is not None else reason)
+
+
 class UvicornTransport(WebSocketsSansIOProtocol):
     """See the module; `close_timeout_s` bounds the wait for the peer's close frame."""
 
@@ -96,6 +105,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         observer: Observer,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.conn = _Parser(max_size=config.ws_max_size, logger=self.logger)
         self.close_timeout = close_timeout_s
         self._observer = observer
         self._early: list[bytes] = []

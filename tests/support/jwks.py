@@ -50,7 +50,7 @@ class IdentityProvider:
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the library's name
+            def do_GET(self) -> None:
                 provider.asked += 1
                 provider.thaw.wait(60)
                 body = json.dumps({"keys": [key.public for key in provider.keys]}).encode()

@@ -18,14 +18,16 @@ from prometheus_client.parser import text_string_to_metric_families
 SECRET = "5b0c8e4f7a2d9163c4e8b7f1a0d3926e" * 2
 START_TIMEOUT_S = 60
 STEP_TIMEOUT_S = 30
+ROOT = Path(__file__).parents[2]
 _ADDRESS = re.compile(r":(\d+)$")
 
 
 class ServerProcess:
     """`code-racer serve` under test; everything it prints is kept."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, module: str = "app", /, **settings: object) -> None:
         self.folder = folder
+        self._module = module
         self.settings: dict[str, str] = {
             "PORT": "0",
             "ENVIRONMENT": "development",
@@ -55,9 +57,9 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.txt").open("a") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve"],
+                [sys.executable, "-m", self._module, "serve"],
                 cwd=self.folder,
-                env=environment | self.settings,
+                env=environment | self.settings | {"PYTHONPATH": str(ROOT)},
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -105,6 +107,11 @@ class ServerProcess:
         """The process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def stderr(self) -> str:

@@ -1,0 +1,104 @@
+"""One member that stops reading (4430 slow_consumer) costs the others nothing, and gets everything on coming back."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.server import SECRET, ServerProcess
+
+pytestmark = pytest.mark.anyio
+MEMBERS = 50
+
+
+def token(player_id: str) -> str:
+    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
+
+
+def small_socket(server: ServerProcess) -> socket.socket:
+    """A socket with the smallest receive buffer: the kernel takes little for a reader that does not read."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.connect(("127.0.0.1", int(server.settings["PORT"])))
+    return one
+
+
+async def member(server: ServerProcess, game_id: str, name: str, query: str = "", **options: Any) -> ClientConnection:
+    headers = {"Authorization": f"Bearer {token(name)}"}
+    url = f"{server.ws_url}/ws/{game_id}{query}"
+    options = {"proxy": None, "compression": None, "max_queue": None, "ping_interval": None} | options
+    return await connect(url, additional_headers=headers, **options)
+
+
+async def until(ws: ClientConnection, type: str, **data: object) -> list[dict[str, Any]]:
+    """All messages up to the one looked for."""
+    seen = []
+    while True:
+        seen.append(json.loads(await ws.recv()))
+        if seen[-1]["type"] == type and all(seen[-1]["data"].get(key) == value for key, value in data.items()):
+            return seen
+
+
+async def talk(ws: ClientConnection) -> None:
+    """Ask without ever reading the answers, which fill the kernel's buffers and then the outbox."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await ws.send('{"type":"ping","data":{"timestamp":1}}')
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("limit", ["bytes", "age"])
+async def test_one_slow_reader_in_a_game_of_fifty(tmp_path: Path, limit: str) -> None:
+    """By bytes the outbox fills up; by age one frame waits too long."""
+    settings = {
+        "bytes": {"outbox_max_bytes": 65_536, "outbox_max_age_s": 3600},
+        "age": {"outbox_max_bytes": 2**40, "outbox_max_age_s": 1},
+    }[limit]
+    rates = {"messages_per_second": 0, "bytes_per_second": 0}
+    server = ServerProcess(tmp_path, ping_interval_s=3600, close_timeout_s=1, **rates, **settings)
+    async with contextlib.AsyncExitStack() as stack:
+        await asyncio.to_thread(server.start)
+        stack.push_async_callback(asyncio.to_thread, server.stop)
+        await race_with_a_slow_reader(server, stack)
+
+
+async def race_with_a_slow_reader(server: ServerProcess, stack: contextlib.AsyncExitStack) -> None:
+    game_id = await asyncio.to_thread(server.new_game, token("host"), min_players=100, max_players=100)
+    slow = await member(server, game_id, "slow", sock=small_socket(server))
+    stack.callback(slow.transport.abort)
+    seen = await until(slow, "player_joined", player_id="slow")
+    last = max(message.get("seq", 0) for message in seen)
+    slow.transport.pause_reading()
+    members = [await member(server, game_id, f"m{number}") for number in range(MEMBERS - 1)]
+    for ws in members:
+        stack.push_async_callback(ws.close)
+    await until(members[-1], "player_joined", player_id=f"m{MEMBERS - 2}")
+    talking = asyncio.create_task(talk(slow))
+    rounds = 0
+    while not server.logged("ws.closed", player_id="slow"):
+        rounds += 1
+        status = "ready" if rounds % 2 else "not_ready"
+        await members[0].send(json.dumps({"type": "ready", "data": {"status": status}}))
+        for ws in members:
+            seen = await until(ws, "player_ready", player_id="m0", status=status)
+    await talking
+    assert rounds > 0
+    closed = server.wait_for_log("ws.closed", player_id="slow")
+    assert (closed["code"], closed["reason"], closed["initiator"]) == (4430, "slow_consumer", "server")
+    assert closed["deepest_outbox_bytes"] > 0
+    assert not server.logged("ws.closed", initiator="server", code=1011)
+    assert server.metric("ws_closes_total", code="4430", reason="slow_consumer", initiator="server") == 1
+    newest = max(message.get("seq", 0) for message in seen)
+    back = await member(server, game_id, "slow", f"?last_seq={last}")
+    missed = [m["seq"] for m in await until(back, "player_reconnected", player_id="slow") if "seq" in m]
+    assert missed == list(range(last + 1, missed[-1] + 1))
+    assert missed[-1] >= newest
+    await back.close()

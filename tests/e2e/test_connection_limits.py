@@ -1,0 +1,274 @@
+"""Every limit: refused with when to come back, counted, logged; and in a dry run counted, logged and let through."""
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from app.telemetry.observer import LimitScope
+from tests.support.player import Player
+from tests.support.server import SECRET, ServerProcess
+
+PRODUCTION = {"environment": "production", "guests": "true", "scrape_wait_s": 0, "drain_delay_s": 0}
+
+
+def token(player_id: str) -> str:
+    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
+
+
+def bearer(player_id: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token(player_id)}"}
+
+
+def turned_away(server: ServerProcess, game_id: str, player_id: str, **options: Any) -> dict[str, Any] | None:
+    """The problem that refuses the upgrade; None where the player got in."""
+    try:
+        with Player(server, game_id, token(player_id), **options) as player:
+            player.receive()
+            return None
+    except InvalidStatus as error:
+        problem: dict[str, Any] = json.loads(error.response.body or b"")
+        if "retry_after_ms" in problem:
+            assert int(error.response.headers["retry-after"]) >= 1
+        return problem
+
+
+Attempt = Callable[[ServerProcess], bool]
+"""Goes over the limit; whether that was refused, with the right answer."""
+
+
+def full_replica(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("a")), Player(server, game_id, token("b")):
+        problem = turned_away(server, game_id, "c")
+    return problem is not None and (problem["status"], problem["reason"]) == (503, "overloaded")
+
+
+def full_address(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("a")), Player(server, game_id, token("b")):
+        problem = turned_away(server, game_id, "c")
+    if problem is not None:
+        assert turned_away(server, game_id, "c") is None, "a place that was left is free again"
+    return problem is not None and (problem["status"], problem["reason"]) == (429, "rate_limited")
+
+
+def many_connections_of_one_player(server: ServerProcess) -> bool:
+    games = [server.new_game(token("host")) for _ in range(3)]
+    with Player(server, games[0], token("a")), Player(server, games[1], token("a")):
+        assert turned_away(server, games[2], "b") is None, "another player is not concerned"
+        problem = turned_away(server, games[2], "a")
+    return problem is not None and (problem["status"], problem["reason"]) == (429, "rate_limited")
+
+
+def many_handshakes(server: ServerProcess) -> bool:
+    problems = [turned_away(server, str(uuid.UUID(int=7)), "a") for _ in range(4)]
+    statuses = [problem["status"] for problem in problems if problem is not None]
+    assert statuses[:2] == [404, 404]
+    return statuses[2:] == [503, 503]
+
+
+def two_windows(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    with contextlib.ExitStack() as stack:
+        for number in range(3):
+            player = stack.enter_context(Player(server, game_id, token("a")))
+            player.until("player_reconnected" if number else "player_joined", player_id="a")
+        problem = turned_away(server, game_id, "a")
+    return problem is not None and (problem["status"], problem["reason"]) == (429, "rate_limited")
+
+
+def say(server: ServerProcess, *messages: str) -> list[dict[str, Any]]:
+    """Send raw texts, then collect the answers up to that of a last ping."""
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("a")) as player:
+        player.until("player_joined", player_id="a")
+        for message in messages:
+            player.ws.send(message)
+        seen: list[dict[str, Any]] = []
+        while len(seen) < len(messages):
+            answer = player.receive()
+            if answer["type"] in {"pong", "error", "ack"}:
+                seen.append(answer)
+        return seen
+
+
+PING = '{"type":"ping","data":{"timestamp":1}}'
+
+
+def fast_messages(server: ServerProcess) -> bool:
+    answers = say(server, *[PING] * 60)
+    refused = [answer["data"] for answer in answers if answer["type"] == "error"]
+    assert all(data["code"] == "rate_limited" and data["retry_after_ms"] > 0 for data in refused)
+    return bool(refused)
+
+
+def many_bytes(server: ServerProcess) -> bool:
+    big = json.dumps({"type": "ping", "data": {"timestamp": 1}, "padding": "x" * 1000})
+    (first, *_, last) = say(server, *[big] * 12)
+    assert first["type"] == "pong"
+    return bool(last["type"] == "error" and last["data"]["code"] == "rate_limited")
+
+
+def one_big_message(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("a")) as player:
+        player.until("player_joined", player_id="a")
+        player.ws.send(json.dumps({"type": "ping", "data": {"timestamp": 1}, "padding": "x" * 1100}))
+        message = None
+        with contextlib.suppress(Exception):
+            message = player.until("pong")
+        return message is None and player.ws.protocol.close_code == 1009
+
+
+def long_batch(server: ServerProcess) -> bool:
+    batch = json.dumps({"type": "batch", "data": [json.loads(PING)] * 4, "id": "b"})
+    (answer,) = say(server, batch)
+    return bool(answer["type"] == "error" and answer["data"]["code"] == "batch_too_large")
+
+
+def nonsense(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("a")) as player:
+        player.until("player_joined", player_id="a")
+        for _ in range(3):
+            player.ws.send("nonsense")
+            player.until("error")
+        player.send("ping", {"timestamp": 1})
+        return player.until_closed()[0] == 4400 if not pong(player) else False
+
+
+def pong(player: Player) -> bool:
+    with contextlib.suppress(Exception):
+        player.until("pong")
+        return True
+    return False
+
+
+def big_game(server: ServerProcess) -> bool:
+    answer = httpx.post(f"{server.http_url}/api/games", json={"max_players": 6}, headers=bearer("a"))
+    assert answer.status_code in {201, 400}
+    return answer.status_code == 400 and "MAX_PLAYERS_PER_GAME" in answer.json()["detail"]
+
+
+def many_games(server: ServerProcess) -> bool:
+    answers = [httpx.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("a")) for _ in "123"]
+    assert httpx.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("b")).status_code == 201
+    return [answer.status_code for answer in answers] == [201, 201, 429] and answers[2].json()["retry_after_ms"] > 0
+
+
+def many_guests(server: ServerProcess) -> bool:
+    answers = [httpx.post(f"{server.http_url}/api/guests", json={}) for _ in "123"]
+    return [answer.status_code for answer in answers] == [201, 201, 429] and answers[2].json()["retry_after_ms"] > 0
+
+
+LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
+    LimitScope.CONNECTIONS: (full_replica, {"max_connections": 2}),
+    LimitScope.CONNECTIONS_PER_ADDRESS: (full_address, {"max_connections_per_address": 2}),
+    LimitScope.CONNECTIONS_PER_PLAYER: (many_connections_of_one_player, {"max_connections_per_player": 2}),
+    LimitScope.HANDSHAKES: (many_handshakes, {"handshakes_per_second": 0.001, "handshake_burst": 2}),
+    LimitScope.REPLACEMENTS: (two_windows, {"max_replacements_per_minute": 2}),
+    LimitScope.MESSAGES: (fast_messages, {"messages_per_second": 0.01, "message_burst": 50}),
+    LimitScope.BYTES: (many_bytes, {"bytes_per_second": 1, "bytes_burst": 8192, "max_message_bytes": 8192}),
+    LimitScope.MESSAGE_SIZE: (one_big_message, {"max_message_bytes": 1024}),
+    LimitScope.BATCH_SIZE: (long_batch, {"max_batch": 3}),
+    LimitScope.INVALID_MESSAGES: (nonsense, {"max_invalid_messages_per_minute": 2}),
+    LimitScope.PLAYERS_PER_GAME: (big_game, {"max_players_per_game": 5}),
+    LimitScope.GAMES_PER_PLAYER: (many_games, {"max_games_per_player": 2}),
+    LimitScope.GUESTS: (many_guests, {"guests_per_address_per_minute": 2}),
+}
+
+
+def test_every_limit_is_tried() -> None:
+    assert set(LIMITS) == set(LimitScope)
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["enforced", "dry_run"])
+@pytest.mark.parametrize("scope", LIMITS, ids=str)
+def test_a_limit(tmp_path: Path, scope: LimitScope, dry_run: bool) -> None:
+    attempt, settings = LIMITS[scope]
+    if dry_run:
+        settings = settings | {"limits_dry_run": scope}
+    with ServerProcess(tmp_path, **PRODUCTION, **settings) as server:
+        assert attempt(server) is not dry_run
+        mode = "dry_run" if dry_run else "enforced"
+        assert server.metric("ws_rate_limited_total", scope=scope, mode=mode) >= 1
+        other = "enforced" if dry_run else "dry_run"
+        assert server.metric("ws_rate_limited_total", scope=scope, mode=other) == 0
+        record = server.wait_for_log("limit.exceeded", scope=scope)
+        assert record["enforced"] is not dry_run
+        assert server.metric("ws_connections") == 0 or server.wait_for_log("ws.closed")
+
+
+def test_who_goes_on_too_fast_is_closed_and_told_when_to_come_back(tmp_path: Path) -> None:
+    settings = {"messages_per_second": 0.01, "message_burst": 50, "max_rate_limited_per_minute": 5}
+    with ServerProcess(tmp_path, rate_limit_retry_s=7, **settings) as server:
+        with Player(server, server.new_game(token("host")), token("a")) as player:
+            for _ in range(60):
+                player.ws.send(PING)
+            assert player.until_closed() == (4429, "rate_limited")
+        told = player.received[-1]["data"]
+        assert (told["reconnect"], told["retry_after_ms"]) == (True, 7000)
+        answers = [message["type"] for message in player.received]
+        assert (answers.count("pong"), answers.count("error")) == (50, 6)
+
+
+def test_a_refused_batch_costs_nothing_and_may_be_sent_again(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, messages_per_second=25, message_burst=50) as server:
+        batch = json.dumps({"type": "batch", "data": [json.loads(PING)] * 50, "id": "b"})
+        with Player(server, server.new_game(token("host")), token("a")) as player:
+            player.ws.send(batch)
+            player.until("ack", id="b")
+            player.ws.send(batch)
+            error = player.until("error")["data"]
+            assert (error["code"], error["id"]) == ("rate_limited", "b")
+            time.sleep(error["retry_after_ms"] / 1000)  # as the server asked
+            player.ws.send(batch)
+            player.until("ack", id="b")
+
+
+# ------------------------------------------------------------------------------------ behind a proxy
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "shown"),
+    [
+        ("", "198.51.100.7", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("127.0.0.0/8,10.0.0.0/8", "203.0.113.9, 198.51.100.7, 10.1.2.3", "198.51.100.7"),
+        ("10.0.0.0/8", "198.51.100.7", "127.0.0.1"),
+        ("127.0.0.1", "not an address" * 100, "unknown"),
+        ("127.0.0.1", "2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_the_clients_address_is_believed_only_of_trusted_proxies(
+    tmp_path: Path, trusted: str, forwarded: str, shown: str
+) -> None:
+    with ServerProcess(tmp_path, trusted_proxies=trusted) as server:
+        game_id = server.new_game(token("host"))
+        headers = {"Authorization": f"Bearer {token('a')}", "X-Forwarded-For": forwarded}
+        with Player(server, game_id, "", additional_headers=headers) as player:
+            player.receive()
+        assert server.wait_for_log("ws.opened", player_id="a")["client"] == shown
+
+
+def test_addresses_behind_a_proxy_are_limited_one_by_one(tmp_path: Path) -> None:
+    settings = {"max_connections_per_address": 1, "trusted_proxies": "127.0.0.1"}
+    with ServerProcess(tmp_path, **PRODUCTION, **settings) as server:
+        game_id = server.new_game(token("host"))
+
+        def coming_from(address: str, player_id: str) -> dict[str, Any]:
+            return {"Authorization": f"Bearer {token(player_id)}", "X-Forwarded-For": address}
+
+        with Player(server, game_id, "", additional_headers=coming_from("192.0.2.1", "a")):
+            for address, status in (("192.0.2.1", 429), ("192.0.2.2", None), ("2001:db8::1", None)):
+                problem = turned_away(server, game_id, "b", additional_headers=coming_from(address, "b"))
+                assert (problem or {}).get("status") == status

@@ -1,0 +1,125 @@
+"""Overload: refused at the door and told why; who is in goes on; and it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from app.realtime.load import IN_A_ROW, LoadConfig, LoadMonitor
+from app.telemetry.observer import NullObserver, OverloadCause
+from tests.support.player import Player
+from tests.support.server import SECRET, ServerProcess, until
+
+
+def token(player_id: str) -> str:
+    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
+
+
+def refused(server: ServerProcess, game_id: str) -> dict[str, Any]:
+    with pytest.raises(InvalidStatus) as error, Player(server, game_id, token("late")):
+        pass
+    response = error.value.response
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
+    return dict(json.loads(response.body or b""))
+
+
+@pytest.mark.parametrize("gates", ["", "overload"])
+def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
+    with ServerProcess(tmp_path / "measured") as server:
+        idle = server.metric("memory_bytes")
+    settings = {"memory_limit_bytes": int(idle) + 4_000_000, "overload_interval_s": 0.05, "ready_gates": gates}
+    with ServerProcess(tmp_path / "limited", **settings) as server, contextlib.ExitStack() as stack:
+        game_id = server.new_game(token("host"))
+        games = [server.new_game(token("host"), max_players=8, min_players=2) for _ in range(45)]
+        first = stack.enter_context(Player(server, game_id, token("first")))
+        first.until("player_joined", player_id="first")
+        others = 0
+        while server.metric("overloaded", cause="memory") == 0:
+            others += 1
+            with contextlib.suppress(InvalidStatus):  # the limit may be passed at any moment
+                stack.enter_context(Player(server, games[others // 8], token(f"p{others}")))
+        problem = refused(server, game_id)
+        assert (problem["reason"], problem["retry_after_ms"]) == ("overloaded", 5000)
+        assert httpx.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503
+        first.send("ping", {"timestamp": 4})
+        first.until("pong")
+        verbose = httpx.get(f"{server.http_url}/readyz?verbose")
+        assert verbose.status_code == (503 if gates else 200)
+        assert verbose.json()["checks"]["overload"] is False
+        assert server.wait_for_log("app.overloaded")["causes"] == ["memory"]
+        assert server.metric("ws_handshakes_total", outcome="overloaded") >= 1
+
+
+def bearer(player_id: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token(player_id)}"}
+
+
+def test_an_event_loop_that_lags(tmp_path: Path) -> None:
+    """The process is stopped and let go in turns: its loop is late for every appointment."""
+    settings = {"overload_lag_s": 0.1, "overload_interval_s": 0.2}
+    with ServerProcess(tmp_path, **settings) as server:
+        game_id = server.new_game(token("host"))
+        with Player(server, game_id, token("first")) as first:
+            first.until("player_joined", player_id="first")
+            over = threading.Event()
+
+            def stutter() -> None:
+                while not over.is_set():
+                    os.kill(server.pid, signal.SIGSTOP)
+                    time.sleep(0.6)
+                    os.kill(server.pid, signal.SIGCONT)
+                    time.sleep(0.05)
+
+            thread = threading.Thread(target=stutter)
+            thread.start()
+            try:
+                server.wait_for_log("app.overloaded")
+                assert refused(server, game_id)["reason"] == "overloaded"
+                first.send("ping", {"timestamp": 4})
+                first.until("pong")
+            finally:
+                over.set()
+                thread.join()
+            server.wait_for_log("app.relieved")
+            until(lambda: server.metric("overloaded", cause="loop_lag") == 0)
+            with Player(server, game_id, token("late")) as late:
+                assert late.receive()["type"] == "welcome"
+        assert server.metric("event_loop_lag_seconds_count") > 0
+
+
+def test_the_newest_are_shed_first_and_told_to_come_back_later(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, memory_shed_bytes=1, overload_interval_s=2) as server:
+        game_id = server.new_game(token("host"))
+        with Player(server, game_id, token("older")) as older, Player(server, game_id, token("newer")) as newer:
+            assert newer.until_closed() == (1013, "overloaded")
+            told = newer.received[-1]["data"]
+            assert told["reconnect"] is True
+            assert told["retry_after_ms"] >= 5000
+            older.until("player_disconnected", player_id="newer")
+            assert older.until_closed() == (1013, "overloaded")
+        assert server.metric("ws_shed_total") == 2
+
+
+def test_one_late_appointment_is_no_overload() -> None:
+    monitor = LoadMonitor(LoadConfig(0.5, 0, 0, 1), NullObserver(), lambda _: 0)
+    for lag in (9.0, 9.0, 0.3, 9.0, 9.0):
+        monitor.look(lag, 0)
+        assert not monitor.causes
+    for _ in range(IN_A_ROW):
+        monitor.look(0.6, 0)
+    assert monitor.causes == {OverloadCause.LOOP_LAG}
+    for lag in (0.1, 0.1, 0.3, 0.1, 0.1):
+        monitor.look(lag, 0)
+        assert monitor.causes
+    monitor.look(0.1, 0)
+    assert not monitor.causes

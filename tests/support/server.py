@@ -86,6 +86,11 @@ class ServerProcess:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code."""
+        assert self._process is not None
         code = self._process.wait(STEP_TIMEOUT_S)
         if self._reader is not None:
             self._reader.join(STEP_TIMEOUT_S)

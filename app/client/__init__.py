@@ -1,11 +1,25 @@
-"""The Python client: asyncio, reconnecting, resuming.
+"""The Python client (asyncio): a game over one WebSocket, across reconnects."""
 
-async with GameWebSocket(game_id, token, "wss://race.example.org") as game:
-    game.on("game_started", lambda message: print(message["data"]["problem"]["title"]))
-    await game.send_message("ready", {"status": "ready"})
-    await game.wait_for("game_finished")
-"""
+from app.client.batching import MessageBatcher
+from app.client.metrics import WebSocketMetrics
+from app.client.pool import WebSocketPool
+from app.client.websocket import (
+    ClientError,
+    Disconnected,
+    GameWebSocket,
+    Refused,
+    Rejected,
+    full_jitter,
+)
 
-from app.client.websocket import ClientError, Disconnected, GameWebSocket, Refused, Sleep, full_jitter
-
-__all__ = ["ClientError", "Disconnected", "GameWebSocket", "Refused", "Sleep", "full_jitter"]
+__all__ = [
+    "ClientError",
+    "Disconnected",
+    "GameWebSocket",
+    "MessageBatcher",
+    "Refused",
+    "Rejected",
+    "WebSocketMetrics",
+    "WebSocketPool",
+    "full_jitter",
+]

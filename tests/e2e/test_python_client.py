@@ -41,7 +41,8 @@ async def test_a_client_resumes_after_kill_9(tmp_path: Path) -> None:
     seqs: list[int] = []
     client = GameWebSocket(game_id, ann["token"], server.ws_url, max_reconnect_attempts=20)
     client.on("*", lambda message: seqs.append(message["seq"]) if "seq" in message else None)
-    joined = client._expect("player_joined")
+    joined = asyncio.ensure_future(client.wait_for("player_joined"))
+    await asyncio.sleep(0)
     await client.connect()
     await joined
     back = asyncio.ensure_future(client.wait_for("player_reconnected"))

@@ -1,0 +1,75 @@
+"""``python -m app.client``: bots race on a running service."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.client.bot import PROBLEM, SOLUTION, Api, Bot
+from app.client.websocket import ClientError, GameWebSocket
+
+EXAMPLES = """examples:
+  python -m app.client                                 two bots race on http://localhost:8080
+  python -m app.client --players 8 --quiet             eight of them, only the result is printed
+  python -m app.client --game ID --token "$TOKEN"      join a game as yourself
+  python -m app.client --problem two-sum --code my.py  another problem, your solution
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Race; the exit code is 0 when the race has finished."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(race(options))
+    except ClientError as error:
+        print(f"code-racer bot: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m app.client",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--url", default="http://localhost:8080", help="the service (http://localhost:8080)")
+    parser.add_argument("--players", type=int, default=2, metavar="N", help="how many bots (2)")
+    parser.add_argument("--game", metavar="ID", help="an existing game; a new one by default")
+    parser.add_argument("--token", help="play as whoever this token names, alone; guests by default")
+    parser.add_argument("--name", default="bot", help="what guests are called (bot)")
+    parser.add_argument("--problem", default=PROBLEM, help=f"the problem of a new game ({PROBLEM})")
+    parser.add_argument(
+        "--code", type=Path, metavar="FILE", help=f"what to hand in; a solution of {PROBLEM} by default"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    return parser
+
+
+async def race(options: argparse.Namespace) -> None:
+    """Set a race up and run it. Raises ClientError."""
+    api = Api(options.url.rstrip("/"))
+    code = options.code.read_text("utf-8") if options.code else SOLUTION
+    names = [options.name] if options.token else [f"{options.name}-{number + 1}" for number in range(options.players)]
+    tokens = [options.token] if options.token else [await api.guest(name) for name in names]
+    players = max(len(tokens), 1)
+    game_id = options.game or await api.new_game(
+        tokens[0], problem=options.problem, min_players=players, max_players=max(players, 2)
+    )
+    show = (lambda _: None) if options.quiet else print
+    show(f"game {game_id}")
+    bots = [
+        Bot(name, GameWebSocket(game_id, token, api.ws_url), code, show)
+        for name, token in zip(names, tokens, strict=True)
+    ]
+    finished, *_ = await asyncio.gather(*(bot.race() for bot in bots))
+    data = finished["data"]
+    print(f"finished: {data['reason']}, winner {data['winner'] or 'nobody'}")  # noqa: T201 - a command's answer
+
+
+if __name__ == "__main__":
+    sys.exit(main())

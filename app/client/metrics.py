@@ -1,0 +1,43 @@
+"""What a client counts of its connections."""
+
+from typing import Any
+
+
+class WebSocketMetrics:
+    """Counts of one client or of several that share it; `rtt_s` is the last measured round trip in seconds."""
+
+    def __init__(self) -> None:
+        self.connection_count = 0
+        self.message_count = 0
+        self.error_count = 0
+        self.reconnect_count = 0
+        self.resume_count = 0
+        self.rtt_s: float | None = None
+
+    def record_connection(self) -> None:
+        """A connection came up."""
+        self.connection_count += 1
+
+    def record_message(self) -> None:
+        """A message came in."""
+        self.message_count += 1
+
+    def record_error(self) -> None:
+        """An ``error`` came in, or a connection was refused or lost."""
+        self.error_count += 1
+
+    def record_reconnect(self) -> None:
+        """A connection is about to be made again."""
+        self.reconnect_count += 1
+
+    def record_resume(self) -> None:
+        """The server sent what was missed instead of a snapshot."""
+        self.resume_count += 1
+
+    def record_rtt(self, rtt_s: float) -> None:
+        """A round trip was measured."""
+        self.rtt_s = rtt_s
+
+    def get_metrics(self) -> dict[str, Any]:
+        """All figures, by name."""
+        return dict(vars(self))

@@ -1,0 +1,37 @@
+"""A few games at once."""
+
+from typing import Any
+
+from app.client.websocket import GameWebSocket
+
+
+class WebSocketPool:
+    """Keeps at most `max_connections` games connected; for one more, the oldest is disconnected.
+
+    `options` go to every `GameWebSocket`.
+    """
+
+    def __init__(self, backend_url: str, max_connections: int = 5, **options: Any) -> None:  # noqa: ANN401 - GameWebSocket's own
+        self.max_connections = max_connections
+        self.connections: dict[str, GameWebSocket] = {}
+        self._backend_url = backend_url
+        self._options = options
+
+    async def get_connection(self, game_id: str, token: str) -> GameWebSocket:
+        """The connection of a game: the one there is, or a new one. Raises as `GameWebSocket.connect` does."""
+        known = self.connections.get(game_id)
+        if known is not None and known.is_alive:
+            return known
+        self.connections.pop(game_id, None)
+        while len(self.connections) >= self.max_connections:
+            oldest = next(iter(self.connections))
+            await self.connections.pop(oldest).disconnect()
+        ws = GameWebSocket(game_id, token, self._backend_url, **self._options)
+        await ws.connect()
+        self.connections[game_id] = ws
+        return ws
+
+    async def close(self) -> None:
+        """Disconnect all."""
+        while self.connections:
+            await self.connections.popitem()[1].disconnect()

@@ -1,0 +1,323 @@
+"""One table of hardships, both clients, a real server, a bad network between: nothing missing, nothing twice."""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jwt
+import pytest
+
+from tests.support.player import SOLUTION, Player
+from tests.support.proxy import FaultProxy
+from tests.support.server import ROOT, SECRET, STEP_TIMEOUT_S, ServerProcess, until
+
+HERE = Path(__file__).parent
+COMMANDS = {
+    "python": [sys.executable, str(HERE / "driver.py")],
+    "javascript": ["node", str(ROOT / "tests/node/driver.mjs")],
+}
+NO_SUCH_GAME = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2aff"
+
+
+def token(player_id: str, ttl_s: float = 600) -> str:
+    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
+
+
+class Client:
+    """A client in a process of its own; `said` keeps every line."""
+
+    def __init__(self, language: str, url: str, game_id: str, mine: str, *fresh: str, **options: Any) -> None:
+        config = {"url": url, "game_id": game_id, "token": mine, "fresh_tokens": fresh, "options": options}
+        self._process = subprocess.Popen(
+            [*COMMANDS[language], json.dumps(config)],
+            cwd=ROOT / "tests/node" if language == "javascript" else ROOT,
+            env=None if language == "javascript" else {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.said: list[dict[str, Any]] = []
+        self.output = ""
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            if kind is None:
+                self.do("quit")
+                self._process.wait(STEP_TIMEOUT_S)
+            else:
+                self._process.kill()
+        self._reader.join(STEP_TIMEOUT_S)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(STEP_TIMEOUT_S)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def do(self, what: str, **arguments: Any) -> None:
+        """Send a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": what, **arguments}) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self, kind: str, **fields: Any) -> Any:
+        """Wait for the next line of a kind; its value, an object, has these fields."""
+        while True:
+            line = self._lines.get(timeout=STEP_TIMEOUT_S)
+            assert line is not None, f"the client has ended; it said: {self.output[-3000:]}"
+            self.output += line
+            assert line.startswith("{"), self._rest(line)
+            said = json.loads(line)
+            self.said.append(said)
+            value = said.get(kind)
+            if value is not None and all(value.get(key) == wanted for key, wanted in fields.items()):
+                return value
+
+    def _rest(self, line: str) -> str:
+        self._process.kill()
+        return line + "".join(rest for rest in iter(self._lines.get, None) if rest)
+
+    def message(self, type: str, **data: Any) -> dict[str, Any]:
+        """Wait for a message."""
+        while True:
+            message: dict[str, Any] = self.hear("message", type=type)
+            if all(message["data"].get(key) == value for key, value in data.items()):
+                return message
+
+    @property
+    def seqs(self) -> list[int]:
+        """Of the durable events so far."""
+        return [said["message"]["seq"] for said in self.said if "seq" in said.get("message", {})]
+
+    def assert_whole(self) -> None:
+        """Each event once, in order, none missing."""
+        assert self.seqs
+        assert self.seqs == list(range(self.seqs[0], self.seqs[0] + len(self.seqs)))
+
+
+@pytest.fixture(params=COMMANDS)
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), finished_linger_s=30, messages_per_second=0) as process:
+        yield process
+
+
+@pytest.fixture
+def proxy(server: ServerProcess) -> Iterator[FaultProxy]:
+    with FaultProxy(int(server.settings["PORT"])) as one:
+        yield one
+
+
+@contextmanager
+def playing(
+    language: str, server: ServerProcess, proxy: FaultProxy, *fresh: str, **options: Any
+) -> Iterator[tuple[Client, str]]:
+    """A client in a game of two, connected through the proxy."""
+    game_id = server.new_game(token("host"))
+    with Client(language, proxy.ws_url, game_id, token("ann"), *fresh, **options) as client:
+        client.do("connect")
+        client.message("player_joined", player_id="ann")
+        yield client, game_id
+
+
+def finish(client: Client, server: ServerProcess, game_id: str) -> None:
+    """Race to the end against another player."""
+    with Player(server, game_id, token("bob")) as bob:
+        bob.send("ready")
+        client.do("request", type="ready", data={"status": "ready"})
+        client.message("game_started")
+        client.do("request", type="submit_code", data={"code": SOLUTION})
+        client.message("game_finished")
+    client.assert_whole()
+
+
+def test_a_slow_network(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    proxy.delay_s = 0.02
+    with playing(language, server, proxy) as (client, game_id):
+        finish(client, server, game_id)
+        client.do("metrics")
+        metrics = client.hear("metrics")
+    assert metrics["connection_count"] == 1
+    assert metrics["message_count"] >= len(client.seqs)
+    assert metrics["rtt_s"] >= (0.04 if language == "python" else 40)
+    assert (metrics["error_count"], metrics["reconnect_count"], metrics["resume_count"]) == (0, 0, 0)
+
+
+def test_a_cut_in_mid_race(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    with playing(language, server, proxy) as (client, game_id):
+        with Player(server, game_id, token("bob")) as bob:
+            bob.until("player_joined", player_id="bob")
+            client.message("player_joined", player_id="bob")
+            proxy.cut()
+            bob.send("ready")
+            client.message("player_reconnected", player_id="ann")
+        finish(client, server, game_id)
+        client.do("metrics")
+        metrics = client.hear("metrics")
+    assert (metrics["connection_count"], metrics["reconnect_count"], metrics["resume_count"]) == (2, 1, 1)
+
+
+def test_a_connection_that_looks_alive_and_is_not(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    with playing(language, server, proxy, ping_interval_s=0.2, pong_timeout_s=3) as (client, game_id):
+        client.message("pong")
+        proxy.freeze()
+        client.message("welcome", resumed=True)
+        finish(client, server, game_id)
+
+
+def test_a_frame_that_got_lost_is_noticed_by_the_gap(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    with playing(language, server, proxy) as (client, game_id):
+        proxy.lose_next(b'"player_ready"')
+        client.do("send", type="ready", data={"status": "ready"})
+        until(lambda: proxy.lose is None)
+        client.do("send", type="ready", data={"status": "not_ready"})
+        client.message("player_ready", status="ready")
+        client.message("player_ready", status="not_ready")
+        finish(client, server, game_id)
+
+
+def test_a_request_whose_answer_got_lost_is_applied_once(
+    language: str, server: ServerProcess, proxy: FaultProxy
+) -> None:
+    with playing(language, server, proxy) as (client, game_id):
+        proxy.cut_instead_of(b'"ack"')
+        client.do("request", type="ready", data={"status": "ready"})
+        seq = client.hear("answer")["seq"]
+        ready = [said["message"] for said in client.said if said.get("message", {}).get("type") == "player_ready"]
+        assert [message["seq"] for message in ready] == [seq]
+        assert proxy.accepted >= 2
+        finish(client, server, game_id)
+
+
+def test_nobody_answers(language: str, proxy: FaultProxy) -> None:
+    proxy.refusing = True
+    with Client(language, proxy.ws_url, NO_SUCH_GAME, token("ann"), max_reconnect_attempts=3) as client:
+        client.do("connect")
+        client.hear("end")
+    waits = [said["waits_s"] for said in client.said if "waits_s" in said]
+    assert len(waits) == 3
+    assert all(0 <= wait <= 2**attempt for attempt, wait in enumerate(waits, start=1))
+
+
+@pytest.mark.parametrize(
+    ("game_id", "mine", "code", "says"),
+    [
+        (NO_SUCH_GAME, "good", 404, "no such game"),
+        (NO_SUCH_GAME, "marked-nonsense", 401, "malformed"),
+        ("no-uuid", "good", 400, "no UUID"),
+    ],
+)
+def test_a_refusal_is_final_and_says_why(
+    language: str, proxy: FaultProxy, game_id: str, mine: str, code: int, says: str
+) -> None:
+    with Client(language, proxy.ws_url, game_id, token("ann") if mine == "good" else mine) as client:
+        client.do("connect")
+        end = client.hear("end")
+    assert end["code"] == code
+    assert says in end["detail"]
+    assert "marked-nonsense" not in client.output
+
+
+def test_being_replaced_is_final(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    with playing(language, server, proxy) as (client, game_id), Player(server, game_id, token("ann")):
+        assert client.hear("end")["code"] == 4409
+
+
+def test_leaving_is_final_and_a_wait_the_server_asked_for_is_no_attempt(language: str, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, restart_hint_s=0.5).start()
+    game_id = server.new_game(token("host"))
+    with (
+        FaultProxy(int(server.settings["PORT"])) as proxy,
+        Client(language, proxy.ws_url, game_id, token("ann"), max_reconnect_attempts=0) as client,
+    ):
+        client.do("connect")
+        client.message("player_joined", player_id="ann")
+        proxy.refusing = True
+        server.stop()
+        told = client.message("disconnect")["data"]
+        assert told["code"] == 1012
+        assert client.hear("waits_s") == pytest.approx(told["retry_after_ms"] / 1000, abs=0.001)
+        end = client.hear("end")
+        assert end["code"] in {0, 1006}, "no attempt was left once nobody asked to wait"
+    server.start()
+    with Client(language, server.ws_url, game_id, token("ann")) as client:
+        client.do("connect")
+        client.message("welcome")
+        client.do("request", type="leave", data={})
+        assert client.hear("end")["code"] == 1000
+    assert server.stop() == 0
+
+
+def test_a_token_that_runs_out_is_renewed_on_the_open_connection(language: str, tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, token_expiring_notice_s=3, jwt_leeway_s=0) as server:
+        game_id = server.new_game(token("host"))
+        with Client(language, server.ws_url, game_id, token("ann", 6), token("ann", 600)) as client:
+            client.do("connect")
+            client.hear("refreshed")
+            server.wait_for_log("ws.authenticated", player_id="ann", kind="refresh")
+            finish(client, server, game_id)
+        assert not server.logged("ws.closed", reason="token_expired")
+
+
+def test_a_refused_token_is_replaced_once(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    game_id = server.new_game(token("host"))
+    with Client(language, proxy.ws_url, game_id, token("ann", -60), token("ann")) as client:
+        client.do("connect")
+        client.hear("refreshed")
+        client.message("player_joined", player_id="ann")
+    with Client(language, proxy.ws_url, game_id, token("ann", -60), token("ann", -50), token("ann")) as client:
+        client.do("connect")
+        assert client.hear("end")["code"] == 401
+    assert [said for said in client.said if "refreshed" in said] == [{"refreshed": True}]
+
+
+def test_many_small_messages_go_in_few_frames_and_wait_for_the_connection(
+    language: str, server: ServerProcess, proxy: FaultProxy
+) -> None:
+    with playing(language, server, proxy) as (client, _):
+        before = server.metric("ws_messages_total", direction="in", type="batch")
+        pings = [{"type": "ping", "data": {"timestamp": number}} for number in range(1000, 1025)]
+        client.do("batch", messages=pings)
+        for number in range(1000, 1025):
+            client.message("pong", timestamp=number)
+        assert server.metric("ws_messages_total", direction="in", type="batch") - before in {3, 4}
+        proxy.cut()
+        client.do("batch", messages=pings[:5])
+        for number in range(1000, 1005):
+            client.message("pong", timestamp=number)
+
+
+def test_the_pool_closes_what_it_evicts(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    games = [server.new_game(token("host")) for _ in range(6)]
+    seen = len(server.logged("ws.closed", player_id="pooled", code=1000))
+    with Client(language, proxy.ws_url, games[0], token("pooled")) as client:
+        client.do("pool", games=games)
+        assert client.hear("pool") == games[1:]
+    server.wait_for_log("ws.closed", player_id="pooled", game_id=games[0], code=1000)
+    until(lambda: len(server.logged("ws.closed", player_id="pooled", code=1000)) == seen + 6)

@@ -1,0 +1,31 @@
+"""The TypeScript declarations: they compile, they hold what they say, and they name what client.js exports."""
+
+import re
+import subprocess
+
+from tests.support.server import ROOT
+
+STATIC = ROOT / "app/web/static"
+EXPORT = re.compile(r"^export (?:abstract )?(?:class|function|const) (\w+)", re.MULTILINE)
+
+
+def test_a_typescript_program_compiles_against_the_declarations() -> None:
+    compiler = ROOT / "tests/node/node_modules/.bin/tsc"
+    options = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--skipLibCheck", "false"]
+    done = subprocess.run(
+        [compiler, *options, "types.ts"], cwd=ROOT / "tests/node", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_declarations_name_what_the_module_exports() -> None:
+    declared = set(EXPORT.findall((STATIC / "client.d.ts").read_text()))
+    assert declared == set(EXPORT.findall((STATIC / "client.js").read_text()))
+
+
+def test_every_declared_method_is_there() -> None:
+    declared = re.findall(r"^  (?:override )?(\w+)\(.*\): ", (STATIC / "client.d.ts").read_text(), re.MULTILINE)
+    source = (STATIC / "client.js").read_text()
+    missing = [name for name in declared if not re.search(rf"^  (?:async )?{name}\(", source, re.MULTILINE)]
+    assert declared
+    assert not [name for name in missing if name not in {"send", "close"}]

@@ -1,0 +1,77 @@
+// Drives the JavaScript client by JSON lines: commands in, everything it hears out. The twin of driver.py.
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import WebSocket from 'ws';
+
+const source = readFileSync(new URL('../../app/web/static/client.js', import.meta.url), 'utf8');
+const { GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool } = await import(
+  `data:text/javascript,${encodeURIComponent(source)}`
+);
+
+const config = JSON.parse(process.argv[2]);
+const wishes = config.options ?? {};
+const fresh = [...(config.fresh_tokens ?? [])];
+const say = (what) => console.log(JSON.stringify(what));
+const realSetTimeout = globalThis.setTimeout;
+let shorten = false;
+// Waits of the reconnect are told by 'retry'; they are shortened: a test need not sit through a backoff.
+globalThis.setTimeout = (call, ms, ...rest) => realSetTimeout(call, shorten ? Math.min(ms, 50) : ms, ...rest);
+
+const options = {
+  url: config.url,
+  WebSocket,
+  auth: wishes.auth,
+  maxReconnectAttempts: wishes.max_reconnect_attempts ?? 20,
+  pingIntervalMs: (wishes.ping_interval_s ?? 30) * 1000,
+  pongTimeoutMs: (wishes.pong_timeout_s ?? 10) * 1000,
+  metrics: new WebSocketMetrics(),
+};
+if (fresh.length > 0) {
+  options.refreshToken = () => {
+    say({ refreshed: true });
+    return fresh.shift();
+  };
+}
+const game = new GameWebSocket(config.game_id, config.token, options);
+const batcher = new MessageBatcher(game);
+game.on('*', (message) => say({ message }));
+game.on('end', ({ code, detail }) => say({ end: { code, detail } }));
+game.on('retry', ({ delayMs }) => {
+  say({ waits_s: delayMs / 1000 });
+  shorten = true;
+  queueMicrotask(() => { shorten = false; });
+});
+
+const commands = {
+  connect: () => game.connect(),
+  send: ({ type, data }) => game.sendMessage(type, data),
+  request: async ({ type, data }) => {
+    try {
+      say({ answer: { seq: await game.request(type, data) } });
+    } catch (error) {
+      say({ answer: error instanceof Rejected ? { code: error.code } : { error: error.message } });
+    }
+  },
+  batch: ({ messages }) => messages.forEach(({ type, data }) => batcher.addMessage(type, data)),
+  pool: async ({ games }) => {
+    const pool = new WebSocketPool(5, options);
+    for (const id of games) await pool.getConnection(id, config.token).request('ready', { status: 'not_ready' });
+    say({ pool: [...pool.connections.keys()] });
+    pool.close();
+  },
+  metrics: () => {
+    const figures = Object.entries(game.metrics.getMetrics());
+    const snake = (name) => name.replace('rttMs', 'rttS').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    say({ metrics: Object.fromEntries(figures.map(([name, value]) => [snake(name), value])) });
+  },
+  quit: () => {
+    batcher.close();
+    game.disconnect();
+    process.stdin.destroy();
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  void commands[command.do](command);
+}

@@ -1,0 +1,35 @@
+// Compiled, never run: what a game client written in TypeScript relies on.
+import {
+  FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool, fullJitter,
+} from '../../app/web/static/client.js';
+
+const metrics = new WebSocketMetrics();
+const game = new GameWebSocket('id', 'token', {
+  url: 'wss://race.example.org', auth: 'ticket', refreshToken: async () => 'fresh', metrics,
+});
+game.on('game_finished', (message) => { const winner: string | null = message.data.winner; void winner; });
+game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });
+game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} ${detail}`; void text; });
+game.on('something_new', (message) => { const type: string = message.type; void type; });
+game.connect();
+const sent: boolean = game.sendMessage('ready', { status: 'ready' });
+const seq: Promise<number | null> = game.request('submit_code', { code: '' });
+seq.catch((error: unknown) => { if (error instanceof Rejected) error.code.toUpperCase(); });
+new MessageBatcher(game, 10, 100).addMessage('ping', { timestamp: 1 });
+const other: GameWebSocket = new WebSocketPool(5, { url: 'ws://x' }).getConnection('id', 'token');
+const figures: number = metrics.getMetrics().connectionCount + fullJitter(1) + FINAL_CLOSE_CODES.length;
+
+class Mine extends GameWebSocket {
+  override handleMessage(message: { type: string; data: unknown }): void {
+    super.handleMessage(message);
+  }
+}
+
+// @ts-expect-error: there is no such way to send a token
+new GameWebSocket('id', 'token', { auth: 'cookie' });
+// @ts-expect-error: code is a number
+game.on('end', ({ code }) => code.toUpperCase());
+// @ts-expect-error: a winner is a name
+game.on('game_finished', (message) => message.data.winner * 2);
+
+export { Mine, figures, other, sent };

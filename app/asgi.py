@@ -38,6 +38,7 @@ from app.telemetry.recorder import Recorder
 from app.web import errors
 from app.web.admission import Admission, now_ms
 from app.web.api import answer_problem, api_router
+from app.web.asyncapi import AsyncApi, show_asyncapi
 from app.web.auth import Authenticator, Issuer, SharedSecrets
 from app.web.errors import ProblemError
 from app.web.jwks import JwksKeys
@@ -195,7 +196,7 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
     )
     per_minute = settings.guests_per_address_per_minute
     application = Litestar(
-        route_handlers=[game_socket, diagnose, api_router, *OPS_HANDLERS, _pages()],
+        route_handlers=[game_socket, diagnose, api_router, show_asyncapi, *OPS_HANDLERS, _pages()],
         dependencies=_provide(
             settings=settings,
             admission=admission,
@@ -204,6 +205,7 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
             ops=ops,
             guest_limit=RatePerKey(per_minute / 60, per_minute),
             issuer=_issuer(settings, service),
+            asyncapi=AsyncApi(__version__, _own_url(settings), settings.max_batch),
         ),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
@@ -219,6 +221,10 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
     )
     application.state.service = service
     return application
+
+
+def _own_url(settings: Settings) -> str:
+    return settings.public_url or f"http{'s' if settings.tls_cert_file else ''}://localhost:{settings.port}"
 
 
 def _issuer(settings: Settings, service: Service) -> Issuer:

@@ -1,0 +1,140 @@
+"""The WebSocket side as an AsyncAPI 3.0 document, made from the message types and the close table."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from app.protocol import (
+    BATCH,
+    CLIENT_TYPES,
+    CLOSE_TABLE,
+    DURABLE_TYPES,
+    MAX_ID_LENGTH,
+    SUBPROTOCOL,
+)
+from app.web.messages import SERVER_DATA
+
+SCHEMAS: Final = "#/components/schemas/{name}"
+MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
+
+
+class AsyncApi:
+    """The document, encoded once."""
+
+    def __init__(self, version: str, url: str, max_batch: int) -> None:
+        self.body = msgspec.json.encode(document(version, url, max_batch))
+
+
+def document(version: str, url: str, max_batch: int) -> dict[str, Any]:
+    """The whole document for a service reached at `url`."""
+    names = [*CLIENT_TYPES.values(), *SERVER_DATA.values()]
+    schemas, definitions = msgspec.json.schema_components(names, ref_template=SCHEMAS)
+    refs = dict(zip([*CLIENT_TYPES, *SERVER_DATA], schemas, strict=True))
+    sent = {name: _client_message(name, refs[name]) for name in CLIENT_TYPES}
+    sent[BATCH] = _batch(max_batch)
+    received = {name: _server_message(name, refs[name]) for name in SERVER_DATA}
+    scheme, _, host = url.partition("://")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Code Racer",
+            "version": version,
+            "description": "Live programming races. One JSON text frame is one message.\n\n" + _closes(),
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "here": {
+                "host": host,
+                "protocol": scheme.replace("http", "ws"),
+                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "query")],
+            }
+        },
+        "channels": {
+            "game": {
+                "address": "/ws/{gameId}",
+                "title": "One game",
+                "parameters": {"gameId": {"description": "the game's UUID"}},
+                "messages": {
+                    name: {"$ref": f"#/components/messages/{name}"} for name in (*_keys("client", sent), *received)
+                },
+                "bindings": {
+                    "ws": {"method": "GET", "query": _query(), "headers": _headers(), "bindingVersion": "0.1.0"}
+                },
+            }
+        },
+        "operations": {
+            "send": _operation("receive", "What a client sends.", _keys("client", sent)),
+            "receive": _operation("send", "What the server sends.", list(received)),
+        },
+        "components": {
+            "messages": dict(zip(_keys("client", sent), sent.values(), strict=True)) | received,
+            "schemas": definitions,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "query": {"type": "httpApiKey", "name": "token", "in": "query"},
+            },
+        },
+    }
+
+
+def _keys(prefix: str, messages: dict[str, Any]) -> list[str]:
+    """Client messages may be called like server messages: their keys get a prefix."""
+    return [f"{prefix}_{name}" for name in messages]
+
+
+def _operation(action: str, summary: str, names: list[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "summary": summary,
+        "channel": {"$ref": "#/channels/game"},
+        "messages": [{"$ref": f"#/channels/game/messages/{name}"} for name in names],
+    }
+
+
+def _client_message(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    return _message(name, data, {"id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}, ["type"])
+
+
+def _server_message(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    if name not in DURABLE_TYPES:
+        return _message(name, data, {}, ["type", "data"])
+    return _message(name, data, {"seq": {"type": "integer", "minimum": 1}}, ["type", "data", "seq"])
+
+
+def _batch(max_batch: int) -> dict[str, Any]:
+    data = {"type": "array", "maxItems": max_batch, "items": {"type": "object"}}
+    return _message(
+        BATCH, data, {"id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}, ["type", "data"]
+    )
+
+
+def _message(name: str, data: dict[str, Any], more: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    properties = {"type": {"const": name}, "data": data, **more}
+    return {"name": name, "title": name, "payload": {"type": "object", "properties": properties, "required": required}}
+
+
+def _query() -> dict[str, Any]:
+    text = {"type": "string"}
+    last_seq = {"type": "integer", "minimum": 0, "description": "resume after this event"}
+    return {"type": "object", "properties": {"token": text, "ticket": text, "last_seq": last_seq}}
+
+
+def _headers() -> dict[str, Any]:
+    protocol = {"type": "string", "examples": [f"{SUBPROTOCOL}, bearer.<token>"]}
+    return {
+        "type": "object",
+        "properties": {"Authorization": {"type": "string"}, "Sec-WebSocket-Protocol": protocol},
+    }
+
+
+def _closes() -> str:
+    rows = [f"| {row.code or 'any'} | {row.reason} | {row.reconnect.value} | {row.when} |" for row in CLOSE_TABLE]
+    return "\n".join(["| close code | reason | client reconnects | when |", "| --- | --- | --- | --- |", *rows])
+
+
+@get("/schema/asyncapi", include_in_schema=False)
+async def show_asyncapi(asyncapi: NamedDependency[AsyncApi]) -> Response[bytes]:
+    """The document."""
+    return Response(asyncapi.body, media_type=MEDIA_TYPE)

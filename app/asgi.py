@@ -16,7 +16,6 @@ from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, WebSocketDisconnect
-from litestar.openapi import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
@@ -43,6 +42,7 @@ from app.web.auth import Authenticator, Issuer, SharedSecrets
 from app.web.errors import ProblemError
 from app.web.jwks import JwksKeys
 from app.web.limits import Door
+from app.web.openapi import openapi_config
 from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import LOCALHOST, OriginPolicy
 from app.web.tickets import TicketOffice, derived_key
@@ -107,6 +107,7 @@ class Service:
             signing_keys=remote.count if remote else 1,
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),
+            background_tasks=self.hub.background_tasks,
         )
 
     @contextlib.asynccontextmanager
@@ -215,7 +216,7 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
             HTTPException: _answer_http_error,
             Exception: _answer_fault,
         },
-        openapi_config=OpenAPIConfig(title="Code Racer", version=__version__, path="/schema"),
+        openapi_config=openapi_config(__version__),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

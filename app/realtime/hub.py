@@ -174,6 +174,11 @@ class Hub:
         """Games loaded on this replica."""
         return len(self._rooms)
 
+    @property
+    def background_tasks(self) -> int:
+        """Tasks under way that are of no connection."""
+        return len(self._tasks)
+
     def open_games_of(self, host_id: str) -> int:
         """Open games a player has made."""
         return len(self._hosted.get(host_id, ()))

@@ -14,6 +14,9 @@ class TaskOwner:
         self._observer = observer
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         """Run `coroutine` in the background."""
         task = asyncio.get_running_loop().create_task(coroutine, name=name)

@@ -233,6 +233,11 @@ class Metrics:
         buckets=LATENCY_BUCKETS,
     )
     MEMORY = Metric(f"{PREFIX}memory_bytes", Kind.GAUGE, "Resident memory of the server process.")
+    BACKGROUND_TASKS = Metric(
+        f"{PREFIX}background_tasks",
+        Kind.GAUGE,
+        "Tasks of the hub's own: timers, sweep, judging, disconnects under way.",
+    )
     OVERLOADED = Metric(
         f"{PREFIX}overloaded",
         Kind.GAUGE,

@@ -356,3 +356,4 @@ class Live:
     signing_keys: int
     signing_keys_age_s: float
     memory_bytes: int
+    background_tasks: int

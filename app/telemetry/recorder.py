@@ -88,6 +88,7 @@ class Recorder:
         store.gauge(Metrics.LOG_CONNECTED, lambda: {(): read().event_log_connected})
         store.gauge(Metrics.SIGNING_KEYS, lambda: {(): read().signing_keys})
         store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: {(): read().signing_keys_age_s})
+        store.gauge(Metrics.BACKGROUND_TASKS, lambda: {(): read().background_tasks})
         store.gauge(Metrics.MEMORY, lambda: {(): read().memory_bytes})
         store.gauge(Metrics.OVERLOADED, lambda: {(cause,): cause in self._overloaded for cause in OverloadCause})
 

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import time
 from http import HTTPStatus
+from http import HTTPStatus as S
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from app.web.admission import Admission, client_address, unavailable
 from app.web.auth import Issuer, clean_name, guest_id
 from app.web.errors import ProblemError, refusal
 from app.web.limits import address_key
+from app.web.openapi import problems
 
 AnyRequest = Request[Any, Any, State]
 GAMES_RETRY_MS: Final = 60_000
@@ -58,7 +60,12 @@ def _public(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, **times}
 
 
-@post("/guests", status_code=HTTPStatus.CREATED)
+@post(
+    "/guests",
+    status_code=HTTPStatus.CREATED,
+    security=[{}],
+    responses=problems(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE, S.TOO_MANY_REQUESTS),
+)
 async def create_guest(
     request: AnyRequest,
     settings: NamedDependency[Settings],
@@ -85,7 +92,11 @@ def _require_few_guests(admission: Admission, guest_limit: RatePerKey, client: s
         raise refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", retry_after_ms=wait_ms)
 
 
-@post("/tickets", status_code=HTTPStatus.CREATED)
+@post(
+    "/tickets",
+    status_code=HTTPStatus.CREATED,
+    responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
+)
 async def create_ticket(
     request: AnyRequest, settings: NamedDependency[Settings], admission: NamedDependency[Admission]
 ) -> dict[str, Any]:
@@ -98,7 +109,13 @@ async def create_ticket(
     return {"ticket": ticket, "expires_at": _rfc3339(expires_at * 1000), "expires_in_s": settings.ticket_ttl_s}
 
 
-@post("/games", status_code=HTTPStatus.CREATED)
+@post(
+    "/games",
+    status_code=HTTPStatus.CREATED,
+    responses=problems(
+        S.BAD_REQUEST, S.UNAUTHORIZED, S.REQUEST_ENTITY_TOO_LARGE, S.TOO_MANY_REQUESTS, S.SERVICE_UNAVAILABLE
+    ),
+)
 async def create_game(
     request: AnyRequest,
     settings: NamedDependency[Settings],
@@ -155,7 +172,7 @@ def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
     return f"{base.replace('http', 'ws', 1)}/ws/{game_id}"
 
 
-@get("/games/{game_id:uuid}")
+@get("/games/{game_id:uuid}", responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE))
 async def show_game(
     request: AnyRequest, game_id: FromPath[UUID], admission: NamedDependency[Admission], hub: NamedDependency[Hub]
 ) -> dict[str, Any]:
@@ -170,7 +187,10 @@ async def show_game(
     return _public(snapshot(state))
 
 
-@get("/games/{game_id:uuid}/submissions/{attempt:int}")
+@get(
+    "/games/{game_id:uuid}/submissions/{attempt:int}",
+    responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
+)
 async def show_submission(
     request: AnyRequest,
     game_id: FromPath[UUID],
@@ -216,7 +236,11 @@ def _submission(submitted: CodeSubmitted, judged: SubmissionJudged | None) -> di
     return document
 
 
-@delete("/games/{game_id:uuid}/players/{player_id:str}", status_code=HTTPStatus.NO_CONTENT)
+@delete(
+    "/games/{game_id:uuid}/players/{player_id:str}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problems(S.UNAUTHORIZED, S.FORBIDDEN, S.NOT_FOUND, S.CONFLICT, S.SERVICE_UNAVAILABLE),
+)
 async def remove_player(
     request: AnyRequest,
     game_id: FromPath[UUID],
@@ -240,7 +264,7 @@ async def remove_player(
         raise unavailable(error) from None
 
 
-@get("/problems")
+@get("/problems", security=[{}])
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """All problems, without their tests."""
     return [_problem_card(problem.public) for problem in hub.problems.values()]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.player import SOLUTION, Player
 from tests.support.server import STEP_TIMEOUT_S, ServerProcess, difference, sample_key
+from tests.support.wire import frame
 
 
 @pytest.fixture
@@ -64,23 +65,6 @@ def test_a_bad_message_is_one_error_one_count_one_log_line(
 def raw(player: Player, data: bytes) -> None:
     """Bytes on the wire, past the client library."""
     player.ws.socket.sendall(data)
-
-
-def frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool = True, reserved: int = 0) -> bytes:
-    """One WebSocket frame (RFC 6455 section 5.2)."""
-    first = (0x80 if fin else 0) | reserved << 4 | opcode
-    length = len(payload)
-    mask_bit = 0x80 if masked else 0
-    if length < 126:
-        head = struct.pack("!BB", first, mask_bit | length)
-    elif length < 65536:
-        head = struct.pack("!BBH", first, mask_bit | 126, length)
-    else:
-        head = struct.pack("!BBQ", first, mask_bit | 127, length)
-    if not masked:
-        return head + payload
-    mask = b"\x01\x02\x03\x04"
-    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
 
 WIRE_FAULTS: list[tuple[str, Callable[[Player], None], int, str]] = [

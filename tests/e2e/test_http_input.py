@@ -1,8 +1,6 @@
 """Bad HTTP: slow, endless, oversized, doubled, glued together. Each is answered or cut, counted, and holds nothing."""
 
-import base64
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -10,9 +8,9 @@ from contextlib import closing
 
 import jwt
 import pytest
-from websockets.frames import Frame, Opcode
 
 from tests.support.server import SECRET, ServerProcess, difference, until
+from tests.support.wire import frame, upgrade
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +38,6 @@ def answer(one: socket.socket) -> bytes:
         if not chunk:
             return seen
         seen += chunk
-
-
-def upgrade(path: str, *headers: str) -> bytes:
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [
-        f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", *headers,
-    ]  # fmt: skip
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def rejected(server: ServerProcess, reason: str) -> float:
@@ -155,14 +144,10 @@ def test_two_authorization_headers_are_401(server: ServerProcess) -> None:
     assert b"one Authorization header" in seen
 
 
-def frame(text: str) -> bytes:
-    return Frame(Opcode.TEXT, text.encode()).serialize(mask=True)
-
-
 @pytest.mark.parametrize("glued", [True, False])
 def test_frames_sent_before_the_101_are_handled_after_it(server: ServerProcess, glued: bool) -> None:
     game_id = server.new_game(token("host"))
-    early = frame('{"type":"ping","data":{"timestamp":77}}')
+    early = frame(1, b'{"type":"ping","data":{"timestamp":77}}')
     request = upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token('a')}")
     with closing(dial(server)) as one:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

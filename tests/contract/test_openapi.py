@@ -1,0 +1,48 @@
+"""The HTTP side, fuzzed from its own OpenAPI document; the seed rotates by date and is printed."""
+
+import datetime as dt
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import jwt
+
+from tests.support.server import SECRET, ServerProcess
+
+EXAMPLES = 150
+NOT_IN_A_SCHEMA = "positive_data_acceptance"
+"""Left out: that max_players is at least min_players is a rule no JSON Schema can say."""
+
+
+def test_no_request_breaks_the_document_or_the_server(tmp_path: Path) -> None:
+    seed = dt.datetime.now(dt.UTC).date().toordinal()
+    print(f"schemathesis seed {seed}")  # noqa: T201 - to repeat a failure
+    token = jwt.encode({"sub": "fuzz", "exp": 4e9}, SECRET)
+    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+    assert program is not None
+    with ServerProcess(tmp_path, max_games_per_player=1_000_000, finished_linger_s=0) as server:
+        done = subprocess.run(
+            [
+                program, "run", f"{server.http_url}/schema/openapi.json",
+                "--header", f"Authorization: Bearer {token}", "--seed", str(seed), "--no-color",
+                "--max-examples", str(EXAMPLES), "--exclude-checks", NOT_IN_A_SCHEMA,
+            ],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:]
+        assert "7 selected / 7 total" in done.stdout
+        assert server.metric("faults_total") == 0
+        assert not server.logged("app.fault")
+
+
+def test_it_is_served_where_people_look(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        for path in ("/schema", "/schema/openapi.json"):
+            document = httpx.get(f"{server.http_url}{path}").json()
+            assert document["info"]["title"] == "Code Racer"
+            assert set(document["paths"]) == {
+                "/api/guests", "/api/tickets", "/api/games", "/api/games/{game_id}", "/api/problems",
+                "/api/games/{game_id}/submissions/{attempt}", "/api/games/{game_id}/players/{player_id}",
+            }  # fmt: skip

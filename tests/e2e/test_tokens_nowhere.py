@@ -1,0 +1,153 @@
+"""Tokens of every kind and submitted code, marked, and then looked for in everything that leaves the server."""
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from app.client import ClientError, GameWebSocket
+from tests.support.jwks import IdentityProvider, SigningKey
+from tests.support.player import Player
+from tests.support.server import SECRET, ServerProcess, until
+
+CODE = "def solve(numbers, limit):\n    marked_code_77 = 'unlikely text'\n    return -1\n"
+FIRST: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
+
+
+def parts(token: str) -> list[str]:
+    """What of a token must be found nowhere: the whole, and its payload and signature alone."""
+    return [token, *[part for part in token.split(".")[1:] if len(part) > 8]]
+
+
+def everything(server: ServerProcess) -> str:
+    """All output: logs, stderr, the log file, metrics in both formats, health, schemas."""
+    texts = [*server.lines, server.stderr]
+    log = server.folder / "logs/app.log"
+    texts.append(log.read_text() if log.exists() else "")
+    for path in ("/metrics", "/readyz?verbose", "/version", "/schema", "/schema/asyncapi"):
+        accepts = ("*/*", "application/openmetrics-text")
+        texts += [httpx.get(server.http_url + path, headers={"accept": accept}).text for accept in accepts]
+    return "\n".join(texts)
+
+
+def test_no_token_and_no_code_is_found_anywhere(tmp_path: Path) -> None:
+    marks: list[str] = ["marked_code_77", "unlikely text"]
+    told: list[str] = []
+    with ServerProcess(tmp_path, log_level="debug", token_expiring_notice_s=600) as server:
+
+        def made(player_id: str, ttl_s: float = 500, **claims: Any) -> str:
+            token = jwt.encode({"sub": player_id, "exp": time.time() + ttl_s, **claims}, SECRET)
+            marks.extend(parts(token))
+            return token
+
+        game_id = server.new_game(made("host"))
+        bad = ["marked-nonsense-5511", made("eve", -600), made("eve")[:-4] + "AAAA", made("x" * 300)]
+        marks.extend(bad)
+        for token in bad:
+            told += refused_everywhere(server, game_id, token)
+        answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {made('t')}"})
+        ticket = answer.json()["ticket"]
+        marks.extend(parts(ticket))
+        for _ in range(2):
+            with contextlib.suppress(InvalidStatus), Player(server, game_id, "", f"?ticket={ticket}", **FIRST) as one:
+                one.until("player_joined", player_id="t")
+        mine = made("ann")
+        with Player(server, game_id, mine, f"?token={made('q')}") as ann:
+            ann.until("token_expiring")
+            ann.send("auth", {"token": made("ann", 550)}, id="a")
+            ann.until("ack", id="a")
+            ann.send("auth", {"token": made("other")})
+            ann.until("error")
+            ann.ws.send(json.dumps({"type": "auth", "data": {"token": [made("shape")]}}))
+            ann.until("error")
+            ann.ws.send('{"type":"auth","data":{"token":"' + made("cut"))
+            ann.until("error")
+            ann.send("submit_code", {"code": CODE})
+            ann.until("error")
+            told += [json.dumps(message) for message in ann.received]
+        race_with(server, made("solo"))
+        told += [str(error) for error in client_errors(server, game_id, bad[0])]
+        output = everything(server)
+    output += server.stderr + "\n".join(server.lines)
+    for mark in marks:
+        assert mark not in output, f"{mark[:12]}… is in the output"
+        assert mark not in "\n".join(told), f"{mark[:12]}… was told to a client"
+    assert not re.search(r"eyJ[\w-]+\.eyJ", output)
+
+
+def refused_everywhere(server: ServerProcess, game_id: str, token: str) -> list[str]:
+    """Offer a bad token in every way there is; what was answered."""
+    told = []
+    base, path = server.ws_url, f"/ws/{game_id}"
+    ways: list[tuple[str, dict[str, Any]]] = [
+        (path, {"additional_headers": {"Authorization": f"Bearer {token}"}}),
+        (f"{path}?token={token}&last_seq=0", {}),
+        (f"{path}?ticket={token}", {}),
+        (f"/ws/{token[:30]}", {"additional_headers": {"Cookie": f"token={token}"}}),
+        (path, {"subprotocols": ["code-racer.v1", f"bearer.{token}"]}),
+    ]
+    for where, options in ways:
+        try:
+            with connect(base + where, proxy=None, **options):
+                raise AssertionError("a bad token was taken")
+        except InvalidStatus as error:
+            told.append(bytes(error.response.body or b"").decode() + str(error.response.headers))
+        told.append(httpx.get(server.http_url + where).text)
+    with Player(server, game_id, "", **FIRST) as player:
+        player.send("auth", {"token": token})
+        with contextlib.suppress(ConnectionClosed):
+            player.until("never")
+        told += [json.dumps(message) for message in player.received]
+    return told
+
+
+def race_with(server: ServerProcess, token: str) -> None:
+    """A race in which the marked code is judged."""
+    with Player(server, server.new_game(token, min_players=1), token) as player:
+        player.send("ready")
+        player.until("game_started")
+        player.send("submit_code", {"code": CODE})
+        player.until("submission_result")
+
+
+def client_errors(server: ServerProcess, game_id: str, token: str) -> list[ClientError]:
+    """What the Python client raises."""
+
+    async def fail() -> list[ClientError]:
+        errors = []
+        for url in (server.ws_url, "ws://127.0.0.1:1"):
+            ws = GameWebSocket(game_id, token, url, max_reconnect_attempts=0)
+            try:
+                await ws.connect()
+            except ClientError as error:
+                errors.append(error)
+        return errors
+
+    errors = asyncio.run(fail())
+    assert len(errors) == 2
+    return errors
+
+
+def test_nor_the_keys_and_tokens_of_an_identity_provider(tmp_path: Path) -> None:
+    key = SigningKey("k1", "ES256")
+    with (
+        IdentityProvider(key) as provider,
+        ServerProcess(tmp_path, jwt_secret="", jwt_jwks_url=provider.url, log_level="debug") as server,
+    ):
+        until(lambda: server.metric("signing_keys") == 1)
+        tokens = [key.token("ann"), SigningKey("k2", "ES256").token("eve")]
+        for token in tokens:
+            httpx.get(f"{server.http_url}/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00?token={token}")
+        provider.broken = True
+        httpx.get(f"{server.http_url}/ws/x?token={tokens[1]}")
+        output = everything(server)
+    for token in tokens:
+        assert not [part for part in parts(token) if part in output]

@@ -41,6 +41,14 @@ generate: $(VENV)/.dev ## Write the generated files (reference docs, dashboards)
 bench: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory
 
+.PHONY: bench-drain
+bench-drain: $(VENV)/.dev ## Measure how 5,000 idle connections leave
+	$(BIN)/python -m tests.bench.drain
+
+.PHONY: soak
+soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
+	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak
+
 .PHONY: clean
 clean: ## Remove what was installed and written
 	rm -rf $(VENV) var logs tests/node/node_modules

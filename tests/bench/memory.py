@@ -74,11 +74,11 @@ async def measure() -> None:
         idle = resident_kib(server.pid)
         connections = await fill(server, CONNECTIONS)
         full = resident_kib(server.pid)
-        print("| what | measured |\n| --- | --- |")  # noqa: T201 - the program's answer
-        print(f"| start-up, median of {STARTS} | {started:.2f} s |")  # noqa: T201 - the same
-        print(f"| idle memory | {idle / 1024:.1f} MiB |")  # noqa: T201 - the same
+        print("| what | measured |\n| --- | --- |")
+        print(f"| start-up, median of {STARTS} | {started:.2f} s |")
+        print(f"| idle memory | {idle / 1024:.1f} MiB |")
         per_connection = (full - idle) / CONNECTIONS
-        print(f"| memory per joined idle connection, {CONNECTIONS} of them | {per_connection:.1f} KiB |")  # noqa: T201 - the same
+        print(f"| memory per joined idle connection, {CONNECTIONS} of them | {per_connection:.1f} KiB |")
         await asyncio.gather(*(connection.close() for connection in connections))
         await asyncio.to_thread(server.stop)
 

@@ -128,7 +128,7 @@ def refused_as_invalid(metrics: dict[str, float]) -> int:
     vanish=st.sampled_from(["fin", "reset", "wait"]),
     chunk=st.sampled_from([1_000_000, 1000, 7]),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_session(server: ServerProcess, messages: list[Text], end: str, vanish: str, chunk: int) -> None:
     before, files = server.metrics(), server.open_files()
     game_id = server.new_game(token("host"), min_players=100, max_players=100)
@@ -136,6 +136,10 @@ def test_any_session(server: ServerProcess, messages: list[Text], end: str, vani
     with socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30) as one:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         one.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token('fuzz')}"))
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += one.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 101")
         for start in range(0, len(wire), chunk):
             one.sendall(wire[start : start + chunk])
         if vanish == "reset":

@@ -9,6 +9,7 @@ need prometheus prometheus
 need promtool prometheus
 need node nodejs
 need npm npm
+need nginx nginx-light
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 sudo=""

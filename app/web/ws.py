@@ -28,6 +28,8 @@ from app.web.tickets import Ticket
 AnyRequest = Request[Any, Any, Any]
 AnySocket = WebSocket[Any, Any, Any]
 
+GONE: Final = (WebSocketDisconnect, OSError)
+"""What sending to a peer that has gone raises: Litestar's, or the server's own (ASGI 2.4: an OSError)."""
 _LATE_CLOSES: Final = {
     HandshakeOutcome.NO_SUCH_GAME: Close.NO_SUCH_GAME,
     HandshakeOutcome.GAME_FULL: Close.GAME_FULL,
@@ -164,7 +166,7 @@ async def _accept(attempt: _Attempt) -> Transport | None:
     try:
         await socket.accept(subprotocols=chosen)
         is_open = transport.is_open
-    except WebSocketDisconnect:
+    except GONE:
         is_open = False
     outcome = HandshakeOutcome.ACCEPTED if is_open else HandshakeOutcome.ABANDONED
     attempt.gate.observer.handshake(outcome, time.perf_counter() - attempt.started)
@@ -177,7 +179,7 @@ async def _refuse(attempt: _Attempt, problem: Problem) -> None:
     headers.append((b"content-type", MEDIA_TYPE.encode()))
     start = {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
     body = {"type": "websocket.http.response.body", "body": msgspec.json.encode(problem.body())}
-    with contextlib.suppress(WebSocketDisconnect):  # whoever has gone needs no answer
+    with contextlib.suppress(*GONE):  # whoever has gone needs no answer
         await attempt.socket.send(cast("Any", start))
         await attempt.socket.send(cast("Any", body))
     outcome = problem.outcome or HandshakeOutcome.INTERNAL_ERROR

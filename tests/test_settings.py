@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, describe, load_settings, signing_secret
+from app.settings import LIMIT_SCOPES, Settings, SettingsError, describe, load_settings, signing_secret
+from app.telemetry.observer import LimitScope
 
 GOOD_SECRET = "9f2b7c1e4d8a6053b1e7f4c2a9d8e6b3"
 
@@ -88,3 +89,49 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
     example = Path(__file__).parent.parent / ".env.example"
     names = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
     assert names == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TRUSTED_PROXIES", "10.0.0.0/8,nonsense", "nonsense"),
+        ("JWT_ALGORITHMS", "RS256,HS256", "HS256"),
+        ("JWT_JWKS_URL", "file:///etc/passwd", "no http"),
+        ("LIMITS_DRY_RUN", "messages,cats", "cats"),
+        ("READY_GATES", "weather", "weather"),
+        ("JWT_PREVIOUS_SECRET", "short", "at least 32"),
+        ("TICKET_SECRET", "short", "at least 32"),
+        ("MESSAGE_BURST", "49", "greater than or equal to 50"),
+        ("MAX_BATCH", "500", "MESSAGE_BURST"),
+        ("BYTES_BURST", "2048", "BYTES_BURST"),
+        ("TLS_KEY_FILE", "x.pem", "TLS_CERT_FILE"),
+    ],
+)
+def test_a_mistake_in_the_limits_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=says):
+        load_settings()
+
+
+def test_one_kind_of_token_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_JWKS_URL", "https://id.example/keys.json")
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    assert not load_settings(guests=True).guests_enabled, "there is no secret to sign a guest's token with"
+    monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
+    with pytest.raises(SettingsError, match="not both"):
+        load_settings()
+
+
+def test_all_limits_can_be_tried_dry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMITS_DRY_RUN", "all")
+    assert set(load_settings().limits_dry_run) == set(LimitScope)
+    assert set(LIMIT_SCOPES) == set(LimitScope)
+
+
+def test_a_developer_need_not_wait_for_a_drain_and_a_cluster_gets_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(close_timeout_s=1).drain.longest_s == 2
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
+    plan = load_settings(drain_spread_s=60).drain
+    assert (plan.delay_s, plan.spread_s) == (5, 60)
+    assert plan.longest_s == plan.delay_s + plan.game_wait_s + 60 + 2 * plan.close_timeout_s + plan.scrape_wait_s

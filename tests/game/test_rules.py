@@ -9,15 +9,18 @@ from app.game import (
     GameFinished,
     Join,
     Leave,
+    LeaveReason,
     Phase,
     PlayerLeft,
     Rejected,
     Rejection,
+    Remove,
     SetReady,
     SubmissionJudged,
     Verdict,
     deadline,
 )
+from app.game.state import REMEMBERED_REPLACEMENTS
 from tests.support.games import Game
 
 
@@ -240,3 +243,39 @@ def test_a_stranger_may_do_nothing() -> None:
     game.start("ann", "bob")
     assert_rejected(Rejection.NOT_ALLOWED, game.submit, "eve")
     assert_rejected(Rejection.NOT_ALLOWED, game.do, Leave("eve"))
+
+
+def test_who_was_removed_is_out_and_stays_out() -> None:
+    game = Game()
+    game.join("ann", "bob")
+    (left,) = game.do(Remove("ann"))
+    assert isinstance(left, PlayerLeft)
+    assert left.reason is LeaveReason.REMOVED
+    with pytest.raises(Rejected) as rejected:
+        game.do(Join("ann", "Ann", "c-2"))
+    assert rejected.value.code is Rejection.REMOVED
+    with pytest.raises(Rejected):
+        game.do(Remove("ann"))
+    with pytest.raises(Rejected):
+        game.do(Remove("nobody"))
+
+
+def test_a_race_all_but_the_removed_have_finished_ends() -> None:
+    game = Game(finish="all_done")
+    game.start("ann", "bob")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    assert game.types(game.do(Remove("ann"))) == ["PlayerLeft", "GameFinished"]
+
+
+def test_only_takeovers_of_a_connection_that_is_up_are_remembered_as_such() -> None:
+    game = Game()
+    game.join("ann")
+    game.do(Disconnect("ann", "c-ann"))
+    game.do(Join("ann", "Ann", "c-1"))
+    assert game.known.players["ann"].replaced_at == ()
+    for number in range(2, 40):
+        game.now += 1
+        game.do(Join("ann", "Ann", f"c-{number}"))
+    times = game.known.players["ann"].replaced_at
+    assert times == tuple(range(game.now - REMEMBERED_REPLACEMENTS + 1, game.now + 1))

@@ -223,7 +223,7 @@ class Room:
         if older is not None:
             older.close(Close.REPLACED)
         start, resume = self.resume_point(last_seq)
-        session.resume = resume
+        session.account.resume = resume
         if resume is not None:
             self._observer.resumed(resume)
         session.send("welcome", self._welcome(session, name, resume, welcome))

@@ -11,7 +11,6 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from statistics import quantiles
 from typing import Final, Protocol, cast
 
 from app.eventlog import LogUnavailable
@@ -35,6 +34,7 @@ from app.protocol import (
     decode,
     frame,
 )
+from app.realtime.account import Account
 from app.realtime.allowance import Allowance, AllowanceConfig
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.lifetime import Lifetime, LifetimeConfig, later
@@ -48,10 +48,8 @@ from app.telemetry.observer import (
     Observer,
     Opened,
     PingOutcome,
-    ResumeOutcome,
 )
 
-RTT_SAMPLES: Final = 64
 UNAVAILABLE_RETRY_MS: Final = 1_000
 
 
@@ -106,9 +104,8 @@ class Session:
     """See the module. `ended` is set once the connection is over, by whomever."""
 
     __slots__ = (
-        "_allowance", "_bytes_in", "_bytes_out", "_config", "_errors", "_inbox", "_messages_in", "_messages_out",
-        "_observer", "_opened", "_outbox_timer", "_rtts", "_seat", "_started", "_transport", "_verify", "_wake",
-        "connection_id", "ended", "lifetime", "outbox", "player_id", "resume", "retry_after_ms",
+        "_allowance", "_config", "_inbox", "_observer", "_opened", "_outbox_timer", "_seat", "_transport", "_verify",
+        "_wake", "account", "connection_id", "ended", "lifetime", "outbox", "player_id", "retry_after_ms",
     )  # fmt: skip
 
     def __init__(
@@ -125,7 +122,7 @@ class Session:
         self.ended: tuple[CloseRow, Initiator, int] | None = None
         self.outbox = Outbox(transport, config.outbox_max_bytes)
         self.lifetime = Lifetime(self, config.lifetime)
-        self.resume: ResumeOutcome | None = None
+        self.account = Account()
         self.retry_after_ms = 0
         self._opened = opened
         self._transport = transport
@@ -136,10 +133,7 @@ class Session:
         self._observer = observer
         self._inbox: deque[_Item] = deque()
         self._wake = asyncio.Event()
-        self._rtts: deque[float] = deque(maxlen=RTT_SAMPLES)
-        self._started = time.monotonic()
         self._outbox_timer: asyncio.TimerHandle | None = None
-        self._messages_in = self._messages_out = self._bytes_in = self._bytes_out = self._errors = 0
 
     # ---------------------------------------------------------------- sending
 
@@ -158,16 +152,14 @@ class Session:
             return False
         if self.outbox.bytes and self._outbox_timer is None:
             self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
-        self._messages_out += 1
-        self._bytes_out += len(payload)
+        self.account.sent(len(payload))
         return True
 
     def put_droppable(self, key: str, payload: bytes) -> Sent:
         """Send an encoded frame that may be replaced by a newer one of its `key`, or dropped."""
         sent = Sent.DROPPED if self.ended is not None else self.outbox.put_droppable(key, payload)
         if sent is Sent.TAKEN:
-            self._messages_out += 1
-            self._bytes_out += len(payload)
+            self.account.sent(len(payload))
         return sent
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
@@ -249,8 +241,7 @@ class Session:
         """Count and decode; answer at once what needs no waiting, queue the rest."""
         arrived = self.lifetime.last_message = time.perf_counter()
         size = len(text) if text.isascii() else len(text.encode())
-        self._messages_in += 1
-        self._bytes_in += size
+        self.account.received(size)
         try:
             message = self._decode(text)
         except InvalidMessage as error:
@@ -282,8 +273,7 @@ class Session:
 
     def on_binary(self, size: int) -> None:
         """This protocol is text."""
-        self._messages_in += 1
-        self._bytes_in += size
+        self.account.received(size)
         self._observer.received("other", size)
         self.close(Close.BINARY)
 
@@ -295,7 +285,7 @@ class Session:
         """A protocol ping ended."""
         self._observer.ping(outcome, rtt_s)
         if outcome is PingOutcome.ANSWERED:
-            self._rtts.append(rtt_s)
+            self.account.measured(rtt_s)
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """The connection is over."""
@@ -327,34 +317,8 @@ class Session:
 
     def summary(self) -> Closed:
         """The record of the whole connection; only once it has ended."""
-        row, initiator, received_code = self.ended or (Close.LOST, Initiator.NETWORK, 0)
-        p50, p95 = self._rtt_quantiles()
-        return Closed(
-            connection_id=self.connection_id,
-            game_id=self._opened.game_id,
-            player_id=self.player_id or None,
-            row=row,
-            received_code=received_code,
-            initiator=initiator,
-            duration_s=time.monotonic() - self._started,
-            messages_in=self._messages_in,
-            messages_out=self._messages_out,
-            bytes_in=self._bytes_in,
-            bytes_out=self._bytes_out,
-            errors=self._errors,
-            rtt_p50_s=p50,
-            rtt_p95_s=p95,
-            deepest_outbox_bytes=self.outbox.deepest,
-            resume=self.resume,
-        )
-
-    def _rtt_quantiles(self) -> tuple[float | None, float | None]:
-        if not self._rtts:
-            return None, None
-        if len(self._rtts) == 1:
-            return self._rtts[0], self._rtts[0]
-        cuts = quantiles(self._rtts, n=20, method="inclusive")
-        return cuts[9], cuts[18]
+        ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
+        return self.account.closed(self._opened, self.player_id or None, ended, self.outbox.deepest)
 
     def _take_batch(self, batch: Batch, arrived: float) -> None:
         for index, what in enumerate(batch.items):
@@ -450,7 +414,7 @@ class Session:
             self.close(Close.RATE_LIMITED, retry_after_ms=round(self._config.rate_limit_retry_s * 1000))
 
     def _error(self, code: ErrorCode, message: str, type: str, item: _Item, retry: int | None = None) -> None:
-        self._errors += 1
+        self.account.errors += 1
         data = {"code": code, "message": message, "id": item.id, "index": item.index, "retry_after_ms": retry}
         self.send("error", {key: value for key, value in data.items() if value is not None})
         raw = item.raw.encode()

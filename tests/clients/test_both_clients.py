@@ -321,3 +321,20 @@ def test_the_pool_closes_what_it_evicts(language: str, server: ServerProcess, pr
         assert client.hear("pool") == games[1:]
     server.wait_for_log("ws.closed", player_id="pooled", game_id=games[0], code=1000)
     until(lambda: len(server.logged("ws.closed", player_id="pooled", code=1000)) == seen + 6)
+
+
+@pytest.mark.parametrize("auth", ["subprotocol", "ticket", "message", "query"])
+def test_each_way_a_browser_can_send_its_token(server: ServerProcess, proxy: FaultProxy, auth: str) -> None:
+    with playing("javascript", server, proxy, auth=auth) as (client, game_id):
+        proxy.cut()
+        client.message("welcome", resumed=True)
+        finish(client, server, game_id)
+
+
+@pytest.mark.parametrize("auth", ["subprotocol", "ticket", "message", "query"])
+def test_each_way_learns_that_the_token_is_no_good(server: ServerProcess, proxy: FaultProxy, auth: str) -> None:
+    game_id = server.new_game(token("host"))
+    with Client("javascript", proxy.ws_url, game_id, token("ann", -600), auth=auth) as client:
+        client.do("connect")
+        end = client.hear("end")
+    assert end["code"] == (4401 if auth == "message" else 401)

@@ -1,4 +1,4 @@
-"""One member that stops reading (4430 slow_consumer) costs the others nothing, and gets everything on coming back."""
+"""A member that stops reading (4430 slow_consumer) costs the others nothing, and gets everything on coming back."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from tests.support.server import SECRET, ServerProcess
 
 pytestmark = pytest.mark.anyio
 MEMBERS = 50
+CHATTER = json.dumps({"type": "ping", "data": {"timestamp": 1}, "id": "x" * 64})
 
 
 def token(player_id: str) -> str:
@@ -51,7 +52,7 @@ async def talk(ws: ClientConnection) -> None:
     """Ask without ever reading the answers, which fill the kernel's buffers and then the outbox."""
     with contextlib.suppress(ConnectionClosed):
         while True:
-            await ws.send('{"type":"ping","data":{"timestamp":1}}')
+            await ws.send(CHATTER)
             await asyncio.sleep(0)
 
 
@@ -102,3 +103,35 @@ async def race_with_a_slow_reader(server: ServerProcess, stack: contextlib.Async
     assert missed == list(range(last + 1, missed[-1] + 1))
     assert missed[-1] >= newest
     await back.close()
+
+
+async def test_of_progress_a_slow_reader_gets_the_newest(tmp_path: Path) -> None:
+    rates = {"messages_per_second": 0, "bytes_per_second": 0, "max_rate_limited_per_minute": 1_000_000}
+    server = ServerProcess(tmp_path, ping_interval_s=3600, outbox_max_bytes=2**40, outbox_max_age_s=3600, **rates)
+    async with contextlib.AsyncExitStack() as stack:
+        await asyncio.to_thread(server.start)
+        stack.push_async_callback(asyncio.to_thread, server.stop)
+        game_id = await asyncio.to_thread(server.new_game, token("host"), min_players=2)
+        slow = await member(server, game_id, "slow", sock=small_socket(server))
+        stack.callback(slow.transport.abort)
+        quick = await member(server, game_id, "quick")
+        stack.push_async_callback(quick.close)
+        for ws in (slow, quick):
+            await ws.send('{"type":"ready"}')
+        for ws in (slow, quick):
+            await until(ws, "game_started")
+        slow.transport.pause_reading()
+        talking = asyncio.create_task(talk(slow))
+        percent = 0
+        while await asyncio.to_thread(server.metric, "ws_coalesced_total", type="player_progress") == 0:
+            percent += 1
+            await quick.send(json.dumps({"type": "progress", "data": {"percent": percent % 101, "lines": percent}}))
+            await quick.send(json.dumps({"type": "ping", "data": {"timestamp": percent}}))
+            await until(quick, "pong", timestamp=percent)
+        talking.cancel()
+        slow.transport.resume_reading()
+        while True:
+            (*_, newest) = await until(slow, "player_progress")
+            if newest["data"]["lines"] == percent:
+                break
+        assert server.metric("ws_dropped_total", type="player_progress") == 0

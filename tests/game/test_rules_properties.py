@@ -19,6 +19,7 @@ from app.game import (
     PlayerLeft,
     PlayerReconnected,
     Rejected,
+    Remove,
     SetReady,
     SubmissionJudged,
     Verdict,
@@ -108,6 +109,12 @@ class AnyGame(RuleBasedStateMachine):
     @rule(player=PLAYERS)
     def leave(self, player: str) -> None:
         self.attempt(Leave(player))
+
+    @rule(player=PLAYERS, really=st.integers(0, 3))
+    def remove(self, player: str, really: int) -> None:
+        """Seldom: who is removed is out for good, and the games would be over soon."""
+        if not really:
+            self.attempt(Remove(player))
 
     @rule(milliseconds=st.sampled_from([1, 2999, 3000, 29_999, 30_000, 60_000, 600_000]))
     def wait(self, milliseconds: int) -> None:

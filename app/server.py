@@ -22,6 +22,7 @@ from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope, Observer
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+CLOSE_POLL_S: Final = 0.02
 DRY_RUN_FACTOR: Final = 16
 """While the message size is only counted (LIMITS_DRY_RUN), so much larger ones are still taken."""
 
@@ -83,8 +84,20 @@ class Server(uvicorn.Server):
     async def _run(self, drain: Drain) -> None:
         try:
             await drain.run()
+            await self._wait_for_close_frames()
         finally:
             self.should_exit = True
+
+    async def _wait_for_close_frames(self) -> None:
+        """Peers answer the close frame, or are cut after CLOSE_TIMEOUT_S.
+
+        uvicorn would end the sockets at once: with unread bytes that is a reset, and the peer sees no close code.
+        """
+        deadline = time.monotonic() + self._settings.close_timeout_s
+        while any(isinstance(one, UvicornTransport) for one in self.server_state.connections):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(CLOSE_POLL_S)
 
 
 def _config(app: Litestar, settings: Settings, observer: Observer) -> uvicorn.Config:

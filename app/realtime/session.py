@@ -175,7 +175,10 @@ class Session:
             "reconnect": row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN},
             "retry_after_ms": retry_after_ms,
         }
-        self.send("disconnect", data)
+        payload = frame("disconnect", data)
+        self._transport.send_frame(payload)
+        self.account.sent(len(payload))
+        self._observer.sent("disconnect", 1, len(payload))
         self._transport.close(row)
 
     # ---------------------------------------------------------------- the player

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,31 @@ def test_nobody_connected_and_nobody_scraping_is_quick_and_clean(tmp_path: Path)
     phases = [record["phase"] for record in server.logged("app.drain_progressed")]
     assert phases == ["delay", "games", "closing", "done"]
     assert server.stderr.count("\n") == 1
+
+
+def test_peers_that_keep_talking_see_the_close_code_too(tmp_path: Path) -> None:
+    """A socket closed with unread bytes resets the connection, and the close frame is lost on its way."""
+    server = ServerProcess(tmp_path, messages_per_second=0, bytes_per_second=0, close_timeout_s=20).start()
+    game_id = server.new_game(token("host"), min_players=50, max_players=50)
+    over = threading.Event()
+    players = [Player(server, game_id, token(f"p{number}")) for number in range(10)]
+
+    def talk(player: Player) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while not over.is_set():
+                player.send("ping", {"timestamp": 1, "padding": "x" * 1000})
+
+    threads = [threading.Thread(target=talk, args=(player,)) for player in players]
+    for thread in threads:
+        thread.start()
+    for player in players:
+        player.until("pong")
+    os.kill(server.pid, signal.SIGTERM)
+    codes = [player.until_closed() for player in players]
+    over.set()
+    for thread in threads:
+        thread.join()
+    for player in players:
+        player.ws.close()
+    assert codes == [(1012, "draining")] * len(players)
+    assert server.wait() == 0

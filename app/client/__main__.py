@@ -68,7 +68,8 @@ async def race(options: argparse.Namespace) -> None:
     ]
     finished, *_ = await asyncio.gather(*(bot.race() for bot in bots))
     data = finished["data"]
-    print(f"finished: {data['reason']}, winner {data['winner'] or 'nobody'}")  # noqa: T201 - a command's answer
+    winner = next((entry["name"] for entry in data["ranking"] if entry["player_id"] == data["winner"]), "nobody")
+    print(f"finished: {data['reason']}, winner {winner}")  # noqa: T201 - a command's answer
 
 
 if __name__ == "__main__":

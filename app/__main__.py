@@ -138,6 +138,8 @@ def check_config(settings: Settings, _options: argparse.Namespace) -> int:
     """Print the settings, one NAME=value a line."""
     for name, value in describe(settings):
         print(f"{name}={value}")  # noqa: T201 - a command's answer
+    longest = f"{settings.drain.longest_s:g} s"
+    print(f"# from SIGTERM to the end it takes at most {longest}: a pod's grace period must be longer")  # noqa: T201 - a command's answer
     return EXIT_OK
 
 

@@ -50,7 +50,7 @@ class DrainPlan:
     @property
     def longest_s(self) -> float:
         """From SIGTERM to the end, at most; a pod's grace period must be longer."""
-        return self.delay_s + self.game_wait_s + self.spread_s + 2 * self.close_timeout_s + self.scrape_wait_s
+        return self.delay_s + self.game_wait_s + self.spread_s + 3 * self.close_timeout_s + self.scrape_wait_s
 
 
 _PATIENT: Final = DrainPlan(5, 20, 15, 0, 15, 0)

@@ -84,7 +84,7 @@ class Drain:
             if session.ended is None:
                 await self._wait(begin + self._plan.spread_s * number / len(sessions) - time.monotonic())
                 session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
-        await self._hub.wait_empty(2 * self._plan.close_timeout_s)
+        await self._hub.wait_empty(self._plan.close_timeout_s)
 
     def _retry_after_ms(self, begin: float) -> int:
         """The others are there already; a lone replica has to come back first, and then not to all at once."""

@@ -202,6 +202,15 @@ def test_a_frame_that_got_lost_is_noticed_by_the_gap(language: str, server: Serv
         finish(client, server, game_id)
 
 
+def test_a_frame_that_came_twice_is_handed_on_once(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
+    with playing(language, server, proxy) as (client, game_id):
+        proxy.double_next(b'"player_ready"')
+        client.do("request", type="ready", data={"status": "ready"})
+        client.hear("answer")
+        assert proxy.double is None
+        finish(client, server, game_id)
+
+
 def test_a_request_whose_answer_got_lost_is_applied_once(
     language: str, server: ServerProcess, proxy: FaultProxy
 ) -> None:

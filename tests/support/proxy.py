@@ -27,6 +27,7 @@ class FaultProxy:
         self.refusing = False
         self.lose: bytes | None = None
         self.cut_at: bytes | None = None
+        self.double: bytes | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,6 +58,10 @@ class FaultProxy:
     def lose_next(self, part: bytes) -> None:
         """Swallow the next frame from the server that contains `part`."""
         self.lose = part
+
+    def double_next(self, part: bytes) -> None:
+        """Forward the next frame from the server that contains `part` twice."""
+        self.double = part
 
     def cut_instead_of(self, part: bytes) -> None:
         """Cut the connection instead of forwarding the next frame from the server that contains `part`."""
@@ -140,6 +145,9 @@ class FaultProxy:
             for one in link:
                 _reset(one)
         else:
+            if self.double is not None and self.double in frame:
+                self.double = None
+                await self._pass(frame, writer)
             await self._pass(frame, writer)
 
     async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:

@@ -25,8 +25,10 @@ class Keys(Protocol):
     def algorithms(self) -> tuple[str, ...]:
         """The only algorithms that are accepted."""
 
-    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:
-        """The keys a token naming `key_id` may be signed with, likeliest first; none where the id is unknown.
+    async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:
+        """The keys a token may be signed with, likeliest first: named `key_id`, if it names one, and for `algorithm`.
+
+        None where the id is unknown.
 
         Raises:
             VerifierUnavailable: there are no keys yet.
@@ -45,7 +47,7 @@ class SharedSecrets:
         """See `Keys.algorithms`."""
         return (ALGORITHM,)
 
-    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:  # noqa: ARG002 - shared secrets have no ids
+    async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:  # noqa: ARG002 - shared secrets have no ids
         """See `Keys.candidates`."""
         return (self.current, self.previous) if self.previous else (self.current,)
 
@@ -63,7 +65,10 @@ class Authenticator:
         """The player a token stands for. Raises TokenRefused, VerifierUnavailable."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenRefused("the token is malformed")
-        candidates = await self.keys.candidates(_key_id(token))
+        key_id, algorithm = _header(token)
+        if algorithm not in self.keys.algorithms:
+            raise TokenRefused(f"the token's algorithm is not {' or '.join(self.keys.algorithms)}")
+        candidates = await self.keys.candidates(key_id, algorithm)
         if not candidates:
             raise TokenRefused("the token's signing key is not known here")
         for key in candidates[:-1]:
@@ -86,9 +91,6 @@ class Authenticator:
             )
         except jwt.ExpiredSignatureError:
             raise TokenRefused("the token has expired; get a new one") from None
-        except jwt.InvalidAlgorithmError:
-            allowed = " or ".join(self.keys.algorithms)
-            raise TokenRefused(f"the token's algorithm is not {allowed}") from None
         except jwt.InvalidSignatureError:
             raise _OtherKey("the token's signature does not match") from None
         except jwt.MissingRequiredClaimError as error:
@@ -126,12 +128,14 @@ class Issuer:
         return jwt.encode(claims, self.secret, algorithm=ALGORITHM), float(expires_at)
 
 
-def _key_id(token: str) -> str | None:
+def _header(token: str) -> tuple[str | None, str]:
+    """The key id and the algorithm that a token claims: which key to try, not whom to believe."""
     try:
-        key_id = jwt.get_unverified_header(token).get("kid")
+        header = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
         raise TokenRefused("the token is malformed") from None
-    return key_id if isinstance(key_id, str) else None
+    key_id = header.get("kid")
+    return (key_id if isinstance(key_id, str) else None), str(header.get("alg"))
 
 
 def _identity(claims: dict[str, Any]) -> Identity:

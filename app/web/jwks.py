@@ -60,13 +60,13 @@ class JwksKeys:
     def _is_fresh(self) -> bool:
         return self._fetched_at is not None and self.age_s <= self._max_age_s
 
-    async def candidates(self, key_id: str | None) -> Sequence[str | PyJWK]:
+    async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:
         """See `Keys.candidates`."""
-        found = self._find(key_id)
+        found = self._find(key_id, algorithm)
         if not found and self._may_ask():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._fetch()), self._timeout_s)
-            found = self._find(key_id)
+            found = self._find(key_id, algorithm)
         if not self._is_fresh:
             raise VerifierUnavailable("the signing keys cannot be fetched now")
         return found
@@ -77,10 +77,11 @@ class JwksKeys:
             await asyncio.shield(self._fetch())
             await asyncio.sleep(self._refresh_s if self._is_fresh else min(FIRST_RETRY_S, self._refresh_s))
 
-    def _find(self, key_id: str | None) -> tuple[PyJWK, ...]:
+    def _find(self, key_id: str | None, algorithm: str) -> tuple[PyJWK, ...]:
         if not self._is_fresh:
             return ()
-        return tuple(key for key in self._keys if key_id is None or key.key_id == key_id)
+        named = (key for key in self._keys if key_id is None or key.key_id == key_id)
+        return tuple(key for key in named if key.algorithm_name == algorithm)
 
     def _may_ask(self) -> bool:
         now = time.monotonic()

@@ -266,6 +266,16 @@ def test_tokens_of_an_identity_provider_are_verified_with_its_keys(tmp_path: Pat
             assert asked(server, bad).status_code == 401
 
 
+def test_a_token_that_names_no_key_is_tried_with_all_of_them(tmp_path: Path) -> None:
+    keys = [SigningKey(f"k{number}", algorithm) for number, algorithm in enumerate((*ALGORITHMS, *ALGORITHMS))]
+    with IdentityProvider(*keys) as provider, provider_server(tmp_path, provider) as server:
+        until(lambda: server.metric("signing_keys") == len(keys))
+        for key in keys:
+            assert asked(server, key.token("ann", named=False)).status_code == 404
+        for algorithm in ALGORITHMS:
+            assert asked(server, SigningKey("k0", algorithm).token("eve", named=False)).status_code == 401
+
+
 def provider_server(folder: Path, provider: IdentityProvider, **settings: object) -> ServerProcess:
     return ServerProcess(folder, jwt_secret="", jwt_jwks_url=provider.url, jwks_timeout_s=1, **settings)
 

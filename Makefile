@@ -45,6 +45,10 @@ bench: $(VENV)/.dev ## Measure start-up and memory; prints a table
 bench-drain: $(VENV)/.dev ## Measure how 5,000 idle connections leave
 	$(BIN)/python -m tests.bench.drain
 
+.PHONY: bench-slow-reader
+bench-slow-reader: $(VENV)/.dev ## Measure what a member that stops reading costs the others
+	$(BIN)/python -m tests.bench.slow_reader
+
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
 	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak

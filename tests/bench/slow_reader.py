@@ -88,9 +88,8 @@ async def main() -> None:
     await asyncio.to_thread(server.stop)
     for name, figure in (("p50", median), ("p99", lambda values: quantiles(values, n=100)[98])):
         without, with_one = figure(took[False]) * 1000, figure(took[True]) * 1000
-        print(
-            f"{name} of a round: {without:.2f} ms without, {with_one:.2f} ms with a slow reader, {with_one / without:.2f} x"
-        )
+        ratio = with_one / without
+        print(f"{name} of a round: {without:.2f} ms without, {with_one:.2f} ms with a slow reader, {ratio:.2f} x")
 
 
 if __name__ == "__main__":

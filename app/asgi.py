@@ -103,7 +103,7 @@ class Service:
             ready=self.started and not self.hub.draining,
             draining=self.hub.draining,
             overloaded=bool(self.hub.load.causes),
-            event_log_connected=self.started and self.recorder.event_log_reachable,
+            event_log_connected=self.started and self.hub.appender.reachable,
             signing_keys=remote.count if remote else 1,
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),

@@ -1,27 +1,66 @@
-"""Appending to the event log, measured."""
+"""Appending to the event log, measured; and whether the log takes anything at all."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from app.eventlog import Conflict, Cursor, EventLog, LogUnavailable
 from app.game import GameEvent
 from app.telemetry.observer import AppendOutcome, Observer
 
+PROBE_INTERVAL_S: Final = 1.0
 
-async def append(log: EventLog, observer: Observer, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
-    """Append one commit and tell the observer how that went and what happened. Raises Conflict, LogUnavailable."""
-    started = time.perf_counter()
-    outcome = AppendOutcome.ACCEPTED
-    try:
-        cursor = await log.append(game_id, after, events)
-    except Conflict:
-        outcome = AppendOutcome.CONFLICT
-        raise
-    except LogUnavailable:
-        outcome = AppendOutcome.UNAVAILABLE
-        raise
-    finally:
-        observer.append(outcome, time.perf_counter() - started)
-    for event in events:
-        observer.event(game_id, event)
-    return cursor
+
+class Appender:
+    """The way into the log. `reachable` is whether it took the last thing; while it did not, `watch` tries again."""
+
+    def __init__(self, log: EventLog, observer: Observer) -> None:
+        self.reachable = True
+        self._log = log
+        self._observer = observer
+        self._lost = asyncio.Event()
+
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
+        """Append one commit and tell the observer how that went and what happened. Raises Conflict, LogUnavailable."""
+        started = time.perf_counter()
+        outcome = AppendOutcome.ACCEPTED
+        try:
+            cursor = await self._log.append(game_id, after, events)
+        except Conflict:
+            outcome = AppendOutcome.CONFLICT
+            raise
+        except LogUnavailable as error:
+            outcome = AppendOutcome.UNAVAILABLE
+            self._note(str(error))
+            raise
+        finally:
+            self._observer.append(outcome, time.perf_counter() - started)
+        self._note(None)
+        for event in events:
+            self._observer.event(game_id, event)
+        return cursor
+
+    async def watch(self) -> None:
+        """For ever: once the log is lost, write something small to it until it takes that."""
+        while True:
+            await self._lost.wait()
+            await asyncio.sleep(PROBE_INTERVAL_S)
+            now = int(time.time() * 1000)
+            try:
+                await self._log.claim(f"probe {now}", now)
+            except LogUnavailable as error:
+                self._note(str(error))
+            else:
+                self._note(None)
+
+    def _note(self, fault: str | None) -> None:
+        reachable = fault is None
+        if reachable is self.reachable:
+            return
+        self.reachable = reachable
+        if reachable:
+            self._lost.clear()
+        else:
+            self._lost.set()
+        self._observer.event_log(reachable, fault or "")

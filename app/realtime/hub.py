@@ -30,7 +30,7 @@ from app.game import (
 )
 from app.judge import Judge, JudgeProblem
 from app.protocol import Close, CloseRow
-from app.realtime.appending import append
+from app.realtime.appending import Appender
 from app.realtime.identity import Identity, Verify
 from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.limits import LimitPolicy
@@ -97,6 +97,7 @@ class Hub:
         self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
         self._verify = verify
+        self.appender = Appender(log, observer)
         self._log = log
         self._judge = judge
         self._config = config
@@ -129,6 +130,7 @@ class Hub:
         self._tasks.spawn(self._timers.run(self._fire), "timers")
         self._tasks.spawn(self._sweep(), "sweep")
         self._tasks.spawn(self.load.run(), "load")
+        self._tasks.spawn(self.appender.watch(), "event log")
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
@@ -206,7 +208,7 @@ class Hub:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self._now())
-        await append(self._log, self.observer, game_id, START, events)
+        await self.appender.append(game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game
@@ -253,7 +255,7 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
-        room = Room(game_id, self._log, self, self.observer, self._now)
+        room = Room(game_id, self._log, self.appender, self, self.observer, self._now)
         if not await room.load():
             return None
         self._rooms[game_id] = room

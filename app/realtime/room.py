@@ -30,7 +30,7 @@ from app.game import (
     evolve,
 )
 from app.protocol import Close, frame
-from app.realtime.appending import append
+from app.realtime.appending import Appender
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
 from app.realtime.outbox import Sent
 from app.realtime.session import Session
@@ -66,6 +66,7 @@ class Room:
         self,
         game_id: str,
         log: EventLog,
+        appender: Appender,
         owner: RoomOwner,
         observer: Observer,
         now: Callable[[], int],
@@ -78,6 +79,7 @@ class Room:
         self._frames: list[bytes] = []
         self._cursor: Cursor = START
         self._log = log
+        self._appender = appender
         self._owner = owner
         self._observer = observer
         self._now = now
@@ -137,7 +139,7 @@ class Room:
                 if not events:
                     return []
                 try:
-                    cursor = await append(self._log, self._observer, self.game_id, self._cursor, events)
+                    cursor = await self._appender.append(self.game_id, self._cursor, events)
                 except Conflict:
                     await self._catch_up_after_conflict()
                     continue

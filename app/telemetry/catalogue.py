@@ -324,6 +324,10 @@ class Events:
     )
     APP_OVERLOADED = _event("app.overloaded", "warning", "New connections are refused until this is over.", "causes")
     APP_RELIEVED = _event("app.relieved", "info", "New connections are taken again.")
+    EVENT_LOG_LOST = _event(
+        "event_log.lost", "error", "The event log takes nothing; new connections are refused.", "error"
+    )
+    EVENT_LOG_RESTORED = _event("event_log.restored", "info", "The event log takes appends again.")
     KEYS_FAILED = _event("keys.failed", "warning", "The public keys cannot be fetched.", "error")
     KEYS_FETCHED = _event("keys.fetched", "info", "The public keys were fetched, first or again.", "detail")
     LIMIT_EXCEEDED = _event(

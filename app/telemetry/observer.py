@@ -243,6 +243,9 @@ class Observer(Protocol):
     def append(self, outcome: AppendOutcome, duration_s: float) -> None:
         """The event log answered an append."""
 
+    def event_log(self, reachable: bool, fault: str) -> None:
+        """The event log was lost, or takes appends again."""
+
     def event(self, game_id: str, event: GameEvent) -> None:
         """This replica appended an event."""
 
@@ -327,6 +330,9 @@ class NullObserver:
 
     def append(self, outcome: AppendOutcome, duration_s: float) -> None:
         """See `Observer.append`."""
+
+    def event_log(self, reachable: bool, fault: str) -> None:
+        """See `Observer.event_log`."""
 
     def event(self, game_id: str, event: GameEvent) -> None:
         """See `Observer.event`."""

@@ -43,7 +43,6 @@ class Recorder:
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
         self._logger = logger
-        self.event_log_reachable = True
         self._handshakes = store.counter(Metrics.HANDSHAKES)
         self._handshake_duration = store.histogram(Metrics.HANDSHAKE_DURATION)
         self._connection_duration = store.histogram(Metrics.CONNECTION_DURATION)
@@ -281,8 +280,14 @@ class Recorder:
 
     def append(self, outcome: AppendOutcome, duration_s: float) -> None:
         """See `Observer.append`."""
-        self.event_log_reachable = outcome is not AppendOutcome.UNAVAILABLE
         self._append_duration.observe(duration_s, (outcome,))
+
+    def event_log(self, reachable: bool, fault: str) -> None:
+        """See `Observer.event_log`."""
+        if reachable:
+            self.log(Events.EVENT_LOG_RESTORED)
+        else:
+            self.log(Events.EVENT_LOG_LOST, error=fault)
 
     def event(self, game_id: str, event: GameEvent) -> None:
         """See `Observer.event`."""

@@ -66,6 +66,8 @@ class Admission:
                 HandshakeOutcome.DRAINING,
                 self.retry_after_ms(),
             )
+        if not self.hub.appender.reachable:
+            raise unavailable(LogUnavailable())
         if self.hub.load.causes:
             raise refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.player import SOLUTION, Player
 from tests.support.server import ServerProcess, until
@@ -111,7 +111,16 @@ def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
             assert (verbose.status_code, verbose.json()["checks"]["event_log"]) == (200, False)
             refused = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ann['token']}"})
             assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+            server.wait_for_log("event_log.lost")
+            with pytest.raises(InvalidStatus) as late, Player(server, game_id, server.guest("bob")["token"]):
+                pass
+            assert (late.value.response.status_code, "retry-after" in late.value.response.headers) == (503, True)
+            player.send("ping", {"timestamp": 1})
+            player.until("pong")
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            server.wait_for_log("event_log.restored")  # nobody has sent anything: the service has looked by itself
+            with Player(server, game_id, server.guest("cay")["token"]) as third:
+                third.until("player_joined")
             player.send("ready", id="r1")
             player.until("ack", id="r1")
             assert [event["type"] for event in player.events].count("player_ready") == 1

@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.telemetry.observer import HandshakeOutcome
+from tests.support.jwks import SigningKey
 from tests.support.player import Player
 from tests.support.server import SECRET, ServerProcess, until
 from tests.support.wire import upgrade
@@ -139,7 +140,11 @@ CASES = {
         during=overloaded,
     ),
     HandshakeOutcome.UNAVAILABLE: Case(
-        503, just(f"/ws/{NOBODY}"), settings={"jwt_secret": "", "jwt_jwks_url": "http://127.0.0.1:1/"}, retry=True
+        503,
+        just(f"/ws/{NOBODY}"),
+        {"Authorization": f"Bearer {SigningKey('k1', 'ES256').token('eve')}"},
+        settings={"jwt_secret": "", "jwt_jwks_url": "http://127.0.0.1:1/"},
+        retry=True,
     ),
     HandshakeOutcome.INTERNAL_ERROR: Case(500, waiting, module="tests.support.faulty", plain_get=False),
 }

@@ -64,7 +64,7 @@ def test_names_follow_the_convention() -> None:
             assert metric.name.endswith(("_seconds", "_bytes"))
             assert metric.buckets == tuple(sorted(metric.buckets))
     for event in EVENTS:
-        assert re.fullmatch(r"[a-z]+\.[a-z_]+", event.name)
+        assert re.fullmatch(r"[a-z_]+\.[a-z_]+", event.name)
         assert not event.fields & set(COMMON_FIELDS)
 
 

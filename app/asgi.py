@@ -28,8 +28,9 @@ from app.realtime.drain import Drain
 from app.realtime.limits import RatePerKey
 from app.realtime.load import memory_bytes
 from app.realtime.tasks import TaskOwner
-from app.settings import Settings, signing_secret
+from app.settings import Settings, fingerprint, signing_secret
 from app.telemetry.catalogue import Metrics
+from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.logs import Logs
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Live
@@ -79,7 +80,7 @@ class Service:
             self.recorder,
             now_ms,
         )
-        self.recorder.live(self.live, version=__version__, replica=self.replica)
+        self.recorder.live(self.live, version=__version__, replica=self.replica, config_hash=fingerprint(settings))
         if logs is not None:
             _measure_logs(self.recorder.store, logs)
 
@@ -108,6 +109,9 @@ class Service:
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),
             background_tasks=self.hub.background_tasks,
+            outbox_frames=self.hub.outboxes.frames,
+            outbox_bytes=self.hub.outboxes.bytes,
+            outbox_depths=self.hub.outboxes.depths,
         )
 
     @contextlib.asynccontextmanager
@@ -124,7 +128,8 @@ class Service:
             tasks.spawn(self.keys.run(), "signing keys")
         self.started = True
         try:
-            yield
+            with measured_gc(self.recorder):
+                yield
         finally:
             await tasks.close()
             await self.hub.close()

@@ -4,6 +4,7 @@ Every setting is an environment variable of the same name in capitals, or a line
 once, frozen, and verified together: a bad value stops the start with all mistakes listed at once.
 """
 
+import hashlib
 import ipaddress
 import re
 import secrets
@@ -25,6 +26,7 @@ LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
     "bytes", "message_size", "batch_size", "invalid_messages", "players_per_game", "games_per_player", "guests",
 )  # fmt: skip
+_OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
 
 
@@ -406,3 +408,9 @@ def describe(settings: Settings) -> list[tuple[str, str]]:
             value = ",".join(value)
         rows.append((name.upper(), "" if value is None else str(value)))
     return rows
+
+
+def fingerprint(settings: Settings) -> str:
+    """A short hash over all settings but secrets: replicas that show different ones are configured differently."""
+    rows = "\n".join(f"{name}={value}" for name, value in describe(settings) if name not in _OWN_TO_A_REPLICA)
+    return hashlib.sha256(rows.encode()).hexdigest()[:12]

@@ -97,7 +97,7 @@ def telemetry_reference() -> str:
 
 
 def _label(metric: str, label: str) -> str:
-    values = sorted(next(one for one in METRICS if one.name == metric).values(label)) if "build" not in metric else []
+    values = sorted(next(one for one in METRICS if one.name == metric).values(label))
     return f"{label} ({len(values)} values)" if len(values) > 14 else f"{label}: {' '.join(values)}".rstrip(": ")  # noqa: PLR2004 - what fits a line
 
 

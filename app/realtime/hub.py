@@ -35,6 +35,7 @@ from app.realtime.identity import Identity, Verify
 from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.limits import LimitPolicy
 from app.realtime.load import LoadConfig, LoadMonitor
+from app.realtime.outbox import Outboxes
 from app.realtime.room import Room, RoomSeat, Welcome
 from app.realtime.session import Session, SessionConfig
 from app.realtime.tasks import TaskOwner
@@ -98,6 +99,7 @@ class Hub:
         self._empty = asyncio.Event()
         self._verify = verify
         self.appender = Appender(log, observer)
+        self.outboxes = Outboxes(observer)
         self._log = log
         self._judge = judge
         self._config = config
@@ -273,7 +275,9 @@ class Hub:
     @contextlib.asynccontextmanager
     async def connection(self, opened: Opened, transport: Transport) -> AsyncIterator[Session]:
         """One accepted connection, accounted for from here to its end."""
-        session = Session(opened, transport, self._config.session, self.policy, self._verify, self.observer)
+        session = Session(
+            opened, transport, self._config.session, self.policy, self.outboxes, self._verify, self.observer
+        )
         if self._config.max_connection_age_s:
             session.lifetime.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self.sessions[session] = None

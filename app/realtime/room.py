@@ -5,6 +5,7 @@ member is put every durable frame exactly once, in order: the frame is encoded o
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from app.game import (
     CodeSubmitted,
     Command,
     GameEvent,
+    GameFinished,
     GameState,
     Join,
     Leave,
@@ -32,7 +34,7 @@ from app.game import (
 from app.protocol import Close, frame
 from app.realtime.appending import Appender
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
-from app.realtime.outbox import Sent
+from app.realtime.outbox import Put, Sent
 from app.realtime.session import Session
 from app.telemetry.observer import Observer, ResumeOutcome
 
@@ -76,7 +78,8 @@ class Room:
         self.members: dict[str, Session] = {}
         self.users = 0
         self._live = False
-        self._frames: list[bytes] = []
+        self._accepted = 0.0
+        self._frames: list[tuple[str, bytes]] = []
         self._cursor: Cursor = START
         self._log = log
         self._appender = appender
@@ -108,6 +111,7 @@ class Room:
             self.close()
             return False
         self._live = True
+        self._observer.replayed(self.state.seq)
         self._owner.changed(self)
         for submitted in self.state.pending.values():
             self._owner.submitted(self, submitted)
@@ -144,7 +148,13 @@ class Room:
                     await self._catch_up_after_conflict()
                     continue
                 self.deliver(Commit(cursor, tuple(events)))
+                self._note_end(events)
                 return events
+
+    def _note_end(self, events: list[GameEvent]) -> None:
+        end = events[-1]
+        if isinstance(end, GameFinished) and self.known.starts_at is not None:
+            self._observer.game_lasted((end.at - self.known.starts_at) / 1000)
 
     async def _catch_up_after_conflict(self) -> None:
         before = self.state.seq if self.state else 0
@@ -159,6 +169,7 @@ class Room:
         seq = self.state.seq if self.state else 0
         if commit.events[-1].seq <= seq:
             return
+        self._accepted = time.perf_counter()
         if commit.events[0].seq > seq + 1:
             self._owner.fell_behind(self)
             return
@@ -172,13 +183,18 @@ class Room:
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
         payload = event_frame(event)
-        self._frames.append(payload)
+        self._frames.append((event_type(event), payload))
         if self._live:  # a replay has no effects
             self._fan_out(event, payload)
 
     def _fan_out(self, event: GameEvent, payload: bytes) -> None:
-        count = sum(session.put(payload) for session in tuple(self.members.values()))
-        self._observer.sent(event_type(event), count, len(payload))
+        written = waiting = 0
+        for session in tuple(self.members.values()):
+            put = session.put(payload, event=True)
+            written += put is Put.WRITTEN
+            waiting += put is Put.WAITS
+        self._observer.sent(event_type(event), written + waiting, len(payload))
+        self._observer.fanned_out(written + waiting, written, time.perf_counter() - self._accepted)
         if isinstance(event, CodeSubmitted):
             self._owner.submitted(self, event)
         elif isinstance(event, SubmissionJudged):
@@ -192,7 +208,8 @@ class Room:
         session = self.members.get(event.player_id)
         if session is not None:
             payload = result_frame(event)
-            self._observer.sent("submission_result", int(session.put(payload)), len(payload))
+            count = int(session.put(payload) is not Put.FULL)
+            self._observer.sent("submission_result", count, len(payload))
 
     def _put_out(self, player_id: str) -> None:
         session = self.members.get(player_id)
@@ -229,8 +246,9 @@ class Room:
         if resume is not None:
             self._observer.resumed(resume)
         session.send("welcome", self._welcome(session, name, resume, welcome))
-        for payload in self._frames[start:]:
-            session.put(payload)
+        for type, payload in self._frames[start:]:
+            if session.put(payload) is not Put.FULL:
+                self._observer.sent(type, 1, len(payload))
         if session.ended is None:
             self.members[session.player_id] = session
 

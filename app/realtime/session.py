@@ -39,7 +39,7 @@ from app.realtime.allowance import Allowance, AllowanceConfig
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.lifetime import Lifetime, LifetimeConfig, later
 from app.realtime.limits import LimitPolicy
-from app.realtime.outbox import Outbox, Sent
+from app.realtime.outbox import Outbox, Outboxes, Put, Sent
 from app.realtime.transport import Transport
 from app.telemetry.observer import (
     Closed,
@@ -114,13 +114,14 @@ class Session:
         transport: Transport,
         config: SessionConfig,
         policy: LimitPolicy,
+        outboxes: Outboxes,
         verify: Verify,
         observer: Observer,
     ) -> None:
         self.connection_id = opened.connection_id
         self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, config.outbox_max_bytes)
+        self.outbox = Outbox(transport, config.outbox_max_bytes, outboxes)
         self.lifetime = Lifetime(self, config.lifetime)
         self.account = Account()
         self.retry_after_ms = 0
@@ -140,20 +141,21 @@ class Session:
     def send(self, type: str, data: object) -> None:
         """Send one message of this connection's own."""
         payload = frame(type, data)
-        if self.put(payload):
+        if self.put(payload) is not Put.FULL:
             self._observer.sent(type, 1, len(payload))
 
-    def put(self, payload: bytes) -> bool:
+    def put(self, payload: bytes, event: bool = False) -> Put:
         """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
         if self.ended is not None:
-            return False
-        if not self.outbox.put(payload):
+            return Put.FULL
+        put = self.outbox.put(payload, event)
+        if put is Put.FULL:
             self._transport.close(Close.SLOW_CONSUMER)
-            return False
-        if self.outbox.bytes and self._outbox_timer is None:
+            return put
+        if put is Put.WAITS and self._outbox_timer is None:
             self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
         self.account.sent(len(payload))
-        return True
+        return put
 
     def put_droppable(self, key: str, payload: bytes) -> Sent:
         """Send an encoded frame that may be replaced by a newer one of its `key`, or dropped."""
@@ -295,7 +297,7 @@ class Session:
         self.ended = (row, initiator, received_code)
         if row is Close.TOO_BIG:
             self._allowance.refuses(LimitScope.MESSAGE_SIZE)
-        self.outbox.clear()
+        self.outbox.end()
         self.lifetime.stop()
         if self._outbox_timer is not None:
             self._outbox_timer.cancel()
@@ -324,8 +326,9 @@ class Session:
         return self.account.closed(self._opened, self.player_id or None, ended, self.outbox.deepest)
 
     def _take_batch(self, batch: Batch, arrived: float) -> None:
+        self._observer.batch(len(batch.items))
         for index, what in enumerate(batch.items):
-            self._observer.received(what.type, 0)
+            self._observer.received(what.type, None)
             self._take(_Item(what, arrived, what.id, index))
         if batch.id is not None:
             self._take(_Item(None, arrived, batch.id))

@@ -13,13 +13,16 @@ from app.game import Phase, Verdict
 from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES, ErrorCode
 from app.telemetry.observer import (
     AppendOutcome,
+    FunnelStep,
     HandshakeOutcome,
     HttpRejection,
     KeyRefresh,
     LimitScope,
     MessageOutcome,
+    OutboxDepth,
     OverloadCause,
     PingOutcome,
+    Reader,
     ResumeOutcome,
 )
 
@@ -65,7 +68,7 @@ class Metric:
     def values(self, label: str) -> set[str]:
         """The values a label can have."""
         position = self.labels.index(label)
-        return {row[position] for row in self.rows}
+        return {row[position] for row in self.rows if row}
 
 
 def _rows(*values: object) -> tuple[tuple[str, ...], ...]:
@@ -74,6 +77,9 @@ def _rows(*values: object) -> tuple[tuple[str, ...], ...]:
 
 
 LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+PAUSE_BUCKETS: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
+SIZE_BUCKETS: Final = (64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0)
+COUNT_BUCKETS: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0, 10000.0)
 DURATION_BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
 _CLOSE_ROWS: Final = tuple(
     (str(row.code), row.reason, str(initiator)) for row in CLOSE_TABLE for initiator in row.initiators
@@ -156,11 +162,49 @@ class Metrics:
         _MESSAGE_ROWS,
     )
     MESSAGE_BYTES = Metric(
-        f"{PREFIX}ws_message_bytes_total",
-        Kind.COUNTER,
-        "Payload bytes received and sent, UTF-8, before framing.",
+        f"{PREFIX}ws_message_bytes",
+        Kind.HISTOGRAM,
+        "Payload bytes of messages received and sent, UTF-8, before framing.",
         ("direction",),
         _rows(("in", "out")),
+        SIZE_BUCKETS,
+    )
+    BATCH_SIZE = Metric(
+        f"{PREFIX}ws_batch_size", Kind.HISTOGRAM, "Messages in a received batch.", buckets=COUNT_BUCKETS
+    )
+    FANOUT_RECIPIENTS = Metric(
+        f"{PREFIX}fanout_recipients",
+        Kind.HISTOGRAM,
+        "Members of this replica that a durable event was put to.",
+        buckets=COUNT_BUCKETS,
+    )
+    EVENT_DELIVERY = Metric(
+        f"{PREFIX}event_delivery_seconds",
+        Kind.HISTOGRAM,
+        "From an event's acceptance by the log to its writing to a member; slow: it waited for the member's socket.",
+        ("reader",),
+        _rows(Reader),
+        LATENCY_BUCKETS,
+    )
+    OUTBOX_WAIT = Metric(
+        f"{PREFIX}ws_outbox_wait_seconds",
+        Kind.HISTOGRAM,
+        "How long frames waited that could not be written at once.",
+        buckets=LATENCY_BUCKETS,
+    )
+    OUTBOX_FRAMES = Metric(f"{PREFIX}ws_outbox_frames", Kind.GAUGE, "Frames waiting in all outboxes.")
+    OUTBOX_BYTES = Metric(f"{PREFIX}ws_outbox_bytes", Kind.GAUGE, "Bytes waiting in all outboxes.")
+    OUTBOX_CONNECTIONS = Metric(
+        f"{PREFIX}ws_outbox_connections",
+        Kind.GAUGE,
+        "Connections by how much waits for them.",
+        ("depth",),
+        _rows(OutboxDepth),
+    )
+    SLOW_CONSUMER_CLOSES = Metric(
+        f"{PREFIX}ws_slow_consumer_closes_total",
+        Kind.COUNTER,
+        "Connections ended because their outbox was over its limit (4430).",
     )
     MESSAGE_DURATION = Metric(
         f"{PREFIX}ws_message_duration_seconds",
@@ -181,14 +225,14 @@ class Metrics:
         f"{PREFIX}ws_dropped_total",
         Kind.COUNTER,
         "Droppable messages not sent to members that read too slowly.",
-        ("type",),
+        ("kind",),
         _rows(("player_progress",)),
     )
     COALESCED = Metric(
         f"{PREFIX}ws_coalesced_total",
         Kind.COUNTER,
         "Droppable messages replaced by a newer one of the same player before a slow reader took them.",
-        ("type",),
+        ("kind",),
         _rows(("player_progress",)),
     )
     LIMITED = Metric(
@@ -232,6 +276,16 @@ class Metrics:
         "How late the event loop is for an appointment.",
         buckets=LATENCY_BUCKETS,
     )
+    GC_PAUSE = Metric(
+        f"{PREFIX}gc_pause_seconds",
+        Kind.HISTOGRAM,
+        "How long a run of the garbage collector held the process up.",
+        buckets=PAUSE_BUCKETS,
+    )
+    SERIES = Metric(f"{PREFIX}metric_series", Kind.GAUGE, "Series exposed here; the same for as long as this runs.")
+    CONFIG_INFO = Metric(
+        f"{PREFIX}config_info", Kind.GAUGE, "Always 1; the label is a hash over all settings but secrets.", ("hash",)
+    )
     MEMORY = Metric(f"{PREFIX}memory_bytes", Kind.GAUGE, "Resident memory of the server process.")
     BACKGROUND_TASKS = Metric(
         f"{PREFIX}background_tasks",
@@ -251,6 +305,16 @@ class Metrics:
     TRANSITIONS = Metric(
         f"{PREFIX}game_transitions_total", Kind.COUNTER, "Games that entered a state.", ("to",), _rows(Phase)
     )
+    GAME_DURATION = Metric(
+        f"{PREFIX}game_duration_seconds", Kind.HISTOGRAM, "From a race's start to its end.", buckets=DURATION_BUCKETS
+    )
+    FUNNEL = Metric(
+        f"{PREFIX}players_total",
+        Kind.COUNTER,
+        "How far players come: joined a game, got ready, were there at the start and in the final ranking.",
+        ("step",),
+        _rows(FunnelStep),
+    )
     SUBMISSIONS = Metric(
         f"{PREFIX}submissions_total",
         Kind.COUNTER,
@@ -262,7 +326,7 @@ class Metrics:
         f"{PREFIX}judge_duration_seconds",
         Kind.HISTOGRAM,
         "What the judge took for a submission, waiting excluded.",
-        ("verdict",),
+        ("outcome",),
         _rows(Verdict),
         LATENCY_BUCKETS,
     )
@@ -277,6 +341,17 @@ class Metrics:
         ("outcome",),
         _rows(AppendOutcome),
         LATENCY_BUCKETS,
+    )
+    CONFLICTS = Metric(
+        f"{PREFIX}event_log_conflicts_total",
+        Kind.COUNTER,
+        "Appends that came second: the game had moved on, the command was decided again.",
+    )
+    REPLAYED = Metric(
+        f"{PREFIX}event_log_replayed_events",
+        Kind.HISTOGRAM,
+        "Events of a game when it was loaded from the log.",
+        buckets=COUNT_BUCKETS,
     )
     LOG_CONNECTED = Metric(
         f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log takes appends: it took the last one."

@@ -47,6 +47,12 @@ class Histogram:
         cells[bisect_left(self._edges, value)] += 1
         cells[-1] += value
 
+    def observe_many(self, value: float, count: int, row: tuple[str, ...] = ()) -> None:
+        """Observe the same value so many times."""
+        cells = self.rows[row]
+        cells[bisect_left(self._edges, value)] += count
+        cells[-1] += value * count
+
     def samples(self, row: tuple[str, ...]) -> tuple[list[tuple[str, float]], float]:
         """Cumulative buckets, as the exposition wants them, and the sum."""
         cells = self.rows[row]
@@ -68,6 +74,11 @@ class MetricStore(Collector):
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    @property
+    def series(self) -> int:
+        """How many series are exposed: the same for as long as the process lives."""
+        return sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in METRICS)
 
     def counter(self, metric: Metric) -> Counter:
         """The instrument of a counter family."""

@@ -73,6 +73,32 @@ class KeyRefresh(StrEnum):
     FAILED = "failed"
 
 
+class OutboxDepth(StrEnum):
+    """How much waits in one outbox, in bytes."""
+
+    EMPTY = "empty"
+    TO_4_KIB = "to_4KiB"
+    TO_64_KIB = "to_64KiB"
+    TO_1_MIB = "to_1MiB"
+    MORE = "more"
+
+
+class Reader(StrEnum):
+    """Whether a member's socket took a frame at once (`prompt`), or the frame had to wait for it (`slow`)."""
+
+    PROMPT = "prompt"
+    SLOW = "slow"
+
+
+class FunnelStep(StrEnum):
+    """How far players come."""
+
+    JOINED = "joined"
+    READY = "ready"
+    STARTED = "started"
+    FINISHED = "finished"
+
+
 class DrainPhase(StrEnum):
     """Where a drain is."""
 
@@ -216,8 +242,8 @@ class Observer(Protocol):
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
         """The drain has come to a phase; `details` are of the phase (``app.drain_progressed``)."""
 
-    def received(self, type: str, size: int) -> None:
-        """A message of `size` payload bytes came in; one of a batch counts with size 0."""
+    def received(self, type: str, size: int | None) -> None:
+        """A message of `size` payload bytes came in; None: it came in a batch, whose bytes are counted."""
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
         """A message was answered, `duration_s` after it came in."""
@@ -227,6 +253,24 @@ class Observer(Protocol):
 
     def sent(self, type: str, count: int, size: int) -> None:
         """One message of `size` payload bytes was put into `count` outboxes."""
+
+    def batch(self, size: int) -> None:
+        """A batch of so many messages came in."""
+
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+        """A durable event was put to so many members, and written to some at once, so long after the log took it."""
+
+    def outbox_wait(self, waited_s: float, event: bool) -> None:
+        """A frame was written that had to wait; `event`: it is a durable event."""
+
+    def replayed(self, events: int) -> None:
+        """A game of so many events was loaded from the log."""
+
+    def game_lasted(self, duration_s: float) -> None:
+        """A race ended, so long after its start."""
+
+    def gc_pause(self, pause_s: float) -> None:
+        """The garbage collector held the process up."""
 
     def dropped(self, type: str, count: int) -> None:
         """Droppable messages were dropped for members that read too slowly."""
@@ -304,7 +348,7 @@ class NullObserver:
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
         """See `Observer.draining`."""
 
-    def received(self, type: str, size: int) -> None:
+    def received(self, type: str, size: int | None) -> None:
         """See `Observer.received`."""
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
@@ -315,6 +359,24 @@ class NullObserver:
 
     def sent(self, type: str, count: int, size: int) -> None:
         """See `Observer.sent`."""
+
+    def batch(self, size: int) -> None:
+        """See `Observer.batch`."""
+
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+        """See `Observer.fanned_out`."""
+
+    def outbox_wait(self, waited_s: float, event: bool) -> None:
+        """See `Observer.outbox_wait`."""
+
+    def replayed(self, events: int) -> None:
+        """See `Observer.replayed`."""
+
+    def game_lasted(self, duration_s: float) -> None:
+        """See `Observer.game_lasted`."""
+
+    def gc_pause(self, pause_s: float) -> None:
+        """See `Observer.gc_pause`."""
 
     def dropped(self, type: str, count: int) -> None:
         """See `Observer.dropped`."""
@@ -363,3 +425,6 @@ class Live:
     signing_keys_age_s: float
     memory_bytes: int
     background_tasks: int
+    outbox_frames: int
+    outbox_bytes: int
+    outbox_depths: dict[OutboxDepth, int]

@@ -12,16 +12,19 @@ from app.game import (
     GameFinished,
     GameStarted,
     Phase,
+    PlayerJoined,
+    PlayerReady,
     SubmissionJudged,
     Verdict,
 )
-from app.protocol import ErrorCode
+from app.protocol import Close, ErrorCode
 from app.telemetry.catalogue import AuthKind, Events, LimitMode, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import (
     AppendOutcome,
     Closed,
     DrainPhase,
+    FunnelStep,
     HandshakeOutcome,
     HttpRejection,
     KeyRefresh,
@@ -31,6 +34,7 @@ from app.telemetry.observer import (
     Opened,
     OverloadCause,
     PingOutcome,
+    Reader,
     Refusal,
     ResumeOutcome,
 )
@@ -52,7 +56,17 @@ class Recorder:
         self._client_rtt = store.histogram(Metrics.CLIENT_RTT)
         self._resumes = store.counter(Metrics.RESUMES)
         self._messages = store.counter(Metrics.MESSAGES)
-        self._bytes = store.counter(Metrics.MESSAGE_BYTES)
+        self._bytes = store.histogram(Metrics.MESSAGE_BYTES)
+        self._batch_size = store.histogram(Metrics.BATCH_SIZE)
+        self._recipients = store.histogram(Metrics.FANOUT_RECIPIENTS)
+        self._delivery = store.histogram(Metrics.EVENT_DELIVERY)
+        self._outbox_wait = store.histogram(Metrics.OUTBOX_WAIT)
+        self._slow_consumers = store.counter(Metrics.SLOW_CONSUMER_CLOSES)
+        self._game_duration = store.histogram(Metrics.GAME_DURATION)
+        self._funnel = store.counter(Metrics.FUNNEL)
+        self._conflicts = store.counter(Metrics.CONFLICTS)
+        self._replayed = store.histogram(Metrics.REPLAYED)
+        self._gc_pause = store.histogram(Metrics.GC_PAUSE)
         self._message_duration = store.histogram(Metrics.MESSAGE_DURATION)
         self._errors = store.counter(Metrics.ERRORS)
         self._dropped = store.counter(Metrics.DROPPED)
@@ -74,9 +88,16 @@ class Recorder:
         self._overloaded: frozenset[OverloadCause] = frozenset()
         self._repeats = Repeats(repeats_per_s)
 
-    def live(self, read: Callable[[], Live], *, version: str, replica: str) -> None:
+    def live(self, read: Callable[[], Live], *, version: str, replica: str, config_hash: str) -> None:
         """Have the gauges of live things read from `read` at scrape."""
         store = self.store
+        store.gauge(Metrics.SERIES, lambda: {(): store.series})
+        store.gauge(Metrics.CONFIG_INFO, lambda: {(config_hash,): 1})
+        store.gauge(Metrics.OUTBOX_FRAMES, lambda: {(): read().outbox_frames})
+        store.gauge(Metrics.OUTBOX_BYTES, lambda: {(): read().outbox_bytes})
+        store.gauge(
+            Metrics.OUTBOX_CONNECTIONS, lambda: {(depth,): count for depth, count in read().outbox_depths.items()}
+        )
         store.gauge(Metrics.BUILD_INFO, lambda: {(version, replica): 1})
         store.gauge(Metrics.READY, lambda: {(): read().ready})
         store.gauge(Metrics.DRAINING, lambda: {(): read().draining})
@@ -146,6 +167,8 @@ class Recorder:
         row = closed.row
         self._closes.inc((str(row.code), row.reason, closed.initiator))
         self._connection_duration.observe(closed.duration_s)
+        if row is Close.SLOW_CONSUMER:
+            self._slow_consumers.inc()
         self.log(
             Events.WS_CLOSED,
             connection_id=closed.connection_id,
@@ -233,10 +256,11 @@ class Recorder:
         """See `Observer.draining`."""
         self.log(Events.APP_DRAIN_PROGRESSED, phase=phase, connections=connections, **details)
 
-    def received(self, type: str, size: int) -> None:
+    def received(self, type: str, size: int | None) -> None:
         """See `Observer.received`."""
         self._messages.inc(("in", type))
-        self._bytes.inc(("in",), size)
+        if size is not None:
+            self._bytes.observe(size, ("in",))
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
         """See `Observer.handled`."""
@@ -258,7 +282,34 @@ class Recorder:
     def sent(self, type: str, count: int, size: int) -> None:
         """See `Observer.sent`."""
         self._messages.inc(("out", type), count)
-        self._bytes.inc(("out",), count * size)
+        self._bytes.observe_many(size, count, ("out",))
+
+    def batch(self, size: int) -> None:
+        """See `Observer.batch`."""
+        self._batch_size.observe(size)
+
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+        """See `Observer.fanned_out`."""
+        self._recipients.observe(recipients)
+        self._delivery.observe_many(since_accepted_s, written, (Reader.PROMPT,))
+
+    def outbox_wait(self, waited_s: float, event: bool) -> None:
+        """See `Observer.outbox_wait`."""
+        self._outbox_wait.observe(waited_s)
+        if event:
+            self._delivery.observe(waited_s, (Reader.SLOW,))
+
+    def replayed(self, events: int) -> None:
+        """See `Observer.replayed`."""
+        self._replayed.observe(events)
+
+    def game_lasted(self, duration_s: float) -> None:
+        """See `Observer.game_lasted`."""
+        self._game_duration.observe(duration_s)
+
+    def gc_pause(self, pause_s: float) -> None:
+        """See `Observer.gc_pause`."""
+        self._gc_pause.observe(pause_s)
 
     def dropped(self, type: str, count: int) -> None:
         """See `Observer.dropped`."""
@@ -280,6 +331,8 @@ class Recorder:
 
     def append(self, outcome: AppendOutcome, duration_s: float) -> None:
         """See `Observer.append`."""
+        if outcome is AppendOutcome.CONFLICT:
+            self._conflicts.inc()
         self._append_duration.observe(duration_s, (outcome,))
 
     def event_log(self, reachable: bool, fault: str) -> None:
@@ -298,13 +351,19 @@ class Recorder:
             self._transitions.inc((Phase.COUNTDOWN,))
         elif isinstance(event, CountdownCancelled):
             self._transitions.inc((Phase.WAITING,))
+        elif isinstance(event, PlayerJoined):
+            self._funnel.inc((FunnelStep.JOINED,))
+        elif isinstance(event, PlayerReady):
+            self._funnel.inc((FunnelStep.READY,), int(event.ready))
         elif isinstance(event, GameStarted):
             self._transitions.inc((Phase.RUNNING,))
+            self._funnel.inc((FunnelStep.STARTED,), len(event.players))
             self.log(Events.GAME_STARTED, game_id=game_id, players=len(event.players), problem=event.problem.id)
         elif isinstance(event, SubmissionJudged):
             self._judged_event(game_id, event)
         elif isinstance(event, GameFinished):
             self._transitions.inc((Phase.FINISHED,))
+            self._funnel.inc((FunnelStep.FINISHED,), len(event.ranking))
             self.log(
                 Events.GAME_FINISHED,
                 game_id=game_id,

@@ -123,7 +123,7 @@ async def test_of_progress_a_slow_reader_gets_the_newest(tmp_path: Path) -> None
         slow.transport.pause_reading()
         talking = asyncio.create_task(talk(slow))
         percent = 0
-        while await asyncio.to_thread(server.metric, "ws_coalesced_total", type="player_progress") == 0:
+        while await asyncio.to_thread(server.metric, "ws_coalesced_total", kind="player_progress") == 0:
             percent += 1
             await quick.send(json.dumps({"type": "progress", "data": {"percent": percent % 101, "lines": percent}}))
             await quick.send(json.dumps({"type": "ping", "data": {"timestamp": percent}}))
@@ -134,4 +134,4 @@ async def test_of_progress_a_slow_reader_gets_the_newest(tmp_path: Path) -> None
             (*_, newest) = await until(slow, "player_progress")
             if newest["data"]["lines"] == percent:
                 break
-        assert server.metric("ws_dropped_total", type="player_progress") == 0
+        assert server.metric("ws_dropped_total", kind="player_progress") == 0

@@ -1,6 +1,10 @@
 """The outbox: order, bounds, and what of droppable frames survives."""
 
-from app.realtime.outbox import MAX_DROPPABLE, Outbox, Sent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.realtime.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
+from app.telemetry.observer import NullObserver, OutboxDepth
 
 
 class Socket:
@@ -17,17 +21,17 @@ class Socket:
 
 def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
     socket = Socket()
-    return Outbox(socket, max_bytes), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
+    return Outbox(socket, max_bytes, Outboxes(NullObserver())), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
 
 
 def test_an_outbox_keeps_order_and_its_limit() -> None:
     box, socket = outbox(10)
-    assert box.put(b"one")
+    assert box.put(b"one") is Put.WRITTEN
     socket.is_writable = False
-    assert box.put(b"two")
+    assert box.put(b"two") is Put.WAITS
     assert box.put_droppable("ann", b"progress") is Sent.TAKEN
-    assert not box.put(b"x" * 8)
-    assert box.put(b"x" * 7)
+    assert box.put(b"x" * 8) is Put.FULL
+    assert box.put(b"x" * 7) is Put.WAITS
     assert (box.bytes, box.deepest) == (10, 10)
     socket.is_writable = True
     assert box.put_droppable("ann", b"newer") is Sent.REPLACED_OLDER, "nothing overtakes what waits"
@@ -62,3 +66,62 @@ def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
     assert socket.sent == [b"one", b"two"]
     assert not box._frames
     assert box.bytes == 0
+
+
+class Waits(NullObserver):
+    """Keeps how long frames waited."""
+
+    def __init__(self) -> None:
+        self.events: list[bool] = []
+
+    def outbox_wait(self, waited_s: float, event: bool) -> None:
+        assert waited_s >= 0
+        self.events.append(event)
+
+
+def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None:
+    waits, socket = Waits(), Socket()
+    box = Outbox(socket, 100, Outboxes(waits))  # type: ignore[arg-type] # as above
+    box.put(b"at once", event=True)
+    socket.is_writable = False
+    box.put(b"event", event=True)
+    box.put(b"pong")
+    socket.is_writable = True
+    box.flush()
+    assert waits.events == [True, False]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 2), st.sampled_from(["put", "block", "flush", "end", "flush_all"]), st.integers(1, 90_000)
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, str, int]]) -> None:
+    outboxes = Outboxes(NullObserver())
+    sockets = [Socket() for _ in range(3)]
+    boxes = {number: Outbox(one, 2_000_000, outboxes) for number, one in enumerate(sockets)}  # type: ignore[arg-type] # as above
+    for number, step, size in steps:
+        box = boxes.get(number)
+        if box is None:
+            continue
+        if step == "put":
+            box.put(b"x" * size)
+        elif step == "block":
+            sockets[number].is_writable = False
+        elif step == "flush":
+            sockets[number].is_writable = True
+            box.flush()
+        elif step == "flush_all":
+            box.flush_all()
+        else:
+            box.end()
+            del boxes[number]
+        assert outboxes.bytes == sum(one.bytes for one in boxes.values())
+        assert outboxes.frames == sum(len(one._frames) for one in boxes.values())
+        assert sum(outboxes.depths.values()) == len(boxes)
+        assert outboxes.depths[OutboxDepth.EMPTY] == sum(one.bytes == 0 for one in boxes.values())
+        assert min(outboxes.depths.values()) >= 0

@@ -42,8 +42,14 @@ def test_what_is_exposed_is_what_the_catalogue_lists(exposed: tuple[str, str]) -
         assert family.type == metric.kind.value
         assert family.documentation == metric.help
         rows = {tuple(sample.labels[label] for label in metric.labels) for sample in family.samples}
-        if metric.labels != ("version", "replica"):
+        if metric.labels not in {("version", "replica"), ("hash",)}:
             assert rows == set(metric.rows), "every series exists from the start, and no other"
+
+
+def test_the_number_of_series_is_told_by_a_series(exposed: tuple[str, str]) -> None:
+    lines = [line for line in exposed[0].splitlines() if not line.startswith("#")]
+    (told,) = (line for line in lines if line.startswith("code_racer_metric_series "))
+    assert float(told.split()[1]) == len(lines)
 
 
 def test_openmetrics_is_well_formed_and_has_no_created_series(exposed: tuple[str, str]) -> None:
@@ -61,7 +67,7 @@ def test_names_follow_the_convention() -> None:
         assert re.fullmatch(r"code_racer_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         if metric.kind is Kind.HISTOGRAM:
-            assert metric.name.endswith(("_seconds", "_bytes"))
+            assert metric.name.endswith(("_seconds", "_bytes", "_size", "_recipients", "_events"))
             assert metric.buckets == tuple(sorted(metric.buckets))
     for event in EVENTS:
         assert re.fullmatch(r"[a-z_]+\.[a-z_]+", event.name)

@@ -1,0 +1,197 @@
+"""What the metrics say is what the clients did, to the unit; and the logs say the same."""
+
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import httpx
+import jwt
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.support.player import SOLUTION, WRONG, Player
+from tests.support.server import SECRET, ServerProcess, difference, sample_key, until
+from tests.support.wire import close_frame
+
+PREFIX = "code_racer_"
+
+
+def token(player_id: str, ttl_s: float = 600) -> str:
+    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), finished_linger_s=0, ping_interval_s=3600) as process:
+        yield process
+
+
+class Counted(Player):
+    """A player that counts what it sends and gets, frame by frame."""
+
+    def __init__(self, server: ServerProcess, game_id: str, player_id: str, query: str = "") -> None:
+        super().__init__(server, game_id, token(player_id), query)
+        self.bytes_in = self.bytes_out = self.frames_out = 0
+        self.types_out: Counter[str] = Counter()
+        receive = self.ws.recv
+
+        def counting(timeout: float | None = None) -> str:
+            text = str(receive(timeout))
+            self.bytes_in += len(text.encode())
+            return text
+
+        self.ws.recv = counting  # type: ignore[method-assign, assignment] # the same, counted
+
+    def send_text(self, text: str, *types: str) -> None:
+        """One frame that counts as these types."""
+        self.ws.send(text)
+        self.frames_out += 1
+        self.bytes_out += len(text.encode())
+        self.types_out.update(types)
+
+    def send(self, type: str, data: object = None, **more: object) -> None:
+        """One message."""
+        self.send_text(json.dumps({"type": type, "data": {} if data is None else data, **more}), type)
+
+
+def deltas(before: dict[str, float], after: dict[str, float], name: str, label: str) -> dict[str, float]:
+    """What changed in a family, by one label."""
+    changed = difference(before, after, f"{PREFIX}{name}{{")
+    return {key.split(f'{label}="')[1].split('"')[0]: value for key, value in changed.items()}
+
+
+def test_a_race_is_counted_to_the_unit(server: ServerProcess) -> None:
+    before = server.metrics()
+    game_id = server.new_game(token("host"))
+    with Counted(server, game_id, "ann", "?last_seq=0") as ann, Counted(server, game_id, "bob") as bob:
+        players = [ann, bob]
+        bob.until("player_joined", player_id="bob")
+        ann.send_text("nonsense", "other")
+        ann.send_text('{"type":"dance"}', "other")
+        batch = [{"type": "ping", "data": {"timestamp": 1}}, {"type": "progress", "data": {}}, {"type": "ready"}]
+        ann.send_text(json.dumps({"type": "batch", "data": batch, "id": "b"}), "batch", "ping", "progress", "ready")
+        bob.send("ready")
+        for player in players:
+            player.until("game_started")
+        bob.send("progress", {"percent": 5})
+        ann.until("player_progress")
+        bob.send("submit_code", {"code": WRONG})
+        ann.until("submission_judged")
+        ann.send("submit_code", {"code": SOLUTION}, id="s")
+        for player in players:
+            assert player.until_closed() == (1000, "normal")
+    until(lambda: server.metric("ws_connections") == 0)
+    after = server.metrics()
+
+    received = Counter(message["type"] for player in players for message in player.received)
+    sent = sum((player.types_out for player in players), Counter())
+    changed = difference(before, after, f"{PREFIX}ws_messages_total")
+    assert changed == {
+        **{
+            sample_key(f"{PREFIX}ws_messages_total", {"direction": "out", "type": name}): n
+            for name, n in received.items()
+        },
+        **{sample_key(f"{PREFIX}ws_messages_total", {"direction": "in", "type": name}): n for name, n in sent.items()},
+    }
+    assert deltas(before, after, "ws_message_bytes_sum", "direction") == {
+        "in": sum(player.bytes_out for player in players),
+        "out": sum(player.bytes_in for player in players),
+    }
+    assert deltas(before, after, "ws_message_bytes_count", "direction") == {
+        "in": sum(player.frames_out for player in players),
+        "out": sum(len(player.received) for player in players),
+    }
+    assert deltas(before, after, "ws_errors_total", "code") == {"invalid_json": 1, "unknown_type": 1}
+    assert after["code_racer_ws_batch_size_count"] - before["code_racer_ws_batch_size_count"] == 1
+    assert after["code_racer_ws_batch_size_sum"] - before["code_racer_ws_batch_size_sum"] == 3
+    assert deltas(before, after, "ws_handshakes_total", "outcome") == {"accepted": 2}
+    assert deltas(before, after, "ws_resumes_total", "outcome") == {"resumed": 1}
+    assert deltas(before, after, "players_total", "step") == {"joined": 2, "ready": 2, "started": 2, "finished": 2}
+    assert deltas(before, after, "submissions_total", "verdict") == {"accepted": 1, "wrong_answer": 1}
+    assert after["code_racer_game_duration_seconds_count"] - before["code_racer_game_duration_seconds_count"] == 1
+    check_deliveries(players, before, after)
+    check_logs(server, before, after)
+
+
+def check_deliveries(players: list[Counted], before: dict[str, float], after: dict[str, float]) -> None:
+    """Every durable event a member got live was delivered once; what was replayed on resuming is no delivery."""
+    live = 0
+    for player in players:
+        (welcome,) = (message for message in player.received if message["type"] == "welcome")
+        seen = welcome["data"]["last_seq"]
+        live += sum(message.get("seq", 0) > seen for message in player.received)
+    delivered = deltas(before, after, "event_delivery_seconds_count", "reader")
+    assert delivered == {"prompt": live}
+    assert after["code_racer_fanout_recipients_sum"] - before["code_racer_fanout_recipients_sum"] == live
+    assert after["code_racer_ws_outbox_frames"] == after["code_racer_ws_outbox_bytes"] == 0
+    assert difference(before, after, "code_racer_ws_outbox_connections") == {}
+
+
+def check_logs(server: ServerProcess, before: dict[str, float], after: dict[str, float]) -> None:
+    """The sums over the ``ws.closed`` lines are the counters."""
+    closed = server.logged("ws.closed")
+    sums = deltas(before, after, "ws_message_bytes_sum", "direction")
+    counts = deltas(before, after, "ws_message_bytes_count", "direction")
+    assert sum(line["bytes_in"] for line in closed) == sums["in"]
+    assert sum(line["bytes_out"] for line in closed) == sums["out"]
+    assert sum(line["messages_in"] for line in closed) == counts["in"]
+    assert sum(line["messages_out"] for line in closed) == counts["out"]
+    assert sum(line["errors"] for line in closed) == sum(deltas(before, after, "ws_errors_total", "code").values())
+
+
+def test_each_end_is_counted_once_on_its_side(server: ServerProcess) -> None:
+    before = server.metrics()
+    game_id = server.new_game(token("host"), max_players=50)
+    expected: Counter[str] = Counter()
+    ends: dict[tuple[str, str, str], Callable[[Player], object]] = {
+        ("1000", "normal", "client"): lambda player: player.ws.close(1000),
+        ("1001", "client_going_away", "client"): lambda player: player.ws.close(1001),
+        ("1005", "client_no_code", "client"): lambda player: player.ws.socket.sendall(close_frame(None)),
+        ("0", "other", "client"): lambda player: player.ws.close(4999),
+        ("1006", "connection_lost", "network"): lambda player: player.drop(),
+        ("1003", "binary_unsupported", "server"): lambda player: player.ws.send(b"x"),
+        ("1000", "normal", "server"): lambda player: player.send("leave"),
+    }
+    for number, ((code, reason, initiator), end) in enumerate(ends.items()):
+        for copy in range(number + 1):  # as many of each as no other has
+            with Player(server, game_id, token(f"p{number}-{copy}")) as player:
+                player.until("player_joined", player_id=f"p{number}-{copy}")
+                end(player)
+                if initiator != "network":
+                    with_suppressed_close(player)
+        labels = {"code": code, "reason": reason, "initiator": initiator}
+        expected[sample_key(f"{PREFIX}ws_closes_total", labels)] = number + 1
+    until(lambda: server.metric("ws_connections") == 0)
+    after = server.metrics()
+    assert difference(before, after, f"{PREFIX}ws_closes_total") == expected
+    lines = Counter((str(line["code"]), line["reason"], line["initiator"]) for line in server.logged("ws.closed"))
+    assert lines == {key: number + 1 for number, key in enumerate(ends)}
+    duration = f"{PREFIX}ws_connection_duration_seconds_count"
+    assert after[duration] - before[duration] == sum(expected.values())
+
+
+def with_suppressed_close(player: Player) -> None:
+    with contextlib.suppress(ConnectionClosed, OSError, EOFError):
+        player.until_closed()
+
+
+def test_each_refusal_is_counted_as_often_as_it_was_given(server: ServerProcess) -> None:
+    before = server.metrics()
+    asked = {"unauthorized": 3, "no_such_game": 2, "invalid_game_id": 4, "no_such_path": 1}
+    paths = {
+        "unauthorized": ("/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00", "x"),
+        "no_such_game": ("/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00", token("a")),
+        "invalid_game_id": ("/ws/x", token("a")),
+        "no_such_path": ("/other", token("a")),
+    }
+    for outcome, count in asked.items():
+        path, bearer = paths[outcome]
+        for _ in range(count):
+            headers = {"Authorization": f"Bearer {bearer}"}
+            with pytest.raises(InvalidStatus), connect(server.ws_url + path, additional_headers=headers, proxy=None):
+                pass
+            httpx.get(server.http_url + path, headers=headers)
+    assert deltas(before, server.metrics(), "ws_handshakes_total", "outcome") == asked

@@ -1,6 +1,7 @@
 """A real Prometheus scrapes a real server while players race and misbehave: every panel has its data."""
 
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -160,3 +161,42 @@ def test_the_alert_rules_are_loaded_and_silent_while_all_is_well(prometheus: htt
     assert set(rules) == {"CodeRacerDown", "CodeRacerHandshakesFailing", "CodeRacerMessageErrors"}
     assert {rule["health"] for rule in rules.values()} <= {"ok", "unknown"}
     assert {rule["state"] for rule in rules.values()} == {"inactive"}
+
+
+QUESTIONS = re.findall(
+    r"\*\*(\d+\. .*?)\*\*\n\n```promql\n(.*?)\n```", (ROOT / "docs/questions.md").read_text(), re.DOTALL
+)
+
+
+def test_there_are_ten_questions() -> None:
+    assert len(QUESTIONS) == 10
+    assert [question.split(".")[0] for question, _ in QUESTIONS] == [str(number) for number in range(1, 11)]
+
+
+@pytest.mark.parametrize(("question", "expr"), QUESTIONS, ids=[question for question, _ in QUESTIONS])
+def test_a_question_is_answered(prometheus: httpx.Client, question: str, expr: str) -> None:
+    promql_parser.parse(expr)
+    answer = query(prometheus, expr)
+    assert answer, question
+    values = {frozenset(one["metric"].items()): float(one["value"][1]) for one in answer}
+    assert all(value == value for value in values.values()), "no answer is NaN"  # noqa: PLR0124 - NaN is not itself
+
+
+@pytest.mark.parametrize(
+    ("number", "labels", "least"),
+    [
+        (2, {"initiator": "network", "reason": "connection_lost"}, 1),
+        (4, {"outcome": "unauthorized"}, 0.001),
+        (7, {}, 0.9),
+        (9, {"scope": "messages", "mode": "enforced"}, 0),
+        (10, {"step": "joined"}, 2),
+        (10, {"step": "finished"}, 2),
+    ],
+)
+def test_the_answer_is_what_happened(
+    prometheus: httpx.Client, number: int, labels: dict[str, str], least: float
+) -> None:
+    (value,) = (
+        float(one["value"][1]) for one in query(prometheus, QUESTIONS[number - 1][1]) if one["metric"] == labels
+    )
+    assert value >= least

@@ -49,6 +49,10 @@ bench-drain: $(VENV)/.dev ## Measure how 5,000 idle connections leave
 bench-slow-reader: $(VENV)/.dev ## Measure what a member that stops reading costs the others
 	$(BIN)/python -m tests.bench.slow_reader
 
+.PHONY: bench-scrape
+bench-scrape: $(VENV)/.dev ## Measure a scrape with 5 and with 5,000 connections
+	$(BIN)/python -m tests.bench.scrape
+
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
 	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak

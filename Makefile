@@ -37,6 +37,9 @@ fmt: $(VENV)/.dev ## Format the code, fix what can be fixed
 generate: $(VENV)/.dev ## Write the generated files (reference docs, dashboards)
 	$(BIN)/python -m tools.generate
 
+.PHONY: docs
+docs: generate ## The same: the reference docs are generated
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory

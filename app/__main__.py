@@ -82,7 +82,11 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the same
 
     writer = LogWriter(
-        sys.stdout, render=settings.log_format, file=settings.log_path, queue_size=settings.log_queue_size
+        sys.stdout,
+        render=settings.log_format,
+        file=settings.log_path,
+        queue_size=settings.log_queue_size,
+        profile=settings.log_profile,
     )
     common = {
         "service.name": "code-racer",

@@ -220,6 +220,9 @@ class Settings(BaseSettings):
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
     log_format: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
+    log_profile: str = Field(
+        "otel", pattern="^(otel|ecs|gcp|datadog)$", description="names of the fields: otel, ecs, gcp or datadog"
+    )
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
     log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")

@@ -5,6 +5,7 @@ dashboards. Each is committed, so that people read it without running anything.
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from app.protocol import CLOSE_TABLE, DURABLE_TYPES, ErrorCode, should_reconnect
 from app.settings import Settings
-from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, METRICS
+from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, METRICS
+from app.telemetry.profiles import PROFILES, schema
 from dashboards.build import boards
 
 ROOT = Path(__file__).parent.parent
@@ -126,6 +128,10 @@ def generated() -> dict[Path, str]:
         ROOT / "docs/settings.md": settings_reference(),
         ROOT / "docs/signals.md": telemetry_reference(),
     }
+    for profile in PROFILES:
+        fields = frozenset().union(*(event.fields for event in EVENTS)) | FOREIGN_FIELDS
+        text = json.dumps(schema(profile, COMMON_FIELDS, fields), indent=2) + "\n"
+        files[ROOT / f"docs/schemas/log-{profile}.schema.json"] = text
     return files | {ROOT / "dashboards" / name: text for name, text in boards().items()}
 
 
@@ -139,6 +145,7 @@ def main() -> int:
         if check:
             print(f"out of date: {path.relative_to(ROOT)}; run: make generate", file=sys.stderr)  # noqa: T201 - a command's answer
         else:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(generated()[path], "utf-8")
     return 1 if check and stale else 0
 

@@ -511,3 +511,5 @@ COMMON_FIELDS: Final = (
     "deployment.environment.name",
     "replica",
 )
+FOREIGN_FIELDS: Final = frozenset({"logger", "exception"})
+"""Of records of the standard library's logging; their `event` is free text."""

@@ -19,6 +19,8 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
+from app.telemetry.profiles import rename
+
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _QUERY_VALUE: Final = re.compile(r"([?&][\w.~-]+=)[^&\s\"'#]+")
 _JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
@@ -36,8 +38,11 @@ def redact(text: str) -> str:
 class LogWriter:
     """The only writer: a thread that writes lines to a stream and, if asked to, to a file."""
 
-    def __init__(self, stream: TextIO, *, render: str, file: Path | None, queue_size: int) -> None:
+    def __init__(
+        self, stream: TextIO, *, render: str, file: Path | None, queue_size: int, profile: str = "otel"
+    ) -> None:
         self._stream = stream
+        self._profile = profile
         self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(queue_size)
         self._console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if render == "console" else None
         self._file = self._open(file)
@@ -77,7 +82,7 @@ class LogWriter:
                 self.dropped += 1
 
     def _write(self, record: MutableMapping[str, Any]) -> None:
-        line = _encode(record).decode()
+        line = _encode(rename(self._profile, record)).decode()
         if self._file is not None:
             self._file.write(line + "\n")
             self._file.flush()

@@ -67,9 +67,9 @@ class ServerProcess:
             )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
-        seen = len([record for record in self.records() if record["event"] == "app.started"])
+        seen = len(self.logged("app.started"))
         record = self.wait_for_log("app.started", timeout_s=START_TIMEOUT_S, skip=seen)
-        match = _ADDRESS.search(record["address"])
+        match = _ADDRESS.search(str(record.get("address", record.get("code_racer.address"))))
         assert match is not None
         self.settings["PORT"] = match[1]
         return self
@@ -202,7 +202,9 @@ class ServerProcess:
 
 
 def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
-    return record["event"] == event and all(record.get(key) == value for key, value in fields.items())
+    return record.get("event", record.get("message")) == event and all(
+        record.get(key) == value for key, value in fields.items()
+    )
 
 
 def sample_key(name: str, labels: dict[str, str]) -> str:

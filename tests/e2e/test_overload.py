@@ -76,9 +76,9 @@ def test_an_event_loop_that_lags(tmp_path: Path) -> None:
             def stutter() -> None:
                 while not over.is_set():
                     os.kill(server.pid, signal.SIGSTOP)
-                    time.sleep(0.6)
+                    time.sleep(0.6)  # as long as the process stands still
                     os.kill(server.pid, signal.SIGCONT)
-                    time.sleep(0.05)
+                    time.sleep(0.05)  # as long as it may run
 
             thread = threading.Thread(target=stutter)
             thread.start()

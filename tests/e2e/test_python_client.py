@@ -42,7 +42,7 @@ async def test_a_client_resumes_after_kill_9(tmp_path: Path) -> None:
     client = GameWebSocket(game_id, ann["token"], server.ws_url, max_reconnect_attempts=20)
     client.on("*", lambda message: seqs.append(message["seq"]) if "seq" in message else None)
     joined = asyncio.ensure_future(client.wait_for("player_joined"))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one turn: it waits from now on
     await client.connect()
     await joined
     back = asyncio.ensure_future(client.wait_for("player_reconnected"))

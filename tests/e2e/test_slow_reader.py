@@ -53,7 +53,7 @@ async def talk(ws: ClientConnection) -> None:
     with contextlib.suppress(ConnectionClosed):
         while True:
             await ws.send(CHATTER)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others' turn
 
 
 @pytest.mark.parametrize("limit", ["bytes", "age"])

@@ -181,38 +181,9 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         SettingsError: there is no secret to sign tokens with.
     """
     service = Service(settings, logs)
-    origins = OriginPolicy(settings.allowed_origins, settings.is_development)
-    admission = Admission(
-        service.authenticator,
-        _tickets(settings, service),
-        origins,
-        service.hub,
-        lambda: round(settings.restart_hint_s * 1000),
-        settings.max_replacements_per_minute,
-    )
-    door = Door(door_config(settings), service.hub.policy)
-    ops = Ops(
-        service.live,
-        lambda: service.started,
-        settings.ready_gates,
-        service.render_metrics,
-        __version__,
-        service.replica,
-        settings.environment,
-    )
-    per_minute = settings.guests_per_address_per_minute
     application = Litestar(
         route_handlers=[game_socket, diagnose, api_router, show_asyncapi, *OPS_HANDLERS, _pages()],
-        dependencies=_provide(
-            settings=settings,
-            admission=admission,
-            hub=service.hub,
-            gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
-            ops=ops,
-            guest_limit=RatePerKey(per_minute / 60, per_minute),
-            issuer=_issuer(settings, service),
-            asyncapi=AsyncApi(__version__, _own_url(settings), settings.max_batch),
-        ),
+        dependencies=_dependencies(settings, service),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
         after_exception=[_report_fault],
@@ -227,6 +198,38 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
     )
     application.state.service = service
     return application
+
+
+def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
+    """What handlers ask for by name."""
+    admission = Admission(
+        service.authenticator,
+        _tickets(settings, service),
+        OriginPolicy(settings.allowed_origins, settings.is_development),
+        service.hub,
+        lambda: round(settings.restart_hint_s * 1000),
+        settings.max_replacements_per_minute,
+    )
+    door = Door(door_config(settings), service.hub.policy)
+    per_minute = settings.guests_per_address_per_minute
+    return _provide(
+        settings=settings,
+        admission=admission,
+        hub=service.hub,
+        gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
+        ops=Ops(
+            service.live,
+            lambda: service.started,
+            settings.ready_gates,
+            service.render_metrics,
+            __version__,
+            service.replica,
+            settings.environment,
+        ),
+        guest_limit=RatePerKey(per_minute / 60, per_minute),
+        issuer=_issuer(settings, service),
+        asyncapi=AsyncApi(__version__, _own_url(settings), settings.max_batch),
+    )
 
 
 def _own_url(settings: Settings) -> str:

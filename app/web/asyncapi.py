@@ -35,7 +35,7 @@ def document(version: str, url: str, max_batch: int) -> dict[str, Any]:
     sent = {name: _client_message(name, refs[name]) for name in CLIENT_TYPES}
     sent[BATCH] = _batch(max_batch)
     received = {name: _server_message(name, refs[name]) for name in SERVER_DATA}
-    scheme, _, host = url.partition("://")
+    keys = [*_keys("client", sent), *received]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -44,38 +44,36 @@ def document(version: str, url: str, max_batch: int) -> dict[str, Any]:
             "description": "Live programming races. One JSON text frame is one message.\n\n" + _closes(),
         },
         "defaultContentType": "application/json",
-        "servers": {
-            "here": {
-                "host": host,
-                "protocol": scheme.replace("http", "ws"),
-                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "query")],
-            }
-        },
-        "channels": {
-            "game": {
-                "address": "/ws/{gameId}",
-                "title": "One game",
-                "parameters": {"gameId": {"description": "the game's UUID"}},
-                "messages": {
-                    name: {"$ref": f"#/components/messages/{name}"} for name in (*_keys("client", sent), *received)
-                },
-                "bindings": {
-                    "ws": {"method": "GET", "query": _query(), "headers": _headers(), "bindingVersion": "0.1.0"}
-                },
-            }
-        },
+        "servers": {"here": _server(url)},
+        "channels": {"game": _channel(keys)},
         "operations": {
             "send": _operation("receive", "What a client sends.", _keys("client", sent)),
             "receive": _operation("send", "What the server sends.", list(received)),
         },
         "components": {
-            "messages": dict(zip(_keys("client", sent), sent.values(), strict=True)) | received,
+            "messages": dict(zip(keys, (*sent.values(), *received.values()), strict=True)),
             "schemas": definitions,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "query": {"type": "httpApiKey", "name": "token", "in": "query"},
             },
         },
+    }
+
+
+def _server(url: str) -> dict[str, Any]:
+    scheme, _, host = url.partition("://")
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "query")]
+    return {"host": host, "protocol": scheme.replace("http", "ws"), "security": security}
+
+
+def _channel(keys: list[str]) -> dict[str, Any]:
+    return {
+        "address": "/ws/{gameId}",
+        "title": "One game",
+        "parameters": {"gameId": {"description": "the game's UUID"}},
+        "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in keys},
+        "bindings": {"ws": {"method": "GET", "query": _query(), "headers": _headers(), "bindingVersion": "0.1.0"}},
     }
 
 

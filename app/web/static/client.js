@@ -215,6 +215,7 @@ export class GameWebSocket {
       const response = await fetch(this._url.replace(/^ws/, 'http') + path, {
         headers: { authorization: `Bearer ${this._token}` },
         cache: 'no-store',
+        signal: AbortSignal.timeout(this._openTimeoutMs), // a network that swallows answers must not hold us up
         ...init,
       });
       return { status: response.status, body: await response.json() };

@@ -10,13 +10,16 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
+from typing import Final
 
 from app.protocol import Close
 from app.realtime.hub import Hub
 from app.settings import DrainPlan
 from app.telemetry.observer import DrainPhase, Observer
 
-LEAST_JITTER_S = 1.0
+HANDOVER_JITTER_S: Final = 1.0
+"""Where others take over at once, the players come back within this, beside the spread of the closes."""
+SCRAPE_POLL_S: Final = 0.05
 
 
 class Drain:
@@ -89,7 +92,7 @@ class Drain:
     def _retry_after_ms(self, begin: float) -> int:
         """The others are there already; a lone replica has to come back first, and then not to all at once."""
         if not self._lone:
-            return round(1000 * random.uniform(0, LEAST_JITTER_S))  # noqa: S311 - jitter
+            return round(1000 * random.uniform(0, HANDOVER_JITTER_S))  # noqa: S311 - jitter
         plan = self._plan
         gone = begin + (0 if self.is_hurried else plan.spread_s + (plan.scrape_wait_s if self._scrapes() else 0))
         jitter = random.uniform(0, max(plan.spread_s, plan.restart_hint_s))  # noqa: S311 - jitter
@@ -99,4 +102,4 @@ class Drain:
         """The last figures are read once more, where anybody reads them at all."""
         deadline = time.monotonic() + self._plan.scrape_wait_s
         while self._scrapes() == seen and time.monotonic() < deadline and not self.is_hurried:
-            await self._wait(min(0.05, self._plan.scrape_wait_s))
+            await self._wait(min(SCRAPE_POLL_S, self._plan.scrape_wait_s))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 
 from app.eventlog import LogUnavailable
-from app.game import GameState, Phase
+from app.game import GameState, Phase, Player
 from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
@@ -146,19 +146,19 @@ class Admission:
         elif known is None:
             _require_open_seat(state)
         else:
-            self._require_patience(room, known.replaced_at, player_id, client)
+            self._require_patience(known, client)
         return room
 
-    def _require_patience(self, room: Room, replaced_at: tuple[int, ...], player_id: str, client: str) -> None:
+    def _require_patience(self, player: Player, client: str) -> None:
         """Two windows that take the place from each other again and again would do so for ever."""
-        if player_id not in room.known.players or room.known.players[player_id].connection_id is None:
+        if player.connection_id is None:
             return
         since = now_ms() - MINUTE_MS
-        recent = [moment for moment in replaced_at if moment > since]
+        recent = [moment for moment in player.replaced_at if moment > since]
         if len(recent) < self.max_replacements_per_minute:
             return
         wait_ms = max(1, recent[-self.max_replacements_per_minute] - since)
-        if self.hub.policy.refuses(LimitScope.REPLACEMENTS, wait_ms, client=client, player_id=player_id):
+        if self.hub.policy.refuses(LimitScope.REPLACEMENTS, wait_ms, client=client, player_id=player.id):
             raise refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "this player's connection was replaced too often; is the game open in two windows?",

@@ -49,6 +49,7 @@ class Driver:
         self.options: dict[str, Any] = {
             "max_reconnect_attempts": options.get("max_reconnect_attempts", 20),
             "ping_interval_s": options.get("ping_interval_s", 30),
+            "open_timeout_s": options.get("open_timeout_s", 10),
             "pong_timeout_s": options.get("pong_timeout_s", 10),
             "refresh_token": refresh if fresh else None,
             "metrics": WebSocketMetrics(),

@@ -234,6 +234,15 @@ def test_nobody_answers(language: str, proxy: FaultProxy) -> None:
     assert all(0 <= wait <= 2**attempt for attempt, wait in enumerate(waits, start=1))
 
 
+def test_a_network_that_swallows_everything(language: str, proxy: FaultProxy) -> None:
+    proxy.swallowing = True
+    options = {"max_reconnect_attempts": 1, "open_timeout_s": 0.3}
+    with Client(language, proxy.ws_url, NO_SUCH_GAME, token("ann"), **options) as client:
+        client.do("connect")
+        assert client.hear("end")["code"] == 0
+    assert proxy.accepted >= 2
+
+
 @pytest.mark.parametrize(
     ("game_id", "mine", "code", "says"),
     [

@@ -157,8 +157,8 @@ def in_chromium(name: str) -> Callable[[Stage], None]:
         page.evaluate(f"Object.assign(window, {json.dumps({'GAME': stage.game, 'TOKEN': stage.token})})")
         page.add_script_tag(type="module", content=stage.here(EXAMPLES[name]))
         expected = "solve " if name == "client-browser" else "welcome"
-        page.wait_for_function("() => true")
-        until(lambda: page.evaluate("1") and any(line.startswith(expected) for line in printed))
+        # asking the page something lets Playwright hand over what was printed
+        until(lambda: page.evaluate("true") and any(line.startswith(expected) for line in printed))
         context.close()
         assert stage.server.wait_for_log("ws.opened", game_id=stage.game)
 

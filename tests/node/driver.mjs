@@ -23,6 +23,7 @@ const options = {
   auth: wishes.auth,
   maxReconnectAttempts: wishes.max_reconnect_attempts ?? 20,
   pingIntervalMs: (wishes.ping_interval_s ?? 30) * 1000,
+  openTimeoutMs: (wishes.open_timeout_s ?? 10) * 1000,
   pongTimeoutMs: (wishes.pong_timeout_s ?? 10) * 1000,
   metrics: new WebSocketMetrics(),
 };

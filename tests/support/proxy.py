@@ -25,6 +25,7 @@ class FaultProxy:
         self.accepted = 0
         self.delay_s = 0.0
         self.refusing = False
+        self.swallowing = False
         self.lose: bytes | None = None
         self.cut_at: bytes | None = None
         self.double: bytes | None = None
@@ -97,6 +98,10 @@ class FaultProxy:
         self.accepted += 1
         if self.refusing:
             _reset(writer)
+            return
+        if self.swallowing:
+            await reader.read()  # all that is said, to the end, and never a word
+            writer.close()
             return
         try:
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)

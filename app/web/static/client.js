@@ -211,16 +211,22 @@ export class GameWebSocket {
   }
 
   async _fetch(path, init) {
+    // Without a timeout a network that swallows the answer holds us up for ever; so does Node's fetch, now and then,
+    // when the connection is reset as soon as it is made. The timer keeps a Node process alive, AbortSignal.timeout not.
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), this._openTimeoutMs);
     try {
       const response = await fetch(this._url.replace(/^ws/, 'http') + path, {
         headers: { authorization: `Bearer ${this._token}` },
         cache: 'no-store',
-        signal: AbortSignal.timeout(this._openTimeoutMs), // a network that swallows answers must not hold us up
+        signal: controller.signal,
         ...init,
       });
       return { status: response.status, body: await response.json() };
     } catch {
       return { status: 0, body: { detail: 'the server cannot be reached' } };
+    } finally {
+      clearTimeout(timer);
     }
   }
 

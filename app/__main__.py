@@ -89,7 +89,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
         profile=settings.log_profile,
     )
     common = {
-        "service.name": "code-racer",
+        "service.name": settings.otel_service_name,
         "service.version": __version__,
         "deployment.environment.name": settings.environment.value,
         "replica": settings.replica or socket.gethostname(),

@@ -20,13 +20,13 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
 from app import __version__
-from app.configure import door_config, hub_config
-from app.eventlog import LogUnavailable, open_event_log
+from app.configure import door_config, hub_config, open_tracer
+from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import MontyJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
 from app.realtime.limits import RatePerKey
-from app.realtime.load import memory_bytes
+from app.realtime.load import memory_bytes, open_files
 from app.realtime.tasks import TaskOwner
 from app.settings import Settings, fingerprint, signing_secret
 from app.telemetry.catalogue import Metrics
@@ -65,16 +65,25 @@ class Service:
     def __init__(self, settings: Settings, logs: Logs | None = None) -> None:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
-        self.recorder = Recorder(MetricStore(), logs.logger if logs else None, settings.log_repeats_per_s)
+        self.recorder = Recorder(
+            MetricStore(settings.max_metric_series), logs.logger if logs else None, settings.log_repeats_per_s
+        )
+        self.traces = traces = open_tracer(settings, self.replica, self.recorder.traces_exported)
+        if traces is not None:
+            self.recorder.traces_with(traces, lambda: traces.counts)
+            if logs is not None:
+                logs.trace_ids = traces.current_ids
         self.started = False
         self.scrapes = 0
         self.keys = _keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
-        self.event_log = open_event_log(settings.event_log_url)
+        self.event_log = MeasuredEventLog(open_event_log(settings.event_log_url), self.recorder)
+        problems = load_problems()
+        self.recorder.knows_problems(problems)
         self.hub = Hub(
             self.event_log,
             _judge(settings),
-            load_problems(),
+            problems,
             hub_config(settings, self.replica),
             self.authenticator.verify,
             self.recorder,
@@ -96,10 +105,12 @@ class Service:
     def live(self) -> Live:
         """The live things, read now."""
         remote = self.keys if isinstance(self.keys, JwksKeys) else None
+        open_fds, max_fds = open_files()
         return Live(
             connections=len(self.hub.sessions),
             rooms=self.hub.room_count,
-            games=self.hub.games_by_phase(),
+            games=self.hub.census.games,
+            players=self.hub.census.players,
             judge_queue=self.hub.judge_queue,
             ready=self.started and not self.hub.draining,
             draining=self.hub.draining,
@@ -108,6 +119,8 @@ class Service:
             signing_keys=remote.count if remote else 1,
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),
+            open_fds=open_fds,
+            max_fds=max_fds,
             background_tasks=self.hub.background_tasks,
             outbox_frames=self.hub.outboxes.frames,
             outbox_bytes=self.hub.outboxes.bytes,
@@ -133,6 +146,8 @@ class Service:
         finally:
             await tasks.close()
             await self.hub.close()
+            if self.traces is not None:
+                await self.traces.close()
 
 
 def _keys(settings: Settings, recorder: Recorder) -> SharedSecrets | JwksKeys:

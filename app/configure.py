@@ -1,5 +1,9 @@
 """From the settings to what each part needs of them."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app import __version__
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.allowance import AllowanceConfig
 from app.realtime.judging import JudgingConfig
@@ -8,6 +12,11 @@ from app.realtime.load import LoadConfig, container_limit_bytes
 from app.settings import Settings
 from app.telemetry.observer import LimitScope
 from app.web.limits import DoorConfig
+
+if TYPE_CHECKING:  # loaded only where traces are wanted
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from app.telemetry.tracing import OtelTracer
 
 
 def hub_config(settings: Settings, replica: str) -> HubConfig:
@@ -59,6 +68,43 @@ def session_config(settings: Settings) -> SessionConfig:
         outbox_max_bytes=settings.outbox_max_bytes,
         outbox_max_age_s=settings.outbox_max_age_s,
     )
+
+
+def open_tracer(settings: Settings, replica: str, on_change: Callable[[bool], None]) -> "OtelTracer | None":
+    """The tracer; None where no traces are wanted, and then OpenTelemetry is not even loaded."""
+    endpoint = settings.traces_endpoint
+    if endpoint is None:
+        return None
+    from app.telemetry.tracing import OtelTracer, TracingConfig  # noqa: PLC0415 - 0.2 s of start-up where it is wanted
+
+    config = TracingConfig(
+        ratio=settings.trace_ratio,
+        trust=settings.trusts_parents,
+        slow_s=settings.slow_message_s,
+        late_per_s=settings.late_spans_per_s,
+        max_queued=settings.otel_bsp_max_queue_size,
+        flush_timeout_s=settings.trace_flush_timeout_s,
+    )
+    resource = {
+        "service.name": settings.otel_service_name,
+        "service.version": __version__,
+        "service.instance.id": replica,
+        "deployment.environment.name": settings.environment.value,
+    }
+    return OtelTracer(config, _span_exporter(settings, endpoint), resource, on_change)
+
+
+def _span_exporter(settings: Settings, endpoint: str) -> "SpanExporter":
+    """The exporter of the protocol; what is not set here it reads from OTEL_EXPORTER_OTLP_* itself."""
+    headers = settings.otel_exporter_otlp_headers.get_secret_value()
+    named = dict(part.strip().split("=", 1) for part in headers.split(",") if "=" in part)
+    if settings.otel_exporter_otlp_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415 - heavy
+
+        return Grpc(endpoint=endpoint or None, headers=named or None)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http  # noqa: PLC0415 - heavy
+
+    return Http(endpoint=endpoint or None, headers=named or None)
 
 
 def door_config(settings: Settings) -> DoorConfig:

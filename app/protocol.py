@@ -95,11 +95,12 @@ class ErrorCode(StrEnum):
 
 
 class Message(Struct, frozen=True):
-    """A decoded client message: its type, its data, and the id the client wants acknowledged."""
+    """A decoded client message: its type, its data, the id the client wants acknowledged, the client's trace."""
 
     type: str
     data: ClientData
     id: str | None = None
+    traceparent: str | None = None
 
 
 class InvalidMessage(Exception):  # noqa: N818 - names what it is, as the protocol page does
@@ -173,7 +174,7 @@ def _message(envelope: _Envelope) -> Message:
         known = ", ".join((*CLIENT_TYPES, BATCH))
         raise InvalidMessage(ErrorCode.UNKNOWN_TYPE, f"unknown message type; known are: {known}", id=envelope.id)
     try:
-        return Message(envelope.type, decoder(envelope.data), envelope.id)
+        return Message(envelope.type, decoder(envelope.data), envelope.id, envelope.traceparent)
     except msgspec.ValidationError as error:
         raise InvalidMessage(
             ErrorCode.INVALID_DATA, f"{envelope.type}: {_shape(error)}", id=envelope.id, type=envelope.type

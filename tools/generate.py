@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.protocol import CLOSE_TABLE, DURABLE_TYPES, ErrorCode, should_reconnect
 from app.settings import Settings
-from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, METRICS
+from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, METRICS, SPANS, TRACE_FIELDS
 from app.telemetry.profiles import PROFILES, schema
 from dashboards.build import boards
 
@@ -78,6 +78,10 @@ def telemetry_reference() -> str:
         (f"`{event.name}`", event.level, ", ".join(f"`{field}`" for field in sorted(event.fields)), event.help)
         for event in EVENTS
     ]
+    spans = [
+        (f"`{span.name}`", span.kind.value, ", ".join(f"`{name}`" for name in sorted(span.attributes)), span.help)
+        for span in SPANS.values()
+    ]
     closes = [
         (str(row.code or "any"), f"`{row.reason}`", row.reconnect.value, ", ".join(row.initiators), row.when)
         for row in CLOSE_TABLE
@@ -90,6 +94,12 @@ def telemetry_reference() -> str:
             "\n## Log events\n",
             "One JSON object a line. Every line has " + ", ".join(f"`{name}`" for name in COMMON_FIELDS) + ".\n",
             _table(("event", "level", "fields", "meaning"), events),
+            "Lines written while a sampled span was current have "
+            + " and ".join(f"`{name}`" for name in sorted(TRACE_FIELDS, reverse=True))
+            + " too.\n",
+            "\n## Spans\n",
+            "OTLP, while an endpoint is set (see traces.md). Attributes that are not listed are never sent.\n",
+            _table(("span", "kind", "attributes", "meaning"), spans),
             "\n## Close table\n",
             _table(("code", "reason", "client reconnects", "ended by", "when"), closes),
             "\n## Error codes\n",
@@ -129,7 +139,7 @@ def generated() -> dict[Path, str]:
         ROOT / "docs/signals.md": telemetry_reference(),
     }
     for profile in PROFILES:
-        fields = frozenset().union(*(event.fields for event in EVENTS)) | FOREIGN_FIELDS
+        fields = frozenset().union(*(event.fields for event in EVENTS)) | FOREIGN_FIELDS | TRACE_FIELDS
         text = json.dumps(schema(profile, COMMON_FIELDS, fields), indent=2) + "\n"
         files[ROOT / f"docs/schemas/log-{profile}.schema.json"] = text
     return files | {ROOT / "dashboards" / name: text for name, text in boards().items()}

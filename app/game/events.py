@@ -82,12 +82,13 @@ class Rules(Struct, frozen=True, kw_only=True):
     max_attempts: int = 100
 
 
-class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all events have."""
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What all events have. `traceparent` is the trace they came about in, if it is recorded (W3C Trace Context)."""
 
     seq: int
     at: int
     cause: str | None = None
+    traceparent: str | None = None
 
 
 class GameCreated(Event, frozen=True, kw_only=True, tag="game_created"):

@@ -5,9 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from app.eventlog import Conflict, Cursor, EventLog, LogUnavailable
+from msgspec.structs import replace
+
+from app.eventlog import Commit, Conflict, Cursor, EventLog, LogUnavailable
 from app.game import GameEvent
 from app.telemetry.observer import AppendOutcome, Observer
+from app.telemetry.tracer import SpanName, Value
 
 PROBE_INTERVAL_S: Final = 1.0
 
@@ -21,8 +24,21 @@ class Appender:
         self._observer = observer
         self._lost = asyncio.Event()
 
-    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
-        """Append one commit and tell the observer how that went and what happened. Raises Conflict, LogUnavailable."""
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Append one commit and tell the observer how that went and what happened.
+
+        Its events carry the trace they came about in. Raises Conflict, LogUnavailable.
+        """
+        attributes: dict[str, Value] = {"game.id": game_id, "events": len(events)}
+        with self._observer.tracer.child(SpanName.APPEND, attributes) as span:
+            if span is not None:
+                events = [replace(event, traceparent=span.traceparent) for event in events]
+            cursor = await self._append(game_id, after, events, span.trace_id if span else None)
+        for event in events:
+            self._observer.event(game_id, event)
+        return Commit(cursor, tuple(events))
+
+    async def _append(self, game_id: str, after: Cursor, events: Sequence[GameEvent], trace_id: str | None) -> Cursor:
         started = time.perf_counter()
         outcome = AppendOutcome.ACCEPTED
         try:
@@ -35,10 +51,8 @@ class Appender:
             self._note(str(error))
             raise
         finally:
-            self._observer.append(outcome, time.perf_counter() - started)
+            self._observer.append(outcome, time.perf_counter() - started, trace_id)
         self._note(None)
-        for event in events:
-            self._observer.event(game_id, event)
         return cursor
 
     async def watch(self) -> None:

@@ -31,6 +31,7 @@ from app.game import (
 from app.judge import Judge, JudgeProblem
 from app.protocol import Close, CloseRow
 from app.realtime.appending import Appender
+from app.realtime.census import Census
 from app.realtime.identity import Identity, Verify
 from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.limits import LimitPolicy
@@ -42,6 +43,7 @@ from app.realtime.tasks import TaskOwner
 from app.realtime.timers import Timers
 from app.realtime.transport import Transport
 from app.telemetry.observer import LimitScope, Observer, Opened
+from app.telemetry.tracer import Link, SpanName
 
 _CLOSES: dict[Rejection, CloseRow] = {
     Rejection.GAME_FULL: Close.GAME_FULL,
@@ -107,8 +109,7 @@ class Hub:
         self._now = now
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
-        self._phases: dict[str, Phase] = {}
-        self._hosted: dict[str, set[str]] = {}
+        self.census = Census()
         self._timers = Timers(now)
         self._tasks = TaskOwner(observer)
         self._judging = Judging(judge, problems, config.judging, self._record, observer)
@@ -183,21 +184,10 @@ class Hub:
         """Tasks under way that are of no connection."""
         return len(self._tasks)
 
-    def open_games_of(self, host_id: str) -> int:
-        """Open games a player has made."""
-        return len(self._hosted.get(host_id, ()))
-
     @property
     def judge_queue(self) -> int:
         """Submissions waiting for a worker."""
         return self._judging.depth
-
-    def games_by_phase(self) -> dict[Phase, int]:
-        """Games this replica knows to be open, and finished ones still loaded."""
-        counts = dict.fromkeys(Phase, 0)
-        for phase in self._phases.values():
-            counts[phase] += 1
-        return counts
 
     # ---------------------------------------------------------------- games
 
@@ -210,7 +200,8 @@ class Hub:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self._now())
-        await self.appender.append(game_id, START, events)
+        with self.observer.tracer.root(SpanName.CREATE, attributes={"game.id": game_id, "player.id": host_id}):
+            await self.appender.append(game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game
@@ -268,16 +259,19 @@ class Hub:
             del self._rooms[room.game_id]
             room.close()
             if room.known.phase is Phase.FINISHED:
-                self._phases.pop(room.game_id, None)
+                self.census.forget(room.game_id)
 
     # ---------------------------------------------------------------- connections
 
     @contextlib.asynccontextmanager
-    async def connection(self, opened: Opened, transport: Transport) -> AsyncIterator[Session]:
-        """One accepted connection, accounted for from here to its end."""
+    async def connection(
+        self, opened: Opened, transport: Transport, link: Link | None = None
+    ) -> AsyncIterator[Session]:
+        """One accepted connection, accounted for from here to its end; its traces point at `link`."""
         session = Session(
             opened, transport, self._config.session, self.policy, self.outboxes, self._verify, self.observer
         )
+        session.link = link
         if self._config.max_connection_age_s:
             session.lifetime.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self.sessions[session] = None
@@ -308,14 +302,16 @@ class Hub:
 
     async def remove(self, game_id: str, player_id: str) -> None:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""
-        await self._handle(game_id, Remove(player_id))
+        with self.observer.tracer.root(SpanName.REMOVE, attributes={"game.id": game_id, "player.id": player_id}):
+            await self._handle(game_id, Remove(player_id))
 
     async def _join(self, room: Room, seat: RoomSeat, session: Session, name: str) -> None:
         if room.known.phase is Phase.FINISHED:
             self._linger(room)
             return
         try:
-            await seat.join(name, session.connection_id)
+            with self.observer.tracer.root(SpanName.JOIN, session.link):
+                await seat.join(name, session.connection_id)
         except Rejected as rejected:
             session.close(_CLOSES[rejected.code], rejected.message)
         except LogUnavailable:
@@ -326,7 +322,8 @@ class Hub:
         try:
             if self.draining and not self._log.shared:
                 return
-            await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
+            with self.observer.tracer.root(SpanName.DISCONNECT, session.link):
+                await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
         finally:
             room.users -= 1
             self._release(room)
@@ -343,8 +340,7 @@ class Hub:
 
     def changed(self, room: Room) -> None:
         """See `RoomOwner.changed`."""
-        before = self._phases.get(room.game_id)
-        self._remember(room.known)
+        before = self._remember(room.known)
         if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
             self.something_ended.set()
             self._linger(room)
@@ -358,16 +354,10 @@ class Hub:
         """See `RoomOwner.fell_behind`."""
         self._tasks.spawn(room.catch_up(), "catch up")
 
-    def _remember(self, state: GameState) -> None:
-        self._phases[state.game_id] = state.phase
-        hosted = self._hosted.setdefault(state.host_id, set())
-        if state.phase is Phase.FINISHED:
-            hosted.discard(state.game_id)
-            if not hosted:
-                del self._hosted[state.host_id]
-        else:
-            hosted.add(state.game_id)
+    def _remember(self, state: GameState) -> Phase | None:
+        """Keep what has changed; the phase it was in before."""
         self._timers.set(state.game_id, deadline(state))
+        return self.census.note(state)
 
     # ---------------------------------------------------------------- time
 
@@ -376,7 +366,8 @@ class Hub:
 
     async def _tick(self, game_id: str) -> None:
         try:
-            await self._handle(game_id, Tick())
+            with self.observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
+                await self._handle(game_id, Tick())
         except LogUnavailable:
             self._timers.set(game_id, self._now() + TICK_RETRY_MS)
             raise

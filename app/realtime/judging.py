@@ -13,6 +13,7 @@ from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
 from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
 from app.realtime.tasks import TaskOwner
 from app.telemetry.observer import Observer
+from app.telemetry.tracer import SpanName, Value
 
 Record = Callable[[str, RecordVerdict], Awaitable[None]]
 
@@ -79,8 +80,21 @@ class Judging:
                 self._under_way.discard((game_id, submitted.seq))
 
     async def _handle(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
-        report = await self._report(problem, submitted)
-        self._observer.judged(report.verdict, report.duration_s)
+        attributes: dict[str, Value] = {
+            "game.id": game_id,
+            "player.id": submitted.player_id,
+            "attempt": submitted.attempt,
+        }
+        with self._observer.tracer.continued(SpanName.JUDGE, submitted.traceparent, attributes) as span:
+            with self._observer.tracer.child(SpanName.JUDGE_RUN, {"problem": problem.id}):
+                report = await self._report(problem, submitted)
+            if span is not None:
+                span.note({"verdict": report.verdict})
+            trace_id = span.trace_id if span else None
+            self._observer.judged(problem.id, report.verdict, report.duration_s, trace_id)
+            await self._append_verdict(game_id, submitted, report)
+
+    async def _append_verdict(self, game_id: str, submitted: CodeSubmitted, report: Report) -> None:
         await self._record(
             game_id,
             RecordVerdict(

@@ -12,6 +12,7 @@ from typing import Final
 
 from app.realtime.transport import Transport
 from app.telemetry.observer import Observer, OutboxDepth
+from app.telemetry.tracer import Span
 
 MAX_DROPPABLE: Final = 100
 """Droppable frames that wait at most, one a key: as many as a game has players."""
@@ -53,9 +54,11 @@ class Outboxes:
             self.depths[old] -= 1
             self.depths[new] += 1
 
-    def wrote(self, waited_s: float, event: bool) -> None:
+    def wrote(self, waited_s: float, event: bool, span: Span | None) -> None:
         """A frame was written that had to wait; `event`: it is a durable event."""
-        self._observer.outbox_wait(waited_s, event)
+        self._observer.outbox_wait(waited_s, event, span.trace_id if span else None)
+        if span is not None:
+            span.end()
 
 
 def depth_of(waiting_bytes: int) -> OutboxDepth:
@@ -83,7 +86,7 @@ class Outbox:
         self._transport = transport
         self._max_bytes = max_bytes
         self._all = outboxes
-        self._frames: deque[tuple[bytes, float, bool]] = deque()
+        self._frames: deque[tuple[bytes, float, bool, Span | None]] = deque()
         self._droppable: dict[str, bytes] | None = None
         self.bytes = 0
         self.deepest = 0
@@ -94,14 +97,17 @@ class Outbox:
         """When the durable frame that waits longest was put (`time.monotonic`); None where none waits."""
         return self._frames[0][1] if self._frames else None
 
-    def put(self, frame: bytes, event: bool = False) -> Put:
-        """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit."""
+    def put(self, frame: bytes, event: bool = False, span: Span | None = None) -> Put:
+        """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit.
+
+        Where it waits, `span` is ended when it has been written or is forgotten.
+        """
         if not self._frames and self._transport.is_writable:
             self._transport.send_frame(frame)
             return Put.WRITTEN
         if self.bytes + len(frame) > self._max_bytes:
             return Put.FULL
-        self._frames.append((frame, time.monotonic(), event))
+        self._frames.append((frame, time.monotonic(), event, span))
         self._all.moved(self.bytes, self.bytes + len(frame), 1)
         self.bytes += len(frame)
         self.deepest = max(self.deepest, self.bytes)
@@ -138,13 +144,16 @@ class Outbox:
         """The connection has ended: what waits is forgotten."""
         self._all.moved(self.bytes, 0, -len(self._frames))
         self._all.depths[OutboxDepth.EMPTY] -= 1
+        for *_, span in self._frames:
+            if span is not None:
+                span.end("connection_ended")
         self._frames.clear()
         self._droppable = None
         self.bytes = 0
 
     def _write_oldest(self) -> None:
-        frame, put_at, event = self._frames.popleft()
+        frame, put_at, event, span = self._frames.popleft()
         self._all.moved(self.bytes, self.bytes - len(frame), -1)
         self.bytes -= len(frame)
         self._transport.send_frame(frame)
-        self._all.wrote(time.monotonic() - put_at, event)
+        self._all.wrote(time.monotonic() - put_at, event, span)

@@ -37,6 +37,7 @@ from app.realtime.frames import event_frame, event_type, result_frame, snapshot
 from app.realtime.outbox import Put, Sent
 from app.realtime.session import Session
 from app.telemetry.observer import Observer, ResumeOutcome
+from app.telemetry.tracer import Span, SpanName, Value
 
 
 class RoomOwner(Protocol):
@@ -85,6 +86,7 @@ class Room:
         self._appender = appender
         self._owner = owner
         self._observer = observer
+        self._tracer = observer.tracer
         self._now = now
         self._deciding = asyncio.Lock()
         self._subscription: Subscription | None = None
@@ -139,15 +141,18 @@ class Room:
         """
         async with self._deciding:
             while True:
-                events = decide(self.state, command, self._now())
+                with self._tracer.child(SpanName.DECIDE) as span:
+                    events = decide(self.state, command, self._now())
+                    if span is not None:
+                        span.note({"events": len(events)})
                 if not events:
                     return []
                 try:
-                    cursor = await self._appender.append(self.game_id, self._cursor, events)
+                    commit = await self._appender.append(self.game_id, self._cursor, events)
                 except Conflict:
                     await self._catch_up_after_conflict()
                     continue
-                self.deliver(Commit(cursor, tuple(events)))
+                self.deliver(commit)
                 self._note_end(events)
                 return events
 
@@ -178,6 +183,7 @@ class Room:
                 self._apply(event)
         self._cursor = commit.cursor
         if self._live:
+            self._observer.applied((self._now() - commit.events[-1].at) / 1000)
             self._owner.changed(self)
 
     def _apply(self, event: GameEvent) -> None:
@@ -188,13 +194,30 @@ class Room:
             self._fan_out(event, payload)
 
     def _fan_out(self, event: GameEvent, payload: bytes) -> None:
+        attributes: dict[str, Value] = {
+            "game.id": self.game_id,
+            "event.type": event_type(event),
+            "event.seq": event.seq,
+        }
+        with self._tracer.continued(SpanName.FAN_OUT, event.traceparent, attributes) as span:
+            recipients, written = self._put_to_all(event, payload, span)
+            if span is not None:
+                span.note({"recipients": recipients})
+        self._observer.sent(event_type(event), recipients, len(payload))
+        trace_id = span.trace_id if span else None
+        self._observer.fanned_out(recipients, written, time.perf_counter() - self._accepted, trace_id)
+        self._have_effects(event)
+
+    def _put_to_all(self, event: GameEvent, payload: bytes, span: Span | None) -> tuple[int, int]:
+        """To how many members, and to how many of them at once."""
         written = waiting = 0
         for session in tuple(self.members.values()):
-            put = session.put(payload, event=True)
+            put = session.put_event(event.seq, event_type(event), payload, span)
             written += put is Put.WRITTEN
             waiting += put is Put.WAITS
-        self._observer.sent(event_type(event), written + waiting, len(payload))
-        self._observer.fanned_out(written + waiting, written, time.perf_counter() - self._accepted)
+        return written + waiting, written
+
+    def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
             self._owner.submitted(self, event)
         elif isinstance(event, SubmissionJudged):

@@ -49,8 +49,10 @@ from app.telemetry.observer import (
     Opened,
     PingOutcome,
 )
+from app.telemetry.tracer import LateCause, Link, Span
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
+_FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,17 @@ class _Item:
     id: str | None = None
     index: int | None = None
     raw: str = ""
+    traceparent: str | None = None
+    span: Span | None = None
 
 
 class Session:
     """See the module. `ended` is set once the connection is over, by whomever."""
 
     __slots__ = (
-        "_allowance", "_config", "_inbox", "_observer", "_opened", "_outbox_timer", "_seat", "_transport", "_verify",
-        "_wake", "account", "connection_id", "ended", "lifetime", "outbox", "player_id", "retry_after_ms",
+        "_allowance", "_config", "_inbox", "_observer", "_opened", "_outbox_timer", "_seat", "_tracer", "_transport",
+        "_verify", "_wake", "account", "connection_id", "ended", "lifetime", "link", "outbox", "player_id",
+        "retry_after_ms",
     )  # fmt: skip
 
     def __init__(
@@ -125,6 +130,7 @@ class Session:
         self.lifetime = Lifetime(self, config.lifetime)
         self.account = Account()
         self.retry_after_ms = 0
+        self.link: Link | None = None
         self._opened = opened
         self._transport = transport
         self._seat: Seat | None = None
@@ -132,6 +138,7 @@ class Session:
         self._allowance = Allowance(config.allowance, policy, opened)
         self._verify = verify
         self._observer = observer
+        self._tracer = observer.tracer
         self._inbox: deque[_Item] = deque()
         self._wake = asyncio.Event()
         self._outbox_timer: asyncio.TimerHandle | None = None
@@ -144,11 +151,23 @@ class Session:
         if self.put(payload) is not Put.FULL:
             self._observer.sent(type, 1, len(payload))
 
-    def put(self, payload: bytes, event: bool = False) -> Put:
+    def put_event(self, seq: int, type: str, payload: bytes, fan_out: Span | None) -> Put:
+        """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
+        if fan_out is None:
+            return self.put(payload, event=True)
+        span = self._tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
+        put = self.put(payload, event=True, span=span)
+        if put is Put.WAITS:
+            span.note({"waited": True})
+        else:
+            span.end("" if put is Put.WRITTEN else put.name.lower())
+        return put
+
+    def put(self, payload: bytes, event: bool = False, span: Span | None = None) -> Put:
         """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
         if self.ended is not None:
             return Put.FULL
-        put = self.outbox.put(payload, event)
+        put = self.outbox.put(payload, event, span)
         if put is Put.FULL:
             self._transport.close(Close.SLOW_CONSUMER)
             return put
@@ -210,7 +229,7 @@ class Session:
         item = self._inbox.popleft()
         if isinstance(item.what, (Message, InvalidMessage)):
             outcome = MessageOutcome.OK if isinstance(item.what, Message) else MessageOutcome.REJECTED
-            self._observer.handled(item.what.type, outcome, time.perf_counter() - item.arrived)
+            self._handled(item.what.type, outcome, item)
             return item.what
         return InvalidMessage(ErrorCode.NOT_ALLOWED, "the first message must be auth")
 
@@ -265,7 +284,8 @@ class Session:
         elif batch is not None:
             self._take(_Item(InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH), arrived))
         else:
-            self._take(_Item(cast("Message", message), arrived, message.id))
+            single = cast("Message", message)
+            self._take(_Item(single, arrived, single.id, traceparent=single.traceparent))
 
     def _decode(self, text: str) -> Message | Batch:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
@@ -329,11 +349,14 @@ class Session:
         self._observer.batch(len(batch.items))
         for index, what in enumerate(batch.items):
             self._observer.received(what.type, None)
-            self._take(_Item(what, arrived, what.id, index))
+            traceparent = what.traceparent if isinstance(what, Message) else None
+            self._take(_Item(what, arrived, what.id, index, traceparent=traceparent))
         if batch.id is not None:
             self._take(_Item(None, arrived, batch.id))
 
     def _take(self, item: _Item) -> None:
+        if item.what is not None:
+            item.span = self._tracer.message(item.what.type, item.arrived, self.link, item.traceparent)
         if not self._inbox and self._seat is not None and self._answer_now(item, self._seat):
             return
         self._inbox.append(item)
@@ -357,32 +380,49 @@ class Session:
                 seat.progress(what.data.percent, what.data.lines)
             else:
                 return False
-            self._observer.handled(what.type, MessageOutcome.OK, time.perf_counter() - item.arrived)
+            self._handled(what.type, MessageOutcome.OK, item)
         if item.id is not None:
             self.send("ack", {"id": item.id})
         return True
 
     async def _answer(self, item: _Item, seat: Seat) -> None:
+        with self._tracer.active(item.span):
+            outcome = await self._outcome(item, seat)
+        self._handled(cast("Message", item.what).type, outcome, item)
+
+    async def _outcome(self, item: _Item, seat: Seat) -> MessageOutcome:
         message = cast("Message", item.what)
-        outcome = MessageOutcome.OK
         try:
             await self._apply(message, seat)
         except _Refused as refused:
-            outcome = MessageOutcome.REJECTED
             self._error(refused.code, refused.message, message.type, item, retry=refused.retry_after_ms)
+            return MessageOutcome.REJECTED
         except Rejected as rejected:
-            outcome = MessageOutcome.REJECTED
             self._error(ErrorCode(rejected.code), rejected.message, message.type, item)
+            return MessageOutcome.REJECTED
         except LogUnavailable:
-            outcome = MessageOutcome.ERROR
             text = "the event log is unavailable; nothing was stored, send the message again"
             self._error(ErrorCode.UNAVAILABLE, text, message.type, item, retry=UNAVAILABLE_RETRY_MS)
+            return MessageOutcome.ERROR
         except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server
-            outcome = MessageOutcome.ERROR
             self._observer.fault(f"message {message.type}", fault)
             self._error(ErrorCode.INTERNAL, "a fault of the server", message.type, item)
             self.close(Close.INTERNAL)
-        self._observer.handled(message.type, outcome, time.perf_counter() - item.arrived)
+            return MessageOutcome.ERROR
+        return MessageOutcome.OK
+
+    def _handled(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
+        """Measure a message that has been answered; a slow one is traced after all."""
+        duration_s = time.perf_counter() - item.arrived
+        span = item.span
+        if span is None and outcome is MessageOutcome.OK and duration_s > self._tracer.slow_s:
+            span = self._tracer.late(type, item.arrived, self.link, item.traceparent, LateCause.SLOW)
+        if span is None:
+            self._observer.handled(type, outcome, duration_s)
+            return
+        span.note({"message.outcome": outcome})
+        span.end(outcome if outcome is MessageOutcome.ERROR else "")
+        self._observer.handled(type, outcome, duration_s, span.trace_id)
 
     async def _apply(self, message: Message, seat: Seat) -> None:
         data = message.data
@@ -407,7 +447,7 @@ class Session:
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)
-        self._observer.handled(error.type, MessageOutcome.REJECTED, time.perf_counter() - item.arrived)
+        self._handled(error.type, MessageOutcome.REJECTED, item)
         if self._allowance.is_often_invalid(time.monotonic()):
             self.close(Close.PROTOCOL_ERROR)
 
@@ -415,7 +455,7 @@ class Session:
         wait_ms = math.ceil(too_fast.wait_s * 1000)
         text = f"too fast: nothing was done, send it again in {wait_ms} ms"
         self._error(ErrorCode.RATE_LIMITED, text, too_fast.type, item, retry=wait_ms)
-        self._observer.handled(too_fast.type, MessageOutcome.REJECTED, time.perf_counter() - item.arrived)
+        self._handled(too_fast.type, MessageOutcome.REJECTED, item)
         if self._allowance.is_often_refused(time.monotonic()):
             self.close(Close.RATE_LIMITED, retry_after_ms=round(self._config.rate_limit_retry_s * 1000))
 
@@ -425,7 +465,13 @@ class Session:
         self.send("error", {key: value for key, value in data.items() if value is not None})
         raw = item.raw.encode()
         digest = hashlib.sha256(raw).hexdigest()[:16] if raw else ""
-        self._observer.rejected(code, type, self.connection_id, len(raw), digest)
+        if item.span is None:
+            cause = LateCause.ERROR if code in _FAULTS else LateCause.REJECTED
+            item.span = self._tracer.late(type, item.arrived, self.link, item.traceparent, cause)
+        if item.span is not None:
+            item.span.note({"error.code": code})
+        with self._tracer.active(item.span):
+            self._observer.rejected(code, type, self.connection_id, len(raw), digest)
 
 
 class _Refused(Exception):  # noqa: N818 - an answer

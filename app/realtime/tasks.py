@@ -1,6 +1,7 @@
 """Tasks with an owner: started here, reported here, ended here."""
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from typing import Any
 
@@ -18,8 +19,8 @@ class TaskOwner:
         return len(self._tasks)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run `coroutine` in the background."""
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        """Run `coroutine` in the background, in no trace: it may outlive the message it was started in."""
+        task = asyncio.get_running_loop().create_task(coroutine, name=name, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

@@ -1,4 +1,4 @@
-"""The catalogue: every metric and every log event, declared once.
+"""The catalogue: every metric, every log event and every span, declared once.
 
 Instruments, documentation, dashboards, alerts and tests are built from it or checked against it: a signal
 enters here first. Labels are closed enums; the number of series never depends on what clients do.
@@ -18,15 +18,20 @@ from app.telemetry.observer import (
     HttpRejection,
     KeyRefresh,
     LimitScope,
+    LogOp,
     MessageOutcome,
     OutboxDepth,
     OverloadCause,
     PingOutcome,
+    PlayerStanding,
     Reader,
     ResumeOutcome,
 )
+from app.telemetry.tracer import MESSAGE_SPANS, SpanName
 
 PREFIX: Final = "code_racer_"
+OTHER: Final = "other"
+"""The label value of what a family knows no better name for."""
 
 
 class LimitMode(StrEnum):
@@ -43,6 +48,14 @@ class AuthKind(StrEnum):
     REFRESH = "refresh"
 
 
+class SpanExport(StrEnum):
+    """What became of a span: the collector took it, did not, or it found the queue full."""
+
+    EXPORTED = "exported"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
 class Kind(StrEnum):
     """The kinds of metric."""
 
@@ -55,7 +68,8 @@ class Kind(StrEnum):
 class Metric:
     """One metric family; `name` is the exposed one, counters end in ``_total``.
 
-    `rows` lists the valid combinations of label values, in the order of `labels`.
+    `rows` lists the valid combinations of label values, in the order of `labels`. An open family's first label takes
+    values of the configuration too, until MAX_METRIC_SERIES is reached.
     """
 
     name: str
@@ -64,6 +78,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ((),)
     buckets: tuple[float, ...] = ()
+    is_open: bool = False
 
     def values(self, label: str) -> set[str]:
         """The values a label can have."""
@@ -283,10 +298,18 @@ class Metrics:
         buckets=PAUSE_BUCKETS,
     )
     SERIES = Metric(f"{PREFIX}metric_series", Kind.GAUGE, "Series exposed here; the same for as long as this runs.")
+    SERIES_LIMIT = Metric(
+        f"{PREFIX}metric_series_limit", Kind.GAUGE, "The most series there may be (MAX_METRIC_SERIES)."
+    )
+    SERIES_OVERFLOWS = Metric(
+        f"{PREFIX}metric_series_overflows_total", Kind.COUNTER, "Label values that found the limit reached."
+    )
     CONFIG_INFO = Metric(
         f"{PREFIX}config_info", Kind.GAUGE, "Always 1; the label is a hash over all settings but secrets.", ("hash",)
     )
     MEMORY = Metric(f"{PREFIX}memory_bytes", Kind.GAUGE, "Resident memory of the server process.")
+    OPEN_FDS = Metric(f"{PREFIX}open_fds", Kind.GAUGE, "Open file descriptors; a connection takes one.")
+    MAX_FDS = Metric(f"{PREFIX}max_fds", Kind.GAUGE, "The most file descriptors the process may have (ulimit -n).")
     BACKGROUND_TASKS = Metric(
         f"{PREFIX}background_tasks",
         Kind.GAUGE,
@@ -302,6 +325,14 @@ class Metrics:
     SHED = Metric(f"{PREFIX}ws_shed_total", Kind.COUNTER, "Connections ended because memory ran short.")
     GAMES = Metric(f"{PREFIX}games", Kind.GAUGE, "Games on this replica, by state.", ("state",), _rows(Phase))
     ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
+    PLAYERS = Metric(
+        f"{PREFIX}players",
+        Kind.GAUGE,
+        "Players in the games of this replica: waiting, ready, racing, done (solved it, or the race is over), or lost"
+        " (disconnected, in their grace time).",
+        ("state",),
+        _rows(PlayerStanding),
+    )
     TRANSITIONS = Metric(
         f"{PREFIX}game_transitions_total", Kind.COUNTER, "Games that entered a state.", ("to",), _rows(Phase)
     )
@@ -309,7 +340,7 @@ class Metrics:
         f"{PREFIX}game_duration_seconds", Kind.HISTOGRAM, "From a race's start to its end.", buckets=DURATION_BUCKETS
     )
     FUNNEL = Metric(
-        f"{PREFIX}players_total",
+        f"{PREFIX}player_steps_total",
         Kind.COUNTER,
         "How far players come: joined a game, got ready, were there at the start and in the final ranking.",
         ("step",),
@@ -321,6 +352,14 @@ class Metrics:
         "Judged submissions, by verdict.",
         ("verdict",),
         _rows(Verdict),
+    )
+    PROBLEM_SUBMISSIONS = Metric(
+        f"{PREFIX}problem_submissions_total",
+        Kind.COUNTER,
+        "Runs of the judge, by problem and verdict; a problem that does not fit under MAX_METRIC_SERIES is other.",
+        ("problem", "verdict"),
+        _rows((OTHER,), Verdict),
+        is_open=True,
     )
     JUDGE_DURATION = Metric(
         f"{PREFIX}judge_duration_seconds",
@@ -353,8 +392,33 @@ class Metrics:
         "Events of a game when it was loaded from the log.",
         buckets=COUNT_BUCKETS,
     )
+    LOG_LAG = Metric(
+        f"{PREFIX}event_log_lag_seconds",
+        Kind.HISTOGRAM,
+        "From an event's time stamp, made where it was decided, to its application on this replica; never below 0.",
+        buckets=LATENCY_BUCKETS,
+    )
+    CLOCK_SKEWS = Metric(
+        f"{PREFIX}event_log_clock_skews_total",
+        Kind.COUNTER,
+        "Events that came from the future: another replica's clock is ahead of this one's.",
+    )
+    LOG_ERRORS = Metric(
+        f"{PREFIX}event_log_errors_total",
+        Kind.COUNTER,
+        "What the event log was asked to do and could not, by what that was.",
+        ("op",),
+        _rows(LogOp),
+    )
     LOG_CONNECTED = Metric(
         f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log takes appends: it took the last one."
+    )
+    SPANS = Metric(
+        f"{PREFIX}trace_spans_total",
+        Kind.COUNTER,
+        "Spans, by what became of them: the collector took them, did not, or the queue to it was full.",
+        ("outcome",),
+        _rows(SpanExport),
     )
     FAULTS = Metric(f"{PREFIX}faults_total", Kind.COUNTER, "Faults of the server that ended up in no answer.")
     LOG_RECORDS = Metric(
@@ -498,8 +562,102 @@ class Events:
         "tests_total",
         "duration_s",
     )
+    TRACES_LOST = _event("traces.lost", "warning", "The collector takes no spans; they are counted and forgotten.")
+    TRACES_RESTORED = _event("traces.restored", "info", "The collector takes spans again.")
     JUDGE_QUEUE_FULL = _event("judge.queue_filled", "warning", "A submission waits because the queue is full.")
 
+
+class SpanKind(StrEnum):
+    """OpenTelemetry's kinds of span."""
+
+    SERVER = "server"
+    INTERNAL = "internal"
+    CLIENT = "client"
+    PRODUCER = "producer"
+    CONSUMER = "consumer"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One kind of span: its name, its kind, its meaning, the attributes it may have."""
+
+    name: str
+    kind: SpanKind
+    help: str
+    attributes: frozenset[str]
+
+
+def _span(name: str, kind: SpanKind, help: str, *attributes: str) -> Span:
+    return Span(name, kind, help, frozenset((*attributes, "error.type")))
+
+
+_WHO: Final = ("connection.id", "game.id", "player.id")
+_COMMAND: Final = "A command that no message caused, in a trace of its own: "
+_SPANS: Final = (
+    _span(
+        SpanName.HANDSHAKE,
+        SpanKind.SERVER,
+        "From the request to its answer; the spans of the connection's messages link to it.",
+        "outcome",
+        "http.response.status_code",
+        *_WHO,
+    ),
+    *(
+        _span(
+            name,
+            SpanKind.SERVER,
+            f"A {type} message, from its arrival to its answer.",
+            "message.outcome",
+            "error.code",
+            "late",
+            *_WHO,
+        )
+        for type, name in MESSAGE_SPANS.items()
+    ),
+    _span(SpanName.CREATE, SpanKind.SERVER, _COMMAND + "a game is made.", *_WHO),
+    _span(SpanName.JOIN, SpanKind.SERVER, _COMMAND + "a player comes in, or comes back.", *_WHO),
+    _span(SpanName.DISCONNECT, SpanKind.INTERNAL, _COMMAND + "a player's connection has ended.", *_WHO),
+    _span(SpanName.REMOVE, SpanKind.SERVER, _COMMAND + "a player is put out.", *_WHO),
+    _span(SpanName.TICK, SpanKind.INTERNAL, _COMMAND + "a deadline has come.", *_WHO),
+    _span(SpanName.DECIDE, SpanKind.INTERNAL, "The rules decide what follows from a command.", "events"),
+    _span(
+        SpanName.APPEND,
+        SpanKind.PRODUCER,
+        "The event log takes one commit; its events carry this span's context to the replicas.",
+        "game.id",
+        "events",
+    ),
+    _span(
+        SpanName.FAN_OUT,
+        SpanKind.CONSUMER,
+        "One replica gives one event to all its members of the game.",
+        "game.id",
+        "event.type",
+        "event.seq",
+        "recipients",
+    ),
+    _span(
+        SpanName.DELIVER,
+        SpanKind.PRODUCER,
+        "The event's frame, until a member's socket has taken it; links to that connection's handshake.",
+        "event.type",
+        "event.seq",
+        "waited",
+        *_WHO,
+    ),
+    _span(
+        SpanName.JUDGE,
+        SpanKind.CONSUMER,
+        "A submission, from a worker's taking it to its verdict in the log.",
+        "game.id",
+        "player.id",
+        "attempt",
+        "verdict",
+    ),
+    _span(SpanName.JUDGE_RUN, SpanKind.CLIENT, "The sandbox runs the code against the tests.", "problem"),
+)
+SPANS: Final[dict[str, Span]] = {span.name: span for span in _SPANS}
+"""All spans, by name."""
 
 EVENTS: Final[tuple[LogEvent, ...]] = tuple(value for value in vars(Events).values() if isinstance(value, LogEvent))
 COMMON_FIELDS: Final = (
@@ -511,5 +669,7 @@ COMMON_FIELDS: Final = (
     "deployment.environment.name",
     "replica",
 )
+TRACE_FIELDS: Final = frozenset({"trace_id", "span_id"})
+"""Of lines that were written while a sampled span was current."""
 FOREIGN_FIELDS: Final = frozenset({"logger", "exception"})
 """Of records of the standard library's logging; their `event` is free text."""

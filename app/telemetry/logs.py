@@ -26,6 +26,8 @@ _QUERY_VALUE: Final = re.compile(r"([?&][\w.~-]+=)[^&\s\"'#]+")
 _JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 # uvicorn logs the path with its query string, and so a token, at INFO; the others show raw frames at DEBUG.
 _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyncio", "litestar")
+# Its failures are counted and told once (traces.lost), not with a line a batch.
+_MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -46,6 +48,7 @@ class LogWriter:
         self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(queue_size)
         self._console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if render == "console" else None
         self._file = self._open(file)
+        self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -59,12 +62,13 @@ class LogWriter:
         return file.open("a", encoding="utf-8")
 
     def put(self, record: MutableMapping[str, Any]) -> None:
-        """Hand over a record; never blocks."""
-        self.records[record.get("level", "info")] += 1
-        try:
-            self._queue.put_nowait(record)
-        except queue.Full:
-            self.dropped += 1
+        """Hand over a record, from any thread; never waits for the writing."""
+        with self._counting:
+            self.records[record.get("level", "info")] += 1
+            try:
+                self._queue.put_nowait(record)
+            except queue.Full:
+                self.dropped += 1
 
     def close(self) -> None:
         """Write what is queued, then stop."""
@@ -79,7 +83,8 @@ class LogWriter:
             try:
                 self._write(record)
             except (OSError, ValueError):  # disk full, stdout closed: the service goes on
-                self.dropped += 1
+                with self._counting:
+                    self.dropped += 1
 
     def _write(self, record: MutableMapping[str, Any]) -> None:
         line = _encode(rename(self._profile, record)).decode()
@@ -99,6 +104,7 @@ class Logs:
         self.writer = writer
         self._least = _LEVELS[level]
         self._common = dict(common)
+        self.trace_ids: Callable[[], Mapping[str, str]] = dict  # none, until something traces
         self.logger: structlog.typing.BindableLogger = structlog.wrap_logger(
             None,
             processors=[self._finish],
@@ -106,7 +112,7 @@ class Logs:
         )
 
     def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        record = {"timestamp": _timestamp(), "level": method, **self._common, **event}
+        record = {"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event}
         for key, value in record.items():
             if isinstance(value, str):
                 record[key] = redact(value)[:_TEXT_LIMIT]
@@ -133,6 +139,8 @@ class Logs:
             logger.handlers.clear()
             logger.propagate = True
             logger.setLevel(max(self._least, logging.WARNING))
+        for name in _MUTE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         logging.captureWarnings(True)
 
         def undo() -> None:

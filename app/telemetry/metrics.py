@@ -1,9 +1,12 @@
 """Metrics as plain integers, folded into samples at scrape.
 
 Counting is a dictionary look-up and an addition, on the way of every message. Every valid label combination
-exists from the start; a row that the catalogue does not list is an error of ours, and raises.
+exists from the start; a row that the catalogue does not list is an error of ours, and raises. Only families the
+catalogue calls `open` take further label values (what is configured, never what clients send), until the cap on
+series is reached: what comes then is counted as `other`.
 """
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,10 +14,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from app.telemetry.catalogue import METRICS, Kind, Metric
+from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 Reading = dict[tuple[str, ...], float]
 
 
@@ -32,43 +37,72 @@ class Counter:
         self.values[row] += by
 
 
-class Histogram:
-    """A histogram family: bucket counts and a sum per label row."""
+class OpenCounter(Counter):
+    """A counter family whose first label takes values of the configuration; `admit` says whether one more fits."""
 
-    __slots__ = ("_edges", "rows")
+    __slots__ = ("_admit",)
+
+    def __init__(self, metric: Metric, admit: Callable[[], bool]) -> None:
+        super().__init__(metric)
+        self._admit = admit
+
+    def inc(self, row: tuple[str, ...] = (), by: int = 1) -> None:
+        """Count; a row over the cap is counted as `other`."""
+        if row not in self.values and not self.add(row):
+            row = (OTHER, *row[1:])
+        self.values[row] += by
+
+    def add(self, row: tuple[str, ...]) -> bool:
+        """Have a row from now on, at 0; False where it is over the cap."""
+        if row not in self.values:
+            if not self._admit():
+                return False
+            self.values[row] = 0
+        return True
+
+
+class Histogram:
+    """A histogram family: bucket counts and a sum per label row, and per bucket the newest example of a trace."""
+
+    __slots__ = ("_edges", "_exemplars", "rows")
 
     def __init__(self, metric: Metric) -> None:
         self._edges = metric.buckets
+        self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
         self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(metric.buckets) + 2) for row in metric.rows}
 
-    def observe(self, value: float, row: tuple[str, ...] = ()) -> None:
+    def observe(self, value: float, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe one value, in the unit of the name; KeyError for a row that the catalogue does not list."""
-        cells = self.rows[row]
-        cells[bisect_left(self._edges, value)] += 1
-        cells[-1] += value
+        self.observe_many(value, 1, row, trace_id)
 
-    def observe_many(self, value: float, count: int, row: tuple[str, ...] = ()) -> None:
+    def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe the same value so many times."""
         cells = self.rows[row]
-        cells[bisect_left(self._edges, value)] += count
+        bucket = bisect_left(self._edges, value)
+        cells[bucket] += count
         cells[-1] += value * count
+        if trace_id is not None and count:
+            self._exemplars[row, bucket] = Exemplar({"trace_id": trace_id}, value, time.time())
 
-    def samples(self, row: tuple[str, ...]) -> tuple[list[tuple[str, float]], float]:
+    def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
         """Cumulative buckets, as the exposition wants them, and the sum."""
         cells = self.rows[row]
         total = 0.0
-        buckets = []
-        for edge, count in zip((*map(str, self._edges), "+Inf"), cells, strict=False):
-            total += count
-            buckets.append((edge, total))
+        buckets: list[Bucket] = []
+        for bucket, edge in enumerate((*map(str, self._edges), "+Inf")):
+            total += cells[bucket]
+            exemplar = self._exemplars.get((row, bucket))
+            buckets.append((edge, total) if exemplar is None else (edge, total, exemplar))
         return buckets, cells[-1]
 
 
 class MetricStore(Collector):
     """All families of the catalogue; gauges are read when scraped, from whoever owns the live things."""
 
-    def __init__(self) -> None:
-        self.counters = {metric.name: Counter(metric) for metric in METRICS if metric.kind is Kind.COUNTER}
+    def __init__(self, max_series: int = 1_000_000) -> None:
+        self.max_series = max_series
+        self.overflows = 0
+        self.counters = {metric.name: self._counter(metric) for metric in METRICS if metric.kind is Kind.COUNTER}
         self.histograms = {metric.name: Histogram(metric) for metric in METRICS if metric.kind is Kind.HISTOGRAM}
         self._gauges: dict[str, Callable[[], Reading]] = {}
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
@@ -77,8 +111,25 @@ class MetricStore(Collector):
 
     @property
     def series(self) -> int:
-        """How many series are exposed: the same for as long as the process lives."""
-        return sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in METRICS)
+        """How many series are exposed: the same for as long as the process lives, whatever clients do."""
+        fixed = sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in METRICS)
+        return fixed + sum(len(self.counters[one.name].values) - len(one.rows) for one in METRICS if one.is_open)
+
+    def _counter(self, metric: Metric) -> Counter:
+        return OpenCounter(metric, self._admit) if metric.is_open else Counter(metric)
+
+    def _admit(self) -> bool:
+        fits = self.series < self.max_series
+        self.overflows += not fits
+        return fits
+
+    def configure(self, metric: Metric, rows: Iterable[tuple[str, ...]]) -> None:
+        """Have these rows of an open family from the start, as far as the cap allows."""
+        counter = self.counters[metric.name]
+        if not isinstance(counter, OpenCounter):
+            raise TypeError(f"{metric.name} is not open")
+        for row in rows:
+            counter.add(row)
 
     def counter(self, metric: Metric) -> Counter:
         """The instrument of a counter family."""

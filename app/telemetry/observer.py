@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.game import GameEvent, Phase, Verdict
 from app.protocol import CloseRow, ErrorCode, Initiator
+from app.telemetry.tracer import NullTracer, Tracer
 
 
 class HandshakeOutcome(StrEnum):
@@ -71,6 +72,28 @@ class KeyRefresh(StrEnum):
 
     FETCHED = "fetched"
     FAILED = "failed"
+
+
+class LogOp(StrEnum):
+    """What the event log is asked to do."""
+
+    OPEN = "open"
+    APPEND = "append"
+    READ = "read"
+    SUBSCRIBE = "subscribe"
+    OPEN_GAMES = "open_games"
+    EXPIRE = "expire"
+    CLAIM = "claim"
+
+
+class PlayerStanding(StrEnum):
+    """What a player of a game is up to."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RACING = "racing"
+    DONE = "done"
+    LOST = "lost"
 
 
 class OutboxDepth(StrEnum):
@@ -198,9 +221,14 @@ class Closed:
 
 
 class Observer(Protocol):
-    """Implemented by the recorder, by `NullObserver`, and by tests."""
+    """Implemented by the recorder, by `NullObserver`, and by tests.
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+    Where there is a `trace_id`, the measurement is an example of that trace.
+    """
+
+    tracer: Tracer
+
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """An attempt to connect was answered."""
 
     def refused(self, refusal: Refusal) -> None:
@@ -245,7 +273,7 @@ class Observer(Protocol):
     def received(self, type: str, size: int | None) -> None:
         """A message of `size` payload bytes came in; None: it came in a batch, whose bytes are counted."""
 
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """A message was answered, `duration_s` after it came in."""
 
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
@@ -257,10 +285,10 @@ class Observer(Protocol):
     def batch(self, size: int) -> None:
         """A batch of so many messages came in."""
 
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """A durable event was put to so many members, and written to some at once, so long after the log took it."""
 
-    def outbox_wait(self, waited_s: float, event: bool) -> None:
+    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """A frame was written that had to wait; `event`: it is a durable event."""
 
     def replayed(self, events: int) -> None:
@@ -284,16 +312,22 @@ class Observer(Protocol):
     def client_rtt(self, rtt_s: float) -> None:
         """A client told the round trip it had measured."""
 
-    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+    def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """The event log answered an append."""
 
     def event_log(self, reachable: bool, fault: str) -> None:
         """The event log was lost, or takes appends again."""
 
+    def event_log_failed(self, op: LogOp) -> None:
+        """The event log did not do what it was asked."""
+
+    def applied(self, lag_s: float) -> None:
+        """A commit was applied here, so long after its events' time stamps; negative where clocks differ."""
+
     def event(self, game_id: str, event: GameEvent) -> None:
         """This replica appended an event."""
 
-    def judged(self, verdict: Verdict, duration_s: float) -> None:
+    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
         """The judge answered."""
 
     def judge_queue_full(self) -> None:
@@ -306,7 +340,9 @@ class Observer(Protocol):
 class NullObserver:
     """Sees nothing."""
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+    tracer: Tracer = NullTracer()
+
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handshake`."""
 
     def refused(self, refusal: Refusal) -> None:
@@ -351,7 +387,7 @@ class NullObserver:
     def received(self, type: str, size: int | None) -> None:
         """See `Observer.received`."""
 
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handled`."""
 
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
@@ -363,10 +399,10 @@ class NullObserver:
     def batch(self, size: int) -> None:
         """See `Observer.batch`."""
 
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """See `Observer.fanned_out`."""
 
-    def outbox_wait(self, waited_s: float, event: bool) -> None:
+    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """See `Observer.outbox_wait`."""
 
     def replayed(self, events: int) -> None:
@@ -390,16 +426,22 @@ class NullObserver:
     def client_rtt(self, rtt_s: float) -> None:
         """See `Observer.client_rtt`."""
 
-    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+    def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.append`."""
 
     def event_log(self, reachable: bool, fault: str) -> None:
         """See `Observer.event_log`."""
 
+    def event_log_failed(self, op: LogOp) -> None:
+        """See `Observer.event_log_failed`."""
+
+    def applied(self, lag_s: float) -> None:
+        """See `Observer.applied`."""
+
     def event(self, game_id: str, event: GameEvent) -> None:
         """See `Observer.event`."""
 
-    def judged(self, verdict: Verdict, duration_s: float) -> None:
+    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.judged`."""
 
     def judge_queue_full(self) -> None:
@@ -416,6 +458,7 @@ class Live:
     connections: int
     rooms: int
     games: dict[Phase, int]
+    players: dict[PlayerStanding, int]
     judge_queue: int
     ready: bool
     draining: bool
@@ -424,6 +467,8 @@ class Live:
     signing_keys: int
     signing_keys_age_s: float
     memory_bytes: int
+    open_fds: int
+    max_fds: int
     background_tasks: int
     outbox_frames: int
     outbox_bytes: int

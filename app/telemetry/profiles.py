@@ -26,7 +26,13 @@ _NAMES: Final[dict[str, dict[str, str]]] = {
         "trace_id": "trace.id",
         "span_id": "span.id",
     },
-    "gcp": {"timestamp": "time", "level": "severity", "event": "message"},
+    "gcp": {
+        "timestamp": "time",
+        "level": "severity",
+        "event": "message",
+        "trace_id": "logging.googleapis.com/trace",
+        "span_id": "logging.googleapis.com/spanId",
+    },
     "datadog": {
         "level": "status",
         "event": "message",

@@ -1,7 +1,7 @@
 """The recorder: the observer that writes metrics and logs."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.game import (
@@ -18,7 +18,7 @@ from app.game import (
     Verdict,
 )
 from app.protocol import Close, ErrorCode
-from app.telemetry.catalogue import AuthKind, Events, LimitMode, LogEvent, Metrics
+from app.telemetry.catalogue import AuthKind, Events, LimitMode, LogEvent, Metrics, SpanExport
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import (
     AppendOutcome,
@@ -30,6 +30,7 @@ from app.telemetry.observer import (
     KeyRefresh,
     Limited,
     Live,
+    LogOp,
     MessageOutcome,
     Opened,
     OverloadCause,
@@ -39,6 +40,7 @@ from app.telemetry.observer import (
     ResumeOutcome,
 )
 from app.telemetry.repeats import Repeats
+from app.telemetry.tracer import NullTracer, Tracer
 
 
 class Recorder:
@@ -46,6 +48,7 @@ class Recorder:
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
+        self.tracer: Tracer = NullTracer()
         self._logger = logger
         self._handshakes = store.counter(Metrics.HANDSHAKES)
         self._handshake_duration = store.histogram(Metrics.HANDSHAKE_DURATION)
@@ -84,6 +87,10 @@ class Recorder:
         self._key_fetches = store.counter(Metrics.KEY_FETCHES)
         self._loop_lag = store.histogram(Metrics.LOOP_LAG)
         self._shed = store.counter(Metrics.SHED)
+        self._log_errors = store.counter(Metrics.LOG_ERRORS)
+        self._log_lag = store.histogram(Metrics.LOG_LAG)
+        self._clock_skews = store.counter(Metrics.CLOCK_SKEWS)
+        self._problem_submissions = store.counter(Metrics.PROBLEM_SUBMISSIONS)
         self._keys_fetched: bool | None = None
         self._overloaded: frozenset[OverloadCause] = frozenset()
         self._repeats = Repeats(repeats_per_s)
@@ -92,6 +99,8 @@ class Recorder:
         """Have the gauges of live things read from `read` at scrape."""
         store = self.store
         store.gauge(Metrics.SERIES, lambda: {(): store.series})
+        store.gauge(Metrics.SERIES_LIMIT, lambda: {(): store.max_series})
+        store.folding(store.counter(Metrics.SERIES_OVERFLOWS), lambda: {(): store.overflows})
         store.gauge(Metrics.CONFIG_INFO, lambda: {(config_hash,): 1})
         store.gauge(Metrics.OUTBOX_FRAMES, lambda: {(): read().outbox_frames})
         store.gauge(Metrics.OUTBOX_BYTES, lambda: {(): read().outbox_bytes})
@@ -104,6 +113,9 @@ class Recorder:
         store.gauge(Metrics.CONNECTIONS, lambda: {(): read().connections})
         store.gauge(Metrics.ROOMS, lambda: {(): read().rooms})
         store.gauge(Metrics.GAMES, lambda: {(str(phase),): count for phase, count in read().games.items()})
+        store.gauge(Metrics.PLAYERS, lambda: {(str(one),): count for one, count in read().players.items()})
+        store.gauge(Metrics.OPEN_FDS, lambda: {(): read().open_fds})
+        store.gauge(Metrics.MAX_FDS, lambda: {(): read().max_fds})
         store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): read().judge_queue})
         store.gauge(Metrics.LOG_CONNECTED, lambda: {(): read().event_log_connected})
         store.gauge(Metrics.SIGNING_KEYS, lambda: {(): read().signing_keys})
@@ -111,6 +123,21 @@ class Recorder:
         store.gauge(Metrics.BACKGROUND_TASKS, lambda: {(): read().background_tasks})
         store.gauge(Metrics.MEMORY, lambda: {(): read().memory_bytes})
         store.gauge(Metrics.OVERLOADED, lambda: {(cause,): cause in self._overloaded for cause in OverloadCause})
+
+    def knows_problems(self, ids: Iterable[str]) -> None:
+        """These are the problems that games can be about."""
+        self.store.configure(Metrics.PROBLEM_SUBMISSIONS, ((id, verdict) for id in ids for verdict in Verdict))
+
+    def traces_with(self, tracer: Tracer, counts: Callable[[], dict[SpanExport, int]]) -> None:
+        """Have messages traced; `counts` are of spans."""
+        self.tracer = tracer
+        self.store.folding(
+            self.store.counter(Metrics.SPANS), lambda: {(outcome,): count for outcome, count in counts().items()}
+        )
+
+    def traces_exported(self, works: bool) -> None:
+        """The collector takes no spans any more, or takes them again."""
+        self.log(Events.TRACES_RESTORED if works else Events.TRACES_LOST)
 
     def log(self, event: LogEvent, **fields: object) -> None:
         """Write a log line of the catalogue.
@@ -133,10 +160,10 @@ class Recorder:
 
     # ---------------------------------------------------------------- Observer
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float) -> None:
+    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handshake`."""
         self._handshakes.inc((outcome,))
-        self._handshake_duration.observe(duration_s)
+        self._handshake_duration.observe(duration_s, (), trace_id)
 
     def refused(self, refusal: Refusal) -> None:
         """See `Observer.refused`."""
@@ -262,9 +289,9 @@ class Recorder:
         if size is not None:
             self._bytes.observe(size, ("in",))
 
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float) -> None:
+    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handled`."""
-        self._message_duration.observe(duration_s, (type, outcome))
+        self._message_duration.observe(duration_s, (type, outcome), trace_id)
 
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
         """See `Observer.rejected`."""
@@ -288,16 +315,16 @@ class Recorder:
         """See `Observer.batch`."""
         self._batch_size.observe(size)
 
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float) -> None:
+    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """See `Observer.fanned_out`."""
         self._recipients.observe(recipients)
-        self._delivery.observe_many(since_accepted_s, written, (Reader.PROMPT,))
+        self._delivery.observe_many(since_accepted_s, written, (Reader.PROMPT,), trace_id)
 
-    def outbox_wait(self, waited_s: float, event: bool) -> None:
+    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """See `Observer.outbox_wait`."""
-        self._outbox_wait.observe(waited_s)
+        self._outbox_wait.observe(waited_s, (), trace_id)
         if event:
-            self._delivery.observe(waited_s, (Reader.SLOW,))
+            self._delivery.observe(waited_s, (Reader.SLOW,), trace_id)
 
     def replayed(self, events: int) -> None:
         """See `Observer.replayed`."""
@@ -329,11 +356,21 @@ class Recorder:
         """See `Observer.client_rtt`."""
         self._client_rtt.observe(rtt_s)
 
-    def append(self, outcome: AppendOutcome, duration_s: float) -> None:
+    def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.append`."""
         if outcome is AppendOutcome.CONFLICT:
             self._conflicts.inc()
-        self._append_duration.observe(duration_s, (outcome,))
+        self._append_duration.observe(duration_s, (outcome,), trace_id)
+
+    def event_log_failed(self, op: LogOp) -> None:
+        """See `Observer.event_log_failed`."""
+        self._log_errors.inc((op,))
+
+    def applied(self, lag_s: float) -> None:
+        """See `Observer.applied`."""
+        self._log_lag.observe(max(0.0, lag_s))
+        if lag_s < 0:
+            self._clock_skews.inc()
 
     def event_log(self, reachable: bool, fault: str) -> None:
         """See `Observer.event_log`."""
@@ -385,9 +422,10 @@ class Recorder:
             duration_s=event.duration_ms / 1000,
         )
 
-    def judged(self, verdict: Verdict, duration_s: float) -> None:
+    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.judged`."""
-        self._judge_duration.observe(duration_s, (verdict,))
+        self._judge_duration.observe(duration_s, (verdict,), trace_id)
+        self._problem_submissions.inc((problem, verdict))
 
     def judge_queue_full(self) -> None:
         """See `Observer.judge_queue_full`."""

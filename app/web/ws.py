@@ -20,6 +20,7 @@ from app.realtime import Hub, Room, Session, Transport
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.transport import EXTENSION
 from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
+from app.telemetry.tracer import Handshake, Link
 from app.web.admission import Admission, Wanted, client_address, unavailable
 from app.web.errors import MEDIA_TYPE, Problem, ProblemError
 from app.web.limits import Door
@@ -101,19 +102,21 @@ async def _serve_known(attempt: _Attempt, identity: Identity, ticket: Ticket | N
         async with gate.hub.use(wanted.game_id) as found:
             room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
             await gate.admission.redeem(ticket)
-            transport = await _accept(attempt)
-            if transport is None:
+            opened = attempt.opened(room)
+            accepted = await _accept(attempt, opened)
+            if accepted is None:
                 return
-            async with gate.hub.connection(attempt.opened(room), transport) as session:
+            async with gate.hub.connection(opened, *accepted) as session:
                 await gate.hub.play(session, room, identity, wanted.last_seq)
 
 
 async def _serve_unknown(attempt: _Attempt) -> None:
     """The first message brings the token: what would have been a refusal becomes a close code."""
-    transport = await _accept(attempt)
-    if transport is None:
+    opened = attempt.opened()
+    accepted = await _accept(attempt, opened)
+    if accepted is None:
         return
-    async with attempt.gate.hub.connection(attempt.opened(), transport) as session:
+    async with attempt.gate.hub.connection(opened, *accepted) as session:
         session.attach()
         try:
             identity = await _log_in(attempt, session)
@@ -158,7 +161,7 @@ async def _seat(attempt: _Attempt, session: Session, identity: Identity) -> None
             await gate.hub.play(session, room, identity, wanted.last_seq)
 
 
-async def _accept(attempt: _Attempt) -> Transport | None:
+async def _accept(attempt: _Attempt, opened: Opened) -> tuple[Transport, Link | None] | None:
     """Complete the upgrade; None where the peer has gone meanwhile."""
     socket = attempt.socket
     transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
@@ -169,8 +172,30 @@ async def _accept(attempt: _Attempt) -> Transport | None:
     except GONE:
         is_open = False
     outcome = HandshakeOutcome.ACCEPTED if is_open else HandshakeOutcome.ABANDONED
-    attempt.gate.observer.handshake(outcome, time.perf_counter() - attempt.started)
-    return transport if is_open else None
+    link = _measure(attempt, outcome, HTTPStatus.SWITCHING_PROTOCOLS, opened.connection_id)
+    return (transport, link) if is_open else None
+
+
+def _measure(
+    attempt: _Attempt, outcome: HandshakeOutcome, status: int, connection_id: str | None = None
+) -> Link | None:
+    """Count an answered attempt and trace it; what its messages' traces will point at."""
+    ended = time.perf_counter()
+    observer = attempt.gate.observer
+    link, trace_id = observer.tracer.handshake(
+        Handshake(
+            started=attempt.started,
+            ended=ended,
+            outcome=outcome,
+            status=status,
+            game_id=attempt.wanted.game_id if attempt.wanted else None,
+            connection_id=connection_id,
+            player_id=attempt.player_id,
+            traceparent=attempt.socket.headers.get("traceparent"),
+        )
+    )
+    observer.handshake(outcome, ended - attempt.started, trace_id)
+    return link
 
 
 async def _refuse(attempt: _Attempt, problem: Problem) -> None:
@@ -184,7 +209,7 @@ async def _refuse(attempt: _Attempt, problem: Problem) -> None:
         await attempt.socket.send(cast("Any", body))
     outcome = problem.outcome or HandshakeOutcome.INTERNAL_ERROR
     observer = attempt.gate.observer
-    observer.handshake(outcome, time.perf_counter() - attempt.started)
+    _measure(attempt, outcome, problem.status)
     observer.refused(
         Refusal(
             outcome=outcome,

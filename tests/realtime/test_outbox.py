@@ -74,7 +74,7 @@ class Waits(NullObserver):
     def __init__(self) -> None:
         self.events: list[bool] = []
 
-    def outbox_wait(self, waited_s: float, event: bool) -> None:
+    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:  # noqa: ARG002 - the interface's
         assert waited_s >= 0
         self.events.append(event)
 

@@ -109,7 +109,7 @@ def test_a_race_is_counted_to_the_unit(server: ServerProcess) -> None:
     assert after["code_racer_ws_batch_size_sum"] - before["code_racer_ws_batch_size_sum"] == 3
     assert deltas(before, after, "ws_handshakes_total", "outcome") == {"accepted": 2}
     assert deltas(before, after, "ws_resumes_total", "outcome") == {"resumed": 1}
-    assert deltas(before, after, "players_total", "step") == {"joined": 2, "ready": 2, "started": 2, "finished": 2}
+    assert deltas(before, after, "player_steps_total", "step") == {"joined": 2, "ready": 2, "started": 2, "finished": 2}
     assert deltas(before, after, "submissions_total", "verdict") == {"accepted": 1, "wrong_answer": 1}
     assert after["code_racer_game_duration_seconds_count"] - before["code_racer_game_duration_seconds_count"] == 1
     check_deliveries(players, before, after)

@@ -1,0 +1,157 @@
+"""The tracer: where traces begin and how they go on, as one typed interface; the service knows no vendor.
+
+Nothing is made for a message that is not sampled: every method then answers None, or a block that does nothing.
+Times (`started`, `arrived`) are those of `time.perf_counter`, in seconds.
+"""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from app.protocol import RECEIVED_TYPES
+
+Value = str | int | float | bool
+
+
+class SpanName(StrEnum):
+    """The spans besides those of messages (`message_span`)."""
+
+    HANDSHAKE = "ws.handshake"
+    CREATE = "game.create"
+    JOIN = "game.join"
+    DISCONNECT = "game.disconnect"
+    REMOVE = "game.remove"
+    TICK = "game.tick"
+    DECIDE = "game.decide"
+    APPEND = "event_log.append"
+    FAN_OUT = "game.fan_out"
+    DELIVER = "ws.deliver"
+    JUDGE = "judge.submission"
+    JUDGE_RUN = "judge.run"
+
+
+MESSAGE_SPANS: Final = {type: f"game.{type}" for type in RECEIVED_TYPES}
+"""The span of a handled message, by its type."""
+
+
+class LateCause(StrEnum):
+    """Why a message that was not sampled got its span after all."""
+
+    ERROR = "error"
+    REJECTED = "rejected"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """An attempt to connect and its answer; `traceparent` is the client's."""
+
+    started: float
+    ended: float
+    outcome: str
+    status: int
+    game_id: str | None = None
+    connection_id: str | None = None
+    player_id: str | None = None
+    traceparent: str | None = None
+
+
+class Span(Protocol):
+    """A span that is being recorded."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+
+    @property
+    def traceparent(self) -> str:
+        """The context to carry on (W3C Trace Context)."""
+
+    def note(self, attributes: Mapping[str, Value]) -> None:
+        """Add attributes of the catalogue. Raises ValueError for others."""
+
+    def end(self, fault: str = "") -> None:
+        """The span is over; with a `fault` it failed."""
+
+
+class Link(Protocol):
+    """The handshake that a connection's traces point at."""
+
+
+Maybe = AbstractContextManager[Span | None]
+
+
+class Tracer(Protocol):
+    """Implemented over OpenTelemetry, and by `NullTracer`."""
+
+    slow_s: float
+    """A message that took longer is slow."""
+
+    def handshake(self, handshake: Handshake) -> tuple[Link | None, str | None]:
+        """An attempt to connect was answered: what its messages link to, and its trace's id where it was sampled."""
+
+    def message(self, type: str, arrived: float, link: Link | None, traceparent: str | None) -> Span | None:
+        """A message is to be handled: its span, if it is sampled."""
+
+    def late(
+        self, type: str, arrived: float, link: Link | None, traceparent: str | None, cause: LateCause
+    ) -> Span | None:
+        """A message that was not sampled went wrong or was slow: its span from its arrival on, at a bounded rate."""
+
+    def root(self, name: SpanName, link: Link | None = None, attributes: Mapping[str, Value] | None = None) -> Maybe:
+        """A block that nobody's message caused, in a trace of its own, if that is sampled."""
+
+    def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:
+        """A block within the span that is current, if there is one."""
+
+    def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:
+        """A block that an event caused, in the trace that the event carries, if any."""
+
+    def delivery(self, span: Span, link: Link | None, attributes: Mapping[str, Value]) -> Span:
+        """A frame goes to one member: begun within `span`, linked to the member's connection, ended by the caller."""
+
+    def active(self, span: Span | None) -> AbstractContextManager[None]:
+        """Make `span` the current one for the block; it is not ended by it."""
+
+
+NOTHING: Final = contextlib.nullcontext(None)
+
+
+class NullTracer:
+    """Samples nothing."""
+
+    slow_s = math.inf
+
+    def handshake(self, handshake: Handshake) -> tuple[None, None]:  # noqa: ARG002 - the interface's
+        """See `Tracer.handshake`."""
+        return None, None
+
+    def message(self, type: str, arrived: float, link: Link | None, traceparent: str | None) -> None:
+        """See `Tracer.message`."""
+
+    def late(self, type: str, arrived: float, link: Link | None, traceparent: str | None, cause: LateCause) -> None:
+        """See `Tracer.late`."""
+
+    def root(self, name: SpanName, link: Link | None = None, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
+        """See `Tracer.root`."""
+        return NOTHING
+
+    def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
+        """See `Tracer.child`."""
+        return NOTHING
+
+    def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:  # noqa: ARG002 - the interface's
+        """See `Tracer.continued`."""
+        return NOTHING
+
+    def delivery(self, span: Span, link: Link | None, attributes: Mapping[str, Value]) -> Span:  # noqa: ARG002 - the interface's
+        """See `Tracer.delivery`."""
+        return span
+
+    def active(self, span: Span | None) -> AbstractContextManager[None]:  # noqa: ARG002 - the interface's
+        """See `Tracer.active`."""
+        return NOTHING

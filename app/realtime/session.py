@@ -413,7 +413,8 @@ class Session:
 
     def _handled(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
         """Measure a message that has been answered; a slow one is traced after all."""
-        duration_s = time.perf_counter() - item.arrived
+        ended = time.perf_counter()
+        duration_s = ended - item.arrived
         span = item.span
         if span is None and outcome is MessageOutcome.OK and duration_s > self._tracer.slow_s:
             span = self._tracer.late(type, item.arrived, self.link, item.traceparent, LateCause.SLOW)
@@ -421,7 +422,7 @@ class Session:
             self._observer.handled(type, outcome, duration_s)
             return
         span.note({"message.outcome": outcome})
-        span.end(outcome if outcome is MessageOutcome.ERROR else "")
+        span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
         self._observer.handled(type, outcome, duration_s, span.trace_id)
 
     async def _apply(self, message: Message, seat: Seat) -> None:

@@ -74,8 +74,8 @@ class Span(Protocol):
     def note(self, attributes: Mapping[str, Value]) -> None:
         """Add attributes of the catalogue. Raises ValueError for others."""
 
-    def end(self, fault: str = "") -> None:
-        """The span is over; with a `fault` it failed."""
+    def end(self, fault: str = "", ended: float | None = None) -> None:
+        """The span is over, now or at `ended`; with a `fault` it failed."""
 
 
 class Link(Protocol):

@@ -139,11 +139,11 @@ class _Span:
             raise ValueError(f"{self.name}: the catalogue does not list {sorted(unknown)}")
         self.otel.set_attributes(attributes)
 
-    def end(self, fault: str = "") -> None:
+    def end(self, fault: str = "", ended: float | None = None) -> None:
         if fault:
             self.otel.set_status(Status(StatusCode.ERROR, fault))
             self.note({"error.type": fault})
-        self.otel.end()
+        self.otel.end(None if ended is None else _epoch_ns(ended))
 
 
 class _Link:

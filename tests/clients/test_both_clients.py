@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.player import SOLUTION, Player
 from tests.support.proxy import FaultProxy
-from tests.support.server import ROOT, SECRET, STEP_TIMEOUT_S, ServerProcess, until
+from tests.support.server import ROOT, SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
 
 HERE = Path(__file__).parent
 COMMANDS = {
@@ -124,7 +124,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), finished_linger_s=30, messages_per_second=0) as process:
+    with ServerProcess(tmp_path_factory.mktemp("server"), finished_linger_s=30, **UNLIMITED) as process:
         yield process
 
 

@@ -139,13 +139,13 @@ def nonsense(server: ServerProcess) -> bool:
         for _ in range(3):
             player.ws.send("nonsense")
             player.until("error")
-        player.send("ping", {"timestamp": 1})
         return player.until_closed()[0] == 4400 if not pong(player) else False
 
 
 def pong(player: Player) -> bool:
-    """Whether the answer comes before the end."""
+    """Whether a ping is answered; not, where the connection ends before."""
     with contextlib.suppress(ConnectionClosed):
+        player.send("ping", {"timestamp": 1})
         player.until("pong")
         return True
     return False

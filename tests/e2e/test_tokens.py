@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.jwks import ALGORITHMS, IdentityProvider, SigningKey
 from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, difference, until
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, difference, until
 
 OFFER: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
 
@@ -147,7 +147,7 @@ def test_a_token_that_runs_out_is_announced_and_then_ends_the_connection(tmp_pat
 
 
 def test_a_fresh_token_keeps_the_connection(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, token_expiring_notice_s=4, jwt_leeway_s=0, messages_per_second=0) as server:
+    with ServerProcess(tmp_path, token_expiring_notice_s=4, jwt_leeway_s=0, **UNLIMITED) as server:
         short = token("ann", 6)
         with Player(server, server.new_game(short), short) as player:
             player.until("token_expiring")

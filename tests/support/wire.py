@@ -3,8 +3,12 @@
 import base64
 import os
 import struct
+from collections.abc import Iterator
+from typing import BinaryIO
 
 MASK = b"\x01\x02\x03\x04"
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+"""Opcodes (RFC 6455 section 5.2)."""
 
 
 def upgrade(path: str, *headers: str) -> bytes:
@@ -36,3 +40,14 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool = True,
 def close_frame(code: int | None, reason: bytes = b"") -> bytes:
     """A close frame, with or without a code."""
     return frame(8, b"" if code is None else struct.pack("!H", code) + reason)
+
+
+def frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Opcode and payload of each frame a server sends, after its answer to the upgrade."""
+    while stream.readline() not in {b"\r\n", b""}:
+        pass
+    while head := stream.read(2):
+        length = head[1]
+        if length >= 126:
+            length = int.from_bytes(stream.read(2 if length == 126 else 8), "big")
+        yield head[0] & 0x0F, stream.read(length)

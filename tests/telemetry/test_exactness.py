@@ -1,10 +1,14 @@
 """What the metrics say is what the clients did, to the unit; and the logs say the same."""
 
+import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
 
 import httpx
 import jwt
@@ -12,9 +16,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from tests.support import readers
 from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import SECRET, ServerProcess, difference, sample_key, until
-from tests.support.wire import close_frame
+from tests.support.server import SECRET, STEP_TIMEOUT_S, ServerProcess, difference, sample_key, until
+from tests.support.wire import CLOSE, PING, PONG, close_frame, frame, frames, upgrade
 
 PREFIX = "code_racer_"
 
@@ -195,3 +200,125 @@ def test_each_refusal_is_counted_as_often_as_it_was_given(server: ServerProcess)
                 pass
             httpx.get(server.http_url + path, headers=headers)
     assert deltas(before, server.metrics(), "ws_handshakes_total", "outcome") == asked
+
+
+class ByHand:
+    """A connection whose pings are answered as the test says, and not by a library."""
+
+    def __init__(self, server: ServerProcess, game_id: str, player_id: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), STEP_TIMEOUT_S)
+        self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token(player_id)}"))
+        self._stream = self.socket.makefile("rb")
+        self._frames = frames(self._stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+        self.socket.close()
+
+    def next(self, opcode: int) -> bytes:
+        """The payload of the next frame of a kind."""
+        return next(payload for kind, payload in self._frames if kind == opcode)
+
+    def pong(self, payload: bytes) -> None:
+        self.socket.sendall(frame(PONG, payload))
+
+    def close(self) -> None:
+        self.socket.sendall(close_frame(1000))
+        self.next(CLOSE)
+
+
+def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, ping_interval_s=0.3, ping_timeout_s=1.5, close_timeout_s=0.2) as server:
+        game_id = server.new_game(token("host"), max_players=10)
+        with ByHand(server, game_id, "a") as answering:
+            answering.pong(answering.next(PING))
+            payload = answering.next(PING)
+            time.sleep(0.2)  # the round trip that is to be measured
+            answering.pong(payload)
+            answering.close()
+        with ByHand(server, game_id, "l") as leaving:
+            leaving.next(PING)
+            leaving.close()
+        with ByHand(server, game_id, "o") as odd:
+            payload = odd.next(PING)
+            odd.pong(b"of no ping")
+            odd.pong(payload)
+            odd.pong(payload)
+            odd.close()
+        with ByHand(server, game_id, "s") as silent:
+            silent.pong(silent.next(PING))
+            silent.next(PING)
+            silent.next(CLOSE)
+        until(lambda: server.metric("ws_connections") == 0)
+        assert server.metric("ws_pings_total", outcome="answered") == 4
+        assert server.metric("ws_pings_total", outcome="timeout") == 1
+        assert server.metric("ws_pings_total", outcome="abandoned") == 1
+        assert server.metric("ws_ping_rtt_seconds_count") == 4
+        assert server.metric("ws_ping_rtt_seconds_sum") >= 0.2
+        assert server.metric("ws_ping_rtt_seconds_bucket", le="0.1") == 3
+        (line,) = server.logged("ws.closed", player_id="a")
+        assert line["rtt_p95_s"] >= 0.19
+        (line,) = server.logged("ws.closed", player_id="s")
+        assert (line["code"], line["reason"], line["initiator"]) == (1011, "ping_timeout", "server")
+        assert "rtt_p50_s" not in server.logged("ws.closed", player_id="l")[0]
+
+
+def test_resumes_are_counted_by_their_outcome(server: ServerProcess) -> None:
+    game_id = server.new_game(token("host"), max_players=10)
+    for query, times in (("", 1), ("?last_seq=0", 3), ("?last_seq=999", 2)):
+        for _ in range(times):
+            with Player(server, game_id, token("ann"), query) as player:
+                player.until("welcome")
+                player.ws.close()
+    assert server.metric("ws_resumes_total", outcome="resumed") == 3
+    assert server.metric("ws_resumes_total", outcome="snapshot") == 2
+    until(lambda: len(server.logged("ws.closed")) == 6)
+    logged = Counter(line.get("resume") for line in server.logged("ws.closed"))
+    assert logged == {None: 1, "resumed": 3, "snapshot": 2}
+
+
+async def live_events(server: ServerProcess) -> int:
+    """How many live events came to two members, one of whom did not read for a while."""
+    async with contextlib.AsyncExitStack() as stack:
+        game_id = await asyncio.to_thread(server.new_game, token("host"), max_players=10)
+        slow = await readers.member(server, game_id, "slow", sock=readers.small_socket(server))
+        stack.callback(slow.transport.abort)
+        quick = await readers.member(server, game_id, "quick")
+        stack.push_async_callback(quick.close)
+        events = [await readers.until(one, "player_joined", player_id="quick") for one in (slow, quick)]
+        slow.transport.pause_reading()
+        talking = asyncio.create_task(readers.talk(slow))
+        while await asyncio.to_thread(server.metric, "ws_outbox_frames") == 0:
+            pass  # each look is a turn for the one who talks
+        talking.cancel()
+        for status in ("ready", "not_ready") * 5:
+            await quick.send(json.dumps({"type": "ready", "data": {"status": status}}))
+            events[1] += await readers.until(quick, "player_ready", status=status)
+        await quick.send(json.dumps({"type": "leave"}))
+        slow.transport.resume_reading()
+        for number, one in enumerate((slow, quick)):
+            events[number] += await readers.until(one, "player_left", player_id="quick")
+    live = 0
+    for seen in events:
+        (welcome,) = (message for message in seen if message["type"] == "welcome")
+        live += sum(message.get("seq", 0) > welcome["data"]["last_seq"] for message in seen)
+    return live
+
+
+@pytest.mark.anyio
+async def test_deliveries_to_a_slow_reader_are_counted_apart(tmp_path: Path) -> None:
+    rates = {"messages_per_second": 0, "bytes_per_second": 0, "max_rate_limited_per_minute": 1_000_000}
+    settings = {"ping_interval_s": 3600, "outbox_max_bytes": 2**40, "outbox_max_age_s": 3600, **rates}
+    server = ServerProcess(tmp_path, **settings)
+    await asyncio.to_thread(server.start)
+    try:
+        live = await live_events(server)
+        counts = await asyncio.to_thread(server.metrics)
+    finally:
+        await asyncio.to_thread(server.stop)
+    prompt, slow = (counts[f'{PREFIX}event_delivery_seconds_count{{reader="{one}"}}'] for one in ("prompt", "slow"))
+    assert prompt + slow == live
+    assert slow >= 10, "what came while nobody read"

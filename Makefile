@@ -56,6 +56,10 @@ bench-slow-reader: $(VENV)/.dev ## Measure what a member that stops reading cost
 bench-scrape: $(VENV)/.dev ## Measure a scrape with 5 and with 5,000 connections
 	$(BIN)/python -m tests.bench.scrape
 
+.PHONY: bench-telemetry
+bench-telemetry: $(VENV)/.dev ## Measure what metrics, logs and traces cost, and a collector that is down
+	$(BIN)/python -m tests.bench.telemetry
+
 .PHONY: soak
 soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
 	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak

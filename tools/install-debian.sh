@@ -10,6 +10,7 @@ need promtool prometheus
 need node nodejs
 need npm npm
 need nginx nginx-light
+need rsyslogd rsyslog
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 sudo=""

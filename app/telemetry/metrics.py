@@ -18,6 +18,7 @@ from prometheus_client.samples import Exemplar
 
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
 
+MAX_SIZES = 1_000
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 Reading = dict[tuple[str, ...], float]
@@ -64,36 +65,68 @@ class OpenCounter(Counter):
 class Histogram:
     """A histogram family: bucket counts and a sum per label row, and per bucket the newest example of a trace."""
 
-    __slots__ = ("_edges", "_exemplars", "rows")
+    __slots__ = ("_exemplars", "edges", "rows")
 
     def __init__(self, metric: Metric) -> None:
-        self._edges = metric.buckets
+        self.edges = metric.buckets
         self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
         self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(metric.buckets) + 2) for row in metric.rows}
 
     def observe(self, value: float, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe one value, in the unit of the name; KeyError for a row that the catalogue does not list."""
-        self.observe_many(value, 1, row, trace_id)
+        cells = self.rows[row]
+        cells[bisect_left(self.edges, value)] += 1
+        cells[-1] += value
+        if trace_id is not None:
+            self.exemplify(value, row, trace_id)
+
+    def exemplify(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
+        """This observed value is an example of its bucket."""
+        self._exemplars[row, bisect_left(self.edges, value)] = Exemplar({"trace_id": trace_id}, value, time.time())
 
     def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe the same value so many times."""
         cells = self.rows[row]
-        bucket = bisect_left(self._edges, value)
-        cells[bucket] += count
+        cells[bisect_left(self.edges, value)] += count
         cells[-1] += value * count
         if trace_id is not None and count:
-            self._exemplars[row, bucket] = Exemplar({"trace_id": trace_id}, value, time.time())
+            self.exemplify(value, row, trace_id)
 
     def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
         """Cumulative buckets, as the exposition wants them, and the sum."""
         cells = self.rows[row]
         total = 0.0
         buckets: list[Bucket] = []
-        for bucket, edge in enumerate((*map(str, self._edges), "+Inf")):
+        for bucket, edge in enumerate((*map(str, self.edges), "+Inf")):
             total += cells[bucket]
             exemplar = self._exemplars.get((row, bucket))
             buckets.append((edge, total) if exemplar is None else (edge, total, exemplar))
         return buckets, cells[-1]
+
+
+class SizedCounts(dict[tuple[str, int], int]):
+    """Messages of one direction by type and size: one addition each, folded into both families at scrape.
+
+    Sizes repeat, so there are few; should there be many, they are folded before.
+    """
+
+    def __init__(self, direction: str, messages: Counter, sizes: Histogram) -> None:
+        super().__init__()
+        self._direction = direction
+        self._messages = messages
+        self._sizes = sizes
+
+    def __missing__(self, key: tuple[str, int]) -> int:
+        if len(self) >= MAX_SIZES:
+            self.fold()
+        return 0
+
+    def fold(self) -> None:
+        """Move all to the families."""
+        for (type, size), count in self.items():
+            self._messages.inc((self._direction, type), count)
+            self._sizes.observe_many(size, count, (self._direction,))
+        self.clear()
 
 
 class MetricStore(Collector):
@@ -106,6 +139,7 @@ class MetricStore(Collector):
         self.histograms = {metric.name: Histogram(metric) for metric in METRICS if metric.kind is Kind.HISTOGRAM}
         self._gauges: dict[str, Callable[[], Reading]] = {}
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
+        self._late: list[Callable[[], None]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -143,6 +177,12 @@ class MetricStore(Collector):
         """Have a gauge family read by `read` at scrape."""
         self._gauges[metric.name] = read
 
+    def sized(self, direction: str, messages: Metric, sizes: Metric) -> SizedCounts:
+        """Counts of messages that two families share."""
+        counts = SizedCounts(direction, self.counter(messages), self.histogram(sizes))
+        self._late.append(counts.fold)
+        return counts
+
     def folding(self, counter: Counter, read: Callable[[], dict[tuple[str, ...], int]]) -> None:
         """Have a counter that is kept elsewhere read by `read` at scrape."""
         self._folded[counter.name] = read
@@ -158,6 +198,8 @@ class MetricStore(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All families, folded now."""
+        for fold in self._late:
+            fold()
         for metric in METRICS:
             yield self._family(metric)
 

@@ -1,6 +1,7 @@
 """The recorder: the observer that writes metrics and logs."""
 
 import traceback
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.game import (
     Verdict,
 )
 from app.protocol import Close, ErrorCode
-from app.telemetry.catalogue import AuthKind, Events, LimitMode, LogEvent, Metrics, SpanExport
+from app.telemetry.catalogue import LATENCY_BUCKETS, AuthKind, Events, LimitMode, LogEvent, Metrics, SpanExport
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import (
     AppendOutcome,
@@ -59,7 +60,8 @@ class Recorder:
         self._client_rtt = store.histogram(Metrics.CLIENT_RTT)
         self._resumes = store.counter(Metrics.RESUMES)
         self._messages = store.counter(Metrics.MESSAGES)
-        self._bytes = store.histogram(Metrics.MESSAGE_BYTES)
+        self._received = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+        self._sent = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._batch_size = store.histogram(Metrics.BATCH_SIZE)
         self._recipients = store.histogram(Metrics.FANOUT_RECIPIENTS)
         self._delivery = store.histogram(Metrics.EVENT_DELIVERY)
@@ -71,6 +73,7 @@ class Recorder:
         self._replayed = store.histogram(Metrics.REPLAYED)
         self._gc_pause = store.histogram(Metrics.GC_PAUSE)
         self._message_duration = store.histogram(Metrics.MESSAGE_DURATION)
+        self._message_durations = self._message_duration.rows
         self._errors = store.counter(Metrics.ERRORS)
         self._dropped = store.counter(Metrics.DROPPED)
         self._transitions = store.counter(Metrics.TRANSITIONS)
@@ -285,13 +288,19 @@ class Recorder:
 
     def received(self, type: str, size: int | None) -> None:
         """See `Observer.received`."""
-        self._messages.inc(("in", type))
-        if size is not None:
-            self._bytes.observe(size, ("in",))
+        if size is None:
+            self._messages.inc(("in", type))
+        else:
+            self._received[type, size] += 1
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handled`."""
-        self._message_duration.observe(duration_s, (type, outcome), trace_id)
+        # once a message: `Histogram.observe` without the call
+        cells = self._message_durations[type, outcome]
+        cells[bisect_left(LATENCY_BUCKETS, duration_s)] += 1
+        cells[-1] += duration_s
+        if trace_id is not None:
+            self._message_duration.exemplify(duration_s, (type, outcome), trace_id)
 
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
         """See `Observer.rejected`."""
@@ -308,8 +317,7 @@ class Recorder:
 
     def sent(self, type: str, count: int, size: int) -> None:
         """See `Observer.sent`."""
-        self._messages.inc(("out", type), count)
-        self._bytes.observe_many(size, count, ("out",))
+        self._sent[type, size] += count
 
     def batch(self, size: int) -> None:
         """See `Observer.batch`."""

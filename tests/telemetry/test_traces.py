@@ -230,7 +230,11 @@ def test_a_fault_of_ours_is_traced_without_its_text(tmp_path: Path) -> None:
 
 def test_a_slow_message_is_traced_from_its_arrival_on(tmp_path: Path) -> None:
     database = tmp_path / "log.db"
-    settings = {"otel_traces_sampler": "always_off", "slow_message_s": 0.2, "event_log_url": f"sqlite:///{database}"}
+    settings: dict[str, Any] = {
+        "otel_traces_sampler": "always_off",
+        "slow_message_s": 0.2,
+        "event_log_url": f"sqlite:///{database}",
+    }
     with traced(tmp_path, **settings) as (collector, server):
         ann = server.guest("ann")
         with Player(server, server.new_game(ann["token"]), ann["token"]) as player:

@@ -1,0 +1,135 @@
+"""What telemetry costs: the same load on servers that run side by side, in turns. `make bench-telemetry` prints it.
+
+`off` measures nothing at all; `on` has metrics and logs; `all` also traces 1 % of the messages; `down` the same with a
+collector that never answers. The loads: pings answered, and durable events fanned out to a game of twenty. The figure
+is the server's processor time per message: what a saturated core's throughput is the inverse of.
+"""
+
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import jwt
+
+from tests.support.collector import Collector
+from tests.support.server import SECRET, UNLIMITED, ServerProcess
+from tests.support.wire import TEXT, frame, frames, upgrade
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+MEMBERS = 20
+BLOCK = 100
+PINGS = 20_000
+EVENTS = 600
+PING_FRAME = frame(TEXT, b'{"type":"ping","data":{"timestamp":1}}')
+GOALS = {"on": 0.95, "all": 0.92, "down": 0.92}
+
+
+class Member:
+    """One connection, as cheap as can be: blocks of frames out, bytes in."""
+
+    def __init__(self, server: ServerProcess, game_id: str, name: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), 30)
+        token = jwt.encode({"sub": name, "exp": time.time() + 3600}, SECRET)
+        self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token}"))
+        self.stream = self.socket.makefile("rb")
+        self.frames = frames(self.stream)
+
+    def until(self, type: str) -> None:
+        """Read up to a message of this type."""
+        wanted = f'{{"type":"{type}"'.encode()
+        while not next(payload for kind, payload in self.frames if kind == TEXT).startswith(wanted):
+            pass
+
+
+def seconds_of(server: ServerProcess) -> float:
+    """Processor time of a server so far, all its threads (Linux: nanoseconds in schedstat)."""
+    tasks = Path(f"/proc/{server.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def echo(members: list[Member]) -> int:
+    """Pings from everybody, one at a time each, as clients do: a read and a write of the server's each."""
+    for _ in range(PINGS // MEMBERS):
+        for member in members:
+            member.socket.sendall(PING_FRAME)
+        for member in members:
+            member.until("pong")
+    return PINGS
+
+
+def pipelined(members: list[Member]) -> int:
+    """Pings in blocks of a hundred from one: the least work besides telemetry's, and so its largest part."""
+    member = members[0]
+    for _ in range(PINGS // BLOCK):
+        member.socket.sendall(PING_FRAME * BLOCK)
+        for _ in range(BLOCK):
+            member.until("pong")
+    return PINGS
+
+
+def fan_out(members: list[Member]) -> int:
+    """Durable events to everybody: one says ready, not ready, ready ..."""
+    for number in range(EVENTS):
+        status = "not_ready" if number % 2 else "ready"
+        members[0].socket.sendall(frame(TEXT, json.dumps({"type": "ready", "data": {"status": status}}).encode()))
+        for member in members:
+            member.until("player_ready")
+    return EVENTS * MEMBERS
+
+
+def cost(server: ServerProcess, load: Callable[[list[Member]], int], members: list[Member]) -> float:
+    """Microseconds of the server's processor per message."""
+    before = seconds_of(server)
+    count = load(members)
+    return (seconds_of(server) - before) / count * 1e6
+
+
+def measure(servers: dict[str, ServerProcess], members: dict[str, list[Member]]) -> None:
+    for load in (echo, fan_out, pipelined):
+        costs: dict[str, list[float]] = {name: [] for name in servers}
+        for number in range(ROUNDS):
+            order = list(servers) if number % 2 else list(servers)[::-1]
+            for name in order:
+                costs[name].append(cost(servers[name], load, members[name]))
+        print(f"{load.__name__}: µs per message, median of {ROUNDS} rounds, and throughput as a part of off")
+        for name, values in costs.items():
+            ratios = [off / value for off, value in zip(costs["off"], values, strict=True)]
+            goal = f"goal {GOALS[name]}" if name in GOALS and load is not pipelined else ""
+            print(f"  {name:5} {median(values):6.2f}  {median(ratios):5.3f}  {goal}")
+
+
+def main() -> None:
+    """Start the servers, play, print."""
+    free = {"event_log_url": "memory:", "ping_interval_s": 3600, "bytes_burst": 2**40, **UNLIMITED}
+    with Collector() as collector, Collector() as hanging:
+        hanging.answer.clear()
+        traced = {"slow_message_s": 60}
+        servers = {
+            "off": ServerProcess(Path(tempfile.mkdtemp()), "tests.bench.silent", **free),
+            "on": ServerProcess(Path(tempfile.mkdtemp()), **free),
+            "all": ServerProcess(Path(tempfile.mkdtemp()), **free, **traced, **collector.settings),
+            "down": ServerProcess(Path(tempfile.mkdtemp()), **free, **traced, **hanging.settings),
+        }
+        for server in servers.values():
+            server.settings.pop("OTEL_BSP_SCHEDULE_DELAY", None)
+            server.start()
+        members: dict[str, list[Member]] = {}
+        for name, server in servers.items():
+            host = server.guest("host")["token"]
+            game_id = server.new_game(host, min_players=50, max_players=100)
+            members[name] = [Member(server, game_id, f"p{number}") for number in range(MEMBERS)]
+            for member in members[name]:
+                member.until("player_joined")
+        measure(servers, members)
+        hanging.answer.set()
+        for server in servers.values():
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

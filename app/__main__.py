@@ -82,11 +82,12 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the same
 
     writer = LogWriter(
-        sys.stdout,
+        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
         render=settings.log_format,
         file=settings.log_path,
         queue_size=settings.log_queue_size,
         profile=settings.log_profile,
+        flush_timeout_s=settings.log_flush_timeout_s,
     )
     common = {
         "service.name": settings.otel_service_name,

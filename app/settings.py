@@ -225,6 +225,7 @@ class Settings(BaseSettings):
     )
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
+    log_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, what is queued is written for so long")
     log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")
     max_metric_series: int = Field(
         5_000, ge=1_000, description="series of /metrics; label values of the configuration beyond that are other"

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
@@ -21,7 +22,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from app.protocol import Close, CloseRow, Initiator, client_close, encode
-from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
+from app.telemetry.observer import HandshakeOutcome, HttpRejection, Observer, PingOutcome
 
 EXTENSION: Final = "code_racer.transport"
 """Where the ASGI scope holds the transport, in `extensions`."""
@@ -222,6 +223,9 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             return
         self.conn.receive_data(data)
         self.handle_events()
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._reject_head()
+            return
         if self.conn.parser_exc is not None and not self.close_sent:
             self.handle_parser_exception()
 
@@ -291,6 +295,15 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         super().shutdown()
 
     # ---------------------------------------------------------------- own
+
+    def _reject_head(self) -> None:
+        """Websockets will not read such a request (a line over 8 KiB, over 128 headers), and uvicorn tells nobody."""
+        self._observer.http_rejected(HttpRejection.TOO_LARGE)
+        text = "a line of the request's head is longer than 8192 bytes, or it has more than 128 headers"
+        head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
+        status = STATUS_LINE[HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE]
+        self.transport.write(status + head.encode() + text.encode())
+        self.transport.close()
 
     def _flush(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))

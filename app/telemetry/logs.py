@@ -11,10 +11,12 @@ import logging
 import queue
 import re
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -29,6 +31,7 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyn
 # Its failures are counted and told once (traces.lost), not with a line a batch.
 _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
+_SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -37,16 +40,47 @@ def redact(text: str) -> str:
     return _JWT.sub("<token>", _QUERY_VALUE.sub(r"\1<redacted>", text))
 
 
+class _Sink:
+    """Where lines go, unbuffered: that one failed is known, and half of a line does not spoil the next."""
+
+    def __init__(self, raw: RawIOBase) -> None:
+        self.raw = raw
+        self._torn = False
+
+    def write(self, line: bytes) -> None:
+        """Write a whole line. Raises OSError or ValueError: it could not be."""
+        data = b"\n" + line if self._torn else line
+        while data:
+            count = self.raw.write(data)
+            if count is None:
+                raise BlockingIOError("would block")
+            self._torn = True
+            data = data[count:]
+        self._torn = False
+
+
 class LogWriter:
-    """The only writer: a thread that writes lines to a stream and, if asked to, to a file."""
+    """The only writer: a thread that writes lines to an unbuffered stream and, if asked to, to a file.
+
+    `flush_timeout_s` is how long `close` waits for it.
+    """
 
     def __init__(
-        self, stream: TextIO, *, render: str, file: Path | None, queue_size: int, profile: str = "otel"
+        self,
+        stream: RawIOBase,
+        *,
+        render: str,
+        file: Path | None,
+        queue_size: int,
+        profile: str = "otel",
+        flush_timeout_s: float = 3.0,
     ) -> None:
-        self._stream = stream
+        self._stream = _Sink(stream)
         self._profile = profile
+        self._flush_timeout_s = flush_timeout_s
         self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(queue_size)
-        self._console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if render == "console" else None
+        is_terminal = render == "console" and stream.isatty()
+        self._console = structlog.dev.ConsoleRenderer(colors=is_terminal) if render == "console" else None
         self._file = self._open(file)
         self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
@@ -55,11 +89,11 @@ class LogWriter:
         self._thread.start()
 
     @staticmethod
-    def _open(file: Path | None) -> TextIO | None:
+    def _open(file: Path | None) -> _Sink | None:
         if file is None:
             return None
         file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("a", encoding="utf-8")
+        return _Sink(file.open("ab", buffering=0))
 
     def put(self, record: MutableMapping[str, Any]) -> None:
         """Hand over a record, from any thread; never waits for the writing."""
@@ -71,30 +105,32 @@ class LogWriter:
                 self.dropped += 1
 
     def close(self) -> None:
-        """Write what is queued, then stop."""
-        self._queue.put(None)
-        self._thread.join()
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # counted when it was written
-                self._file.close()
+        """Write what is queued, then stop; a reader that takes nothing is not waited for longer than is set."""
+        deadline = time.monotonic() + self._flush_timeout_s
+        try:
+            self._queue.put(None, timeout=self._flush_timeout_s)
+        except queue.Full:
+            return
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._file is not None and not self._thread.is_alive():
+            self._file.raw.close()
 
     def _run(self) -> None:
         while (record := self._queue.get()) is not None:
-            try:
-                self._write(record)
-            except (OSError, ValueError):  # disk full, stdout closed: the service goes on
+            line = _one_line(_encode(rename(self._profile, record)))
+            shown = line if self._console is None else f"{self._console(None, '', dict(record))}\n".encode()
+            written = [self._write(sink, text) for sink, text in ((self._file, line), (self._stream, shown)) if sink]
+            if not all(written):
                 with self._counting:
                     self.dropped += 1
 
-    def _write(self, record: MutableMapping[str, Any]) -> None:
-        line = _encode(rename(self._profile, record)).decode()
-        if self._file is not None:
-            self._file.write(line + "\n")
-            self._file.flush()
-        if self._console is not None:
-            line = str(self._console(None, "", dict(record)))
-        self._stream.write(line + "\n")
-        self._stream.flush()
+    @staticmethod
+    def _write(sink: _Sink, line: bytes) -> bool:
+        try:
+            sink.write(line)
+        except (OSError, ValueError):  # disk full, stdout closed: the service goes on
+            return False
+        return True
 
 
 class Logs:
@@ -115,7 +151,7 @@ class Logs:
         record = {"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event}
         for key, value in record.items():
             if isinstance(value, str):
-                record[key] = redact(value)[:_TEXT_LIMIT]
+                record[key] = _presentable(value)
         self.writer.put(record)
         raise structlog.DropEvent
 
@@ -158,6 +194,22 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._logs.foreign(record)
+
+
+def _presentable(text: str) -> str:
+    """A text without secrets, not too long, and with nothing that UTF-8 cannot say."""
+    text = redact(text)
+    if len(text) > _TEXT_LIMIT:
+        text = f"{text[:_TEXT_LIMIT]}... ({len(text) - _TEXT_LIMIT} more)"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _one_line(line: bytes) -> bytes:
+    """JSON lets U+2028, U+2029 and U+0085 stand; some readers take them for the end of a line."""
+    if not line.isascii():
+        for separator, escape in _SEPARATORS:
+            line = line.replace(separator, escape)
+    return line + b"\n"
 
 
 def _timestamp() -> str:

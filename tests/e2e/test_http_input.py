@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import jwt
 import pytest
@@ -199,3 +200,23 @@ def test_nothing_of_a_bad_request_reaches_the_log(server: ServerProcess) -> None
         answer(one)
     server.wait_for_log("ws.refused")
     assert mark not in "\n".join(server.lines) + server.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/ws/x", ["Authorization: Bearer " + "x" * 9_000]),
+        ("/ws/x", [f"X-{number}: 1" for number in range(200)]),
+        ("/ws/x?" + "x" * 9_000, []),
+    ],
+    ids=["line", "headers", "path"],
+)
+def test_an_upgrade_that_the_websocket_parser_will_not_read_is_answered_and_counted(
+    tmp_path: Path, path: str, headers: list[str]
+) -> None:
+    """Below our own limit, above the library's: the connection used to hang unanswered."""
+    with ServerProcess(tmp_path) as server, closing(dial(server)) as one:
+        one.sendall(upgrade(path, *headers))
+        assert answer(one).startswith(b"HTTP/1.1 431 "), "and then the end"
+        assert rejected(server, "too_large") == 1
+        assert server.metric("faults_total") == 0

@@ -4,13 +4,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -54,18 +55,7 @@ class ServerProcess:
 
     def start(self) -> Self:
         """Start and wait until it takes connections; started again, it keeps its port."""
-        environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "stderr.txt").open("a") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "serve"],
-                cwd=self.folder,
-                env=environment | self.settings | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                encoding="utf-8",
-            )
+        self._process = self._launch(subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         seen = len(self.logged("app.started"))
@@ -74,6 +64,20 @@ class ServerProcess:
         assert match is not None
         self.settings["PORT"] = match[1]
         return self
+
+    def _launch(self, stdout: int | IO[bytes]) -> subprocess.Popen[str]:
+        environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "stderr.txt").open("a") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", self._module, "serve"],
+                cwd=self.folder,
+                env=environment | self.settings | {"PYTHONPATH": str(ROOT)},
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+            )
 
     def stop(self) -> int:
         """SIGTERM, and wait; the exit code."""
@@ -200,6 +204,30 @@ class ServerProcess:
         )
         assert answer.status_code == 201, answer.text
         return str(answer.json()["game_id"])
+
+
+class UnheardServer(ServerProcess):
+    """A server whose standard output goes where the test says; nobody reads it here."""
+
+    def __init__(self, folder: Path, stdout: int | IO[bytes], /, **settings: object) -> None:
+        super().__init__(folder, **settings)
+        self._stdout = stdout
+
+    def start(self) -> Self:
+        """Start and wait until it answers."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.settings["PORT"] = str(probe.getsockname()[1])
+        self._process = self._launch(self._stdout)
+        until(self._is_ready, START_TIMEOUT_S)
+        return self
+
+    def _is_ready(self) -> bool:
+        assert self.alive, self.stderr
+        try:
+            return httpx.get(f"{self.http_url}/readyz").is_success
+        except httpx.TransportError:
+            return False
 
 
 def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:

@@ -3,27 +3,39 @@
 import io
 import json
 import logging
+import os
+import resource
+from io import RawIOBase
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.telemetry.logs import Logs, LogWriter, redact
+from app.telemetry.metrics import MetricStore
+from app.telemetry.recorder import Recorder
+from tests.support.server import until
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 
 
-def make(stream: io.StringIO) -> Logs:
+def raw(stream: io.BytesIO) -> RawIOBase:
+    """A buffer as an unbuffered stream: its `write` is the same."""
+    return cast("RawIOBase", stream)
+
+
+def make(stream: io.BytesIO) -> Logs:
     """A chain that writes to `stream`."""
-    writer = LogWriter(stream, render="json", file=None, queue_size=1000)
+    writer = LogWriter(raw(stream), render="json", file=None, queue_size=1000)
     return Logs(writer, level="info", common={"service.name": "code-racer"})
 
 
-def written(logs: Logs, stream: io.StringIO) -> list[dict[str, object]]:
+def written(logs: Logs, stream: io.BytesIO) -> list[dict[str, object]]:
     """All lines, once the writer has written them."""
     logs.writer.close()
-    return [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+    return [json.loads(line) for line in stream.getvalue().decode().splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,7 @@ def test_secrets_are_taken_out_of_texts(text: str, expected: str) -> None:
 
 
 def test_foreign_records_go_through_the_same_chain() -> None:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     logs = make(stream)
     undo = logs.take_over()
     try:
@@ -56,22 +68,57 @@ def test_foreign_records_go_through_the_same_chain() -> None:
     assert [record["level"] for record in records] == ["warning", "error"]
     assert records[0]["event"] == "said ?token=<redacted>"
     assert "RuntimeError" in str(records[1]["exception"])
-    assert TOKEN not in stream.getvalue()
+    assert TOKEN not in stream.getvalue().decode()
     assert all(record["service.name"] == "code-racer" for record in records)
 
 
-@given(st.text())
+HOSTILE = 'line\nfeed \r \x00 \x1b[31m \u2028 \u2029 \x85 \x0b \x0c \ud800 "}{'
+
+
+@given(st.text(st.characters()) | st.just(HOSTILE))
 def test_any_value_is_one_line_of_json(text: str) -> None:
-    stream = io.StringIO()
+    stream = io.BytesIO()
     logs = make(stream)
-    logs.logger.info("some.event", value=text)  # type: ignore[attr-defined] # structlog's loggers have no common type
-    (record,) = written(logs, stream)
+    logs.logger.info("some.event", value=text, listed=[text.encode("utf-8", "replace").decode()])  # type: ignore[attr-defined] # structlog's loggers have no common type
+    (record,) = written(logs, stream)  # split at everything that Python takes for the end of a line
     assert record["event"] == "some.event"
+    assert logs.writer.dropped == 0
+    assert "\n".join(stream.getvalue().decode().splitlines()) + "\n" == stream.getvalue().decode()
+    if text.isprintable() and "?" not in text and "&" not in text and len(text) < 100:
+        assert record["value"] == text
+
+
+def test_a_huge_value_is_cut_and_says_so() -> None:
+    stream = io.BytesIO()
+    logs = make(stream)
+    logs.logger.info("some.event", value="x" * 1_000_000)  # type: ignore[attr-defined] # see above
+    (record,) = written(logs, stream)
+    assert record["value"] == "x" * 8192 + "... (991808 more)"
+
+
+def test_what_stood_in_variables_is_not_told_with_an_exception() -> None:
+    stream = io.BytesIO()
+    logs = make(stream)
+
+    def fail(password: str) -> None:
+        code = f"def solve(): return {password!r}"
+        raise RuntimeError(f"failed at {len(code)}")
+
+    recorder = Recorder(MetricStore(), logs.logger)
+    secret = "swordfish"
+    try:
+        fail(secret)
+    except RuntimeError as error:
+        recorder.fault("somewhere", error)
+    (record,) = written(logs, stream)
+    assert record["error"] == "RuntimeError: failed at 31"
+    assert "in fail" in str(record["exception"])
+    assert "swordfish" not in stream.getvalue().decode()
 
 
 def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LogWriter, "_run", lambda _: None)
-    writer = LogWriter(io.StringIO(), render="json", file=None, queue_size=10)
+    writer = LogWriter(raw(io.BytesIO()), render="json", file=None, queue_size=10)
     for _ in range(15):
         writer.put({"level": "info"})
     assert writer.dropped == 5
@@ -79,10 +126,41 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_disk_and_a_closed_stdout_are_counted_and_survived() -> None:
-    closed = io.StringIO()
+    closed = io.BytesIO()
     closed.close()
-    writer = LogWriter(closed, render="json", file=Path("/dev/full"), queue_size=10)
+    writer = LogWriter(raw(closed), render="json", file=Path("/dev/full"), queue_size=10)
     writer.put({"level": "info"})
     writer.put({"level": "info"})
     writer.close()
     assert writer.dropped == 2
+
+
+def test_a_line_that_was_torn_spoils_no_other(tmp_path: Path) -> None:
+    """A file-size limit lets only the first part of a line through; then it is lifted."""
+    path = tmp_path / "app.log"
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    writer = LogWriter(raw(io.BytesIO()), render="json", file=path, queue_size=10)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+        writer.put({"level": "info", "event": "cut.here_somewhere"})
+        until(lambda: writer.dropped == 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    writer.put({"level": "info", "event": "a"})
+    writer.close()
+    torn, whole = path.read_bytes().splitlines()
+    assert len(torn) == 20
+    assert json.loads(whole)["event"] == "a"
+
+
+def test_a_reader_that_takes_nothing_holds_up_nobody() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0) as stream:
+        writer = LogWriter(stream, render="json", file=None, queue_size=10, flush_timeout_s=0.2)
+        for _ in range(200):
+            writer.put({"level": "info", "event": "x" * 4000})
+        writer.close()
+        assert writer.dropped > 100
+        os.set_blocking(reading, False)
+        os.read(reading, 1 << 20)  # or its thread would outlive the pipe
+        writer._thread.join(10)

@@ -1,5 +1,6 @@
 """A log in memory: for tests, and the simplest statement of the contract."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from app.eventlog.codec import decode_events, encode_events, ended_at
@@ -33,7 +34,7 @@ class MemoryEventLog:
         cursor = Cursor(events[-1].seq)
         self._games.setdefault(game_id, commits).append((cursor, encode_events(events)))
         self._ended[game_id] = ended_at(events)
-        self._fanout.publish(game_id, Commit(cursor, tuple(events)))
+        self._fanout.publish(game_id, Commit(cursor, tuple(events), time.time()))
         return cursor
 
     async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:

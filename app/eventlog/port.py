@@ -17,10 +17,14 @@ START = Cursor(0)
 
 
 class Commit(Struct, frozen=True):
-    """Events that were accepted together, and where they ended."""
+    """Events that were accepted together, and where they ended.
+
+    `accepted_at` is when the log took them (epoch seconds, the log's clock); None where they are read again.
+    """
 
     cursor: Cursor
     events: tuple[GameEvent, ...]
+    accepted_at: float | None = None
 
 
 class Conflict(Exception):  # noqa: N818 - an answer of the log, not a fault

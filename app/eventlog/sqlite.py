@@ -10,9 +10,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,12 +41,13 @@ CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
 class _Job:
     """Work for the writer thread: `run` in a savepoint, its result or error to `future`.
 
-    `accepted` is called on the event loop once the result is durable, even if nobody waits any more.
+    `accepted` is called on the event loop with the time (epoch seconds) at which the result became durable, even if
+    nobody waits any more.
     """
 
     run: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
-    accepted: Callable[[], None] | None = None
+    accepted: Callable[[float], None] | None = None
     outcome: Any = None
     error: Exception | None = None
 
@@ -83,7 +84,7 @@ class SqliteEventLog:
 
     async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
         """See `EventLog.append`."""
-        commit = Commit(Cursor(events[-1].seq), tuple(events))
+        cursor = Cursor(events[-1].seq)
         data, ended = encode_events(events), ended_at(events)
 
         def run(db: sqlite3.Connection) -> None:
@@ -93,12 +94,15 @@ class SqliteEventLog:
             db.execute(
                 "INSERT INTO games VALUES (?1, ?2, ?3)"
                 " ON CONFLICT (game_id) DO UPDATE SET last_seq = ?2, ended_at = ?3",
-                (game_id, commit.cursor, ended),
+                (game_id, cursor, ended),
             )
-            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, commit.cursor, data))
+            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, cursor, data))
 
-        await self._submit(run, accepted=partial(self._fanout.publish, game_id, commit))
-        return commit.cursor
+        def publish(accepted_at: float) -> None:
+            self._fanout.publish(game_id, Commit(cursor, tuple(events), accepted_at))
+
+        await self._submit(run, accepted=publish)
+        return cursor
 
     async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
         """See `EventLog.read`."""
@@ -141,7 +145,7 @@ class SqliteEventLog:
         return bool(await self._submit(run))
 
     async def _submit(
-        self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[], None] | None = None
+        self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[float], None] | None = None
     ) -> Any:  # noqa: ANN401 - the job's result
         if self._loop is None or self._closed:
             raise LogUnavailable("the event log is not open")
@@ -220,10 +224,12 @@ class SqliteEventLog:
         db.execute("RELEASE job")
 
     def _post_all(self, jobs: list[_Job]) -> None:
+        durable_at = time.time()
+
         def settle() -> None:
             for job in jobs:
                 if job.error is None and job.accepted is not None:
-                    job.accepted()
+                    job.accepted(durable_at)
                 _settle(job.future, job.outcome, job.error)
 
         if self._loop is not None and not self._loop.is_closed():

@@ -79,7 +79,7 @@ class Room:
         self.members: dict[str, Session] = {}
         self.users = 0
         self._live = False
-        self._accepted = 0.0
+        self._accepted_at = 0.0
         self._frames: list[tuple[str, bytes]] = []
         self._cursor: Cursor = START
         self._log = log
@@ -174,7 +174,8 @@ class Room:
         seq = self.state.seq if self.state else 0
         if commit.events[-1].seq <= seq:
             return
-        self._accepted = time.perf_counter()
+        # what is read again has only its own time stamp, made just before the log took it
+        self._accepted_at = commit.events[-1].at / 1000 if commit.accepted_at is None else commit.accepted_at
         if commit.events[0].seq > seq + 1:
             self._owner.fell_behind(self)
             return
@@ -183,7 +184,7 @@ class Room:
                 self._apply(event)
         self._cursor = commit.cursor
         if self._live:
-            self._observer.applied((self._now() - commit.events[-1].at) / 1000)
+            self._observer.applied(time.time() - self._accepted_at)
             self._owner.changed(self)
 
     def _apply(self, event: GameEvent) -> None:
@@ -205,7 +206,7 @@ class Room:
                 span.note({"recipients": recipients})
         self._observer.sent(event_type(event), recipients, len(payload))
         trace_id = span.trace_id if span else None
-        self._observer.fanned_out(recipients, written, time.perf_counter() - self._accepted, trace_id)
+        self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
         self._have_effects(event)
 
     def _put_to_all(self, event: GameEvent, payload: bytes, span: Span | None) -> tuple[int, int]:

@@ -395,13 +395,13 @@ class Metrics:
     LOG_LAG = Metric(
         f"{PREFIX}event_log_lag_seconds",
         Kind.HISTOGRAM,
-        "From an event's time stamp, made where it was decided, to its application on this replica; never below 0.",
+        "From a commit's acceptance by the log to its application on this replica; never below 0.",
         buckets=LATENCY_BUCKETS,
     )
     CLOCK_SKEWS = Metric(
         f"{PREFIX}event_log_clock_skews_total",
         Kind.COUNTER,
-        "Events that came from the future: another replica's clock is ahead of this one's.",
+        "Commits that came from the future: the log's clock is ahead of this replica's.",
     )
     LOG_ERRORS = Metric(
         f"{PREFIX}event_log_errors_total",

@@ -322,7 +322,7 @@ class Observer(Protocol):
         """The event log did not do what it was asked."""
 
     def applied(self, lag_s: float) -> None:
-        """A commit was applied here, so long after its events' time stamps; negative where clocks differ."""
+        """A commit was applied here, so long after the log took it; negative where clocks differ."""
 
     def event(self, game_id: str, event: GameEvent) -> None:
         """This replica appended an event."""

@@ -326,7 +326,7 @@ class Recorder:
     def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """See `Observer.fanned_out`."""
         self._recipients.observe(recipients)
-        self._delivery.observe_many(since_accepted_s, written, (Reader.PROMPT,), trace_id)
+        self._delivery.observe_many(max(0.0, since_accepted_s), written, (Reader.PROMPT,), trace_id)
 
     def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """See `Observer.outbox_wait`."""

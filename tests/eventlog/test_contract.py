@@ -1,6 +1,7 @@
 """What every event log does; each backend runs the same suite."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -94,11 +95,15 @@ async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: Event
     batches = commits()
     first = await log.append(GAME_ID, START, batches[0])
     seen: list[Commit] = []
+    began = time.time()
     subscription = await log.subscribe(GAME_ID, seen.append)
     second = await log.append(GAME_ID, first, batches[1])
     third = await log.append(GAME_ID, second, batches[2])
     assert [commit.cursor for commit in seen] == [second, third]
     assert [event.seq for event in events_of(seen)] == [2, 3, 4]
+    times = [began, *(commit.accepted_at or 0.0 for commit in seen), time.time()]
+    assert times == sorted(times), "each tells when the log took it"
+    assert [commit.accepted_at for commit in await log.read(GAME_ID)] == [None] * 3
     subscription.close()
     subscription.close()
     await log.append(GAME_ID, third, [PlayerLeft(seq=5, at=1, player_id="ann", reason=LeaveReason.LEFT)])

@@ -2,25 +2,22 @@
 
 import json
 import re
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import promql_parser
 import pytest
-import yaml
 from websockets.exceptions import InvalidStatus
 
 from app.telemetry.catalogue import METRICS
 from dashboards.build import BOARDS, Panel
 from tests.support.player import SOLUTION, WRONG, Player
+from tests.support.prometheus import prometheus as real_prometheus
+from tests.support.prometheus import query
 from tests.support.server import ServerProcess, until
 
 ROOT = Path(__file__).parents[2]
-SCRAPE_S = 1
 VARIABLES = {
     "$__rate_interval": "20s",
     'namespace=~"$namespace"': 'namespace=~".*"',
@@ -34,12 +31,6 @@ def filled(expr: str) -> str:
     for variable, value in VARIABLES.items():
         expr = expr.replace(variable, value)
     return expr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def misbehave_and_race(server: ServerProcess) -> None:
@@ -66,51 +57,14 @@ def misbehave_and_race(server: ServerProcess) -> None:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
-    with ServerProcess(folder / "server", ping_interval_s=0.05) as server:
-        target = {"targets": [server.host], "labels": {"namespace": "test"}}
-        config: dict[str, Any] = {
-            "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"},
-            "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
-            "rule_files": [str(path) for path in ROOT.glob("alerts/rules/*.yaml")],
-        }
-        (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-        address = f"127.0.0.1:{free_port()}"
-        with (folder / "prometheus.log").open("w") as log:
-            process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={folder / 'prometheus.yaml'}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address={address}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            with httpx.Client(base_url=f"http://{address}") as client:
-                until(lambda: _answers(client))
-                until(lambda: query(client, "up == 1"))
-                for closes in (2, 4):  # a rate needs two scrapes with something between them
-                    misbehave_and_race(server)
-                    until(lambda: query(client, f"sum(code_racer_ws_closes_total) == {closes}"))  # noqa: B023 - asked at once
-                yield client
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def query(client: httpx.Client, expr: str) -> list[Any]:
-    """The series of an instant query."""
-    answer = client.get("/api/v1/query", params={"query": expr}).json()
-    assert answer["status"] == "success", answer
-    return list(answer["data"]["result"])
+    with (
+        ServerProcess(folder / "server", ping_interval_s=0.05) as server,
+        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml"))) as client,
+    ):
+        for closes in (2, 4):  # a rate needs two scrapes with something between them
+            misbehave_and_race(server)
+            until(lambda: query(client, f"sum(code_racer_ws_closes_total) == {closes}"))  # noqa: B023 - asked at once
+        yield client
 
 
 PANELS = [(uid, panel) for uid, (_, panels) in BOARDS.items() for panel in panels]

@@ -215,9 +215,7 @@ class UnheardServer(ServerProcess):
 
     def start(self) -> Self:
         """Start and wait until it answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.settings["PORT"] = str(probe.getsockname()[1])
+        self.settings["PORT"] = str(free_port())
         self._process = self._launch(self._stdout)
         until(self._is_ready, START_TIMEOUT_S)
         return self
@@ -228,6 +226,13 @@ class UnheardServer(ServerProcess):
             return httpx.get(f"{self.http_url}/readyz").is_success
         except httpx.TransportError:
             return False
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:

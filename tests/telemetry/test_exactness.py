@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import json
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 
 import httpx
 import jwt
@@ -17,9 +15,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support import readers
+from tests.support.by_hand import ByHand
 from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import SECRET, STEP_TIMEOUT_S, ServerProcess, difference, sample_key, until
-from tests.support.wire import CLOSE, PING, PONG, close_frame, frame, frames, upgrade
+from tests.support.server import SECRET, ServerProcess, difference, sample_key, until
+from tests.support.wire import CLOSE, PING, close_frame
 
 PREFIX = "code_racer_"
 
@@ -202,53 +201,25 @@ def test_each_refusal_is_counted_as_often_as_it_was_given(server: ServerProcess)
     assert deltas(before, server.metrics(), "ws_handshakes_total", "outcome") == asked
 
 
-class ByHand:
-    """A connection whose pings are answered as the test says, and not by a library."""
-
-    def __init__(self, server: ServerProcess, game_id: str, player_id: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), STEP_TIMEOUT_S)
-        self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token(player_id)}"))
-        self._stream = self.socket.makefile("rb")
-        self._frames = frames(self._stream)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-        self.socket.close()
-
-    def next(self, opcode: int) -> bytes:
-        """The payload of the next frame of a kind."""
-        return next(payload for kind, payload in self._frames if kind == opcode)
-
-    def pong(self, payload: bytes) -> None:
-        self.socket.sendall(frame(PONG, payload))
-
-    def close(self) -> None:
-        self.socket.sendall(close_frame(1000))
-        self.next(CLOSE)
-
-
 def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, ping_interval_s=0.3, ping_timeout_s=1.5, close_timeout_s=0.2) as server:
         game_id = server.new_game(token("host"), max_players=10)
-        with ByHand(server, game_id, "a") as answering:
+        with ByHand(server, game_id, token("a")) as answering:
             answering.pong(answering.next(PING))
             payload = answering.next(PING)
             time.sleep(0.2)  # the round trip that is to be measured
             answering.pong(payload)
             answering.close()
-        with ByHand(server, game_id, "l") as leaving:
+        with ByHand(server, game_id, token("l")) as leaving:
             leaving.next(PING)
             leaving.close()
-        with ByHand(server, game_id, "o") as odd:
+        with ByHand(server, game_id, token("o")) as odd:
             payload = odd.next(PING)
             odd.pong(b"of no ping")
             odd.pong(payload)
             odd.pong(payload)
             odd.close()
-        with ByHand(server, game_id, "s") as silent:
+        with ByHand(server, game_id, token("s")) as silent:
             silent.pong(silent.next(PING))
             silent.next(PING)
             silent.next(CLOSE)

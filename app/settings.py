@@ -48,15 +48,17 @@ class DrainPlan:
     close_timeout_s: float
     scrape_wait_s: float
     restart_hint_s: float
+    flush_timeout_s: float
 
     @property
     def longest_s(self) -> float:
         """From SIGTERM to the end, at most; a pod's grace period must be longer."""
-        return self.delay_s + self.game_wait_s + self.spread_s + 3 * self.close_timeout_s + self.scrape_wait_s
+        closing_s = self.spread_s + 3 * self.close_timeout_s
+        return self.delay_s + self.game_wait_s + closing_s + self.scrape_wait_s + self.flush_timeout_s
 
 
-_PATIENT: Final = DrainPlan(5, 20, 15, 0, 15, 0)
-_QUICK: Final = DrainPlan(0, 0, 0, 0, 0, 0)
+_PATIENT: Final = DrainPlan(5, 20, 15, 0, 15, 0, 0)
+_QUICK: Final = DrainPlan(0, 0, 0, 0, 0, 0, 0)
 
 
 class SettingsError(Exception):
@@ -377,6 +379,7 @@ class Settings(BaseSettings):
             close_timeout_s=self.close_timeout_s,
             scrape_wait_s=defaults.scrape_wait_s if self.scrape_wait_s is None else self.scrape_wait_s,
             restart_hint_s=self.restart_hint_s,
+            flush_timeout_s=self.log_flush_timeout_s + self.trace_flush_timeout_s,
         )
 
     @property

@@ -129,9 +129,9 @@ def test_all_limits_can_be_tried_dry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_developer_need_not_wait_for_a_drain_and_a_cluster_gets_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings(close_timeout_s=1).drain.longest_s == 3
+    assert load_settings(close_timeout_s=1).drain.longest_s == 3 + 3 + 3
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
     plan = load_settings(drain_spread_s=60).drain
     assert (plan.delay_s, plan.spread_s) == (5, 60)
-    assert plan.longest_s == plan.delay_s + plan.game_wait_s + 60 + 3 * plan.close_timeout_s + plan.scrape_wait_s
+    assert plan.longest_s == plan.delay_s + plan.game_wait_s + 60 + 3 * plan.close_timeout_s + plan.scrape_wait_s + 6

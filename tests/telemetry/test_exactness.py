@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -293,3 +294,59 @@ async def test_deliveries_to_a_slow_reader_are_counted_apart(tmp_path: Path) -> 
     prompt, slow = (counts[f'{PREFIX}event_delivery_seconds_count{{reader="{one}"}}'] for one in ("prompt", "slow"))
     assert prompt + slow == live
     assert slow >= 10, "what came while nobody read"
+
+
+def players(server: ServerProcess) -> dict[str, float]:
+    """Players by state, those states that have any."""
+    states = ("waiting", "ready", "racing", "done", "lost")
+    counts = {state: server.metric("players", state=state) for state in states}
+    return {state: count for state, count in counts.items() if count}
+
+
+def games(server: ServerProcess) -> dict[str, float]:
+    states = ("waiting", "countdown", "running", "finished")
+    return {state: count for state in states if (count := server.metric("games", state=state))}
+
+
+def test_players_and_games_are_counted_by_what_they_do(tmp_path: Path) -> None:
+    settings = {"finished_linger_s": 3600, "reconnect_grace_s": 3600}
+    with ServerProcess(tmp_path, **settings) as server:
+        game_id = server.new_game(token("host"), min_players=3, finish="all_done")
+        assert (players(server), games(server)) == ({}, {"waiting": 1})
+        with contextlib.ExitStack() as stack:
+            ann, bob, cat = (
+                stack.enter_context(Player(server, game_id, token(name))) for name in ("ann", "bob", "cat")
+            )
+            ann.until("player_joined", player_id="cat")
+            assert players(server) == {"waiting": 3}
+            for player in (ann, bob):
+                player.send("ready", id="r")
+                player.until("ack", id="r")
+            assert players(server) == {"ready": 2, "waiting": 1}
+            cat.send("ready")
+            ann.until("game_started")
+            assert (players(server), games(server)) == ({"racing": 3}, {"running": 1})
+            ann.send("submit_code", {"code": SOLUTION})
+            bob.until("submission_judged", player_id="ann")
+            assert players(server) == {"racing": 2, "done": 1}
+            cat.drop()
+            bob.until("player_disconnected", player_id="cat")
+            assert players(server) == {"racing": 1, "done": 1, "lost": 1}
+            bob.send("leave")
+            ann.until("player_left", player_id="bob")
+            assert players(server) == {"done": 1, "lost": 1}
+        assert server.metric("problem_submissions_total", problem="running-total", verdict="accepted") == 1
+    with ServerProcess(tmp_path, **settings) as again:
+        assert players(again) == {"lost": 2}, "who was connected when it ended has grace time"
+
+
+def test_open_files_are_those_of_the_process(server: ServerProcess) -> None:
+    game_id = server.new_game(token("host"), max_players=50)
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            player = stack.enter_context(Player(server, game_id, token(f"p{number}"), max_queue=None))
+            player.until("player_joined", player_id=f"p{number}")
+        assert abs(server.metric("open_fds") - server.open_files()) <= 2, "the scrape's own connection comes and goes"
+        assert server.metric("open_fds") > 20
+        limit = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]
+        assert server.metric("max_fds") == limit

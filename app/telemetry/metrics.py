@@ -139,7 +139,7 @@ class MetricStore(Collector):
         self.histograms = {metric.name: Histogram(metric) for metric in METRICS if metric.kind is Kind.HISTOGRAM}
         self._gauges: dict[str, Callable[[], Reading]] = {}
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
-        self._late: list[Callable[[], None]] = []
+        self._before_scrape: list[Callable[[], None]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -177,10 +177,14 @@ class MetricStore(Collector):
         """Have a gauge family read by `read` at scrape."""
         self._gauges[metric.name] = read
 
+    def before_scrape(self, prepare: Callable[[], None]) -> None:
+        """Call `prepare` before each scrape."""
+        self._before_scrape.append(prepare)
+
     def sized(self, direction: str, messages: Metric, sizes: Metric) -> SizedCounts:
         """Counts of messages that two families share."""
         counts = SizedCounts(direction, self.counter(messages), self.histogram(sizes))
-        self._late.append(counts.fold)
+        self.before_scrape(counts.fold)
         return counts
 
     def folding(self, counter: Counter, read: Callable[[], dict[tuple[str, ...], int]]) -> None:
@@ -198,8 +202,8 @@ class MetricStore(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All families, folded now."""
-        for fold in self._late:
-            fold()
+        for prepare in self._before_scrape:
+            prepare()
         for metric in METRICS:
             yield self._family(metric)
 

@@ -51,80 +51,48 @@ class Recorder:
         self.store = store
         self.tracer: Tracer = NullTracer()
         self._logger = logger
-        self._handshakes = store.counter(Metrics.HANDSHAKES)
-        self._handshake_duration = store.histogram(Metrics.HANDSHAKE_DURATION)
-        self._connection_duration = store.histogram(Metrics.CONNECTION_DURATION)
-        self._closes = store.counter(Metrics.CLOSES)
-        self._pings = store.counter(Metrics.PINGS)
-        self._ping_rtt = store.histogram(Metrics.PING_RTT)
-        self._client_rtt = store.histogram(Metrics.CLIENT_RTT)
-        self._resumes = store.counter(Metrics.RESUMES)
-        self._messages = store.counter(Metrics.MESSAGES)
+        # Only what is needed with every message is kept here: attributes are looked up faster where they are few.
         self._received = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._sent = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
-        self._batch_size = store.histogram(Metrics.BATCH_SIZE)
-        self._recipients = store.histogram(Metrics.FANOUT_RECIPIENTS)
-        self._delivery = store.histogram(Metrics.EVENT_DELIVERY)
-        self._outbox_wait = store.histogram(Metrics.OUTBOX_WAIT)
-        self._slow_consumers = store.counter(Metrics.SLOW_CONSUMER_CLOSES)
-        self._game_duration = store.histogram(Metrics.GAME_DURATION)
-        self._funnel = store.counter(Metrics.FUNNEL)
-        self._conflicts = store.counter(Metrics.CONFLICTS)
-        self._replayed = store.histogram(Metrics.REPLAYED)
-        self._gc_pause = store.histogram(Metrics.GC_PAUSE)
-        self._message_duration = store.histogram(Metrics.MESSAGE_DURATION)
-        self._message_durations = self._message_duration.rows
-        self._errors = store.counter(Metrics.ERRORS)
-        self._dropped = store.counter(Metrics.DROPPED)
-        self._transitions = store.counter(Metrics.TRANSITIONS)
-        self._submissions = store.counter(Metrics.SUBMISSIONS)
-        self._judge_duration = store.histogram(Metrics.JUDGE_DURATION)
-        self._judge_queue_full = store.counter(Metrics.JUDGE_QUEUE_FULL)
-        self._append_duration = store.histogram(Metrics.APPEND_DURATION)
-        self._faults = store.counter(Metrics.FAULTS)
-        self._coalesced = store.counter(Metrics.COALESCED)
-        self._http_rejected = store.counter(Metrics.HTTP_REJECTED)
-        self._limited = store.counter(Metrics.LIMITED)
-        self._logins = store.counter(Metrics.LOGINS)
-        self._tickets = store.counter(Metrics.TICKETS)
-        self._key_fetches = store.counter(Metrics.KEY_FETCHES)
-        self._loop_lag = store.histogram(Metrics.LOOP_LAG)
-        self._shed = store.counter(Metrics.SHED)
-        self._log_errors = store.counter(Metrics.LOG_ERRORS)
-        self._log_lag = store.histogram(Metrics.LOG_LAG)
-        self._clock_skews = store.counter(Metrics.CLOCK_SKEWS)
-        self._problem_submissions = store.counter(Metrics.PROBLEM_SUBMISSIONS)
+        self._message_durations = store.histogram(Metrics.MESSAGE_DURATION).rows
         self._keys_fetched: bool | None = None
         self._overloaded: frozenset[OverloadCause] = frozenset()
         self._repeats = Repeats(repeats_per_s)
 
     def live(self, read: Callable[[], Live], *, version: str, replica: str, config_hash: str) -> None:
-        """Have the gauges of live things read from `read` at scrape."""
+        """Have the gauges of live things read from `read`, once a scrape."""
         store = self.store
+        live = read()
+
+        def look() -> None:
+            nonlocal live
+            live = read()
+
+        store.before_scrape(look)
         store.gauge(Metrics.SERIES, lambda: {(): store.series})
         store.gauge(Metrics.SERIES_LIMIT, lambda: {(): store.max_series})
         store.folding(store.counter(Metrics.SERIES_OVERFLOWS), lambda: {(): store.overflows})
         store.gauge(Metrics.CONFIG_INFO, lambda: {(config_hash,): 1})
-        store.gauge(Metrics.OUTBOX_FRAMES, lambda: {(): read().outbox_frames})
-        store.gauge(Metrics.OUTBOX_BYTES, lambda: {(): read().outbox_bytes})
+        store.gauge(Metrics.OUTBOX_FRAMES, lambda: {(): live.outbox_frames})
+        store.gauge(Metrics.OUTBOX_BYTES, lambda: {(): live.outbox_bytes})
         store.gauge(
-            Metrics.OUTBOX_CONNECTIONS, lambda: {(depth,): count for depth, count in read().outbox_depths.items()}
+            Metrics.OUTBOX_CONNECTIONS, lambda: {(depth,): count for depth, count in live.outbox_depths.items()}
         )
         store.gauge(Metrics.BUILD_INFO, lambda: {(version, replica): 1})
-        store.gauge(Metrics.READY, lambda: {(): read().ready})
-        store.gauge(Metrics.DRAINING, lambda: {(): read().draining})
-        store.gauge(Metrics.CONNECTIONS, lambda: {(): read().connections})
-        store.gauge(Metrics.ROOMS, lambda: {(): read().rooms})
-        store.gauge(Metrics.GAMES, lambda: {(str(phase),): count for phase, count in read().games.items()})
-        store.gauge(Metrics.PLAYERS, lambda: {(str(one),): count for one, count in read().players.items()})
-        store.gauge(Metrics.OPEN_FDS, lambda: {(): read().open_fds})
-        store.gauge(Metrics.MAX_FDS, lambda: {(): read().max_fds})
-        store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): read().judge_queue})
-        store.gauge(Metrics.LOG_CONNECTED, lambda: {(): read().event_log_connected})
-        store.gauge(Metrics.SIGNING_KEYS, lambda: {(): read().signing_keys})
-        store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: {(): read().signing_keys_age_s})
-        store.gauge(Metrics.BACKGROUND_TASKS, lambda: {(): read().background_tasks})
-        store.gauge(Metrics.MEMORY, lambda: {(): read().memory_bytes})
+        store.gauge(Metrics.READY, lambda: {(): live.ready})
+        store.gauge(Metrics.DRAINING, lambda: {(): live.draining})
+        store.gauge(Metrics.CONNECTIONS, lambda: {(): live.connections})
+        store.gauge(Metrics.ROOMS, lambda: {(): live.rooms})
+        store.gauge(Metrics.GAMES, lambda: {(str(phase),): count for phase, count in live.games.items()})
+        store.gauge(Metrics.PLAYERS, lambda: {(str(one),): count for one, count in live.players.items()})
+        store.gauge(Metrics.OPEN_FDS, lambda: {(): live.open_fds})
+        store.gauge(Metrics.MAX_FDS, lambda: {(): live.max_fds})
+        store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): live.judge_queue})
+        store.gauge(Metrics.LOG_CONNECTED, lambda: {(): live.event_log_connected})
+        store.gauge(Metrics.SIGNING_KEYS, lambda: {(): live.signing_keys})
+        store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: {(): live.signing_keys_age_s})
+        store.gauge(Metrics.BACKGROUND_TASKS, lambda: {(): live.background_tasks})
+        store.gauge(Metrics.MEMORY, lambda: {(): live.memory_bytes})
         store.gauge(Metrics.OVERLOADED, lambda: {(cause,): cause in self._overloaded for cause in OverloadCause})
 
     def knows_problems(self, ids: Iterable[str]) -> None:
@@ -165,8 +133,8 @@ class Recorder:
 
     def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handshake`."""
-        self._handshakes.inc((outcome,))
-        self._handshake_duration.observe(duration_s, (), trace_id)
+        self.store.counter(Metrics.HANDSHAKES).inc((outcome,))
+        self.store.histogram(Metrics.HANDSHAKE_DURATION).observe(duration_s, (), trace_id)
 
     def refused(self, refusal: Refusal) -> None:
         """See `Observer.refused`."""
@@ -195,10 +163,10 @@ class Recorder:
     def closed(self, closed: Closed) -> None:
         """See `Observer.closed`."""
         row = closed.row
-        self._closes.inc((str(row.code), row.reason, closed.initiator))
-        self._connection_duration.observe(closed.duration_s)
+        self.store.counter(Metrics.CLOSES).inc((str(row.code), row.reason, closed.initiator))
+        self.store.histogram(Metrics.CONNECTION_DURATION).observe(closed.duration_s)
         if row is Close.SLOW_CONSUMER:
-            self._slow_consumers.inc()
+            self.store.counter(Metrics.SLOW_CONSUMER_CLOSES).inc()
         self.log(
             Events.WS_CLOSED,
             connection_id=closed.connection_id,
@@ -222,22 +190,22 @@ class Recorder:
 
     def http_rejected(self, reason: HttpRejection) -> None:
         """See `Observer.http_rejected`."""
-        self._http_rejected.inc((reason,))
+        self.store.counter(Metrics.HTTP_REJECTED).inc((reason,))
 
     def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
         """See `Observer.authenticated`."""
         kind = AuthKind.REFRESH if refresh else AuthKind.LOGIN
-        self._logins.inc((kind,))
+        self.store.counter(Metrics.LOGINS).inc((kind,))
         self.log(Events.WS_AUTHENTICATED, connection_id=connection_id, player_id=player_id, kind=kind)
 
     def resumed(self, outcome: ResumeOutcome) -> None:
         """See `Observer.resumed`."""
-        self._resumes.inc((outcome,))
+        self.store.counter(Metrics.RESUMES).inc((outcome,))
 
     def limited(self, limited: Limited) -> None:
         """See `Observer.limited`."""
         mode = LimitMode.ENFORCED if limited.enforced else LimitMode.DRY_RUN
-        self._limited.inc((limited.scope, mode))
+        self.store.counter(Metrics.LIMITED).inc((limited.scope, mode))
         self._log_repeated(
             Events.LIMIT_EXCEEDED,
             limited.scope,
@@ -259,16 +227,16 @@ class Recorder:
 
     def loop_lag(self, lag_s: float) -> None:
         """See `Observer.loop_lag`."""
-        self._loop_lag.observe(lag_s)
+        self.store.histogram(Metrics.LOOP_LAG).observe(lag_s)
 
     def shed(self, count: int) -> None:
         """See `Observer.shed`."""
-        self._shed.inc(by=count)
+        self.store.counter(Metrics.SHED).inc(by=count)
         self.log(Events.WS_SHED, connections=count)
 
     def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
         """See `Observer.signing_keys`."""
-        self._key_fetches.inc((outcome,))
+        self.store.counter(Metrics.KEY_FETCHES).inc((outcome,))
         fetched = outcome is KeyRefresh.FETCHED
         if fetched is self._keys_fetched:
             return  # only changes are told; the counter has them all
@@ -280,7 +248,7 @@ class Recorder:
 
     def ticket(self) -> None:
         """See `Observer.ticket`."""
-        self._tickets.inc()
+        self.store.counter(Metrics.TICKETS).inc()
 
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
         """See `Observer.draining`."""
@@ -289,7 +257,7 @@ class Recorder:
     def received(self, type: str, size: int | None) -> None:
         """See `Observer.received`."""
         if size is None:
-            self._messages.inc(("in", type))
+            self.store.counter(Metrics.MESSAGES).inc(("in", type))
         else:
             self._received[type, size] += 1
 
@@ -300,11 +268,11 @@ class Recorder:
         cells[bisect_left(LATENCY_BUCKETS, duration_s)] += 1
         cells[-1] += duration_s
         if trace_id is not None:
-            self._message_duration.exemplify(duration_s, (type, outcome), trace_id)
+            self.store.histogram(Metrics.MESSAGE_DURATION).exemplify(duration_s, (type, outcome), trace_id)
 
     def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
         """See `Observer.rejected`."""
-        self._errors.inc((code,))
+        self.store.counter(Metrics.ERRORS).inc((code,))
         self._log_repeated(
             Events.MESSAGE_REJECTED,
             code,
@@ -321,64 +289,66 @@ class Recorder:
 
     def batch(self, size: int) -> None:
         """See `Observer.batch`."""
-        self._batch_size.observe(size)
+        self.store.histogram(Metrics.BATCH_SIZE).observe(size)
 
     def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """See `Observer.fanned_out`."""
-        self._recipients.observe(recipients)
-        self._delivery.observe_many(max(0.0, since_accepted_s), written, (Reader.PROMPT,), trace_id)
+        self.store.histogram(Metrics.FANOUT_RECIPIENTS).observe(recipients)
+        self.store.histogram(Metrics.EVENT_DELIVERY).observe_many(
+            max(0.0, since_accepted_s), written, (Reader.PROMPT,), trace_id
+        )
 
     def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """See `Observer.outbox_wait`."""
-        self._outbox_wait.observe(waited_s, (), trace_id)
+        self.store.histogram(Metrics.OUTBOX_WAIT).observe(waited_s, (), trace_id)
         if event:
-            self._delivery.observe(waited_s, (Reader.SLOW,), trace_id)
+            self.store.histogram(Metrics.EVENT_DELIVERY).observe(waited_s, (Reader.SLOW,), trace_id)
 
     def replayed(self, events: int) -> None:
         """See `Observer.replayed`."""
-        self._replayed.observe(events)
+        self.store.histogram(Metrics.REPLAYED).observe(events)
 
     def game_lasted(self, duration_s: float) -> None:
         """See `Observer.game_lasted`."""
-        self._game_duration.observe(duration_s)
+        self.store.histogram(Metrics.GAME_DURATION).observe(duration_s)
 
     def gc_pause(self, pause_s: float) -> None:
         """See `Observer.gc_pause`."""
-        self._gc_pause.observe(pause_s)
+        self.store.histogram(Metrics.GC_PAUSE).observe(pause_s)
 
     def dropped(self, type: str, count: int) -> None:
         """See `Observer.dropped`."""
-        self._dropped.inc((type,), count)
+        self.store.counter(Metrics.DROPPED).inc((type,), count)
 
     def coalesced(self, type: str, count: int) -> None:
         """See `Observer.coalesced`."""
-        self._coalesced.inc((type,), count)
+        self.store.counter(Metrics.COALESCED).inc((type,), count)
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """See `Observer.ping`."""
-        self._pings.inc((outcome,))
+        self.store.counter(Metrics.PINGS).inc((outcome,))
         if outcome is PingOutcome.ANSWERED:
-            self._ping_rtt.observe(rtt_s)
+            self.store.histogram(Metrics.PING_RTT).observe(rtt_s)
 
     def client_rtt(self, rtt_s: float) -> None:
         """See `Observer.client_rtt`."""
-        self._client_rtt.observe(rtt_s)
+        self.store.histogram(Metrics.CLIENT_RTT).observe(rtt_s)
 
     def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.append`."""
         if outcome is AppendOutcome.CONFLICT:
-            self._conflicts.inc()
-        self._append_duration.observe(duration_s, (outcome,), trace_id)
+            self.store.counter(Metrics.CONFLICTS).inc()
+        self.store.histogram(Metrics.APPEND_DURATION).observe(duration_s, (outcome,), trace_id)
 
     def event_log_failed(self, op: LogOp) -> None:
         """See `Observer.event_log_failed`."""
-        self._log_errors.inc((op,))
+        self.store.counter(Metrics.LOG_ERRORS).inc((op,))
 
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""
-        self._log_lag.observe(max(0.0, lag_s))
+        self.store.histogram(Metrics.LOG_LAG).observe(max(0.0, lag_s))
         if lag_s < 0:
-            self._clock_skews.inc()
+            self.store.counter(Metrics.CLOCK_SKEWS).inc()
 
     def event_log(self, reachable: bool, fault: str) -> None:
         """See `Observer.event_log`."""
@@ -390,25 +360,25 @@ class Recorder:
     def event(self, game_id: str, event: GameEvent) -> None:
         """See `Observer.event`."""
         if isinstance(event, GameCreated):
-            self._transitions.inc((Phase.WAITING,))
+            self.store.counter(Metrics.TRANSITIONS).inc((Phase.WAITING,))
             self.log(Events.GAME_CREATED, game_id=game_id, player_id=event.host_id, problem=event.problem.id)
         elif isinstance(event, CountdownStarted):
-            self._transitions.inc((Phase.COUNTDOWN,))
+            self.store.counter(Metrics.TRANSITIONS).inc((Phase.COUNTDOWN,))
         elif isinstance(event, CountdownCancelled):
-            self._transitions.inc((Phase.WAITING,))
+            self.store.counter(Metrics.TRANSITIONS).inc((Phase.WAITING,))
         elif isinstance(event, PlayerJoined):
-            self._funnel.inc((FunnelStep.JOINED,))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.JOINED,))
         elif isinstance(event, PlayerReady):
-            self._funnel.inc((FunnelStep.READY,), int(event.ready))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.READY,), int(event.ready))
         elif isinstance(event, GameStarted):
-            self._transitions.inc((Phase.RUNNING,))
-            self._funnel.inc((FunnelStep.STARTED,), len(event.players))
+            self.store.counter(Metrics.TRANSITIONS).inc((Phase.RUNNING,))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.STARTED,), len(event.players))
             self.log(Events.GAME_STARTED, game_id=game_id, players=len(event.players), problem=event.problem.id)
         elif isinstance(event, SubmissionJudged):
             self._judged_event(game_id, event)
         elif isinstance(event, GameFinished):
-            self._transitions.inc((Phase.FINISHED,))
-            self._funnel.inc((FunnelStep.FINISHED,), len(event.ranking))
+            self.store.counter(Metrics.TRANSITIONS).inc((Phase.FINISHED,))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.FINISHED,), len(event.ranking))
             self.log(
                 Events.GAME_FINISHED,
                 game_id=game_id,
@@ -418,7 +388,7 @@ class Recorder:
             )
 
     def _judged_event(self, game_id: str, event: SubmissionJudged) -> None:
-        self._submissions.inc((event.verdict,))
+        self.store.counter(Metrics.SUBMISSIONS).inc((event.verdict,))
         self.log(
             Events.SUBMISSION_JUDGED,
             game_id=game_id,
@@ -432,17 +402,17 @@ class Recorder:
 
     def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.judged`."""
-        self._judge_duration.observe(duration_s, (verdict,), trace_id)
-        self._problem_submissions.inc((problem, verdict))
+        self.store.histogram(Metrics.JUDGE_DURATION).observe(duration_s, (verdict,), trace_id)
+        self.store.counter(Metrics.PROBLEM_SUBMISSIONS).inc((problem, verdict))
 
     def judge_queue_full(self) -> None:
         """See `Observer.judge_queue_full`."""
-        self._judge_queue_full.inc()
+        self.store.counter(Metrics.JUDGE_QUEUE_FULL).inc()
         self.log(Events.JUDGE_QUEUE_FULL)
 
     def fault(self, where: str, error: BaseException) -> None:
         """See `Observer.fault`."""
-        self._faults.inc()
+        self.store.counter(Metrics.FAULTS).inc()
         self.log(
             Events.APP_FAULT,
             where=where,

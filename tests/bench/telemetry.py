@@ -20,7 +20,8 @@ from tests.support.collector import Collector
 from tests.support.server import SECRET, UNLIMITED, ServerProcess
 from tests.support.wire import TEXT, frame, frames, upgrade
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+GENERATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+ROUNDS = 3
 MEMBERS = 20
 BLOCK = 100
 PINGS = 20_000
@@ -38,6 +39,11 @@ class Member:
         self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token}"))
         self.stream = self.socket.makefile("rb")
         self.frames = frames(self.stream)
+
+    def close(self) -> None:
+        """Be gone."""
+        self.stream.close()
+        self.socket.close()
 
     def until(self, type: str) -> None:
         """Read up to a message of this type."""
@@ -89,46 +95,64 @@ def cost(server: ServerProcess, load: Callable[[list[Member]], int], members: li
     return (seconds_of(server) - before) / count * 1e6
 
 
-def measure(servers: dict[str, ServerProcess], members: dict[str, list[Member]]) -> None:
-    for load in (echo, fan_out, pipelined):
-        costs: dict[str, list[float]] = {name: [] for name in servers}
+Costs = dict[Callable[[list[Member]], int], dict[str, list[float]]]
+
+
+def play(servers: dict[str, ServerProcess], members: dict[str, list[Member]], costs: Costs) -> None:
+    """Some rounds of each load, the servers in turns."""
+    for load, by_name in costs.items():
         for number in range(ROUNDS):
             order = list(servers) if number % 2 else list(servers)[::-1]
             for name in order:
-                costs[name].append(cost(servers[name], load, members[name]))
-        print(f"{load.__name__}: µs per message, median of {ROUNDS} rounds, and throughput as a part of off")
-        for name, values in costs.items():
-            ratios = [off / value for off, value in zip(costs["off"], values, strict=True)]
+                by_name[name].append(cost(servers[name], load, members[name]))
+
+
+def show(costs: Costs) -> None:
+    """The medians, and those of the ratios within a round."""
+    for load, by_name in costs.items():
+        count = len(by_name["off"])
+        print(f"{load.__name__}: µs per message, median of {count} rounds, and throughput as a part of off")
+        for name, values in by_name.items():
+            ratios = [off / value for off, value in zip(by_name["off"], values, strict=True)]
             goal = f"goal {GOALS[name]}" if name in GOALS and load is not pipelined else ""
             print(f"  {name:5} {median(values):6.2f}  {median(ratios):5.3f}  {goal}")
 
 
-def main() -> None:
-    """Start the servers, play, print."""
+def servers_of_a_generation(collector: Collector, hanging: Collector) -> dict[str, ServerProcess]:
+    """One server of each kind, started."""
     free = {"event_log_url": "memory:", "ping_interval_s": 3600, "bytes_burst": 2**40, **UNLIMITED}
+    traced = {"slow_message_s": 60, "otel_bsp_schedule_delay": 5_000}
+    servers = {
+        "off": ServerProcess(Path(tempfile.mkdtemp()), "tests.bench.silent", **free),
+        "on": ServerProcess(Path(tempfile.mkdtemp()), **free),
+        "all": ServerProcess(Path(tempfile.mkdtemp()), **free, **{**collector.settings, **traced}),
+        "down": ServerProcess(Path(tempfile.mkdtemp()), **free, **{**hanging.settings, **traced}),
+    }
+    for server in servers.values():
+        server.start()
+    return servers
+
+
+def main() -> None:
+    """Generations of servers, for a process keeps the luck of its memory's layout; then print."""
+    costs: Costs = {load: {name: [] for name in ("off", *GOALS)} for load in (echo, fan_out, pipelined)}
     with Collector() as collector, Collector() as hanging:
         hanging.answer.clear()
-        traced = {"slow_message_s": 60}
-        servers = {
-            "off": ServerProcess(Path(tempfile.mkdtemp()), "tests.bench.silent", **free),
-            "on": ServerProcess(Path(tempfile.mkdtemp()), **free),
-            "all": ServerProcess(Path(tempfile.mkdtemp()), **free, **traced, **collector.settings),
-            "down": ServerProcess(Path(tempfile.mkdtemp()), **free, **traced, **hanging.settings),
-        }
-        for server in servers.values():
-            server.settings.pop("OTEL_BSP_SCHEDULE_DELAY", None)
-            server.start()
-        members: dict[str, list[Member]] = {}
-        for name, server in servers.items():
-            host = server.guest("host")["token"]
-            game_id = server.new_game(host, min_players=50, max_players=100)
-            members[name] = [Member(server, game_id, f"p{number}") for number in range(MEMBERS)]
-            for member in members[name]:
-                member.until("player_joined")
-        measure(servers, members)
+        for _ in range(GENERATIONS):
+            servers = servers_of_a_generation(collector, hanging)
+            members: dict[str, list[Member]] = {}
+            for name, server in servers.items():
+                game_id = server.new_game(server.guest("host")["token"], min_players=50, max_players=100)
+                members[name] = [Member(server, game_id, f"p{number}") for number in range(MEMBERS)]
+                for member in members[name]:
+                    member.until("player_joined")
+            play(servers, members, costs)
+            for name, server in servers.items():
+                for member in members[name]:
+                    member.close()
+                server.stop()
         hanging.answer.set()
-        for server in servers.values():
-            server.stop()
+    show(costs)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A stand-in, and it says so: no real OpenTelemetry collector can be had from PyPI
 decoded by OpenTelemetry's published messages, and gRPC by its published service.
 """
 
+import contextlib
 import gzip
 import threading
 from collections.abc import Callable
@@ -132,7 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/x-protobuf")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        with contextlib.suppress(BrokenPipeError):  # whoever asked has gone
+            self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing."""

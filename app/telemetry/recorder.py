@@ -3,7 +3,7 @@
 import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from app.game import (
     CountdownCancelled,
@@ -43,6 +43,8 @@ from app.telemetry.observer import (
 from app.telemetry.repeats import Repeats
 from app.telemetry.tracer import NullTracer, Tracer
 
+_OK: Final = MessageOutcome.OK
+
 
 class Recorder:
     """See the module. `logger` may be any structlog logger; None records metrics only."""
@@ -55,6 +57,7 @@ class Recorder:
         self._received = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._sent = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._message_durations = store.histogram(Metrics.MESSAGE_DURATION).rows
+        self._answered = {type: cells for (type, outcome), cells in self._message_durations.items() if outcome == _OK}
         self._keys_fetched: bool | None = None
         self._overloaded: frozenset[OverloadCause] = frozenset()
         self._repeats = Repeats(repeats_per_s)
@@ -259,12 +262,12 @@ class Recorder:
         if size is None:
             self.store.counter(Metrics.MESSAGES).inc(("in", type))
         else:
-            self._received[type, size] += 1
+            self._received[type][size] += 1
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """See `Observer.handled`."""
-        # once a message: `Histogram.observe` without the call
-        cells = self._message_durations[type, outcome]
+        # once a message: `Histogram.observe` without the call, and without making a row of what is usual
+        cells = self._answered[type] if outcome is _OK else self._message_durations[type, outcome]
         cells[bisect_left(LATENCY_BUCKETS, duration_s)] += 1
         cells[-1] += duration_s
         if trace_id is not None:
@@ -285,7 +288,7 @@ class Recorder:
 
     def sent(self, type: str, count: int, size: int) -> None:
         """See `Observer.sent`."""
-        self._sent[type, size] += count
+        self._sent[type][size] += count
 
     def batch(self, size: int) -> None:
         """See `Observer.batch`."""

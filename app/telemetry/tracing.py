@@ -173,18 +173,21 @@ class _Span(ReadableSpan):
 class _Handshake:
     """A `Link`: a handshake; its span is made when the first trace that points at it needs it, with its real times."""
 
-    __slots__ = ("context", "handshake")
+    __slots__ = ("_attributes", "handshake", "links")
 
     def __init__(self, handshake: Handshake) -> None:
         self.handshake = handshake
-        self.context: SpanContext | None = None
+        self.links: tuple[Link, ...] = ()
+        self._attributes: dict[str, Value] | None = None
 
     @property
     def attributes(self) -> dict[str, Value]:
         """Who and where."""
-        one = self.handshake
-        named = {"connection.id": one.connection_id, "game.id": one.game_id, "player.id": one.player_id}
-        return {key: value for key, value in named.items() if value is not None}
+        if self._attributes is None:
+            one = self.handshake
+            named = {"connection.id": one.connection_id, "game.id": one.game_id, "player.id": one.player_id}
+            self._attributes = {key: value for key, value in named.items() if value is not None}
+        return self._attributes
 
 
 class OtelTracer:
@@ -248,7 +251,7 @@ class OtelTracer:
         is_late = handshake.status >= SERVER_FAULTS and self._late.suppressed("handshake") is not None
         if not (self._samples(handshake.traceparent) or is_late):
             return link, None
-        return link, trace.format_trace_id(self._context_of(link).trace_id)
+        return link, trace.format_trace_id(self._links_to(link)[0].context.trace_id)
 
     def message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> Span | None:
         """See `Tracer.message`."""
@@ -316,14 +319,15 @@ class OtelTracer:
         attributes = known.attributes if known else {}
         return self._start(MESSAGE_SPANS[type], None, known, attributes, traceparent, arrived)
 
-    def _context_of(self, link: _Handshake) -> SpanContext:
-        if link.context is None:
+    def _links_to(self, link: _Handshake) -> tuple[Link, ...]:
+        """The link to a handshake, whose span is made now if it was not before."""
+        if not link.links:
             one = link.handshake
             attributes = {**link.attributes, "outcome": one.outcome, "http.response.status_code": one.status}
             span = self._start(SpanName.HANDSHAKE, None, None, attributes, one.traceparent, one.started)
             span.end(one.outcome if one.status >= SERVER_FAULTS else "", one.ended)
-            link.context = span.span_context
-        return link.context
+            link.links = (Link(span.span_context),)
+        return link.links
 
     def _start(
         self,
@@ -335,12 +339,12 @@ class OtelTracer:
         started: float | None = None,
     ) -> _Span:
         """A new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
-        links = [Link(self._context_of(link))] if link is not None else []
+        links = self._links_to(link) if link is not None else ()
         context = _parse(client) if client else None
         if context is not None and self._config.trust:
             parent = context
         elif context is not None:
-            links.append(Link(context))
+            links = (*links, Link(context))
         return _Span(self, SPANS[name], parent, links, attributes, started)
 
     @contextlib.contextmanager

@@ -96,9 +96,10 @@ def open_tracer(settings: Settings, replica: str, on_change: Callable[[bool], No
 
 def _span_exporter(settings: Settings, endpoint: str) -> "SpanExporter":
     """The exporter of the protocol; what is not set here it reads from OTEL_EXPORTER_OTLP_* itself."""
-    headers = settings.otel_exporter_otlp_headers.get_secret_value()
-    named = dict(part.strip().split("=", 1) for part in headers.split(",") if "=" in part)
-    if settings.otel_exporter_otlp_protocol == "grpc":
+    from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - see `open_tracer`
+
+    named = dict(parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True))
+    if settings.traces_protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415 - heavy
 
         return Grpc(endpoint=endpoint or None, headers=named or None)

@@ -240,6 +240,9 @@ class Settings(BaseSettings):
     otel_exporter_otlp_protocol: str = Field(
         "http/protobuf", pattern="^(http/protobuf|grpc)$", description="http/protobuf or grpc"
     )
+    otel_exporter_otlp_traces_protocol: str = Field(
+        "", pattern="^(http/protobuf|grpc)?$", description="the same for traces only"
+    )
     otel_exporter_otlp_headers: SecretStr = Field(
         SecretStr(""), description="headers for the collector, comma-separated pairs with an equals sign"
     )
@@ -395,9 +398,14 @@ class Settings(BaseSettings):
         named = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
         if self.otel_sdk_disabled or self.otel_traces_exporter == "none" or not (named or self.otel_traces_exporter):
             return None
-        if self.otel_exporter_otlp_traces_endpoint or not named or self.otel_exporter_otlp_protocol == "grpc":
+        if self.otel_exporter_otlp_traces_endpoint or not named or self.traces_protocol == "grpc":
             return named
         return f"{named.rstrip('/')}/v1/traces"
+
+    @property
+    def traces_protocol(self) -> str:
+        """How spans are sent: http/protobuf or grpc."""
+        return self.otel_exporter_otlp_traces_protocol or self.otel_exporter_otlp_protocol
 
     @property
     def trace_ratio(self) -> float:

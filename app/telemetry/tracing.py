@@ -70,13 +70,18 @@ class _Exporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.taken += len(spans)
-        result = self._real.export(spans)
-        works = result is SpanExportResult.SUCCESS
-        self.counts[SpanExport.EXPORTED if works else SpanExport.FAILED] += len(spans)
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._real.export(spans)
+        finally:
+            self._count(len(spans), works=result is SpanExportResult.SUCCESS)
+        return result
+
+    def _count(self, spans: int, *, works: bool) -> None:
+        self.counts[SpanExport.EXPORTED if works else SpanExport.FAILED] += spans
         if works is not self._works:
             self._works = works
             self._on_change(works)
-        return result
 
     def shutdown(self) -> None:
         self._real.shutdown()

@@ -1,10 +1,12 @@
 """Logs: one JSON object a line whatever comes in, never a secret, never in the way."""
 
+import asyncio
 import io
 import json
 import logging
 import os
 import resource
+import warnings
 from io import RawIOBase
 from pathlib import Path
 from typing import cast
@@ -58,6 +60,15 @@ def test_foreign_records_go_through_the_same_chain() -> None:
     try:
         logging.getLogger("somebody").warning("said %s", f"?token={TOKEN}")
         logging.getLogger("uvicorn.error").info("not wanted: ?token=%s", TOKEN)
+        logging.getLogger("uvicorn.error").warning("wanted: ?token=%s", TOKEN)
+        logging.getLogger("litestar").error("one of Litestar's")
+        logging.getLogger("opentelemetry.sdk.trace").error("counted elsewhere")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("one of Python's", stacklevel=1)
+        loop = asyncio.new_event_loop()
+        loop.call_exception_handler({"message": "one of asyncio's"})
+        loop.close()
         try:
             raise RuntimeError(TOKEN)
         except RuntimeError:
@@ -65,9 +76,16 @@ def test_foreign_records_go_through_the_same_chain() -> None:
     finally:
         undo()
     records = written(logs, stream)
-    assert [record["level"] for record in records] == ["warning", "error"]
-    assert records[0]["event"] == "said ?token=<redacted>"
-    assert "RuntimeError" in str(records[1]["exception"])
+    said = [(record["logger"], record["level"], str(record["event"]).splitlines()[0]) for record in records]
+    assert said[:3] == [
+        ("somebody", "warning", "said ?token=<redacted>"),
+        ("uvicorn.error", "warning", "wanted: ?token=<redacted>"),
+        ("litestar", "error", "one of Litestar's"),
+    ]
+    assert said[3][:2] == ("py.warnings", "warning")
+    assert said[3][2].endswith("UserWarning: one of Python's")
+    assert said[4:] == [("asyncio", "error", "one of asyncio's"), ("somebody", "error", "failed")]
+    assert "RuntimeError" in str(records[-1]["exception"])
     assert TOKEN not in stream.getvalue().decode()
     assert all(record["service.name"] == "code-racer" for record in records)
 

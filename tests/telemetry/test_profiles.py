@@ -27,6 +27,14 @@ NAMES = {
 }
 
 
+TRACE_IDS = {
+    "otel": {"trace_id", "span_id"},
+    "ecs": {"trace.id", "span.id"},
+    "gcp": {"logging.googleapis.com/trace", "logging.googleapis.com/spanId"},
+    "datadog": {"dd.trace_id", "dd.span_id"},
+}
+
+
 def published(profile: str) -> dict[str, Any]:
     return dict(json.loads((ROOT / f"docs/schemas/log-{profile}.schema.json").read_text()))
 
@@ -34,7 +42,8 @@ def published(profile: str) -> dict[str, Any]:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_line_of_a_race_fits_the_schema_of_its_profile(tmp_path: Path, profile: str) -> None:
     validator = jsonschema.Draft202012Validator(published(profile))
-    with ServerProcess(tmp_path, log_profile=profile, log_level="debug") as server:
+    traced = {"otel_exporter_otlp_endpoint": "http://127.0.0.1:1", "otel_traces_sampler": "always_on"}  # nobody there
+    with ServerProcess(tmp_path, log_profile=profile, log_level="debug", **traced) as server:
         ann = server.guest("ann")
         with Player(server, server.new_game(ann["token"], min_players=1), ann["token"]) as player:
             player.ws.send("nonsense")
@@ -48,6 +57,7 @@ def test_every_line_of_a_race_fits_the_schema_of_its_profile(tmp_path: Path, pro
         validator.validate(line)
         assert set(line) >= NAMES[profile]
     assert (tmp_path / "logs/app.log").read_text().splitlines() == server.lines
+    assert any(TRACE_IDS[profile] <= set(line) for line in lines)
     names = {str(line.get("event", line.get("message"))) for line in lines}
     assert names >= {"app.started", "ws.opened", "ws.closed", "game.finished", "app.stopped"}
 

@@ -124,6 +124,7 @@ def test_what_is_sent_is_what_the_catalogue_lists_and_holds_no_secret(tmp_path: 
     seen = {span.name for span in collector.spans}
     assert set(SPANS) - seen == {"game.remove", "game.batch"}, "a batch is many messages, each its own"
     assert collector.headers[0]["x-tenant"] == "blue"
+    assert collector.headers[0]["x-key"] == "k=1", "values are percent-encoded (OpenTelemetry, OTLP exporter)"
     everything = repr(collector.spans)
     for secret in ("def solve", players["ann"]["token"], "secret-type", "nonsense"):
         assert secret not in everything

@@ -1,10 +1,13 @@
 """The outbox: order, bounds, and what of droppable frames survives."""
 
+from collections.abc import Mapping
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.realtime.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
 from app.telemetry.observer import NullObserver, OutboxDepth
+from app.telemetry.tracer import Value
 
 
 class Socket:
@@ -125,3 +128,34 @@ def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, 
         assert sum(outboxes.depths.values()) == len(boxes)
         assert outboxes.depths[OutboxDepth.EMPTY] == sum(one.bytes == 0 for one in boxes.values())
         assert min(outboxes.depths.values()) >= 0
+
+
+class Noted:
+    """A span that remembers its end."""
+
+    trace_id = "a" * 32
+    traceparent = ""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def note(self, attributes: Mapping[str, Value]) -> None:
+        """Nothing."""
+
+    def end(self, fault: str = "", ended: float | None = None) -> None:  # noqa: ARG002 - the interface's
+        self.ends.append(fault)
+
+
+def test_the_span_of_a_frame_that_waits_ends_when_it_is_written_or_forgotten() -> None:
+    box, socket = outbox(100)
+    at_once, written, forgotten = Noted(), Noted(), Noted()
+    assert box.put(b"one", event=True, span=at_once) is Put.WRITTEN
+    socket.is_writable = False
+    box.put(b"two", event=True, span=written)
+    assert (at_once.ends, written.ends) == ([], []), "the first is its caller's to end"
+    box.flush_all()
+    assert written.ends == [""]
+    box.put(b"three", event=True, span=forgotten)
+    box.end()
+    assert forgotten.ends == ["connection_ended"]
+    assert written.ends == [""]

@@ -1,13 +1,14 @@
 """Plain integers become correct samples."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.telemetry.catalogue import Metrics
-from app.telemetry.metrics import MetricStore
+from app.telemetry.metrics import MAX_SIZES, MetricStore
+from app.telemetry.recorder import Recorder
 
 
 @given(st.lists(st.floats(min_value=0, max_value=20) | st.sampled_from(Metrics.PING_RTT.buckets), max_size=30))
@@ -36,3 +37,45 @@ def test_a_histogram_agrees_with_prometheus_clients_own(values: list[float]) -> 
 def test_a_row_that_is_not_in_the_catalogue_is_an_error() -> None:
     with pytest.raises(KeyError):
         MetricStore().counter(Metrics.ERRORS).inc(("surprise",))
+
+
+@given(st.lists(st.tuples(st.sampled_from(("ping", "ready", "other")), st.integers(0, 70_000)), max_size=3_000))
+@settings(max_examples=25)
+def test_counts_by_type_and_size_are_folded_whole_and_stay_few(messages: list[tuple[str, int]]) -> None:
+    store = MetricStore()
+    counts = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+    for type, size in messages:
+        counts[type][size] += 1
+        assert len(counts[type]) <= MAX_SIZES
+    store.render("")
+    by_type = store.counter(Metrics.MESSAGES).values
+    for type in ("ping", "ready", "other"):
+        assert by_type["in", type] == sum(one == type for one, _ in messages)
+    buckets, total = store.histogram(Metrics.MESSAGE_BYTES).samples(("in",))
+    assert total == sum(size for _, size in messages)
+    for edge, count, *_ in buckets:
+        assert count == sum(size <= float(edge) for _, size in messages)
+    with pytest.raises(KeyError):
+        counts["surprise"][1] += 1
+
+
+def test_many_sizes_are_folded_before_the_scrape() -> None:
+    store = MetricStore()
+    counts = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+    for size in range(10 * MAX_SIZES):
+        counts["pong"][size] += 2
+        assert len(counts["pong"]) <= MAX_SIZES
+    store.render("")
+    assert store.counter(Metrics.MESSAGES).values["out", "pong"] == 20 * MAX_SIZES
+
+
+def test_a_clock_that_is_ahead_is_counted_and_makes_no_negative_delay() -> None:
+    recorder = Recorder(MetricStore())
+    recorder.applied(-0.5)
+    recorder.applied(0.25)
+    recorder.fanned_out(3, 3, -0.5)
+    lag = recorder.store.histogram(Metrics.LOG_LAG)
+    assert lag.samples(())[1] == 0.25
+    assert lag.samples(())[0][-1][1] == 2
+    assert recorder.store.counter(Metrics.CLOCK_SKEWS).values == {(): 1}
+    assert recorder.store.histogram(Metrics.EVENT_DELIVERY).samples(("prompt",))[1] == 0

@@ -252,6 +252,20 @@ def test_a_slow_message_is_traced_from_its_arrival_on(tmp_path: Path) -> None:
     assert not collector.named("event_log.append"), "what is over cannot be traced any more"
 
 
+def test_a_handshake_that_we_fail_is_traced_and_one_that_the_client_fails_is_not(tmp_path: Path) -> None:
+    with traced(tmp_path, otel_traces_sampler="always_off", max_connections=1) as (collector, server):
+        ann = server.guest("ann")
+        game_id = server.new_game(ann["token"])
+        with pytest.raises(InvalidStatus):
+            Player(server, game_id, "nonsense")
+        with Player(server, game_id, ann["token"]), pytest.raises(InvalidStatus):
+            Player(server, game_id, ann["token"])
+    span = only(collector.spans, "ws.handshake")
+    assert (span.attributes["outcome"], span.attributes["http.response.status_code"]) == ("overloaded", 503)
+    assert span.status == ERROR
+    assert len(collector.spans) == 1
+
+
 def test_late_spans_are_bounded(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"otel_traces_sampler": "always_off", "slow_message_s": 1e-9, "late_spans_per_s": 2}
     with traced(tmp_path, **settings, **UNLIMITED) as (collector, server):

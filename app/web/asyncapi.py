@@ -91,8 +91,14 @@ def _operation(action: str, summary: str, names: list[str]) -> dict[str, Any]:
     }
 
 
+_CLIENT_ENVELOPE: Final[dict[str, Any]] = {
+    "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH},
+    "traceparent": {"type": "string", "description": "the client's trace (W3C Trace Context)"},
+}
+
+
 def _client_message(name: str, data: dict[str, Any]) -> dict[str, Any]:
-    return _message(name, data, {"id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}, ["type"])
+    return _message(name, data, _CLIENT_ENVELOPE, ["type"])
 
 
 def _server_message(name: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -103,9 +109,7 @@ def _server_message(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 def _batch(max_batch: int) -> dict[str, Any]:
     data = {"type": "array", "maxItems": max_batch, "items": {"type": "object"}}
-    return _message(
-        BATCH, data, {"id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}, ["type", "data"]
-    )
+    return _message(BATCH, data, _CLIENT_ENVELOPE, ["type", "data"])
 
 
 def _message(name: str, data: dict[str, Any], more: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from alerts.build import generated as alert_files
 from app.protocol import CLOSE_TABLE, DURABLE_TYPES, ErrorCode, should_reconnect
 from app.settings import Settings
 from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, METRICS, SPANS, TRACE_FIELDS
@@ -176,7 +177,7 @@ def generated() -> dict[Path, str]:
         fields = frozenset().union(*(event.fields for event in EVENTS)) | FOREIGN_FIELDS | TRACE_FIELDS
         text = json.dumps(schema(profile, COMMON_FIELDS, fields), indent=2) + "\n"
         files[ROOT / f"docs/schemas/log-{profile}.schema.json"] = text
-    return files | {ROOT / "dashboards" / name: text for name, text in boards().items()}
+    return files | alert_files(ROOT) | {ROOT / "dashboards" / name: text for name, text in boards().items()}
 
 
 def main() -> int:
@@ -189,7 +190,7 @@ def main() -> int:
         if check:
             print(f"out of date: {path.relative_to(ROOT)}; run: make generate", file=sys.stderr)  # noqa: T201 - a command's answer
         else:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(generated()[path], "utf-8")
     return 1 if check and stale else 0
 

@@ -10,6 +10,8 @@ import promql_parser
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from alerts.build import alerts
+from alerts.objectives import OBJECTIVES
 from app.telemetry.catalogue import METRICS
 from dashboards.build import BOARDS, Panel
 from tests.support.player import SOLUTION, WRONG, Player
@@ -111,10 +113,17 @@ def test_the_committed_boards_are_whole() -> None:
 
 def test_the_alert_rules_are_loaded_and_silent_while_all_is_well(prometheus: httpx.Client) -> None:
     groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
-    rules = {rule["name"]: rule for group in groups for rule in group["rules"]}
-    assert set(rules) == {"CodeRacerDown", "CodeRacerHandshakesFailing", "CodeRacerMessageErrors"}
-    assert {rule["health"] for rule in rules.values()} <= {"ok", "unknown"}
-    assert {rule["state"] for rule in rules.values()} == {"inactive"}
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == {alert.name for alert in alerts()}
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert {rule["state"] for rule in rules if rule["type"] == "alerting"} == {"inactive"}
+
+
+def test_the_error_ratios_are_recorded_once_there_is_something_to_record(prometheus: httpx.Client) -> None:
+    for objective in OBJECTIVES:
+        until(lambda: query(prometheus, objective.errors("5m")))  # noqa: B023 - asked at once
+        (answer,) = query(prometheus, objective.errors("5m"))
+        assert 0 <= float(answer["value"][1]) <= 1
 
 
 QUESTIONS = re.findall(

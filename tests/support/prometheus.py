@@ -19,7 +19,11 @@ def prometheus(folder: Path, server: ServerProcess, *flags: str, rules: Sequence
     """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface."""
     target = {"targets": [server.host], "labels": {"namespace": "test"}}
     config: dict[str, Any] = {
-        "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s"},
+        "global": {
+            "scrape_interval": f"{SCRAPE_S}s",
+            "scrape_timeout": f"{SCRAPE_S}s",
+            "evaluation_interval": f"{SCRAPE_S}s",
+        },
         "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
         "rule_files": [str(path) for path in rules],
     }

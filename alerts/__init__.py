@@ -1,0 +1,1 @@
+"""The alerts and the recording rules as code, with the tests that prove them."""

@@ -1,0 +1,28 @@
+"""All rules and alerts, and the files they are written to."""
+
+from pathlib import Path
+from typing import Final
+
+from alerts.availability import AVAILABILITY
+from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
+from alerts.objectives import OBJECTIVES
+
+GROUPS: Final = (
+    *(objective.recordings() for objective in OBJECTIVES),
+    Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
+    AVAILABILITY,
+)
+
+
+def alerts() -> list[Alert]:
+    """All alerts."""
+    return [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """Every file that is written from the rules, and what it must hold."""
+    return {
+        root / "alerts/rules/code-racer.yaml": to_yaml(rules(GROUPS)),
+        root / "alerts/tests/code-racer.test.yaml": to_yaml(tests(GROUPS, ["../rules/code-racer.yaml"])),
+        root / "deploy/kubernetes/monitoring/prometheus-rule.yaml": to_yaml(prometheus_rule(GROUPS)),
+    }

@@ -1,0 +1,184 @@
+"""The service level objectives: what is recorded of each indicator, and the alerts on how fast its budget burns.
+
+Multi-window, multi-burn-rate (Google, The Site Reliability Workbook, chapter 5): a page when the error budget of 30
+days would be gone in two days (14.4 times too fast, over an hour) or in five (6 times, over six hours), a ticket at
+3 times over a day or 1 times over three days. The short window ends an alert soon after its cause. A quiet night is
+no emergency: below `LEAST_BAD` bad events in the long window nothing fires.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from alerts.model import Alert, Case, Group, Recording, Severity
+
+WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
+BURNS: Final = {
+    Severity.CRITICAL: ((14.4, "1h", "5m"), (6.0, "6h", "30m")),
+    Severity.WARNING: ((3.0, "1d", "2h"), (1.0, "3d", "6h")),
+}
+LEAST_BAD: Final = 10
+HOLD_MINUTES: Final = {Severity.CRITICAL: 2, Severity.WARNING: 15}
+_LABELS: Final = 'job="code-racer", instance="a:8080"'
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One indicator (docs/slis.md): good and valid events as families with their matchers, and what part must be good.
+
+    `alert` names the alert, `events` completes "... of the ..." in its description. For the tests: the series
+    of good events and of bad ones, `alike` those of what is no fault of ours.
+    """
+
+    name: str
+    target: float
+    good: str
+    valid: str
+    alert: str
+    summary: str
+    events: str
+    pages: bool
+    good_series: tuple[str, ...]
+    bad_series: tuple[str, ...]
+    alike: tuple[str, ...] = ()
+
+    def errors(self, window: str) -> str:
+        """The name of the recorded part of bad events over a window."""
+        return f"job:code_racer_{self.name}_errors:ratio_rate{window}"
+
+    def recordings(self) -> Group:
+        """The error ratio over each window."""
+        rules = tuple(
+            Recording(
+                self.errors(window),
+                f"1 - sum by (job) (rate({self.good}[{window}])) / sum by (job) (rate({self.valid}[{window}]))",
+            )
+            for window in WINDOWS
+        )
+        return Group(f"code-racer-{self.name}-errors", rules)
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """The page, where there is one, and the ticket."""
+        severities = (Severity.CRITICAL, Severity.WARNING) if self.pages else (Severity.WARNING,)
+        return tuple(self._alert(severity) for severity in severities)
+
+    def _alert(self, severity: Severity) -> Alert:
+        budget = 1 - self.target
+        return Alert(
+            name=self.alert,
+            severity=severity,
+            expr="\nor\n".join(self._burning(budget, *burn) for burn in BURNS[severity]) + "\n",
+            hold=f"{HOLD_MINUTES[severity]}m",
+            summary=self.summary,
+            description=f"{{{{ $value | humanizePercentage }}}} of the {self._allowed}",
+            cases=self._cases(severity),
+        )
+
+    @property
+    def _allowed(self) -> str:
+        return f"{self.events}; the objective allows {1 - self.target:.1%}."
+
+    def _burning(self, budget: float, factor: float, long: str, short: str) -> str:
+        most = f"{factor * budget:.4g}"
+        bad = f"sum by (job) (increase({self.valid}[{long}])) - sum by (job) (increase({self.good}[{long}]))"
+        return (
+            f"({self.errors(long)} > {most} and {self.errors(short)} > {most}\n  and on (job) ({bad}) >= {LEAST_BAD})"
+        )
+
+    def _cases(self, severity: Severity) -> tuple[Case, ...]:
+        """Burning fires once ten are bad; a quiet night, a restart and what clients do wrong do not."""
+        budget = 1 - self.target
+        bad = {Severity.CRITICAL: 20, Severity.WARNING: 4}[severity]  # times the budget: a page, or only a ticket
+        total = round(1 / budget)
+        return (
+            Case(
+                f"burns {bad} times too fast",
+                self._counted(f"0+{total - bad}x40", f"0+{bad}x40"),
+                fires=math.ceil(LEAST_BAD / bad) + HOLD_MINUTES[severity],
+                labels={"job": "code-racer"},
+                description=f"{100 * bad / total:g}% of the {self._allowed}",
+            ),
+            Case("half of two is bad in a quiet night", self._counted("0x60 1x600", "0x60 1x600"), silent=(70, 300)),
+            Case("a restart sets the counters back", self._counted("0+99999x30 0+99999x30", "0+1x60"), silent=(32, 55)),
+            Case(
+                "much of what is no fault of ours",
+                self._counted("0+99x60", "0x60") | _series(self.alike, "0+900x60"),
+                silent=(10, 55),
+            ),
+        )
+
+    def _counted(self, good: str, bad: str) -> dict[str, str]:
+        return _series(self.good_series, good) | _series(self.bad_series, bad)
+
+
+def _series(names: tuple[str, ...], values: str) -> dict[str, str]:
+    return {name.replace("{", "{" + _LABELS + ", ", 1): values for name in names}
+
+
+OBJECTIVES: Final = (
+    Objective(
+        name="handshake",
+        target=0.999,
+        good='code_racer_ws_handshakes_total{outcome="accepted"}',
+        valid='code_racer_ws_handshakes_total{outcome=~"accepted|unavailable|internal_error|overloaded|draining"}',
+        alert="CodeRacerHandshakeBudgetBurn",
+        summary="Code Racer refuses connections that it should take.",
+        events="handshakes of valid clients fail by the service's fault",
+        pages=True,
+        good_series=('code_racer_ws_handshakes_total{outcome="accepted"}',),
+        bad_series=('code_racer_ws_handshakes_total{outcome="unavailable"}',),
+        alike=(
+            'code_racer_ws_handshakes_total{outcome="unauthorized"}',
+            'code_racer_ws_handshakes_total{outcome="game_full"}',
+            'code_racer_ws_handshakes_total{outcome="rate_limited"}',
+        ),
+    ),
+    Objective(
+        name="message",
+        target=0.999,
+        good='code_racer_ws_message_duration_seconds_bucket{outcome="ok", le="0.05"}',
+        valid='code_racer_ws_message_duration_seconds_count{outcome=~"ok|error"}',
+        alert="CodeRacerMessageBudgetBurn",
+        summary="Code Racer answers valid messages late or not at all.",
+        events="valid messages are slow or fail",
+        pages=True,
+        good_series=(
+            'code_racer_ws_message_duration_seconds_bucket{outcome="ok", type="ready", le="0.05"}',
+            'code_racer_ws_message_duration_seconds_count{outcome="ok", type="ready"}',
+        ),
+        bad_series=('code_racer_ws_message_duration_seconds_count{outcome="error", type="ready"}',),
+        alike=('code_racer_ws_message_duration_seconds_count{outcome="rejected", type="other"}',),
+    ),
+    Objective(
+        name="delivery",
+        target=0.999,
+        good='code_racer_event_delivery_seconds_bucket{reader="prompt", le="0.25"}',
+        valid='code_racer_event_delivery_seconds_count{reader="prompt"}',
+        alert="CodeRacerDeliveryBudgetBurn",
+        summary="Code Racer tells players late what happens in their games.",
+        events="deliveries of events take longer than 250 ms",
+        pages=True,
+        good_series=(
+            'code_racer_event_delivery_seconds_bucket{reader="prompt", le="0.25"}',
+            'code_racer_event_delivery_seconds_count{reader="prompt", instance_part="good"}',
+        ),
+        bad_series=('code_racer_event_delivery_seconds_count{reader="prompt", instance_part="bad"}',),
+        alike=('code_racer_event_delivery_seconds_count{reader="slow"}',),
+    ),
+    Objective(
+        name="ping",
+        target=0.99,
+        good='code_racer_ws_ping_rtt_seconds_bucket{le="1.0"}',
+        valid='code_racer_ws_pings_total{outcome=~"answered|timeout"}',
+        alert="CodeRacerPingBudgetBurn",
+        summary="Many pings are answered late or not at all.",
+        events="pings are answered late or not at all",
+        pages=False,
+        good_series=(
+            'code_racer_ws_ping_rtt_seconds_bucket{le="1.0"}',
+            'code_racer_ws_pings_total{outcome="answered"}',
+        ),
+        bad_series=('code_racer_ws_pings_total{outcome="timeout"}',),
+        alike=('code_racer_ws_pings_total{outcome="abandoned"}',),
+    ),
+)

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from alerts.build import GROUPS
+from alerts.model import Recording
 from app.game import Verdict
 from app.judge import load_problems
 from app.telemetry import recorder
@@ -134,7 +136,8 @@ def test_every_log_line_of_a_race_is_in_the_catalogue(tmp_path: Path) -> None:
 
 
 def _series_in(text: str) -> set[str]:
-    return set(re.findall(r"\bcode_racer_[a-z_]+", text))
+    """Metrics, and what the rules record (level:metric:operation)."""
+    return set(re.findall(r"\bjob:code_racer_\w+:\w+|(?<!:)\bcode_racer_[a-z_]+", text))
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def _series_in(text: str) -> set[str]:
 )
 def test_alerts_runbooks_and_dashboards_name_only_series_that_exist(path: Path) -> None:
     known = {metric.name for metric in METRICS}
+    known |= {rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)}
     for metric in METRICS:
         if metric.kind is Kind.HISTOGRAM:
             known |= {metric.name + suffix for suffix in OWN_SUFFIXES}

@@ -6,11 +6,13 @@ from typing import Final
 from alerts.availability import AVAILABILITY
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
+from alerts.parts import PARTS
 
 GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
     AVAILABILITY,
+    PARTS,
 )
 
 

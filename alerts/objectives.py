@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from alerts.model import Alert, Case, Group, Recording, Severity
+from alerts.model import INSTANCE, Alert, Case, Group, Recording, Severity
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
 BURNS: Final = {
@@ -19,7 +19,6 @@ BURNS: Final = {
 }
 LEAST_BAD: Final = 10
 HOLD_MINUTES: Final = {Severity.CRITICAL: 2, Severity.WARNING: 15}
-_LABELS: Final = 'job="code-racer", instance="a:8080"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Objective:
 
 
 def _series(names: tuple[str, ...], values: str) -> dict[str, str]:
-    return {name.replace("{", "{" + _LABELS + ", ", 1): values for name in names}
+    return {name.replace("{", "{" + INSTANCE + ", ", 1): values for name in names}
 
 
 OBJECTIVES: Final = (

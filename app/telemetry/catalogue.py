@@ -115,6 +115,9 @@ class Metrics:
         ("version", "replica"),
     )
     READY = Metric(f"{PREFIX}ready", Kind.GAUGE, "1 while the service is ready to take connections.")
+    START_TIME = Metric(
+        f"{PREFIX}start_time_seconds", Kind.GAUGE, "When the process started, in seconds since the epoch."
+    )
     DRAINING = Metric(f"{PREFIX}draining", Kind.GAUGE, "1 while the service is shutting down.")
     CONNECTIONS = Metric(f"{PREFIX}ws_connections", Kind.GAUGE, "Open WebSocket connections.")
     HANDSHAKES = Metric(

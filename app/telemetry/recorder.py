@@ -1,5 +1,6 @@
 """The recorder: the observer that writes metrics and logs."""
 
+import time
 import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -82,6 +83,8 @@ class Recorder:
             Metrics.OUTBOX_CONNECTIONS, lambda: {(depth,): count for depth, count in live.outbox_depths.items()}
         )
         store.gauge(Metrics.BUILD_INFO, lambda: {(version, replica): 1})
+        started = time.time()
+        store.gauge(Metrics.START_TIME, lambda: {(): started})
         store.gauge(Metrics.READY, lambda: {(): live.ready})
         store.gauge(Metrics.DRAINING, lambda: {(): live.draining})
         store.gauge(Metrics.CONNECTIONS, lambda: {(): live.connections})

@@ -1,6 +1,8 @@
 """Manifests and Dockerfile: valid, and true to the service."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +72,36 @@ def test_the_dockerfile_keeps_its_promises() -> None:
         "PYTHONDONTWRITEBYTECODE",
     }
     assert names <= {name.upper() for name in Settings.model_fields}
+
+
+MONITORING: list[dict[str, Any]] = [
+    document
+    for path in sorted(DEPLOY.glob("kubernetes/monitoring/*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+
+
+def operator_accepts(documents: list[dict[str, Any]]) -> bool:
+    """Whether they fit the Prometheus Operator's own types (npm; the operator itself needs a cluster)."""
+    done = subprocess.run(
+        ["node", "operator.mjs"],
+        cwd=DEPLOY.parent / "tests/node",
+        input=json.dumps(documents),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def test_the_operators_manifests_fit_its_types() -> None:
+    assert [document["kind"] for document in MONITORING] == ["PrometheusRule"]
+    assert operator_accepts(MONITORING)
+    broken = json.loads(json.dumps(MONITORING))
+    broken[0]["spec"]["groups"][0]["rules"][0]["expr"] = {"not": "an expression"}
+    assert not operator_accepts(broken)
+
+
+def test_the_operator_gets_the_very_rules_that_are_tested() -> None:
+    shipped = yaml.safe_load((DEPLOY.parent / "alerts/rules/code-racer.yaml").read_text())
+    assert MONITORING[0]["spec"] == shipped

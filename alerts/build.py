@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from alerts.availability import AVAILABILITY
+from alerts.connections import CONNECTIONS
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
 from alerts.parts import PARTS
@@ -12,6 +13,7 @@ GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
     AVAILABILITY,
+    CONNECTIONS,
     PARTS,
 )
 

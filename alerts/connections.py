@@ -1,0 +1,232 @@
+"""Alerts on who comes, who is sent away, and who is lost."""
+
+from typing import Final
+
+from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity
+
+JOB: Final = {"job": "code-racer"}
+_HANDSHAKES: Final = "code_racer_ws_handshakes_total"
+_CLOSES: Final = "code_racer_ws_closes_total"
+
+
+def _handshakes(outcome: str) -> str:
+    return f'{_HANDSHAKES}{{{INSTANCE}, outcome="{outcome}"}}'
+
+
+def _closes(reason: str, initiator: str) -> str:
+    return f'{_CLOSES}{{{INSTANCE}, reason="{reason}", initiator="{initiator}"}}'
+
+
+AUTH_FAILURES: Final = Alert(
+    name="CodeRacerAuthFailureSurge",
+    severity=Severity.WARNING,
+    expr=(
+        f'sum by (job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m])) > 1\n'
+        f'and sum by (job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m]))\n'
+        f'  > sum by (job) (rate({_HANDSHAKES}{{outcome="accepted"}}[5m]))\n'
+    ),
+    hold="5m",
+    summary="More tokens are refused than taken.",
+    description="{{ $value | humanize }} handshakes a second are refused for their tokens, more than are accepted.",
+    cases=(
+        Case(
+            "two a second are refused, one is taken",
+            {_handshakes("unauthorized"): "0+120x20", _handshakes("accepted"): "0+60x20"},
+            fires=8,
+            labels=JOB,
+            description="2 handshakes a second are refused for their tokens, more than are accepted.",
+        ),
+        Case(
+            "somebody tries tokens while everybody else plays",
+            {_handshakes("unauthorized"): "0+120x20", _handshakes("accepted"): "0+600x20"},
+            silent=(7, 15),
+        ),
+    ),
+)
+
+ORIGIN_REFUSALS: Final = Alert(
+    name="CodeRacerOriginRefusalSurge",
+    severity=Severity.WARNING,
+    expr=f'sum by (job) (rate({_HANDSHAKES}{{outcome="origin_refused"}}[5m])) > 0.2',
+    hold="5m",
+    summary="Browsers are refused for the page they come from.",
+    description="{{ $value | humanize }} handshakes a second come from pages that are not allowed.",
+    cases=(
+        Case(
+            "a front end under a new name",
+            {_handshakes("origin_refused"): "0+60x20"},
+            fires=7,
+            labels=JOB,
+            description="1 handshakes a second come from pages that are not allowed.",
+        ),
+        Case("somebody's local page", {_handshakes("origin_refused"): "0+3x20"}, silent=(7, 15)),
+    ),
+)
+
+ABNORMAL_CLOSES: Final = Alert(
+    name="CodeRacerAbnormalCloses",
+    severity=Severity.WARNING,
+    expr=(
+        f'sum by (job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.5\n'
+        f'and sum by (job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
+        f"  > 0.5 * sum by (job) (rate({_CLOSES}[10m]))\n"
+    ),
+    hold="5m",
+    summary="Most connections end without a goodbye.",
+    description="{{ $value | humanize }} connections a second are lost, more than half of all that end.",
+    cases=(
+        Case(
+            "a proxy cuts",
+            {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+30x30"},
+            fires=11,
+            labels=JOB,
+            description="1 connections a second are lost, more than half of all that end.",
+        ),
+        Case(
+            "phones go to sleep",
+            {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+90x30"},
+            silent=(7, 25),
+        ),
+    ),
+)
+
+CLIFF: Final = Alert(
+    name="CodeRacerConnectionCliff",
+    severity=Severity.CRITICAL,
+    expr=(
+        "sum by (job) (code_racer_ws_connections) < 0.5 * sum by (job) (code_racer_ws_connections offset 5m)\n"
+        "and sum by (job) (code_racer_ws_connections offset 5m) > 100\n"
+    ),
+    hold="1m",
+    summary="More than half of the connections are gone.",
+    description="{{ $value }} connections are left; five minutes ago there were more than twice as many.",
+    cases=(
+        Case(
+            "cut off at once",
+            {f"code_racer_ws_connections{{{INSTANCE}}}": "1000x10 100x20"},
+            fires=12,
+            labels=JOB,
+            description="100 connections are left; five minutes ago there were more than twice as many.",
+        ),
+        Case(
+            "a rolling restart: what one loses the other gets",
+            {
+                f"code_racer_ws_connections{{{INSTANCE}}}": "1000x10 0x20",
+                'code_racer_ws_connections{job="code-racer", instance="b:8080"}': "0x10 1000x20",
+            },
+            silent=(11, 12, 14),
+        ),
+        Case("the evening ends", {f"code_racer_ws_connections{{{INSTANCE}}}": "1000-20x48"}, silent=(10, 20, 30)),
+    ),
+)
+
+RECONNECT_STORM: Final = Alert(
+    name="CodeRacerReconnectStorm",
+    severity=Severity.WARNING,
+    expr=(
+        f"sum by (job) (rate({_HANDSHAKES}[5m])) > 20\n"
+        f"and sum by (job) (rate({_HANDSHAKES}[5m])) > 5 * sum by (job) (rate({_HANDSHAKES}[1h] offset 5m))\n"
+    ),
+    hold="2m",
+    summary="Many more clients come than usual: they may be coming back again and again.",
+    description="{{ $value | humanize }} attempts to connect a second, over five times as many as in the hour before.",
+    cases=(
+        Case(
+            "all come back",
+            {_handshakes("accepted"): "0+60x60 3600+9000x20"},
+            fires=64,
+            labels=JOB,
+            description="90.2 attempts to connect a second, over five times as many as in the hour before.",
+        ),
+        Case("a busy evening", {_handshakes("accepted"): "0+3000x90"}, silent=(70, 85)),
+    ),
+)
+
+SLOW_CONSUMERS: Final = Alert(
+    name="CodeRacerSlowConsumers",
+    severity=Severity.WARNING,
+    expr=(
+        "sum by (job) (increase(code_racer_ws_slow_consumer_closes_total[10m])) > 10\n"
+        "and sum by (job) (increase(code_racer_ws_slow_consumer_closes_total[10m]))\n"
+        "  > 0.01 * sum by (job) (code_racer_ws_connections)\n"
+    ),
+    hold="1m",
+    summary="Many clients read too slowly and are cut off.",
+    description="{{ $value | humanize }} clients in ten minutes were cut off for reading too slowly.",
+    cases=(
+        Case(
+            "one in twenty",
+            {
+                f"code_racer_ws_slow_consumer_closes_total{{{INSTANCE}}}": "0+5x20",
+                f"code_racer_ws_connections{{{INSTANCE}}}": "400x20",
+            },
+            fires=4,
+            labels=JOB,
+            description="20 clients in ten minutes were cut off for reading too slowly.",
+        ),
+        Case(
+            "a few of very many",
+            {
+                f"code_racer_ws_slow_consumer_closes_total{{{INSTANCE}}}": "0+5x20",
+                f"code_racer_ws_connections{{{INSTANCE}}}": "40000x20",
+            },
+            silent=(5, 15),
+        ),
+    ),
+)
+
+OUTBOX_GROWTH: Final = Alert(
+    name="CodeRacerOutboxGrowth",
+    severity=Severity.WARNING,
+    expr="code_racer_ws_outbox_bytes > 64 * 1024 * 1024",
+    hold="5m",
+    summary="Much waits to be read by clients.",
+    description="{{ $value | humanize1024 }}B wait in the outboxes of {{ $labels.instance }}.",
+    cases=(
+        Case(
+            "a hundred megabytes",
+            {f"code_racer_ws_outbox_bytes{{{INSTANCE}}}": "0 134217728x20"},
+            fires=6,
+            labels=WHERE,
+            description="128MiB wait in the outboxes of a:8080.",
+        ),
+        Case("a moment", {f"code_racer_ws_outbox_bytes{{{INSTANCE}}}": "0 134217728 134217728 0x9"}, silent=(3, 8)),
+    ),
+)
+
+LIMIT_SURGE: Final = Alert(
+    name="CodeRacerRateLimitSurge",
+    severity=Severity.WARNING,
+    expr='sum by (job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m])) > 10',
+    hold="10m",
+    summary="Clients run into a limit again and again.",
+    description="The limit {{ $labels.scope }} is exceeded {{ $value | humanize }} times a second.",
+    cases=(
+        Case(
+            "a client that does not slow down",
+            {f'code_racer_ws_rate_limited_total{{{INSTANCE}, scope="messages", mode="enforced"}}': "0+1200x30"},
+            fires=13,
+            labels={"job": "code-racer", "scope": "messages"},
+            description="The limit messages is exceeded 20 times a second.",
+        ),
+        Case(
+            "a dry run refuses nothing",
+            {f'code_racer_ws_rate_limited_total{{{INSTANCE}, scope="messages", mode="dry_run"}}': "0+1200x30"},
+            silent=(12, 25),
+        ),
+    ),
+)
+
+CONNECTIONS: Final = Group(
+    "code-racer-connections",
+    (
+        AUTH_FAILURES,
+        ORIGIN_REFUSALS,
+        ABNORMAL_CLOSES,
+        CLIFF,
+        RECONNECT_STORM,
+        SLOW_CONSUMERS,
+        OUTBOX_GROWTH,
+        LIMIT_SURGE,
+    ),
+)

@@ -103,4 +103,22 @@ DRAIN_STUCK: Final = Alert(
     ),
 )
 
-AVAILABILITY: Final = Group("code-racer-availability", (DOWN, ABSENT, NOT_READY, CRASH_LOOPING, DRAIN_STUCK))
+WATCHDOG: Final = Alert(
+    name="CodeRacerWatchdog",
+    severity=Severity.WARNING,
+    expr="vector(1)",
+    hold="0m",
+    summary="Always there: while it arrives, Prometheus evaluates rules and Alertmanager delivers.",
+    description="{{ $value }} is what it always says. Who receives it calls for help when it stops coming.",
+    cases=(
+        Case(
+            "nothing is there at all",
+            {'up{job="other"}': "0x30"},
+            fires=2,
+            description="1 is what it always says. Who receives it calls for help when it stops coming.",
+        ),
+    ),
+    always=True,
+)
+
+AVAILABILITY: Final = Group("code-racer-availability", (WATCHDOG, DOWN, ABSENT, NOT_READY, CRASH_LOOPING, DRAIN_STUCK))

@@ -7,14 +7,15 @@ from alerts.availability import AVAILABILITY
 from alerts.connections import CONNECTIONS
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
-from alerts.parts import PARTS
+from alerts.parts import GAMES, RUNTIME
 
 GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
     AVAILABILITY,
     CONNECTIONS,
-    PARTS,
+    GAMES,
+    RUNTIME,
 )
 
 

@@ -13,6 +13,13 @@ def _handshakes(outcome: str) -> str:
     return f'{_HANDSHAKES}{{{INSTANCE}, outcome="{outcome}"}}'
 
 
+_MESSAGES_IN: Final = f'code_racer_ws_messages_total{{{INSTANCE}, direction="in", type="ready"}}'
+
+
+def _errors(code: str) -> str:
+    return f'code_racer_ws_errors_total{{{INSTANCE}, code="{code}"}}'
+
+
 def _closes(reason: str, initiator: str) -> str:
     return f'{_CLOSES}{{{INSTANCE}, reason="{reason}", initiator="{initiator}"}}'
 
@@ -217,6 +224,59 @@ LIMIT_SURGE: Final = Alert(
     ),
 )
 
+CONNECTION_LIMIT: Final = Alert(
+    name="CodeRacerConnectionLimitNear",
+    severity=Severity.WARNING,
+    expr="code_racer_ws_connections / code_racer_ws_connections_limit > 0.9",
+    hold="5m",
+    summary="A replica has nearly all the connections it may have; soon it refuses.",
+    description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its connections.",
+    cases=(
+        Case(
+            "nineteen in twenty",
+            {
+                f"code_racer_ws_connections{{{INSTANCE}}}": "0 19000x20",
+                f"code_racer_ws_connections_limit{{{INSTANCE}}}": "20000x20",
+            },
+            fires=6,
+            labels=WHERE,
+            description="a:8080 has 95% of its connections.",
+        ),
+        Case(
+            "what another replica leaves behind in a deploy",
+            {
+                f"code_racer_ws_connections{{{INSTANCE}}}": "9000 19000 19000 19000 9000x20",
+                f"code_racer_ws_connections_limit{{{INSTANCE}}}": "20000x30",
+            },
+            silent=(4, 6, 20),
+        ),
+    ),
+)
+
+ERROR_SURGE: Final = Alert(
+    name="CodeRacerErrorSurge",
+    severity=Severity.WARNING,
+    expr=(
+        'sum by (job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])) > 5\n'
+        'and sum by (job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m]))\n'
+        '  > 0.2 * sum by (job) (rate(code_racer_ws_messages_total{direction="in"}[5m]))\n'
+    ),
+    hold="5m",
+    summary="Many messages are answered with an error: clients and server may not understand each other.",
+    description="{{ $value | humanize }} messages a second are answered with an error, more than a fifth of all.",
+    cases=(
+        Case(
+            "a client with a mistake",
+            {_errors("unknown_type"): "0+600x20", _MESSAGES_IN: "0+1200x20"},
+            fires=8,
+            labels=JOB,
+            description="10 messages a second are answered with an error, more than a fifth of all.",
+        ),
+        Case("the usual few", {_errors("invalid_data"): "0+600x20", _MESSAGES_IN: "0+60000x20"}, silent=(7, 15)),
+        Case("they are only too fast", {_errors("rate_limited"): "0+600x20", _MESSAGES_IN: "0+700x20"}, silent=(7, 15)),
+    ),
+)
+
 CONNECTIONS: Final = Group(
     "code-racer-connections",
     (
@@ -228,5 +288,7 @@ CONNECTIONS: Final = Group(
         SLOW_CONSUMERS,
         OUTBOX_GROWTH,
         LIMIT_SURGE,
+        CONNECTION_LIMIT,
+        ERROR_SURGE,
     ),
 )

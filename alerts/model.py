@@ -51,7 +51,7 @@ class Recording:
 class Alert:
     """An alert: static `summary`, templated `description`, a runbook of its name, and its cases.
 
-    Two alerts may share a name where they differ in severity only.
+    Two alerts may share a name where they differ in severity only. One that fires `always` has no look-alike.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Alert:
     summary: str
     description: str
     cases: tuple[Case, ...]
+    always: bool = False
 
     @property
     def runbook(self) -> str:
@@ -151,7 +152,7 @@ def _test(alert: Alert, case: Case) -> Json:
             "exp_labels": {"severity": str(alert.severity), **case.labels},
             "exp_annotations": alert.annotations(case.description),
         }
-        checks += [_check(alert, case.fires - 1, []), _check(alert, case.fires, [fired])]
+        checks += [_check(alert, case.fires - 1, [fired] if alert.always else []), _check(alert, case.fires, [fired])]
     return {
         "name": f"{alert.name} ({alert.severity}): {case.name}",
         "interval": "1m",

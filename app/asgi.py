@@ -108,12 +108,15 @@ class Service:
         open_fds, max_fds = open_files()
         return Live(
             connections=len(self.hub.sessions),
+            max_connections=self.settings.max_connections,
             rooms=self.hub.room_count,
             games=self.hub.census.games,
+            game_overdue_s=self.hub.game_overdue_s,
             players=self.hub.census.players,
             judge_queue=self.hub.judge_queue,
-            ready=self.started and not self.hub.draining,
+            started=self.started,
             draining=self.hub.draining,
+            ready_gates=self.settings.ready_gates,
             overloaded=bool(self.hub.load.causes),
             event_log_connected=self.started and self.hub.appender.reachable,
             signing_keys=remote.count if remote else 1,
@@ -234,8 +237,6 @@ def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
         gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
         ops=Ops(
             service.live,
-            lambda: service.started,
-            settings.ready_gates,
             service.render_metrics,
             __version__,
             service.replica,

@@ -189,6 +189,11 @@ class Hub:
         """Submissions waiting for a worker."""
         return self._judging.depth
 
+    @property
+    def game_overdue_s(self) -> float:
+        """How long the most overdue game is past its deadline."""
+        return self._timers.overdue_s
+
     # ---------------------------------------------------------------- games
 
     def pick_problem(self) -> str:
@@ -367,15 +372,20 @@ class Hub:
     async def _tick(self, game_id: str) -> None:
         try:
             with self.observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
-                await self._handle(game_id, Tick())
+                due = await self._handle(game_id, Tick())
         except LogUnavailable:
-            self._timers.set(game_id, self._now() + TICK_RETRY_MS)
+            self._timers.retry(game_id, self._now() + TICK_RETRY_MS)
             raise
+        if due is None or due > self._now():  # else it should have moved on: it stays overdue
+            self._timers.set(game_id, due)
 
-    async def _handle(self, game_id: str, command: Command) -> None:
+    async def _handle(self, game_id: str, command: Command) -> int | None:
+        """Handle a command; the game's deadline after it."""
         async with self.use(game_id) as room:
-            if room is not None:
-                await room.handle(command)
+            if room is None:
+                return None
+            await room.handle(command)
+            return deadline(room.known)
 
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
         await self._handle(game_id, verdict)

@@ -16,13 +16,28 @@ class Timers:
         self._now = now
         self._heap: list[tuple[int, str]] = []
         self._deadlines: dict[str, int] = {}
+        self._overdue: dict[str, int] = {}  # those that have come, first things first, until their games move on
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._deadlines)
 
     def set(self, game_id: str, deadline: int | None) -> None:
-        """Set, move or (None) remove the deadline of a game."""
+        """A game has moved on: set, move or (None) remove its deadline."""
+        self._overdue.pop(game_id, None)
+        self._schedule(game_id, deadline)
+
+    def retry(self, game_id: str, at: int) -> None:
+        """A game could not move on: try again at `at`; it stays overdue since its deadline."""
+        self._schedule(game_id, at)
+
+    @property
+    def overdue_s(self) -> float:
+        """How long the most overdue game is past its deadline; 0 where none is."""
+        first = next(iter(self._overdue.values()), None)
+        return 0.0 if first is None else max(0.0, (self._now() - first) / 1000)
+
+    def _schedule(self, game_id: str, deadline: int | None) -> None:
         if self._deadlines.get(game_id) == deadline:
             return
         if deadline is None:
@@ -49,5 +64,6 @@ class Timers:
             deadline, game_id = heapq.heappop(self._heap)
             if self._deadlines.get(game_id) == deadline:  # else it was moved or removed
                 del self._deadlines[game_id]
+                self._overdue.setdefault(game_id, deadline)
                 due.append(game_id)
         return due

@@ -114,12 +114,17 @@ class Metrics:
         "Always 1; the labels name version and replica.",
         ("version", "replica"),
     )
-    READY = Metric(f"{PREFIX}ready", Kind.GAUGE, "1 while the service is ready to take connections.")
+    READY = Metric(
+        f"{PREFIX}ready", Kind.GAUGE, "1 while /readyz says so: started, not draining, and what READY_GATES names."
+    )
     START_TIME = Metric(
         f"{PREFIX}start_time_seconds", Kind.GAUGE, "When the process started, in seconds since the epoch."
     )
     DRAINING = Metric(f"{PREFIX}draining", Kind.GAUGE, "1 while the service is shutting down.")
     CONNECTIONS = Metric(f"{PREFIX}ws_connections", Kind.GAUGE, "Open WebSocket connections.")
+    CONNECTIONS_LIMIT = Metric(
+        f"{PREFIX}ws_connections_limit", Kind.GAUGE, "The most connections there may be (MAX_CONNECTIONS)."
+    )
     HANDSHAKES = Metric(
         f"{PREFIX}ws_handshakes_total",
         Kind.COUNTER,
@@ -327,6 +332,11 @@ class Metrics:
     )
     SHED = Metric(f"{PREFIX}ws_shed_total", Kind.COUNTER, "Connections ended because memory ran short.")
     GAMES = Metric(f"{PREFIX}games", Kind.GAUGE, "Games on this replica, by state.", ("state",), _rows(Phase))
+    GAME_OVERDUE = Metric(
+        f"{PREFIX}game_overdue_seconds",
+        Kind.GAUGE,
+        "How long the most overdue game is past its deadline (a start, an end, a player's grace) and has not moved on.",
+    )
     ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
     PLAYERS = Metric(
         f"{PREFIX}players",

@@ -456,12 +456,15 @@ class Live:
     """Live things, read at scrape from the registry that owns them."""
 
     connections: int
+    max_connections: int
     rooms: int
     games: dict[Phase, int]
+    game_overdue_s: float
     players: dict[PlayerStanding, int]
     judge_queue: int
-    ready: bool
+    started: bool
     draining: bool
+    ready_gates: tuple[str, ...]
     overloaded: bool
     event_log_connected: bool
     signing_keys: int
@@ -473,3 +476,18 @@ class Live:
     outbox_frames: int
     outbox_bytes: int
     outbox_depths: dict[OutboxDepth, int]
+
+    @property
+    def states(self) -> dict[str, bool]:
+        """What can hit all replicas at once: whether each is well. Of the readiness checks only by READY_GATES."""
+        return {
+            "event_log": self.event_log_connected,
+            "overload": not self.overloaded,
+            "signing_keys": self.signing_keys > 0,
+        }
+
+    @property
+    def checks(self) -> dict[str, bool]:
+        """The checks of readiness, by name."""
+        gates = {name: passed for name, passed in self.states.items() if name in self.ready_gates}
+        return {"started": self.started, "not_draining": not self.draining} | gates

@@ -27,8 +27,6 @@ class Ops:
     """What the operations endpoints tell."""
 
     live: Callable[[], Live]
-    started: Callable[[], bool]
-    ready_gates: tuple[str, ...]
     render_metrics: RenderMetrics
     version: str
     replica: str
@@ -62,21 +60,14 @@ async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
 @route("/startupz", http_method=PROBE_METHODS, include_in_schema=False)
 async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Start-up has finished."""
-    return _answer({"started": ops.started()}, verbose=_is_verbose(request))
+    return _answer({"started": ops.live().started}, verbose=_is_verbose(request))
 
 
 @route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Ready for new connections. What hits all replicas at once is only shown, unless READY_GATES names it."""
     live = ops.live()
-    checks = {"started": ops.started(), "not_draining": not live.draining}
-    states = {
-        "event_log": live.event_log_connected,
-        "overload": not live.overloaded,
-        "signing_keys": live.signing_keys > 0,
-    }
-    checks |= {name: passed for name, passed in states.items() if name in ops.ready_gates}
-    return _answer(checks, verbose=_is_verbose(request), shown=states)
+    return _answer(live.checks, verbose=_is_verbose(request), shown=live.states)
 
 
 @get("/metrics", include_in_schema=False)

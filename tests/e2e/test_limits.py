@@ -112,6 +112,7 @@ def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
             refused = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ann['token']}"})
             assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
             server.wait_for_log("event_log.lost")
+            assert server.metric("ws_connections_limit") == 20_000
             with pytest.raises(InvalidStatus) as late, Player(server, game_id, server.guest("bob")["token"]):
                 pass
             assert (late.value.response.status_code, "retry-after" in late.value.response.headers) == (503, True)

@@ -56,6 +56,7 @@ def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
         verbose = httpx.get(f"{server.http_url}/readyz?verbose")
         assert verbose.status_code == (503 if gates else 200)
         assert verbose.json()["checks"]["overload"] is False
+        assert server.metric("ready") == (0 if gates else 1), "the metric says what the probe says"
         assert server.wait_for_log("app.overloaded")["causes"] == ["memory"]
         assert server.metric("ws_handshakes_total", outcome="overloaded") >= 1
 

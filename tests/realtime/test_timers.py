@@ -30,6 +30,27 @@ async def test_due_games_fire_once_and_in_order() -> None:
     task.cancel()
 
 
+async def test_a_game_is_overdue_from_its_deadline_until_it_moves_on() -> None:
+    now = 100
+    timers = Timers(lambda: now)
+    fired: list[str] = []
+    task = asyncio.ensure_future(timers.run(fired.append))
+    timers.set("first", 90)
+    timers.set("second", 95)
+    assert timers.overdue_s == 0.0, "nobody has looked yet"
+    await asyncio.sleep(0)
+    assert fired == ["first", "second"]
+    now = 5_090
+    assert timers.overdue_s == 5.0
+    timers.retry("first", 10**12)
+    assert timers.overdue_s == 5.0, "it has not moved on by being tried again"
+    timers.set("first", 10**12)
+    assert timers.overdue_s == 4.995
+    timers.set("second", None)
+    assert timers.overdue_s == 0.0
+    task.cancel()
+
+
 async def test_an_earlier_deadline_wakes_the_clock() -> None:
     timers = Timers(lambda: 100)
     fired = asyncio.Event()

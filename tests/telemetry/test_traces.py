@@ -243,7 +243,7 @@ def test_a_slow_message_is_traced_from_its_arrival_on(tmp_path: Path) -> None:
             with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")  # nobody else can write now
                 player.send("ready", id="r")
-                time.sleep(0.3)
+                time.sleep(0.3)  # the slowness itself: over SLOW_MESSAGE_S
                 other.execute("ROLLBACK")
             player.until("ack", id="r")
             collector.wait(lambda spans: any(one.name == "game.ready" for one in spans))

@@ -11,6 +11,9 @@ need node nodejs
 need npm npm
 need nginx nginx-light
 need rsyslogd rsyslog
+need prometheus-alertmanager prometheus-alertmanager
+need amtool prometheus-alertmanager
+need jq jq
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 sudo=""

@@ -50,7 +50,8 @@ class Objective:
         rules = tuple(
             Recording(
                 self.errors(window),
-                f"1 - sum by (job) (rate({self.good}[{window}])) / sum by (job) (rate({self.valid}[{window}]))",
+                f"1 - sum by (namespace, job) (rate({self.good}[{window}]))"
+                f" / sum by (namespace, job) (rate({self.valid}[{window}]))",
             )
             for window in WINDOWS
         )
@@ -79,9 +80,10 @@ class Objective:
 
     def _burning(self, budget: float, factor: float, long: str, short: str) -> str:
         most = f"{factor * budget:.4g}"
-        bad = f"sum by (job) (increase({self.valid}[{long}])) - sum by (job) (increase({self.good}[{long}]))"
+        valid, good = (f"sum by (namespace, job) (increase({one}[{long}]))" for one in (self.valid, self.good))
         return (
-            f"({self.errors(long)} > {most} and {self.errors(short)} > {most}\n  and on (job) ({bad}) >= {LEAST_BAD})"
+            f"({self.errors(long)} > {most} and {self.errors(short)} > {most}\n"
+            f"  and on (namespace, job) ({valid} - {good}) >= {LEAST_BAD})"
         )
 
     def _cases(self, severity: Severity) -> tuple[Case, ...]:

@@ -54,10 +54,10 @@ EVENT_LOG_SLOW: Final = Alert(
     name="CodeRacerEventLogSlow",
     severity=Severity.WARNING,
     expr=(
-        "histogram_quantile(0.9, sum by (job, instance, le)"
+        "histogram_quantile(0.9, sum by (namespace, job, instance, le)"
         ' (rate(code_racer_event_log_append_seconds_bucket{outcome="accepted"}[5m]))) > 0.1\n'
-        'and sum by (job, instance) (increase(code_racer_event_log_append_seconds_count{outcome="accepted"}[5m])) >= 10'
-        "\n"
+        "and sum by (namespace, job, instance)"
+        ' (increase(code_racer_event_log_append_seconds_count{outcome="accepted"}[5m])) >= 10\n'
     ),
     hold="5m",
     summary="The event log takes long: so does all that players do in a game.",
@@ -102,9 +102,9 @@ JUDGE_FAILING: Final = Alert(
     name="CodeRacerJudgeFailing",
     severity=Severity.CRITICAL,
     expr=(
-        'sum by (job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m])) >= 3\n'
-        'and sum by (job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))\n'
-        "  > 0.1 * sum by (job) (increase(code_racer_submissions_total[10m]))\n"
+        'sum by (namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m])) >= 3\n'
+        'and sum by (namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))\n'
+        "  > 0.1 * sum by (namespace, job) (increase(code_racer_submissions_total[10m]))\n"
     ),
     hold="2m",
     summary="The judge is out of order: players get no verdict.",
@@ -153,7 +153,7 @@ JUDGE_BACKLOGGED: Final = Alert(
 OVERLOADED: Final = Alert(
     name="CodeRacerOverloaded",
     severity=Severity.WARNING,
-    expr="max by (job, instance, cause) (code_racer_overloaded) == 1",
+    expr="max by (namespace, job, instance, cause) (code_racer_overloaded) == 1",
     hold="2m",
     summary="A replica refuses new connections: it has more to do than it can.",
     description="{{ $labels.instance }} refuses new connections because of {{ $labels.cause }}.",
@@ -179,14 +179,14 @@ FAULTS: Final = Alert(
     expr="increase(code_racer_faults_total[15m]) > 0",
     hold="0m",
     summary="Code Racer ran into something that it has no answer for: most likely a mistake of ours.",
-    description="{{ $value | humanize }} faults of {{ $labels.instance }} in 15 minutes; the log has each as app.fault.",
+    description="{{ $value | humanize }} faults of {{ $labels.instance }} in 15 minutes; see app.fault in the log.",
     cases=(
         Case(
             "one a minute",
             {f"code_racer_faults_total{{{INSTANCE}}}": "0 0 0+1x20"},
             fires=3,
             labels=WHERE,
-            description="1 faults of a:8080 in 15 minutes; the log has each as app.fault.",
+            description="1 faults of a:8080 in 15 minutes; see app.fault in the log.",
         ),
         Case("long ago", {f"code_racer_faults_total{{{INSTANCE}}}": "7x30"}, silent=(5, 20)),
         Case("a restart", {f"code_racer_faults_total{{{INSTANCE}}}": "7x5 0x20"}, silent=(5, 7, 20)),
@@ -199,7 +199,8 @@ MEMORY_GROWTH: Final = Alert(
     expr=(
         "code_racer_memory_bytes - code_racer_memory_bytes offset 1h > 256 * 1024 * 1024\n"
         "and code_racer_ws_connections <= 1.1 * code_racer_ws_connections offset 1h\n"
-        "and sum by (job, instance) (code_racer_games) <= 1.1 * sum by (job, instance) (code_racer_games offset 1h)\n"
+        "and sum by (namespace, job, instance) (code_racer_games)\n"
+        "  <= 1.1 * sum by (namespace, job, instance) (code_racer_games offset 1h)\n"
     ),
     hold="5m",
     summary="Code Racer takes more and more memory for the same number of connections and games.",
@@ -221,8 +222,10 @@ SIGNING_KEYS: Final = Alert(
     name="CodeRacerSigningKeysFailing",
     severity=Severity.WARNING,
     expr=(
-        'sum by (job, instance) (increase(code_racer_signing_key_fetches_total{outcome="failed"}[15m])) > 0\n'
-        'unless sum by (job, instance) (increase(code_racer_signing_key_fetches_total{outcome="fetched"}[15m])) > 0\n'
+        "sum by (namespace, job, instance)"
+        ' (increase(code_racer_signing_key_fetches_total{outcome="failed"}[15m])) > 0\n'
+        "unless sum by (namespace, job, instance)"
+        ' (increase(code_racer_signing_key_fetches_total{outcome="fetched"}[15m])) > 0\n'
     ),
     hold="5m",
     summary="The public keys that tokens are verified with cannot be fetched; once they are too old nobody gets in.",
@@ -253,7 +256,7 @@ EVENT_LOOP_LAG: Final = Alert(
     name="CodeRacerEventLoopLag",
     severity=Severity.WARNING,
     expr=(
-        "histogram_quantile(0.99, sum by (job, instance, le)"
+        "histogram_quantile(0.99, sum by (namespace, job, instance, le)"
         " (rate(code_racer_event_loop_lag_seconds_bucket[5m]))) > 0.1"
     ),
     hold="5m",
@@ -328,7 +331,7 @@ LOGS_DROPPED: Final = Alert(
 TRACES_LOST: Final = Alert(
     name="CodeRacerTracesLost",
     severity=Severity.WARNING,
-    expr='sum by (job, instance) (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0',
+    expr='sum by (namespace, job, instance) (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0',
     hold="10m",
     summary="The collector does not take Code Racer's traces.",
     description="{{ $labels.instance }} has lost {{ $value | humanize }} spans in ten minutes.",

@@ -55,7 +55,7 @@ def known_series() -> dict[str, Series]:
     for metric in METRICS:
         known |= _of_metric(metric)
     recorded = [rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
-    return known | {name: Series({"job": None}) for name in recorded}
+    return known | {name: Series({"namespace": None, "job": None}) for name in recorded}
 
 
 def _of_metric(metric: Metric) -> dict[str, Series]:

@@ -27,6 +27,7 @@ check: $(VENV)/.dev ## Format, lint, types, import rules, generated files up to 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.queries
 
 .PHONY: fmt
 fmt: $(VENV)/.dev ## Format the code, fix what can be fixed

@@ -331,7 +331,9 @@ LOGS_DROPPED: Final = Alert(
 TRACES_LOST: Final = Alert(
     name="CodeRacerTracesLost",
     severity=Severity.WARNING,
-    expr='sum by (namespace, job, instance) (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0',
+    expr=(
+        'sum by (namespace, job, instance) (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0'
+    ),
     hold="10m",
     summary="The collector does not take Code Racer's traces.",
     description="{{ $labels.instance }} has lost {{ $value | humanize }} spans in ten minutes.",

@@ -144,7 +144,9 @@ def log_mistakes(text: str) -> list[str]:
     found = [f"there is no log event {name}" for name in sorted(named) if not _some_event(name, events)]
     program = "".join(re.findall(r"jq [^']*'([^']*)'", text))
     bare = re.sub(r'"[^"]*"', '""', program)
-    return found + [f"no log line has {name}" for name in _LOG_FIELD.findall(bare) if name not in fields]
+    shown = [name.strip() for part in re.findall(r"{([^}]*)}", bare) for name in part.split(",") if ":" not in name]
+    used = [*_LOG_FIELD.findall(bare), *shown]
+    return found + [f"no log line has {name}" for name in used if name not in fields]
 
 
 def _some_event(pattern: str, events: set[str]) -> bool:

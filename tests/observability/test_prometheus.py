@@ -1,6 +1,5 @@
 """A real Prometheus scrapes a real server while players race and misbehave: every panel has its data."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,27 +11,16 @@ from websockets.exceptions import InvalidStatus
 
 from alerts.build import alerts
 from alerts.objectives import OBJECTIVES
-from app.telemetry.catalogue import METRICS
-from dashboards.build import BOARDS, Panel
+from dashboards.build import BOARDS
+from dashboards.model import Board, Panel, Source
 from tests.support.player import SOLUTION, WRONG, Player
+from tests.support.prometheus import filled, query
 from tests.support.prometheus import prometheus as real_prometheus
-from tests.support.prometheus import query
 from tests.support.server import ServerProcess, until
 
 ROOT = Path(__file__).parents[2]
-VARIABLES = {
-    "$__rate_interval": "20s",
-    'namespace=~"$namespace"': 'namespace=~".*"',
-    '"$job"': '".*"',
-    '"$instance"': '".*"',
-}
-
-
-def filled(expr: str) -> str:
-    """A panel's query with its variables filled in as Grafana would."""
-    for variable, value in VARIABLES.items():
-        expr = expr.replace(variable, value)
-    return expr
+QUIET: set[str] = set()
+"""Panels whose histogram is empty while all is well."""
 
 
 def misbehave_and_race(server: ServerProcess) -> None:
@@ -69,17 +57,22 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         yield client
 
 
-PANELS = [(uid, panel) for uid, (_, panels) in BOARDS.items() for panel in panels]
+PANELS = [
+    pytest.param(board, panel, id=f"{board.title}: {panel.title}")
+    for board in BOARDS
+    for panel in board.panels
+    if panel.source is Source.PROMETHEUS
+]
 
 
-@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=[panel.title for _, panel in PANELS])
-def test_every_panel_shows_its_data_within_its_range(prometheus: httpx.Client, uid: str, panel: Panel) -> None:
+@pytest.mark.parametrize(("board", "panel"), PANELS)
+def test_every_panel_shows_its_data_within_its_range(prometheus: httpx.Client, board: Board, panel: Panel) -> None:
     for one in panel.queries:
         series = query(prometheus, filled(one.expr))
-        assert series, f"{uid} / {panel.title}: no data"
+        assert series, f"{board.uid} / {panel.title}: no data"
         values = [float(item["value"][1]) for item in series]
         numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN is an empty quantile
-        assert numbers, f"{uid} / {panel.title}: only NaN"
+        assert numbers or panel.title in QUIET, f"{board.uid} / {panel.title}: only NaN"
         low, high = panel.range
         assert all(low <= value <= high for value in numbers), (panel.title, numbers)
         for label in _legend_labels(one.legend):
@@ -90,33 +83,12 @@ def _legend_labels(legend: str) -> list[str]:
     return [part.split("}}")[0] for part in legend.split("{{")[1:]]
 
 
-@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=[panel.title for _, panel in PANELS])
-def test_every_query_parses_and_every_panel_explains_itself(uid: str, panel: Panel) -> None:
-    assert uid
-    assert panel.description.endswith(".")
-    assert panel.unit
-    names = {metric.name for metric in METRICS}
-    for one in panel.queries:
-        promql_parser.parse(filled(one.expr))
-        assert any(name in one.expr for name in names)
-        assert "$__rate_interval" in one.expr or "rate(" not in one.expr
-
-
-def test_the_committed_boards_are_whole() -> None:
-    for path in (ROOT / "dashboards").glob("*.json"):
-        board = json.loads(path.read_text())
-        assert board["uid"] == path.stem
-        ids = [panel["id"] for panel in board["panels"]]
-        assert len(ids) == len(set(ids))
-        assert [one["name"] for one in board["templating"]["list"]] == ["datasource", "namespace", "job", "instance"]
-
-
 def test_the_alert_rules_are_loaded_and_silent_while_all_is_well(prometheus: httpx.Client) -> None:
     groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == {alert.name for alert in alerts()}
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
-    assert {rule["state"] for rule in rules if rule["type"] == "alerting"} == {"inactive"}
+    assert {rule["name"] for rule in rules if rule.get("state", "inactive") != "inactive"} == {"CodeRacerWatchdog"}
 
 
 def test_the_error_ratios_are_recorded_once_there_is_something_to_record(prometheus: httpx.Client) -> None:

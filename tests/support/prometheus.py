@@ -12,6 +12,14 @@ import yaml
 from tests.support.server import ServerProcess, free_port, until
 
 SCRAPE_S = 1
+_VARIABLES = {"$namespace": ".*", "$job": ".+", "$instance": ".+"}
+
+
+def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> str:
+    """A panel's query with its variables filled in as Grafana would."""
+    for variable, value in (_VARIABLES | {"$__rate_interval": rate_interval, "$__range": time_range}).items():
+        expr = expr.replace(variable, value)
+    return expr
 
 
 @contextmanager

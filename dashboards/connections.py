@@ -1,0 +1,139 @@
+"""Who comes, who is sent away, who is lost."""
+
+from typing import Final
+
+from dashboards.model import Board, Kind, Panel, Query, buckets, quantiles, rate, selected
+
+_OURS: Final = "unavailable|internal_error|overloaded|draining"
+
+CONNECTIONS: Final = Board(
+    "code-racer-connections",
+    "Connections",
+    (
+        Panel(
+            "Open connections",
+            "By replica. All of one replica gone: it restarted. All gone: the way to us is cut.",
+            "none",
+            (Query(f"sum by (instance) ({selected('code_racer_ws_connections')})", "{{instance}}"),),
+            warn=18_000,
+            range=(0, 100),
+        ),
+        Panel(
+            "Share of the limit",
+            "Connections as a part of MAX_CONNECTIONS; at 1 new ones are refused.",
+            "percentunit",
+            (
+                Query(
+                    f"max by (instance) ({selected('code_racer_ws_connections')}"
+                    f" / {selected('code_racer_ws_connections_limit')})",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.9,
+            range=(0, 0.1),
+            alerts=("CodeRacerConnectionLimitNear",),
+        ),
+        Panel(
+            "Lost since five minutes ago",
+            "The part of the connections of five minutes ago that is gone; half of them at once is a cliff.",
+            "percentunit",
+            (
+                Query(
+                    f"clamp_min(1 - sum({selected('code_racer_ws_connections')})"
+                    f" / (sum({selected('code_racer_ws_connections')} offset 5m) > 0), 0) or vector(0)",
+                    "lost",
+                ),
+            ),
+            warn=0.5,
+            range=(0, 1),
+            alerts=("CodeRacerConnectionCliff",),
+        ),
+        Panel(
+            "Attempts to connect",
+            "All of them, a second. Five times as many as in the hour before may be a storm of reconnects.",
+            "ops",
+            (Query(rate("code_racer_ws_handshakes_total"), "attempts"),),
+            warn=20,
+            range=(0, 20),
+            alerts=("CodeRacerReconnectStorm",),
+        ),
+        Panel(
+            "Refused by the client's fault",
+            "Attempts a second, by why: tokens, origins, paths, full or finished games, limits.",
+            "ops",
+            (
+                Query(
+                    rate("code_racer_ws_handshakes_total", "outcome", f'outcome!~"accepted|abandoned|{_OURS}"'),
+                    "{{outcome}}",
+                ),
+            ),
+            warn=0.2,
+            range=(0, 20),
+            alerts=("CodeRacerAuthFailureSurge", "CodeRacerOriginRefusalSurge"),
+        ),
+        Panel(
+            "Refused by our fault",
+            "Attempts a second that a valid client made and that failed; they count against the objective.",
+            "ops",
+            (Query(rate("code_racer_ws_handshakes_total", "outcome", f'outcome=~"{_OURS}"'), "{{outcome}}"),),
+            warn=0.1,
+            range=(0, 0),
+            alerts=("CodeRacerHandshakeBudgetBurn",),
+        ),
+        Panel(
+            "Handshake",
+            "From the request to its answer.",
+            "s",
+            quantiles("code_racer_ws_handshake_duration_seconds", 0.5, 0.99),
+            warn=1,
+            range=(0, 10),
+        ),
+        Panel(
+            "Closes by reason",
+            "Ended connections a second, by the rows of the close table and who ended them.",
+            "ops",
+            (Query(rate("code_racer_ws_closes_total", "reason, initiator"), "{{reason}} by {{initiator}}"),),
+            warn=50,
+            range=(0, 20),
+        ),
+        Panel(
+            "Lost connections",
+            "Connections a second that ended without a goodbye: reset, or no answer to a ping.",
+            "ops",
+            (
+                Query(
+                    rate("code_racer_ws_closes_total", "reason", 'reason=~"connection_lost|ping_timeout"'), "{{reason}}"
+                ),
+            ),
+            warn=0.5,
+            range=(0, 20),
+            alerts=("CodeRacerAbnormalCloses",),
+        ),
+        Panel(
+            "How long connections last",
+            "A band near the bottom: clients come and are lost at once.",
+            "s",
+            buckets("code_racer_ws_connection_duration_seconds"),
+            warn=1e6,
+            range=(0, 1000),
+            kind=Kind.HEATMAP,
+        ),
+        Panel(
+            "Reconnects",
+            "Clients a second that came back: resumed where they were, or were given the whole state.",
+            "ops",
+            (Query(rate("code_racer_ws_resumes_total", "outcome"), "{{outcome}}"),),
+            warn=50,
+            range=(0, 20),
+        ),
+        Panel(
+            "Limits exceeded",
+            "Times a second, by limit; in dry run nothing is refused.",
+            "ops",
+            (Query(rate("code_racer_ws_rate_limited_total", "scope, mode"), "{{scope}} {{mode}}"),),
+            warn=10,
+            range=(0, 10),
+            alerts=("CodeRacerRateLimitSurge",),
+        ),
+    ),
+)

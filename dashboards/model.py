@@ -1,0 +1,276 @@
+"""What a panel and a board are, and how Grafana's JSON is written from them.
+
+Plain dictionaries: the handful of panel kinds in use is shorter this way than with a builder library, and every key
+that is written is one that Grafana 10 and later reads (schema version 39).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from alerts.model import RUNBOOKS
+
+Json = dict[str, Any]
+
+SELECTOR: Final = 'namespace=~"$namespace", job=~"$job", instance=~"$instance"'
+SCHEMA_VERSION: Final = 39
+WIDTH: Final = 24
+TAG: Final = "code-racer"
+
+
+class Kind(StrEnum):
+    """The kinds of panel in use, by Grafana's names."""
+
+    STAT = "stat"
+    LINES = "timeseries"
+    HEATMAP = "heatmap"
+    BARS = "bargauge"
+    LOGS = "logs"
+    TRACES = "table"
+
+
+class Source(StrEnum):
+    """The kinds of data source, by Grafana's names."""
+
+    PROMETHEUS = "prometheus"
+    LOKI = "loki"
+    TEMPO = "tempo"
+
+    @property
+    def reference(self) -> Json:
+        """The data source that the board's variable stands for."""
+        return {"type": str(self), "uid": f"${{{self}_datasource}}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query and the legend of its series."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    `warn` is the value from which it needs attention, or with `below` the one under which it does; `range` what it
+    shows while players race and misbehave a little; `alerts` those whose cause it shows, with links to their runbooks.
+    """
+
+    title: str
+    description: str
+    unit: str
+    queries: tuple[Query, ...]
+    warn: float
+    range: tuple[float, float]
+    alerts: tuple[str, ...] = ()
+    kind: Kind = Kind.LINES
+    source: Source = Source.PROMETHEUS
+    below: bool = False
+    width: int = 8
+    height: int = 6
+
+    def needs_attention(self, value: float) -> bool:
+        """Whether a value is on the wrong side of `warn`."""
+        return value < self.warn if self.below else value >= self.warn
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board; its file is named after the `uid`."""
+
+    uid: str
+    title: str
+    panels: tuple[Panel, ...]
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The kinds of data source it reads."""
+        return tuple(source for source in Source if any(panel.source is source for panel in self.panels))
+
+
+def selected(metric: str, matchers: str = "") -> str:
+    """A metric of what the board's variables select."""
+    return f"{metric}{{{SELECTOR}, {matchers}}}" if matchers else f"{metric}{{{SELECTOR}}}"
+
+
+def rate(metric: str, by: str = "", matchers: str = "") -> str:
+    """A counter's growth per second, summed."""
+    return f"sum{f' by ({by})' if by else ''} (rate({selected(metric, matchers)}[$__rate_interval]))"
+
+
+def quantile(part: float, metric: str, by: str = "", matchers: str = "") -> str:
+    """A quantile of a histogram."""
+    return f"histogram_quantile({part}, {rate(metric + '_bucket', f'le, {by}' if by else 'le', matchers)})"
+
+
+def quantiles(metric: str, *parts: float, matchers: str = "") -> tuple[Query, ...]:
+    """A line per quantile."""
+    return tuple(Query(quantile(part, metric, matchers=matchers), f"p{100 * part:g}") for part in parts)
+
+
+def buckets(metric: str, matchers: str = "") -> tuple[Query, ...]:
+    """What a heatmap shows of a histogram."""
+    return (Query(f"sum by (le) (increase({selected(metric + '_bucket', matchers)}[$__rate_interval]))", "{{le}}"),)
+
+
+def to_json(board: Board) -> Json:
+    """A board in Grafana's schema."""
+    return {
+        "uid": board.uid,
+        "title": f"Code Racer / {board.title}",
+        "tags": [TAG],
+        "editable": False,
+        "graphTooltip": 1,
+        "schemaVersion": SCHEMA_VERSION,
+        "timezone": "utc",
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {
+            "list": [
+                *(_source_variable(source) for source in board.sources),
+                _variable("namespace", ".*"),  # without Kubernetes there is none
+                _variable("job", ".+"),
+                _variable("instance", ".+"),
+            ]
+        },
+        "annotations": {"list": _annotations()},
+        "links": [_link_to_boards()],
+        "panels": _laid_out(board.panels),
+    }
+
+
+def _source_variable(source: Source) -> Json:
+    return {
+        "name": f"{source}_datasource",
+        "label": f"{str(source).capitalize()} data source",
+        "type": "datasource",
+        "query": str(source),
+        "current": {},
+    }
+
+
+def _variable(name: str, all_value: str) -> Json:
+    return {
+        "name": name,
+        "label": name.capitalize(),
+        "type": "query",
+        "datasource": Source.PROMETHEUS.reference,
+        "query": {"query": f"label_values(code_racer_build_info, {name})", "refId": name},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": all_value,
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+def _annotations() -> list[Json]:
+    """Drains, and starts at the moment they happened: deploys are both, crashes the second alone."""
+    return [
+        {
+            "name": "Drains",
+            "datasource": Source.PROMETHEUS.reference,
+            "enable": True,
+            "iconColor": "blue",
+            "expr": f"{selected('code_racer_draining')} == 1",
+            "titleFormat": "{{instance}} drains",
+        },
+        {
+            "name": "Starts",
+            "datasource": Source.PROMETHEUS.reference,
+            "enable": True,
+            "iconColor": "purple",
+            "expr": f"{selected('code_racer_start_time_seconds')} * 1000",
+            "useValueForTime": True,
+            "titleFormat": "{{instance}} started",
+        },
+    ]
+
+
+def _link_to_boards() -> Json:
+    return {
+        "title": "Code Racer",
+        "type": "dashboards",
+        "tags": [TAG],
+        "asDropdown": False,
+        "keepTime": True,
+        "includeVars": True,
+        "targetBlank": False,
+    }
+
+
+def _laid_out(panels: tuple[Panel, ...]) -> list[Json]:
+    """In rows from left to right; a row is as high as its first panel."""
+    placed: list[Json] = []
+    x = y = height = 0
+    for number, panel in enumerate(panels, start=1):
+        if x + panel.width > WIDTH:
+            x, y = 0, y + height
+        if x == 0:
+            height = panel.height
+        placed.append(_panel(panel, number) | {"gridPos": {"x": x, "y": y, "w": panel.width, "h": height}})
+        x += panel.width
+    return placed
+
+
+def _panel(panel: Panel, number: int) -> Json:
+    return {
+        "id": number,
+        "type": str(panel.kind),
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": panel.source.reference,
+        "links": [{"title": f"Runbook: {one}", "url": f"{RUNBOOKS}/{one}.md"} for one in panel.alerts],
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "options": _options(panel.kind),
+        "targets": [_target(panel, query, chr(65 + index)) for index, query in enumerate(panel.queries)],
+    }
+
+
+def _defaults(panel: Panel) -> Json:
+    first, second = ("orange", "green") if panel.below else ("green", "orange")
+    defaults: Json = {
+        "unit": panel.unit,
+        "color": {"mode": "thresholds" if panel.kind in {Kind.STAT, Kind.BARS} else "palette-classic"},
+        "thresholds": {
+            "mode": "absolute",
+            "steps": [{"color": first, "value": None}, {"color": second, "value": panel.warn}],
+        },
+    }
+    if panel.kind is Kind.LINES:
+        defaults["min"] = 0
+        defaults["custom"] = {"fillOpacity": 5, "showPoints": "never", "thresholdsStyle": {"mode": "off"}}
+    return defaults
+
+
+def _options(kind: Kind) -> Json:
+    last: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    options: dict[Kind, Json] = {
+        Kind.STAT: {"reduceOptions": last, "colorMode": "value", "graphMode": "area"},
+        Kind.BARS: {"reduceOptions": last, "orientation": "horizontal", "displayMode": "basic"},
+        Kind.HEATMAP: {"calculate": False, "yAxis": {"unit": "s"}, "color": {"scheme": "Blues", "mode": "scheme"}},
+        Kind.LOGS: {"showTime": True, "wrapLogMessage": True, "enableLogDetails": True, "sortOrder": "Descending"},
+        Kind.TRACES: {"showHeader": True},
+        Kind.LINES: {
+            "tooltip": {"mode": "multi", "sort": "desc"},
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        },
+    }
+    return options[kind]
+
+
+def _target(panel: Panel, query: Query, name: str) -> Json:
+    target: Json = {"refId": name, "datasource": panel.source.reference}
+    if panel.source is Source.TEMPO:
+        return target | {"query": query.expr, "queryType": "traceql", "limit": 20, "tableType": "spans"}
+    target |= {"expr": query.expr, "legendFormat": query.legend}
+    if panel.kind is Kind.HEATMAP:
+        return target | {"format": "heatmap"}
+    if "histogram_quantile" in query.expr:
+        return target | {"exemplar": True}
+    if panel.kind in {Kind.STAT, Kind.BARS} and panel.source is Source.PROMETHEUS:
+        return target | {"instant": True} if panel.kind is Kind.BARS else target
+    return target

@@ -1,0 +1,159 @@
+"""The process: is it there, is it late, what does it use."""
+
+from typing import Final
+
+from dashboards.model import Board, Panel, Query, quantile, quantiles, rate, selected
+
+RUNTIME: Final = Board(
+    "code-racer-runtime",
+    "Runtime",
+    (
+        Panel(
+            "Draining",
+            "1 while a replica shuts down. Longer than three minutes: it is stuck.",
+            "none",
+            (Query(f"max by (instance) ({selected('code_racer_draining')})", "{{instance}}"),),
+            warn=1,
+            range=(0, 0),
+            width=6,
+            alerts=("CodeRacerDrainStuck",),
+        ),
+        Panel(
+            "Runs for",
+            "Since the start of each replica.",
+            "s",
+            (Query(f"time() - max by (instance) ({selected('code_racer_start_time_seconds')})", "{{instance}}"),),
+            warn=1e9,
+            range=(0, 3_600),
+            width=6,
+        ),
+        Panel(
+            "Faults",
+            "Within the step shown: what nobody had an answer for. Each is in the log as app.fault.",
+            "none",
+            (
+                Query(
+                    f"sum by (instance) (increase({selected('code_racer_faults_total')}[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.5,
+            range=(0, 0),
+            width=6,
+            alerts=("CodeRacerFaults",),
+        ),
+        Panel(
+            "Event loop lag",
+            "How late the loop is for an appointment, one look in a hundred; everything is as late as that.",
+            "s",
+            (Query(quantile(0.99, "code_racer_event_loop_lag_seconds", "instance"), "{{instance}}"),),
+            warn=0.1,
+            range=(0, 10),
+            width=6,
+            alerts=("CodeRacerEventLoopLag",),
+        ),
+        Panel(
+            "Garbage collection",
+            "How long a run of the collector holds the process up.",
+            "s",
+            quantiles("code_racer_gc_pause_seconds", 0.5, 0.99),
+            warn=0.05,
+            range=(0, 1),
+            width=6,
+        ),
+        Panel(
+            "Refuses new connections",
+            "1 while a replica does, by why: its loop is late, or its memory is used up.",
+            "none",
+            (Query(f"max by (instance, cause) ({selected('code_racer_overloaded')})", "{{instance}} {{cause}}"),),
+            warn=1,
+            range=(0, 0),
+            width=6,
+            alerts=("CodeRacerOverloaded",),
+        ),
+        Panel(
+            "Memory",
+            "Resident memory of each replica.",
+            "bytes",
+            (Query(f"max by (instance) ({selected('code_racer_memory_bytes')})", "{{instance}}"),),
+            warn=4 * 1024**3,
+            range=(10_000_000, 1_000_000_000),
+            width=6,
+        ),
+        Panel(
+            "Memory since an hour ago",
+            "What a replica takes more than an hour ago. Growth with no more players is a leak.",
+            "bytes",
+            (
+                Query(
+                    f"max({selected('code_racer_memory_bytes')}"
+                    f" - {selected('code_racer_memory_bytes')} offset 1h) or vector(0)",
+                    "at most",
+                ),
+            ),
+            warn=256 * 1024**2,
+            range=(-1_000_000_000, 100_000_000),
+            width=6,
+            alerts=("CodeRacerMemoryGrowth",),
+        ),
+        Panel(
+            "File descriptors",
+            "Open ones as a part of how many there may be; a connection takes one.",
+            "percentunit",
+            (
+                Query(
+                    f"max by (instance) ({selected('code_racer_open_fds')} / {selected('code_racer_max_fds')})",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.8,
+            range=(0, 0.5),
+            width=6,
+            alerts=("CodeRacerFdsNearLimit",),
+        ),
+        Panel(
+            "Background tasks",
+            "Timers, sweep, judging, disconnects under way. It only grows: a leak.",
+            "none",
+            (Query(f"max by (instance) ({selected('code_racer_background_tasks')})", "{{instance}}"),),
+            warn=1_000,
+            range=(1, 100),
+            width=6,
+        ),
+        Panel(
+            "Age of the signing keys",
+            "Since the public keys were fetched; 0 where tokens are signed with a shared secret.",
+            "s",
+            (Query(f"max by (instance) ({selected('code_racer_signing_keys_age_seconds')})", "{{instance}}"),),
+            warn=3_600,
+            range=(0, 0),
+            width=6,
+        ),
+        Panel(
+            "Fetches of the signing keys that failed",
+            "Within the step shown. Tokens signed with a new key are not known until one works.",
+            "none",
+            (
+                Query(
+                    "sum by (instance) (increase("
+                    + selected("code_racer_signing_key_fetches_total", 'outcome="failed"')
+                    + "[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.5,
+            range=(0, 0),
+            width=6,
+            alerts=("CodeRacerSigningKeysFailing",),
+        ),
+        Panel(
+            "Requests that were none",
+            "HTTP requests a second, refused before they reached the service.",
+            "ops",
+            (Query(rate("code_racer_http_rejected_total", "reason"), "{{reason}}"),),
+            warn=10,
+            range=(0, 0),
+            width=6,
+        ),
+    ),
+)

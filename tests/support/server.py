@@ -29,7 +29,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path, module: str = "app", /, **settings: object) -> None:
         self.folder = folder
-        self._module = module
+        self.module = module
         self.settings: dict[str, str] = {
             "PORT": "0",
             "ENVIRONMENT": "development",
@@ -70,7 +70,7 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.txt").open("a") as stderr:
             return subprocess.Popen(
-                [sys.executable, "-m", self._module, "serve"],
+                [sys.executable, "-m", self.module, "serve"],
                 cwd=self.folder,
                 env=environment | self.settings | {"PYTHONPATH": str(ROOT)},
                 stdout=stdout,

@@ -1,0 +1,142 @@
+"""Drills of whether the service is there, and comes and goes as it should."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from alerts.drills.drill import FACTORS, Drill
+from alerts.drills.scale import scaled
+from alerts.drills.stage import Stage
+from alerts.model import Severity
+from tests.support.jwks import IdentityProvider, SigningKey
+
+_PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
+_QUARTER: Final = scaled("15m", FACTORS["code-racer-availability"])
+
+
+def _prometheus_frozen(stage: Stage) -> Iterator[None]:
+    with stage.serve():
+        yield
+        os.kill(stage.stack.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(stage.stack.pid, signal.SIGCONT)
+        yield
+
+
+def _killed(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        server.kill()
+        yield
+        server.start()
+        yield
+
+
+def _frozen(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        yield
+
+
+def _no_targets(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        stage.stack.target()
+        yield
+        stage.stack.target(server.host)
+        yield
+
+
+def _no_signing_keys(stage: Stage) -> Iterator[None]:
+    with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
+        settings = {"jwt_secret": "", "jwt_jwks_url": provider.url, "ready_gates": "signing_keys"}
+        with stage.serve(players=0, jwks_refresh_s=1, jwks_cooldown_s=0, jwks_max_age_s=3, **settings):
+            stage.seen("code_racer_ready == 1")
+            yield
+            provider.broken = True
+            yield
+            provider.broken = False
+            yield
+
+
+def _provider_broken(stage: Stage) -> Iterator[None]:
+    with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
+        with stage.serve(players=0, jwt_secret="", jwt_jwks_url=provider.url, jwks_refresh_s=1):
+            stage.seen("code_racer_signing_keys == 1")
+            yield
+            provider.broken = True
+            yield
+            provider.broken = False
+            yield
+
+
+def _killed_again_and_again(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        for count in (1, 2, 3):
+            server.kill()
+            server.start()
+            stage.seen(f"changes(code_racer_start_time_seconds[{_QUARTER}]) >= {count}")
+        yield
+        yield
+
+
+def _drain_that_waits(stage: Stage) -> Iterator[None]:
+    """Somebody wrote minutes where seconds are meant."""
+    with stage.serve(drain_delay_s=600) as server:
+        yield
+        os.kill(server.pid, signal.SIGTERM)
+        yield
+        os.kill(server.pid, signal.SIGTERM)  # the second hurries
+        server.wait()
+        server.start()
+        yield
+
+
+DRILLS: Final = (
+    Drill("CodeRacerWatchdog", _TICKET, "SIGSTOP Prometheus", _prometheus_frozen, None, None),
+    Drill("CodeRacerDown", _PAGE, "kill -9 the server", _killed, "Scraped", "app.started"),
+    Drill("CodeRacerDown", _PAGE, "SIGSTOP the server", _frozen, "Scraped", None),
+    Drill("CodeRacerAbsent", _PAGE, "take all targets away", _no_targets, "Scraped", None),
+    Drill(
+        "CodeRacerNotReady",
+        _TICKET,
+        "the identity provider fails until its keys are too old, under READY_GATES",
+        _no_signing_keys,
+        "Replicas ready",
+        "keys.failed",
+    ),
+    Drill(
+        "CodeRacerSigningKeysFailing",
+        _TICKET,
+        "the identity provider fails",
+        _provider_broken,
+        "Fetches of the signing keys that failed",
+        "keys.failed",
+    ),
+    Drill(
+        "CodeRacerCrashLooping",
+        _PAGE,
+        "kill -9 the server three times",
+        _killed_again_and_again,
+        "Starts within 15 minutes",
+        "app.started",
+        pages=frozenset({"CodeRacerDown"}),  # where a start takes longer than three seconds
+    ),
+    Drill(
+        "CodeRacerDrainStuck",
+        _TICKET,
+        "SIGTERM with DRAIN_DELAY_S=600",
+        _drain_that_waits,
+        "Draining",
+        "app.draining",
+    ),
+)

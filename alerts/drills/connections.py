@@ -1,0 +1,238 @@
+"""Drills of who comes, who is sent away, and who is lost."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+from alerts.drills.drill import FACTORS, Drill
+from alerts.drills.scale import scaled
+from alerts.drills.stage import Stage, token
+from alerts.model import Severity
+from app.client import GameWebSocket
+from tests.support.proxy import FaultProxy
+from tests.support.server import UNLIMITED
+
+_PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
+_AGO: Final = scaled("5m", FACTORS["code-racer-connections"])
+_HELD: Final = 130
+
+
+def _bad_tokens(stage: Stage) -> Iterator[None]:
+    with stage.serve():
+        yield
+        with stage.again(lambda: stage.knock("Authorization: Bearer nonsense"), per_s=10):
+            yield
+        yield
+
+
+def _foreign_origin(stage: Stage) -> Iterator[None]:
+    with stage.serve():
+        yield
+        with stage.again(lambda: stage.knock("Origin: https://elsewhere.example"), per_s=5):
+            yield
+        yield
+
+
+def _proxy_cuts(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server, FaultProxy(int(server.settings["PORT"])) as proxy:
+        game_id = stage.new_game()
+        through = [
+            GameWebSocket(game_id, token(f"p{number}"), proxy.ws_url, max_reconnect_attempts=1000)
+            for number in range(8)
+        ]
+        stage.do(_connected(through))
+        yield
+        with stage.again(proxy.cut, per_s=2):
+            yield
+        stage.do(_gone(through))
+        yield
+
+
+async def _connected(clients: list[GameWebSocket]) -> None:
+    for one in clients:
+        await one.connect()
+
+
+async def _gone(clients: list[GameWebSocket]) -> None:
+    for one in clients:
+        await one.disconnect()
+
+
+def _all_cut(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server, FaultProxy(int(server.settings["PORT"])) as proxy:
+        stage.hold(_HELD, proxy.ws_url)
+        stage.seen(f"code_racer_ws_connections offset {_AGO} > {_HELD}")
+        yield
+        proxy.refusing = True
+        proxy.cut()
+        yield
+        proxy.refusing = False
+        yield
+
+
+def _storm(stage: Stage) -> Iterator[None]:
+    with stage.serve():
+        stage.seen(
+            f"rate(code_racer_ws_handshakes_total[{scaled('1h', FACTORS['code-racer-connections'])}] offset {_AGO})"
+        )
+        yield
+        with stage.again(stage.knock, per_s=100), stage.again(stage.knock, per_s=100):
+            yield
+        yield
+
+
+def _deaf_readers(stage: Stage) -> Iterator[None]:
+    settings = {"outbox_max_bytes": 65_536, "outbox_max_age_s": 2, "ping_interval_s": 3600, **UNLIMITED}
+    with stage.serve(**settings), contextlib.ExitStack() as stack:
+        writer = stack.enter_context(stage.player(_with_history(stage, 2_000), "writer"))
+        writer.until("welcome")
+        yield
+        game_id = writer.received[0]["data"]["game"]["game_id"]
+        for number in range(40):
+            stack.callback(stage.deaf(game_id, f"deaf-{number}", "?last_seq=0").close)
+        yield
+        yield
+
+
+def _with_history(stage: Stage, events: int) -> str:
+    """A game of so many events: whoever resumes from its beginning is told all of them."""
+    game_id = stage.new_game()
+    with stage.player(game_id, "writer") as writer:
+        writer.until("player_joined")
+        for _ in range(events // 100):
+            stage.toggle(writer, 100)
+    return game_id
+
+
+def _outboxes_filled(stage: Stage) -> Iterator[None]:
+    settings = {"outbox_max_bytes": 2**30, "outbox_max_age_s": 3600, "ping_interval_s": 3600, **UNLIMITED}
+    with stage.serve(**settings), contextlib.ExitStack() as stack:
+        game_id = _with_history(stage, 12_000)
+        yield
+        for number in range(90):
+            stack.callback(stage.deaf(game_id, f"deaf-{number}", "?last_seq=0").close)
+            if stage.server.metric("ws_outbox_bytes") > 80 * 1024 * 1024:
+                break
+        yield
+        stack.close()
+        yield
+
+
+def _limit_exceeded(stage: Stage) -> Iterator[None]:
+    settings = {"messages_per_second": 5, "message_burst": 50, "max_rate_limited_per_minute": 1_000_000}
+    with stage.serve(**settings):
+        with stage.player(stage.new_game(), "hasty") as hasty:
+            yield
+            with stage.again(lambda: hasty.send("ping", {"timestamp": 1}), per_s=60):
+                yield
+        yield
+
+
+def _nearly_full(stage: Stage) -> Iterator[None]:
+    with stage.serve(max_connections=40):
+        yield
+        stage.hold(35)
+        yield
+        stage.let_go()
+        yield
+
+
+def _wrong_messages(stage: Stage) -> Iterator[None]:
+    with stage.serve(max_invalid_messages_per_minute=1_000_000):
+        with stage.player(stage.new_game(), "newer") as newer:
+            yield
+            numbers = itertools.count()
+            with stage.again(lambda: newer.send(f"of-a-newer-release-{next(numbers) % 3}"), per_s=30):
+                yield
+        yield
+
+
+DRILLS: Final = (
+    Drill(
+        "CodeRacerAuthFailureSurge",
+        _TICKET,
+        "flood with bad tokens",
+        _bad_tokens,
+        "Refused by the client's fault",
+        "ws.refused",
+        {"outcome": "unauthorized"},
+    ),
+    Drill(
+        "CodeRacerOriginRefusalSurge",
+        _TICKET,
+        "a page of a foreign origin",
+        _foreign_origin,
+        "Refused by the client's fault",
+        "ws.refused",
+        {"outcome": "origin_refused"},
+    ),
+    Drill(
+        "CodeRacerAbnormalCloses",
+        _TICKET,
+        "a proxy that cuts twice a second",
+        _proxy_cuts,
+        "Lost connections",
+        "ws.closed",
+        {"reason": "connection_lost"},
+    ),
+    Drill(
+        "CodeRacerConnectionCliff",
+        _PAGE,
+        "cut 130 connections and let nobody back",
+        _all_cut,
+        "Lost since five minutes ago",
+        "ws.closed",
+        {"reason": "connection_lost"},
+    ),
+    Drill(
+        "CodeRacerReconnectStorm",
+        _TICKET,
+        "a hundred attempts a second",
+        _storm,
+        "Attempts to connect",
+        "ws.closed",
+    ),
+    Drill(
+        "CodeRacerSlowConsumers",
+        _TICKET,
+        "forty readers that stop reading",
+        _deaf_readers,
+        "Cut off for reading too slowly",
+        "ws.closed",
+        {"reason": "slow_consumer"},
+    ),
+    Drill(
+        "CodeRacerOutboxGrowth",
+        _TICKET,
+        "readers that stop reading, with no limit on what waits for them",
+        _outboxes_filled,
+        "Waiting to be read",
+        None,
+    ),
+    Drill(
+        "CodeRacerRateLimitSurge",
+        _TICKET,
+        "a client that does not slow down",
+        _limit_exceeded,
+        "Limits exceeded",
+        "limit.exceeded",
+        {"scope": "messages"},
+    ),
+    Drill(
+        "CodeRacerConnectionLimitNear",
+        _TICKET,
+        "38 connections of 40",
+        _nearly_full,
+        "Share of the limit",
+        "ws.opened",
+    ),
+    Drill(
+        "CodeRacerErrorSurge",
+        _TICKET,
+        "a client that says what the server does not know",
+        _wrong_messages,
+        "Errors by code",
+        "message.rejected",
+    ),
+)

@@ -1,0 +1,262 @@
+"""What a drill is, and how one is run.
+
+A drill is a generator with three stops: all is well; the fault is there; the fault is lifted. At each stop the runner
+looks: at the first that nothing fires; at the second that the right alert reaches the right receiver, that the panel
+that should show it does, and that every query and log search of its runbook works; at the third that all falls
+silent again.
+"""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from alerts.build import GROUPS, alerts
+from alerts.drills.scale import scaled_expr
+from alerts.drills.stack import SCRAPE_S, WATCHDOG, Stack, waited_for
+from alerts.drills.stage import Stage
+from alerts.model import Alert, Group, Severity
+from alerts.objectives import OBJECTIVES
+from dashboards.build import BOARDS
+from dashboards.model import Board, Panel
+from tests.support.prometheus import filled
+from tools.queries import blocks
+
+ROOT: Final = Path(__file__).parents[2]
+FACTOR: Final = 60.0
+_SPECIAL: Final = {
+    "code-racer-availability": 20.0,  # a scrape that is late once on a busy machine is nobody down
+    "code-racer-objectives": 240.0,  # six hours in ninety seconds
+    **{f"code-racer-{objective.name}-errors": 240.0 for objective in OBJECTIVES},
+}
+FACTORS: Final = {group.name: _SPECIAL.get(group.name, FACTOR) for group in GROUPS}
+QUIET_S: Final = 60.0
+FIRES_WITHIN_S: Final = 180.0
+SILENT_WITHIN_S: Final = 240.0
+LOGS: Final = "kubectl logs -l app.kubernetes.io/name=code-racer --tail=-1"
+
+Act = Callable[[Stage], Iterator[None]]
+
+
+class DrillFailed(Exception):  # noqa: N818 - it says what happened
+    """What a drill should have shown and did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A fault for an alert.
+
+    `panel` is the title of the panel that shows it, None where nothing can be shown; `event` the log event that tells
+    of it, with its fields, None where a process cannot write one. `pages` are further pages that the fault is right to
+    cause. `stays_bad`: the panel shows a longer past than the drill.
+    """
+
+    alert: str
+    severity: Severity
+    fault: str
+    act: Act
+    panel: str | None
+    event: str | None
+    fields: Mapping[str, object] = field(default_factory=dict)
+    pages: frozenset[str] = frozenset()
+    factors: Mapping[str, float] = field(default_factory=dict)
+    stays_bad: bool = False
+
+    @property
+    def name(self) -> str:
+        """Alert, severity and fault."""
+        return f"{self.alert} ({self.severity}): {self.fault}"
+
+    @property
+    def rule(self) -> Alert:
+        """The alert it is for."""
+        return next(one for one in alerts() if (one.name, one.severity) == (self.alert, self.severity))
+
+    @property
+    def group(self) -> Group:
+        """The group of its alert."""
+        return next(group for group in GROUPS if self.rule in group.rules)
+
+    @property
+    def factor(self) -> float:
+        """How much faster its clock is."""
+        return {**FACTORS, **self.factors}[self.group.name]
+
+    def shown_by(self) -> tuple[Board, Panel] | None:
+        """The panel that should show it. Raises LookupError where the alert is not linked from there."""
+        if self.panel is None:
+            return None
+        for board in BOARDS:
+            for panel in board.panels:
+                if panel.title == self.panel and self.alert in panel.alerts:
+                    return board, panel
+        raise LookupError(f"no panel {self.panel!r} leads to {self.alert}")
+
+
+@dataclass
+class Result:
+    """What a drill has shown; times in seconds on the drill's clock."""
+
+    drill: Drill
+    detected_s: float = 0.0
+    silent_s: float = 0.0
+    others: set[str] = field(default_factory=set)
+    false_pages: set[str] = field(default_factory=set)
+    failure: str = ""
+
+
+def run(drill: Drill, folder: Path | None = None) -> Result:
+    """Run a drill; what goes wrong is in the result."""
+    result = Result(drill)
+    place = folder or Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
+    stack = Stack(place / "stack", {**FACTORS, **drill.factors})
+    with stack.running():
+        stage = Stage(place, stack)
+        act = drill.act(stage)
+        try:
+            _Run(drill, stack, stage, result).play(act)
+        except (DrillFailed, AssertionError, OSError) as error:
+            result.failure = f"{type(error).__name__}: {error}; see {place}"
+        finally:
+            act.close()  # type: ignore[attr-defined] # a generator
+    return result
+
+
+class _Run:
+    def __init__(self, drill: Drill, stack: Stack, stage: Stage, result: Result) -> None:
+        self.drill = drill
+        self.stack = stack
+        self.stage = stage
+        self.result = result
+        self.panel_was_bad = False
+
+    def play(self, act: Iterator[None]) -> None:
+        """The three stops."""
+        next(act)
+        self._require(self._is_well, QUIET_S, "it was not quiet before the fault")
+        logged = self._logged()
+        began = time.monotonic()
+        next(act)
+        if self.drill.alert == WATCHDOG:
+            self._require(lambda: self._missed_s() > 5 * 60 / FACTOR, FIRES_WITHIN_S, "the watchdog was not missed")
+            self.result.detected_s = time.monotonic() - began
+        else:
+            self._await_alert(began)
+            self._require(self._panel_is_bad, QUIET_S, f"panel {self.drill.panel} does not show it")
+            self._run_queries()
+        lifted = time.monotonic()
+        next(act)
+        self._require(self._is_silent, SILENT_WITHIN_S, "it did not fall silent")
+        self.result.silent_s = time.monotonic() - lifted
+        if self.drill.event is not None and self._logged() <= logged:
+            raise DrillFailed(f"no log line {self.drill.event} {dict(self.drill.fields)}")
+        self._search_logs()
+        self._judge_others()
+
+    # ---------------------------------------------------------------- looks
+
+    def _require(self, condition: Callable[[], object], timeout_s: float, otherwise: str) -> None:
+        if not waited_for(condition, timeout_s):
+            states = self.stack.query('ALERTS{alertname!="CodeRacerWatchdog"}')
+            active = sorted(f"{one['metric']['alertname']} {one['metric']['alertstate']}" for one in states)
+            raise DrillFailed(f"{otherwise}; alerts: {active}; the panel: {self._panel_values()}")
+
+    def _is_well(self) -> bool:
+        return bool(
+            self.stack.query("up == 1")
+            and self.stack.listener.fired(WATCHDOG, "warning")
+            and not self.stack.alerts()
+            and (self.drill.panel is None or self.drill.stays_bad or not self._panel_is_bad(remember=False))
+        )
+
+    def _is_silent(self) -> bool:
+        return bool(
+            not self.stack.alerts()
+            and not self.stack.delivered()
+            and self._missed_s() < 5 * 60 / FACTOR
+            and (self.drill.panel is None or self.drill.stays_bad or not self._panel_is_bad(remember=False))
+        )
+
+    def _missed_s(self) -> float:
+        """How long the dead man's switch has heard nothing."""
+        last = max((one.at for one in tuple(self.stack.listener.notices) if one.name == WATCHDOG), default=0.0)
+        return time.monotonic() - last
+
+    def _await_alert(self, began: float) -> None:
+        def told() -> bool:
+            self._panel_is_bad()
+            return self.stack.listener.fired(self.drill.alert, self.drill.severity) is not None
+
+        self._require(told, FIRES_WITHIN_S, "the alert did not fire")
+        notice = self.stack.listener.fired(self.drill.alert, self.drill.severity)
+        if notice is None or notice.receiver != {"critical": "pager", "warning": "tickets"}[self.drill.severity]:
+            raise DrillFailed(f"it went to the wrong receiver: {notice}")
+        self.result.detected_s = notice.at - began
+
+    # ---------------------------------------------------------------- the panel
+
+    def _panel_values(self) -> list[float]:
+        shown = self.drill.shown_by()
+        if shown is None:
+            return []
+        exprs = (scaled_expr(filled(query.expr, "5m", "1h"), self.drill.factor) for query in shown[1].queries)
+        series = [one for expr in exprs for one in self.stack.query(expr)]
+        return [value for one in series if (value := float(one["value"][1])) == value]
+
+    def _panel_is_bad(self, *, remember: bool = True) -> bool:
+        """Whether the panel shows it; once it did while the fault is there, that is enough."""
+        shown = self.drill.shown_by()
+        is_bad = shown is None or any(shown[1].needs_attention(value) for value in self._panel_values())
+        if remember:
+            self.panel_was_bad |= is_bad
+            return self.panel_was_bad
+        return is_bad
+
+    # ---------------------------------------------------------------- the runbook
+
+    @property
+    def _runbook(self) -> Path:
+        return ROOT / f"alerts/runbooks/{self.drill.alert}.md"
+
+    def _run_queries(self) -> None:
+        for expr in blocks(self._runbook, "promql"):
+            self.stack.query(expr)
+
+    def _search_logs(self) -> None:
+        """With the real jq on the server's real log; kubectl is a stand-in that prints it."""
+        log = self.stage.folder / "server.log"
+        log.write_text("".join(f"{line}\n" for line in tuple(self.stage.server.lines)))
+        found = 0
+        for search in blocks(self._runbook, "sh"):
+            if not search.startswith(LOGS):
+                continue
+            command = search.replace(LOGS, f"cat {log}", 1)
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise DrillFailed(f"a search of the runbook fails: {search}: {done.stderr}")
+            found += len(done.stdout.splitlines())
+        if self.drill.event is not None and not found:
+            raise DrillFailed("no search of the runbook finds a line")
+
+    # ---------------------------------------------------------------- the log and the others
+
+    def _logged(self) -> int:
+        if self.drill.event is None:
+            return 0
+        return len(self.stage.server.logged(self.drill.event, **self.drill.fields))
+
+    def _judge_others(self) -> None:
+        told: list[Any] = [
+            one for one in self.stack.listener.notices if one.status == "firing" and one.name != WATCHDOG
+        ]
+        self.result.others = {one.name for one in told} - {self.drill.alert}
+        paged = {one.name for one in told if one.receiver == "pager"}
+        self.result.false_pages = paged - self.drill.pages - {self.drill.alert}
+        if self.result.false_pages:
+            raise DrillFailed(f"pages that should not have been: {sorted(self.result.false_pages)}")
+
+
+__all__ = ["FACTORS", "SCRAPE_S", "Drill", "DrillFailed", "Result", "run"]

@@ -1,0 +1,174 @@
+"""Drills of the games: the event log, deadlines, the judge."""
+
+import contextlib
+import os
+import resource
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from alerts.drills.drill import Drill
+from alerts.drills.stage import Stage
+from alerts.model import Severity
+from tests.support.player import WRONG, Player
+from tests.support.server import until
+
+_PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
+_HELD_S: Final = 0.25
+_RACERS: Final = 60
+
+
+def _files_may_not_grow(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server, stage.player(stage.new_game(), "ann") as ann:
+        ann.until("player_joined")
+        yield
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        with stage.again(lambda: ann.send("ready"), per_s=2):
+            yield
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        yield
+
+
+def _file_locked(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server, contextlib.ExitStack() as stack:
+        database = sqlite3.connect(
+            server.folder / "var/code-racer.db", isolation_level=None, check_same_thread=False, timeout=30
+        )
+        stack.callback(database.close)
+        yield
+        free = threading.Event()
+
+        def hold() -> None:
+            database.execute("BEGIN IMMEDIATE")  # nobody else can write now
+            free.wait(_HELD_S)
+            database.execute("ROLLBACK")
+
+        with stage.again(hold, per_s=50), contextlib.ExitStack() as makers:
+            for _ in range(4):
+                makers.enter_context(stage.again(stage.new_game))
+            yield
+        yield
+
+
+def _deadlines_fail(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        server.kill()
+        server.module = "tests.support.stuck"
+        server.start()
+        game_id = stage.new_game(min_players=1)
+        with stage.player(game_id, "ann") as ann:
+            ann.until("player_joined")
+            ann.send("ready")
+            ann.until("countdown_started")
+            yield
+        server.kill()
+        server.module = "app"
+        server.start()
+        yield
+
+
+def _workers(server_pid: int) -> list[int]:
+    """The judge's processes."""
+    found = [(task / "children").read_text().split() for task in Path(f"/proc/{server_pid}/task").iterdir()]
+    return [int(pid) for pids in found for pid in pids]
+
+
+@contextlib.contextmanager
+def _race(stage: Stage, count: int) -> Iterator[list[Player]]:
+    """A race that has started."""
+    game_id = stage.new_game(min_players=count)
+    with contextlib.ExitStack() as stack:
+        racers = [stack.enter_context(stage.player(game_id, f"racer-{number}")) for number in range(count)]
+        racers[-1].until("player_joined", player_id=f"racer-{count - 1}")
+        for one in racers:
+            one.send("ready")
+        for one in racers:
+            one.until("game_started")
+        yield racers
+
+
+def _workers_killed(stage: Stage) -> Iterator[None]:
+    with stage.serve(judge_retries=0, judge_time_limit_s=30) as server, _race(stage, 2) as racers:
+        yield
+
+        def submit_and_kill() -> None:
+            racers[0].send("submit_code", {"code": ENDLESS})
+            until(lambda: _workers(server.pid))
+            for pid in _workers(server.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+        with stage.again(submit_and_kill, per_s=2):
+            yield
+        yield
+
+
+def _workers_frozen(stage: Stage) -> Iterator[None]:
+    with stage.serve(judge_time_limit_s=60) as server, _race(stage, _RACERS) as racers:
+        racers[0].send("submit_code", {"code": WRONG})
+        racers[0].until("submission_judged")
+        yield
+        pids = _workers(server.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for one in racers:
+            one.send("submit_code", {"code": WRONG})
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        yield
+
+
+ENDLESS: Final = "def solve(numbers, limit):\n    while True:\n        pass\n"
+
+DRILLS: Final = (
+    Drill(
+        "CodeRacerEventLogDown",
+        _PAGE,
+        "no file of the server may grow (RLIMIT_FSIZE), as on a full disk",
+        _files_may_not_grow,
+        "Takes appends",
+        "event_log.lost",
+    ),
+    Drill(
+        "CodeRacerEventLogSlow",
+        _TICKET,
+        "another process locks the file for 250 ms again and again",
+        _file_locked,
+        "Append",
+        None,
+    ),
+    Drill(
+        "CodeRacerGamesStuck",
+        _PAGE,
+        "a release whose deadlines raise",
+        _deadlines_fail,
+        "Most overdue game",
+        "app.fault",
+        {"where": "deadline"},
+    ),
+    Drill(
+        "CodeRacerJudgeFailing",
+        _PAGE,
+        "kill -9 the judge's workers under submissions",
+        _workers_killed,
+        "Submissions without a verdict",
+        "app.fault",
+        {"where": "judge"},
+    ),
+    Drill(
+        "CodeRacerJudgeBacklogged",
+        _TICKET,
+        "SIGSTOP the judge's workers under sixty submissions",
+        _workers_frozen,
+        "Waiting for the judge",
+        "submission.judged",
+    ),
+)

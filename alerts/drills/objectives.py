@@ -1,0 +1,190 @@
+"""Drills of the objectives: budgets that burn fast enough for a page, and only fast enough for a ticket."""
+
+import contextlib
+import itertools
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+from alerts.drills.drill import Drill
+from alerts.drills.stage import Stage, token
+from alerts.model import Severity
+from tests.support.player import Player
+from tests.support.server import UNLIMITED, until
+
+_PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
+_GOOD_TO_ONE_BAD: Final = 220
+"""0.45 % are bad: over the ticket's 0.3, under the page's 0.6."""
+_MEMBERS: Final = 20
+_FAULTY: Final = "tests.support.faulty"
+
+
+def _knock_of_eve(stage: Stage, game_id: str) -> None:
+    """A handshake that ends in a fault of the server."""
+    assert stage.knock(f"Authorization: Bearer {token('eve')}", path=f"/ws/{game_id}") == 500
+
+
+def _handshakes_fail(stage: Stage) -> Iterator[None]:
+    with stage.serve(_FAULTY):
+        game_id = stage.new_game()
+        yield
+        with stage.again(lambda: _knock_of_eve(stage, game_id), per_s=10):
+            yield
+        yield
+
+
+def _some_handshakes_fail(stage: Stage) -> Iterator[None]:
+    with stage.serve(_FAULTY):
+        game_id = stage.new_game()
+        yield
+        numbers = itertools.count(1)
+
+        def knock() -> None:
+            if next(numbers) % _GOOD_TO_ONE_BAD:
+                stage.knock()
+            else:
+                _knock_of_eve(stage, game_id)
+
+        with stage.again(knock):
+            yield
+        yield
+
+
+def _messages_fail(stage: Stage) -> Iterator[None]:
+    with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
+        ann.until("player_joined")
+        yield
+        with stage.again(lambda: _failing(ann, 0), per_s=10):
+            yield
+        yield
+
+
+def _some_messages_fail(stage: Stage) -> Iterator[None]:
+    with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
+        ann.until("player_joined")
+        yield
+        with stage.again(lambda: _failing(ann, _GOOD_TO_ONE_BAD)):
+            yield
+        yield
+
+
+def _failing(player: Player, good: int) -> None:
+    """So many messages that are answered, and one that ends in a fault of the server."""
+    for _ in range(good):
+        player.send("ping", {"timestamp": 1})
+    player.send("ready", id="x")
+    player.until("error", id="x")
+
+
+def _deliveries_late(stage: Stage) -> Iterator[None]:
+    yield from _late_deliveries(stage, toggles=0)
+
+
+def _some_deliveries_late(stage: Stage) -> Iterator[None]:
+    yield from _late_deliveries(stage, toggles=_GOOD_TO_ONE_BAD)
+
+
+def _late_deliveries(stage: Stage, toggles: int) -> Iterator[None]:
+    """Members of a game hear that somebody left 0.3 s after it happened, and of all else in time."""
+    with stage.serve("tests.support.laggard", **UNLIMITED) as server:
+        stage.hold(_MEMBERS)
+        game_id = stage.games[-1]
+        with stage.player(game_id, "ann") as ann:
+            ann.until("player_joined")
+            yield
+
+            def some_events() -> None:
+                if toggles:
+                    stage.toggle(ann, toggles)
+                with stage.player(game_id, "bob") as bob:
+                    bob.until("player_joined", player_id="bob")
+                    bob.send("leave")
+                    bob.until_closed()
+
+            with stage.again(some_events):
+                yield
+        assert server.alive
+        yield
+
+
+def _nobody_answers(stage: Stage) -> Iterator[None]:
+    with stage.serve(ping_interval_s=0.3, ping_timeout_s=0.5) as server:
+        game_id = stage.new_game()
+        yield
+        names = itertools.count()
+
+        def twelve() -> None:
+            with contextlib.ExitStack() as stack:
+                silent: list[socket.socket] = [stage.deaf(game_id, f"silent-{next(names)}") for _ in range(12)]
+                for one in silent:
+                    stack.callback(one.close)
+                until(lambda: server.metric("ws_connections") <= 4)
+
+        with stage.again(twelve):
+            yield
+        yield
+
+
+DRILLS: Final = (
+    Drill(
+        "CodeRacerHandshakeBudgetBurn",
+        _PAGE,
+        "a release that fails one player's handshakes",
+        _handshakes_fail,
+        "Refused by our fault",
+        "app.fault",
+    ),
+    Drill(
+        "CodeRacerHandshakeBudgetBurn",
+        _TICKET,
+        "one handshake in 220 fails",
+        _some_handshakes_fail,
+        "Budget: handshake",
+        "app.fault",
+        stays_bad=True,
+    ),
+    Drill(
+        "CodeRacerMessageBudgetBurn",
+        _PAGE,
+        "a release in which being ready raises",
+        _messages_fail,
+        "Faults in messages",
+        "app.fault",
+    ),
+    Drill(
+        "CodeRacerMessageBudgetBurn",
+        _TICKET,
+        "one message in 220 raises",
+        _some_messages_fail,
+        "Budget: message",
+        "app.fault",
+        stays_bad=True,
+    ),
+    Drill(
+        "CodeRacerDeliveryBudgetBurn",
+        _PAGE,
+        "a release that tells of leaving 0.3 s late",
+        _deliveries_late,
+        "Delivery, p99",
+        None,
+    ),
+    Drill(
+        "CodeRacerDeliveryBudgetBurn",
+        _TICKET,
+        "one event in 220 is told 0.3 s late",
+        _some_deliveries_late,
+        "Budget: delivery",
+        None,
+        stays_bad=True,
+    ),
+    Drill(
+        "CodeRacerPingBudgetBurn",
+        _TICKET,
+        "clients that answer no ping",
+        _nobody_answers,
+        "Budget: ping",
+        "ws.closed",
+        {"reason": "ping_timeout"},
+        stays_bad=True,
+    ),
+)

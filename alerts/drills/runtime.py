@@ -1,0 +1,160 @@
+"""Drills of the process: its event loop, memory, files, logs, traces, series, faults."""
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from alerts.drills.drill import Drill
+from alerts.drills.stage import Stage
+from alerts.model import Severity
+from tests.support.collector import Collector
+
+_TICKET: Final = Severity.WARNING
+_STOPPED_S: Final = 0.2
+_INFINITE: Final = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+def _stopped_in_turns(stage: Stage) -> Iterator[None]:
+    with stage.serve(overload_lag_s=0.1, overload_interval_s=0.2) as server:
+        yield
+        never = threading.Event()
+
+        def stop_for_a_moment() -> None:
+            os.kill(server.pid, signal.SIGSTOP)
+            never.wait(_STOPPED_S)
+            os.kill(server.pid, signal.SIGCONT)
+
+        with stage.again(stop_for_a_moment, per_s=40):
+            yield
+        yield
+
+
+def _one_fault(stage: Stage) -> Iterator[None]:
+    with stage.serve("tests.support.faulty"), stage.player(stage.new_game(), "ann") as ann:
+        ann.until("player_joined")
+        yield
+        ann.send("ready")
+        ann.until("error")
+        yield
+        yield
+
+
+def _leak(stage: Stage) -> Iterator[None]:
+    with stage.serve("tests.support.leaky", memory_limit_bytes=350_000_000) as server:
+        stage.seen("code_racer_memory_bytes offset 16s")
+        yield
+        (server.folder / "leak").touch()
+        yield
+        (server.folder / "leak").unlink()
+        server.stop()
+        server.start()
+        yield
+
+
+def _few_descriptors(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        limit = server.open_files() + 45
+        _, most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, 65_536))
+        stage.hold(40)
+        yield
+        stage.let_go()
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (65_536, 65_536))
+        yield
+
+
+def _log_file_may_not_grow(stage: Stage) -> Iterator[None]:
+    with stage.serve(log_file="app.log", event_log_url="memory:") as server:
+        yield
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        with stage.again(lambda: stage.knock("Authorization: Bearer nonsense"), per_s=5):
+            yield
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, _INFINITE)
+        yield
+
+
+def _collector_refuses(stage: Stage) -> Iterator[None]:
+    with Collector() as collector, stage.serve(otel_traces_sampler="always_on", **collector.settings):
+        yield
+        collector.fails = True
+        yield
+        collector.fails = False
+        yield
+
+
+def _few_series(stage: Stage) -> Iterator[None]:
+    with stage.serve() as server:
+        yield
+        server.settings["MAX_METRIC_SERIES"] = str(round(server.metric("metric_series") / 0.95))
+        server.stop()
+        server.start()
+        yield
+        del server.settings["MAX_METRIC_SERIES"]
+        server.stop()
+        server.start()
+        yield
+
+
+DRILLS: Final = (
+    Drill(
+        "CodeRacerEventLoopLag",
+        _TICKET,
+        "SIGSTOP the server for 0.2 s again and again",
+        _stopped_in_turns,
+        "Event loop lag",
+        "app.overloaded",
+    ),
+    Drill(
+        "CodeRacerOverloaded",
+        _TICKET,
+        "the same, over OVERLOAD_LAG_S",
+        _stopped_in_turns,
+        "Refuses new connections",
+        "app.overloaded",
+    ),
+    Drill("CodeRacerFaults", _TICKET, "a message that raises", _one_fault, "Faults", "app.fault"),
+    Drill(
+        "CodeRacerMemoryGrowth",
+        _TICKET,
+        "a release that leaks 32 MiB a second",
+        _leak,
+        "Memory since an hour ago",
+        "app.overloaded",
+        factors={"code-racer-runtime": 240.0},
+    ),
+    Drill(
+        "CodeRacerFdsNearLimit",
+        _TICKET,
+        "40 connections under a low RLIMIT_NOFILE",
+        _few_descriptors,
+        "File descriptors",
+        "ws.opened",
+    ),
+    Drill(
+        "CodeRacerLogsDropped",
+        _TICKET,
+        "the log file may not grow (RLIMIT_FSIZE)",
+        _log_file_may_not_grow,
+        "Lines lost",
+        "ws.refused",
+    ),
+    Drill(
+        "CodeRacerTracesLost",
+        _TICKET,
+        "the collector refuses",
+        _collector_refuses,
+        "Spans by what became of them",
+        "traces.lost",
+    ),
+    Drill(
+        "CodeRacerSeriesNearLimit",
+        _TICKET,
+        "a start with MAX_METRIC_SERIES near what there is",
+        _few_series,
+        "Series as a part of their limit",
+        "app.started",
+    ),
+)

@@ -1,0 +1,184 @@
+"""Where a drill plays: a server, the stack over it, and clients of all kinds."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from alerts.drills.stack import Stack
+from app.client import GameWebSocket
+from tests.support.player import Player
+from tests.support.readers import small_socket
+from tests.support.server import SECRET, ServerProcess, until
+from tests.support.wire import close_frame, upgrade
+
+PLAYERS: Final = 3
+FREE: Final = {"handshakes_per_second": 0, "max_games_per_player": 1_000_000, "log_file": ""}
+"""Limits that no drill is about are out of the way."""
+LARGE: Final = {"min_players": 100, "max_players": 100}
+"""A game that waits."""
+
+
+def token(player_id: str) -> str:
+    """A token for an hour."""
+    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
+
+
+class Stage:
+    """See the module."""
+
+    def __init__(self, folder: Path, stack: Stack) -> None:
+        self.folder = folder
+        self.stack = stack
+        self._loop = asyncio.new_event_loop()
+        self._held: list[ClientConnection] = []
+        self.games: list[str] = []
+
+    @contextlib.contextmanager
+    def serve(self, module: str = "app", *, players: int = PLAYERS, **settings: object) -> Iterator[ServerProcess]:
+        """A server that is scraped, with some players who come back after a cut."""
+        server = ServerProcess(self.folder / "server", module, **{**FREE, **settings})
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        with server:
+            self.server = server
+            thread.start()
+            steady = self.do(self._come(players))
+            self.stack.target(server.host)
+            try:
+                yield server
+            finally:
+                self.do(self._leave(steady))
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                thread.join()
+                self._loop.close()
+
+    def do(self, coroutine: Any, timeout_s: float = 60) -> Any:  # noqa: ANN401 - of many types
+        """Run a coroutine on the clients' event loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+
+    async def _come(self, count: int) -> list[GameWebSocket]:
+        if not count:
+            return []
+        game_id = await asyncio.to_thread(self.server.new_game, token("host"), **LARGE)
+        options: dict[str, Any] = {"max_reconnect_attempts": 1_000, "ping_interval_s": 0.5}
+        steady = [
+            GameWebSocket(game_id, token(f"steady-{number}"), self.server.ws_url, **options) for number in range(count)
+        ]
+        await asyncio.gather(*(one.connect() for one in steady))
+        return steady
+
+    async def _leave(self, steady: list[GameWebSocket]) -> None:
+        await asyncio.gather(*(one.disconnect() for one in steady))
+        await self._let_go()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---------------------------------------------------------------- clients
+
+    def new_game(self, **wishes: object) -> str:
+        """A game that waits, unless told otherwise."""
+        return self.server.new_game(token("host"), **{**LARGE, **wishes})
+
+    def hold(self, count: int, ws_url: str | None = None) -> list[ClientConnection]:
+        """So many further members who read and say nothing; until `let_go`."""
+        self.games = [self.new_game() for _ in range(-(-count // 100))]
+        members = self.do(self._hold(self.games, count, ws_url or self.server.ws_url))
+        return list(members)
+
+    def let_go(self) -> None:
+        """Those that were held leave."""
+        self.do(self._let_go())
+
+    async def _hold(self, games: list[str], count: int, ws_url: str) -> list[ClientConnection]:
+        for number in range(count):
+            ws = await member(ws_url, games[number // 100], f"held-{number}")
+            self._held.append(ws)
+            asyncio.ensure_future(_read(ws))  # noqa: RUF006 - it ends with its connection, at the latest in `_leave`
+        return self._held
+
+    async def _let_go(self) -> None:
+        held, self._held = self._held, []
+        await asyncio.gather(*(one.close() for one in held))
+
+    def deaf(self, game_id: str, name: str, query: str = "") -> socket.socket:
+        """A member who never reads; the caller closes the socket."""
+        one = small_socket(self.server)
+        one.sendall(upgrade(f"/ws/{game_id}{query}", f"Authorization: Bearer {token(name)}"))
+        one.recv(12)
+        return one
+
+    def knock(self, *headers: str, path: str = "/ws/00000000-0000-4000-8000-000000000000") -> int:
+        """Try to connect; leave at once where that worked. The status of the answer."""
+        with socket.create_connection(("127.0.0.1", int(self.server.settings["PORT"])), 10) as one:
+            one.sendall(upgrade(path, *headers))
+            with one.makefile("rb") as stream:
+                status = int(stream.readline().split()[1])
+                if status == 101:  # noqa: PLR2004 - switching protocols
+                    one.sendall(close_frame(1000))
+                    stream.read()
+        return status
+
+    def player(self, game_id: str, name: str) -> Player:
+        """A player whose messages a drill sends one by one."""
+        return Player(self.server, game_id, token(name), max_queue=None)
+
+    def toggle(self, player: Player, times: int) -> None:
+        """Be ready and not, so many times, and wait for the answer: as many durable events."""
+        for number in range(times):
+            player.send("ready", {"status": ("not_ready", "ready")[number % 2]}, id=f"t{number}")
+        player.until("ack", id=f"t{times - 1}")
+
+    # ---------------------------------------------------------------- again and again
+
+    @contextlib.contextmanager
+    def again(self, action: Callable[[], object], per_s: float | None = None) -> Iterator[None]:
+        """While in the block, do it so many times a second, or as often as it goes, in a thread of its own.
+
+        What the action raises is raised at the end of the block.
+        """
+        stop = threading.Event()
+        raised: list[Exception] = []
+
+        def run() -> None:
+            try:
+                while not stop.wait(0 if per_s is None else 1 / per_s):
+                    action()
+            except Exception as error:  # noqa: BLE001 - handed on to the drill
+                raised.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(60)
+        if raised:
+            raise raised[0]
+
+    def seen(self, expr: str) -> None:
+        """Wait until Prometheus answers a query with something."""
+        until(lambda: self.stack.query(expr))
+
+
+async def member(ws_url: str, game_id: str, name: str) -> ClientConnection:
+    """A connection with a token in its header."""
+    headers = {"Authorization": f"Bearer {token(name)}"}
+    options: dict[str, Any] = {"proxy": None, "compression": None, "max_queue": None, "ping_interval": None}
+    return await connect(f"{ws_url}/ws/{game_id}", additional_headers=headers, open_timeout=60, **options)
+
+
+async def _read(ws: ClientConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await ws.recv()

@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.started:
             return
+        self._bound_unsent()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104 - a comparison
         scheme = "https" if self._settings.tls_cert_file else "http"
@@ -68,6 +69,15 @@ class Server(uvicorn.Server):
         )
         if self._settings.is_development:
             print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
+
+    def _bound_unsent(self) -> None:
+        """Accepted sockets inherit it: else the kernel takes megabytes for a peer that reads nothing, unseen by us."""
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
+        if option is None or not self._settings.socket_unsent_bytes:
+            return
+        for listener in self.servers:
+            for one in listener.sockets:
+                one.setsockopt(socket.IPPROTO_TCP, option, self._settings.socket_unsent_bytes)
 
     def _on_signal(self, number: signal.Signals) -> None:
         """The first signal drains, the second hurries, the third ends it."""

@@ -185,6 +185,11 @@ class Settings(BaseSettings):
     )
 
     outbox_max_bytes: int = Field(1_048_576, ge=4_096, description="unsent bytes per connection before 4430")
+    socket_unsent_bytes: int = Field(
+        131_072,
+        ge=0,
+        description="the kernel holds no more per connection, the rest waits in the outbox; 0: its own limit",
+    )
     outbox_max_age_s: float = Field(15.0, gt=0, description="a durable frame unsent for so long closes with 4430")
     ping_interval_s: float = Field(20.0, gt=0, description="protocol ping to each client")
     ping_timeout_s: float = Field(20.0, gt=0, description="an unanswered ping closes the connection after this")

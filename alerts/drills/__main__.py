@@ -55,7 +55,7 @@ def _row(result: Result) -> tuple[str, ...]:
         drill.fault,
         f"[{drill.alert}](../alerts/runbooks/{drill.alert}.md) ({drill.severity})",
         f"{result.detected_s:.1f} s",
-        f"{drill.factor:g} × faster",
+        f"{drill.factor:g} times faster",
         f"{result.silent_s:.1f} s",
         f"{shown[0].title}: {shown[1].title}" if shown else "",
         f"`{where}`" if where else "",

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from alerts.drills.drill import FACTORS, Drill
@@ -15,7 +15,7 @@ _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _QUARTER: Final = scaled("15m", FACTORS["code-racer-availability"])
 
 
-def _prometheus_frozen(stage: Stage) -> Iterator[None]:
+def _prometheus_frozen(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
         os.kill(stage.stack.pid, signal.SIGSTOP)
@@ -26,7 +26,7 @@ def _prometheus_frozen(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _killed(stage: Stage) -> Iterator[None]:
+def _killed(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         server.kill()
@@ -35,7 +35,7 @@ def _killed(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _frozen(stage: Stage) -> Iterator[None]:
+def _frozen(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         os.kill(server.pid, signal.SIGSTOP)
@@ -46,7 +46,7 @@ def _frozen(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _no_targets(stage: Stage) -> Iterator[None]:
+def _no_targets(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         stage.stack.target()
@@ -55,7 +55,7 @@ def _no_targets(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _no_signing_keys(stage: Stage) -> Iterator[None]:
+def _no_signing_keys(stage: Stage) -> Generator[None, None, None]:
     with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
         settings = {"jwt_secret": "", "jwt_jwks_url": provider.url, "ready_gates": "signing_keys"}
         with stage.serve(players=0, jwks_refresh_s=1, jwks_cooldown_s=0, jwks_max_age_s=3, **settings):
@@ -67,18 +67,20 @@ def _no_signing_keys(stage: Stage) -> Iterator[None]:
             yield
 
 
-def _provider_broken(stage: Stage) -> Iterator[None]:
-    with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
-        with stage.serve(players=0, jwt_secret="", jwt_jwks_url=provider.url, jwks_refresh_s=1):
-            stage.seen("code_racer_signing_keys == 1")
-            yield
-            provider.broken = True
-            yield
-            provider.broken = False
-            yield
+def _provider_broken(stage: Stage) -> Generator[None, None, None]:
+    with (
+        IdentityProvider(SigningKey("k1", "EdDSA")) as provider,
+        stage.serve(players=0, jwt_secret="", jwt_jwks_url=provider.url, jwks_refresh_s=1),
+    ):
+        stage.seen("code_racer_signing_keys == 1")
+        yield
+        provider.broken = True
+        yield
+        provider.broken = False
+        yield
 
 
-def _killed_again_and_again(stage: Stage) -> Iterator[None]:
+def _killed_again_and_again(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         for count in (1, 2, 3):
@@ -89,7 +91,7 @@ def _killed_again_and_again(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _drain_that_waits(stage: Stage) -> Iterator[None]:
+def _drain_that_waits(stage: Stage) -> Generator[None, None, None]:
     """Somebody wrote minutes where seconds are meant."""
     with stage.serve(drain_delay_s=600) as server:
         yield

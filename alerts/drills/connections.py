@@ -2,8 +2,8 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Generator
+from typing import Any, Final
 
 from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import scaled
@@ -18,7 +18,7 @@ _AGO: Final = scaled("5m", FACTORS["code-racer-connections"])
 _HELD: Final = 130
 
 
-def _bad_tokens(stage: Stage) -> Iterator[None]:
+def _bad_tokens(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
         with stage.again(lambda: stage.knock("Authorization: Bearer nonsense"), per_s=10):
@@ -26,7 +26,7 @@ def _bad_tokens(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _foreign_origin(stage: Stage) -> Iterator[None]:
+def _foreign_origin(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
         with stage.again(lambda: stage.knock("Origin: https://elsewhere.example"), per_s=5):
@@ -34,7 +34,7 @@ def _foreign_origin(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _proxy_cuts(stage: Stage) -> Iterator[None]:
+def _proxy_cuts(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server, FaultProxy(int(server.settings["PORT"])) as proxy:
         game_id = stage.new_game()
         through = [
@@ -59,7 +59,7 @@ async def _gone(clients: list[GameWebSocket]) -> None:
         await one.disconnect()
 
 
-def _all_cut(stage: Stage) -> Iterator[None]:
+def _all_cut(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server, FaultProxy(int(server.settings["PORT"])) as proxy:
         stage.hold(_HELD, proxy.ws_url)
         stage.seen(f"code_racer_ws_connections offset {_AGO} > {_HELD}")
@@ -71,24 +71,26 @@ def _all_cut(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _storm(stage: Stage) -> Iterator[None]:
+def _storm(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         stage.seen(
             f"rate(code_racer_ws_handshakes_total[{scaled('1h', FACTORS['code-racer-connections'])}] offset {_AGO})"
         )
         yield
-        with stage.again(stage.knock, per_s=100), stage.again(stage.knock, per_s=100):
+        with (
+            stage.again(lambda: stage.come_and_go("ann"), per_s=60),
+            stage.again(lambda: stage.come_and_go("bob"), per_s=60),
+        ):
             yield
         yield
 
 
-def _deaf_readers(stage: Stage) -> Iterator[None]:
-    settings = {"outbox_max_bytes": 65_536, "outbox_max_age_s": 2, "ping_interval_s": 3600, **UNLIMITED}
-    with stage.serve(**settings), contextlib.ExitStack() as stack:
-        writer = stack.enter_context(stage.player(_with_history(stage, 2_000), "writer"))
-        writer.until("welcome")
+def _deaf_readers(stage: Stage) -> Generator[None, None, None]:
+    settings: dict[str, Any] = {"outbox_max_bytes": 65_536, "outbox_max_age_s": 2, "ping_interval_s": 3600, **UNLIMITED}
+    with stage.serve(scraped=False, **settings), contextlib.ExitStack() as stack:
+        game_id = _with_history(stage, 5_000)
+        stage.scrape()
         yield
-        game_id = writer.received[0]["data"]["game"]["game_id"]
         for number in range(40):
             stack.callback(stage.deaf(game_id, f"deaf-{number}", "?last_seq=0").close)
         yield
@@ -100,15 +102,20 @@ def _with_history(stage: Stage, events: int) -> str:
     game_id = stage.new_game()
     with stage.player(game_id, "writer") as writer:
         writer.until("player_joined")
-        for _ in range(events // 100):
-            stage.toggle(writer, 100)
+        stage.toggle(writer, events)
     return game_id
 
 
-def _outboxes_filled(stage: Stage) -> Iterator[None]:
-    settings = {"outbox_max_bytes": 2**30, "outbox_max_age_s": 3600, "ping_interval_s": 3600, **UNLIMITED}
-    with stage.serve(**settings), contextlib.ExitStack() as stack:
-        game_id = _with_history(stage, 12_000)
+def _outboxes_filled(stage: Stage) -> Generator[None, None, None]:
+    settings: dict[str, Any] = {
+        "outbox_max_bytes": 2**30,
+        "outbox_max_age_s": 3600,
+        "ping_interval_s": 3600,
+        **UNLIMITED,
+    }
+    with stage.serve(scraped=False, **settings), contextlib.ExitStack() as stack:
+        game_id = _with_history(stage, 16_000)
+        stage.scrape()
         yield
         for number in range(90):
             stack.callback(stage.deaf(game_id, f"deaf-{number}", "?last_seq=0").close)
@@ -119,8 +126,8 @@ def _outboxes_filled(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _limit_exceeded(stage: Stage) -> Iterator[None]:
-    settings = {"messages_per_second": 5, "message_burst": 50, "max_rate_limited_per_minute": 1_000_000}
+def _limit_exceeded(stage: Stage) -> Generator[None, None, None]:
+    settings: dict[str, Any] = {"messages_per_second": 5, "message_burst": 50, "max_rate_limited_per_minute": 1_000_000}
     with stage.serve(**settings):
         with stage.player(stage.new_game(), "hasty") as hasty:
             yield
@@ -129,7 +136,7 @@ def _limit_exceeded(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _nearly_full(stage: Stage) -> Iterator[None]:
+def _nearly_full(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(max_connections=40):
         yield
         stage.hold(35)
@@ -138,7 +145,7 @@ def _nearly_full(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _wrong_messages(stage: Stage) -> Iterator[None]:
+def _wrong_messages(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(max_invalid_messages_per_minute=1_000_000):
         with stage.player(stage.new_game(), "newer") as newer:
             yield
@@ -188,7 +195,7 @@ DRILLS: Final = (
     Drill(
         "CodeRacerReconnectStorm",
         _TICKET,
-        "a hundred attempts a second",
+        "a hundred clients a second that come and go",
         _storm,
         "Attempts to connect",
         "ws.closed",

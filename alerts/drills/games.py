@@ -6,7 +6,7 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ _HELD_S: Final = 0.25
 _RACERS: Final = 60
 
 
-def _files_may_not_grow(stage: Stage) -> Iterator[None]:
+def _files_may_not_grow(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server, stage.player(stage.new_game(), "ann") as ann:
         ann.until("player_joined")
         yield
@@ -32,7 +32,7 @@ def _files_may_not_grow(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _file_locked(stage: Stage) -> Iterator[None]:
+def _file_locked(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server, contextlib.ExitStack() as stack:
         database = sqlite3.connect(
             server.folder / "var/code-racer.db", isolation_level=None, check_same_thread=False, timeout=30
@@ -53,7 +53,7 @@ def _file_locked(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _deadlines_fail(stage: Stage) -> Iterator[None]:
+def _deadlines_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         server.kill()
@@ -91,7 +91,7 @@ def _race(stage: Stage, count: int) -> Iterator[list[Player]]:
         yield racers
 
 
-def _workers_killed(stage: Stage) -> Iterator[None]:
+def _workers_killed(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(judge_retries=0, judge_time_limit_s=30) as server, _race(stage, 2) as racers:
         yield
 
@@ -107,16 +107,18 @@ def _workers_killed(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _workers_frozen(stage: Stage) -> Iterator[None]:
-    with stage.serve(judge_time_limit_s=60) as server, _race(stage, _RACERS) as racers:
+def _workers_frozen(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(scraped=False, judge_time_limit_s=60) as server, _race(stage, _RACERS) as racers:
         racers[0].send("submit_code", {"code": WRONG})
         racers[0].until("submission_judged")
+        stage.scrape()
         yield
         pids = _workers(server.pid)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         for one in racers:
-            one.send("submit_code", {"code": WRONG})
+            one.send("submit_code", {"code": WRONG}, id="submit")
+            one.until("ack", id="submit")
         try:
             yield
         finally:

@@ -3,11 +3,12 @@
 import contextlib
 import itertools
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
+from http import HTTPStatus
 from typing import Final
 
 from alerts.drills.drill import Drill
-from alerts.drills.stage import Stage, token
+from alerts.drills.stage import PLAYERS, Stage, token
 from alerts.model import Severity
 from tests.support.player import Player
 from tests.support.server import UNLIMITED, until
@@ -21,10 +22,10 @@ _FAULTY: Final = "tests.support.faulty"
 
 def _knock_of_eve(stage: Stage, game_id: str) -> None:
     """A handshake that ends in a fault of the server."""
-    assert stage.knock(f"Authorization: Bearer {token('eve')}", path=f"/ws/{game_id}") == 500
+    stage.knock(f"Authorization: Bearer {token('eve')}", path=f"/ws/{game_id}", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _handshakes_fail(stage: Stage) -> Iterator[None]:
+def _handshakes_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(_FAULTY):
         game_id = stage.new_game()
         yield
@@ -33,7 +34,7 @@ def _handshakes_fail(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _some_handshakes_fail(stage: Stage) -> Iterator[None]:
+def _some_handshakes_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(_FAULTY):
         game_id = stage.new_game()
         yield
@@ -41,7 +42,7 @@ def _some_handshakes_fail(stage: Stage) -> Iterator[None]:
 
         def knock() -> None:
             if next(numbers) % _GOOD_TO_ONE_BAD:
-                stage.knock()
+                stage.come_and_go("ann")
             else:
                 _knock_of_eve(stage, game_id)
 
@@ -50,7 +51,7 @@ def _some_handshakes_fail(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _messages_fail(stage: Stage) -> Iterator[None]:
+def _messages_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
         ann.until("player_joined")
         yield
@@ -59,7 +60,7 @@ def _messages_fail(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _some_messages_fail(stage: Stage) -> Iterator[None]:
+def _some_messages_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
         ann.until("player_joined")
         yield
@@ -76,17 +77,17 @@ def _failing(player: Player, good: int) -> None:
     player.until("error", id="x")
 
 
-def _deliveries_late(stage: Stage) -> Iterator[None]:
+def _deliveries_late(stage: Stage) -> Generator[None, None, None]:
     yield from _late_deliveries(stage, toggles=0)
 
 
-def _some_deliveries_late(stage: Stage) -> Iterator[None]:
+def _some_deliveries_late(stage: Stage) -> Generator[None, None, None]:
     yield from _late_deliveries(stage, toggles=_GOOD_TO_ONE_BAD)
 
 
-def _late_deliveries(stage: Stage, toggles: int) -> Iterator[None]:
+def _late_deliveries(stage: Stage, toggles: int) -> Generator[None, None, None]:
     """Members of a game hear that somebody left 0.3 s after it happened, and of all else in time."""
-    with stage.serve("tests.support.laggard", **UNLIMITED) as server:
+    with stage.serve("tests.support.laggard", **UNLIMITED):
         stage.hold(_MEMBERS)
         game_id = stage.games[-1]
         with stage.player(game_id, "ann") as ann:
@@ -103,11 +104,10 @@ def _late_deliveries(stage: Stage, toggles: int) -> Iterator[None]:
 
             with stage.again(some_events):
                 yield
-        assert server.alive
         yield
 
 
-def _nobody_answers(stage: Stage) -> Iterator[None]:
+def _nobody_answers(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(ping_interval_s=0.3, ping_timeout_s=0.5) as server:
         game_id = stage.new_game()
         yield
@@ -118,7 +118,7 @@ def _nobody_answers(stage: Stage) -> Iterator[None]:
                 silent: list[socket.socket] = [stage.deaf(game_id, f"silent-{next(names)}") for _ in range(12)]
                 for one in silent:
                     stack.callback(one.close)
-                until(lambda: server.metric("ws_connections") <= 4)
+                until(lambda: server.metric("ws_connections") <= PLAYERS)
 
         with stage.again(twelve):
             yield

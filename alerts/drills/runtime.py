@@ -4,8 +4,8 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Generator
+from typing import Any, Final
 
 from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
@@ -17,7 +17,7 @@ _STOPPED_S: Final = 0.2
 _INFINITE: Final = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
-def _stopped_in_turns(stage: Stage) -> Iterator[None]:
+def _stopped_in_turns(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(overload_lag_s=0.1, overload_interval_s=0.2) as server:
         yield
         never = threading.Event()
@@ -32,7 +32,7 @@ def _stopped_in_turns(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _one_fault(stage: Stage) -> Iterator[None]:
+def _one_fault(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tests.support.faulty"), stage.player(stage.new_game(), "ann") as ann:
         ann.until("player_joined")
         yield
@@ -42,7 +42,7 @@ def _one_fault(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _leak(stage: Stage) -> Iterator[None]:
+def _leak(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tests.support.leaky", memory_limit_bytes=350_000_000) as server:
         stage.seen("code_racer_memory_bytes offset 16s")
         yield
@@ -54,19 +54,20 @@ def _leak(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _few_descriptors(stage: Stage) -> Iterator[None]:
+def _few_descriptors(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         limit = server.open_files() + 45
-        _, most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, 65_536))
+        before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, before[1]))
         stage.hold(40)
         yield
         stage.let_go()
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (65_536, 65_536))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
         yield
 
 
-def _log_file_may_not_grow(stage: Stage) -> Iterator[None]:
+def _log_file_may_not_grow(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(log_file="app.log", event_log_url="memory:") as server:
         yield
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
@@ -76,8 +77,12 @@ def _log_file_may_not_grow(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _collector_refuses(stage: Stage) -> Iterator[None]:
-    with Collector() as collector, stage.serve(otel_traces_sampler="always_on", **collector.settings):
+def _traced(collector: Collector) -> dict[str, Any]:
+    return {**collector.settings, "otel_traces_sampler": "always_on"}
+
+
+def _collector_refuses(stage: Stage) -> Generator[None, None, None]:
+    with Collector() as collector, stage.serve(**_traced(collector)):
         yield
         collector.fails = True
         yield
@@ -85,7 +90,7 @@ def _collector_refuses(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _few_series(stage: Stage) -> Iterator[None]:
+def _few_series(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         server.settings["MAX_METRIC_SERIES"] = str(round(server.metric("metric_series") / 0.95))

@@ -175,7 +175,7 @@ class Stack:
     @contextlib.contextmanager
     def _process(self, *command: str) -> Iterator[int]:
         with (self.folder / f"{command[0]}.log").open("w") as log:
-            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)  # noqa: S603 - by name from PATH
         try:
             yield process.pid
         finally:
@@ -189,7 +189,7 @@ def _address(client: httpx.Client) -> str:
 
 def _answers(client: httpx.Client) -> bool:
     try:
-        return client.get("/-/ready").status_code == 200
+        return client.get("/-/ready").is_success
     except httpx.TransportError:
         return False
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from tests.support.server import SECRET, ServerProcess, until
 from tests.support.wire import close_frame, upgrade
 
 PLAYERS: Final = 3
+AT_ONCE: Final = 5
 FREE: Final = {"handshakes_per_second": 0, "max_games_per_player": 1_000_000, "log_file": ""}
 """Limits that no drill is about are out of the way."""
 LARGE: Final = {"min_players": 100, "max_players": 100}
@@ -32,6 +35,10 @@ def token(player_id: str) -> str:
     return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
+class DrillFailed(Exception):  # noqa: N818 - it says what happened
+    """What a drill should have shown and did not."""
+
+
 class Stage:
     """See the module."""
 
@@ -40,18 +47,31 @@ class Stage:
         self.stack = stack
         self._loop = asyncio.new_event_loop()
         self._held: list[ClientConnection] = []
+        self._numbers = itertools.count()
         self.games: list[str] = []
 
     @contextlib.contextmanager
-    def serve(self, module: str = "app", *, players: int = PLAYERS, **settings: object) -> Iterator[ServerProcess]:
-        """A server that is scraped, with some players who come back after a cut."""
+    def serve(
+        self,
+        module: str = "app",
+        *,
+        players: int = PLAYERS,
+        scraped: bool = True,
+        **settings: Any,  # noqa: ANN401 - whatever a setting is
+    ) -> Iterator[ServerProcess]:
+        """A server with some players who come back after a cut.
+
+        Where it is not `scraped` from the beginning, the drill does something first that Prometheus need not see.
+        """
         server = ServerProcess(self.folder / "server", module, **{**FREE, **settings})
         thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         with server:
             self.server = server
             thread.start()
             steady = self.do(self._come(players))
-            self.stack.target(server.host)
+            self._waiting = f"/ws/{'' if settings.get('jwt_jwks_url') else self.new_game()}"
+            if scraped:
+                self.scrape()
             try:
                 yield server
             finally:
@@ -59,6 +79,11 @@ class Stage:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 thread.join()
                 self._loop.close()
+                server.kill()  # how it ends is no drill's business here
+
+    def scrape(self) -> None:
+        """Have the server scraped."""
+        self.stack.target(self.server.host)
 
     def do(self, coroutine: Any, timeout_s: float = 60) -> Any:  # noqa: ANN401 - of many types
         """Run a coroutine on the clients' event loop and wait for it."""
@@ -117,26 +142,36 @@ class Stage:
         one.recv(12)
         return one
 
-    def knock(self, *headers: str, path: str = "/ws/00000000-0000-4000-8000-000000000000") -> int:
-        """Try to connect; leave at once where that worked. The status of the answer."""
+    def knock(self, *headers: str, path: str = "", status: HTTPStatus | None = None) -> None:
+        """Try to connect, to a game that waits by default; leave at once where that worked.
+
+        Raises DrillFailed where another `status` was expected.
+        """
         with socket.create_connection(("127.0.0.1", int(self.server.settings["PORT"])), 10) as one:
-            one.sendall(upgrade(path, *headers))
+            one.sendall(upgrade(path or self._waiting, *headers))
             with one.makefile("rb") as stream:
-                status = int(stream.readline().split()[1])
-                if status == 101:  # noqa: PLR2004 - switching protocols
+                answer = int(stream.readline().split()[1])
+                if answer == HTTPStatus.SWITCHING_PROTOCOLS:
                     one.sendall(close_frame(1000))
                     stream.read()
-        return status
+        if status not in {None, answer}:
+            raise DrillFailed(f"a handshake ended with {answer}, not {status}")
+
+    def come_and_go(self, name: str) -> None:
+        """Join the game that waits, and leave. Raises DrillFailed where that does not work."""
+        self.knock(f"Authorization: Bearer {token(name)}", status=HTTPStatus.SWITCHING_PROTOCOLS)
 
     def player(self, game_id: str, name: str) -> Player:
         """A player whose messages a drill sends one by one."""
         return Player(self.server, game_id, token(name), max_queue=None)
 
     def toggle(self, player: Player, times: int) -> None:
-        """Be ready and not, so many times, and wait for the answer: as many durable events."""
-        for number in range(times):
-            player.send("ready", {"status": ("not_ready", "ready")[number % 2]}, id=f"t{number}")
-        player.until("ack", id=f"t{times - 1}")
+        """Be ready and not, so many times: as many durable events, a few at a time, so that none waits long."""
+        for start in range(0, times, AT_ONCE):
+            id = f"toggle-{next(self._numbers)}"
+            for number in range(start, min(times, start + AT_ONCE)):
+                player.send("ready", {"status": ("not_ready", "ready")[number % 2]}, id=f"{id}-{number % AT_ONCE}")
+            player.until("ack", id=f"{id}-{number % AT_ONCE}")
 
     # ---------------------------------------------------------------- again and again
 

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Generator
-from typing import Final
+from typing import Any, Final
 
 from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import scaled
@@ -57,7 +57,7 @@ def _no_targets(stage: Stage) -> Generator[None, None, None]:
 
 def _no_signing_keys(stage: Stage) -> Generator[None, None, None]:
     with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
-        settings = {"jwt_secret": "", "jwt_jwks_url": provider.url, "ready_gates": "signing_keys"}
+        settings: dict[str, Any] = {"jwt_secret": "", "jwt_jwks_url": provider.url, "ready_gates": "signing_keys"}
         with stage.serve(players=0, jwks_refresh_s=1, jwks_cooldown_s=0, jwks_max_age_s=3, **settings):
             stage.seen("code_racer_ready == 1")
             yield

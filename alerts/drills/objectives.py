@@ -8,9 +8,8 @@ from http import HTTPStatus
 from typing import Final
 
 from alerts.drills.drill import Drill
-from alerts.drills.stage import PLAYERS, Stage, token
+from alerts.drills.stage import NAMES, PLAYERS, Stage, token
 from alerts.model import Severity
-from tests.support.player import Player
 from tests.support.server import UNLIMITED, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
@@ -42,7 +41,7 @@ def _some_handshakes_fail(stage: Stage) -> Generator[None, None, None]:
 
         def knock() -> None:
             if next(numbers) % _GOOD_TO_ONE_BAD:
-                stage.come_and_go("ann")
+                stage.come_and_go(f"ann-{next(numbers) % NAMES}")
             else:
                 _knock_of_eve(stage, game_id)
 
@@ -52,29 +51,31 @@ def _some_handshakes_fail(stage: Stage) -> Generator[None, None, None]:
 
 
 def _messages_fail(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
-        ann.until("player_joined")
-        yield
-        with stage.again(lambda: _failing(ann, 0), per_s=10):
-            yield
-        yield
+    yield from _failing_messages(stage, good=0, per_s=10)
 
 
 def _some_messages_fail(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve(_FAULTY, **UNLIMITED), stage.player(stage.new_game(), "ann") as ann:
-        ann.until("player_joined")
+    yield from _failing_messages(stage, good=_GOOD_TO_ONE_BAD, per_s=None)
+
+
+def _failing_messages(stage: Stage, good: int, per_s: float | None) -> Generator[None, None, None]:
+    """Players who send so many messages that are answered, and one that ends in a fault of the server."""
+    with stage.serve(_FAULTY, **UNLIMITED):
+        game_id = stage.new_game()
+        numbers = itertools.count()
         yield
-        with stage.again(lambda: _failing(ann, _GOOD_TO_ONE_BAD)):
+
+        def play() -> None:
+            with stage.player(game_id, f"ann-{next(numbers) % NAMES}") as ann:
+                ann.until("welcome")
+                for _ in range(good):
+                    ann.send("ping", {"timestamp": 1})
+                ann.send("ready", id="x")
+                ann.until("error", id="x")
+
+        with stage.again(play, per_s=per_s):
             yield
         yield
-
-
-def _failing(player: Player, good: int) -> None:
-    """So many messages that are answered, and one that ends in a fault of the server."""
-    for _ in range(good):
-        player.send("ping", {"timestamp": 1})
-    player.send("ready", id="x")
-    player.until("error", id="x")
 
 
 def _deliveries_late(stage: Stage) -> Generator[None, None, None]:
@@ -87,7 +88,7 @@ def _some_deliveries_late(stage: Stage) -> Generator[None, None, None]:
 
 def _late_deliveries(stage: Stage, toggles: int) -> Generator[None, None, None]:
     """Members of a game hear that somebody left 0.3 s after it happened, and of all else in time."""
-    with stage.serve("tests.support.laggard", **UNLIMITED):
+    with stage.serve("tests.support.late", **UNLIMITED):
         stage.hold(_MEMBERS)
         game_id = stage.games[-1]
         with stage.player(game_id, "ann") as ann:

@@ -13,12 +13,16 @@ from alerts.model import Severity
 from tests.support.collector import Collector
 
 _TICKET: Final = Severity.WARNING
-_STOPPED_S: Final = 0.2
+_STOPPED_S: Final = 0.25
 _INFINITE: Final = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
-def _stopped_in_turns(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve(overload_lag_s=0.1, overload_interval_s=0.2) as server:
+def _late_and_overloaded(stage: Stage) -> Generator[None, None, None]:
+    yield from _stopped_in_turns(stage, overload_lag_s=0.1)
+
+
+def _stopped_in_turns(stage: Stage, overload_lag_s: float = 10) -> Generator[None, None, None]:
+    with stage.serve(overload_lag_s=overload_lag_s, overload_interval_s=0.1) as server:
         yield
         never = threading.Event()
 
@@ -107,16 +111,16 @@ DRILLS: Final = (
     Drill(
         "CodeRacerEventLoopLag",
         _TICKET,
-        "SIGSTOP the server for 0.2 s again and again",
+        "SIGSTOP the server for 0.25 s again and again",
         _stopped_in_turns,
         "Event loop lag",
-        "app.overloaded",
+        None,
     ),
     Drill(
         "CodeRacerOverloaded",
         _TICKET,
         "the same, over OVERLOAD_LAG_S",
-        _stopped_in_turns,
+        _late_and_overloaded,
         "Refuses new connections",
         "app.overloaded",
     ),

@@ -65,6 +65,14 @@ bench-telemetry: $(VENV)/.dev ## Measure what metrics, logs and traces cost, and
 soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
 	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak
 
+.PHONY: drills
+drills: $(VENV)/.dev $(VENV)/.debian ## A real fault for every alert; prints the table and writes docs/drills.md
+	$(BIN)/python -m alerts.drills
+
+.PHONY: pictures
+pictures: $(VENV)/.dev $(VENV)/.debian ## Draw the boards from a real race into docs/pictures
+	$(BIN)/python -m tools.pictures
+
 .PHONY: clean
 clean: ## Remove what was installed and written
 	rm -rf $(VENV) var logs tests/node/node_modules

@@ -15,7 +15,7 @@ from app.telemetry.catalogue import PREFIX
 ROOT: Final = Path(__file__).parents[2]
 TABLE: Final = ROOT / "docs/drills.md"
 DRILLS: Final = (*availability.DRILLS, *connections.DRILLS, *games.DRILLS, *runtime.DRILLS, *objectives.DRILLS)
-SLICES: Final = 4
+SLICES: Final = 3
 
 
 def slice_of(day: dt.date) -> tuple[Drill, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import scaled
-from alerts.drills.stage import Stage, token
+from alerts.drills.stage import NAMES, Stage, token
 from alerts.model import Severity
 from app.client import GameWebSocket
 from tests.support.proxy import FaultProxy
@@ -77,10 +77,12 @@ def _storm(stage: Stage) -> Generator[None, None, None]:
             f"rate(code_racer_ws_handshakes_total[{scaled('1h', FACTORS['code-racer-connections'])}] offset {_AGO})"
         )
         yield
-        with (
-            stage.again(lambda: stage.come_and_go("ann"), per_s=60),
-            stage.again(lambda: stage.come_and_go("bob"), per_s=60),
-        ):
+        numbers = itertools.count()
+
+        def come_and_go() -> None:
+            stage.come_and_go(f"p{next(numbers) % NAMES}")
+
+        with stage.again(come_and_go, per_s=60), stage.again(come_and_go, per_s=60):
             yield
         yield
 

@@ -40,8 +40,9 @@ def _some_handshakes_fail(stage: Stage) -> Generator[None, None, None]:
         numbers = itertools.count(1)
 
         def knock() -> None:
-            if next(numbers) % _GOOD_TO_ONE_BAD:
-                stage.come_and_go(f"ann-{next(numbers) % NAMES}")
+            number = next(numbers)
+            if number % _GOOD_TO_ONE_BAD:
+                stage.come_and_go(f"ann-{number % NAMES}")
             else:
                 _knock_of_eve(stage, game_id)
 

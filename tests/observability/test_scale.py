@@ -1,0 +1,90 @@
+"""The time-scaling tool changes clocks and nothing else."""
+
+import re
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerts.build import GROUPS
+from alerts.drills.drill import FACTORS
+from alerts.drills.scale import (
+    milliseconds,
+    require_samples,
+    scaled,
+    scaled_expr,
+    scaled_routing,
+    scaled_rules,
+    shortest_range_s,
+)
+from alerts.drills.stack import ROOT, SCRAPE_S
+from alerts.model import rules
+
+UNITS = ["ms", "s", "m", "h", "d", "w", "y"]
+CLOCKS = re.compile(r"\[[^\]]*\]|offset \S+")
+
+
+@pytest.mark.parametrize(
+    ("before", "factor", "after"),
+    [
+        ("rate(x[5m])", 60, "rate(x[5000ms])"),
+        ("rate(x[1h30m] offset 1d) > 5", 60, "rate(x[90000ms] offset 1440000ms) > 5"),
+        ("x offset 5m > 100 * 1024", 60, "x offset 5000ms > 100 * 1024"),
+        ('job:a_errors:ratio_rate5m{window="5m"} > 0.0144', 60, 'job:a_errors:ratio_rate5m{window="5m"} > 0.0144'),
+    ],
+)
+def test_ranges_and_offsets_are_divided_and_thresholds_and_names_are_not(
+    before: str, factor: float, after: str
+) -> None:
+    assert scaled_expr(before, factor) == after
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from(UNITS)), min_size=1), st.integers(1, 1000))
+def test_a_scaled_duration_is_as_long_as_it_says(parts: list[tuple[int, str]], factor: int) -> None:
+    text = "".join(f"{number}{unit}" for number, unit in parts)
+    whole = milliseconds(text)
+    assert milliseconds(scaled(text, factor)) == (max(1, round(whole / factor)) if whole else 0)
+
+
+def clockless(rule: dict[str, Any]) -> dict[str, Any]:
+    return {**rule, "expr": CLOCKS.sub("", rule["expr"]), "for": None}
+
+
+def test_the_shipped_rules_differ_in_their_clocks_only() -> None:
+    shipped = rules(GROUPS)
+    faster = scaled_rules(shipped, FACTORS)
+    assert shipped == rules(GROUPS), "the shipped ones are left alone"
+    for before, after in zip(shipped["groups"], faster["groups"], strict=True):
+        assert list(map(clockless, before["rules"])) == list(map(clockless, after["rules"]))
+        for one, other in zip(before["rules"], after["rules"], strict=True):
+            promql_parser.parse(other["expr"])
+            if "for" in one:
+                expected = round(milliseconds(one["for"]) / FACTORS[before["name"]])
+                assert milliseconds(other["for"]) == expected
+    assert shortest_range_s(faster) >= 4 * SCRAPE_S
+
+
+def test_a_group_without_a_factor_is_a_mistake() -> None:
+    with pytest.raises(KeyError):
+        scaled_rules(rules(GROUPS), {})
+
+
+def test_too_few_scrapes_in_a_range_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"a scrape every 75\.1 s is too seldom for a range of 300 s"):
+        require_samples(rules(GROUPS), 75.1)
+    require_samples(rules(GROUPS), 75)
+
+
+def test_waits_of_the_routing_are_divided_at_every_level() -> None:
+    config = yaml.safe_load((ROOT / "alerts/alertmanager.yaml").read_text())
+    faster = scaled_routing(config, 60)
+    assert faster["route"]["group_wait"] == "500ms"
+    assert (
+        faster["route"]["routes"][0] | {"group_interval": "1000ms", "repeat_interval": "1000ms"}
+        == (faster["route"]["routes"][0])
+    )
+    assert faster["inhibit_rules"] == config["inhibit_rules"]
+    assert config["route"]["group_wait"] == "30s"

@@ -177,12 +177,12 @@ def _draw_bars(axes: Axes, panel: Panel, series: list[Series]) -> None:
 def _draw_lines(axes: Axes, panel: Panel, series: list[Series]) -> None:
     loudest = sorted(series, key=lambda one: -float(np.nan_to_num(one[2]).max()))
     for (legend, times, values), color in zip(loudest, itertools.cycle(LINES), strict=False):
-        axes.plot(times, values, color=color, linewidth=1, label=legend)
+        axes.plot(times, values, color=color, linewidth=1, label=legend, clip_on=False)
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, panel.unit))
     axes.yaxis.set_major_locator(MaxNLocator(3))
     _time_axis(axes)
-    if panel.kind is Kind.LINES and not any(np.nan_to_num(values).any() for _, _, values in series):
-        axes.set_ylim(0, 1)
+    highest = max((float(np.nan_to_num(values).max()) for _, _, values in series), default=0.0)
+    axes.set_ylim(0, 1.1 * highest or 1)
     lines, names = axes.get_legend_handles_labels()
     axes.legend(
         lines[:MOST_IN_A_LEGEND], names[:MOST_IN_A_LEGEND], loc="upper left", bbox_to_anchor=(-0.1, -0.12), ncol=3,
@@ -198,7 +198,7 @@ def _draw_heatmap(axes: Axes, series: list[Series]) -> None:
     axes.pcolormesh(
         times,
         range(len(edges)),
-        counts,
+        np.ma.masked_less(counts, 0.5),
         cmap="Blues_r",
         shading="nearest",
     )
@@ -223,8 +223,9 @@ def main() -> int:
         begin = time.time()
         with _racing(server):
             time.sleep(LASTS_S)  # as much as the pictures show
+            end = time.time()
         for board in BOARDS:
-            draw(client, board, begin, time.time(), FOLDER / f"{board.uid}.png")
+            draw(client, board, begin, end, FOLDER / f"{board.uid}.png")
     return 0
 
 

@@ -157,7 +157,10 @@ class _Run:
     # ---------------------------------------------------------------- looks
 
     def _require(self, condition: Callable[[], object], timeout_s: float, otherwise: str) -> None:
-        if not waited_for(condition, timeout_s):
+        in_time = waited_for(lambda: self.stage.raised or condition(), timeout_s)
+        if self.stage.raised:
+            raise DrillFailed(f"what causes the fault failed itself: {self.stage.raised[0]!r}")
+        if not in_time:
             states = self.stack.query('ALERTS{alertname!="CodeRacerWatchdog"}')
             active = sorted(f"{one['metric']['alertname']} {one['metric']['alertstate']}" for one in states)
             raise DrillFailed(f"{otherwise}; alerts: {active}; the panel: {self._panel_values()}")

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.player import Player
 from tests.support.readers import member, small_socket, talk, token, until
-from tests.support.server import ServerProcess
+from tests.support.server import UNLIMITED, ServerProcess
+from tests.support.wire import upgrade
 
 pytestmark = pytest.mark.anyio
 MEMBERS = 50
@@ -93,3 +96,26 @@ async def test_of_progress_a_slow_reader_gets_the_newest(tmp_path: Path) -> None
             if newest["data"]["lines"] == percent:
                 break
         assert server.metric("ws_dropped_total", kind="player_progress") == 0
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_what_a_deaf_member_does_not_read_waits_where_it_is_counted(tmp_path: Path, bounded: bool) -> None:
+    """Whoever resumes from the beginning of a long game is sent all of it: more than the kernel may hold."""
+    settings: dict[str, Any] = {} if bounded else {"socket_unsent_bytes": 0}
+    with ServerProcess(tmp_path, ping_interval_s=3600, **UNLIMITED, **settings) as server:
+        game_id = server.new_game(token("ann"), min_players=100, max_players=100)
+        with Player(server, game_id, token("ann"), max_queue=None) as ann:
+            ann.until("player_joined")
+            for number in range(3_000):
+                ann.send("ready", {"status": ("not_ready", "ready")[number % 2]}, id=f"r{number}")
+            ann.until("ack", id="r2999")
+            sent = server.metrics()['code_racer_ws_message_bytes_sum{direction="out"}']
+            deaf = small_socket(server)
+            deaf.sendall(upgrade(f"/ws/{game_id}?last_seq=0", f"Authorization: Bearer {token('bob')}"))
+            ann.until("player_joined", player_id="bob")
+            metrics = server.metrics()
+            history = metrics['code_racer_ws_message_bytes_sum{direction="out"}'] - sent
+            deaf.close()
+    assert history > 200_000
+    waits = metrics["code_racer_ws_outbox_bytes"]
+    assert waits > history - 3 * 65_536 if bounded else waits == 0

@@ -1,6 +1,7 @@
 """A real Prometheus scrapes a real server while players race and misbehave: every panel has its data."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.support.player import SOLUTION, WRONG, Player
 from tests.support.prometheus import filled, query
 from tests.support.prometheus import prometheus as real_prometheus
 from tests.support.server import ServerProcess, until
+from tools.pictures import draw
+from tools.queries import blocks
 
 ROOT = Path(__file__).parents[2]
 QUIET: set[str] = set()
@@ -96,6 +99,28 @@ def test_the_error_ratios_are_recorded_once_there_is_something_to_record(prometh
         until(lambda: query(prometheus, objective.errors("5m")))  # noqa: B023 - asked at once
         (answer,) = query(prometheus, objective.errors("5m"))
         assert 0 <= float(answer["value"][1]) <= 1
+
+
+RUNBOOKS = [
+    pytest.param(expr, id=f"{path.stem} {number}")
+    for path in sorted(ROOT.glob("alerts/runbooks/*.md"))
+    for number, expr in enumerate(blocks(path, "promql"))
+]
+FILTERS = re.compile(r"[=<>]=|[<>]|ALERTS|offset")
+
+
+@pytest.mark.parametrize("expr", RUNBOOKS)
+def test_a_query_of_a_runbook_has_an_answer(prometheus: httpx.Client, expr: str) -> None:
+    answer = query(prometheus, expr)
+    assert answer or FILTERS.search(expr), "only what asks for trouble has none while all is well"
+
+
+def test_the_boards_can_be_drawn(prometheus: httpx.Client, tmp_path: Path) -> None:
+    end = time.time()
+    for board in BOARDS:
+        draw(prometheus, board, end - 20, end, tmp_path / f"{board.uid}.png")
+        assert (tmp_path / f"{board.uid}.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.stem for path in (ROOT / "docs/pictures").glob("*.png")} == {board.uid for board in BOARDS}
 
 
 QUESTIONS = re.findall(

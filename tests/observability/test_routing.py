@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from alerts.build import alerts
+from alerts.model import Alert
 
 CONFIG = Path(__file__).parents[2] / "alerts/alertmanager.yaml"
 NAMES = {alert.name for alert in alerts()}
@@ -24,8 +25,8 @@ def test_it_is_clean() -> None:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: f"{alert.name} {alert.severity}")
-def test_pages_go_to_the_pager_tickets_to_the_tickets_and_the_watchdog_to_its_switch(alert: object) -> None:
-    name, severity = alert.name, alert.severity  # type: ignore[attr-defined] # an Alert
+def test_pages_go_to_the_pager_tickets_to_the_tickets_and_the_watchdog_to_its_switch(alert: Alert) -> None:
+    name, severity = alert.name, alert.severity
     labels = [f"alertname={name}", f"severity={severity}", "namespace=prod", "job=code-racer"]
     expected = "deadman" if name == "CodeRacerWatchdog" else {"critical": "pager", "warning": "tickets"}[severity]
     assert amtool("config", "routes", "test", f"--config.file={CONFIG}", *labels).strip() == expected

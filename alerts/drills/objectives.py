@@ -46,7 +46,7 @@ def _some_handshakes_fail(stage: Stage) -> Generator[None, None, None]:
             else:
                 _knock_of_eve(stage, game_id)
 
-        with stage.again(knock):
+        with stage.again(knock, per_s=300):
             yield
         yield
 

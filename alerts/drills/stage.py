@@ -26,7 +26,12 @@ PLAYERS: Final = 3
 AT_ONCE: Final = 5
 NAMES: Final = 50
 """Players who come again and again: so many in turn, or one would replace himself."""
-FREE: Final = {"handshakes_per_second": 0, "max_games_per_player": 1_000_000, "log_file": ""}
+FREE: Final = {
+    "handshakes_per_second": 0,
+    "max_games_per_player": 1_000_000,
+    "max_connections_per_player": 1_000,
+    "log_file": "",
+}
 """Limits that no drill is about are out of the way."""
 LARGE: Final = {"min_players": 100, "max_players": 100}
 """A game that waits."""

@@ -16,6 +16,9 @@ SELECTOR: Final = 'namespace=~"$namespace", job=~"$job", instance=~"$instance"'
 SCHEMA_VERSION: Final = 39
 WIDTH: Final = 24
 TAG: Final = "code-racer"
+_HEAT: Final = {
+    "mode": "scheme", "scheme": "Blues", "steps": 64, "exponent": 0.5, "fill": "dark-orange", "reverse": False,
+}  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -147,7 +150,6 @@ def _source_variable(source: Source) -> Json:
         "label": f"{str(source).capitalize()} data source",
         "type": "datasource",
         "query": str(source),
-        "current": {},
     }
 
 
@@ -191,14 +193,24 @@ def _annotations() -> list[Json]:
 
 
 def _link_to_boards() -> Json:
-    return {
-        "title": "Code Racer",
-        "type": "dashboards",
-        "tags": [TAG],
+    link = {"title": "Code Racer", "type": "dashboards", "tags": [TAG], "icon": "external link", "tooltip": ""}
+    return link | {"url": "", "asDropdown": False, "keepTime": True, "includeVars": True, "targetBlank": False}
+
+
+def _link_to_runbook(alert: str) -> Json:
+    link = {
+        "title": f"Runbook: {alert}",
+        "type": "link",
+        "tags": [],
+        "icon": "doc",
+        "tooltip": "What it means, what to do",
+    }
+    return link | {
+        "url": f"{RUNBOOKS}/{alert}.md",
         "asDropdown": False,
-        "keepTime": True,
-        "includeVars": True,
-        "targetBlank": False,
+        "keepTime": False,
+        "includeVars": False,
+        "targetBlank": True,
     }
 
 
@@ -223,7 +235,7 @@ def _panel(panel: Panel, number: int) -> Json:
         "title": panel.title,
         "description": panel.description,
         "datasource": panel.source.reference,
-        "links": [{"title": f"Runbook: {one}", "url": f"{RUNBOOKS}/{one}.md"} for one in panel.alerts],
+        "links": [_link_to_runbook(one) for one in panel.alerts],
         "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
         "options": _options(panel.kind),
         "targets": [_target(panel, query, chr(65 + index)) for index, query in enumerate(panel.queries)],
@@ -251,12 +263,12 @@ def _options(kind: Kind) -> Json:
     options: dict[Kind, Json] = {
         Kind.STAT: {"reduceOptions": last, "colorMode": "value", "graphMode": "area"},
         Kind.BARS: {"reduceOptions": last, "orientation": "horizontal", "displayMode": "basic"},
-        Kind.HEATMAP: {"calculate": False, "yAxis": {"unit": "s"}, "color": {"scheme": "Blues", "mode": "scheme"}},
+        Kind.HEATMAP: {"calculate": False, "yAxis": {"unit": "s"}, "color": _HEAT},
         Kind.LOGS: {"showTime": True, "wrapLogMessage": True, "enableLogDetails": True, "sortOrder": "Descending"},
         Kind.TRACES: {"showHeader": True},
         Kind.LINES: {
             "tooltip": {"mode": "multi", "sort": "desc"},
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
         },
     }
     return options[kind]

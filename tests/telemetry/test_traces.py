@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -344,3 +345,24 @@ def test_nothing_of_it_is_loaded_where_no_traces_are_wanted() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert re.fullmatch(r"\[\]\s*", done.stdout)
+
+
+def test_a_batch_that_is_refused_whole_and_a_removal_are_traced(tmp_path: Path) -> None:
+    with traced(tmp_path) as (collector, server):
+        ann, bob = server.guest("ann"), server.guest("bob")
+        game_id = server.new_game(ann["token"], min_players=3)
+        with Player(server, game_id, bob["token"]) as player:
+            player.until("player_joined")
+            player.send("batch", [{"type": "ping", "data": {"timestamp": 1}}] * 51)
+            assert player.until("error")["data"]["code"] == "batch_too_large"
+            removed = httpx.delete(
+                f"{server.http_url}/api/games/{game_id}/players/{bob['player_id']}",
+                headers={"authorization": f"Bearer {ann['token']}"},
+            )
+            assert removed.status_code == 204
+            assert player.until_closed()[0] == 4403
+    refused = only(collector.spans, "game.batch")
+    assert (refused.attributes["message.outcome"], refused.status) == ("rejected", 0)
+    removal = only(collector.spans, "game.remove", **{"game.id": game_id, "player.id": bob["player_id"]})
+    appends = [span for span in collector.named("event_log.append") if span.trace_id == removal.trace_id]
+    assert [span.parent_id for span in appends] == [removal.span_id]

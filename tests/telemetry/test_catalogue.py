@@ -152,4 +152,3 @@ def test_alerts_runbooks_and_dashboards_name_only_series_that_exist(path: Path) 
         if metric.kind is Kind.HISTOGRAM:
             known |= {metric.name + suffix for suffix in OWN_SUFFIXES}
     assert _series_in(path.read_text()) <= known
-    assert _series_in(path.read_text())

@@ -122,6 +122,8 @@ def test_boards_lead_to_each_other_with_time_and_variables(board: dict[str, Any]
     assert (link["type"], link["keepTime"], link["includeVars"]) == ("dashboards", True, True)
     assert set(link["tags"]) <= set(board["tags"])
     assert [note["name"] for note in board["annotations"]["list"]] == ["Drains", "Starts"]
+    for note in board["annotations"]["list"]:
+        assert all(f'{label}=~"${label}"' in note["expr"] for label in ("namespace", "job", "instance"))
 
 
 def test_each_alert_has_a_panel_that_shows_it_and_leads_to_its_runbook() -> None:

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import scaled
-from alerts.drills.stage import NAMES, Stage, token
+from alerts.drills.stage import NAMES, Stage
 from alerts.model import Severity
 from app.client import GameWebSocket
 from tests.support.proxy import FaultProxy
+from tests.support.readers import token
 from tests.support.server import UNLIMITED
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING

@@ -6,6 +6,7 @@ that should show it does, and that every query and log search of its runbook wor
 silent again.
 """
 
+import shutil
 import subprocess
 import tempfile
 import time
@@ -106,10 +107,10 @@ class Result:
     failure: str = ""
 
 
-def run(drill: Drill, folder: Path | None = None) -> Result:
-    """Run a drill; what goes wrong is in the result."""
+def run(drill: Drill) -> Result:
+    """Run a drill; what goes wrong is in the result, and its files are kept then."""
     result = Result(drill)
-    place = folder or Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
+    place = Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
     stack = Stack(place / "stack", {**FACTORS, **drill.factors})
     with stack.running():
         stage = Stage(place, stack)
@@ -120,6 +121,8 @@ def run(drill: Drill, folder: Path | None = None) -> Result:
             result.failure = f"{type(error).__name__}: {error}; see {place}"
         finally:
             act.close()
+    if not result.failure:
+        shutil.rmtree(place)
     return result
 
 

@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import Final
 
 from alerts.drills.drill import Drill
-from alerts.drills.stage import NAMES, PLAYERS, Stage, token
+from alerts.drills.stage import NAMES, PLAYERS, Stage
 from alerts.model import Severity
+from tests.support.readers import token
 from tests.support.server import UNLIMITED, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING

@@ -5,21 +5,19 @@ import contextlib
 import itertools
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from alerts.drills.stack import Stack
 from app.client import GameWebSocket
 from tests.support.player import Player
-from tests.support.readers import small_socket
-from tests.support.server import SECRET, ServerProcess, until
+from tests.support.readers import small_socket, token
+from tests.support.server import ServerProcess, until
 from tests.support.wire import close_frame, upgrade
 
 PLAYERS: Final = 3
@@ -35,11 +33,6 @@ FREE: Final = {
 """Limits that no drill is about are out of the way."""
 LARGE: Final = {"min_players": 100, "max_players": 100}
 """A game that waits."""
-
-
-def token(player_id: str) -> str:
-    """A token for an hour."""
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
 class DrillFailed(Exception):  # noqa: N818 - it says what happened
@@ -122,22 +115,20 @@ class Stage:
         """A game that waits, unless told otherwise."""
         return self.server.new_game(token("host"), **{**LARGE, **wishes})
 
-    def hold(self, count: int, ws_url: str | None = None) -> list[ClientConnection]:
+    def hold(self, count: int, ws_url: str | None = None) -> None:
         """So many further members who read and say nothing; until `let_go`."""
         self.games = [self.new_game() for _ in range(-(-count // 100))]
-        members = self.do(self._hold(self.games, count, ws_url or self.server.ws_url))
-        return list(members)
+        self.do(self._hold(count, ws_url or self.server.ws_url))
 
     def let_go(self) -> None:
         """Those that were held leave."""
         self.do(self._let_go())
 
-    async def _hold(self, games: list[str], count: int, ws_url: str) -> list[ClientConnection]:
+    async def _hold(self, count: int, ws_url: str) -> None:
         for number in range(count):
-            ws = await member(ws_url, games[number // 100], f"held-{number}")
+            ws = await member(ws_url, self.games[number // 100], f"held-{number}")
             self._held.append(ws)
             asyncio.ensure_future(_read(ws))  # noqa: RUF006 - it ends with its connection, at the latest in `_leave`
-        return self._held
 
     async def _let_go(self) -> None:
         held, self._held = self._held, []

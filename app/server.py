@@ -14,12 +14,12 @@ import uvicorn
 from litestar import Litestar
 
 from app.asgi import Service
-from app.realtime import UvicornTransport
+from app.realtime import LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.realtime.http import BoundedHttp
-from app.settings import Settings
+from app.settings import Settings, WsTransport
 from app.telemetry.catalogue import Events
-from app.telemetry.observer import LimitScope, Observer
+from app.telemetry.observer import LimitScope
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 CLOSE_POLL_S: Final = 0.02
@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Litestar, settings: Settings, *, began: float) -> None:
         service: Service = app.state.service
-        super().__init__(_config(app, settings, service.recorder))
+        super().__init__(_config(app, settings, service))
         self._service = service
         self._settings = settings
         self._began = began
@@ -104,28 +104,24 @@ class Server(uvicorn.Server):
         uvicorn would end the sockets at once: with unread bytes that is a reset, and the peer sees no close code.
         """
         deadline = time.monotonic() + self._settings.close_timeout_s
-        while any(isinstance(one, UvicornTransport) for one in self.server_state.connections):
+        while any(isinstance(one, (LeanTransport, UvicornTransport)) for one in self.server_state.connections):
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(CLOSE_POLL_S)
 
 
-def _config(app: Litestar, settings: Settings, observer: Observer) -> uvicorn.Config:
+def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Config:
     dry_run = LimitScope.MESSAGE_SIZE in settings.limits_dry_run
-    return uvicorn.Config(
+    max_message_bytes = settings.max_message_bytes * (DRY_RUN_FACTOR if dry_run else 1)
+    observer = service.recorder
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=partial(  # type: ignore[arg-type] # called like the class
-            BoundedHttp,
-            timeout_s=settings.handshake_timeout_s,
-            max_head_bytes=settings.max_header_bytes,
-            observer=observer,
-        ),
         ws=partial(  # type: ignore[arg-type] # called like the class
             UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer
         ),
-        ws_max_size=settings.max_message_bytes * (DRY_RUN_FACTOR if dry_run else 1),
+        ws_max_size=max_message_bytes,
         ws_ping_interval=settings.ping_interval_s,
         ws_ping_timeout=settings.ping_timeout_s,
         ws_per_message_deflate=False,
@@ -138,3 +134,20 @@ def _config(app: Litestar, settings: Settings, observer: Observer) -> uvicorn.Co
         ssl_keyfile=settings.tls_key_file or None,
         timeout_graceful_shutdown=max(1, round(settings.close_timeout_s)),
     )
+    lean = LeanConfig(
+        config,
+        service.hub.wheel,
+        observer,
+        max_message_bytes=max_message_bytes,
+        ping_interval_s=settings.ping_interval_s,
+        ping_timeout_s=settings.ping_timeout_s,
+        close_timeout_s=settings.close_timeout_s,
+    )
+    config.http = partial(  # type: ignore[assignment] # called like the class
+        BoundedHttp,
+        timeout_s=settings.handshake_timeout_s,
+        max_head_bytes=settings.max_header_bytes,
+        observer=observer,
+        lean=lean if settings.ws_transport is WsTransport.LEAN else None,
+    )
+    return config

@@ -38,6 +38,13 @@ class Environment(StrEnum):
     TEST = "test"
 
 
+class WsTransport(StrEnum):
+    """What carries frames."""
+
+    LEAN = "lean"
+    UVICORN = "uvicorn"
+
+
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
     """The times of a drain, in seconds; see the settings of the same names."""
@@ -184,6 +191,9 @@ class Settings(BaseSettings):
         (), description=f"limits that count and log but refuse nothing: all, or some of {', '.join(LIMIT_SCOPES)}"
     )
 
+    ws_transport: WsTransport = Field(
+        WsTransport.LEAN, description="lean: our own; uvicorn: uvicorn's protocol on websockets, slower and larger"
+    )
     outbox_max_bytes: int = Field(1_048_576, ge=4_096, description="unsent bytes per connection before 4430")
     socket_unsent_bytes: int = Field(
         131_072,

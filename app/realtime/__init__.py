@@ -7,6 +7,9 @@ the pure rules, appends to the event log, and fans out what the log accepted.
 from app.realtime.hub import Hub, HubConfig
 from app.realtime.room import Room
 from app.realtime.session import Session, SessionConfig
-from app.realtime.transport import Transport, UvicornTransport
+from app.realtime.transport import LeanConfig, LeanTransport, Transport, UvicornTransport
 
-__all__ = ["Hub", "HubConfig", "Room", "Session", "SessionConfig", "Transport", "UvicornTransport"]
+__all__ = [
+    "Hub", "HubConfig", "LeanConfig", "LeanTransport", "Room", "Session", "SessionConfig", "Transport",
+    "UvicornTransport",
+]  # fmt: skip

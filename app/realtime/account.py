@@ -6,6 +6,7 @@ from statistics import quantiles
 from typing import Final
 
 from app.protocol import CloseRow, Initiator
+from app.realtime.outbox import Outbox
 from app.telemetry.observer import Closed, Opened, ResumeOutcome
 
 RTT_SAMPLES: Final = 64
@@ -14,10 +15,10 @@ RTT_SAMPLES: Final = 64
 class Account:
     """Plain counts, moved by the session; round trips in seconds, the last 64 of them."""
 
-    __slots__ = ("_rtts", "_started", "bytes_in", "bytes_out", "errors", "messages_in", "messages_out", "resume")
+    __slots__ = ("_rtts", "_started", "bytes_in", "errors", "messages_in", "resume")
 
     def __init__(self) -> None:
-        self.messages_in = self.messages_out = self.bytes_in = self.bytes_out = self.errors = 0
+        self.messages_in = self.bytes_in = self.errors = 0
         self.resume: ResumeOutcome | None = None
         self._rtts: deque[float] | None = None
         self._started = time.monotonic()
@@ -27,11 +28,6 @@ class Account:
         self.messages_in += 1
         self.bytes_in += size
 
-    def sent(self, size: int) -> None:
-        """A message of `size` payload bytes was put into the outbox."""
-        self.messages_out += 1
-        self.bytes_out += size
-
     def measured(self, rtt_s: float) -> None:
         """A ping was answered."""
         if self._rtts is None:
@@ -39,7 +35,7 @@ class Account:
         self._rtts.append(rtt_s)
 
     def closed(
-        self, opened: Opened, player_id: str | None, ended: tuple[CloseRow, Initiator, int], deepest_outbox_bytes: int
+        self, opened: Opened, player_id: str | None, ended: tuple[CloseRow, Initiator, int], outbox: Outbox
     ) -> Closed:
         """The record of the whole connection."""
         row, initiator, received_code = ended
@@ -53,13 +49,13 @@ class Account:
             initiator=initiator,
             duration_s=time.monotonic() - self._started,
             messages_in=self.messages_in,
-            messages_out=self.messages_out,
+            messages_out=outbox.messages_out,
             bytes_in=self.bytes_in,
-            bytes_out=self.bytes_out,
+            bytes_out=outbox.bytes_out,
             errors=self.errors,
             rtt_p50_s=p50,
             rtt_p95_s=p95,
-            deepest_outbox_bytes=deepest_outbox_bytes,
+            deepest_outbox_bytes=outbox.deepest,
             resume=self.resume,
         )
 

@@ -26,6 +26,7 @@ from app.game import (
     SubmissionJudged,
 )
 from app.protocol import frame
+from app.realtime.transport import Frame, text_frame
 
 Json = dict[str, Any]
 
@@ -35,15 +36,20 @@ def event_type(event: GameEvent) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def event_frame(event: GameEvent) -> bytes:
+def message_frame(type: str, data: object, seq: int | None = None) -> Frame:
+    """A message of the server as a frame, for any number of members."""
+    return text_frame(frame(type, data, seq=seq))
+
+
+def event_frame(event: GameEvent) -> Frame:
     """The public frame of a durable event, encoded once for all members."""
-    return frame(event_type(event), {**_DATA[type(event)](event), "at": event.at}, seq=event.seq)
+    return message_frame(event_type(event), {**_DATA[type(event)](event), "at": event.at}, seq=event.seq)
 
 
-def result_frame(event: SubmissionJudged) -> bytes:
+def result_frame(event: SubmissionJudged) -> Frame:
     """``submission_result``, for the submitter alone: the visible tests."""
     data = {"attempt": event.attempt, "verdict": event.verdict, "detail": event.detail, "tests": event.tests}
-    return frame("submission_result", data)
+    return message_frame("submission_result", data)
 
 
 def _created(event: GameCreated) -> Json:

@@ -7,14 +7,19 @@ on to the WebSocket instead of being lost.
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, cast
 
 import httptools
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.realtime.transport import LeanConfig, LeanTransport
 from app.telemetry.observer import HttpRejection, Observer
+
+MAX_UPGRADE_LINE: Final = 8_160
+MAX_UPGRADE_HEADERS: Final = 128
+"""What `websockets` takes, which one of the transports reads the head with."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -30,8 +35,10 @@ class BoundedHttp(HttpToolsProtocol):
         timeout_s: float,
         max_head_bytes: int,
         observer: Observer,
+        lean: LeanConfig | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._lean = lean
         self._timeout_s = timeout_s
         self._max_head_bytes = max_head_bytes
         self._observer = observer
@@ -106,10 +113,25 @@ class BoundedHttp(HttpToolsProtocol):
     def _upgrade(self, rest: bytes) -> None:
         if self._rejected:
             return
+        longest = max(len(self.url), *(len(name) + len(value) for name, value in self.headers))
+        if longest > MAX_UPGRADE_LINE or len(self.headers) > MAX_UPGRADE_HEADERS:
+            self._reject_upgrade()
+            return
         self.handle_websocket_upgrade()
         websocket = self.transport.get_protocol()
         if rest and isinstance(websocket, asyncio.Protocol):
             websocket.data_received(rest)
+        self.parser = None  # type: ignore[assignment] # parser and protocol hold each other
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the socket to a transport of ours, with the head as it has been parsed, or to uvicorn's."""
+        if self._lean is None:
+            super().handle_websocket_upgrade()
+            return
+        self.connections.discard(self)
+        websocket = LeanTransport(self._lean, self.server_state, self.transport)
+        self.transport.set_protocol(websocket)
+        websocket.begin(cast("dict[str, Any]", self.scope), self.url)
 
     def _arm(self) -> None:
         self._request_timer = self.loop.call_later(self._timeout_s, self._on_timeout)
@@ -126,6 +148,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _reject_head(self) -> None:
         text = f"the request's head is longer than {self._max_head_bytes} bytes"
+        self._reject(HttpRejection.TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+
+    def _reject_upgrade(self) -> None:
+        text = (
+            f"a line of the head is longer than {MAX_UPGRADE_LINE} bytes, or it has over {MAX_UPGRADE_HEADERS} headers"
+        )
         self._reject(HttpRejection.TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
 
     def _reject(self, reason: HttpRejection, status: HTTPStatus, text: str) -> None:

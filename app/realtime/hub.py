@@ -6,8 +6,9 @@ import itertools
 import math
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.eventlog import START, EventLog, LogUnavailable
 from app.game import (
@@ -42,6 +43,7 @@ from app.realtime.session import Session, SessionConfig
 from app.realtime.tasks import TaskOwner
 from app.realtime.timers import Timers
 from app.realtime.transport import Transport
+from app.realtime.wheel import Wheel
 from app.telemetry.observer import LimitScope, Observer, Opened
 from app.telemetry.tracer import Link, SpanName
 
@@ -78,6 +80,14 @@ class HubConfig:
     limits_dry_run: frozenset[LimitScope]
 
 
+@dataclass(slots=True)
+class _Stay:
+    """What is to be given back at a connection's end: its place at the door, and where it got so far its room."""
+
+    leave: Callable[[], None]
+    room: Room | None = None
+
+
 class Hub:
     """See the module. `now` is the clock in epoch milliseconds."""
 
@@ -92,14 +102,15 @@ class Hub:
         now: Callable[[], int],
     ) -> None:
         self.problems = problems
-        self.sessions: dict[Session, None] = {}
+        self.sessions: dict[Session, _Stay] = {}
         self.draining = False
         self.accepting = True
         self.policy = LimitPolicy(config.limits_dry_run, observer)
         self.load = LoadMonitor(config.load, observer, self._shed)
         self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
-        self._verify = verify
+        self.verify = verify
+        self.wheel = Wheel()
         self.appender = Appender(log, observer)
         self.outboxes = Outboxes(observer)
         self._log = log
@@ -112,6 +123,7 @@ class Hub:
         self.census = Census()
         self._timers = Timers(now)
         self._tasks = TaskOwner(observer)
+        self._handling = TaskOwner(observer)
         self._judging = Judging(judge, problems, config.judging, self._record, observer)
         allowance = config.session.allowance
         limits = {
@@ -137,6 +149,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
+        await self._handling.close()
         await self._tasks.close()
         await self._judge.close()
         await self._log.close()
@@ -268,42 +281,49 @@ class Hub:
 
     # ---------------------------------------------------------------- connections
 
-    @contextlib.asynccontextmanager
-    async def connection(
-        self, opened: Opened, transport: Transport, link: Link | None = None
-    ) -> AsyncIterator[Session]:
-        """One accepted connection, accounted for from here to its end; its traces point at `link`."""
-        session = Session(
-            opened, transport, self._config.session, self.policy, self.outboxes, self._verify, self.observer
-        )
+    def open(
+        self, opened: Opened, transport: Transport, link: Link | None = None, leave: Callable[[], None] = lambda: None
+    ) -> Session:
+        """One accepted connection, accounted for from here to its end; its traces point at `link`.
+
+        Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
+        """
+        session = Session(opened, transport, self._config.session, self)
         session.link = link
         if self._config.max_connection_age_s:
             session.lifetime.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-        self.sessions[session] = None
+        self.sessions[session] = _Stay(leave)
         self.observer.opened(opened)
-        try:
-            yield session
-        finally:
-            session.lifetime.stop()
-            self.observer.closed(session.summary())
-            del self.sessions[session]
-            if not self.sessions:
-                self._empty.set()
+        session.attach()
+        return session
 
     async def play(self, session: Session, room: Room, identity: Identity, last_seq: int | None) -> None:
-        """Serve a connection whose player has a place in the game, to its end."""
+        """Give a connection its place in the game, which it has to its end."""
         seat = RoomSeat(room, identity.player_id)
-        try:
-            session.sit(identity, seat)
-            room.enter(session, identity.name, last_seq, self._welcome)
-            session.attach()
-            await self._join(room, seat, session, identity.name)
-            await session.run()
-        finally:
+        self.sessions[session].room = room
+        room.users += 1
+        session.sit(identity, seat)
+        room.enter(session, identity.name, last_seq, self._welcome)
+        session.start()
+        await self._join(room, seat, session, identity.name)
+
+    def handle(self, messages: Coroutine[Any, Any, None]) -> None:
+        """See `SessionOwner.handle`."""
+        self._handling.spawn(messages, "messages")
+
+    def finished(self, session: Session) -> None:
+        """See `SessionOwner.finished`."""
+        stay = self.sessions.pop(session)
+        room = stay.room
+        if room is not None:
             room.exit(session)
             self.something_ended.set()
-            room.users += 1
             self._tasks.spawn(self._disconnected(room, session), "disconnect")
+        session.lifetime.stop()
+        self.observer.closed(session.summary())
+        if not self.sessions:
+            self._empty.set()
+        stay.leave()
 
     async def remove(self, game_id: str, player_id: str) -> None:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""

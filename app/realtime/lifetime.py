@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app.protocol import Close, CloseRow
+from app.realtime.wheel import Wheel
 
 LONGEST_TIMER_S: Final = 86_400.0
 
@@ -34,17 +35,19 @@ class Owner(Protocol):
 class Lifetime:
     """See the module. `last_message` (`time.perf_counter`) is set by the owner."""
 
-    __slots__ = ("_age_timer", "_config", "_expires_at", "_noticed", "_owner", "_stopped", "_timer", "last_message")
+    __slots__ = (
+        "_config", "_ends_at", "_expires_at", "_noticed", "_owner", "_slot", "_stopped", "_wheel", "last_message",
+    )  # fmt: skip
 
-    def __init__(self, owner: Owner, config: LifetimeConfig) -> None:
+    def __init__(self, owner: Owner, config: LifetimeConfig, wheel: Wheel) -> None:
         self._owner = owner
         self._config = config
+        self._wheel = wheel
         self.last_message = time.perf_counter()
-        self._expires_at = math.inf
+        self._expires_at = self._ends_at = math.inf
         self._noticed = False
         self._stopped = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._age_timer: asyncio.TimerHandle | None = None
+        self._slot = 0
 
     def renew(self, expires_at: float) -> None:
         """The token of the connection ends at `expires_at` (epoch seconds)."""
@@ -54,26 +57,35 @@ class Lifetime:
 
     def end_at_age(self, age_s: float) -> None:
         """Have the client come back on a new connection after `age_s`."""
-        self._age_timer = later(age_s, self._on_age)
+        self._ends_at = time.perf_counter() + age_s
+        self._schedule()
 
     def stop(self) -> None:
         """The connection is over."""
         self._stopped = True
-        for timer in (self._timer, self._age_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._age_timer = None
+        self._wheel.cancel(self, self._slot)
+
+    def on_due(self) -> None:
+        """Something is due."""
+        now = time.perf_counter()
+        if now >= self._ends_at:
+            self._owner.close(Close.AGE)
+        elif self._config.idle_timeout_s and now >= self._idle_due():
+            self._owner.close(Close.IDLE)
+        elif time.time() >= self._token_due():
+            self._on_token()
+        self._schedule()
 
     def _schedule(self) -> None:
         """Wake up when something is due next."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._wheel.cancel(self, self._slot)
         if self._stopped:
             return
-        wait_s = self._token_due() - time.time()
+        now = time.perf_counter()
+        wait_s = min(self._token_due() - time.time(), self._ends_at - now)
         if self._config.idle_timeout_s:
-            wait_s = min(wait_s, self._idle_due() - time.perf_counter())
-        self._timer = later(min(max(0.0, wait_s), LONGEST_TIMER_S), self._on_time)
+            wait_s = min(wait_s, self._idle_due() - now)
+        self._slot = self._wheel.set(self, min(wait_s, LONGEST_TIMER_S))
 
     def _token_due(self) -> float:
         """When the notice is due, or after it the end (epoch seconds)."""
@@ -84,22 +96,12 @@ class Lifetime:
     def _idle_due(self) -> float:
         return self.last_message + self._config.idle_timeout_s
 
-    def _on_time(self) -> None:
-        if self._config.idle_timeout_s and time.perf_counter() >= self._idle_due():
-            self._owner.close(Close.IDLE)
-        elif time.time() >= self._token_due():
-            self._on_token()
-        self._schedule()
-
     def _on_token(self) -> None:
         if self._noticed:
             self._owner.close(Close.TOKEN_EXPIRED)
             return
         self._noticed = True
         self._owner.send("token_expiring", {"expires_at": round(self._expires_at * 1000)})
-
-    def _on_age(self) -> None:
-        self._owner.close(Close.AGE)
 
 
 def later(delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:

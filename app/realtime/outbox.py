@@ -10,7 +10,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from app.realtime.transport import Transport
+from app.realtime.transport import Frame, Transport
 from app.telemetry.observer import Observer, OutboxDepth
 from app.telemetry.tracer import Span
 
@@ -78,18 +78,28 @@ _DEPTHS: Final = (
 
 
 class Outbox:
-    """See the module. `deepest` is the most bytes that ever waited. `end` takes it out of the account of all."""
+    """See the module. `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
 
-    __slots__ = ("_all", "_droppable", "_frames", "_max_bytes", "_transport", "bytes", "deepest")
+    `messages_out` and `bytes_out` (of payload) count what was taken and not replaced.
+    """
+
+    __slots__ = (
+        "_all", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "_write", "bytes", "bytes_out",
+        "deepest", "messages_out",
+    )  # fmt: skip
 
     def __init__(self, transport: Transport, max_bytes: int, outboxes: Outboxes) -> None:
         self._transport = transport
         self._max_bytes = max_bytes
         self._all = outboxes
-        self._frames: deque[tuple[bytes, float, bool, Span | None]] = deque()
-        self._droppable: dict[str, bytes] | None = None
+        self._write = transport.write
+        self._is_clear = transport.is_open and transport.is_writable
+        self._frames: deque[tuple[Frame, float, bool, Span | None]] | None = None
+        self._droppable: dict[str, Frame] | None = None
         self.bytes = 0
         self.deepest = 0
+        self.messages_out = 0
+        self.bytes_out = 0
         outboxes.depths[OutboxDepth.EMPTY] += 1
 
     @property
@@ -97,27 +107,39 @@ class Outbox:
         """When the durable frame that waits longest was put (`time.monotonic`); None where none waits."""
         return self._frames[0][1] if self._frames else None
 
-    def put(self, frame: bytes, event: bool = False, span: Span | None = None) -> Put:
+    def put_now(self, frame: Frame) -> bool:
+        """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
+        if not self._is_clear:
+            return False
+        self._write(frame.wire)
+        self.messages_out += 1
+        self.bytes_out += frame.size
+        return True
+
+    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
         """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit.
 
         Where it waits, `span` is ended when it has been written or is forgotten.
         """
-        if not self._frames and self._transport.is_writable:
-            self._transport.send_frame(frame)
+        if self.put_now(frame):
             return Put.WRITTEN
-        if self.bytes + len(frame) > self._max_bytes:
+        if not self._transport.is_open or self.bytes + frame.size > self._max_bytes:
             return Put.FULL
+        if self._frames is None:
+            self._frames = deque()
         self._frames.append((frame, time.monotonic(), event, span))
-        self._all.moved(self.bytes, self.bytes + len(frame), 1)
-        self.bytes += len(frame)
+        self._all.moved(self.bytes, self.bytes + frame.size, 1)
+        self.bytes += frame.size
         self.deepest = max(self.deepest, self.bytes)
+        self._count(frame)
         return Put.WAITS
 
-    def put_droppable(self, key: str, frame: bytes) -> Sent:
+    def put_droppable(self, key: str, frame: Frame) -> Sent:
         """Send `frame` now, or keep it as the newest of its key until the socket takes frames again."""
-        if not self._frames and self._transport.is_writable:
-            self._transport.send_frame(frame)
+        if self.put_now(frame):
             return Sent.TAKEN
+        if not self._transport.is_open:
+            return Sent.DROPPED
         waiting = self._droppable
         if waiting is None:
             waiting = self._droppable = {}
@@ -125,35 +147,54 @@ class Outbox:
         if not known and len(waiting) >= MAX_DROPPABLE:
             return Sent.DROPPED
         waiting[key] = frame
-        return Sent.REPLACED_OLDER if known else Sent.TAKEN
+        if known:
+            return Sent.REPLACED_OLDER
+        self._count(frame)
+        return Sent.TAKEN
+
+    def block(self) -> None:
+        """The socket takes no more: what comes waits until `flush`."""
+        self._is_clear = False
 
     def flush(self) -> None:
         """Write what waits, as far as the socket takes it: durable frames in order, then the droppable ones."""
-        transport, frames = self._transport, self._frames
-        while frames and transport.is_writable:
-            self._write_oldest()
-        while self._droppable and not frames and transport.is_writable:
-            transport.send_frame(self._droppable.pop(next(iter(self._droppable))))
+        transport = self._transport
+        while self._frames and transport.is_writable:
+            self._write_oldest(self._frames)
+        while self._droppable and not self._frames and transport.is_writable:
+            self._write(self._droppable.pop(next(iter(self._droppable))).wire)
+        self._is_clear = transport.is_writable and transport.is_open and not self._frames
 
-    def flush_all(self) -> None:
-        """Hand all durable frames to the socket, bounded as they are: the last ones before the close frame."""
+    def put_last(self, frame: Frame) -> bool:
+        """Write all durable frames, bounded as they are, and `frame`, the last one; False if it is over."""
+        if not self._transport.is_open:
+            return False
         while self._frames:
-            self._write_oldest()
+            self._write_oldest(self._frames)
+        self._write(frame.wire)
+        self._count(frame)
+        return True
 
     def end(self) -> None:
         """The connection has ended: what waits is forgotten."""
-        self._all.moved(self.bytes, 0, -len(self._frames))
+        self._is_clear = False
+        waiting = self._frames or ()
+        self._all.moved(self.bytes, 0, -len(waiting))
         self._all.depths[OutboxDepth.EMPTY] -= 1
-        for *_, span in self._frames:
+        for *_, span in waiting:
             if span is not None:
                 span.end("connection_ended")
-        self._frames.clear()
+        self._frames = None
         self._droppable = None
         self.bytes = 0
 
-    def _write_oldest(self) -> None:
-        frame, put_at, event, span = self._frames.popleft()
-        self._all.moved(self.bytes, self.bytes - len(frame), -1)
-        self.bytes -= len(frame)
-        self._transport.send_frame(frame)
+    def _count(self, frame: Frame) -> None:
+        self.messages_out += 1
+        self.bytes_out += frame.size
+
+    def _write_oldest(self, frames: "deque[tuple[Frame, float, bool, Span | None]]") -> None:
+        frame, put_at, event, span = frames.popleft()
+        self._all.moved(self.bytes, self.bytes - frame.size, -1)
+        self.bytes -= frame.size
+        self._write(frame.wire)
         self._all.wrote(time.monotonic() - put_at, event, span)

@@ -31,11 +31,12 @@ from app.game import (
     decide,
     evolve,
 )
-from app.protocol import Close, frame
+from app.protocol import Close
 from app.realtime.appending import Appender
-from app.realtime.frames import event_frame, event_type, result_frame, snapshot
+from app.realtime.frames import event_frame, event_type, message_frame, result_frame, snapshot
 from app.realtime.outbox import Put, Sent
 from app.realtime.session import Session
+from app.realtime.transport import Frame
 from app.telemetry.observer import Observer, ResumeOutcome
 from app.telemetry.tracer import Span, SpanName, Value
 
@@ -80,7 +81,7 @@ class Room:
         self.users = 0
         self._live = False
         self._accepted_at = 0.0
-        self._frames: list[tuple[str, bytes]] = []
+        self._frames: list[tuple[str, Frame]] = []
         self._cursor: Cursor = START
         self._log = log
         self._appender = appender
@@ -189,31 +190,34 @@ class Room:
 
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
-        payload = event_frame(event)
-        self._frames.append((event_type(event), payload))
+        frame = event_frame(event)
+        self._frames.append((event_type(event), frame))
         if self._live:  # a replay has no effects
-            self._fan_out(event, payload)
+            self._fan_out(event, frame)
 
-    def _fan_out(self, event: GameEvent, payload: bytes) -> None:
+    def _fan_out(self, event: GameEvent, frame: Frame) -> None:
         attributes: dict[str, Value] = {
             "game.id": self.game_id,
             "event.type": event_type(event),
             "event.seq": event.seq,
         }
         with self._tracer.continued(SpanName.FAN_OUT, event.traceparent, attributes) as span:
-            recipients, written = self._put_to_all(event, payload, span)
+            recipients, written = self._put_to_all(event, frame, span)
             if span is not None:
                 span.note({"recipients": recipients})
-        self._observer.sent(event_type(event), recipients, len(payload))
+        self._observer.sent(event_type(event), recipients, frame.size)
         trace_id = span.trace_id if span else None
         self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
         self._have_effects(event)
 
-    def _put_to_all(self, event: GameEvent, payload: bytes, span: Span | None) -> tuple[int, int]:
+    def _put_to_all(self, event: GameEvent, frame: Frame, span: Span | None) -> tuple[int, int]:
         """To how many members, and to how many of them at once."""
         written = waiting = 0
         for session in tuple(self.members.values()):
-            put = session.put_event(event.seq, event_type(event), payload, span)
+            if span is None and session.outbox.put_now(frame):
+                written += 1
+                continue
+            put = session.put_event(event.seq, event_type(event), frame, span)
             written += put is Put.WRITTEN
             waiting += put is Put.WAITS
         return written + waiting, written
@@ -231,9 +235,9 @@ class Room:
     def _send_result(self, event: SubmissionJudged) -> None:
         session = self.members.get(event.player_id)
         if session is not None:
-            payload = result_frame(event)
-            count = int(session.put(payload) is not Put.FULL)
-            self._observer.sent("submission_result", count, len(payload))
+            frame = result_frame(event)
+            count = int(session.put(frame) is not Put.FULL)
+            self._observer.sent("submission_result", count, frame.size)
 
     def _put_out(self, player_id: str) -> None:
         session = self.members.get(player_id)
@@ -270,9 +274,9 @@ class Room:
         if resume is not None:
             self._observer.resumed(resume)
         session.send("welcome", self._welcome(session, name, resume, welcome))
-        for type, payload in self._frames[start:]:
-            if session.put(payload) is not Put.FULL:
-                self._observer.sent(type, 1, len(payload))
+        for type, frame in self._frames[start:]:
+            if session.put(frame) is not Put.FULL:
+                self._observer.sent(type, 1, frame.size)
         if session.ended is None:
             self.members[session.player_id] = session
 
@@ -299,10 +303,11 @@ class Room:
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
         """Show the other members how far a player is; of several to a slow reader only the newest arrives."""
         data = {"player_id": player_id, "percent": percent, "lines": lines}
-        payload = frame("player_progress", {key: value for key, value in data.items() if value is not None})
-        others = [session for key, session in self.members.items() if key != player_id]
-        sent = Counter(session.put_droppable(player_id, payload) for session in others)
-        self._observer.sent("player_progress", sent[Sent.TAKEN], len(payload))
+        frame = message_frame("player_progress", {key: value for key, value in data.items() if value is not None})
+        blocked = [one for key, one in self.members.items() if key != player_id and not one.outbox.put_now(frame)]
+        written = len(self.members) - len(blocked) - (player_id in self.members)
+        sent = Counter(one.outbox.put_droppable(player_id, frame) for one in blocked)
+        self._observer.sent("player_progress", written + sent[Sent.TAKEN], frame.size)
         if sent[Sent.REPLACED_OLDER]:
             self._observer.coalesced("player_progress", sent[Sent.REPLACED_OLDER])
         if sent[Sent.DROPPED]:

@@ -1,8 +1,8 @@
 """One connection: decodes what comes in, answers in order, and knows why it ended.
 
 Messages that need no waiting are answered in the transport's callback; the others queue, bounded, and are
-handled one after the other by `run`. While the queue is full the peer is not read. Before the player is known
-(`sit`) everything queues.
+handled one after the other by a task that lives while there are any. While the queue is full the peer is not read.
+Until `begin` everything that needs waiting queues, until `sit` everything.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ import hashlib
 import math
 import time
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from app.eventlog import LogUnavailable
 from app.game import Rejected
@@ -32,15 +33,16 @@ from app.protocol import (
     Reconnect,
     SubmitCode,
     decode,
-    frame,
 )
 from app.realtime.account import Account
 from app.realtime.allowance import Allowance, AllowanceConfig
+from app.realtime.frames import message_frame
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.lifetime import Lifetime, LifetimeConfig, later
 from app.realtime.limits import LimitPolicy
-from app.realtime.outbox import Outbox, Outboxes, Put, Sent
-from app.realtime.transport import Transport
+from app.realtime.outbox import Outbox, Outboxes, Put
+from app.realtime.transport import Frame, Transport
+from app.realtime.wheel import Wheel
 from app.telemetry.observer import (
     Closed,
     LimitScope,
@@ -99,18 +101,34 @@ class _Item:
     arrived: float
     id: str | None = None
     index: int | None = None
-    raw: str = ""
+    raw: bytes = b""
     traceparent: str | None = None
     span: Span | None = None
+
+
+class SessionOwner(Protocol):
+    """Whose connections these are, and what all of them share."""
+
+    observer: Observer
+    outboxes: Outboxes
+    policy: LimitPolicy
+    verify: Verify
+    wheel: Wheel
+
+    def handle(self, messages: Coroutine[Any, Any, None]) -> None:
+        """Run what handles a session's messages, to its end."""
+
+    def finished(self, session: "Session") -> None:
+        """The session is over and its messages are handled; told once."""
 
 
 class Session:
     """See the module. `ended` is set once the connection is over, by whomever."""
 
     __slots__ = (
-        "_allowance", "_config", "_inbox", "_observer", "_opened", "_outbox_timer", "_seat", "_tracer", "_transport",
-        "_verify", "_wake", "account", "connection_id", "ended", "lifetime", "link", "outbox", "player_id",
-        "retry_after_ms",
+        "_allowance", "_config", "_has_begun", "_inbox", "_is_handling", "_observer", "_opened", "_outbox_timer",
+        "_owner", "_seat", "_tracer", "_transport", "_wake", "account", "connection_id", "ended", "lifetime", "link",
+        "outbox", "player_id", "retry_after_ms",
     )  # fmt: skip
 
     def __init__(
@@ -118,16 +136,13 @@ class Session:
         opened: Opened,
         transport: Transport,
         config: SessionConfig,
-        policy: LimitPolicy,
-        outboxes: Outboxes,
-        verify: Verify,
-        observer: Observer,
+        owner: SessionOwner,
     ) -> None:
         self.connection_id = opened.connection_id
         self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, config.outbox_max_bytes, outboxes)
-        self.lifetime = Lifetime(self, config.lifetime)
+        self.outbox = Outbox(transport, config.outbox_max_bytes, owner.outboxes)
+        self.lifetime = Lifetime(self, config.lifetime, owner.wheel)
         self.account = Account()
         self.retry_after_ms = 0
         self.link: Link | None = None
@@ -135,59 +150,52 @@ class Session:
         self._transport = transport
         self._seat: Seat | None = None
         self._config = config
-        self._allowance = Allowance(config.allowance, policy, opened)
-        self._verify = verify
-        self._observer = observer
-        self._tracer = observer.tracer
-        self._inbox: deque[_Item] = deque()
-        self._wake = asyncio.Event()
+        self._owner = owner
+        self._allowance = Allowance(config.allowance, owner.policy, opened)
+        self._observer = owner.observer
+        self._tracer = owner.observer.tracer
+        self._inbox: deque[_Item] | None = None
+        self._wake: asyncio.Event | None = None
+        self._has_begun = False
+        self._is_handling = False
         self._outbox_timer: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------- sending
 
     def send(self, type: str, data: object) -> None:
         """Send one message of this connection's own."""
-        payload = frame(type, data)
-        if self.put(payload) is not Put.FULL:
-            self._observer.sent(type, 1, len(payload))
+        frame = message_frame(type, data)
+        if self.put(frame) is not Put.FULL:
+            self._observer.sent(type, 1, frame.size)
 
-    def put_event(self, seq: int, type: str, payload: bytes, fan_out: Span | None) -> Put:
+    def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
         """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
         if fan_out is None:
-            return self.put(payload, event=True)
+            return self.put(frame, event=True)
         span = self._tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
-        put = self.put(payload, event=True, span=span)
+        put = self.put(frame, event=True, span=span)
         if put is Put.WAITS:
             span.note({"waited": True})
         else:
             span.end("" if put is Put.WRITTEN else put.name.lower())
         return put
 
-    def put(self, payload: bytes, event: bool = False, span: Span | None = None) -> Put:
+    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
         """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
         if self.ended is not None:
             return Put.FULL
-        put = self.outbox.put(payload, event, span)
+        put = self.outbox.put(frame, event, span)
         if put is Put.FULL:
             self._transport.close(Close.SLOW_CONSUMER)
             return put
         if put is Put.WAITS and self._outbox_timer is None:
             self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
-        self.account.sent(len(payload))
         return put
-
-    def put_droppable(self, key: str, payload: bytes) -> Sent:
-        """Send an encoded frame that may be replaced by a newer one of its `key`, or dropped."""
-        sent = Sent.DROPPED if self.ended is not None else self.outbox.put_droppable(key, payload)
-        if sent is Sent.TAKEN:
-            self.account.sent(len(payload))
-        return sent
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
         """End the connection: what waits and ``disconnect`` are sent, then the close frame follows."""
         if self.ended is not None:
             return
-        self.outbox.flush_all()
         self.retry_after_ms = retry_after_ms
         data = {
             "code": row.code,
@@ -196,10 +204,9 @@ class Session:
             "reconnect": row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN},
             "retry_after_ms": retry_after_ms,
         }
-        payload = frame("disconnect", data)
-        self._transport.send_frame(payload)
-        self.account.sent(len(payload))
-        self._observer.sent("disconnect", 1, len(payload))
+        frame = message_frame("disconnect", data)
+        if self.outbox.put_last(frame):
+            self._observer.sent("disconnect", 1, frame.size)
         self._transport.close(row)
 
     # ---------------------------------------------------------------- the player
@@ -211,8 +218,22 @@ class Session:
         self.lifetime.renew(identity.expires_at)
 
     def attach(self) -> None:
-        """Take what the transport brings; what came before first."""
+        """Be told what becomes of the connection."""
         self._transport.attach(self)
+
+    def start(self) -> None:
+        """Take what the transport brings; what came before first."""
+        self._transport.start()
+
+    def begin(self) -> None:
+        """The player has joined, or will not: handle what waits, now and from now on."""
+        self._has_begun = True
+        if self._seat is None:
+            self._inbox = None
+        if self._inbox:
+            self._handle_inbox()
+        elif self.ended is not None and not self._is_handling:
+            asyncio.get_running_loop().call_soon(self._owner.finished, self)
 
     async def first_message(self, timeout_s: float) -> Message | InvalidMessage | None:
         """The first message of a connection whose player is not known yet; None where it ended before.
@@ -222,7 +243,7 @@ class Session:
         """
         async with asyncio.timeout(timeout_s):
             while not self._inbox and self.ended is None:
-                self._wake.clear()
+                self._wake = asyncio.Event()
                 await self._wake.wait()
         if not self._inbox:
             return None
@@ -236,7 +257,7 @@ class Session:
     async def _refresh(self, message: Message, token: str) -> None:
         """Take a fresh token of the same player."""
         try:
-            identity = await self._verify(token)
+            identity = await self._owner.verify(token)
         except TokenRefused as refused:
             raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
         except VerifierUnavailable as error:
@@ -261,17 +282,17 @@ class Session:
 
     # ---------------------------------------------------------------- what the transport calls
 
-    def on_text(self, text: str) -> None:
+    def on_text(self, payload: bytes) -> None:
         """Count and decode; answer at once what needs no waiting, queue the rest."""
         arrived = self.lifetime.last_message = time.perf_counter()
-        size = len(text) if text.isascii() else len(text.encode())
+        size = len(payload)
         self.account.received(size)
         try:
-            message = self._decode(text)
+            message = self._decode(payload)
         except InvalidMessage as error:
             self._observer.received(error.type, size)
             wait_s = self._allowance.take(arrived, size, 1)
-            self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=text))
+            self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=payload))
             return
         batch = message if isinstance(message, Batch) else None
         type = BATCH if batch is not None else cast("Message", message).type
@@ -287,20 +308,24 @@ class Session:
             single = cast("Message", message)
             self._take(_Item(single, arrived, single.id, traceparent=single.traceparent))
 
-    def _decode(self, text: str) -> Message | Batch:
+    def _decode(self, payload: bytes) -> Message | Batch:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
-            return decode(text, self._config.allowance.max_batch)
+            return decode(payload, self._config.allowance.max_batch)
         except InvalidMessage as error:
             if error.code is not ErrorCode.BATCH_TOO_LARGE or self._allowance.refuses(LimitScope.BATCH_SIZE):
                 raise
-        return decode(text, len(text))  # no batch has more items than letters
+        return decode(payload, len(payload))  # no batch has more items than letters
 
     def on_binary(self, size: int) -> None:
         """This protocol is text."""
         self.account.received(size)
         self._observer.received("other", size)
         self.close(Close.BINARY)
+
+    def on_blocked(self) -> None:
+        """The socket takes no more."""
+        self.outbox.block()
 
     def on_writable(self) -> None:
         """The socket takes frames again."""
@@ -321,29 +346,39 @@ class Session:
         self.lifetime.stop()
         if self._outbox_timer is not None:
             self._outbox_timer.cancel()
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
+        if self._has_begun and not self._is_handling:
+            asyncio.get_running_loop().call_soon(self._owner.finished, self)
 
     # ---------------------------------------------------------------- handling
 
-    async def run(self) -> None:
-        """Handle queued messages in order until the connection has ended and nothing waits."""
-        while self._inbox or self.ended is None:
-            if not self._inbox:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            item = self._inbox[0]  # stays in front while it is handled: what comes in lines up behind it
-            seat = cast("Seat", self._seat)
-            if not self._answer_now(item, seat):
-                await self._answer(item, seat)
-            self._inbox.popleft()
-            if len(self._inbox) <= self._config.max_pending_messages // 2:
-                self._transport.resume_reading()
+    def _handle_inbox(self) -> None:
+        if not self._is_handling:
+            self._is_handling = True
+            self._owner.handle(self._handle_all())
+
+    async def _handle_all(self) -> None:
+        """Handle queued messages in order until nothing waits."""
+        try:
+            while self._inbox:
+                item = self._inbox[0]  # stays in front while it is handled: what comes in lines up behind it
+                seat = cast("Seat", self._seat)
+                if not self._answer_now(item, seat):
+                    await self._answer(item, seat)
+                self._inbox.popleft()
+                if len(self._inbox) <= self._config.max_pending_messages // 2:
+                    self._transport.resume_reading()
+        finally:
+            self._inbox = None
+            self._is_handling = False
+            if self.ended is not None:
+                self._owner.finished(self)
 
     def summary(self) -> Closed:
         """The record of the whole connection; only once it has ended."""
         ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
-        return self.account.closed(self._opened, self.player_id or None, ended, self.outbox.deepest)
+        return self.account.closed(self._opened, self.player_id or None, ended, self.outbox)
 
     def _take_batch(self, batch: Batch, arrived: float) -> None:
         self._observer.batch(len(batch.items))
@@ -359,10 +394,15 @@ class Session:
             item.span = self._tracer.message(item.what.type, item.arrived, self.link, item.traceparent)
         if not self._inbox and self._seat is not None and self._answer_now(item, self._seat):
             return
+        if self._inbox is None:
+            self._inbox = deque()
         self._inbox.append(item)
-        self._wake.set()
         if len(self._inbox) >= self._config.max_pending_messages:
             self._transport.pause_reading()
+        if self._has_begun:
+            self._handle_inbox()
+        elif self._wake is not None:
+            self._wake.set()
 
     def _answer_now(self, item: _Item, seat: Seat) -> bool:
         """Answer what needs no waiting; False where it does."""
@@ -464,7 +504,7 @@ class Session:
         self.account.errors += 1
         data = {"code": code, "message": message, "id": item.id, "index": item.index, "retry_after_ms": retry}
         self.send("error", {key: value for key, value in data.items() if value is not None})
-        raw = item.raw.encode()
+        raw = item.raw
         digest = hashlib.sha256(raw).hexdigest()[:16] if raw else ""
         if item.span is None:
             cause = LateCause.ERROR if code in _FAULTS else LateCause.REJECTED

@@ -1,12 +1,10 @@
 """Limits on connecting: how many, from where, for whom, how fast."""
 
-import contextlib
 import ipaddress
 import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -43,26 +41,27 @@ class Door:
         self._addresses: Counter[str] = Counter()
         self._players: Counter[str] = Counter()
 
-    @contextlib.contextmanager
-    def enter(self, client: str) -> Iterator[None]:
-        """Hold a place for a connection from `client` during the block. Raises ProblemError where there is none."""
+    def enter(self, client: str) -> "Place":
+        """A place for a connection from `client`, to be left. Raises ProblemError where there is none."""
         wait_s = self._handshakes.take(time.monotonic())
         if wait_s:
             self._refuse(LimitScope.HANDSHAKES, wait_s + random.random(), client)  # noqa: S311 - jitter
         self.look(client)
         self._connections += 1
-        with _counted(self._addresses, address_key(client)):
-            try:
-                yield
-            finally:
-                self._connections -= 1
+        self._addresses[address_key(client)] += 1
+        return Place(self, client)
 
-    @contextlib.contextmanager
-    def enter_player(self, client: str, player_id: str) -> Iterator[None]:
-        """The same for the player, once they are known."""
+    def seat(self, client: str, player_id: str) -> None:
+        """Count the player, once they are known. Raises ProblemError."""
         self.look_player(client, player_id)
-        with _counted(self._players, player_id):
-            yield
+        self._players[player_id] += 1
+
+    def leave(self, client: str, player_id: str | None) -> None:
+        """A place is free again."""
+        self._connections -= 1
+        _discount(self._addresses, address_key(client))
+        if player_id is not None:
+            _discount(self._players, player_id)
 
     def look(self, client: str) -> None:
         """Refuse where there is no place, without taking one. Raises ProblemError."""
@@ -88,6 +87,26 @@ class Door:
             return
         status, outcome, detail = _ANSWERS[scope]
         raise refusal(status, detail, outcome, wait_ms)
+
+
+class Place:
+    """One connection's place at the door; left once."""
+
+    __slots__ = ("_client", "_door", "_player_id")
+
+    def __init__(self, door: Door, client: str) -> None:
+        self._door = door
+        self._client = client
+        self._player_id: str | None = None
+
+    def seat(self, player_id: str) -> None:
+        """See `Door.seat`."""
+        self._door.seat(self._client, player_id)
+        self._player_id = player_id
+
+    def leave(self) -> None:
+        """See `Door.leave`."""
+        self._door.leave(self._client, self._player_id)
 
 
 _ANSWERS: Final = {
@@ -127,12 +146,7 @@ def address_key(client: str) -> str:
     return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
 
 
-@contextlib.contextmanager
-def _counted(counter: Counter[str], key: str) -> Iterator[None]:
-    counter[key] += 1
-    try:
-        yield
-    finally:
-        counter[key] -= 1
-        if not counter[key]:
-            del counter[key]
+def _discount(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -3,6 +3,7 @@
 import contextlib
 import time
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -23,7 +24,7 @@ from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
 from app.telemetry.tracer import Handshake, Link
 from app.web.admission import Admission, Wanted, client_address, unavailable
 from app.web.errors import MEDIA_TYPE, Problem, ProblemError
-from app.web.limits import Door
+from app.web.limits import Door, Place
 from app.web.tickets import Ticket
 
 AnyRequest = Request[Any, Any, Any]
@@ -64,6 +65,7 @@ class _Attempt:
     started: float
     wanted: Wanted | None = None
     player_id: str | None = None
+    place: Place | None = None
 
     @property
     def aim(self) -> Wanted:
@@ -78,50 +80,50 @@ class _Attempt:
 
 @websocket("/ws/{game_id:str}")
 async def game_socket(socket: AnySocket, game_id: FromPath[str], gate: NamedDependency[Gate]) -> None:
-    """Admit or refuse, then serve the connection to its end."""
+    """Admit or refuse; a connection that is admitted lives on by itself."""
     attempt = _Attempt(socket, gate, client_address(socket), time.perf_counter())
     try:
         attempt.wanted = gate.admission.require_wanted(socket, game_id)
-        with gate.door.enter(attempt.client):
-            identity, ticket = await gate.admission.identify(socket, socket.scope["subprotocols"])
-            if identity is None:
-                await _serve_unknown(attempt)
-            else:
-                attempt.player_id = identity.player_id
-                await _serve_known(attempt, identity, ticket)
+        attempt.place = place = gate.door.enter(attempt.client)
+        identity, ticket = await gate.admission.identify(socket, socket.scope["subprotocols"])
+        if identity is None:
+            await _serve_unknown(attempt, place)
+        else:
+            attempt.player_id = identity.player_id
+            await _serve_known(attempt, place, identity, ticket)
     except ProblemError as error:
         await _refuse(attempt, error.problem)
     except LogUnavailable as error:
         await _refuse(attempt, unavailable(error).problem)
+    finally:
+        if attempt.place is not None:
+            attempt.place.leave()
 
 
-async def _serve_known(attempt: _Attempt, identity: Identity, ticket: Ticket | None) -> None:
+async def _serve_known(attempt: _Attempt, place: Place, identity: Identity, ticket: Ticket | None) -> None:
     """The token came with the request: everything is checked before the upgrade."""
     gate, wanted = attempt.gate, attempt.aim
-    with gate.door.enter_player(attempt.client, identity.player_id):
-        async with gate.hub.use(wanted.game_id) as found:
-            room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
-            await gate.admission.redeem(ticket)
-            opened = attempt.opened(room)
-            accepted = await _accept(attempt, opened)
-            if accepted is None:
-                return
-            async with gate.hub.connection(opened, *accepted) as session:
+    place.seat(identity.player_id)
+    async with gate.hub.use(wanted.game_id) as found:
+        room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+        await gate.admission.redeem(ticket)
+        opened = attempt.opened(room)
+        async with _connection(attempt, opened, place) as session:
+            if session is not None:
                 await gate.hub.play(session, room, identity, wanted.last_seq)
 
 
-async def _serve_unknown(attempt: _Attempt) -> None:
+async def _serve_unknown(attempt: _Attempt, place: Place) -> None:
     """The first message brings the token: what would have been a refusal becomes a close code."""
     opened = attempt.opened()
-    accepted = await _accept(attempt, opened)
-    if accepted is None:
-        return
-    async with attempt.gate.hub.connection(opened, *accepted) as session:
-        session.attach()
+    async with _connection(attempt, opened, place) as session:
+        if session is None:
+            return
+        session.start()
         try:
             identity = await _log_in(attempt, session)
             if identity is not None:
-                await _seat(attempt, session, identity)
+                await _seat(attempt, place, session, identity)
         except ProblemError as error:
             problem = error.problem
             row = _LATE_CLOSES.get(problem.outcome or HandshakeOutcome.INTERNAL_ERROR, Close.INTERNAL)
@@ -151,14 +153,32 @@ async def _log_in(attempt: _Attempt, session: Session) -> Identity | None:
     return None
 
 
-async def _seat(attempt: _Attempt, session: Session, identity: Identity) -> None:
+async def _seat(attempt: _Attempt, place: Place, session: Session, identity: Identity) -> None:
     """The player is known: the checks that were still to be made, then the game. Raises ProblemError."""
     gate, wanted = attempt.gate, attempt.aim
     gate.observer.authenticated(session.connection_id, identity.player_id, refresh=False)
-    with gate.door.enter_player(attempt.client, identity.player_id):
-        async with gate.hub.use(wanted.game_id) as found:
-            room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
-            await gate.hub.play(session, room, identity, wanted.last_seq)
+    place.seat(identity.player_id)
+    async with gate.hub.use(wanted.game_id) as found:
+        room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+        await gate.hub.play(session, room, identity, wanted.last_seq)
+
+
+@contextlib.asynccontextmanager
+async def _connection(attempt: _Attempt, opened: Opened, place: Place) -> AsyncIterator[Session | None]:
+    """Complete the upgrade and let the connection live by itself after the block; None where the peer has gone."""
+    accepted = await _accept(attempt, opened)
+    if accepted is None:
+        yield None
+        return
+    attempt.place = None  # the connection's from now on
+    session = attempt.gate.hub.open(opened, *accepted, place.leave)
+    try:
+        yield session
+    except BaseException:
+        session.close(Close.INTERNAL)
+        raise
+    finally:
+        session.begin()
 
 
 async def _accept(attempt: _Attempt, opened: Opened) -> tuple[Transport, Link | None] | None:

@@ -14,9 +14,10 @@ from tests.support.server import SECRET, ServerProcess, difference, until
 from tests.support.wire import frame, upgrade
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("http"), handshake_timeout_s=1, max_header_bytes=8192) as process:
+@pytest.fixture(scope="module", params=["lean", "uvicorn"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    limits = {"handshake_timeout_s": 1, "max_header_bytes": 8192}
+    with ServerProcess(tmp_path_factory.mktemp("http"), ws_transport=request.param, **limits) as process:
         yield process
 
 

@@ -37,17 +37,17 @@ def refused(server: ServerProcess, game_id: str) -> dict[str, Any]:
 def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
     with ServerProcess(tmp_path / "measured") as server:
         idle = server.metric("memory_bytes")
-    settings = {"memory_limit_bytes": int(idle) + 4_000_000, "overload_interval_s": 0.05, "ready_gates": gates}
+    settings = {"memory_limit_bytes": int(idle) + 2_500_000, "overload_interval_s": 0.05, "ready_gates": gates}
     with ServerProcess(tmp_path / "limited", **settings) as server, contextlib.ExitStack() as stack:
         game_id = server.new_game(token("host"))
-        games = [server.new_game(token("host"), max_players=8, min_players=2) for _ in range(45)]
+        games = [server.new_game(token("host"), max_players=100, min_players=100) for _ in range(20)]
         first = stack.enter_context(Player(server, game_id, token("first")))
         first.until("player_joined", player_id="first")
         others = 0
         while server.metric("overloaded", cause="memory") == 0:
             others += 1
             with contextlib.suppress(InvalidStatus):  # the limit may be passed at any moment
-                stack.enter_context(Player(server, games[others // 8], token(f"p{others}")))
+                stack.enter_context(Player(server, games[others // 100], token(f"p{others}")))
         problem = refused(server, game_id)
         assert (problem["reason"], problem["retry_after_ms"]) == ("overloaded", 5000)
         assert httpx.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503

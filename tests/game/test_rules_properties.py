@@ -173,7 +173,7 @@ class AnyGame(RuleBasedStateMachine):
     @invariant()
     def frames_hide_code(self) -> None:
         for event in self.game.events[-3:]:
-            assert CODE.encode() not in event_frame(event)
+            assert CODE.encode() not in event_frame(event).wire
         assert CODE.encode() not in encode(snapshot(self.game.known))
 
     def _verdict(self, submitted: CodeSubmitted) -> Verdict | None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.realtime.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
+from app.realtime.transport import text_frame
 from app.telemetry.observer import NullObserver, OutboxDepth
 from app.telemetry.tracer import Value
 
@@ -18,8 +19,19 @@ class Socket:
         self.is_open = True
         self.sent: list[bytes] = []
 
-    def send_frame(self, payload: bytes) -> None:
-        self.sent.append(payload)
+    def write(self, wire: bytes) -> None:
+        self.sent.append(wire)
+
+
+def block(box: Outbox, socket: Socket) -> None:
+    """The socket takes no more, and says so, as transports do."""
+    socket.is_writable = False
+    box.block()
+
+
+def payloads(socket: Socket) -> list[bytes]:
+    """What was written, without the heads of frames under 126 bytes."""
+    return [wire[2:] for wire in socket.sent]
 
 
 def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
@@ -29,44 +41,44 @@ def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
 
 def test_an_outbox_keeps_order_and_its_limit() -> None:
     box, socket = outbox(10)
-    assert box.put(b"one") is Put.WRITTEN
-    socket.is_writable = False
-    assert box.put(b"two") is Put.WAITS
-    assert box.put_droppable("ann", b"progress") is Sent.TAKEN
-    assert box.put(b"x" * 8) is Put.FULL
-    assert box.put(b"x" * 7) is Put.WAITS
+    assert box.put(text_frame(b"one")) is Put.WRITTEN
+    block(box, socket)
+    assert box.put(text_frame(b"two")) is Put.WAITS
+    assert box.put_droppable("ann", text_frame(b"progress")) is Sent.TAKEN
+    assert box.put(text_frame(b"x" * 8)) is Put.FULL
+    assert box.put(text_frame(b"x" * 7)) is Put.WAITS
     assert (box.bytes, box.deepest) == (10, 10)
     socket.is_writable = True
-    assert box.put_droppable("ann", b"newer") is Sent.REPLACED_OLDER, "nothing overtakes what waits"
+    assert box.put_droppable("ann", text_frame(b"newer")) is Sent.REPLACED_OLDER, "nothing overtakes what waits"
     box.flush()
-    assert socket.sent == [b"one", b"two", b"x" * 7, b"newer"]
+    assert payloads(socket) == [b"one", b"two", b"x" * 7, b"newer"]
     assert box.bytes == 0
     assert box.oldest is None
 
 
 def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded() -> None:
     box, socket = outbox(1_000_000)
-    socket.is_writable = False
+    block(box, socket)
     for number in range(MAX_DROPPABLE):
-        assert box.put_droppable(str(number), b"old") is Sent.TAKEN
-    assert box.put_droppable("0", b"new") is Sent.REPLACED_OLDER
-    assert box.put_droppable("one too many", b"x") is Sent.DROPPED
+        assert box.put_droppable(str(number), text_frame(b"old")) is Sent.TAKEN
+    assert box.put_droppable("0", text_frame(b"new")) is Sent.REPLACED_OLDER
+    assert box.put_droppable("one too many", text_frame(b"x")) is Sent.DROPPED
     assert box.bytes == 0
     socket.is_writable = True
     box.flush()
-    assert socket.sent == [b"new", *[b"old"] * (MAX_DROPPABLE - 1)]
+    assert payloads(socket) == [b"new", *[b"old"] * (MAX_DROPPABLE - 1)]
 
 
 def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
     box, socket = outbox(100)
-    socket.is_writable = False
-    box.put(b"one")
+    block(box, socket)
+    box.put(text_frame(b"one"))
     first = box.oldest
-    box.put(b"two")
+    box.put(text_frame(b"two"))
     assert first is not None
     assert box.oldest == first
-    box.flush_all()
-    assert socket.sent == [b"one", b"two"]
+    assert box.put_last(text_frame(b"last"))
+    assert payloads(socket) == [b"one", b"two", b"last"]
     assert not box._frames
     assert box.bytes == 0
 
@@ -85,19 +97,17 @@ class Waits(NullObserver):
 def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None:
     waits, socket = Waits(), Socket()
     box = Outbox(socket, 100, Outboxes(waits))  # type: ignore[arg-type] # as above
-    box.put(b"at once", event=True)
-    socket.is_writable = False
-    box.put(b"event", event=True)
-    box.put(b"pong")
+    box.put(text_frame(b"at once"), event=True)
+    block(box, socket)
+    box.put(text_frame(b"event"), event=True)
+    box.put(text_frame(b"pong"))
     socket.is_writable = True
     box.flush()
     assert waits.events == [True, False]
 
 
 STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 2), st.sampled_from(["put", "block", "flush", "end", "flush_all"]), st.integers(1, 90_000)
-    ),
+    st.tuples(st.integers(0, 2), st.sampled_from(["put", "block", "flush", "end", "put_last"]), st.integers(1, 90_000)),
     max_size=60,
 )
 
@@ -112,19 +122,19 @@ def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, 
         if box is None:
             continue
         if step == "put":
-            box.put(b"x" * size)
+            box.put(text_frame(b"x" * size))
         elif step == "block":
-            sockets[number].is_writable = False
+            block(box, sockets[number])
         elif step == "flush":
             sockets[number].is_writable = True
             box.flush()
-        elif step == "flush_all":
-            box.flush_all()
+        elif step == "put_last":
+            box.put_last(text_frame(b"last"))
         else:
             box.end()
             del boxes[number]
         assert outboxes.bytes == sum(one.bytes for one in boxes.values())
-        assert outboxes.frames == sum(len(one._frames) for one in boxes.values())
+        assert outboxes.frames == sum(len(one._frames or ()) for one in boxes.values())
         assert sum(outboxes.depths.values()) == len(boxes)
         assert outboxes.depths[OutboxDepth.EMPTY] == sum(one.bytes == 0 for one in boxes.values())
         assert min(outboxes.depths.values()) >= 0
@@ -149,13 +159,13 @@ class Noted:
 def test_the_span_of_a_frame_that_waits_ends_when_it_is_written_or_forgotten() -> None:
     box, socket = outbox(100)
     at_once, written, forgotten = Noted(), Noted(), Noted()
-    assert box.put(b"one", event=True, span=at_once) is Put.WRITTEN
-    socket.is_writable = False
-    box.put(b"two", event=True, span=written)
+    assert box.put(text_frame(b"one"), event=True, span=at_once) is Put.WRITTEN
+    block(box, socket)
+    box.put(text_frame(b"two"), event=True, span=written)
     assert (at_once.ends, written.ends) == ([], []), "the first is its caller's to end"
-    box.flush_all()
+    box.put_last(text_frame(b"last"))
     assert written.ends == [""]
-    box.put(b"three", event=True, span=forgotten)
+    box.put(text_frame(b"three"), event=True, span=forgotten)
     box.end()
     assert forgotten.ends == ["connection_ended"]
     assert written.ends == [""]

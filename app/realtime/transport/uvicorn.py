@@ -1,95 +1,40 @@
-"""The transport: frames in and out of one WebSocket, and an exact account of how it ended.
+"""uvicorn's own WebSocket protocol as a transport (``WS_TRANSPORT=uvicorn``): the reference, and the way back.
 
-`UvicornTransport` is a thin subclass of uvicorn's sans-I/O protocol (uvicorn's documented hook is
-``Config(ws=...)``). Litestar keeps routing, handshake and accept; after `attach` the listener gets messages
-by a callback, and frames are written straight to the socket. It adds what uvicorn keeps to itself: ping
-round trips, 1006 for a vanished peer, and who closed.
+A thin subclass of uvicorn's sans-I/O protocol (its documented hook is ``Config(ws=...)``) on `websockets`' parser. It
+adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, and who closed.
 """
 
 import asyncio
-import re
-from http import HTTPStatus
-from typing import Any, Final, Protocol, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn import Config
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from app.protocol import Close, CloseRow, Initiator, client_close, encode
-from app.telemetry.observer import HandshakeOutcome, HttpRejection, Observer, PingOutcome
-
-EXTENSION: Final = "code_racer.transport"
-"""Where the ASGI scope holds the transport, in `extensions`."""
-
-_GAME_PATH: Final = re.compile(r"/ws/[^/]+")
-_REFUSALS: Final = {
-    HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
-}
-_PARSER_ROWS: Final = {1002: Close.WIRE_ERROR, 1007: Close.INVALID_UTF8, 1009: Close.TOO_BIG}
-
-
-class Listener(Protocol):
-    """What a transport calls, all on the event loop."""
-
-    def on_text(self, text: str) -> None:
-        """A whole text message."""
-
-    def on_binary(self, size: int) -> None:
-        """A whole binary message, which this protocol does not take."""
-
-    def on_writable(self) -> None:
-        """The socket takes frames again."""
-
-    def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """A protocol ping ended."""
-
-    def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
-        """The connection has ended; called exactly once. `received_code` is the wire's, 0 where there was none."""
-
-
-class Transport(Protocol):
-    """What a session needs of a connection."""
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the socket's buffer is below its high-water mark."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether frames can still be sent."""
-
-    def attach(self, listener: Listener) -> None:
-        """Deliver to `listener` from now on, what is already waiting first."""
-
-    def send_frame(self, payload: bytes) -> None:
-        """Write one text frame; never blocks. Sent after the end, it is dropped."""
-
-    def close(self, row: CloseRow) -> None:
-        """Begin the closing handshake; the socket is cut if the peer does not answer in time."""
-
-    def pause_reading(self) -> None:
-        """Take no more messages from the peer."""
-
-    def resume_reading(self) -> None:
-        """Take messages again."""
-
-    def abort(self) -> None:
-        """Cut the socket now."""
+from app.protocol import Close, CloseRow, Initiator, client_close
+from app.realtime.transport.port import EXTENSION, VIOLATIONS, Listener
+from app.realtime.transport.upgrade import refusal_without_reason
+from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
 
 
 class _Parser(ServerProtocol):
     """websockets' parser, closing with the reasons of our table instead of its own sentences."""
 
     def fail(self, code: int, reason: str = "") -> None:
-        row = _PARSER_ROWS.get(code)
+        row = VIOLATIONS.get(code)
         super().fail(code, row.reason if row is not None else reason)
+
+    def recv_frame(self, frame: Frame) -> None:
+        """A close frame may come amid a fragmented message (RFC 6455 section 5.4), which is then of no use."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 class UvicornTransport(WebSocketsSansIOProtocol):
@@ -111,6 +56,11 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         self._observer = observer
         self._early: list[bytes] = []
         self._listener: Listener | None = None
+        self._is_started = False
+        self._is_deaf = False
+        self._over = asyncio.Event()
+        self._application = self.app
+        self.app = self._serve
         self._ended: tuple[CloseRow, Initiator, int] | None = None
 
     # ---------------------------------------------------------------- Transport
@@ -129,24 +79,27 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         """
         return self.conn.state is State.OPEN and self.handshake_complete and not self.close_sent
 
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        """See `Transport.write`."""
+        return self.transport.write
+
     def attach(self, listener: Listener) -> None:
         """See `Transport.attach`."""
-        if self._listener is listener:
-            return
         self._listener = listener
+        if self._ended is not None:
+            listener.on_closed(*self._ended)
+
+    def start(self) -> None:
+        """See `Transport.start`."""
+        if self._is_started:
+            return
+        self._is_started = True
         while not self.queue.empty():
             event = cast("dict[str, Any]", self.queue.get_nowait())
             if event["type"] == "websocket.receive":
                 self._deliver(event.get("text"), event.get("bytes"))
         self.resume_reading()
-        if self._ended is not None:
-            listener.on_closed(*self._ended)
-
-    def send_frame(self, payload: bytes) -> None:
-        """See `Transport.send_frame`."""
-        if self.is_open and not self.transport.is_closing():
-            self.conn.send_text(payload)
-            self._flush()
 
     def close(self, row: CloseRow) -> None:
         """See `Transport.close`."""
@@ -204,34 +157,33 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
     async def _refuse(self) -> None:
-        """What Litestar refuses by itself comes as a close and would leave as a bare 403, counted by nobody."""
-        known = _GAME_PATH.fullmatch(self.scope["path"]) is not None
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if known else HTTPStatus.NOT_FOUND
-        outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
-        self._observer.handshake(outcome, 0.0)
-        detail = _REFUSALS[status]
-        problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": outcome}
-        headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
-        await self.send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "websocket.http.response.body", "body": encode(problem), "more_body": False})
+        refused = refusal_without_reason(self.scope["path"], self._observer)
+        headers = list(refused.headers)
+        await self.send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
+        await self.send({"type": "websocket.http.response.body", "body": refused.body, "more_body": False})
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
+        """Uvicorn ends the connection when the application returns, which it does once the session lives by itself."""
+        await self._application(scope, receive, send)
+        if self._listener is not None:
+            await self._over.wait()
 
     def data_received(self, data: bytes) -> None:
         """What came before a violation still counts: uvicorn drops it. What came before the 101 waits for it."""
+        if self._is_deaf:
+            return
         if self.handshake_initiated and not self.handshake_complete:
             self._early.append(data)
             self.pause_reading()
             return
         self.conn.receive_data(data)
         self.handle_events()
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self._reject_head()
-            return
         if self.conn.parser_exc is not None and not self.close_sent:
             self.handle_parser_exception()
 
     def send_receive_event_to_app(self) -> None:
         """Deliver one whole message to the listener, or queue it until there is one."""
-        if self._listener is None:
+        if self._listener is None or not self._is_started:
             super().send_receive_event_to_app()
             return
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
@@ -242,11 +194,11 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             self._listener.on_binary(len(data))
             return
         try:
-            text = str(data, "utf-8")
+            data.decode()
         except UnicodeDecodeError:
             self.close(Close.INVALID_UTF8)
             return
-        self._listener.on_text(text)
+        self._listener.on_text(bytes(data))
 
     def handle_pong(self, event: Frame) -> None:
         """Report the round trip of the ping this pong answers."""
@@ -271,22 +223,40 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         super().handle_close(event)
 
     def handle_parser_exception(self) -> None:
-        """RFC 6455 was broken; websockets has chosen the close code."""
+        """RFC 6455 was broken; websockets has chosen the close code.
+
+        uvicorn closes the socket at once: with bytes unread that is a reset, and the peer may never see the code.
+        So the way out is shut and the way in drained.
+        """
         code = self.conn.close_sent.code if self.conn.close_sent is not None else 0
-        self._end(_PARSER_ROWS.get(code, Close.WIRE_ERROR), Initiator.SERVER)
-        super().handle_parser_exception()
+        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER)
+        self._is_deaf = self.close_sent = True
+        self.stop_keepalive()
+        self._flush()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone; 1006 if nobody had said goodbye."""
         if self._listener is not None and self.pending_ping_payload is not None:
             self._listener.on_ping(PingOutcome.ABANDONED, 0.0)
         self._end(Close.LOST, Initiator.NETWORK)
+        self._over.set()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The buffer is over its high-water mark."""
+        super().pause_writing()
+        if self._listener is not None:
+            self._listener.on_blocked()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
         super().resume_writing()
-        if self._listener is not None:
+        if self._listener is not None and self._ended is None:
             self._listener.on_writable()
 
     def shutdown(self) -> None:
@@ -296,15 +266,6 @@ class UvicornTransport(WebSocketsSansIOProtocol):
 
     # ---------------------------------------------------------------- own
 
-    def _reject_head(self) -> None:
-        """Websockets will not read such a request (a line over 8 KiB, over 128 headers), and uvicorn tells nobody."""
-        self._observer.http_rejected(HttpRejection.TOO_LARGE)
-        text = "a line of the request's head is longer than 8192 bytes, or it has more than 128 headers"
-        head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\nconnection: close\r\n\r\n"
-        status = STATUS_LINE[HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE]
-        self.transport.write(status + head.encode() + text.encode())
-        self.transport.close()
-
     def _flush(self) -> None:
         self.transport.write(b"".join(self.conn.data_to_send()))
 
@@ -312,7 +273,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         if self._listener is None:
             return
         if text is not None:
-            self._listener.on_text(text)
+            self._listener.on_text(text.encode())
         elif data is not None:
             self._listener.on_binary(len(data))
 

@@ -1,0 +1,208 @@
+"""Frames of RFC 6455 as bytes: made for clients, and read from them. No input or output happens here.
+
+`FrameReader` keeps nothing between messages but a few references. The tests hold it to `websockets`' parser, byte by
+byte.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
+
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+"""Opcodes (section 5.2)."""
+
+_CONTINUATION: Final = 0x0
+_DATA: Final = frozenset({TEXT, BINARY})
+_CONTROL: Final = frozenset({CLOSE, PING, PONG})
+_FIN: Final = 0x80
+_RESERVED: Final = 0x70
+_COMPRESSED: Final = 0x40
+_OPCODE: Final = 0x0F
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_TWO_BYTES: Final = 126
+_MAX_TWO_BYTES: Final = 0xFFFF
+_MAX_CONTROL: Final = 125
+_LEAST: Final = 2
+_MASK: Final = 4
+
+NO_CODE: Final = 1005
+PROTOCOL_ERROR: Final = 1002
+INVALID_DATA: Final = 1007
+TOO_BIG: Final = 1009
+_KNOWN_CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+_PRIVATE_CODES: Final = range(3000, 5000)
+
+
+class Violation(Exception):  # noqa: N818 - names what it is, as the RFC does
+    """The peer broke the protocol; `code` is what the connection is closed with (section 7.4.1)."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """A frame to be sent to any number of clients: `wire` are its bytes, `size` those of its payload."""
+
+    wire: bytes
+    size: int
+
+
+_TEXT_HEADS: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(_TWO_BYTES))
+
+
+def text_frame(payload: bytes) -> Frame:
+    """A whole text message."""
+    size = len(payload)
+    head = _TEXT_HEADS[size] if size < _TWO_BYTES else _head(_FIN | TEXT, size)
+    return Frame(head + payload, size)
+
+
+def frame_bytes(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
+    """One final frame of any kind."""
+    return _head(_FIN | (_COMPRESSED if compressed else 0) | opcode, len(payload)) + payload
+
+
+def close_bytes(code: int, reason: str) -> bytes:
+    """A close frame; without a code (1005) it is empty, as that code is never sent."""
+    return frame_bytes(CLOSE, b"" if code == NO_CODE else code.to_bytes(2, "big") + reason.encode())
+
+
+def _head(first: int, size: int) -> bytes:
+    if size < _TWO_BYTES:
+        return bytes((first, size))
+    if size <= _MAX_TWO_BYTES:
+        return bytes((first, _TWO_BYTES)) + size.to_bytes(2, "big")
+    return bytes((first, _TWO_BYTES + 1)) + size.to_bytes(8, "big")
+
+
+def close_code(payload: bytes) -> int:
+    """The code of a close frame, 1005 where it has none (sections 5.5.1 and 7.4). Raises Violation."""
+    if not payload:
+        return NO_CODE
+    if len(payload) == 1:
+        raise Violation(PROTOCOL_ERROR)
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        raise Violation(INVALID_DATA) from None
+    code = int.from_bytes(payload[:2], "big")
+    if code not in _KNOWN_CODES and code not in _PRIVATE_CODES:
+        raise Violation(PROTOCOL_ERROR)
+    return code
+
+
+class Received(Struct, frozen=True, gc=False):
+    """A whole message or control frame; `compressed` as its sender says (RFC 7692 section 6)."""
+
+    opcode: int
+    payload: bytes
+    compressed: bool = False
+
+
+class FrameReader:
+    """Messages and control frames out of a client's bytes.
+
+    Messages over `max_size` payload bytes are refused as soon as a header says so, before they are held.
+    """
+
+    __slots__ = ("_fragments", "_held", "_kind", "_max_size", "_may_compress", "_size")
+
+    def __init__(self, max_size: int, *, may_compress: bool = False) -> None:
+        self._max_size = max_size
+        self._may_compress = may_compress
+        self._held: bytearray | None = None
+        self._fragments: list[bytes] | None = None
+        self._kind = 0
+        self._size = 0
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing is held: the next byte begins a message or a control frame."""
+        return self._held is None and self._fragments is None
+
+    def feed(self, data: bytes) -> None:
+        """Take what came in; `next` gives what it completes."""
+        if self._held is None:
+            self._held = bytearray(data)
+        else:
+            self._held += data
+
+    def next(self) -> Received | None:
+        """The next whole message or control frame; None until more has come. Raises Violation."""
+        while (frame := self._next_frame()) is not None:
+            first, payload = frame
+            opcode = first & _OPCODE
+            if opcode in _CONTROL:
+                return Received(opcode, payload)
+            message = self._join(first, payload)
+            if message is not None:
+                return message
+        return None
+
+    def _next_frame(self) -> tuple[int, bytes] | None:
+        """The first byte and the unmasked payload of the next frame."""
+        held = self._held
+        if held is None or len(held) < _LEAST:
+            return None
+        first, second = held[0], held[1]
+        self._require_sense(first, second)
+        size, begin = second & _LENGTH, _LEAST
+        if size >= _TWO_BYTES:
+            begin += 2 if size == _TWO_BYTES else 8
+            if len(held) < begin:
+                return None
+            size = int.from_bytes(held[_LEAST:begin], "big")
+        if first & _OPCODE not in _CONTROL:
+            self._require_room(size)
+        begin += _MASK
+        end = begin + size
+        if len(held) < end:
+            return None
+        payload = apply_mask(held[begin:end], held[begin - _MASK : begin])
+        del held[:end]
+        if not held:
+            self._held = None
+        return first, payload
+
+    def _require_sense(self, first: int, second: int) -> None:
+        """What the first two bytes may be (section 5.2)."""
+        opcode = first & _OPCODE
+        is_control = opcode in _CONTROL
+        reserved = first & _RESERVED
+        if reserved and not (reserved == _COMPRESSED and self._may_compress and opcode in _DATA):
+            raise Violation(PROTOCOL_ERROR)
+        if is_control:
+            is_wrong = not first & _FIN or second & _LENGTH > _MAX_CONTROL
+        elif opcode in _DATA:
+            is_wrong = self._fragments is not None
+        else:
+            is_wrong = opcode != _CONTINUATION or self._fragments is None
+        if is_wrong or not second & _MASKED:
+            raise Violation(PROTOCOL_ERROR)
+
+    def _require_room(self, size: int) -> None:
+        if self._size + size > self._max_size:
+            raise Violation(TOO_BIG)
+
+    def _join(self, first: int, payload: bytes) -> Received | None:
+        """Add a part of a message (section 5.4); the message where it was the last one."""
+        is_final = bool(first & _FIN)
+        if self._fragments is None:
+            if is_final:
+                return Received(first & _OPCODE, payload, bool(first & _COMPRESSED))
+            self._fragments, self._kind, self._size = [payload], first, len(payload)
+            return None
+        self._fragments.append(payload)
+        self._size += len(payload)
+        if not is_final:
+            return None
+        whole, kind = b"".join(self._fragments), self._kind
+        self._fragments, self._kind, self._size = None, 0, 0
+        return Received(kind & _OPCODE, whole, bool(kind & _COMPRESSED))

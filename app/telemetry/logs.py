@@ -32,12 +32,15 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyn
 _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
+_GATHER_S: Final = 0.005
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def redact(text: str) -> str:
     """`text` without the values of query strings and without anything that looks like a token."""
-    return _JWT.sub("<token>", _QUERY_VALUE.sub(r"\1<redacted>", text))
+    if "?" in text or "&" in text:
+        text = _QUERY_VALUE.sub(r"\1<redacted>", text)
+    return _JWT.sub("<token>", text) if "eyJ" in text else text
 
 
 class _Sink:
@@ -78,7 +81,8 @@ class LogWriter:
         self._stream = _Sink(stream)
         self._profile = profile
         self._flush_timeout_s = flush_timeout_s
-        self._queue: queue.Queue[MutableMapping[str, Any] | None] = queue.Queue(queue_size)
+        self._queue: queue.SimpleQueue[MutableMapping[str, Any] | None] = queue.SimpleQueue()
+        self._queue_size = queue_size
         is_terminal = render == "console" and stream.isatty()
         self._console = structlog.dev.ConsoleRenderer(colors=is_terminal) if render == "console" else None
         self._file = self._open(file)
@@ -99,30 +103,32 @@ class LogWriter:
         """Hand over a record, from any thread; never waits for the writing."""
         with self._counting:
             self.records[record.get("level", "info")] += 1
-            try:
-                self._queue.put_nowait(record)
-            except queue.Full:
+            if self._queue.qsize() < self._queue_size:
+                self._queue.put(record)
+            else:
                 self.dropped += 1
 
     def close(self) -> None:
         """Write what is queued, then stop; a reader that takes nothing is not waited for longer than is set."""
-        deadline = time.monotonic() + self._flush_timeout_s
-        try:
-            self._queue.put(None, timeout=self._flush_timeout_s)
-        except queue.Full:
-            return
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._queue.put(None)
+        self._thread.join(self._flush_timeout_s)
         if self._file is not None and not self._thread.is_alive():
             self._file.raw.close()
 
     def _run(self) -> None:
+        """Write until told to stop. What comes in quick succession is gathered: waking up costs more than a line."""
         while (record := self._queue.get()) is not None:
-            line = _one_line(_encode(rename(self._profile, record)))
-            shown = line if self._console is None else f"{self._console(None, '', dict(record))}\n".encode()
-            written = [self._write(sink, text) for sink, text in ((self._file, line), (self._stream, shown)) if sink]
-            if not all(written):
-                with self._counting:
-                    self.dropped += 1
+            self._write_record(record)
+            if self._queue.empty():
+                time.sleep(_GATHER_S)
+
+    def _write_record(self, record: MutableMapping[str, Any]) -> None:
+        line = _one_line(_encode(rename(self._profile, record)))
+        shown = line if self._console is None else f"{self._console(None, '', dict(record))}\n".encode()
+        written = [self._write(sink, text) for sink, text in ((self._file, line), (self._stream, shown)) if sink]
+        if not all(written):
+            with self._counting:
+                self.dropped += 1
 
     @staticmethod
     def _write(sink: _Sink, line: bytes) -> bool:
@@ -139,7 +145,7 @@ class Logs:
     def __init__(self, writer: LogWriter, *, level: str, common: Mapping[str, str]) -> None:
         self.writer = writer
         self._least = _LEVELS[level]
-        self._common = dict(common)
+        self._common = {key: _presentable(value) for key, value in common.items()}
         self.trace_ids: Callable[[], Mapping[str, str]] = dict  # none, until something traces
         self.logger: structlog.typing.BindableLogger = structlog.wrap_logger(
             None,
@@ -148,11 +154,10 @@ class Logs:
         )
 
     def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        record = {"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event}
-        for key, value in record.items():
+        for key, value in event.items():
             if isinstance(value, str):
-                record[key] = _presentable(value)
-        self.writer.put(record)
+                event[key] = _presentable(value)
+        self.writer.put({"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event})
         raise structlog.DropEvent
 
     def foreign(self, record: logging.LogRecord) -> None:

@@ -25,6 +25,10 @@ class Keys(Protocol):
     def algorithms(self) -> tuple[str, ...]:
         """The only algorithms that are accepted."""
 
+    @property
+    def have_ids(self) -> bool:
+        """Whether a token's header says which of them it was signed with."""
+
     async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:
         """The keys a token may be signed with, likeliest first: named `key_id`, if it names one, and for `algorithm`.
 
@@ -47,6 +51,11 @@ class SharedSecrets:
         """See `Keys.algorithms`."""
         return (ALGORITHM,)
 
+    @property
+    def have_ids(self) -> bool:
+        """See `Keys.have_ids`."""
+        return False
+
     async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:  # noqa: ARG002 - shared secrets have no ids
         """See `Keys.candidates`."""
         return (self.current, self.previous) if self.previous else (self.current,)
@@ -65,9 +74,9 @@ class Authenticator:
         """The player a token stands for. Raises TokenRefused, VerifierUnavailable."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenRefused("the token is malformed")
-        key_id, algorithm = _header(token)
+        key_id, algorithm = _header(token) if self.keys.have_ids else (None, self.keys.algorithms[0])
         if algorithm not in self.keys.algorithms:
-            raise TokenRefused(f"the token's algorithm is not {' or '.join(self.keys.algorithms)}")
+            raise self._other_algorithm
         candidates = await self.keys.candidates(key_id, algorithm)
         if not candidates:
             raise TokenRefused("the token's signing key is not known here")
@@ -77,6 +86,10 @@ class Authenticator:
             except _OtherKey:
                 continue
         return self._verify(token, candidates[-1])
+
+    @property
+    def _other_algorithm(self) -> TokenRefused:
+        return TokenRefused(f"the token's algorithm is not {' or '.join(self.keys.algorithms)}")
 
     def _verify(self, token: str, key: str | PyJWK) -> Identity:
         try:
@@ -95,6 +108,8 @@ class Authenticator:
             raise _OtherKey("the token's signature does not match") from None
         except jwt.MissingRequiredClaimError as error:
             raise TokenRefused(f"the token has no {error.claim} claim") from None
+        except jwt.InvalidAlgorithmError:
+            raise self._other_algorithm from None
         except jwt.InvalidAudienceError:
             raise TokenRefused("the token is for another audience") from None
         except jwt.InvalidIssuerError:

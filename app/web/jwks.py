@@ -35,6 +35,7 @@ class JwksKeys:
         max_age_s: float,
     ) -> None:
         self.algorithms = algorithms
+        self.have_ids = True
         self._client = PyJWKClient(url, cache_jwk_set=False, timeout=timeout_s)
         self._observer = observer
         self._refresh_s = refresh_s

@@ -42,7 +42,11 @@ generate: $(VENV)/.dev ## Write the generated files (reference docs, dashboards)
 docs: generate ## The same: the reference docs are generated
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure start-up and memory; prints a table
+bench: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Speed beside the peers; prints the figures and writes docs/speed.md
+	$(BIN)/python -m tests.bench.speed
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory
 
 .PHONY: bench-drain

@@ -14,6 +14,8 @@ need rsyslogd rsyslog
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
 need jq jq
+need cc gcc
+[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 sudo=""

@@ -1,6 +1,6 @@
 """Start-up time, idle memory, and memory per idle joined connection of a real server; prints a table.
 
-Run with ``make bench``. Bounded: one server, CONNECTIONS connections in games of 50 on loopback.
+Run with ``make bench-memory``. Bounded: one server, CONNECTIONS connections in games of 50 on loopback.
 """
 
 import asyncio

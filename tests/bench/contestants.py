@@ -1,0 +1,188 @@
+"""Who is measured: the service and its peers, each started fresh on the server's core, answering the same messages."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import jwt
+
+from tests.bench.generator import LOAD_CORE, SERVER_CORE, pinned
+from tests.support.server import SECRET, UNLIMITED, ServerProcess
+
+HERE = Path(__file__).parent
+NODE = HERE.parent / "node"
+ID_LENGTH = 120
+"""As long as it takes for a player's progress to be a message of about 200 bytes."""
+FREE = {
+    "event_log_url": "memory:",
+    "bytes_burst": 2**40,
+    "max_games_per_player": 1_000_000,
+    "max_connections_per_player": 1_000,
+    "handshakes_per_second": 0,
+    "overload_lag_s": 60,
+    "countdown_s": 0,
+    **UNLIMITED,
+}
+
+
+def player_id(number: int) -> str:
+    """The id of a player."""
+    return f"player-{number}-".ljust(ID_LENGTH, "x")
+
+
+def upgrade(path: str, *headers: str) -> bytes:
+    """An upgrade request (RFC 6455 section 4.1)."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    lines = [
+        f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", *headers,
+    ]  # fmt: skip
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def token(player: str) -> str:
+    """A token that both the service and the Node peer take."""
+    return jwt.encode({"sub": player, "name": "racer", "exp": int(time.time()) + 7200}, SECRET)
+
+
+@dataclass
+class Contestant:
+    """A server under load. `processor_s` is of its process alone; `resident` its memory in bytes."""
+
+    name: str
+    pid: int = 0
+    port: int = 0
+    hello: str | None = None
+
+    def start(self) -> None:
+        """Start it on the server's core."""
+        pinned(SERVER_CORE)
+        try:
+            self._start()
+        finally:
+            pinned(LOAD_CORE)
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def requests(self, count: int, room: int) -> list[bytes]:
+        """Upgrade requests of so many players, in rooms of that size."""
+        return [upgrade(f"/ws/{number // room}", f"player: {player_id(number)}") for number in range(count)]
+
+    def message(self, type: str, data: object) -> str:
+        """A message as its clients send it."""
+        return json.dumps({"type": type, "data": data}, separators=(",", ":"))
+
+    def prefix(self, type: str) -> str:
+        """What a message of this type begins with."""
+        return f'{{"type":"{type}"'
+
+    @property
+    def processor_s(self) -> float:
+        """Processor time so far, all its threads (Linux: nanoseconds in schedstat)."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    @property
+    def resident(self) -> int:
+        """Resident memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+
+
+@dataclass
+class Service(Contestant):
+    """Code Racer as it is run: metrics, logs and pings on. Only the limits that would stop a load are off."""
+
+    settings: dict[str, object] = field(default_factory=dict)
+    module: str = "app"
+
+    def _start(self) -> None:
+        self.server = ServerProcess(Path(tempfile.mkdtemp(prefix="code-racer-")), self.module, **FREE, **self.settings)
+        self.server.start()
+        self.pid, self.port = self.server.pid, int(self.server.settings["PORT"])
+
+    def stop(self) -> None:
+        """See `Contestant.stop`."""
+        self.server.kill()
+        shutil.rmtree(self.server.folder)
+
+    def requests(self, count: int, room: int) -> list[bytes]:
+        """Players in games of so many."""
+        limits = {"min_players": min(room, 100), "max_players": 100, "time_limit_s": 3600}
+        headers = {"authorization": f"Bearer {token('host')}"}
+        with httpx.Client(base_url=self.server.http_url, headers=headers) as client:
+            answers = [client.post("/api/games", json=limits) for _ in range(-(-count // min(room, 100)))]
+        games = [answer.json()["game_id"] for answer in answers]
+        return [
+            upgrade(f"/ws/{games[number // min(room, 100)]}", f"Authorization: Bearer {token(player_id(number))}")
+            for number in range(count)
+        ]
+
+
+@dataclass
+class Peer(Contestant):
+    """A program of `peers`, which prints its port."""
+
+    command: tuple[str, ...] = ()
+    secret: str = ""
+
+    def _start(self) -> None:
+        environment = dict(os.environ) | ({"JWT_SECRET": self.secret} if self.secret else {})
+        folder = NODE if self.command[0] == "node" else NODE.parents[1]
+        self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
+        assert self._process.stdout is not None
+        self.pid, self.port = self._process.pid, int(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        """See `Contestant.stop`."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def requests(self, count: int, room: int) -> list[bytes]:
+        """With tokens where they are verified."""
+        if not self.secret:
+            return super().requests(count, room)
+        return [
+            upgrade(f"/ws/{number // room}", f"Authorization: Bearer {token(player_id(number))}")
+            for number in range(count)
+        ]
+
+
+@dataclass
+class SocketIo(Peer):
+    """Socket.IO has an envelope of its own (Engine.IO packet 4, Socket.IO packet 2)."""
+
+    def requests(self, count: int, room: int) -> list[bytes]:
+        """Room and player in the query, where its clients have them."""
+        return [
+            upgrade(f"/socket.io/?EIO=4&transport=websocket&room={number // room}&player={player_id(number)}")
+            for number in range(count)
+        ]
+
+    def message(self, type: str, data: object) -> str:
+        """An event."""
+        return "42" + json.dumps([type, data], separators=(",", ":"))
+
+    def prefix(self, type: str) -> str:
+        """Of an event."""
+        return f'42["{type}"'
+
+
+def python_peer(name: str, module: str) -> Peer:
+    """A peer in Python."""
+    return Peer(name, command=(sys.executable, "-m", f"tests.bench.peers.{module}"))

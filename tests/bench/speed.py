@@ -1,0 +1,115 @@
+"""Speed beside the peers: `make bench` prints the figures and writes docs/speed.md and its chart.
+
+Nothing here passes or fails; the figures depend on the machine. It stops by itself.
+"""
+
+import argparse
+import datetime as dt
+import json
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import scenarios
+from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, python_peer
+from tests.bench.generator import compiled
+from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
+from tests.bench.scenarios import Plan, Values
+from tests.support.server import SECRET
+
+DOCS = Path(__file__).parents[2] / "docs"
+CHARTED = ("echo", "fan-out, 50", "handshake", "memory")
+
+
+def node(name: str, secret: str = "") -> Contestant:
+    """Node's `ws`."""
+    return Peer(name, command=("node", str(NODE / "peers" / "node_ws.mjs")), secret=secret)
+
+
+def socket_io(name: str) -> Contestant:
+    """Socket.IO on Node."""
+    return SocketIo(name, command=("node", str(NODE / "peers" / "socketio_server.mjs")), hello="40")
+
+
+MAKERS: dict[str, Callable[[], Contestant]] = {
+    "service": lambda: Service("service"),
+    "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
+    "silent": lambda: Service("silent", module="tests.bench.silent"),
+    "picows": lambda: python_peer("picows", "picows_server"),
+    "node ws": lambda: node("node ws"),
+    "node ws with jsonwebtoken": lambda: node("node ws", SECRET),
+    "socket.io": lambda: socket_io("socket.io"),
+    "websockets": lambda: python_peer("websockets", "websockets_server"),
+    "fastapi": lambda: python_peer("fastapi", "fastapi_server"),
+}
+ALL = ("service", "uvicorn", "silent", "picows", "node ws", "socket.io", "websockets", "fastapi")
+MAIN = ("service", "picows", "node ws")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something to measure, and on whom."""
+
+    measure: Callable[[Plan, list[Contestant]], Values]
+    names: tuple[str, ...]
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "echo": Scenario(scenarios.echo, ALL),
+    "fan-out, 2": Scenario(scenarios.fan_out(2), MAIN),
+    "fan-out, 10": Scenario(scenarios.fan_out(10), MAIN),
+    "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
+    "fan-out, 100": Scenario(scenarios.fan_out(scenarios.LARGEST_GAME), MAIN),
+    "durable, 50": Scenario(scenarios.durable, ALL),
+    "handshake": Scenario(scenarios.handshakes, ("service", "uvicorn", "node ws with jsonwebtoken")),
+    "memory": Scenario(
+        scenarios.memory, ("service", "uvicorn", "picows", "node ws", "socket.io", "websockets", "fastapi")
+    ),
+    "p99 at half rate": Scenario(scenarios.latency, MAIN),
+    "growth": Scenario(scenarios.growth, ("service",) * 4),
+    "idle": Scenario(scenarios.idle, ("service",) * 4),
+    "race": Scenario(scenarios.race, ("service", "uvicorn")),
+}
+
+
+def of_the_day(day: dt.date) -> str:
+    """The scenario that CI runs, small, on a day: each in its turn."""
+    return list(SCENARIOS)[day.toordinal() % len(SCENARIOS)]
+
+
+def measure(names: list[str], plan: Plan) -> Results:
+    """Run scenarios, and print each as it ends."""
+    results: Results = {}
+    for name in names:
+        scenario = SCENARIOS[name]
+        results[name] = scenario.measure(plan, [MAKERS[one]() for one in scenario.names])
+        print(scenario_table(name, text_of(scenario.measure), results[name]), flush=True)
+    return results
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and where everything was measured in full, write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.speed", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="all by default")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--scale", type=float, default=1.0, help="a part of the messages and connections")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args(arguments)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    plan = Plan(compiled(), options.rounds, options.scale)
+    results = measure(options.scenarios or list(SCENARIOS), plan)
+    print(goal_table(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+    if not options.scenarios and options.scale >= 1:
+        texts = {name: one.measure for name, one in SCENARIOS.items()}
+        (DOCS / "speed.md").write_text(page(results, texts, plan.busiest))
+        draw(results, CHARTED, DOCS / "pictures" / "speed.svg")
+        print(f"written: {DOCS / 'speed.md'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

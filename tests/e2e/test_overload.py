@@ -17,7 +17,11 @@ from websockets.exceptions import InvalidStatus
 from app.realtime.load import IN_A_ROW, LoadConfig, LoadMonitor
 from app.telemetry.observer import NullObserver, OverloadCause
 from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tests.support.readers import small_socket
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
+from tests.support.wire import TEXT, frame, upgrade
+
+CHATTER = frame(TEXT, b'{"type":"ping","data":{"timestamp":1},"id":"%s"}' % (b"x" * 64))
 
 
 def token(player_id: str) -> str:
@@ -37,17 +41,16 @@ def refused(server: ServerProcess, game_id: str) -> dict[str, Any]:
 def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
     with ServerProcess(tmp_path / "measured") as server:
         idle = server.metric("memory_bytes")
-    settings = {"memory_limit_bytes": int(idle) + 2_500_000, "overload_interval_s": 0.05, "ready_gates": gates}
-    with ServerProcess(tmp_path / "limited", **settings) as server, contextlib.ExitStack() as stack:
+    settings = {"memory_limit_bytes": int(idle) + 8_000_000, "overload_interval_s": 0.05, "ready_gates": gates}
+    patient = {"outbox_max_bytes": 2**30, "outbox_max_age_s": 3600, **UNLIMITED}
+    with ServerProcess(tmp_path / "limited", **settings, **patient) as server, contextlib.ExitStack() as stack:
         game_id = server.new_game(token("host"))
-        games = [server.new_game(token("host"), max_players=100, min_players=100) for _ in range(20)]
         first = stack.enter_context(Player(server, game_id, token("first")))
         first.until("player_joined", player_id="first")
-        others = 0
+        deaf = stack.enter_context(small_socket(server))  # reads nothing: what it is sent is held for it
+        deaf.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token('deaf')}"))
         while server.metric("overloaded", cause="memory") == 0:
-            others += 1
-            with contextlib.suppress(InvalidStatus):  # the limit may be passed at any moment
-                stack.enter_context(Player(server, games[others // 100], token(f"p{others}")))
+            deaf.sendall(CHATTER * 100)
         problem = refused(server, game_id)
         assert (problem["reason"], problem["retry_after_ms"]) == ("overloaded", 5000)
         assert httpx.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503

@@ -13,6 +13,7 @@ from websockets.protocol import Protocol, Side, State
 from app.realtime.transport.wire import (
     CLOSE,
     TEXT,
+    TOO_BIG,
     FrameReader,
     Violation,
     close_bytes,
@@ -23,6 +24,8 @@ from app.realtime.transport.wire import (
 from tests.support.wire import frame
 
 MAX_SIZE = 300
+TAIL = bytes(MAX_SIZE + 20)
+"""Completes what is not whole, and is no frame: some frames we refuse by their heads, `websockets` as a whole."""
 Outcome = tuple[list[tuple[int, bytes]], int | None]
 
 
@@ -106,9 +109,14 @@ STREAMS = st.lists(st.one_of(SOUND, SOUND, SOUND, ODD, CLOSES, st.binary(max_siz
 @example(frame(1, b"a", fin=False) + frame(8, b"\x03\xe8") + frame(0, b"b"), [])
 @example(bytes([0x81, 0xFF]) + b"\x80" + b"\x00" * 7 + b"mask", [])
 def test_the_reader_finds_what_websockets_finds(stream: bytes, cuts: list[int]) -> None:
+    stream += TAIL
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     chunks = [stream[begin:end] for begin, end in pairwise(edges)]
-    assert ours(chunks) == theirs(chunks)
+    (found, code), (expected, their_code) = ours(chunks), theirs(chunks)
+    if their_code == TOO_BIG:  # they hold control frames between fragments to what the message has left, too
+        assert found[: len(expected)] == expected
+    else:
+        assert (found, code) == (expected, their_code)
 
 
 @given(STREAMS)

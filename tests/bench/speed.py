@@ -40,7 +40,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "silent": lambda: Service("silent", module="tests.bench.silent"),
     "picows": lambda: python_peer("picows", "picows_server"),
     "node ws": lambda: node("node ws"),
-    "node ws with jsonwebtoken": lambda: node("node ws", SECRET),
+    "node ws with jsonwebtoken": lambda: node("node ws with jsonwebtoken", SECRET),
     "socket.io": lambda: socket_io("socket.io"),
     "websockets": lambda: python_peer("websockets", "websockets_server"),
     "fastapi": lambda: python_peer("fastapi", "fastapi_server"),

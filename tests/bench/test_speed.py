@@ -42,5 +42,6 @@ def test_the_scenario_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str
         os.sched_setaffinity(0, affinity)
     figures = json.loads((tmp_path / "figures.json").read_text())[name]
     assert figures
+    assert all(name in MAKERS or "connections" in name for name in figures)
     assert all(values and median(values) > 0 for values in figures.values())
     assert f"### {name}" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """The `websockets` library's own server."""
 
 import json
+import logging
 import sys
 import time
 from collections import defaultdict
@@ -38,6 +39,7 @@ async def play(socket: ServerConnection) -> None:
 
 
 async def main() -> None:
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # clients that end without a word are no news here
     async with serve(play, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()

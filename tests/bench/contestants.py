@@ -1,6 +1,5 @@
 """Who is measured: the service and its peers, each started fresh on the server's core, answering the same messages."""
 
-import base64
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ import jwt
 
 from tests.bench.generator import LOAD_CORE, SERVER_CORE, pinned
 from tests.support.server import SECRET, UNLIMITED, ServerProcess
+from tests.support.wire import upgrade
 
 HERE = Path(__file__).parent
 NODE = HERE.parent / "node"
@@ -36,16 +36,6 @@ FREE = {
 def player_id(number: int) -> str:
     """The id of a player."""
     return f"player-{number}-".ljust(ID_LENGTH, "x")
-
-
-def upgrade(path: str, *headers: str) -> bytes:
-    """An upgrade request (RFC 6455 section 4.1)."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [
-        f"GET {path} HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", *headers,
-    ]  # fmt: skip
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def token(player: str) -> str:

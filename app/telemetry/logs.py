@@ -120,7 +120,7 @@ class LogWriter:
         while (record := self._queue.get()) is not None:
             self._write_record(record)
             if self._queue.empty():
-                time.sleep(_GATHER_S)
+                time.sleep(_GATHER_S)  # the pause is the point: who puts now wakes nobody
 
     def _write_record(self, record: MutableMapping[str, Any]) -> None:
         line = _one_line(_encode(rename(self._profile, record)))

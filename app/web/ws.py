@@ -174,7 +174,7 @@ async def _connection(attempt: _Attempt, opened: Opened, place: Place) -> AsyncI
     session = attempt.gate.hub.open(opened, *accepted, place.leave)
     try:
         yield session
-    except BaseException:
+    except BaseException:  # a cancelled handshake too: the peer is told, the cause goes on up
         session.close(Close.INTERNAL)
         raise
     finally:

@@ -88,7 +88,7 @@ class LeanTransport(asyncio.Protocol):
         self._server.connections.add(self)  # type: ignore[arg-type] # uvicorn calls no more of it than `shutdown`
         headers = list(self._server.default_headers)
         try:
-            key = accept_key(http["method"].encode(), http["headers"])
+            key = accept_key(http["method"], http["headers"])
         except BadHandshake as error:
             self._config.observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
             headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"sec-websocket-version", b"13")]

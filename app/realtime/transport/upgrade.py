@@ -51,12 +51,12 @@ def refusal_without_reason(path: str, observer: Observer) -> Refused:
     return Refused(status, encode(problem), headers)
 
 
-def accept_key(method: bytes, headers: Headers) -> bytes:
+def accept_key(method: str, headers: Headers) -> bytes:
     """The value of Sec-WebSocket-Accept. Raises BadHandshake."""
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         found.setdefault(name, []).append(value)
-    if method != b"GET":
+    if method != "GET":
         raise BadHandshake("an upgrade is a GET")
     if b"upgrade" not in _tokens(found, b"connection") or b"websocket" not in _tokens(found, b"upgrade"):
         raise BadHandshake("it needs Connection: Upgrade and Upgrade: websocket")
@@ -147,7 +147,8 @@ class Upgrade:
         try:
             await self._app(self.scope, self.receive, self.send)
         except Exception as fault:  # noqa: BLE001 - the application's outermost frame: the fault is logged, the peer told
-            self._observer.fault("websocket handshake", fault)
+            if not self._connection.is_lost:  # that a peer has gone is no fault of ours, and wakes nobody
+                self._observer.fault("websocket handshake", fault)
         if self._key and not self._connection.is_lost:
             self._refuse(refusal_without_reason(self.scope["path"], self._observer))
         self._connection.finished()

@@ -21,7 +21,6 @@ _DATA: Final = frozenset({TEXT, BINARY})
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
-_COMPRESSED: Final = 0x40
 _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
@@ -64,9 +63,9 @@ def text_frame(payload: bytes) -> Frame:
     return Frame(head + payload, size)
 
 
-def frame_bytes(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
+def frame_bytes(opcode: int, payload: bytes) -> bytes:
     """One final frame of any kind."""
-    return _head(_FIN | (_COMPRESSED if compressed else 0) | opcode, len(payload)) + payload
+    return _head(_FIN | opcode, len(payload)) + payload
 
 
 def close_bytes(code: int, reason: str) -> bytes:
@@ -99,11 +98,10 @@ def close_code(payload: bytes) -> int:
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A whole message or control frame; `compressed` as its sender says (RFC 7692 section 6)."""
+    """A whole message or control frame."""
 
     opcode: int
     payload: bytes
-    compressed: bool = False
 
 
 class FrameReader:
@@ -112,11 +110,10 @@ class FrameReader:
     Messages over `max_size` payload bytes are refused as soon as a header says so, before they are held.
     """
 
-    __slots__ = ("_fragments", "_held", "_kind", "_max_size", "_may_compress", "_size")
+    __slots__ = ("_fragments", "_held", "_kind", "_max_size", "_size")
 
-    def __init__(self, max_size: int, *, may_compress: bool = False) -> None:
+    def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._may_compress = may_compress
         self._held: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._kind = 0
@@ -175,16 +172,13 @@ class FrameReader:
         """What the first two bytes may be (section 5.2)."""
         opcode = first & _OPCODE
         is_control = opcode in _CONTROL
-        reserved = first & _RESERVED
-        if reserved and not (reserved == _COMPRESSED and self._may_compress and opcode in _DATA):
-            raise Violation(PROTOCOL_ERROR)
         if is_control:
             is_wrong = not first & _FIN or second & _LENGTH > _MAX_CONTROL
         elif opcode in _DATA:
             is_wrong = self._fragments is not None
         else:
             is_wrong = opcode != _CONTINUATION or self._fragments is None
-        if is_wrong or not second & _MASKED:
+        if is_wrong or first & _RESERVED or not second & _MASKED:
             raise Violation(PROTOCOL_ERROR)
 
     def _require_room(self, size: int) -> None:
@@ -196,7 +190,7 @@ class FrameReader:
         is_final = bool(first & _FIN)
         if self._fragments is None:
             if is_final:
-                return Received(first & _OPCODE, payload, bool(first & _COMPRESSED))
+                return Received(first & _OPCODE, payload)
             self._fragments, self._kind, self._size = [payload], first, len(payload)
             return None
         self._fragments.append(payload)
@@ -205,4 +199,4 @@ class FrameReader:
             return None
         whole, kind = b"".join(self._fragments), self._kind
         self._fragments, self._kind, self._size = None, 0, 0
-        return Received(kind & _OPCODE, whole, bool(kind & _COMPRESSED))
+        return Received(kind & _OPCODE, whole)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from app import __version__
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.allowance import AllowanceConfig
+from app.realtime.inbox import InboxConfig
 from app.realtime.judging import JudgingConfig
 from app.realtime.lifetime import LifetimeConfig
 from app.realtime.load import LoadConfig, container_limit_bytes
@@ -48,23 +49,25 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
 def session_config(settings: Settings) -> SessionConfig:
     """What a connection may do."""
     return SessionConfig(
-        allowance=AllowanceConfig(
-            messages_per_second=settings.messages_per_second,
-            message_burst=settings.message_burst,
-            bytes_per_second=settings.bytes_per_second,
-            bytes_burst=settings.bytes_burst,
-            max_message_bytes=settings.max_message_bytes,
-            max_batch=settings.max_batch,
-            max_invalid_messages_per_minute=settings.max_invalid_messages_per_minute,
-            max_rate_limited_per_minute=settings.max_rate_limited_per_minute,
+        inbox=InboxConfig(
+            allowance=AllowanceConfig(
+                messages_per_second=settings.messages_per_second,
+                message_burst=settings.message_burst,
+                bytes_per_second=settings.bytes_per_second,
+                bytes_burst=settings.bytes_burst,
+                max_message_bytes=settings.max_message_bytes,
+                max_batch=settings.max_batch,
+                max_invalid_messages_per_minute=settings.max_invalid_messages_per_minute,
+                max_rate_limited_per_minute=settings.max_rate_limited_per_minute,
+            ),
+            max_pending_messages=settings.max_pending_messages,
+            rate_limit_retry_s=settings.rate_limit_retry_s,
         ),
         lifetime=LifetimeConfig(
             token_leeway_s=settings.jwt_leeway_s,
             token_expiring_notice_s=settings.token_expiring_notice_s,
             idle_timeout_s=settings.idle_timeout_s,
         ),
-        max_pending_messages=settings.max_pending_messages,
-        rate_limit_retry_s=settings.rate_limit_retry_s,
         outbox_max_bytes=settings.outbox_max_bytes,
         outbox_max_age_s=settings.outbox_max_age_s,
     )

@@ -6,9 +6,10 @@ metric labels and the documentation derive from it. Times are epoch milliseconds
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -62,6 +63,8 @@ class Auth(Struct, frozen=True):
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
+BATCH: Final = "batch"
+
 ClientData = Ready | Ping | SubmitCode | Progress | Leave | Auth
 
 CLIENT_TYPES: Final[dict[str, type[ClientData]]] = {
@@ -72,7 +75,6 @@ CLIENT_TYPES: Final[dict[str, type[ClientData]]] = {
     "leave": Leave,
     "auth": Auth,
 }
-BATCH: Final = "batch"
 RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
 """Label values of received messages; what the server does not know is `other`."""
 
@@ -94,13 +96,62 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
-class Message(Struct, frozen=True):
-    """A decoded client message: its type, its data, the id the client wants acknowledged, the client's trace."""
+class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A decoded client message: its type, the id the client wants acknowledged, the client's trace; `data` by type."""
 
-    type: str
-    data: ClientData
-    id: str | None = None
+    type: ClassVar[str]
+    id: MessageId | None = None
     traceparent: str | None = None
+
+
+class ReadyMessage(Message, frozen=True, kw_only=True, tag="ready"):
+    """See `Ready`."""
+
+    type: ClassVar[str] = "ready"
+    data: Ready = Ready()
+
+
+class PingMessage(Message, frozen=True, kw_only=True, tag="ping"):
+    """See `Ping`."""
+
+    type: ClassVar[str] = "ping"
+    data: Ping
+
+
+class SubmitCodeMessage(Message, frozen=True, kw_only=True, tag="submit_code"):
+    """See `SubmitCode`."""
+
+    type: ClassVar[str] = "submit_code"
+    data: SubmitCode
+
+
+class ProgressMessage(Message, frozen=True, kw_only=True, tag="progress"):
+    """See `Progress`."""
+
+    type: ClassVar[str] = "progress"
+    data: Progress = Progress()
+
+
+class LeaveMessage(Message, frozen=True, kw_only=True, tag="leave"):
+    """See `Leave`."""
+
+    type: ClassVar[str] = "leave"
+    data: Leave = Leave()
+
+
+class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
+    """See `Auth`."""
+
+    type: ClassVar[str] = "auth"
+    data: Auth
+
+
+ClientMessage = ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | AuthMessage
+
+
+class _RawBatch(Message, frozen=True, kw_only=True, tag="batch"):
+    type: ClassVar[str] = BATCH
+    data: list[msgspec.Raw]
 
 
 class InvalidMessage(Exception):  # noqa: N818 - names what it is, as the protocol page does
@@ -132,8 +183,11 @@ class _Envelope(Struct, frozen=True):
 
 
 _QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
+_MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+_decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | _RawBatch] = msgspec.json.Decoder(
+    ClientMessage | _RawBatch
+).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}
 _decode_any = msgspec.json.Decoder().decode
 encode: Final = msgspec.json.Encoder().encode
@@ -143,46 +197,46 @@ encode: Final = msgspec.json.Encoder().encode
 class Batch:
     """A decoded ``batch``: each item is a message or the reason it is none, in order."""
 
-    items: tuple[Message | InvalidMessage, ...]
+    type: ClassVar[str] = BATCH
+    items: tuple[ClientMessage | InvalidMessage, ...]
     id: str | None = None
 
 
-def decode(frame: bytes | str, max_batch: int = MAX_BATCH) -> Message | Batch:
+def decode(frame: bytes | str, max_batch: int = MAX_BATCH) -> ClientMessage | Batch:
     """Decode one text frame; a batch may hold `max_batch` messages.
 
     Raises:
         InvalidMessage: not JSON, an unknown type or a wrong shape.
     """
-    envelope = _envelope(frame)
-    if envelope.type == BATCH:
-        return _batch(envelope, max_batch)
-    return _message(envelope)
-
-
-def _envelope(frame: bytes | str | msgspec.Raw) -> _Envelope:
     try:
-        return _decode_envelope(frame)
+        message = _decode_message(frame)
+    except _MALFORMED:
+        raise _mistake(frame) from None
+    return _batch(message, max_batch) if isinstance(message, _RawBatch) else message
+
+
+def _mistake(frame: bytes | str | msgspec.Raw) -> InvalidMessage:
+    """What is wrong with a frame that is no message: found part by part, so that its type and id can be told."""
+    try:
+        envelope = _decode_envelope(frame)
     except msgspec.ValidationError as error:
-        raise InvalidMessage(ErrorCode.INVALID_DATA, f"not a message: {_shape(error)}") from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON") from None
-
-
-def _message(envelope: _Envelope) -> Message:
-    decoder = _decode_data.get(envelope.type)
-    if decoder is None:
+        return InvalidMessage(ErrorCode.INVALID_DATA, f"not a message: {_shape(error)}")
+    except _MALFORMED:
+        return InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON")
+    type, id = envelope.type, envelope.id
+    if type == BATCH:
+        return InvalidMessage(ErrorCode.INVALID_DATA, "batch: data must be an array of messages", id=id, type=BATCH)
+    decode_data = _decode_data.get(type)
+    if decode_data is None:
         known = ", ".join((*CLIENT_TYPES, BATCH))
-        raise InvalidMessage(ErrorCode.UNKNOWN_TYPE, f"unknown message type; known are: {known}", id=envelope.id)
+        return InvalidMessage(ErrorCode.UNKNOWN_TYPE, f"unknown message type; known are: {known}", id=id)
     try:
-        return Message(envelope.type, decoder(envelope.data), envelope.id, envelope.traceparent)
+        decode_data(envelope.data)
     except msgspec.ValidationError as error:
-        raise InvalidMessage(
-            ErrorCode.INVALID_DATA, f"{envelope.type}: {_shape(error)}", id=envelope.id, type=envelope.type
-        ) from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise InvalidMessage(
-            ErrorCode.INVALID_JSON, "the frame is not valid JSON", id=envelope.id, type=envelope.type
-        ) from None
+        return InvalidMessage(ErrorCode.INVALID_DATA, f"{type}: {_shape(error)}", id=id, type=type)
+    except _MALFORMED:
+        pass
+    return InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON", id=id, type=type)
 
 
 def _shape(error: msgspec.ValidationError) -> str:
@@ -190,33 +244,23 @@ def _shape(error: msgspec.ValidationError) -> str:
     return _QUOTED.sub("", str(error))
 
 
-def _batch(envelope: _Envelope, max_batch: int) -> Batch:
-    try:
-        raws = _decode_items(envelope.data)
-    except msgspec.MsgspecError:
-        raise InvalidMessage(
-            ErrorCode.INVALID_DATA, "batch: data must be an array of messages", id=envelope.id, type=BATCH
-        ) from None
-    if len(raws) > max_batch:
-        raise InvalidMessage(
-            ErrorCode.BATCH_TOO_LARGE,
-            f"batch: {len(raws)} messages, at most {max_batch} are allowed",
-            id=envelope.id,
-            type=BATCH,
-        )
-    return Batch(tuple(_batch_item(raw) for raw in raws), envelope.id)
+def _batch(batch: _RawBatch, max_batch: int) -> Batch:
+    count = len(batch.data)
+    if count > max_batch:
+        text = f"batch: {count} messages, at most {max_batch} are allowed"
+        raise InvalidMessage(ErrorCode.BATCH_TOO_LARGE, text, id=batch.id, type=BATCH)
+    return Batch(tuple(_batch_item(raw) for raw in batch.data), batch.id)
 
 
-def _batch_item(raw: msgspec.Raw) -> Message | InvalidMessage:
+def _batch_item(raw: msgspec.Raw) -> ClientMessage | InvalidMessage:
     try:
-        envelope = _envelope(raw)
-        if envelope.type == BATCH:
-            return InvalidMessage(
-                ErrorCode.INVALID_DATA, "batch: a batch cannot hold a batch", id=envelope.id, type=BATCH
-            )
-        return _message(envelope)
-    except InvalidMessage as error:
-        return error
+        message = _decode_message(raw)
+    except _MALFORMED:
+        return _mistake(raw)
+    if isinstance(message, _RawBatch):
+        text = "batch: a batch cannot hold a batch"
+        return InvalidMessage(ErrorCode.INVALID_DATA, text, id=message.id, type=BATCH)
+    return message
 
 
 def decode_server_message(frame: bytes | str) -> dict[str, Any]:
@@ -261,13 +305,6 @@ TRANSIENT_TYPES: Final = (
     "disconnect",
 )
 SENT_TYPES: Final = (*DURABLE_TYPES, *TRANSIENT_TYPES)
-
-
-def frame(type: str, data: object, *, seq: int | None = None) -> bytes:
-    """Encode one server message; `seq` only for durable events."""
-    if seq is None:
-        return encode({"type": type, "data": data})
-    return encode({"type": type, "data": data, "seq": seq})
 
 
 # ------------------------------------------------------------------------------------ close table

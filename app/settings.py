@@ -194,6 +194,8 @@ class Settings(BaseSettings):
     ws_transport: WsTransport = Field(
         WsTransport.LEAN, description="lean: our own; uvicorn: uvicorn's protocol on websockets, slower and larger"
     )
+    ws_deflate: bool = Field(False, description="compress messages to and from clients that offer it (RFC 7692)")
+    ws_deflate_min_bytes: int = Field(512, ge=0, description="payloads under this are sent as they are")
     outbox_max_bytes: int = Field(1_048_576, ge=4_096, description="unsent bytes per connection before 4430")
     socket_unsent_bytes: int = Field(
         131_072,

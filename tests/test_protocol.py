@@ -16,8 +16,9 @@ from app.protocol import (
     ErrorCode,
     InvalidMessage,
     Message,
-    Ping,
+    PingMessage,
     Ready,
+    ReadyMessage,
     Reconnect,
     client_close,
     decode,
@@ -39,14 +40,13 @@ def rejection(frame: str) -> InvalidMessage:
 
 def test_the_guides_ready_is_understood() -> None:
     message = decode('{"type":"ready","data":{"status":"ready"}}')
-    assert message == Message("ready", Ready("ready"), None)
+    assert message == ReadyMessage(data=Ready("ready"))
 
 
 @pytest.mark.parametrize("timestamp", [1, 1.5, 1795425844403, 1e300])
 def test_a_ping_keeps_its_timestamp(timestamp: float) -> None:
     message = decode(json.dumps({"type": "ping", "data": {"timestamp": timestamp}}))
-    assert isinstance(message, Message)
-    assert isinstance(message.data, Ping)
+    assert isinstance(message, PingMessage)
     assert message.data.timestamp == timestamp
 
 

@@ -7,9 +7,9 @@ the pure rules, appends to the event log, and fans out what the log accepted.
 from app.realtime.hub import Hub, HubConfig
 from app.realtime.room import Room
 from app.realtime.session import Session, SessionConfig
-from app.realtime.transport import LeanConfig, LeanTransport, Transport, UvicornTransport
+from app.realtime.transport import Deflate, LeanConfig, LeanTransport, Transport, UvicornTransport
 
 __all__ = [
-    "Hub", "HubConfig", "LeanConfig", "LeanTransport", "Room", "Session", "SessionConfig", "Transport",
+    "Deflate", "Hub", "HubConfig", "LeanConfig", "LeanTransport", "Room", "Session", "SessionConfig", "Transport",
     "UvicornTransport",
 ]  # fmt: skip

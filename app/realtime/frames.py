@@ -25,7 +25,7 @@ from app.game import (
     PlayerReconnected,
     SubmissionJudged,
 )
-from app.protocol import frame
+from app.protocol import encode
 from app.realtime.transport import Frame, text_frame
 
 Json = dict[str, Any]
@@ -36,14 +36,15 @@ def event_type(event: GameEvent) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def message_frame(type: str, data: object, seq: int | None = None) -> Frame:
+def message_frame(type: str, data: object) -> Frame:
     """A message of the server as a frame, for any number of members."""
-    return text_frame(frame(type, data, seq=seq))
+    return text_frame(encode({"type": type, "data": data}))
 
 
 def event_frame(event: GameEvent) -> Frame:
     """The public frame of a durable event, encoded once for all members."""
-    return message_frame(event_type(event), {**_DATA[type(event)](event), "at": event.at}, seq=event.seq)
+    data = {**_DATA[type(event)](event), "at": event.at}
+    return text_frame(encode({"type": event_type(event), "data": data, "seq": event.seq}))
 
 
 def result_frame(event: SubmissionJudged) -> Frame:

@@ -125,7 +125,7 @@ class Hub:
         self._tasks = TaskOwner(observer)
         self._handling = TaskOwner(observer)
         self._judging = Judging(judge, problems, config.judging, self._record, observer)
-        allowance = config.session.allowance
+        allowance = config.session.inbox.allowance
         limits = {
             "max_message_bytes": allowance.max_message_bytes,
             "max_batch": allowance.max_batch,
@@ -324,6 +324,7 @@ class Hub:
         if not self.sessions:
             self._empty.set()
         stay.leave()
+        session.forget()
 
     async def remove(self, game_id: str, player_id: str) -> None:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""

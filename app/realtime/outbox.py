@@ -84,15 +84,15 @@ class Outbox:
     """
 
     __slots__ = (
-        "_all", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "_write", "bytes", "bytes_out",
+        "_all", "_deflate", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "bytes", "bytes_out",
         "deepest", "messages_out",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, max_bytes: int, outboxes: Outboxes) -> None:
         self._transport = transport
+        self._deflate = transport.deflate
         self._max_bytes = max_bytes
         self._all = outboxes
-        self._write = transport.write
         self._is_clear = transport.is_open and transport.is_writable
         self._frames: deque[tuple[Frame, float, bool, Span | None]] | None = None
         self._droppable: dict[str, Frame] | None = None
@@ -111,7 +111,7 @@ class Outbox:
         """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
         if not self._is_clear:
             return False
-        self._write(frame.wire)
+        self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
         self.messages_out += 1
         self.bytes_out += frame.size
         return True
@@ -162,7 +162,7 @@ class Outbox:
         while self._frames and transport.is_writable:
             self._write_oldest(self._frames)
         while self._droppable and not self._frames and transport.is_writable:
-            self._write(self._droppable.pop(next(iter(self._droppable))).wire)
+            self._write(self._droppable.pop(next(iter(self._droppable))))
         self._is_clear = transport.is_writable and transport.is_open and not self._frames
 
     def put_last(self, frame: Frame) -> bool:
@@ -171,7 +171,7 @@ class Outbox:
             return False
         while self._frames:
             self._write_oldest(self._frames)
-        self._write(frame.wire)
+        self._write(frame)
         self._count(frame)
         return True
 
@@ -188,6 +188,9 @@ class Outbox:
         self._droppable = None
         self.bytes = 0
 
+    def _write(self, frame: Frame) -> None:
+        self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
+
     def _count(self, frame: Frame) -> None:
         self.messages_out += 1
         self.bytes_out += frame.size
@@ -196,5 +199,5 @@ class Outbox:
         frame, put_at, event, span = frames.popleft()
         self._all.moved(self.bytes, self.bytes - frame.size, -1)
         self.bytes -= frame.size
-        self._write(frame.wire)
+        self._write(frame)
         self._all.wrote(time.monotonic() - put_at, event, span)

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from io import RawIOBase
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
 _GATHER_S: Final = 0.005
+_MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -50,16 +51,30 @@ class _Sink:
         self.raw = raw
         self._torn = False
 
-    def write(self, line: bytes) -> None:
-        """Write a whole line. Raises OSError or ValueError: it could not be."""
-        data = b"\n" + line if self._torn else line
-        while data:
-            count = self.raw.write(data)
-            if count is None:
-                raise BlockingIOError("would block")
-            self._torn = True
-            data = data[count:]
-        self._torn = False
+    def write(self, lines: Sequence[bytes]) -> int:
+        """Write lines; how many were, before one could not be: disk full, stdout closed, reader asleep."""
+        mended = b"\n" if self._torn else b""
+        data = b"".join((mended, *lines))
+        done = self._write(data)
+        if done == len(data):
+            self._torn = False
+            return len(lines)
+        left = done - len(mended)
+        if left < 0:
+            return 0
+        count = 0
+        while left >= len(lines[count]):
+            left -= len(lines[count])
+            count += 1
+        self._torn = left > 0
+        return count
+
+    def _write(self, data: bytes) -> int:
+        done = 0
+        with contextlib.suppress(OSError, ValueError):  # the service goes on; what was not written is counted
+            while done < len(data) and (count := self.raw.write(data[done:])) is not None:
+                done += count
+        return done
 
 
 class LogWriter:
@@ -116,27 +131,34 @@ class LogWriter:
             self._file.raw.close()
 
     def _run(self) -> None:
-        """Write until told to stop. What comes in quick succession is gathered: waking up costs more than a line."""
-        while (record := self._queue.get()) is not None:
-            self._write_record(record)
-            if self._queue.empty():
+        """Write until told to stop. What comes in quick succession is gathered: waking and writing cost most."""
+        goes_on = True
+        while goes_on:
+            records, goes_on = self._gather()
+            self._write(records)
+            if goes_on and self._queue.empty():
                 time.sleep(_GATHER_S)  # the pause is the point: who puts now wakes nobody
 
-    def _write_record(self, record: MutableMapping[str, Any]) -> None:
-        line = _one_line(_encode(rename(self._profile, record)))
-        shown = line if self._console is None else f"{self._console(None, '', dict(record))}\n".encode()
-        written = [self._write(sink, text) for sink, text in ((self._file, line), (self._stream, shown)) if sink]
-        if not all(written):
-            with self._counting:
-                self.dropped += 1
+    def _gather(self) -> tuple[list[MutableMapping[str, Any]], bool]:
+        """Wait for a record; those that are there, and whether there will be more."""
+        record = self._queue.get()
+        records: list[MutableMapping[str, Any]] = []
+        while record is not None:
+            records.append(record)
+            if len(records) == _MOST_AT_ONCE or self._queue.empty():
+                return records, True
+            record = self._queue.get()
+        return records, False
 
-    @staticmethod
-    def _write(sink: _Sink, line: bytes) -> bool:
-        try:
-            sink.write(line)
-        except (OSError, ValueError):  # disk full, stdout closed: the service goes on
-            return False
-        return True
+    def _write(self, records: list[MutableMapping[str, Any]]) -> None:
+        lines = [_one_line(_encode(rename(self._profile, record))) for record in records]
+        shown = lines
+        if self._console is not None:
+            shown = [f"{self._console(None, '', dict(record))}\n".encode() for record in records]
+        written = [sink.write(texts) for sink, texts in ((self._file, lines), (self._stream, shown)) if sink]
+        if min(written) < len(records):
+            with self._counting:
+                self.dropped += len(records) - min(written)
 
 
 class Logs:
@@ -151,7 +173,7 @@ class Logs:
             None,
             processors=[self._finish],
             wrapper_class=structlog.make_filtering_bound_logger(self._least),
-        )
+        ).bind()  # now, not again for each line
 
     def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():

@@ -16,7 +16,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
 from app.eventlog import LogUnavailable
-from app.protocol import SUBPROTOCOL, Auth, Close, Message
+from app.protocol import SUBPROTOCOL, AuthMessage, Close
 from app.realtime import Hub, Room, Session, Transport
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.transport import EXTENSION
@@ -135,13 +135,13 @@ async def _serve_unknown(attempt: _Attempt, place: Place) -> None:
 async def _log_in(attempt: _Attempt, session: Session) -> Identity | None:
     """The player that the first message names; None where the connection ends without."""
     try:
-        message = await session.first_message(attempt.gate.auth_timeout_s)
+        message = await session.inbox.first_message(attempt.gate.auth_timeout_s)
     except TimeoutError:
         session.close(Close.AUTH_TIMEOUT)
         return None
     if message is None:
         return None
-    if not isinstance(message, Message) or not isinstance(message.data, Auth):
+    if not isinstance(message, AuthMessage):
         session.close(Close.AUTH_FAILED, "the first message must be auth, as the request had no token")
         return None
     try:

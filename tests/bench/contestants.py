@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import jwt
 
-from tests.bench.generator import LOAD_CORE, SERVER_CORE, pinned
+from tests.bench.generator import LOAD_CORE, SERVER_CORE, compiled, pinned
 from tests.support.server import SECRET, UNLIMITED, ServerProcess
 from tests.support.wire import upgrade
 
@@ -128,8 +128,14 @@ class Peer(Contestant):
 
     command: tuple[str, ...] = ()
     secret: str = ""
+    source: Path | None = None
+    """A C program, compiled when it is started."""
+    _program: Path | None = None
 
     def _start(self) -> None:
+        if self.source is not None:
+            self._program = compiled(self.source)
+            self.command = (str(self._program),)
         environment = dict(os.environ) | ({"JWT_SECRET": self.secret} if self.secret else {})
         folder = NODE if self.command[0] == "node" else NODE.parents[1]
         self._process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
@@ -138,6 +144,8 @@ class Peer(Contestant):
 
     def stop(self) -> None:
         """See `Contestant.stop`."""
+        if self._program is not None:
+            shutil.rmtree(self._program.parent)
         self._process.kill()
         self._process.wait()
         assert self._process.stdout is not None
@@ -171,6 +179,11 @@ class SocketIo(Peer):
     def prefix(self, type: str) -> str:
         """Of an event."""
         return f'42["{type}"'
+
+
+def c_peer(name: str, source: str) -> Peer:
+    """A peer in C."""
+    return Peer(name, source=HERE / "peers" / source)
 
 
 def python_peer(name: str, module: str) -> Peer:

@@ -14,17 +14,17 @@ SERVER_CORE, LOAD_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 """The server and the load are pinned apart; on a machine with one core they share it."""
 
 
-def compiled() -> Path:
-    """The program, built once a run.
+def compiled(source: Path = SOURCE) -> Path:
+    """The program, built.
 
     Raises:
         SystemExit: there is no C compiler.
     """
     compiler = next((found for name in COMPILERS if (found := shutil.which(name))), None)
     if compiler is None:
-        raise SystemExit("the load generator is in C and no compiler is here: apt-get install gcc libc6-dev")
-    program = Path(tempfile.mkdtemp(prefix="code-racer-load-")) / "load"
-    subprocess.run([compiler, "-O2", "-o", str(program), str(SOURCE)], check=True)
+        raise SystemExit(f"{source.name} is in C and no compiler is here: apt-get install gcc libc6-dev")
+    program = Path(tempfile.mkdtemp(prefix="code-racer-load-")) / source.stem
+    subprocess.run([compiler, "-O2", "-o", str(program), str(source)], check=True)
     return program
 
 

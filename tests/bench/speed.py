@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import scenarios
-from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, python_peer
+from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c_peer, python_peer
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
 from tests.bench.scenarios import Plan, Values
@@ -38,6 +38,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "service": lambda: Service("service"),
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
+    "C floor": lambda: c_peer("C floor", "floor.c"),
     "picows": lambda: python_peer("picows", "picows_server"),
     "node ws": lambda: node("node ws"),
     "node ws with jsonwebtoken": lambda: node("node ws with jsonwebtoken", SECRET),
@@ -45,7 +46,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "websockets": lambda: python_peer("websockets", "websockets_server"),
     "fastapi": lambda: python_peer("fastapi", "fastapi_server"),
 }
-ALL = ("service", "uvicorn", "silent", "picows", "node ws", "socket.io", "websockets", "fastapi")
+ALL = ("service", "uvicorn", "silent", "C floor", "picows", "node ws", "socket.io", "websockets", "fastapi")
 MAIN = ("service", "picows", "node ws")
 
 

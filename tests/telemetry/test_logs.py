@@ -186,7 +186,7 @@ def test_a_reader_that_takes_nothing_holds_up_nobody(records: int) -> None:
         closing.start()
         closing.join(10)
         assert not closing.is_alive(), "its end is not waited for any longer than is set"
-        assert writer.dropped >= records - 12
+        assert writer.dropped >= records - 22  # what is queued, as much that was gathered, and what the pipe took
         os.set_blocking(reading, False)
         while writer._thread.is_alive():  # or it would outlive the pipe
             with contextlib.suppress(BlockingIOError):

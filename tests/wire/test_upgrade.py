@@ -41,6 +41,6 @@ async def test_a_failing_application(is_lost: bool) -> None:
         raise OSError("the client has gone" if is_lost else "no space left on device")
 
     faults, peer = Faults(), Peer(is_lost)
-    await Upgrade(peer, {"path": "/ws/x"}, b"key", fail, [], faults).run()
+    await Upgrade(peer, {"path": "/ws/x", "extensions": {}}, b"key", fail, [], faults).run()
     assert faults.where == ([] if is_lost else ["websocket handshake"])
     assert [answer.split(b" ")[1] for answer in peer.answers] == ([] if is_lost else [b"500"])

@@ -5,11 +5,13 @@ straight to the socket. `LeanTransport` is ours, `UvicornTransport` (``WS_TRANSP
 both pass the same tests.
 """
 
+from app.realtime.transport.deflate import Deflate
 from app.realtime.transport.lean import LeanConfig, LeanTransport
 from app.realtime.transport.port import EXTENSION, Listener, Transport
 from app.realtime.transport.uvicorn import UvicornTransport
 from app.realtime.transport.wire import Frame, text_frame
 
 __all__ = [
-    "EXTENSION", "Frame", "LeanConfig", "LeanTransport", "Listener", "Transport", "UvicornTransport", "text_frame",
+    "EXTENSION", "Deflate", "Frame", "LeanConfig", "LeanTransport", "Listener", "Transport", "UvicornTransport",
+    "text_frame",
 ]  # fmt: skip

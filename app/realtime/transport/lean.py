@@ -18,8 +18,9 @@ from uvicorn.server import ServerState
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
 from app.protocol import Close, CloseRow, Initiator, client_close
+from app.realtime.transport.deflate import Deflate, inflate
 from app.realtime.transport.port import VIOLATIONS, Listener
-from app.realtime.transport.upgrade import BadHandshake, Upgrade, accept_key, http_answer, websocket_scope
+from app.realtime.transport.upgrade import BadHandshake, Headers, Upgrade, accept_key, http_answer, websocket_scope
 from app.realtime.transport.wire import (
     BINARY,
     CLOSE,
@@ -39,6 +40,8 @@ from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
 _FINAL_TEXT: Final = 0x81
 _MASKED_LESS_HEADER: Final = 0x80 - 6
 _SMALL: Final = range(6, 6 + 126)
+_MOST_CORKED: Final = 16_384
+_NOBODY: Final = asyncio.Protocol()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +55,16 @@ class LeanConfig:
     ping_interval_s: float
     ping_timeout_s: float
     close_timeout_s: float
+    deflate: Deflate | None = None
 
 
 class LeanTransport(asyncio.Protocol):
     """A `Transport`; see the module."""
 
     __slots__ = (
-        "_close_timer", "_config", "_ended", "_held", "_is_live", "_is_lost", "_is_paused", "_listener", "_ping",
-        "_ping_slot", "_pinged_at", "_reader", "_server", "_socket", "_upgrade", "is_writable", "write",
+        "_close_timer", "_config", "_corked", "_ended", "_held", "_is_live", "_is_lost", "_is_paused", "_listener",
+        "_ping", "_ping_slot", "_pinged_at", "_reader", "_server", "_socket", "_upgrade", "deflate", "is_writable",
+        "write",
     )  # fmt: skip
 
     def __init__(self, config: LeanConfig, server: ServerState, socket: asyncio.Transport) -> None:
@@ -68,10 +73,12 @@ class LeanTransport(asyncio.Protocol):
         self._socket = socket
         self.write: Callable[[bytes], object] = socket.write
         self.is_writable = True
+        self.deflate: Deflate | None = None
         self._listener: Listener | None = None
         self._upgrade: Upgrade | None = None
         self._reader: FrameReader | None = None
         self._held = b""
+        self._corked: bytearray | None = None
         self._is_live = False
         self._is_paused = False
         self._is_lost = False
@@ -89,6 +96,7 @@ class LeanTransport(asyncio.Protocol):
         headers = list(self._server.default_headers)
         try:
             key = accept_key(http["method"], http["headers"])
+            extensions = self._negotiate(http["headers"])
         except BadHandshake as error:
             self._config.observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
             headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"sec-websocket-version", b"13")]
@@ -98,10 +106,23 @@ class LeanTransport(asyncio.Protocol):
             return
         scope = websocket_scope(http, url, self)
         app = self._config.uvicorn.loaded_app
-        self._upgrade = Upgrade(self, scope, key, app, headers, self._config.observer)
+        self._upgrade = Upgrade(self, scope, key, app, headers, self._config.observer, extensions)
         task = asyncio.get_running_loop().create_task(self._upgrade.run())
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
+
+    def _negotiate(self, headers: Headers) -> bytes | None:
+        """What is answered to the extensions that are offered. Raises BadHandshake."""
+        deflate = self._config.deflate
+        if deflate is None:
+            return None
+        try:
+            answer = deflate.negotiate(value for name, value in headers if name == b"sec-websocket-extensions")
+        except ValueError as error:
+            raise BadHandshake(f"Sec-WebSocket-Extensions: {error}") from None
+        if answer is not None:
+            self.deflate = deflate
+        return answer
 
     @property
     def is_lost(self) -> bool:
@@ -110,6 +131,7 @@ class LeanTransport(asyncio.Protocol):
 
     def opened(self, answer: bytes) -> None:
         """See `Opening.opened`."""
+        self.cork()  # the welcome follows at once
         self.write(answer)
         self._schedule_ping(self._config.ping_interval_s)
 
@@ -147,6 +169,29 @@ class LeanTransport(asyncio.Protocol):
         self.resume_reading()
         if held:
             self._receive(held)
+
+    def cork(self) -> None:
+        """See `Transport.cork`."""
+        if self._corked is None and self.is_open:
+            self._corked = bytearray()
+            self.write = self._write_corked
+            asyncio.get_running_loop().call_soon(self._uncork)
+
+    def _write_corked(self, data: bytes) -> None:
+        corked = self._corked
+        if corked is None:  # whoever looked `write` up before
+            self._socket.write(data)
+            return
+        corked += data
+        if len(corked) > _MOST_CORKED:  # let the socket say that it is full
+            self._uncork()
+
+    def _uncork(self) -> None:
+        corked, self._corked = self._corked, None
+        if corked is not None:
+            self.write = self._socket.write
+            if corked:
+                self._socket.write(corked)
 
     def close(self, row: CloseRow) -> None:
         """See `Transport.close`."""
@@ -203,7 +248,7 @@ class LeanTransport(asyncio.Protocol):
             self.pause_reading()
             return
         if self._reader is None:
-            self._reader = FrameReader(self._config.max_message_bytes)
+            self._reader = FrameReader(self._config.max_message_bytes, inflate if self.deflate else None)
         self._reader.feed(data)
         self._read(self._reader)
 
@@ -307,6 +352,7 @@ class LeanTransport(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The socket is gone; 1006 if nobody had said goodbye."""
         self._is_lost = True
+        self._corked = None
         self._server.connections.discard(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -318,6 +364,7 @@ class LeanTransport(asyncio.Protocol):
             self._upgrade.lost()
         self._listener = None
         self._reader = None
+        self._socket.set_protocol(_NOBODY)  # uvloop keeps it: the two would hold each other until a collection
 
     def shutdown(self) -> None:
         """Uvicorn is going down and this connection is still there."""
@@ -331,6 +378,7 @@ class LeanTransport(asyncio.Protocol):
             return
         self._ended = (row, initiator, received_code)
         self._is_live = False
+        self._uncork()
         if self._listener is not None:
             self._listener.on_closed(row, initiator, received_code)
 

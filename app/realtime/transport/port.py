@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from app.protocol import Close, CloseRow, Initiator
+from app.realtime.transport.deflate import Deflate
 from app.telemetry.observer import PingOutcome
 
 EXTENSION: Final = "code_racer.transport"
@@ -47,8 +48,15 @@ class Transport(Protocol):
         """Whether frames can still be sent."""
 
     @property
+    def deflate(self) -> Deflate | None:
+        """How frames are compressed on this connection; None: not at all."""
+
+    @property
     def write(self) -> Callable[[bytes], object]:
         """Write the bytes of whole frames (`wire.Frame`); only while open."""
+
+    def cork(self) -> None:
+        """What is written until this turn of the event loop ends may leave the process in one write."""
 
     def attach(self, listener: Listener) -> None:
         """Tell `listener` what happens from now on; messages wait until `start`."""

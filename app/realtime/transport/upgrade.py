@@ -21,6 +21,7 @@ Message = MutableMapping[str, Any]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
+_NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
 _GAME_PATH: Final = "/ws/"
 _REFUSALS: Final = {
@@ -53,17 +54,18 @@ def refusal_without_reason(path: str, observer: Observer) -> Refused:
 
 def accept_key(method: str, headers: Headers) -> bytes:
     """The value of Sec-WebSocket-Accept. Raises BadHandshake."""
-    found: dict[bytes, list[bytes]] = {}
+    found: dict[bytes, list[bytes]] = {name: [] for name in _NEEDED}
     for name, value in headers:
-        found.setdefault(name, []).append(value)
+        if name in found:
+            found[name].append(value)
     if method != "GET":
         raise BadHandshake("an upgrade is a GET")
     if b"upgrade" not in _tokens(found, b"connection") or b"websocket" not in _tokens(found, b"upgrade"):
         raise BadHandshake("it needs Connection: Upgrade and Upgrade: websocket")
-    keys = found.get(b"sec-websocket-key", [])
+    keys = found[b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise BadHandshake("it needs one Sec-WebSocket-Key of 16 bytes in base64")
-    if found.get(b"sec-websocket-version") != [b"13"]:
+    if found[b"sec-websocket-version"] != [b"13"]:
         raise BadHandshake("it needs one Sec-WebSocket-Version: 13")
     return base64.b64encode(hashlib.sha1(keys[0].strip() + _GUID, usedforsecurity=False).digest())
 
@@ -73,12 +75,12 @@ class BadHandshake(Exception):  # noqa: N818 - names what it is
 
 
 def _tokens(headers: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
-    return [token.strip().lower() for value in headers.get(name, ()) for token in value.split(b",")]
+    return [token.strip().lower() for value in headers[name] for token in value.split(b",")]
 
 
 def _is_key(value: bytes) -> bool:
     try:
-        return len(base64.b64decode(value.strip(), validate=True)) == _KEY_BYTES
+        return len(binascii.a2b_base64(value.strip(), strict_mode=True)) == _KEY_BYTES
     except binascii.Error:
         return False
 
@@ -121,7 +123,18 @@ class Opening(Protocol):
 class Upgrade:
     """One handshake: what the application receives and sends until it is answered."""
 
-    __slots__ = ("_app", "_connection", "_default_headers", "_key", "_observer", "_response", "_told", "_wake", "scope")
+    __slots__ = (
+        "_app",
+        "_connection",
+        "_default_headers",
+        "_extensions",
+        "_key",
+        "_observer",
+        "_response",
+        "_told",
+        "_wake",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -131,8 +144,10 @@ class Upgrade:
         app: Callable[..., Any],
         default_headers: Headers,
         observer: Observer,
+        extensions: bytes | None = None,
     ) -> None:
         self.scope = scope
+        self._extensions = extensions
         self._connection = connection
         self._key = key
         self._app = app
@@ -152,6 +167,10 @@ class Upgrade:
         if self._key and not self._connection.is_lost:
             self._refuse(refusal_without_reason(self.scope["path"], self._observer))
         self._connection.finished()
+        # Litestar's connection refers to itself, and would keep ours until a collection.
+        self.scope["extensions"].clear()
+        self.scope.clear()
+        del self._connection
 
     def lost(self) -> None:
         """The peer has gone."""
@@ -197,6 +216,8 @@ class Upgrade:
     def _accept(self, message: Message) -> None:
         lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]
         lines.append(b"Sec-WebSocket-Accept: " + self._key + b"\r\n")
+        if self._extensions is not None:
+            lines.append(b"Sec-WebSocket-Extensions: " + self._extensions + b"\r\n")
         if message.get("subprotocol"):
             lines.append(b"Sec-WebSocket-Protocol: " + message["subprotocol"].encode("latin-1") + b"\r\n")
         lines.extend(name + b": " + value + b"\r\n" for name, value in message.get("headers") or ())

@@ -18,6 +18,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from app.protocol import Close, CloseRow, Initiator, client_close
+from app.realtime.transport.deflate import Deflate
 from app.realtime.transport.port import EXTENSION, VIOLATIONS, Listener
 from app.realtime.transport.upgrade import refusal_without_reason
 from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
@@ -49,9 +50,12 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         *,
         close_timeout_s: float,
         observer: Observer,
+        deflate: Deflate | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = _Parser(max_size=config.ws_max_size, logger=self.logger)
+        offered = [deflate.factory] if deflate is not None else None
+        self.conn = _Parser(extensions=offered, max_size=config.ws_max_size, logger=self.logger)
+        self._deflate = deflate
         self.close_timeout = close_timeout_s
         self._observer = observer
         self._early: list[bytes] = []
@@ -80,9 +84,17 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         return self.conn.state is State.OPEN and self.handshake_complete and not self.close_sent
 
     @property
+    def deflate(self) -> Deflate | None:
+        """See `Transport.deflate`."""
+        return self._deflate if self.conn.extensions else None
+
+    @property
     def write(self) -> Callable[[bytes], object]:
         """See `Transport.write`."""
         return self.transport.write
+
+    def cork(self) -> None:
+        """See `Transport.cork`; here everything leaves at once."""
 
     def attach(self, listener: Listener) -> None:
         """See `Transport.attach`."""

@@ -4,6 +4,7 @@
 byte.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ _DATA: Final = frozenset({TEXT, BINARY})
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 _FIN: Final = 0x80
 _RESERVED: Final = 0x70
+_DEFLATED: Final = 0x40
 _OPCODE: Final = 0x0F
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
@@ -46,11 +48,20 @@ class Violation(Exception):  # noqa: N818 - names what it is, as the RFC does
         self.code = code
 
 
-class Frame(Struct, frozen=True, gc=False):
-    """A frame to be sent to any number of clients: `wire` are its bytes, `size` those of its payload."""
+class Frame(Struct, gc=False):
+    """A frame to be sent to any number of clients: `wire` are its bytes, `size` those of its payload.
+
+    `deflated` are its bytes for those who take compressed ones, once anybody did (`Deflate.wire`).
+    """
 
     wire: bytes
     size: int
+    deflated: bytes = b""
+
+    @property
+    def payload(self) -> bytes:
+        """The message."""
+        return self.wire[len(self.wire) - self.size :]
 
 
 _TEXT_HEADS: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(_TWO_BYTES))
@@ -61,6 +72,11 @@ def text_frame(payload: bytes) -> Frame:
     size = len(payload)
     head = _TEXT_HEADS[size] if size < _TWO_BYTES else _head(_FIN | TEXT, size)
     return Frame(head + payload, size)
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """A whole text message that has been compressed (RFC 7692 section 6)."""
+    return _head(_FIN | _DEFLATED | TEXT, len(payload)) + payload
 
 
 def frame_bytes(opcode: int, payload: bytes) -> bytes:
@@ -107,13 +123,15 @@ class Received(Struct, frozen=True, gc=False):
 class FrameReader:
     """Messages and control frames out of a client's bytes.
 
-    Messages over `max_size` payload bytes are refused as soon as a header says so, before they are held.
+    Messages over `max_size` payload bytes are refused as soon as a header says so, before they are held. With
+    `inflate` (the message that was compressed, and `max_size`) they may be compressed (RFC 7692).
     """
 
-    __slots__ = ("_fragments", "_held", "_kind", "_max_size", "_size")
+    __slots__ = ("_fragments", "_held", "_inflate", "_kind", "_max_size", "_size")
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, inflate: Callable[[bytes, int], bytes] | None = None) -> None:
         self._max_size = max_size
+        self._inflate = inflate
         self._held: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._kind = 0
@@ -178,7 +196,10 @@ class FrameReader:
             is_wrong = self._fragments is not None
         else:
             is_wrong = opcode != _CONTINUATION or self._fragments is None
-        if is_wrong or first & _RESERVED or not second & _MASKED:
+        reserved = first & _RESERVED
+        if self._inflate is not None and opcode in _DATA:
+            reserved &= ~_DEFLATED
+        if is_wrong or reserved or not second & _MASKED:
             raise Violation(PROTOCOL_ERROR)
 
     def _require_room(self, size: int) -> None:
@@ -190,7 +211,7 @@ class FrameReader:
         is_final = bool(first & _FIN)
         if self._fragments is None:
             if is_final:
-                return Received(first & _OPCODE, payload)
+                return self._whole(first, payload)
             self._fragments, self._kind, self._size = [payload], first, len(payload)
             return None
         self._fragments.append(payload)
@@ -199,4 +220,9 @@ class FrameReader:
             return None
         whole, kind = b"".join(self._fragments), self._kind
         self._fragments, self._kind, self._size = None, 0, 0
-        return Received(kind & _OPCODE, whole)
+        return self._whole(kind, whole)
+
+    def _whole(self, first: int, payload: bytes) -> Received:
+        if first & _DEFLATED and self._inflate is not None:
+            payload = self._inflate(payload, self._max_size)
+        return Received(first & _OPCODE, payload)

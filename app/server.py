@@ -132,6 +132,7 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
         app,
         host=settings.host,
         port=settings.port,
+        backlog=settings.listen_backlog,
         ws=partial(  # type: ignore[arg-type] # called like the class
             UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer, deflate=deflate
         ),

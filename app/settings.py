@@ -185,12 +185,17 @@ class Settings(BaseSettings):
     max_batch: int = Field(50, ge=1, le=1_000, description="messages in one batch")
     max_pending_messages: int = Field(32, ge=1, description="messages of one connection read ahead of handling")
     max_invalid_messages_per_minute: int = Field(10, ge=1, description="more of them close the connection (4400)")
-    max_players_per_game: int = Field(100, ge=1, le=100, description="the most a game's max_players can be")
+    max_players_per_game: int = Field(100, ge=1, le=1_000, description="the most a game's max_players can be")
     max_games_per_player: int = Field(50, ge=1, description="open games a player has made, on this replica")
     limits_dry_run: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description=f"limits that count and log but refuse nothing: all, or some of {', '.join(LIMIT_SCOPES)}"
     )
 
+    listen_backlog: int = Field(
+        4_096,
+        ge=1,
+        description="connections that wait to be accepted; the kernel holds no more than net.core.somaxconn",
+    )
     ws_transport: WsTransport = Field(
         WsTransport.LEAN, description="lean: our own; uvicorn: uvicorn's protocol on websockets, slower and larger"
     )

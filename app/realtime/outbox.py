@@ -15,7 +15,7 @@ from app.telemetry.observer import Observer, OutboxDepth
 from app.telemetry.tracer import Span
 
 MAX_DROPPABLE: Final = 100
-"""Droppable frames that wait at most, one a key: as many as a game has players."""
+"""Droppable frames that wait at most, one a key: a usual game's players; more are dropped, and counted."""
 
 
 class Sent(Enum):

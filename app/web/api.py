@@ -36,7 +36,7 @@ class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
 
     problem: str | None = None
     min_players: Annotated[int, Meta(ge=1, le=100)] = 2
-    max_players: Annotated[int, Meta(ge=1, le=100)] = 8
+    max_players: Annotated[int, Meta(ge=1, le=1_000)] = 8
     time_limit_s: Annotated[int, Meta(ge=5, le=7200)] = 900
     finish: Literal["first_accepted", "all_done"] = "first_accepted"
 

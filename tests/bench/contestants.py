@@ -25,6 +25,7 @@ FREE = {
     "event_log_url": "memory:",
     "bytes_burst": 2**40,
     "max_games_per_player": 1_000_000,
+    "max_players_per_game": 500,
     "max_connections_per_player": 1_000,
     "handshakes_per_second": 0,
     "overload_lag_s": 60,
@@ -111,13 +112,13 @@ class Service(Contestant):
 
     def requests(self, count: int, room: int) -> list[bytes]:
         """Players in games of so many."""
-        limits = {"min_players": min(room, 100), "max_players": 100, "time_limit_s": 3600}
+        limits = {"min_players": min(room, 100), "max_players": max(room, 100), "time_limit_s": 3600}
         headers = {"authorization": f"Bearer {token('host')}"}
         with httpx.Client(base_url=self.server.http_url, headers=headers) as client:
-            answers = [client.post("/api/games", json=limits) for _ in range(-(-count // min(room, 100)))]
+            answers = [client.post("/api/games", json=limits) for _ in range(-(-count // room))]
         games = [answer.json()["game_id"] for answer in answers]
         return [
-            upgrade(f"/ws/{games[number // min(room, 100)]}", f"Authorization: Bearer {token(player_id(number))}")
+            upgrade(f"/ws/{games[number // room]}", f"Authorization: Bearer {token(player_id(number))}")
             for number in range(count)
         ]
 

@@ -18,9 +18,6 @@ from tests.bench.generator import Generator
 
 AT_ONCE = 50
 CONNECTIONS = 50
-LARGEST_GAME = 100
-"""A game holds no more players (MAX_PLAYERS_PER_GAME), so a room of 500 cannot be measured."""
-
 Values = dict[str, list[float]]
 """Of each contestant, a value a round."""
 

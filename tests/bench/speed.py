@@ -47,7 +47,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "fastapi": lambda: python_peer("fastapi", "fastapi_server"),
 }
 ALL = ("service", "uvicorn", "silent", "C floor", "picows", "node ws", "socket.io", "websockets", "fastapi")
-MAIN = ("service", "picows", "node ws")
+MAIN = ("service", "C floor", "picows", "node ws")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out, 2": Scenario(scenarios.fan_out(2), MAIN),
     "fan-out, 10": Scenario(scenarios.fan_out(10), MAIN),
     "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
-    "fan-out, 100": Scenario(scenarios.fan_out(scenarios.LARGEST_GAME), MAIN),
+    "fan-out, 500": Scenario(scenarios.fan_out(500), MAIN),
     "durable, 50": Scenario(scenarios.durable, ALL),
     "handshake": Scenario(scenarios.handshakes, ("service", "uvicorn", "node ws with jsonwebtoken")),
     "memory": Scenario(

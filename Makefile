@@ -45,6 +45,10 @@ docs: generate ## The same: the reference docs are generated
 bench: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Speed beside the peers; prints the figures and writes docs/speed.md
 	$(BIN)/python -m tests.bench.speed
 
+.PHONY: autobahn
+autobahn: $(VENV)/.dev ## The Autobahn suite against both transports; says what is missing where it cannot run
+	$(BIN)/python -m tests.wire.autobahn
+
 .PHONY: bench-memory
 bench-memory: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from app.protocol import (
     Ready,
     ReadyMessage,
     Reconnect,
+    _decode_data,
+    _decode_envelope,
     client_close,
     decode,
     should_reconnect,
@@ -154,3 +157,52 @@ def test_odd_codes_of_clients_are_other() -> None:
     assert client_close(4999) is Close.OTHER
     assert client_close(1001) is Close.GOING_AWAY
     assert client_close(1012) is Close.OTHER
+
+
+def part_by_part(frame: str) -> bool:
+    """Whether a frame is a message, found the slow way: the envelope first, then its data."""
+    try:
+        envelope = _decode_envelope(frame)
+        if envelope.type == "batch":
+            msgspec.json.decode(envelope.data, type=list[msgspec.Raw])
+        else:
+            _decode_data[envelope.type](envelope.data)
+    except (msgspec.DecodeError, UnicodeError, KeyError):
+        return False
+    return True
+
+
+DATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["ready", "not_ready", "maybe", 1]),
+        "timestamp": st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=3)),
+        "rtt_ms": st.one_of(st.none(), st.floats(-1, 700_000), st.integers()),
+        "code": st.text(max_size=3),
+        "language": st.sampled_from(["python", "cobol"]),
+        "percent": st.one_of(st.none(), st.integers(-1, 101)),
+        "lines": st.one_of(st.none(), st.integers(-1, 2_000_000), st.floats(0, 9)),
+        "token": st.text(max_size=3),
+    },
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "data": DATA | JSON,
+            "id": st.none() | st.text(max_size=70) | st.integers(),
+            "type": st.sampled_from([*CLIENT_TYPES, "batch", "dance", None, 3]),
+            "traceparent": st.none() | st.text(max_size=3) | st.integers(),
+        },
+    )
+)
+def test_one_pass_takes_exactly_what_two_would(message: dict[str, Any]) -> None:
+    frame = json.dumps(message)
+    try:
+        decode(frame, max_batch=10**6)
+    except InvalidMessage:
+        assert not part_by_part(frame)
+    else:
+        assert part_by_part(frame)

@@ -41,6 +41,13 @@ GOALS: Final = (
     Goal("growth", "10 connections", 1.1, ours="10000 connections"),
 )
 MEMORY_GOAL_KIB: Final = 12.0
+SIZES: Final = {
+    "echo": "messages answered",
+    "fan-out, 50": "deliveries of progress, in games of 50",
+    "durable, 50": "deliveries of durable events, in games of 50",
+    "handshake": "handshakes, each welcomed and closed again",
+}
+"""Scenarios whose figure is microseconds a unit, and what the unit is."""
 
 
 def cell(values: list[float]) -> str:
@@ -71,6 +78,26 @@ def goal_table(results: Results) -> str:
     if held:
         met = "yes" if held[0] <= MEMORY_GOAL_KIB else "no"
         lines.append(f"| memory: at most {MEMORY_GOAL_KIB:g} KiB a connection | {held[0]:.1f} KiB | {met} |")
+    return "\n".join([*lines, ""])
+
+
+def sizing_table(results: Results) -> str:
+    """What one core and one GiB carry of each thing, if they carry nothing else; empty if too little was measured."""
+    rows = [
+        (text, 1e6 / median(results[scenario]["service"]))
+        for scenario, text in SIZES.items()
+        if results.get(scenario, {}).get("service")
+    ]
+    if not rows:
+        return ""
+    lines = ["| one core carries, a second | at most | planned at half |", "|---|---|---|"]
+    lines += [f"| {text} | {most:,.0f} | {most / 2:,.0f} |" for text, most in rows]
+    held = results.get("memory", {}).get("service")
+    if held:
+        lines += [
+            "",
+            f"One GiB holds {2**20 / held[0]:,.0f} idle joined connections, besides what an empty service takes.",
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -107,7 +134,8 @@ def draw(results: Results, scenarios: tuple[str, ...], path: Path) -> None:
 def page(results: Results, texts: Mapping[str, Callable[..., object]], busiest: float) -> str:
     """The whole page."""
     parts = [scenario_table(name, text_of(texts[name]), values) for name, values in results.items()]
-    return "\n".join([INTRODUCTION.format(machine=machine(), busiest=busiest), goal_table(results), *parts])
+    head = INTRODUCTION.format(machine=machine(), busiest=busiest)
+    return "\n".join([head, goal_table(results), FLOOR, sizing_table(results), "## Scenarios\n", *parts])
 
 
 def text_of(function: Callable[..., object]) -> str:
@@ -115,14 +143,24 @@ def text_of(function: Callable[..., object]) -> str:
     return " ".join((function.__doc__ or "").split())
 
 
+FLOOR: Final = """## The floor
+
+`C floor` is the same exchange in C: one read and one write a message, nothing parsed, checked, counted or encoded. What
+it costs is the kernel's, and what a goal leaves when that is taken off is all that a server may spend itself. `strace`
+counts the same calls for the service: exactly one read and one write an echo, and one write a delivery.
+
+## Sizing
+
+"""
 INTRODUCTION: Final = """# Speed
 
 Written by `make bench`: {machine}.
 
 The service is as it is run, with metrics, logs and pings on; the peers measure nothing. `silent` is the service without
-telemetry, `uvicorn` the service with `WS_TRANSPORT=uvicorn`. Server and load generator are pinned to a core each; the
-servers of a scenario run side by side and are loaded in turns. Unless a scenario says otherwise the figure is µs of the
-server's processor time per unit, the median of the rounds. Machines differ and are noisy: read the ratios.
+telemetry, `uvicorn` the service with `WS_TRANSPORT=uvicorn`, `C floor` what the kernel alone costs. Server and load
+generator are pinned to a core each; the servers of a scenario run side by side and are loaded in turns. Unless a
+scenario says otherwise the figure is µs of the server's processor time per unit, the median of the rounds. Machines
+differ and are noisy: read the ratios.
 
 The load generator (`tests/bench/load.c`, an epoll loop) is not the bottleneck: at its busiest it used {busiest:.0%} of
 its core. (At half rate it looks without sleeping, and is not counted.)

@@ -1,0 +1,91 @@
+"""An echo server behind one of the transports, for the Autobahn suite: `python -m tests.wire.echo lean|uvicorn`.
+
+Prints its port. A game is no echo, so this is the only way to show a transport to the suite as it is.
+"""
+
+import socket
+import sys
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+
+from app.protocol import CloseRow, Initiator
+from app.realtime.http import BoundedHttp
+from app.realtime.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, text_frame
+from app.realtime.transport import wire as wires
+from app.realtime.wheel import Wheel
+from app.telemetry.observer import NullObserver, PingOutcome
+
+MAX_MESSAGE = 16 * 2**20
+"""As large as the suite's largest message."""
+
+
+class Echo:
+    """Says what it is told."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def on_text(self, payload: bytes) -> None:
+        frame, deflate = text_frame(payload), self._transport.deflate
+        self._transport.write(frame.wire if deflate is None else deflate.wire(frame))
+
+    def on_binary(self, payload: bytes) -> None:
+        self._transport.write(wires.frame_bytes(wires.BINARY, payload))
+
+    def on_blocked(self) -> None:
+        self._transport.pause_reading()
+
+    def on_writable(self) -> None:
+        self._transport.resume_reading()
+
+    def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        pass
+
+    def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
+        pass
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Accept every connection."""
+    if scope["type"] != "websocket":
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    transport: Transport = scope["extensions"][EXTENSION]
+    transport.attach(Echo(transport))
+    transport.start()
+
+
+class Server(uvicorn.Server):
+    """Says its port."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)  # noqa: T201 - how its starter gets to know
+
+
+def server(kind: str) -> uvicorn.Server:
+    """A server of this transport on any port of the loopback."""
+    observer, deflate = NullObserver(), Deflate(0)
+    ws = partial(UvicornTransport, close_timeout_s=5.0, observer=observer, deflate=deflate)
+    config = uvicorn.Config(
+        app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
+    )
+    lean = LeanConfig(config, Wheel(), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
+    config.http = cast(
+        "Any",
+        partial(
+            BoundedHttp,
+            timeout_s=10.0,
+            max_head_bytes=65_536,
+            observer=observer,
+            lean=lean if kind == "lean" else None,
+        ),
+    )
+    return Server(config)
+
+
+if __name__ == "__main__":
+    server(sys.argv[1]).run()

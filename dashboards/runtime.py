@@ -54,9 +54,9 @@ RUNTIME: Final = Board(
         ),
         Panel(
             "Garbage collection",
-            "How long a run of the collector holds the process up.",
-            "s",
-            quantiles("code_racer_gc_pause_seconds", 0.5, 0.99),
+            "The part of the time in which the collector holds the process up; it seldom runs.",
+            "percentunit",
+            (Query(rate("code_racer_gc_pause_seconds_sum", "instance"), "{{instance}}"),),
             warn=0.05,
             range=(0, 1),
             width=6,

@@ -180,6 +180,9 @@ class Room:
         if commit.events[0].seq > seq + 1:
             self._owner.fell_behind(self)
             return
+        if len(commit.events) > 1:
+            for member in self.members.values():
+                member.cork()
         for event in commit.events:
             if event.seq > seq:
                 self._apply(event)

@@ -130,6 +130,10 @@ class Session:
         self.inbox.sit(seat)
         self.lifetime.renew(identity.expires_at)
 
+    def cork(self) -> None:
+        """See `Transport.cork`."""
+        self._transport.cork()
+
     def attach(self) -> None:
         """Be told what becomes of the connection."""
         self._transport.attach(self)
@@ -183,10 +187,10 @@ class Session:
 
     # ---------------------------------------------------------------- what the transport calls
 
-    def on_binary(self, size: int) -> None:
+    def on_binary(self, payload: bytes) -> None:
         """This protocol is text."""
-        self.account.received(size)
-        self._observer.received("other", size)
+        self.account.received(len(payload))
+        self._observer.received("other", len(payload))
         self.close(Close.BINARY)
 
     def on_blocked(self) -> None:

@@ -118,4 +118,7 @@ def test_what_a_deaf_member_does_not_read_waits_where_it_is_counted(tmp_path: Pa
             deaf.close()
     assert history > 200_000
     waits = metrics["code_racer_ws_outbox_bytes"]
-    assert waits > history - 3 * 65_536 if bounded else waits == 0
+    taken = (
+        131_072 + 65_536 + 16_384
+    )  # by the kernel, by the transport until it says it is full, and one gathered write
+    assert waits > history - taken if bounded else waits == 0

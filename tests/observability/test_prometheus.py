@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 QUIET = {
     "Burn rate over an hour",
     "Commits from the future",
+    "Garbage collection",
     "Limits exceeded",
     "Lost since five minutes ago",
     "Memory since an hour ago",

@@ -25,7 +25,8 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.mark.parametrize("compression", ["deflate", None])
 def test_everything_comes_back(port: int, compression: str | None) -> None:
     with connect(f"ws://127.0.0.1:{port}", compression=compression, max_size=None) as peer:
-        for said in [*TEXTS, *BINARIES]:
+        everything: list[str | bytes] = [*TEXTS, *BINARIES]
+        for said in everything:
             peer.send(said)
             assert peer.recv() == said
 

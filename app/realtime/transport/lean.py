@@ -274,7 +274,7 @@ class LeanTransport(asyncio.Protocol):
                 return
             self._listener.on_text(one.payload)
         elif one.opcode == BINARY:
-            self._listener.on_binary(len(one.payload))
+            self._listener.on_binary(one.payload)
         elif one.opcode == PING:
             if self.is_writable:  # who reads nothing needs no answers: they would pile up
                 self.write(frame_bytes(PONG, one.payload))

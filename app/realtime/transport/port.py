@@ -20,7 +20,7 @@ class Listener(Protocol):
     def on_text(self, payload: bytes) -> None:
         """A whole text message; it is UTF-8."""
 
-    def on_binary(self, size: int) -> None:
+    def on_binary(self, payload: bytes) -> None:
         """A whole binary message, which this protocol does not take."""
 
     def on_blocked(self) -> None:

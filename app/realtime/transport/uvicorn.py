@@ -203,7 +203,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         if self.close_sent:
             return
         if self.curr_msg_data_type == "bytes":
-            self._listener.on_binary(len(data))
+            self._listener.on_binary(bytes(data))
             return
         try:
             data.decode()
@@ -287,7 +287,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         if text is not None:
             self._listener.on_text(text.encode())
         elif data is not None:
-            self._listener.on_binary(len(data))
+            self._listener.on_binary(data)
 
     def _end(self, row: CloseRow, initiator: Initiator, received_code: int = 0) -> None:
         if self._ended is not None:

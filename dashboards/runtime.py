@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashboards.model import Board, Panel, Query, quantile, quantiles, rate, selected
+from dashboards.model import Board, Panel, Query, quantile, rate, selected
 
 RUNTIME: Final = Board(
     "code-racer-runtime",

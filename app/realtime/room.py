@@ -81,7 +81,7 @@ class Room:
         self.users = 0
         self._live = False
         self._accepted_at = 0.0
-        self._frames: list[tuple[str, Frame]] = []
+        self._told: list[tuple[str, Frame] | GameEvent] = []
         self._cursor: Cursor = START
         self._log = log
         self._appender = appender
@@ -193,10 +193,12 @@ class Room:
 
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
+        if not self._live:  # a replay has no effects; it is encoded should anybody resume from before it
+            self._told.append(event)
+            return
         frame = event_frame(event)
-        self._frames.append((event_type(event), frame))
-        if self._live:  # a replay has no effects
-            self._fan_out(event, frame)
+        self._told.append((event_type(event), frame))
+        self._fan_out(event, frame)
 
     def _fan_out(self, event: GameEvent, frame: Frame) -> None:
         attributes: dict[str, Value] = {
@@ -277,11 +279,19 @@ class Room:
         if resume is not None:
             self._observer.resumed(resume)
         session.send("welcome", self._welcome(session, name, resume, welcome))
-        for type, frame in self._frames[start:]:
+        for index in range(start, len(self._told)):
+            type, frame = self._frame(index)
             if session.put(frame) is not Put.FULL:
                 self._observer.sent(type, 1, frame.size)
         if session.ended is None:
             self.members[session.player_id] = session
+
+    def _frame(self, index: int) -> tuple[str, Frame]:
+        """The type and the frame of the event of seq `index` + 1."""
+        told = self._told[index]
+        if not isinstance(told, tuple):
+            told = self._told[index] = (event_type(told), event_frame(told))
+        return told
 
     def _welcome(
         self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome

@@ -41,6 +41,7 @@ GOALS: Final = (
     Goal("growth", "10 connections", 1.1, ours="10000 connections"),
 )
 MEMORY_GOAL_KIB: Final = 12.0
+FLOORS: Final = ("C floor", "uvloop floor", "service")
 SIZES: Final = {
     "echo": "messages answered",
     "fan-out, 50": "deliveries of progress, in games of 50",
@@ -78,6 +79,16 @@ def goal_table(results: Results) -> str:
     if held:
         met = "yes" if held[0] <= MEMORY_GOAL_KIB else "no"
         lines.append(f"| memory: at most {MEMORY_GOAL_KIB:g} KiB a connection | {held[0]:.1f} KiB | {met} |")
+    return "\n".join([*lines, ""])
+
+
+def floor_table(results: Results) -> str:
+    """Floors and the service beside Node `ws`."""
+    lines = ["| as a part of Node's time | C floor | uvloop floor | service |", "|---|---|---|---|"]
+    for scenario in ("echo", "fan-out, 50"):
+        ratios = [Goal(scenario, "node ws", 1, one).ratio(results.get(scenario, {})) for one in FLOORS]
+        cells = [f"{ratio:.2f}" if ratio is not None else "-" for ratio in ratios]
+        lines.append(f"| {scenario} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
@@ -135,7 +146,8 @@ def page(results: Results, texts: Mapping[str, Callable[..., object]], busiest: 
     """The whole page."""
     parts = [scenario_table(name, text_of(texts[name]), values) for name, values in results.items()]
     head = INTRODUCTION.format(machine=machine(), busiest=busiest)
-    return "\n".join([head, goal_table(results), FLOOR, sizing_table(results), "## Scenarios\n", *parts])
+    floor = FLOOR.format(floors=floor_table(results))
+    return "\n".join([head, goal_table(results), floor, sizing_table(results), "## Scenarios\n", *parts])
 
 
 def text_of(function: Callable[..., object]) -> str:
@@ -145,10 +157,12 @@ def text_of(function: Callable[..., object]) -> str:
 
 FLOOR: Final = """## The floor
 
-`C floor` is the same exchange in C: one read and one write a message, nothing parsed, checked, counted or encoded. What
-it costs is the kernel's, and what a goal leaves when that is taken off is all that a server may spend itself. `strace`
-counts the same calls for the service: exactly one read and one write an echo, and one write a delivery.
+`C floor` is the same exchange in C: one read and one write a message, nothing parsed, checked, counted or encoded; what
+it costs is the kernel's. `uvloop floor` is that again as a bare protocol on uvloop; the difference is what Python and its
+event loop cost anybody who uses them, before a message is even looked at. `strace` counts the same system calls for the
+service: exactly one read and one write an echo, and one write a delivery.
 
+{floors}
 ## Sizing
 
 """

@@ -39,6 +39,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
     "C floor": lambda: c_peer("C floor", "floor.c"),
+    "uvloop floor": lambda: python_peer("uvloop floor", "uvloop_floor"),
     "picows": lambda: python_peer("picows", "picows_server"),
     "node ws": lambda: node("node ws"),
     "node ws with jsonwebtoken": lambda: node("node ws with jsonwebtoken", SECRET),
@@ -46,7 +47,18 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "websockets": lambda: python_peer("websockets", "websockets_server"),
     "fastapi": lambda: python_peer("fastapi", "fastapi_server"),
 }
-ALL = ("service", "uvicorn", "silent", "C floor", "picows", "node ws", "socket.io", "websockets", "fastapi")
+ALL = (
+    "service",
+    "uvicorn",
+    "silent",
+    "C floor",
+    "uvloop floor",
+    "picows",
+    "node ws",
+    "socket.io",
+    "websockets",
+    "fastapi",
+)
 MAIN = ("service", "C floor", "picows", "node ws")
 
 

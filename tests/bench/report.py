@@ -158,9 +158,9 @@ def text_of(function: Callable[..., object]) -> str:
 FLOOR: Final = """## The floor
 
 `C floor` is the same exchange in C: one read and one write a message, nothing parsed, checked, counted or encoded; what
-it costs is the kernel's. `uvloop floor` is that again as a bare protocol on uvloop; the difference is what Python and its
-event loop cost anybody who uses them, before a message is even looked at. `strace` counts the same system calls for the
-service: exactly one read and one write an echo, and one write a delivery.
+it costs is the kernel's. `uvloop floor` is that again as a bare protocol on uvloop; the difference is what Python and
+its event loop cost anybody who uses them, before a message is even looked at. `strace` counts the same system calls for
+the service: exactly one read and one write an echo, and one write a delivery.
 
 {floors}
 ## Sizing

@@ -92,6 +92,19 @@ def floor_table(results: Results) -> str:
     return "\n".join([*lines, ""])
 
 
+def growth_table(results: Results) -> str:
+    """How much dearer a delivery is among 10,000 connections than among 10."""
+    scenarios = {"C floor": "growth, C floor", "uvloop floor": "growth, uvloop floor", "service": "growth"}
+    rows = [
+        (name, Goal(scenario, "10 connections", 1, "10000 connections").ratio(results.get(scenario, {})))
+        for name, scenario in scenarios.items()
+    ]
+    shown = [f"| {name} | {ratio:.2f} |" for name, ratio in rows if ratio is not None]
+    return "\n".join(
+        ["| a delivery among 10,000 connections | as a multiple of one among 10 |", "|---|---|", *shown, ""]
+    )
+
+
 def sizing_table(results: Results) -> str:
     """What one core and one GiB carry of each thing, if they carry nothing else; empty if too little was measured."""
     rows = [
@@ -146,7 +159,7 @@ def page(results: Results, texts: Mapping[str, Callable[..., object]], busiest: 
     """The whole page."""
     parts = [scenario_table(name, text_of(texts[name]), values) for name, values in results.items()]
     head = INTRODUCTION.format(machine=machine(), busiest=busiest)
-    floor = FLOOR.format(floors=floor_table(results))
+    floor = FLOOR.format(floors=floor_table(results), growth=growth_table(results))
     return "\n".join([head, goal_table(results), floor, sizing_table(results), "## Scenarios\n", *parts])
 
 
@@ -163,6 +176,10 @@ its event loop cost anybody who uses them, before a message is even looked at. `
 the service: exactly one read and one write an echo, and one write a delivery.
 
 {floors}
+Ten thousand sockets that are all in use do not fit the processor's caches; the kernel's own time shows it, and no
+server can grow less than its floor:
+
+{growth}
 ## Sizing
 
 """

@@ -83,6 +83,8 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "p99 at half rate": Scenario(scenarios.latency, MAIN),
     "growth": Scenario(scenarios.growth, ("service",) * 4),
+    "growth, C floor": Scenario(scenarios.growth, ("C floor",) * 4),
+    "growth, uvloop floor": Scenario(scenarios.growth, ("uvloop floor",) * 4),
     "idle": Scenario(scenarios.idle, ("service",) * 4),
     "race": Scenario(scenarios.race, ("service", "uvicorn")),
 }

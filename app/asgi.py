@@ -7,6 +7,7 @@ belongs to the process (root logging, signals) is the main program's.
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -20,7 +21,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
 from app import __version__
-from app.configure import door_config, hub_config, open_tracer
+from app.configure import door_config, hub_config, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import MontyJudge, load_problems
 from app.realtime import Hub
@@ -77,7 +78,8 @@ class Service:
         self.scrapes = 0
         self.keys = _keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
-        self.event_log = MeasuredEventLog(open_event_log(settings.event_log_url), self.recorder)
+        log = open_event_log(settings.event_log_url, nats_config(settings, self.replica))
+        self.event_log = MeasuredEventLog(log, self.recorder)
         problems = load_problems()
         self.recorder.knows_problems(problems)
         self.hub = Hub(
@@ -119,6 +121,10 @@ class Service:
             ready_gates=self.settings.ready_gates,
             overloaded=bool(self.hub.load.causes),
             event_log_connected=self.started and self.hub.appender.reachable,
+            event_log_reached=self.hub.reached,
+            event_log_lost_s=time.monotonic() - self.hub.appender.lost_at,
+            ready_grace_s=self.settings.ready_grace_s,
+            replicas=self.hub.fleet.size,
             signing_keys=remote.count if remote else 1,
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),
@@ -228,7 +234,7 @@ def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
         lambda: round(settings.restart_hint_s * 1000),
         settings.max_replacements_per_minute,
     )
-    door = Door(door_config(settings), service.hub.policy)
+    door = Door(door_config(settings), service.hub.policy, service.hub.presence)
     per_minute = settings.guests_per_address_per_minute
     return _provide(
         settings=settings,

@@ -4,19 +4,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app import __version__
+from app.eventlog import NATS_SCHEMES
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.allowance import AllowanceConfig
+from app.realtime.care import CareConfig
 from app.realtime.inbox import InboxConfig
 from app.realtime.judging import JudgingConfig
 from app.realtime.lifetime import LifetimeConfig
 from app.realtime.load import LoadConfig, container_limit_bytes
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.telemetry.observer import LimitScope
 from app.web.limits import DoorConfig
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from app.eventlog.nats import NatsConfig
     from app.telemetry.tracing import OtelTracer
 
 
@@ -39,10 +42,40 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
         ),
         limits_dry_run=frozenset(map(LimitScope, settings.limits_dry_run)),
         ping_interval_s=settings.ping_interval_s,
-        retention_s=settings.finished_game_retention_s,
-        sweep_interval_s=settings.sweep_interval_s,
+        care=CareConfig(
+            retention_s=settings.finished_game_retention_s,
+            sweep_interval_s=settings.sweep_interval_s,
+        ),
+        replica_ttl_s=settings.replica_ttl_s,
         finished_linger_s=settings.finished_linger_s,
         max_connection_age_s=settings.max_connection_age_s,
+    )
+
+
+def nats_config(settings: Settings, replica: str) -> "NatsConfig | None":
+    """What a log on NATS needs; None where it is another. Raises SettingsError where a file cannot be used."""
+    if not settings.event_log_url.startswith(NATS_SCHEMES):
+        return None
+    from app.eventlog.nats import NatsConfig, tls_context  # noqa: PLC0415 - see `open_event_log`
+
+    try:
+        tls = tls_context(settings.nats_tls_ca_file, settings.nats_tls_cert_file, settings.nats_tls_key_file)
+    except OSError as error:
+        raise SettingsError(f"NATS_TLS_CA_FILE: it, NATS_TLS_CERT_FILE or its key cannot be used: {error}") from None
+    return NatsConfig(
+        servers=tuple(settings.event_log_url.split(",")),
+        replica=replica,
+        stream=settings.nats_stream,
+        replicas=settings.nats_replicas,
+        max_bytes=settings.nats_max_bytes,
+        append_timeout_s=settings.nats_timeout_s,
+        connect_timeout_s=settings.ready_timeout_s,
+        max_pending_appends=settings.nats_max_pending,
+        credentials_file=settings.nats_credentials_file,
+        nkey_seed_file=settings.nats_nkey_seed_file,
+        user=settings.nats_user,
+        password=settings.nats_password.get_secret_value(),
+        tls=tls,
     )
 
 

@@ -19,7 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES: Final = 32
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
-_EVENT_LOG_URL: Final = re.compile(r"^(memory:|sqlite:///.+)$")
+_NATS_URL: Final = r"(nats|tls)://[^/@\s,]+"
+_EVENT_LOG_URL: Final = re.compile(rf"^(memory:|sqlite:///.+|{_NATS_URL}(,{_NATS_URL})*)$")
 JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 READY_GATES: Final = ("event_log", "overload", "signing_keys")
 LIMIT_SCOPES: Final = (
@@ -147,7 +148,24 @@ class Settings(BaseSettings):
 
     event_log_url: str = Field(
         "sqlite:///var/code-racer.db",
-        description="memory: or sqlite:///path (relative; four slashes: absolute)",
+        description="memory:, sqlite:///path (relative; four slashes: absolute), or nats://host:4222,nats://host:4222",
+    )
+    nats_stream: str = Field("CODE_RACER", pattern="^[A-Za-z0-9_-]+$", description="the stream of the games' logs")
+    nats_replicas: int = Field(1, ge=1, le=5, description="servers that hold each stream; 3 in production")
+    nats_max_bytes: int = Field(0, ge=0, description="the stream of the games' logs refuses more; 0: no limit")
+    nats_timeout_s: float = Field(
+        5.0, gt=0, le=60, description="a message waits so long for NATS, tried again meanwhile"
+    )
+    nats_max_pending: int = Field(1_000, ge=1, description="appends under way at once; more are refused")
+    nats_credentials_file: str = Field("", description="who connects: a .creds file (JWT and seed)")
+    nats_nkey_seed_file: str = Field("", description="who connects: a file with the seed of an NKey")
+    nats_user: str = Field("", description="who connects, with NATS_PASSWORD")
+    nats_password: SecretStr = Field(SecretStr(""), description="the password of NATS_USER")
+    nats_tls_ca_file: str = Field("", description="certificates (PEM) that NATS servers are checked with")
+    nats_tls_cert_file: str = Field("", description="certificate chain (PEM) that is shown to NATS servers")
+    nats_tls_key_file: str = Field("", description="private key (PEM) of NATS_TLS_CERT_FILE")
+    replica_ttl_s: float = Field(
+        10.0, ge=2, le=300, description="a replica that says nothing for so long is gone: its players get their grace"
     )
     finished_game_retention_s: float = Field(86_400, ge=1, description="a game's log is removed so long after its end")
     sweep_interval_s: float = Field(5.0, gt=0, description="how often retention and stuck judging are looked at")
@@ -226,6 +244,10 @@ class Settings(BaseSettings):
     overload_interval_s: float = Field(0.25, gt=0, le=10, description="how often lag and memory are looked at")
     ready_gates: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description=f"states that make /readyz fail too, some of: {', '.join(READY_GATES)}"
+    )
+
+    ready_grace_s: float = Field(
+        30.0, ge=0, description="with READY_GATES=event_log, /readyz fails once the log has been away for so long"
     )
 
     drain_delay_s: float | None = Field(
@@ -347,7 +369,9 @@ class Settings(BaseSettings):
     @classmethod
     def _known_log(cls, value: str) -> str:
         if not _EVENT_LOG_URL.match(value):
-            raise ValueError("write memory: or sqlite:///path/to/file.db")
+            raise ValueError(
+                "write memory:, sqlite:///path/to/file.db, or nats://host:4222,nats://host:4222 without a password"
+            )
         return value
 
     @field_validator("jwt_secret", "jwt_previous_secret", "ticket_secret")
@@ -366,6 +390,8 @@ class Settings(BaseSettings):
             raise ValueError("JWT_JWKS_URL: set it or JWT_SECRET, not both: one kind of token is accepted")
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             raise ValueError("TLS_CERT_FILE: needs TLS_KEY_FILE, and the other way round")
+        if self.nats_tls_cert_file and not self.nats_tls_key_file:
+            raise ValueError("NATS_TLS_CERT_FILE: needs NATS_TLS_KEY_FILE")
         if self.message_burst < self.max_batch:
             raise ValueError("MESSAGE_BURST: must be at least MAX_BATCH, or no full batch would ever pass")
         if self.bytes_burst < self.max_message_bytes:

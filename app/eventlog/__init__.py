@@ -1,18 +1,21 @@
 """The event log: one append-only log per game, the truth of the service.
 
-`port` is what the service asks of a log; `memory` and `sqlite` stand behind it, `measured` before them.
+`port` is what the service asks of a log; `memory`, `sqlite` and, for many replicas, `nats` stand behind it, `measured`
+before them.
 """
 
 from app.eventlog.measured import MeasuredEventLog
-from app.eventlog.port import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
-from app.eventlog.select import open_event_log
+from app.eventlog.port import START, Commit, Conflict, Cursor, EventLog, LogOwner, LogUnavailable, Subscription
+from app.eventlog.select import NATS_SCHEMES, open_event_log
 
 __all__ = [
+    "NATS_SCHEMES",
     "START",
     "Commit",
     "Conflict",
     "Cursor",
     "EventLog",
+    "LogOwner",
     "LogUnavailable",
     "MeasuredEventLog",
     "Subscription",

@@ -4,15 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.eventlog.codec import decode_events, encode_events, ended_at
+from app.eventlog.embedded import Embedded, claimed_until
 from app.eventlog.fanout import LocalFanout
 from app.eventlog.port import START, Commit, Conflict, Cursor, Subscription
 from app.game import GameEvent
 
 
-class MemoryEventLog:
+class MemoryEventLog(Embedded):
     """Keeps the encoded commits of each game in a list; gone with the process."""
-
-    shared = False
 
     def __init__(self) -> None:
         self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
@@ -37,12 +36,17 @@ class MemoryEventLog:
         self._fanout.publish(game_id, Commit(cursor, tuple(events), time.time()))
         return cursor
 
-    async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
+    async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """See `EventLog.read`."""
         commits = self._games.get(game_id, [])
-        return [Commit(cursor, decode_events(data)) for cursor, data in commits if cursor > after_seq]
+        return [Commit(cursor, decode_events(data)) for cursor, data in commits if cursor > after]
 
-    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
+    async def subscribe(
+        self,
+        game_id: str,
+        deliver: Callable[[Commit], None],
+        hear: Callable[[bytes], None] | None = None,  # noqa: ARG002 - nobody tells
+    ) -> Subscription:
         """See `EventLog.subscribe`."""
         return self._fanout.add(game_id, deliver)
 
@@ -58,9 +62,9 @@ class MemoryEventLog:
         self._claims = {key: until for key, until in self._claims.items() if until >= now}
         return len(gone)
 
-    async def claim(self, key: str, until: int) -> bool:
+    async def claim(self, key: str, ttl_s: float) -> bool:
         """See `EventLog.claim`."""
         if key in self._claims:
             return False
-        self._claims[key] = until
+        self._claims[key] = claimed_until(ttl_s)
         return True

@@ -4,12 +4,13 @@ One commit holds 1..n events and is atomic. The `Cursor` of a commit is the back
 of SQLite, a stream sequence of JetStream. `seq` lives in the events.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NewType, Protocol
 
 from msgspec import Struct
 
 from app.game import GameEvent
+from app.telemetry.observer import LogTrouble
 
 Cursor = NewType("Cursor", int)
 START = Cursor(0)
@@ -32,7 +33,11 @@ class Conflict(Exception):  # noqa: N818 - an answer of the log, not a fault
 
 
 class LogUnavailable(Exception):  # noqa: N818 - a state of the log
-    """The log cannot be reached or written now; nothing is known to be accepted."""
+    """The log cannot be reached or written now; nothing is known to be accepted. `trouble` says what is wrong."""
+
+    def __init__(self, message: str = "", trouble: LogTrouble = LogTrouble.OTHER) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class Subscription(Protocol):
@@ -42,14 +47,30 @@ class Subscription(Protocol):
         """Stop delivering; closing twice is allowed."""
 
 
+class LogOwner(Protocol):
+    """Whom a log tells what happens to it by itself."""
+
+    def troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """Something is wrong with the log, whether or not anybody asks it for something."""
+
+    def returned(self) -> None:
+        """The log was away and is back: commits may have been missed."""
+
+
 class EventLog(Protocol):
-    """What every backend does; the same test suite holds each to it."""
+    """What every backend does; the same test suite holds each to it.
+
+    All that asks the log for something raises LogUnavailable where it cannot be had.
+    """
 
     shared: bool
     """Whether other replicas append to the same log."""
 
+    def listen(self, owner: LogOwner) -> None:
+        """Tell `owner` from now on."""
+
     async def open(self) -> None:
-        """Connect and prepare. Raises LogUnavailable."""
+        """Connect and prepare."""
 
     async def close(self) -> None:
         """Write what is under way and let go."""
@@ -61,21 +82,31 @@ class EventLog(Protocol):
 
         Raises:
             Conflict: the game has moved on.
-            LogUnavailable: the log could not take it.
+            LogUnavailable: the log could not take it, or it is not known whether it did.
         """
 
-    async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
-        """All commits holding an event with ``seq > after_seq``, in order; empty where the game is absent.
+    async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
+        """All commits after `after`, in order, up to the last one accepted; empty where the game is absent."""
 
-        Raises:
-            LogUnavailable: the log could not be read.
+    async def subscribe(
+        self, game_id: str, deliver: Callable[[Commit], None], hear: Callable[[bytes], None] | None = None
+    ) -> Subscription:
+        """Call `deliver` for every commit accepted from now on, in order, on the event loop.
+
+        A shared log may miss some: see `behind`. `hear` is called with what others `tell`.
         """
 
-    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
-        """Call `deliver` for every commit accepted from now on, in order, on the event loop."""
+    def tell(self, game_id: str, payload: bytes) -> None:
+        """Say something to those on other replicas who have subscribed to a game; it is not kept, and may be lost."""
+
+    async def behind(self, cursors: Mapping[str, Cursor]) -> list[str]:
+        """Which of these games have gone on beyond the cursor given, as far as is known."""
+
+    async def probe(self) -> None:
+        """Write something small, that nobody reads, as a commit would be written."""
 
     async def open_games(self) -> list[str]:
-        """Ids of the games that have not finished."""
+        """Ids of the games that have not finished; of a shared log also such as have only just."""
 
     async def expire(self, ended_before: int, now: int) -> int:
         """Remove, whole, the games that finished before `ended_before` (epoch ms); how many were removed.
@@ -83,9 +114,14 @@ class EventLog(Protocol):
         Claims that ended before `now` are removed too.
         """
 
-    async def claim(self, key: str, until: int) -> bool:
-        """Create `key` if it is not there: True for the first to ask, on whichever replica; kept until `until` (ms).
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        """Create `key` if it is not there: True for the first to ask, on whichever replica; kept so long or longer."""
 
-        Raises:
-            LogUnavailable: it cannot be told whether somebody was first.
-        """
+    async def beat(self, instance: str, ttl_s: float) -> None:
+        """Say that a server process lives, for so long."""
+
+    async def withdraw(self, instance: str) -> None:
+        """Say that a server process is gone."""
+
+    async def instances(self) -> frozenset[str]:
+        """The server processes that live."""

@@ -7,6 +7,7 @@ the commit that holds it has returned: a ``kill -9`` or a power cut loses nothin
 """
 
 import asyncio
+import errno
 import queue
 import sqlite3
 import threading
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.eventlog.codec import decode_events, encode_events, ended_at
+from app.eventlog.embedded import Embedded, claimed_until
 from app.eventlog.fanout import LocalFanout
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogUnavailable, Subscription
 from app.game import GameEvent
+from app.telemetry.observer import LogTrouble
 
 MAX_GROUP: Final = 512
 MAX_QUEUED: Final = 10_000
@@ -52,10 +55,8 @@ class _Job:
     error: Exception | None = None
 
 
-class SqliteEventLog:
+class SqliteEventLog(Embedded):
     """See the module. `path` is created with its folder where it does not exist."""
-
-    shared = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -104,18 +105,23 @@ class SqliteEventLog:
         await self._submit(run, accepted=publish)
         return cursor
 
-    async def read(self, game_id: str, after_seq: int = 0) -> list[Commit]:
+    async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """See `EventLog.read`."""
 
         def run(db: sqlite3.Connection) -> list[tuple[int, bytes]]:
             return db.execute(
                 "SELECT last_seq, events FROM commits WHERE game_id = ? AND last_seq > ? ORDER BY last_seq",
-                (game_id, after_seq),
+                (game_id, after),
             ).fetchall()
 
         return [Commit(Cursor(last), decode_events(data)) for last, data in await self._submit(run)]
 
-    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
+    async def subscribe(
+        self,
+        game_id: str,
+        deliver: Callable[[Commit], None],
+        hear: Callable[[bytes], None] | None = None,  # noqa: ARG002 - nobody tells
+    ) -> Subscription:
         """See `EventLog.subscribe`."""
         return self._fanout.add(game_id, deliver)
 
@@ -136,8 +142,9 @@ class SqliteEventLog:
 
         return int(await self._submit(run))
 
-    async def claim(self, key: str, until: int) -> bool:
+    async def claim(self, key: str, ttl_s: float) -> bool:
         """See `EventLog.claim`."""
+        until = claimed_until(ttl_s)
 
         def run(db: sqlite3.Connection) -> bool:
             return db.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, until)).rowcount == 1
@@ -148,12 +155,12 @@ class SqliteEventLog:
         self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[float], None] | None = None
     ) -> Any:  # noqa: ANN401 - the job's result
         if self._loop is None or self._closed:
-            raise LogUnavailable("the event log is not open")
+            raise LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
         job = _Job(run, self._loop.create_future(), accepted)
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
-            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already") from None
+            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY) from None
         return await job.future
 
     # ---------------------------------------------------------------- the writer thread
@@ -162,7 +169,7 @@ class SqliteEventLog:
         try:
             db = self._connect()
         except (OSError, sqlite3.Error) as error:
-            self._post(opened, None, LogUnavailable(f"cannot open {self._path}: {error}"))
+            self._post(opened, None, LogUnavailable(f"cannot open {self._path}: {error}", _trouble_of(error)))
             return
         self._post(opened, None, None)
         while not self._stopping:
@@ -205,7 +212,7 @@ class SqliteEventLog:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             for job in jobs:
-                job.error = LogUnavailable(f"{self._path}: {error}")
+                job.error = LogUnavailable(f"{self._path}: {error}", _trouble_of(error))
         self._post_all(jobs)
 
     @staticmethod
@@ -216,7 +223,7 @@ class SqliteEventLog:
         except Conflict as conflict:
             job.error = conflict
         except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
-            job.error = LogUnavailable(f"{type(error).__name__}: {error}")
+            job.error = LogUnavailable(f"{type(error).__name__}: {error}", _trouble_of(error))
         if job.error is not None:
             if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
                 raise sqlite3.OperationalError(str(job.error))
@@ -247,3 +254,15 @@ def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | Non
         future.set_result(outcome)
     else:
         future.set_exception(error)
+
+
+def _trouble_of(error: Exception) -> LogTrouble:
+    """Which kind of trouble a fault of SQLite or of the file system is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        return LogTrouble.FULL
+    if code in {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN} or isinstance(
+        error, PermissionError
+    ):
+        return LogTrouble.DENIED
+    return LogTrouble.OTHER

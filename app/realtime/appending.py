@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from app.eventlog import Commit, Conflict, Cursor, EventLog, LogUnavailable
 from app.game import GameEvent
-from app.telemetry.observer import AppendOutcome, Observer
+from app.telemetry.observer import AppendOutcome, LogTrouble, Observer
 from app.telemetry.tracer import SpanName, Value
 
 PROBE_INTERVAL_S: Final = 1.0
@@ -19,7 +19,8 @@ class Appender:
     """The way into the log. `reachable` is whether it took the last thing; while it did not, `watch` tries again."""
 
     def __init__(self, log: EventLog, observer: Observer) -> None:
-        self.reachable = True
+        self.reachable = not log.shared  # a shared one has to be reached first
+        self.lost_at = time.monotonic()
         self._log = log
         self._observer = observer
         self._lost = asyncio.Event()
@@ -36,7 +37,7 @@ class Appender:
             cursor = await self._append(game_id, after, events, span.trace_id if span else None)
         for event in events:
             self._observer.event(game_id, event)
-        return Commit(cursor, tuple(events))
+        return Commit(cursor, tuple(events), time.time())
 
     async def _append(self, game_id: str, after: Cursor, events: Sequence[GameEvent], trace_id: str | None) -> Cursor:
         started = time.perf_counter()
@@ -48,33 +49,43 @@ class Appender:
             raise
         except LogUnavailable as error:
             outcome = AppendOutcome.UNAVAILABLE
-            self._note(str(error))
+            if error.trouble is not LogTrouble.BUSY:  # it is there, and has enough to do
+                self._note(str(error))
             raise
         finally:
             self._observer.append(outcome, time.perf_counter() - started, trace_id)
         self._note(None)
         return cursor
 
-    async def watch(self) -> None:
-        """For ever: once the log is lost, write something small to it until it takes that."""
+    async def watch(self, restored: Callable[[], Awaitable[None]]) -> None:
+        """For ever: once the log is lost, write something small to it until it takes that; then call `restored`."""
         while True:
             await self._lost.wait()
             await asyncio.sleep(PROBE_INTERVAL_S)
-            now = int(time.time() * 1000)
             try:
-                await self._log.claim(f"probe {now}", now)
+                if not self.reachable:
+                    await self._log.probe()
+                    self._note(None)
+                self._lost.clear()
+                await restored()
             except LogUnavailable as error:
-                self._note(str(error))
-            else:
-                self._note(None)
+                self.lose(str(error))
+
+    def lose(self, fault: str) -> None:
+        """The log is away, or what followed from its return could not be done."""
+        self._note(fault)
+        self._lost.set()
+
+    def reach(self) -> None:
+        """The log is there for the first time: nothing was lost that could be restored."""
+        self.reachable = True
 
     def _note(self, fault: str | None) -> None:
         reachable = fault is None
         if reachable is self.reachable:
             return
         self.reachable = reachable
-        if reachable:
-            self._lost.clear()
-        else:
+        if not reachable:
+            self.lost_at = time.monotonic()
             self._lost.set()
         self._observer.event_log(reachable, fault or "")

@@ -32,19 +32,22 @@ from app.game import (
 from app.judge import Judge, JudgeProblem
 from app.protocol import Close, CloseRow
 from app.realtime.appending import Appender
+from app.realtime.care import Care, CareConfig
 from app.realtime.census import Census
+from app.realtime.fleet import Fleet
 from app.realtime.identity import Identity, Verify
 from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.limits import LimitPolicy
 from app.realtime.load import LoadConfig, LoadMonitor
 from app.realtime.outbox import Outboxes
+from app.realtime.presence import Presence
 from app.realtime.room import Room, RoomSeat, Welcome
 from app.realtime.session import Session, SessionConfig
 from app.realtime.tasks import TaskOwner
 from app.realtime.timers import Timers
 from app.realtime.transport import Transport
 from app.realtime.wheel import Wheel
-from app.telemetry.observer import LimitScope, Observer, Opened
+from app.telemetry.observer import LimitScope, LogTrouble, Observer, Opened
 from app.telemetry.tracer import Link, SpanName
 
 _CLOSES: dict[Rejection, CloseRow] = {
@@ -59,8 +62,11 @@ _CLOSES: dict[Rejection, CloseRow] = {
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
 TICK_RETRY_MS = 1_000
-CLAIM_MARGIN_MS = 60_000
-"""Claims outlive what they stand for by the most that clocks of replicas differ."""
+REACH_RETRY_S = 1.0
+BACKUP_MS = 500
+"""So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
+JUDGING_TTL_S = 30.0
+"""A submission is another replica's for so long; then, not judged, it is anybody's again."""
 SHED_RETRY_S = (5.0, 30.0)
 
 
@@ -72,8 +78,8 @@ class HubConfig:
     session: SessionConfig
     judging: JudgingConfig
     ping_interval_s: float
-    retention_s: float
-    sweep_interval_s: float
+    care: CareConfig
+    replica_ttl_s: float
     finished_linger_s: float
     max_connection_age_s: float
     load: LoadConfig
@@ -112,19 +118,25 @@ class Hub:
         self.verify = verify
         self.wheel = Wheel()
         self.appender = Appender(log, observer)
+        self.fleet = Fleet(log, config.replica_ttl_s)
+        self.presence = Presence(log, self.fleet.instance, self.fleet.lives)
+        self.reached = False
         self.outboxes = Outboxes(observer)
         self._log = log
         self._judge = judge
         self._config = config
         self.observer = observer
         self._now = now
-        self._rooms: dict[str, Room] = {}
+        self.rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self.census = Census()
         self._timers = Timers(now)
+        self._care = Care(self, log, self.fleet, self._timers, config.care, observer, now)
+        self._catching_up: set[str] = set()
+        self._judged_here: set[tuple[str, int]] = set()
         self._tasks = TaskOwner(observer)
         self._handling = TaskOwner(observer)
-        self._judging = Judging(judge, problems, config.judging, self._record, observer)
+        self._judging = Judging(judge, problems, config.judging, self._record, self._claim_judging, observer)
         allowance = config.session.inbox.allowance
         limits = {
             "max_message_bytes": allowance.max_message_bytes,
@@ -137,20 +149,60 @@ class Hub:
     # ---------------------------------------------------------------- life
 
     async def start(self) -> None:
-        """Open the log and the judge, take up the games that were under way. Raises LogUnavailable."""
-        await self._log.open()
+        """Open the log and the judge, take up the games that were under way; a shared log may be reached later.
+
+        Raises LogUnavailable.
+        """
+        self._log.listen(self)
         await self._judge.open()
-        await self._recover()
         self._judging.start(self._tasks)
         self._tasks.spawn(self._timers.run(self._fire), "timers")
-        self._tasks.spawn(self._sweep(), "sweep")
         self._tasks.spawn(self.load.run(), "load")
-        self._tasks.spawn(self.appender.watch(), "event log")
+        if self._log.shared:
+            self._tasks.spawn(self._reach(), "event log")
+        else:
+            await self._log.open()
+            await self._begin()
+
+    async def _reach(self) -> None:
+        """Reach a shared log, however long it takes: until then nobody is let in."""
+        opened = False
+        while True:
+            try:
+                if not opened:
+                    await self._log.open()
+                opened = True
+                await self._begin()
+            except LogUnavailable as error:
+                self.troubled(error.trouble, str(error))
+                await asyncio.sleep(REACH_RETRY_S)
+            else:
+                return
+
+    async def _begin(self) -> None:
+        """The log is there: take up what was under way, and let players in."""
+        await self.fleet.refresh()
+        await self._care.adopt()
+        self.reached = True
+        self.appender.reach()
+        self._tasks.spawn(self._care.run(), "sweep")
+        self._tasks.spawn(self.appender.watch(self._restored), "event log")
+        if self._log.shared:
+            self._tasks.spawn(self.fleet.run(), "fleet")
+            self._tasks.spawn(self.presence.run(), "presence")
+
+    async def _restored(self) -> None:
+        """The log was away and is back: what was missed is read at once. Raises LogUnavailable."""
+        await self.fleet.refresh()
+        await self._care.catch_up()
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
         await self._handling.close()
         await self._tasks.close()
+        if self.reached:
+            with contextlib.suppress(LogUnavailable):  # then the others find out by themselves
+                await self.fleet.leave()
         await self._judge.close()
         await self._log.close()
 
@@ -159,13 +211,13 @@ class Hub:
     def games_ending_within(self, seconds: float) -> list[str]:
         """Races with members here whose end is near: their time runs out, or they are decided."""
         until = self._now() + seconds * 1000
-        return [room.game_id for room in self._rooms.values() if room.members and _ends_by(room.known, until)]
+        return [room.game_id for room in self.rooms.values() if room.members and _ends_by(room.known, until)]
 
     def closing_order(self) -> list[Session]:
         """All connections, those first whose end disturbs nobody: of no game, of waiting ones, of races."""
         rank = {
             session: _CLOSING_RANK[room.known.phase]
-            for room in self._rooms.values()
+            for room in self.rooms.values()
             for session in room.members.values()
         }
         return sorted(self.sessions, key=lambda session: rank.get(session, 0))
@@ -190,7 +242,7 @@ class Hub:
     @property
     def room_count(self) -> int:
         """Games loaded on this replica."""
-        return len(self._rooms)
+        return len(self.rooms)
 
     @property
     def background_tasks(self) -> int:
@@ -242,7 +294,7 @@ class Hub:
         Raises LogUnavailable.
         """
         room = await self._load(game_id)
-        while room is not None and self._rooms.get(game_id) is not room:
+        while room is not None and self.rooms.get(game_id) is not room:
             room = await self._load(game_id)  # released between being loaded and being handed to us
         if room is None:
             yield None
@@ -255,7 +307,7 @@ class Hub:
             self._release(room)
 
     async def _load(self, game_id: str) -> Room | None:
-        room = self._rooms.get(game_id)
+        room = self.rooms.get(game_id)
         if room is not None:
             return room
         loading = self._loading.get(game_id)
@@ -269,14 +321,14 @@ class Hub:
         room = Room(game_id, self._log, self.appender, self, self.observer, self._now)
         if not await room.load():
             return None
-        self._rooms[game_id] = room
+        self.rooms[game_id] = room
         return room
 
     def _release(self, room: Room) -> None:
-        if room.is_idle and self._rooms.get(room.game_id) is room:
-            del self._rooms[room.game_id]
+        if room.is_idle and self.rooms.get(room.game_id) is room:
+            del self.rooms[room.game_id]
             room.close()
-            if room.known.phase is Phase.FINISHED:
+            if room.known.phase is Phase.FINISHED or self._log.shared:  # else it goes on here, and only here
                 self.census.forget(room.game_id)
 
     # ---------------------------------------------------------------- connections
@@ -354,6 +406,10 @@ class Hub:
             room.users -= 1
             self._release(room)
 
+    async def rejoin(self, room: Room, session: Session, name: str) -> None:
+        """See `Rooms.rejoin`."""
+        await self._join(room, RoomSeat(room, session.player_id), session, name)
+
     def _linger(self, room: Room) -> None:
         """The game is over: its connections end after a while."""
         asyncio.get_running_loop().call_later(self._config.finished_linger_s, self._end_lingering, room)
@@ -364,9 +420,9 @@ class Hub:
 
     # ---------------------------------------------------------------- what rooms tell
 
-    def changed(self, room: Room) -> None:
+    def changed(self, room: Room, before: Phase | None) -> None:
         """See `RoomOwner.changed`."""
-        before = self._remember(room.known)
+        self._remember(room.known)
         if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
             self.something_ended.set()
             self._linger(room)
@@ -378,12 +434,41 @@ class Hub:
 
     def fell_behind(self, room: Room) -> None:
         """See `RoomOwner.fell_behind`."""
-        self._tasks.spawn(room.catch_up(), "catch up")
+        self.observer.log_gap()
+        if room.game_id not in self._catching_up:
+            self._catching_up.add(room.game_id)
+            self._tasks.spawn(self._catch_up(room), "catch up")
 
-    def _remember(self, state: GameState) -> Phase | None:
-        """Keep what has changed; the phase it was in before."""
-        self._timers.set(state.game_id, deadline(state))
-        return self.census.note(state)
+    async def _catch_up(self, room: Room) -> None:
+        try:
+            await room.catch_up()
+        except LogUnavailable as fault:
+            self.observer.fault("catch up", fault)  # the sweep tries again
+        finally:
+            self._catching_up.discard(room.game_id)
+
+    def _remember(self, state: GameState) -> None:
+        """Keep what has changed. The game is counted, and its time kept first, by the replica that leads it."""
+        due = deadline(state)
+        leads = self.fleet.leads(state)
+        self._timers.set(state.game_id, due if leads or due is None else due + BACKUP_MS)
+        if leads or due is None:
+            self.census.note(state)
+        if not leads:
+            self.census.forget(state.game_id)
+
+    # ---------------------------------------------------------------- what the log tells
+
+    def troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """See `LogOwner.troubled`."""
+        self.observer.event_log_troubled(trouble, detail)
+        if trouble is LogTrouble.UNREACHABLE and self.reached:
+            self.appender.lose(detail)
+
+    def returned(self) -> None:
+        """See `LogOwner.returned`: the probe finds out what it takes."""
+        if self.reached:
+            self.appender.lose("it was away for a moment")
 
     # ---------------------------------------------------------------- time
 
@@ -411,41 +496,15 @@ class Hub:
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
         await self._handle(game_id, verdict)
 
-    async def _recover(self) -> None:
-        """After a start: players who were connected get their grace, what was submitted is judged."""
-        for game_id in await self._log.open_games():
-            async with self.use(game_id) as room:
-                if room is not None:
-                    await self._reconcile(room)
-                    await room.handle(Tick())
-
-    async def _reconcile(self, room: Room) -> None:
-        """Players whom the log calls connected and who are not: only where no other replica could have them."""
-        if self._log.shared or room.known.phase is Phase.FINISHED:
-            return
-        for player in room.known.active_players:
-            if player.connection_id is not None and player.id not in room.members:
-                await room.handle(Disconnect(player.id, player.connection_id))
-
-    async def _sweep(self) -> None:
-        """Again and again: what a fault left undone is taken up, and old games are removed."""
-        while True:
-            await asyncio.sleep(self._config.sweep_interval_s)
-            try:
-                await self._sweep_once()
-            except LogUnavailable as fault:
-                self.observer.fault("sweep", fault)
-
-    async def _sweep_once(self) -> None:
-        for room in tuple(self._rooms.values()):
-            for submitted in room.known.pending.values():
-                self._judging.enqueue(room.game_id, room.known.problem, submitted)
-            await self._reconcile(room)
-            due = deadline(room.known)
-            if due is not None and due <= self._now():
-                await room.handle(Tick())
-        now = self._now()
-        await self._log.expire(now - round(self._config.retention_s * 1000), now - CLAIM_MARGIN_MS)
+    async def _claim_judging(self, game_id: str, seq: int) -> bool:
+        """Whether a submission is to be judged here: where others share the log, the first to ask does it."""
+        if not self._log.shared or (game_id, seq) in self._judged_here:
+            return True
+        granted = await self._log.claim(f"judge {game_id} {seq}", JUDGING_TTL_S)
+        if granted:
+            self._judged_here.add((game_id, seq))
+            asyncio.get_running_loop().call_later(JUDGING_TTL_S, self._judged_here.discard, (game_id, seq))
+        return granted
 
 
 def _ends_by(state: GameState, until: float) -> bool:

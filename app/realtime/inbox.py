@@ -318,7 +318,7 @@ class Inbox:
             self._error(ErrorCode(rejected.code), rejected.message, message.type, item)
             return MessageOutcome.REJECTED
         except LogUnavailable:
-            text = "the event log is unavailable; nothing was stored, send the message again"
+            text = "the event log is unavailable; send the message again, with its id: then it is applied once"
             self._error(ErrorCode.UNAVAILABLE, text, message.type, item, retry=UNAVAILABLE_RETRY_MS)
             return MessageOutcome.ERROR
         except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server

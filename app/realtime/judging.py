@@ -16,6 +16,8 @@ from app.telemetry.observer import Observer
 from app.telemetry.tracer import SpanName, Value
 
 Record = Callable[[str, RecordVerdict], Awaitable[None]]
+Claim = Callable[[str, int], Awaitable[bool]]
+"""Whether this replica is to judge the submission of a game with that seq."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,11 @@ class Judging:
         problems: Mapping[str, JudgeProblem],
         config: JudgingConfig,
         record: Record,
+        claim: Claim,
         observer: Observer,
     ) -> None:
         self._judge = judge
+        self._claim = claim
         self._problems = problems
         self._config = config
         self._record = record
@@ -80,6 +84,8 @@ class Judging:
                 self._under_way.discard((game_id, submitted.seq))
 
     async def _handle(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
+        if not await self._claim(game_id, submitted.seq):
+            return  # another replica is at it; should that die, the sweep comes back to it
         attributes: dict[str, Value] = {
             "game.id": game_id,
             "player.id": submitted.player_id,

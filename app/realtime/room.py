@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+from msgspec import Struct
+
 from app.eventlog import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
 from app.game import (
     CodeSubmitted,
@@ -44,8 +47,8 @@ from app.telemetry.tracer import Span, SpanName, Value
 class RoomOwner(Protocol):
     """What a room tells its hub."""
 
-    def changed(self, room: "Room") -> None:
-        """Events were applied: the phase or the deadline may be new."""
+    def changed(self, room: "Room", before: Phase | None) -> None:
+        """Events were applied: the phase, which was `before`, or the deadline may be new."""
 
     def submitted(self, room: "Room", event: CodeSubmitted) -> None:
         """A submission wants to be judged."""
@@ -61,6 +64,18 @@ class Welcome:
     replica: str
     heartbeat_s: float
     limits: dict[str, float]
+
+
+class _Progress(Struct, omit_defaults=True):
+    """How far a player is, as one replica tells the others."""
+
+    player_id: str
+    percent: float | None = None
+    lines: int | None = None
+
+
+_encode_progress = msgspec.json.Encoder().encode
+_decode_progress = msgspec.json.Decoder(_Progress).decode
 
 
 class Room:
@@ -100,6 +115,11 @@ class Room:
         return self.state
 
     @property
+    def cursor(self) -> Cursor:
+        """How far the log has been applied."""
+        return self._cursor
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing on this replica needs the room."""
         return not self.members and not self.users and not (self.state and self.state.pending)
@@ -108,14 +128,14 @@ class Room:
 
     async def load(self) -> bool:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
-        self._subscription = await self._log.subscribe(self.game_id, self.deliver)
+        self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear)
         await self.catch_up()
         if self.state is None:
             self.close()
             return False
         self._live = True
         self._observer.replayed(self.state.seq)
-        self._owner.changed(self)
+        self._owner.changed(self, None)
         for submitted in self.state.pending.values():
             self._owner.submitted(self, submitted)
         return True
@@ -128,7 +148,7 @@ class Room:
 
     async def catch_up(self) -> None:
         """Read and apply what the log has and this room has not. Raises LogUnavailable."""
-        for commit in await self._log.read(self.game_id, self.state.seq if self.state else 0):
+        for commit in await self._log.read(self.game_id, self._cursor):
             self.deliver(commit)
 
     # ---------------------------------------------------------------- commands
@@ -148,10 +168,11 @@ class Room:
                         span.note({"events": len(events)})
                 if not events:
                     return []
+                after = self._cursor
                 try:
-                    commit = await self._appender.append(self.game_id, self._cursor, events)
+                    commit = await self._appender.append(self.game_id, after, events)
                 except Conflict:
-                    await self._catch_up_after_conflict()
+                    await self._catch_up_after_conflict(after)
                     continue
                 self.deliver(commit)
                 self._note_end(events)
@@ -162,17 +183,17 @@ class Room:
         if isinstance(end, GameFinished) and self.known.starts_at is not None:
             self._observer.game_lasted((end.at - self.known.starts_at) / 1000)
 
-    async def _catch_up_after_conflict(self) -> None:
-        before = self.state.seq if self.state else 0
-        await self.catch_up()
-        if self.state is None or self.state.seq == before:
-            raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {before} but holds no more")
+    async def _catch_up_after_conflict(self, refused: Cursor) -> None:
+        if self._cursor == refused:  # else what came first has been heard meanwhile
+            await self.catch_up()
+        if self._cursor == refused:
+            raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {refused} but holds no more")
 
     # ---------------------------------------------------------------- events
 
     def deliver(self, commit: Commit) -> None:
         """Apply a commit of the log; one seen already changes nothing, one too early asks for the missing."""
-        seq = self.state.seq if self.state else 0
+        seq, before = (self.state.seq, self.state.phase) if self.state else (0, None)
         if commit.events[-1].seq <= seq:
             return
         # what is read again has only its own time stamp, made just before the log took it
@@ -189,7 +210,7 @@ class Room:
         self._cursor = commit.cursor
         if self._live:
             self._observer.applied(time.time() - self._accepted_at)
-            self._owner.changed(self)
+            self._owner.changed(self, before)
 
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
@@ -229,7 +250,8 @@ class Room:
 
     def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
-            self._owner.submitted(self, event)
+            if event.player_id in self.members or not self._log.shared:  # else it is judged where it was handed in
+                self._owner.submitted(self, event)
         elif isinstance(event, SubmissionJudged):
             self._send_result(event)
         elif isinstance(event, (PlayerJoined, PlayerReconnected)):
@@ -314,7 +336,18 @@ class Room:
             del self.members[session.player_id]
 
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
-        """Show the other members how far a player is; of several to a slow reader only the newest arrives."""
+        """Show the other members, on whichever replica, how far a player is."""
+        self._show_progress(player_id, percent, lines)
+        if self._log.shared:
+            self._log.tell(self.game_id, _encode_progress(_Progress(player_id, percent, lines)))
+
+    def _hear(self, payload: bytes) -> None:
+        progress = _decode_progress(payload)
+        if self._live and self.known.phase is Phase.RUNNING:
+            self._show_progress(progress.player_id, progress.percent, progress.lines)
+
+    def _show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        """To the members here; of several to a slow reader only the newest arrives."""
         data = {"player_id": player_id, "percent": percent, "lines": lines}
         frame = message_frame("player_progress", {key: value for key, value in data.items() if value is not None})
         blocked = [one for key, one in self.members.items() if key != player_id and not one.outbox.put_now(frame)]

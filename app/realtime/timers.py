@@ -22,6 +22,9 @@ class Timers:
     def __len__(self) -> int:
         return len(self._deadlines)
 
+    def __contains__(self, game_id: str) -> bool:
+        return game_id in self._deadlines
+
     def set(self, game_id: str, deadline: int | None) -> None:
         """A game has moved on: set, move or (None) remove its deadline."""
         self._overdue.pop(game_id, None)

@@ -19,6 +19,7 @@ from app.telemetry.observer import (
     KeyRefresh,
     LimitScope,
     LogOp,
+    LogTrouble,
     MessageOutcome,
     OutboxDepth,
     OverloadCause,
@@ -423,6 +424,21 @@ class Metrics:
         ("op",),
         _rows(LogOp),
     )
+    LOG_TROUBLES = Metric(
+        f"{PREFIX}event_log_troubles_total",
+        Kind.COUNTER,
+        "What was wrong with the event log when it did not do what it was asked, or by itself.",
+        ("trouble",),
+        _rows(LogTrouble),
+    )
+    LOG_GAPS = Metric(
+        f"{PREFIX}event_log_gaps_total",
+        Kind.COUNTER,
+        "Times that a game was read again because its commits, which are told at most once, were missed or late.",
+    )
+    REPLICAS = Metric(
+        f"{PREFIX}replicas", Kind.GAUGE, "Server processes that share the event log and live, as this one knows it."
+    )
     LOG_CONNECTED = Metric(
         f"{PREFIX}event_log_connected", Kind.GAUGE, "1 while the event log takes appends: it took the last one."
     )
@@ -480,6 +496,14 @@ class Events:
         "event_log.lost", "error", "The event log takes nothing; new connections are refused.", "error"
     )
     EVENT_LOG_RESTORED = _event("event_log.restored", "info", "The event log takes appends again.")
+    EVENT_LOG_TROUBLED = _event(
+        "event_log.troubled",
+        "warning",
+        "Something is wrong with the event log: the connection, the permissions, how a stream is set up.",
+        "trouble",
+        "error",
+        "suppressed",
+    )
     KEYS_FAILED = _event("keys.failed", "warning", "The public keys cannot be fetched.", "error")
     KEYS_FETCHED = _event("keys.fetched", "info", "The public keys were fetched, first or again.", "detail")
     LIMIT_EXCEEDED = _event(

@@ -84,6 +84,24 @@ class LogOp(StrEnum):
     OPEN_GAMES = "open_games"
     EXPIRE = "expire"
     CLAIM = "claim"
+    BEHIND = "behind"
+    PROBE = "probe"
+    REPLICAS = "replicas"
+
+
+class LogTrouble(StrEnum):
+    """What is wrong with the event log."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    NO_LEADER = "no_leader"
+    NO_STREAM = "no_stream"
+    FULL = "full"
+    DENIED = "denied"
+    MISCONFIGURED = "misconfigured"
+    BUSY = "busy"
+    SLOW_CONSUMER = "slow_consumer"
+    OTHER = "other"
 
 
 class PlayerStanding(StrEnum):
@@ -318,8 +336,14 @@ class Observer(Protocol):
     def event_log(self, reachable: bool, fault: str) -> None:
         """The event log was lost, or takes appends again."""
 
-    def event_log_failed(self, op: LogOp) -> None:
+    def event_log_failed(self, op: LogOp, trouble: LogTrouble) -> None:
         """The event log did not do what it was asked."""
+
+    def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """Something is wrong with the event log, though it was not asked for anything."""
+
+    def log_gap(self) -> None:
+        """A game's commits were missed, or are late: they are read again."""
 
     def applied(self, lag_s: float) -> None:
         """A commit was applied here, so long after the log took it; negative where clocks differ."""
@@ -432,8 +456,14 @@ class NullObserver:
     def event_log(self, reachable: bool, fault: str) -> None:
         """See `Observer.event_log`."""
 
-    def event_log_failed(self, op: LogOp) -> None:
+    def event_log_failed(self, op: LogOp, trouble: LogTrouble) -> None:
         """See `Observer.event_log_failed`."""
+
+    def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """See `Observer.event_log_troubled`."""
+
+    def log_gap(self) -> None:
+        """See `Observer.log_gap`."""
 
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""
@@ -467,6 +497,10 @@ class Live:
     ready_gates: tuple[str, ...]
     overloaded: bool
     event_log_connected: bool
+    event_log_reached: bool
+    event_log_lost_s: float
+    ready_grace_s: float
+    replicas: int
     signing_keys: int
     signing_keys_age_s: float
     memory_bytes: int
@@ -488,6 +522,8 @@ class Live:
 
     @property
     def checks(self) -> dict[str, bool]:
-        """The checks of readiness, by name."""
-        gates = {name: passed for name, passed in self.states.items() if name in self.ready_gates}
-        return {"started": self.started, "not_draining": not self.draining} | gates
+        """The checks of readiness, by name; a gate that is the event log fails once that has been away for a while."""
+        states = self.states | {"event_log": self.event_log_connected or self.event_log_lost_s <= self.ready_grace_s}
+        gates = {name: passed for name, passed in states.items() if name in self.ready_gates}
+        own = {"started": self.started, "event_log_reached": self.event_log_reached, "not_draining": not self.draining}
+        return own | gates

@@ -33,6 +33,7 @@ from app.telemetry.observer import (
     Limited,
     Live,
     LogOp,
+    LogTrouble,
     MessageOutcome,
     Opened,
     OverloadCause,
@@ -96,6 +97,7 @@ class Recorder:
         store.gauge(Metrics.OPEN_FDS, lambda: {(): live.open_fds})
         store.gauge(Metrics.MAX_FDS, lambda: {(): live.max_fds})
         store.gauge(Metrics.JUDGE_QUEUE, lambda: {(): live.judge_queue})
+        store.gauge(Metrics.REPLICAS, lambda: {(): live.replicas})
         store.gauge(Metrics.LOG_CONNECTED, lambda: {(): live.event_log_connected})
         store.gauge(Metrics.SIGNING_KEYS, lambda: {(): live.signing_keys})
         store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: {(): live.signing_keys_age_s})
@@ -348,9 +350,19 @@ class Recorder:
             self.store.counter(Metrics.CONFLICTS).inc()
         self.store.histogram(Metrics.APPEND_DURATION).observe(duration_s, (outcome,), trace_id)
 
-    def event_log_failed(self, op: LogOp) -> None:
+    def event_log_failed(self, op: LogOp, trouble: LogTrouble) -> None:
         """See `Observer.event_log_failed`."""
         self.store.counter(Metrics.LOG_ERRORS).inc((op,))
+        self.store.counter(Metrics.LOG_TROUBLES).inc((trouble,))
+
+    def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """See `Observer.event_log_troubled`."""
+        self.store.counter(Metrics.LOG_TROUBLES).inc((trouble,))
+        self._log_repeated(Events.EVENT_LOG_TROUBLED, trouble, trouble=trouble, error=detail)
+
+    def log_gap(self) -> None:
+        """See `Observer.log_gap`."""
+        self.store.counter(Metrics.LOG_GAPS).inc()
 
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""

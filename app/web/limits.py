@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from app.realtime.limits import LimitPolicy, RateLimit
+from app.realtime.presence import Presence
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.errors import refusal
 
@@ -31,15 +32,15 @@ class DoorConfig:
 
 
 class Door:
-    """Counts who is inside, per address and per player, and refuses more than allowed."""
+    """Counts who is inside, per address and, over all replicas, per player, and refuses more than allowed."""
 
-    def __init__(self, config: DoorConfig, policy: LimitPolicy) -> None:
+    def __init__(self, config: DoorConfig, policy: LimitPolicy, presence: Presence) -> None:
         self._config = config
         self._policy = policy
         self._handshakes = RateLimit(config.handshakes_per_second, config.handshake_burst)
         self._connections = 0
         self._addresses: Counter[str] = Counter()
-        self._players: Counter[str] = Counter()
+        self._presence = presence
 
     def enter(self, client: str) -> "Place":
         """A place for a connection from `client`, to be left. Raises ProblemError where there is none."""
@@ -54,14 +55,14 @@ class Door:
     def seat(self, client: str, player_id: str) -> None:
         """Count the player, once they are known. Raises ProblemError."""
         self.look_player(client, player_id)
-        self._players[player_id] += 1
+        self._presence.add(player_id, 1)
 
     def leave(self, client: str, player_id: str | None) -> None:
         """A place is free again."""
         self._connections -= 1
         _discount(self._addresses, address_key(client))
         if player_id is not None:
-            _discount(self._players, player_id)
+            self._presence.add(player_id, -1)
 
     def look(self, client: str) -> None:
         """Refuse where there is no place, without taking one. Raises ProblemError."""
@@ -73,7 +74,7 @@ class Door:
 
     def look_player(self, client: str, player_id: str) -> None:
         """The same for the player."""
-        if self._players[player_id] >= self._config.max_connections_per_player:
+        if self._presence.count(player_id) >= self._config.max_connections_per_player:
             self._refuse(
                 LimitScope.CONNECTIONS_PER_PLAYER,
                 random.uniform(*BUSY_RETRY_S),  # noqa: S311 - jitter

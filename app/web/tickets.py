@@ -21,8 +21,10 @@ from app.realtime.identity import Identity, TokenRefused
 from app.web.auth import ALGORITHM
 
 TYPE: Final = "ticket+jwt"
-Claim = Callable[[str, int], Awaitable[bool]]
-"""Claims a key once until a time in epoch ms; see `EventLog.claim`."""
+CLAIM_MARGIN_S: Final = 60.0
+"""A used ticket is remembered longer than it is good for, by the most that clocks of replicas differ."""
+Claim = Callable[[str, float], Awaitable[bool]]
+"""Claims a key once, for so many seconds; see `EventLog.claim`."""
 
 
 def derived_key(secret: str) -> str:
@@ -85,5 +87,6 @@ class TicketOffice:
 
     async def redeem(self, ticket: Ticket) -> None:
         """Use the ticket up. Raises TokenRefused where it is already, LogUnavailable where that cannot be told."""
-        if not await self.claim(f"ticket {ticket.id}", round(ticket.expires_at * 1000)):
+        ttl_s = max(0.0, ticket.expires_at - time.time()) + CLAIM_MARGIN_S
+        if not await self.claim(f"ticket {ticket.id}", ttl_s):
             raise TokenRefused("the ticket was used already; get a new one")

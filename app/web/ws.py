@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -75,7 +74,7 @@ class _Attempt:
     def opened(self, room: Room | None = None) -> Opened:
         """The record of the connection it becomes."""
         resume = room.resume_point(self.aim.last_seq)[1] if room else None
-        return Opened(str(uuid.uuid4()), self.aim.game_id, self.player_id, self.client, resume)
+        return Opened(self.gate.hub.fleet.new_connection_id(), self.aim.game_id, self.player_id, self.client, resume)
 
 
 @websocket("/ws/{game_id:str}")

@@ -2,23 +2,36 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_log
+from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
 from tests.support.games import GAME_ID, Game
+from tests.support.nats import Nats, wipe
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
+    with Nats(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "sqlite", "nats"])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
-    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'sub' / 'log.db'}"}
-    backend = open_event_log(urls[request.param])
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'sub' / 'log.db'}", "nats": "nats://"}
+    config = None
+    if request.param == "nats":
+        running: Nats = request.getfixturevalue("nats")
+        config = NatsConfig((running.url,), "r1")
+        await wipe(running.url)
+    backend = open_event_log(urls[request.param], config)
     await backend.open()
     yield backend
     await backend.close()
@@ -41,6 +54,13 @@ async def append_all(log: EventLog, game_id: str, batches: list[list[GameEvent]]
     return cursor
 
 
+async def eventually(check: Callable[[], bool]) -> None:
+    """A shared log delivers a moment after it has accepted."""
+    async with asyncio.timeout(20):
+        while not check():  # noqa: ASYNC110 - what has not come has no event
+            await asyncio.sleep(0.01)
+
+
 def events_of(read: list[Commit]) -> list[GameEvent]:
     return [event for commit in read for event in commit.events]
 
@@ -54,10 +74,12 @@ async def test_a_game_that_never_was_is_empty(log: EventLog) -> None:
     assert await log.read(GAME_ID) == []
 
 
-async def test_reading_from_n_gives_the_commits_that_hold_more(log: EventLog) -> None:
-    await append_all(log, GAME_ID, commits())
-    assert [event.seq for event in events_of(await log.read(GAME_ID, 2))] == [3, 4]
-    assert await log.read(GAME_ID, 4) == []
+async def test_reading_after_a_cursor_gives_the_commits_behind_it(log: EventLog) -> None:
+    batches = commits()
+    second = await append_all(log, GAME_ID, batches[:2])
+    third = await log.append(GAME_ID, second, batches[2])
+    assert [event.seq for event in events_of(await log.read(GAME_ID, second))] == [3, 4]
+    assert await log.read(GAME_ID, third) == []
 
 
 async def test_a_read_commit_names_the_cursor_to_go_on_from(log: EventLog) -> None:
@@ -99,6 +121,7 @@ async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: Event
     subscription = await log.subscribe(GAME_ID, seen.append)
     second = await log.append(GAME_ID, first, batches[1])
     third = await log.append(GAME_ID, second, batches[2])
+    await eventually(lambda: len(seen) == 2)
     assert [commit.cursor for commit in seen] == [second, third]
     assert [event.seq for event in events_of(seen)] == [2, 3, 4]
     times = [began, *(commit.accepted_at or 0.0 for commit in seen), time.time()]
@@ -113,12 +136,14 @@ async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: Event
 
 async def test_a_commit_reaches_subscribers_even_if_the_appender_has_given_up(log: EventLog) -> None:
     arrived = asyncio.Event()
-    await log.subscribe(GAME_ID, lambda _: arrived.set())
-    task = asyncio.ensure_future(log.append(GAME_ID, START, commits()[0]))
+    batches = commits()
+    first = await log.append(GAME_ID, START, batches[0])
+    await log.subscribe(GAME_ID, lambda commit: arrived.set() if commit.cursor != first else None)
+    task = asyncio.ensure_future(log.append(GAME_ID, first, batches[1]))
     await asyncio.sleep(0)  # one turn: the append is under way
     task.cancel()
     await asyncio.wait_for(arrived.wait(), 10)
-    assert len(await log.read(GAME_ID)) == 1
+    assert len(await log.read(GAME_ID)) == 2
 
 
 async def test_open_games_are_those_without_an_end(log: EventLog) -> None:
@@ -126,7 +151,9 @@ async def test_open_games_are_those_without_an_end(log: EventLog) -> None:
     finished = Game(waiting_ttl_ms=1)
     finished.wait(1)
     await log.append(OTHER_ID, START, finished.events)
-    assert await log.open_games() == [GAME_ID]
+    async with asyncio.timeout(20):
+        while await log.open_games() != [GAME_ID]:
+            assert log.shared, "an embedded log knows at once"
 
 
 async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) -> None:
@@ -135,6 +162,9 @@ async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) 
     finished.wait(1)
     ended_at = finished.events[-1].at
     await log.append(OTHER_ID, START, finished.events)
+    async with asyncio.timeout(20):
+        while OTHER_ID in await log.open_games():
+            assert log.shared, "an embedded log knows at once"
     assert await log.expire(ended_at, 0) == 0
     assert await log.expire(ended_at + 1, 0) == 1
     assert await log.read(OTHER_ID) == []
@@ -142,14 +172,28 @@ async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) 
 
 
 async def test_a_claim_is_granted_once_until_it_has_ended(log: EventLog) -> None:
-    answers = await asyncio.gather(*(log.claim("ticket 1", 1_000) for _ in range(20)))
+    answers = await asyncio.gather(*(log.claim("ticket 1", 1) for _ in range(20)))
     assert sorted(answers) == [False] * 19 + [True]
-    assert await log.claim("ticket 2", 2_000)
-    await log.expire(0, 1_000)
-    assert not await log.claim("ticket 1", 1_000), "not ended yet"
-    await log.expire(0, 1_001)
-    assert await log.claim("ticket 1", 3_000)
-    assert not await log.claim("ticket 2", 2_000)
+    assert await log.claim("ticket 2", 600)
+    async with asyncio.timeout(20):
+        while not await log.claim("ticket 1", 600):
+            await log.expire(0, int(time.time() * 1000))
+    assert not await log.claim("ticket 2", 600)
+
+
+async def test_a_server_process_lives_until_it_withdraws(log: EventLog) -> None:
+    await log.beat("a", 60)
+    await log.beat("b", 60)
+    await log.beat("a", 60)
+    assert await log.instances() == {"a", "b"}
+    await log.withdraw("a")
+    assert await log.instances() == {"b"}
+
+
+async def test_a_probe_is_read_by_nobody(log: EventLog) -> None:
+    await log.probe()
+    await log.probe()
+    assert await log.open_games() == []
 
 
 async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:

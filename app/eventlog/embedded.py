@@ -1,0 +1,49 @@
+"""What a log that belongs to one process need not do: there are no others to tell, to hear or to fall behind."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from app.eventlog.port import Cursor, LogOwner
+
+
+class Embedded:
+    """The parts of `EventLog` that are about other replicas, and the probe, which is a claim like any other."""
+
+    shared = False
+    _instances: frozenset[str] = frozenset()
+
+    @abstractmethod
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        """See `EventLog.claim`."""
+
+    def listen(self, owner: LogOwner) -> None:
+        """Nothing happens to it by itself."""
+
+    def tell(self, game_id: str, payload: bytes) -> None:
+        """Nobody else is there."""
+
+    async def behind(self, cursors: Mapping[str, Cursor]) -> list[str]:  # noqa: ARG002 - see `EventLog.behind`
+        """See `EventLog.behind`."""
+        return []
+
+    async def probe(self) -> None:
+        """See `EventLog.probe`."""
+        await self.claim(f"probe {time.time_ns()}", 0)
+
+    async def beat(self, instance: str, ttl_s: float) -> None:  # noqa: ARG002 - it lives as long as the log does
+        """See `EventLog.beat`."""
+        self._instances |= {instance}
+
+    async def withdraw(self, instance: str) -> None:
+        """See `EventLog.withdraw`."""
+        self._instances -= {instance}
+
+    async def instances(self) -> frozenset[str]:
+        """See `EventLog.instances`."""
+        return self._instances
+
+
+def claimed_until(ttl_s: float) -> int:
+    """When a claim ends (epoch ms)."""
+    return round((time.time() + ttl_s) * 1000)

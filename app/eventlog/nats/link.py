@@ -1,0 +1,274 @@
+"""The connection to the NATS servers: requests bounded in time, subscriptions, and what is wrong with it.
+
+The client library reconnects for ever, by itself; while it does, nothing is sent into the void: requests wait for the
+connection, within their time.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from app.eventlog.nats.batch import Batch, Collector
+from app.eventlog.nats.config import NatsConfig
+from app.eventlog.port import LogOwner, LogUnavailable
+from app.telemetry.observer import LogTrouble
+
+PING_INTERVAL_S: Final = 2
+"""With two unanswered pings a frozen server is noticed after some 6 s; the library's own 120 would be minutes."""
+RECONNECT_WAIT_S: Final = 0.1
+CONNECT_TIMEOUT_S: Final = 2
+REOPEN_WAIT_S: Final = 1.0
+MAX_OUTGOING: Final = 1_000
+Hear = Callable[[Msg], None]
+
+
+class Heard:
+    """A running subscription; it outlives the client it was made with."""
+
+    __slots__ = ("_hear", "_link", "_now", "subject")
+
+    def __init__(self, subject: str, hear: Hear, link: "Link") -> None:
+        self.subject = subject
+        self._hear = hear
+        self._link = link
+        self._now: NatsSubscription | None = None
+
+    async def begin(self, client: Client) -> None:
+        """Subscribe."""
+        self._now = await client.subscribe(self.subject, cb=self._take)
+
+    def close(self) -> None:
+        """See `Subscription.close`."""
+        if self._now is not None:
+            self._link.forget(self, self._now)
+            self._now = None
+
+    async def _take(self, message: Msg) -> None:
+        if self._now is not None:
+            self._hear(message)
+
+
+class Link:
+    """See the module. `dropped` counts what was told and not sent."""
+
+    def __init__(self, config: NatsConfig, owner: LogOwner) -> None:
+        self._config = config
+        self._owner = owner
+        self._client: Client | None = None
+        self._is_closed = True
+        self._connected = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: set[Heard] = set()
+        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_OUTGOING)
+        self._collectors: dict[str, Collector] = {}
+        self._number = 0
+        self._inbox = ""
+        self._fault = ""
+        self._denied = 0
+        self.dropped = 0
+
+    # ---------------------------------------------------------------- life
+
+    async def open(self) -> None:
+        """Connect to any of the servers. Raises LogUnavailable."""
+        await self._connect()
+        self._is_closed = False
+        self._spawn(self._send_outgoing(), "nats outgoing")
+
+    async def _connect(self) -> None:
+        client = Client()
+        try:
+            async with asyncio.timeout(self._config.connect_timeout_s):
+                await client.connect(**self._options())
+                self._inbox = client.new_inbox()
+                await client.subscribe(f"{self._inbox}.*", cb=self._collect)
+                for heard in self._heard:
+                    await heard.begin(client)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            await client.close()
+            detail = self._fault or f"{type(error).__name__} {error}".strip()
+            raise LogUnavailable(f"cannot connect to NATS: {detail}", _connecting_trouble(detail)) from None
+        self._client = client
+        self._connected.set()
+
+    def _options(self) -> dict[str, Any]:
+        config = self._config
+        return {
+            "servers": list(config.servers),
+            "name": f"code-racer {config.replica}",
+            "error_cb": self._on_error,
+            "disconnected_cb": self._on_disconnected,
+            "reconnected_cb": self._on_reconnected,
+            "closed_cb": self._on_closed,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "reconnect_time_wait": RECONNECT_WAIT_S,
+            "max_reconnect_attempts": -1,
+            "ping_interval": PING_INTERVAL_S,
+            "max_outstanding_pings": 2,
+            "no_echo": True,
+            "tls": config.tls,
+            "user": config.user or None,
+            "password": config.password or None,
+            "user_credentials": config.credentials_file or None,
+            "nkeys_seed": config.nkey_seed_file or None,
+        }
+
+    async def close(self) -> None:
+        """Let go; what is under way fails."""
+        self._is_closed = True
+        self._connected.clear()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    # ---------------------------------------------------------------- asking
+
+    async def request(
+        self, subject: str, payload: bytes, timeout_s: float, headers: dict[str, str] | None = None
+    ) -> bytes:
+        """Ask, and wait for the one answer.
+
+        Raises:
+            LogUnavailable: NO_LEADER where nobody is there to answer; otherwise it may have been done all the same.
+        """
+        client = await self._ready(timeout_s)
+        denied = self._denied
+        try:
+            return (await client.request(subject, payload, timeout=timeout_s, headers=headers)).data
+        except nats.errors.NoRespondersError:
+            raise LogUnavailable(f"nobody answers on {subject}", LogTrouble.NO_LEADER) from None
+        except TimeoutError:
+            trouble = LogTrouble.DENIED if self._denied != denied else LogTrouble.TIMEOUT
+            raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", trouble) from None
+        except (OSError, nats.errors.Error) as error:
+            raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
+
+    async def batch(self, subject: str, payload: bytes, timeout_s: float) -> Batch:
+        """Ask, and gather the answers, one message each, up to the one that says that there are no more."""
+        client = await self._ready(timeout_s)
+        self._number += 1
+        token = str(self._number)
+        collector = self._collectors[token] = Collector()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await client.publish(subject, payload, reply=f"{self._inbox}.{token}")
+                return await collector.done
+        except TimeoutError:
+            raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", LogTrouble.TIMEOUT) from None
+        except (OSError, nats.errors.Error) as error:
+            raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
+        finally:
+            del self._collectors[token]
+
+    def tell(self, subject: str, payload: bytes) -> None:
+        """Publish what may be lost; dropped where too much waits already."""
+        if not self._connected.is_set():
+            return
+        try:
+            self._outgoing.put_nowait((subject, payload))
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def subscribe(self, subject: str, hear: Hear) -> Heard:
+        """Call `hear` with every message from now on. Raises LogUnavailable."""
+        client = await self._ready(self._config.append_timeout_s)
+        heard = Heard(subject, hear, self)
+        try:
+            await heard.begin(client)
+        except (OSError, nats.errors.Error) as error:
+            raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
+        self._heard.add(heard)
+        return heard
+
+    def forget(self, heard: Heard, subscription: NatsSubscription) -> None:
+        """A subscription has ended."""
+        self._heard.discard(heard)
+        self._spawn(_unsubscribe(subscription), "nats unsubscribe")
+
+    # ---------------------------------------------------------------- inside
+
+    async def _ready(self, timeout_s: float) -> Client:
+        """The client, once it is connected. Raises LogUnavailable."""
+        if not self._connected.is_set():
+            try:
+                await asyncio.wait_for(self._connected.wait(), timeout_s)
+            except TimeoutError:
+                raise LogUnavailable(f"no connection to NATS: {self._fault}", LogTrouble.UNREACHABLE) from None
+        if self._client is None:
+            raise LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
+        return self._client
+
+    async def _collect(self, message: Msg) -> None:
+        collector = self._collectors.get(message.subject.rpartition(".")[2])
+        if collector is not None:
+            collector.take(message.data, message.headers or {})
+
+    async def _send_outgoing(self) -> None:
+        while True:
+            subject, payload = await self._outgoing.get()
+            if self._client is None or not self._connected.is_set():
+                self.dropped += 1
+                continue
+            try:
+                await self._client.publish(subject, payload)
+            except (OSError, nats.errors.Error):
+                self.dropped += 1
+
+    async def _reopen(self) -> None:
+        """The library has given up (it does where the server refuses the credentials): begin anew."""
+        while True:
+            await asyncio.sleep(REOPEN_WAIT_S)
+            try:
+                await self._connect()
+            except LogUnavailable as error:
+                self._owner.troubled(error.trouble, str(error))
+            else:
+                self._owner.returned()
+                return
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _on_error(self, error: Exception) -> None:
+        self._fault = f"{type(error).__name__} {error}".strip()
+        if "permissions violation" in self._fault.lower():
+            self._denied += 1
+            self._owner.troubled(LogTrouble.DENIED, self._fault)
+        elif isinstance(error, nats.errors.SlowConsumerError):
+            self._owner.troubled(LogTrouble.SLOW_CONSUMER, self._fault)
+
+    async def _on_disconnected(self) -> None:
+        if self._connected.is_set() and not self._is_closed:
+            self._connected.clear()
+            self._owner.troubled(LogTrouble.UNREACHABLE, self._fault or "the connection to NATS was lost")
+
+    async def _on_reconnected(self) -> None:
+        self._connected.set()
+        self._owner.returned()
+
+    async def _on_closed(self) -> None:
+        if self._is_closed or (not self._connected.is_set() and self._client is None):
+            return
+        self._connected.clear()
+        self._owner.troubled(_connecting_trouble(self._fault), self._fault or "the connection to NATS has ended")
+        self._spawn(self._reopen(), "nats reopen")
+
+
+async def _unsubscribe(subscription: NatsSubscription) -> None:
+    with contextlib.suppress(nats.errors.Error):  # the connection has ended, and all subscriptions with it
+        await subscription.unsubscribe()
+
+
+def _connecting_trouble(detail: str) -> LogTrouble:
+    return LogTrouble.DENIED if "authorization" in detail.lower() else LogTrouble.UNREACHABLE

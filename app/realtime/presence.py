@@ -1,0 +1,122 @@
+"""How many connections a player has on other replicas, so that a limit holds over all of them.
+
+Each replica tells the others what has changed, gathered for a moment, and everything once a minute and when one that is
+new asks. What is told may be lost or late: for that long, a player may have a connection too many.
+"""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from app.eventlog import EventLog, Subscription
+
+TOPIC: Final = "presence"
+GATHER_S: Final = 0.05
+WHOLE_EVERY_S: Final = 60.0
+CHUNK: Final = 2_000
+"""Players in one message, so that it stays well under what a message may hold."""
+
+
+class _Told(Struct, omit_defaults=True):
+    """What a server process tells: `whole` replaces all it has told before, `asks` wants everybody to."""
+
+    instance: str
+    players: dict[str, int] = {}
+    whole: bool = False
+    asks: bool = False
+
+
+class Presence:
+    """See the module. `is_alive` says whether a server process lives."""
+
+    def __init__(self, log: EventLog, instance: str, is_alive: Callable[[str], bool]) -> None:
+        self._log = log
+        self._instance = instance
+        self._is_alive = is_alive
+        self._own: Counter[str] = Counter()
+        self._others: dict[str, dict[str, int]] = {}
+        self._changed: set[str] = set()
+        self._due = asyncio.Event()
+        self._is_whole_due = True
+        self._subscription: Subscription | None = None
+        self._decode = msgspec.json.Decoder(_Told).decode
+
+    def here(self, player_id: str) -> int:
+        """Connections of a player on this replica."""
+        return self._own[player_id]
+
+    def count(self, player_id: str) -> int:
+        """Connections of a player on all replicas."""
+        elsewhere = sum(players.get(player_id, 0) for one, players in self._others.items() if self._is_alive(one))
+        return self._own[player_id] + elsewhere
+
+    def add(self, player_id: str, number: int) -> None:
+        """A player has so many connections more here."""
+        self._own[player_id] += number
+        if not self._own[player_id]:
+            del self._own[player_id]
+        if self._log.shared:
+            self._changed.add(player_id)
+            self._due.set()
+
+    async def run(self) -> None:
+        """Tell and hear, for ever; only on a shared log. Raises LogUnavailable."""
+        self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._hear)
+        self._tell(_Told(self._instance, asks=True))
+        loop = asyncio.get_running_loop()
+        whole_at = loop.time()
+        while True:
+            if self._is_whole_due or loop.time() >= whole_at:
+                self._is_whole_due, whole_at = False, loop.time() + WHOLE_EVERY_S
+                self._changed.clear()
+                self._tell_whole()
+            elif self._changed:
+                changed, self._changed = self._changed, set()
+                self._tell_changes(changed)
+            await asyncio.sleep(GATHER_S)  # whatever else changes meanwhile goes into the same message
+            if not (self._changed or self._is_whole_due):
+                self._due.clear()
+                await self._wait_until(whole_at)
+
+    async def _wait_until(self, when: float) -> None:
+        try:
+            async with asyncio.timeout_at(when):
+                await self._due.wait()
+        except TimeoutError:
+            return
+
+    def _tell_whole(self) -> None:
+        players = iter(self._own.items())
+        self._tell(_Told(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
+        while chunk := dict(itertools.islice(players, CHUNK)):
+            self._tell(_Told(self._instance, chunk))
+
+    def _tell_changes(self, changed: set[str]) -> None:
+        players = iter(changed)
+        while chunk := {one: self._own[one] for one in itertools.islice(players, CHUNK)}:
+            self._tell(_Told(self._instance, chunk))
+
+    def _tell(self, told: _Told) -> None:
+        self._log.tell(TOPIC, msgspec.json.encode(told))
+
+    def _hear(self, payload: bytes) -> None:
+        told = self._decode(payload)
+        if told.asks:
+            self._is_whole_due = True
+            self._due.set()
+            return
+        players = self._others.setdefault(told.instance, {})
+        if told.whole:
+            players.clear()
+            self._others = {one: counts for one, counts in self._others.items() if self._is_alive(one)}
+            self._others[told.instance] = players
+        for player_id, count in told.players.items():
+            if count:
+                players[player_id] = count
+            else:
+                players.pop(player_id, None)

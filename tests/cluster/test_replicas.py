@@ -1,0 +1,138 @@
+"""Two server processes on one NATS: any of them serves any game."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.nats import Nats
+from tests.support.player import SOLUTION, Player
+from tests.support.server import ServerProcess, until
+
+pytestmark = pytest.mark.timeout(180)
+TTL_S = 2
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
+    with Nats(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+def replica(folder: Path, nats: Nats, name: str, **settings: object) -> ServerProcess:
+    """A server process on that log."""
+    return ServerProcess(
+        folder / name,
+        event_log_url=nats.url,
+        replica=name,
+        replica_ttl_s=TTL_S,
+        sweep_interval_s=0.5,
+        **settings,
+    )
+
+
+@pytest.fixture(scope="module")
+def pair(nats: Nats, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    folder = tmp_path_factory.mktemp("pair")
+    with ExitStack() as stack:
+        one, two = (stack.enter_context(replica(folder, nats, name)) for name in ("one", "two"))
+        until(lambda: one.metric("replicas") == two.metric("replicas") == 2)
+        yield one, two
+
+
+def test_a_race_over_two_replicas_is_the_same_for_both(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    one, two = pair
+    ann, bob = one.guest("Ann"), two.guest("Bob")
+    game = one.new_game(ann["token"])
+    with Player(one, game, ann["token"], "?last_seq=0") as a, Player(two, game, bob["token"], "?last_seq=0") as b:
+        a.send("ready", {"status": "ready"})
+        b.send("ready", {"status": "ready"})
+        a.until("game_started")
+        b.until("game_started")
+        a.send("progress", {"percent": 40, "lines": 3})
+        assert b.until("player_progress")["data"] == {"player_id": ann["player_id"], "percent": 40.0, "lines": 3}
+        b.send("submit_code", {"code": SOLUTION}, id="mine")
+        assert b.until("game_finished")["data"]["winner"] == bob["player_id"]
+        assert a.until("game_finished")["data"]["winner"] == bob["player_id"]
+        assert [event["seq"] for event in a.events] == list(range(1, len(a.events) + 1))
+        assert a.events == b.events
+    judged = [server.metric("judge_duration_seconds_count", outcome="accepted") for server in pair]
+    assert sum(judged) == 1, "judged once, by the replica it was handed in at"
+    assert judged[1] == 1
+
+
+def test_a_player_who_comes_to_another_replica_replaces_the_connection(
+    pair: tuple[ServerProcess, ServerProcess],
+) -> None:
+    one, two = pair
+    ann = one.guest("Ann")
+    game = one.new_game(ann["token"])
+    with Player(one, game, ann["token"]) as first, Player(two, game, ann["token"]) as second:
+        assert first.until_closed()[0] == 4409
+        second.until("player_reconnected")
+
+
+def test_a_ticket_is_good_for_one_replica(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    one, two = pair
+    ann = one.guest("Ann")
+    game = one.new_game(ann["token"])
+    answer = httpx.post(f"{one.http_url}/api/tickets", headers={"authorization": f"Bearer {ann['token']}"})
+    query = f"?ticket={answer.json()['ticket']}"
+    with Player(one, game, "", query, additional_headers={}):
+        pass
+    again = httpx.get(
+        f"{two.http_url}/ws/{game}{query}", headers={"connection": "upgrade", "upgrade": "websocket"} | HANDSHAKE
+    )
+    assert again.status_code == 401
+    assert "used already" in again.json()["detail"]
+
+
+HANDSHAKE = {"sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+
+def test_a_players_connections_are_counted_over_all_replicas(nats: Nats, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        one, two = (
+            stack.enter_context(replica(tmp_path, nats, name, max_connections_per_player=2)) for name in ("a", "b")
+        )
+        ann = one.guest("Ann")
+        games = [one.new_game(ann["token"]) for _ in range(3)]
+        stack.enter_context(Player(one, games[0], ann["token"]))
+        second = stack.enter_context(Player(two, games[1], ann["token"]))
+
+        def answer() -> int:
+            headers = {"authorization": f"Bearer {ann['token']}"}
+            return httpx.get(f"{one.http_url}/ws/{games[2]}", headers=headers).status_code
+
+        until(lambda: answer() == 429)
+        second.drop()
+        until(lambda: answer() == 426)
+
+
+def test_a_dead_replicas_players_get_their_grace_and_leave_once(nats: Nats, tmp_path: Path) -> None:
+    with replica(tmp_path, nats, "live", reconnect_grace_s=1) as live:
+        dead = replica(tmp_path, nats, "dead", reconnect_grace_s=1).start()
+        ann, bob = live.guest("Ann"), live.guest("Bob")
+        game = live.new_game(ann["token"])
+        with Player(live, game, ann["token"]) as a, Player(dead, game, bob["token"]) as b:
+            a.until("player_joined", player_id=bob["player_id"])
+            dead.kill()
+            b.until_closed()
+            a.until("player_disconnected", player_id=bob["player_id"])
+            a.until("player_left", player_id=bob["player_id"], reason="grace_expired")
+            a.send("ready", {"status": "ready"}, id="last")
+            a.until("ack")
+        assert [event["type"] for event in a.events].count("player_left") == 1
+
+
+def test_a_game_without_players_is_taken_up_when_its_replica_dies(nats: Nats, tmp_path: Path) -> None:
+    with replica(tmp_path, nats, "heir") as heir:
+        dead = replica(tmp_path, nats, "maker", waiting_game_ttl_s=3).start()
+        ann = heir.guest("Ann")
+        game = dead.new_game(ann["token"])
+        dead.kill()
+        headers = {"authorization": f"Bearer {ann['token']}"}
+        heir.wait_for_log("game.finished", game_id=game, reason="expired", timeout_s=60)
+        assert httpx.get(f"{heir.http_url}/api/games/{game}", headers=headers).json()["state"] == "finished"

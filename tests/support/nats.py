@@ -23,7 +23,7 @@ jetstream {{ store_dir: "{store}", sync_interval: always{limits} }}
 {more}
 """
 CLUSTER = """
-cluster {{ name: test, host: 127.0.0.1, port: {port}, routes: [{routes}] }}
+cluster {{ name: test, host: 127.0.0.1, port: {port}, no_advertise: true, routes: [{routes}] }}
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -12,10 +13,10 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends RST
 
 
 class FaultProxy:
-    """Forwards to `port` until told otherwise; runs on an event loop in a thread of its own. All setters are safe."""
+    """Forwards to any of `ports` until told otherwise, on an event loop in its own thread. All setters are safe."""
 
-    def __init__(self, port: int) -> None:
-        self._target = port
+    def __init__(self, *ports: int) -> None:
+        self._targets = ports
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
@@ -103,11 +104,11 @@ class FaultProxy:
             await reader.read()  # all that is said, to the end, and never a word
             writer.close()
             return
-        try:
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        up = await self._connect()
+        if up is None:
             _reset(writer)
             return
+        up_reader, up_writer = up
         link = (writer, up_writer)
         self._links.add(link)
         try:
@@ -117,6 +118,13 @@ class FaultProxy:
             self._frozen -= set(link)
             for one in link:
                 one.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """To any target that takes connections."""
+        for target in random.sample(self._targets, len(self._targets)):
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", target)
+        return None
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -161,6 +169,28 @@ class FaultProxy:
         if writer not in self._frozen:
             writer.write(data)
             await writer.drain()
+
+
+class TcpProxy(FaultProxy):
+    """The same for what is not WebSocket: bytes are passed as they come."""
+
+    def partition(self) -> None:
+        """Nothing gets through, neither over the connections there are nor over new ones; nobody is told."""
+        self.swallowing = True
+        self.freeze()
+
+    def heal(self) -> None:
+        """Everything gets through again; what was cut off has to connect anew."""
+        self.swallowing = False
+        self.cut()
+
+    async def _forward_frames(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        link: tuple[asyncio.StreamWriter, ...],  # noqa: ARG002 - there are no frames to cut at
+    ) -> None:
+        await self._forward(reader, writer)
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
+CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 export PORT
 
 .PHONY: help
@@ -44,6 +45,10 @@ docs: generate ## The same: the reference docs are generated
 .PHONY: bench
 bench: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Speed beside the peers; prints the figures and writes docs/speed.md
 	$(BIN)/python -m tests.bench.speed
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event log and the network fail while bots race
+	$(BIN)/python -m tests.cluster.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: autobahn
 autobahn: $(VENV)/.dev ## The Autobahn suite against both transports; says what is missing where it cannot run

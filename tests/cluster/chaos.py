@@ -1,7 +1,7 @@
-"""Chaos: bots race while replicas, servers of the log and the network between them fail, in an order that a seed gives.
+"""Chaos: bots race while replicas, servers of the log and the network between them fail, as a seed has it.
 
-``python -m tests.cluster.chaos --seed 1 --seconds 120`` runs it, dumps what the log holds and what every bot saw, has the
-checker look at it, and exits with its verdict. It stops by itself and stays on loopback.
+``python -m tests.cluster.chaos --seed 1 --seconds 120`` runs it, dumps what the log holds and what every bot saw, has
+the checker look at it, and exits with its verdict. It stops by itself and stays on loopback.
 """
 
 import argparse

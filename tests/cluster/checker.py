@@ -58,9 +58,8 @@ def _wrong_in_bot(bot: dict[str, Any], log: list[Event]) -> Iterator[str]:
         yield f"{name}: did not see 1..N: {_first_break(seqs)}"
     if [tuple(one) for one in seen] != [(event["seq"], event["type"]) for event in log]:
         yield f"{name}: saw {len(seen)} events, the log of {bot['game']} holds {len(log)}, or others"
-    by_cause = {
-        event["cause"]: event for event in log if event.get("cause") and event.get("player_id") == bot["player"]
-    }
+    own = [event for event in log if event.get("player_id") == bot["player"]]
+    by_cause = {event["cause"]: event for event in own if event.get("cause")}
     for id, seq in bot["acks"]:
         if seq is not None and (id not in by_cause or by_cause[id]["seq"] != seq):
             yield f"{name}: message {id} was acknowledged as {seq} and is not there"

@@ -187,7 +187,14 @@ class Room:
         if self._cursor == refused:  # else what came first has been heard meanwhile
             await self.catch_up()
         if self._cursor == refused:
+            if not await self._log.read(self.game_id):
+                self._be_gone()
             raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {refused} but holds no more")
+
+    def _be_gone(self) -> None:
+        """The log, deleted and made anew, has lost the game: nobody can go on with it."""
+        for session in tuple(self.members.values()):
+            session.close(Close.NO_SUCH_GAME, "the game is gone from the event log")
 
     # ---------------------------------------------------------------- events
 

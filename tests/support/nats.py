@@ -89,20 +89,23 @@ class Nats:
 
     def __init__(self, folder: Path, count: int = 1, *, more: str = "", limits: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        ports = [free_port() for _ in range(count)]
-        routes = [free_port() for _ in range(count)]
-        self.nodes = [
-            Node(folder, number, port, self._conf(folder, number, ports, routes, more, limits))
-            for number, port in enumerate(ports)
-        ]
+        self._folder = folder
+        self._limits = limits and f", {limits}"
+        self._ports = [free_port() for _ in range(count)]
+        self._routes = [free_port() for _ in range(count)]
+        self.nodes = [Node(folder, number, port, self._conf(number, more)) for number, port in enumerate(self._ports)]
 
-    @staticmethod
-    def _conf(folder: Path, number: int, ports: list[int], routes: list[int], more: str, limits: str) -> str:
-        others = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
-        cluster = CLUSTER.format(port=routes[number], routes=others) if len(ports) > 1 else ""
-        store = folder / f"store{number}"
+    def configure(self, more: str) -> None:
+        """Another addition to the configuration of all, read at once."""
+        for node in self.nodes:
+            node.configure(self._conf(node.number, more))
+
+    def _conf(self, number: int, more: str) -> str:
+        others = ", ".join(f"nats-route://127.0.0.1:{port}" for port in self._routes)
+        cluster = CLUSTER.format(port=self._routes[number], routes=others) if len(self._ports) > 1 else ""
+        store = self._folder / f"store{number}"
         return CONF.format(
-            number=number, port=ports[number], store=store, cluster=cluster, more=more, limits=limits and f", {limits}"
+            number=number, port=self._ports[number], store=store, cluster=cluster, more=more, limits=self._limits
         )
 
     def __enter__(self) -> Self:

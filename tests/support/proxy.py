@@ -190,7 +190,14 @@ class TcpProxy(FaultProxy):
         writer: asyncio.StreamWriter,
         link: tuple[asyncio.StreamWriter, ...],  # noqa: ARG002 - there are no frames to cut at
     ) -> None:
-        await self._forward(reader, writer)
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if self.lose is not None and self.lose in data:
+                    self.lose = None
+                else:
+                    await self._pass(data, writer)
+        if writer not in self._frozen:
+            writer.close()
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes:

@@ -24,6 +24,8 @@ PING_INTERVAL_S: Final = 2
 RECONNECT_WAIT_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 2
 REOPEN_WAIT_S: Final = 1.0
+MIN_SERVER: Final = (2, 11)
+"""The first with batched reads of the last of many subjects, and messages with a time to live."""
 MAX_OUTGOING: Final = 1_000
 Hear = Callable[[Msg], None]
 
@@ -94,6 +96,11 @@ class Link:
             await client.close()
             detail = self._fault or f"{type(error).__name__} {error}".strip()
             raise LogUnavailable(f"cannot connect to NATS: {detail}", _connecting_trouble(detail)) from None
+        version = client.connected_server_version
+        if (version.major, version.minor) < MIN_SERVER:
+            await client.close()
+            text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
+            raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
         self._connected.set()
 
@@ -247,6 +254,8 @@ class Link:
             self._owner.troubled(LogTrouble.DENIED, self._fault)
         elif isinstance(error, nats.errors.SlowConsumerError):
             self._owner.troubled(LogTrouble.SLOW_CONSUMER, self._fault)
+        elif not isinstance(error, (nats.errors.Error, OSError, TimeoutError)):  # of what hears: a fault of ours
+            self._owner.troubled(LogTrouble.OTHER, type(error).__name__)
 
     async def _on_disconnected(self) -> None:
         if self._connected.is_set() and not self._is_closed:

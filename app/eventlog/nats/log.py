@@ -36,10 +36,10 @@ from app.telemetry.observer import LogTrouble
 
 ATTEMPT_TIMEOUT_S: Final = 2.0
 RETRY_DELAY_S: Final = 0.02
+ASK_TIMEOUT_S: Final = 0.5
 PROBE_SUBJECT: Final = log_subject("probe")
 PROBE: Final = bytes(4_096)
 """As large as a commit of some length, so that a stream that is full does not pass for one that takes commits."""
-MIN_SERVER: Final = (2, 11)
 _TRY_AGAIN: Final = {LogTrouble.NO_LEADER, LogTrouble.TIMEOUT, LogTrouble.UNREACHABLE}
 
 
@@ -250,6 +250,8 @@ class NatsEventLog:
             try:
                 answer = await self._link.request(subject, payload, min(ATTEMPT_TIMEOUT_S, left_s), headers)
             except LogUnavailable as error:
+                if error.trouble is LogTrouble.NO_LEADER:
+                    await self._require_existence(self._stream_of(subject))
                 unsure = unsure or error.trouble is not LogTrouble.NO_LEADER
                 await self._pause_or_give_up(error, deadline)
                 continue
@@ -275,6 +277,15 @@ class NatsEventLog:
             if first is not None and message_id.encode() in first.hdrs:
                 return first.seq
         raise Conflict(subject)
+
+    async def _require_existence(self, stream: str) -> None:
+        """Nobody takes what is published: because nobody leads the stream, or is there none? Raises LogUnavailable."""
+        try:
+            found = replies.stream_info(await self._link.request(f"$JS.API.STREAM.INFO.{stream}", b"", ASK_TIMEOUT_S))
+        except LogUnavailable:
+            return  # nobody knows
+        if found.error is not None and found.error.err_code == replies.NO_STREAM:
+            raise _refused(f"stream {stream}", found.error)
 
     def _stream_of(self, subject: str) -> str:
         return self._config.stream if subject.startswith("game.") else self._config.state_stream

@@ -1,0 +1,276 @@
+"""Trouble with the event log: what players see, what an SRE sees, and that it is over when it is over."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import nats as nats_client
+import pytest
+
+from tests.support.nats import Nats
+from tests.support.player import Player
+from tests.support.proxy import TcpProxy
+from tests.support.server import ServerProcess, until
+
+pytestmark = pytest.mark.timeout(180)
+FULL_SOON: dict[str, Any] = {"nats_max_bytes": 65_536, "max_games_per_player": 10_000}
+QUICK: dict[str, Any] = {"replica_ttl_s": 2, "sweep_interval_s": 0.3, "nats_timeout_s": 2}
+
+
+@pytest.fixture
+def one_node(tmp_path: Path) -> Iterator[Nats]:
+    with Nats(tmp_path / "nats") as running:
+        yield running
+
+
+@contextmanager
+def served(folder: Path, url: str, **settings: object) -> Iterator[ServerProcess]:
+    """A server process on that log, which takes games."""
+    with ServerProcess(folder / "server", event_log_url=url, **{**QUICK, **settings}) as server:
+        until(lambda: is_ready(server))
+        yield server
+
+
+def is_ready(server: ServerProcess) -> bool:
+    return httpx.get(f"{server.http_url}/readyz").is_success
+
+
+def troubles(server: ServerProcess) -> dict[str, float]:
+    """What has been wrong so far."""
+    return {
+        trouble: count
+        for trouble in ("unreachable", "timeout", "no_leader", "no_stream", "full", "denied", "misconfigured", "busy")
+        if (count := server.metric("event_log_troubles_total", trouble=trouble))
+    }
+
+
+def ask(player: Player, id: str, status: str = "ready") -> dict[str, Any]:
+    """Send `ready` with an id; the answer to it."""
+    player.send("ready", {"status": status}, id=id)
+    while True:
+        message = player.receive()
+        if message["type"] in {"ack", "error"} and message["data"].get("id") == id:
+            return message
+
+
+def ask_until_taken(player: Player, id: str) -> dict[str, Any]:
+    """As a client does: send it again, with the same id, as long as the log is unavailable."""
+    while (answer := ask(player, id))["type"] == "error":
+        assert answer["data"]["code"] == "unavailable"
+        time.sleep(answer["data"]["retry_after_ms"] / 1000)  # as told
+    return answer
+
+
+def test_unreachable_at_the_start_it_waits_and_refuses(tmp_path: Path) -> None:
+    nats = Nats(tmp_path / "nats")
+    with ServerProcess(tmp_path / "server", event_log_url=nats.url, **QUICK) as server:
+        server.wait_for_log("event_log.troubled")
+        answers = {path: httpx.get(f"{server.http_url}{path}") for path in ("/livez", "/startupz", "/readyz")}
+        assert {path: answer.status_code for path, answer in answers.items()} == {
+            "/livez": 200,
+            "/startupz": 200,
+            "/readyz": 503,
+        }
+        assert answers["/readyz"].json()["failed"] == ["event_log_reached"]
+        token = server.guest("Ann")["token"]
+        game = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
+        refused = httpx.get(f"{server.http_url}/ws/{game}", headers={"authorization": f"Bearer {token}"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert troubles(server).keys() == {"unreachable"}
+        with nats:
+            until(lambda: is_ready(server))
+            assert server.new_game(token)
+
+
+def test_lost_while_running_players_stay_and_nothing_is_lost(one_node: Nats, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(served(tmp_path, one_node.url, ready_gates="event_log", ready_grace_s=1))
+        ann, bob = server.guest("Ann"), server.guest("Bob")
+        game = server.new_game(ann["token"], min_players=2)
+        a = stack.enter_context(Player(server, game, ann["token"], "?last_seq=0"))
+        b = stack.enter_context(Player(server, game, bob["token"], "?last_seq=0"))
+        assert ask(a, "m1")["type"] == "ack"
+        assert ask(b, "m2")["type"] == "ack"
+        a.until("game_started")
+        one_node.nodes[0].kill()
+        b.send("submit_code", {"code": "def solve(): ..."}, id="m3")
+        answer = b.until("error")
+        assert (answer["data"]["code"], answer["data"]["id"]) == ("unavailable", "m3")
+        assert answer["data"]["retry_after_ms"] > 0
+        b.send("progress", {"percent": 50})
+        assert a.until("player_progress")["data"]["percent"] == 50, "what is not stored goes on"
+        b.send("ping", {"timestamp": 7})
+        b.until("pong", timestamp=7)
+        server.wait_for_log("event_log.lost")
+        until(lambda: not is_ready(server))
+        assert server.metric("event_log_connected") == 0
+        one_node.nodes[0].start()
+        server.wait_for_log("event_log.restored")
+        until(lambda: is_ready(server))
+        b.send("submit_code", {"code": "def solve(): ..."}, id="m3")
+        b.until("ack", id="m3")
+        assert [event["type"] for event in a.events].count("code_submitted") <= 1
+        a.until("submission_judged")
+        assert [event["seq"] for event in a.events] == list(range(1, len(a.events) + 1))
+        assert server.metric("ws_connections") == 2, "nobody was cut off"
+
+
+def test_without_a_gate_a_lost_log_does_not_unready(one_node: Nats, tmp_path: Path) -> None:
+    with served(tmp_path, one_node.url, ready_grace_s=0) as server:
+        one_node.nodes[0].kill()
+        server.wait_for_log("event_log.lost")
+        answer = httpx.get(f"{server.http_url}/readyz?verbose")
+        assert answer.status_code == 200
+        assert answer.json()["checks"]["event_log"] is False
+
+
+def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:
+    with served(tmp_path, one_node.url, nats_timeout_s=20) as server:
+        ann = server.guest("Ann")
+        with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
+            one_node.nodes[0].signal(signal.SIGSTOP)
+            player.send("ready", {"status": "ready"}, id="m1")
+            player.send("ping", {"timestamp": 1})
+            time.sleep(0.5)  # the log's own slowness
+            one_node.nodes[0].signal(signal.SIGCONT)
+            player.until("ack", id="m1")
+        assert server.metric("event_log_append_seconds_sum", outcome="accepted") > 0.5
+
+
+def test_a_full_stream_refuses_and_says_so(tmp_path: Path) -> None:
+    with Nats(tmp_path / "nats") as nats, served(tmp_path, nats.url, **FULL_SOON) as server:
+        token = server.guest("Ann")["token"]
+        headers = {"authorization": f"Bearer {token}"}
+
+        def new_game() -> httpx.Response:
+            return httpx.post(f"{server.http_url}/api/games", json={}, headers=headers)
+
+        until(lambda: new_game().status_code == 503)
+        assert new_game().headers["retry-after"]
+        assert troubles(server)["full"] >= 1
+        assert "maximum bytes" in server.wait_for_log("event_log.lost")["error"]
+
+
+def test_a_deleted_stream_is_named_and_its_games_end(one_node: Nats, tmp_path: Path) -> None:
+    with served(tmp_path, one_node.url) as server:
+        ann = server.guest("Ann")
+        game = server.new_game(ann["token"])
+        with Player(server, game, ann["token"]) as player:
+            player.until("player_joined")
+            anyio.run(delete_streams, one_node.url)
+            assert ask(player, "m1")["data"]["code"] == "unavailable"
+            assert "stream not found" in server.wait_for_log("event_log.lost")["error"]
+            assert troubles(server)["no_stream"] >= 1
+            with served(tmp_path / "other", one_node.url) as other:  # whoever starts makes it anew
+                server.wait_for_log("event_log.restored")
+                player.send("ready", {"status": "ready"}, id="m2")
+                assert player.until_closed()[0] == 4404
+                fresh = other.new_game(ann["token"])
+                with Player(server, fresh, ann["token"]) as again:
+                    assert ask(again, "m3")["type"] == "ack"
+
+
+async def delete_streams(url: str) -> None:
+    client = await nats_client.connect(url)
+    for name in ("CODE_RACER", "CODE_RACER_STATE"):
+        await client.jetstream().delete_stream(name)
+    await client.close()
+
+
+def test_without_a_quorum_nothing_is_acknowledged(tmp_path: Path) -> None:
+    with Nats(tmp_path / "nats", 3) as nats, served(tmp_path, nats.url, nats_replicas=3) as server:
+        ann = server.guest("Ann")
+        with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
+            assert ask(player, "m1")["type"] == "ack"
+            for node in nats.nodes[1:]:
+                node.kill()
+            assert ask(player, "m2", "not_ready")["data"]["code"] == "unavailable"
+            server.wait_for_log("event_log.lost")
+            assert troubles(server).keys() & {"no_leader", "timeout", "unreachable"}
+            nats.nodes[1].start()
+            server.wait_for_log("event_log.restored", timeout_s=60)
+            while ask(player, "m2", "not_ready")["type"] == "error":
+                time.sleep(1)  # as told
+        assert [event["type"] for event in player.events].count("player_ready") <= 2
+
+
+def test_missing_rights_are_named(tmp_path: Path) -> None:
+    rights = """
+    accounts { A { jetstream: enabled, users: [
+        { user: app, password: secret, permissions: { publish: { deny: ["game.>"] } } }
+        { user: admin, password: secret }
+    ] } }
+    """
+    with Nats(tmp_path / "nats", more=rights) as nats:
+        settings = {"nats_user": "app", "nats_password": "secret", "nats_timeout_s": 1}
+        with served(tmp_path, nats.url, **settings) as server:
+            headers = {"authorization": f"Bearer {server.guest('Ann')['token']}"}
+            assert httpx.post(f"{server.http_url}/api/games", json={}, headers=headers).status_code == 503
+            record = server.wait_for_log("event_log.troubled", trouble="denied")
+            assert "game." in record["error"]
+            assert troubles(server)["denied"] >= 1
+            assert "secret" not in json.dumps(server.records())
+
+
+def test_wrong_credentials_are_named_and_their_mending_is_noticed(tmp_path: Path) -> None:
+    users = "authorization {{ users: [ {{ user: app, password: {} }} ] }}"
+    with Nats(tmp_path / "nats", more=users.format("other")) as nats:
+        settings = {**QUICK, "nats_user": "app", "nats_password": "secret"}
+        with ServerProcess(tmp_path / "server", event_log_url=nats.url, **settings) as server:
+            assert "uthorization" in server.wait_for_log("event_log.troubled", trouble="denied")["error"]
+            assert not is_ready(server)
+            nats.configure(more=users.format("secret"))
+            until(lambda: is_ready(server))
+
+
+def test_rights_withdrawn_while_running_and_given_back(tmp_path: Path) -> None:
+    users = "authorization {{ users: [ {{ user: app, password: {} }} ] }}"
+    with ExitStack() as stack:
+        nats = stack.enter_context(Nats(tmp_path / "nats", more=users.format("secret")))
+        server = stack.enter_context(served(tmp_path, nats.url, nats_user="app", nats_password="secret"))
+        ann = server.guest("Ann")
+        player = stack.enter_context(Player(server, server.new_game(ann["token"]), ann["token"]))
+        nats.configure(more=users.format("changed"))
+        server.wait_for_log("event_log.lost")
+        nats.configure(more=users.format("secret"))
+        server.wait_for_log("event_log.restored")
+        ask_until_taken(player, "m1")
+        assert player.events[-1]["type"] == "player_ready"
+
+
+def test_a_stream_that_is_set_up_otherwise_is_not_touched(one_node: Nats, tmp_path: Path) -> None:
+    async def make() -> None:
+        client = await nats_client.connect(one_node.url)
+        await client.jetstream().add_stream(name="CODE_RACER", subjects=["game.*.log"], discard="old")
+        await client.close()
+
+    anyio.run(make)
+    with ServerProcess(tmp_path / "server", event_log_url=one_node.url, **QUICK) as server:
+        text = server.wait_for_log("event_log.troubled", trouble="misconfigured")["error"]
+        assert "discard is 'old', has to be 'new'" in text
+        assert "allow_direct is False, has to be True" in text
+        assert not is_ready(server)
+
+
+def test_live_commits_that_were_lost_are_found_by_the_sweep(one_node: Nats, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        proxy = stack.enter_context(TcpProxy(one_node.nodes[0].port))
+        near = stack.enter_context(served(tmp_path / "near", one_node.url))
+        far = stack.enter_context(served(tmp_path / "far", f"nats://127.0.0.1:{proxy.port}"))
+        ann, bob = near.guest("Ann"), near.guest("Bob")
+        game = near.new_game(ann["token"])
+        a = stack.enter_context(Player(near, game, ann["token"], "?last_seq=0"))
+        b = stack.enter_context(Player(far, game, bob["token"], "?last_seq=0"))
+        a.until("player_joined", player_id=bob["player_id"])
+        proxy.lose_next(b"player_ready")
+        assert ask(a, "m1")["type"] == "ack"
+        b.until("player_ready", player_id=ann["player_id"])
+        assert proxy.lose is None, "the live one was lost"
+        assert far.metric("event_log_gaps_total") >= 1
+        assert [event["seq"] for event in b.events] == list(range(1, len(b.events) + 1))

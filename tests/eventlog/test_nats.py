@@ -1,0 +1,216 @@
+"""What only the log on JetStream has: lost answers, who connects and how, and what the servers are asked."""
+
+import base64
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats as nats_client
+import nkeys
+import pytest
+
+from app.eventlog import START, Conflict, LogUnavailable
+from app.eventlog.nats import NatsConfig, NatsEventLog, tls_context
+from app.game import GameEvent, PlayerReady
+from app.telemetry.observer import LogTrouble
+from tests.support.nats import Nats, wipe
+from tests.support.proxy import TcpProxy
+from tests.support.server import free_port
+from tests.support.tls import Certificates
+
+pytestmark = pytest.mark.anyio
+
+
+def event(seq: int) -> list[GameEvent]:
+    return [PlayerReady(seq=seq, at=1, player_id="ann", ready=True)]
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
+    with Nats(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+async def opened(url: str, **more: Any) -> NatsEventLog:
+    log = NatsEventLog(NatsConfig((url,), "r1", **more))
+    await log.open()
+    return log
+
+
+async def test_an_append_whose_answer_was_lost_is_stored_once(nats: Nats) -> None:
+    await wipe(nats.url)
+    with TcpProxy(nats.nodes[0].port) as proxy:
+        log = await opened(f"nats://127.0.0.1:{proxy.port}", append_timeout_s=20)
+        first = await log.append("g", START, event(1))
+        proxy.lose_next(b'"seq":')
+        second = await log.append("g", first, event(2))
+        assert proxy.lose is None, "the answer was lost"
+        assert [commit.cursor for commit in await log.read("g")] == [first, second]
+        await log.close()
+
+
+async def test_even_where_the_servers_have_forgotten_the_first_try(nats: Nats) -> None:
+    await wipe(nats.url)
+    with TcpProxy(nats.nodes[0].port) as proxy:
+        log = await opened(f"nats://127.0.0.1:{proxy.port}", append_timeout_s=20)
+        first = await log.append("g", START, event(1))
+        client = await nats_client.connect(nats.url)
+        info = await client.jetstream().stream_info("CODE_RACER")
+        info.config.duplicate_window = 0.1
+        await client.jetstream().update_stream(info.config)
+        proxy.lose_next(b'"seq":')
+        second = await log.append("g", first, event(2))
+        assert [commit.cursor for commit in await log.read("g")] == [first, second]
+        with pytest.raises(Conflict):
+            await log.append("g", first, event(2))
+        await client.close()
+        await log.close()
+
+
+async def test_appends_under_way_are_bounded(nats: Nats) -> None:
+    await wipe(nats.url)
+    log = await opened(nats.url, max_pending_appends=0)
+    with pytest.raises(LogUnavailable) as refused:
+        await log.append("g", START, event(1))
+    assert refused.value.trouble is LogTrouble.BUSY
+    await log.close()
+
+
+async def test_a_lost_connection_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    with Nats(tmp_path) as nats:
+        log = await opened(nats.url, append_timeout_s=0.5)
+        nats.nodes[0].kill()
+        began = time.monotonic()
+        with pytest.raises(LogUnavailable) as refused:
+            await log.append("g", START, event(1))
+        assert refused.value.trouble in {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT}
+        assert time.monotonic() - began >= 0.5
+        await log.close()
+
+
+async def test_a_server_without_jetstream_is_named(tmp_path: Path) -> None:
+    with Nats(tmp_path, more="accounts { A { users: [ { user: a, password: b } ] } }") as nats:
+        with pytest.raises(LogUnavailable) as refused:
+            await opened(nats.url, user="a", password="b", append_timeout_s=1)
+        assert refused.value.trouble is not LogTrouble.UNREACHABLE
+
+
+async def test_games_that_ended_longest_ago_are_removed_whole(nats: Nats) -> None:
+    await wipe(nats.url)
+    log = await opened(nats.url)
+    await log.append("kept", START, event(1))
+    assert await log.expire(10**15, 0) == 0
+    assert await log.open_games() == ["kept"]
+    await log.close()
+
+
+# ---------------------------------------------------------------- who connects
+
+
+async def use(url: str, **more: Any) -> None:
+    """Connect, and store something."""
+    log = await opened(url, **more)
+    await log.append("g", START, event(1))
+    await log.close()
+
+
+async def test_over_tls_the_servers_certificate_is_checked(tmp_path: Path) -> None:
+    made = Certificates(tmp_path)
+    tls = f'tls {{ cert_file: "{made.cert}", key_file: "{made.key}" }}'
+    with Nats(tmp_path / "nats", more=tls) as nats:
+        url = f"tls://localhost:{nats.nodes[0].port}"
+        await use(url, tls=tls_context(str(made.ca), "", ""))
+        with pytest.raises(LogUnavailable, match="certificate verify failed"):
+            await use(url, tls=tls_context("", str(made.cert), str(made.key)), connect_timeout_s=1)
+
+
+async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
+    made = Certificates(tmp_path)
+    tls = f'tls {{ cert_file: "{made.cert}", key_file: "{made.key}", ca_file: "{made.ca}", verify: true }}'
+    with Nats(tmp_path / "nats", more=tls) as nats:
+        url = f"tls://localhost:{nats.nodes[0].port}"
+        await use(url, tls=tls_context(str(made.ca), str(made.cert), str(made.key)))
+        with pytest.raises(LogUnavailable):
+            await use(url, tls=tls_context(str(made.ca), "", ""), connect_timeout_s=1)
+
+
+def new_key(prefix: int) -> nkeys.KeyPair:
+    return nkeys.from_seed(nkeys.encode_seed(os.urandom(32), prefix))
+
+
+async def test_with_an_nkey(tmp_path: Path) -> None:
+    key = new_key(nkeys.PREFIX_BYTE_USER)
+    seed = tmp_path / "seed"
+    seed.write_bytes(bytes(key.seed))
+    with Nats(tmp_path / "nats", more=f"authorization {{ users: [ {{ nkey: {key.public_key.decode()} }} ] }}") as nats:
+        await use(nats.url, nkey_seed_file=str(seed))
+        with pytest.raises(LogUnavailable) as refused:
+            await use(nats.url, connect_timeout_s=1)
+        assert refused.value.trouble is LogTrouble.DENIED
+
+
+def signed(claims: dict[str, Any], issuer: nkeys.KeyPair) -> str:
+    """A JWT as NATS has it (ed25519-nkey)."""
+    claims = claims | {"iss": issuer.public_key.decode(), "iat": int(time.time())}
+    claims["jti"] = base64.b32encode(hashlib.sha256(json.dumps(claims).encode()).digest()).decode().rstrip("=")
+    encode: Callable[[bytes], str] = lambda data: base64.urlsafe_b64encode(data).decode().rstrip("=")  # noqa: E731 - twice below
+    head = encode(b'{"typ":"JWT","alg":"ed25519-nkey"}')
+    body = f"{head}.{encode(json.dumps(claims).encode())}"
+    return f"{body}.{encode(issuer.sign(body.encode()))}"
+
+
+async def test_with_a_credentials_file(tmp_path: Path) -> None:
+    operator, account, system, user = (
+        new_key(prefix)
+        for prefix in (
+            nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_ACCOUNT, nkeys.PREFIX_BYTE_USER,
+        )
+    )  # fmt: skip
+    free = dict.fromkeys(("subs", "data", "payload"), -1)
+    account_limits = free | dict.fromkeys(("imports", "exports", "conn", "leaf"), -1) | {"wildcards": True}
+    stores = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), -1)
+
+    def public(key: nkeys.KeyPair) -> str:
+        return str(key.public_key.decode())
+
+    def account_jwt(key: nkeys.KeyPair, limits: dict[str, Any]) -> str:
+        claims = {"sub": public(key), "name": "a", "nats": {"type": "account", "version": 2, "limits": limits}}
+        return signed(claims, operator)
+
+    operator_jwt = signed({"sub": public(operator), "name": "o", "nats": {"type": "operator", "version": 2}}, operator)
+    user_jwt = signed({"sub": public(user), "name": "u", "nats": {"type": "user", "version": 2, **free}}, account)
+    more = f"""
+    operator: "{operator_jwt}"
+    system_account: {public(system)}
+    resolver: MEMORY
+    resolver_preload: {{
+        {public(account)}: "{account_jwt(account, account_limits | stores)}"
+        {public(system)}: "{account_jwt(system, account_limits)}"
+    }}
+    """
+    creds = tmp_path / "app.creds"
+    creds.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{bytes(user.seed).decode()}\n------END USER NKEY SEED------\n"
+    )
+    with Nats(tmp_path / "nats", more=more) as nats:
+        await use(nats.url, credentials_file=str(creds))
+        with pytest.raises(LogUnavailable) as refused:
+            await use(nats.url, connect_timeout_s=1)
+        assert refused.value.trouble is LogTrouble.DENIED
+
+
+async def test_the_servers_know_which_replica_a_connection_is_of(tmp_path: Path) -> None:
+    port = free_port()
+    with Nats(tmp_path, more=f"http: 127.0.0.1:{port}") as nats:
+        log = await opened(nats.url)
+        async with httpx.AsyncClient() as http:
+            told = (await http.get(f"http://127.0.0.1:{port}/connz")).json()
+        names = [one["name"] for one in told["connections"]]
+        assert names == ["code-racer r1"]
+        await log.close()

@@ -8,6 +8,7 @@ from alerts.connections import CONNECTIONS
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
 from alerts.parts import GAMES, RUNTIME
+from alerts.replicas import REPLICAS
 
 GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
@@ -16,6 +17,7 @@ GROUPS: Final = (
     CONNECTIONS,
     GAMES,
     RUNTIME,
+    REPLICAS,
 )
 
 

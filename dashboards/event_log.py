@@ -78,6 +78,79 @@ EVENT_LOG: Final = Board(
             range=(0, 1_000),
         ),
         Panel(
+            "Troubles",
+            "A second, by what was wrong: the connection, the leader, the stream, its limits, the rights.",
+            "ops",
+            (Query(rate("code_racer_event_log_troubles_total", "trouble"), "{{trouble}}"),),
+            warn=0.01,
+            range=(0, 0),
+            alerts=(
+                "CodeRacerEventLogFull",
+                "CodeRacerEventLogStreamMissing",
+                "CodeRacerEventLogDenied",
+                "CodeRacerEventLogMisconfigured",
+            ),
+        ),
+        Panel(
+            "Share of what it may take",
+            "Bytes of the event log as a part of its limit (NATS_MAX_BYTES); nothing where no limit is set.",
+            "percentunit",
+            (
+                Query(
+                    f"max({selected('code_racer_event_log_bytes')}"
+                    f" / ({selected('code_racer_event_log_limit_bytes')} > 0))",
+                    "full",
+                ),
+            ),
+            warn=0.85,
+            range=(0, 1),
+            alerts=("CodeRacerEventLogNearFull",),
+        ),
+        Panel(
+            "Bytes",
+            "What the event log takes.",
+            "bytes",
+            (Query(f"max by (job) ({selected('code_racer_event_log_bytes')})", "{{job}}"),),
+            warn=1e12,
+            range=(0, 1e9),
+        ),
+        Panel(
+            "Read again",
+            "Times a second that a replica read what it had not heard live.",
+            "ops",
+            (Query(rate("code_racer_event_log_gaps_total", "instance"), "{{instance}}"),),
+            warn=0.1,
+            range=(0, 1),
+            alerts=("CodeRacerEventLogGaps",),
+        ),
+        Panel(
+            "Replicas that others do not know",
+            "Replicas that are ready, less those that a replica knows of. Over 0: they are on different event logs.",
+            "none",
+            (
+                Query(
+                    f"count({selected('code_racer_ready')} == 1) - min({selected('code_racer_replicas')})",
+                    "unknown",
+                ),
+            ),
+            warn=1,
+            range=(-10, 0),
+            alerts=("CodeRacerReplicasSplit",),
+        ),
+        Panel(
+            "Clock",
+            "How far the clock of the log's machine is from the replica's, either way.",
+            "s",
+            (
+                Query(
+                    f"max by (instance) (abs({selected('code_racer_event_log_clock_offset_seconds')}))", "{{instance}}"
+                ),
+            ),
+            warn=1,
+            range=(0, 1),
+            alerts=("CodeRacerClockSkew",),
+        ),
+        Panel(
             "Commits from the future",
             "A second. The clock of the log's machine is ahead of the replica's.",
             "ops",

@@ -8,13 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from alerts.drills import availability, connections, games, objectives, runtime
+from alerts.drills import availability, connections, games, objectives, replicas, runtime
 from alerts.drills.drill import Drill, Result, run
 from app.telemetry.catalogue import PREFIX
 
 ROOT: Final = Path(__file__).parents[2]
 TABLE: Final = ROOT / "docs/drills.md"
-DRILLS: Final = (*availability.DRILLS, *connections.DRILLS, *games.DRILLS, *runtime.DRILLS, *objectives.DRILLS)
+DRILLS: Final = (
+    *availability.DRILLS,
+    *connections.DRILLS,
+    *games.DRILLS,
+    *runtime.DRILLS,
+    *objectives.DRILLS,
+    *replicas.DRILLS,
+)
 SLICES: Final = 3
 
 

@@ -69,6 +69,8 @@ class Stage:
         with server:
             self.server = server
             thread.start()
+            if "event_log_url" in settings:  # a shared log is reached after the start
+                until(lambda: server.metric("event_log_connected"))
             steady = self.do(self._come(players))
             self._waiting = f"/ws/{'' if settings.get('jwt_jwks_url') else self.new_game()}"
             if scraped:

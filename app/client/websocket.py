@@ -253,10 +253,12 @@ class GameWebSocket:
 
     async def _first(self, future: asyncio.Future[T]) -> T:
         """What `future` brings, or what ended the connection before it did."""
-        watched: set[asyncio.Future[Any]] = {future} if self._runner is None else {future, self._runner}
+        runner = self._runner
+        watched: set[asyncio.Future[Any]] = {future} if runner is None else {future, runner}
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        if not future.done() and self._runner is not None:
-            self._runner.result()
+        if not future.done():
+            if runner is not None and not runner.cancelled():
+                runner.result()
             raise ClientError("the connection ended before an answer came")
         return future.result()
 

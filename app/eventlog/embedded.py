@@ -11,7 +11,9 @@ class Embedded:
     """The parts of `EventLog` that are about other replicas, and the probe, which is a claim like any other."""
 
     shared = False
-    _instances: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._instances: dict[str, float] = {}
 
     @abstractmethod
     async def claim(self, key: str, ttl_s: float) -> bool:
@@ -33,15 +35,19 @@ class Embedded:
 
     async def beat(self, instance: str, ttl_s: float) -> None:  # noqa: ARG002 - it lives as long as the log does
         """See `EventLog.beat`."""
-        self._instances |= {instance}
+        self._instances[instance] = time.time()
 
     async def withdraw(self, instance: str) -> None:
         """See `EventLog.withdraw`."""
-        self._instances -= {instance}
+        self._instances.pop(instance, None)
 
-    async def instances(self) -> frozenset[str]:
+    async def instances(self) -> dict[str, float]:
         """See `EventLog.instances`."""
-        return self._instances
+        return dict(self._instances)
+
+    async def usage(self) -> tuple[int, int]:
+        """See `EventLog.usage`."""
+        return 0, 0
 
 
 def claimed_until(ttl_s: float) -> int:

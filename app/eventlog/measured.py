@@ -85,10 +85,15 @@ class MeasuredEventLog:
         with self._counted(LogOp.REPLICAS):
             await self._log.withdraw(instance)
 
-    async def instances(self) -> frozenset[str]:
+    async def instances(self) -> dict[str, float]:
         """See `EventLog.instances`."""
         with self._counted(LogOp.REPLICAS):
             return await self._log.instances()
+
+    async def usage(self) -> tuple[int, int]:
+        """See `EventLog.usage`."""
+        with self._counted(LogOp.USAGE):
+            return await self._log.usage()
 
     @contextlib.contextmanager
     def _counted(self, op: LogOp) -> Iterator[None]:

@@ -14,6 +14,7 @@ class MemoryEventLog(Embedded):
     """Keeps the encoded commits of each game in a list; gone with the process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
         self._ended: dict[str, int | None] = {}
         self._claims: dict[str, int] = {}

@@ -123,5 +123,8 @@ class EventLog(Protocol):
     async def withdraw(self, instance: str) -> None:
         """Say that a server process is gone."""
 
-    async def instances(self) -> frozenset[str]:
-        """The server processes that live."""
+    async def instances(self) -> dict[str, float]:
+        """The server processes that live, and when each last said so (epoch seconds, the log's clock)."""
+
+    async def usage(self) -> tuple[int, int]:
+        """Bytes that the log takes, and the most it may take; 0 for no limit."""

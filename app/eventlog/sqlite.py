@@ -59,6 +59,7 @@ class SqliteEventLog(Embedded):
     """See the module. `path` is created with its folder where it does not exist."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
         self._fanout = LocalFanout()
@@ -150,6 +151,11 @@ class SqliteEventLog(Embedded):
             return db.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, until)).rowcount == 1
 
         return bool(await self._submit(run))
+
+    async def usage(self) -> tuple[int, int]:
+        """See `EventLog.usage`: the file, and what has not been written back into it yet."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists()), 0
 
     async def _submit(
         self, run: Callable[[sqlite3.Connection], Any], accepted: Callable[[float], None] | None = None

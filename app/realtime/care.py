@@ -42,12 +42,15 @@ class Rooms(Protocol):
     def submitted(self, room: Room, event: CodeSubmitted) -> None:
         """A submission wants to be judged."""
 
+    def log_failed(self, where: str, error: LogUnavailable) -> None:
+        """The log did not do what it was asked; it is asked again."""
+
     async def rejoin(self, room: Room, session: Session, name: str) -> None:
         """A member whom the log calls lost is here all the same."""
 
 
 class Care:
-    """See the module. `now` is the clock in epoch milliseconds."""
+    """See the module. `now` is the clock in epoch milliseconds; `log_bytes` are as last looked at."""
 
     def __init__(
         self,
@@ -66,14 +69,15 @@ class Care:
         self._config = config
         self._observer = observer
         self._now = now
+        self.log_bytes = self.log_limit_bytes = 0
 
     async def run(self) -> None:
         """For ever."""
         while True:
             try:
                 await self.sweep()
-            except LogUnavailable as fault:
-                self._observer.fault("sweep", fault)
+            except LogUnavailable as error:
+                self._hub.log_failed("sweep", error)
             await asyncio.sleep(self._config.sweep_interval_s)
 
     async def sweep(self) -> None:
@@ -82,6 +86,7 @@ class Care:
         await self.adopt()
         for room in tuple(self._hub.rooms.values()):
             await self._look_at(room)
+        self.log_bytes, self.log_limit_bytes = await self._log.usage()
         if self._fleet.shares(EXPIRING):
             now = self._now()
             await self._log.expire(now - round(self._config.retention_s * 1000), now)

@@ -21,10 +21,11 @@ _SEPARATOR: Final = "-"
 
 
 class Fleet:
-    """See the module. `instance` is this process's id."""
+    """See the module. `instance` is this process's id, `clock_offset_s` how far the log's clock is ahead of its own."""
 
     def __init__(self, log: EventLog, ttl_s: float) -> None:
         self.instance = secrets.token_hex(6)
+        self.clock_offset_s = 0.0
         self._log = log
         self._ttl_s = ttl_s if log.shared else 0.0
         self._seen: dict[str, float] = {}
@@ -56,8 +57,12 @@ class Fleet:
 
     async def refresh(self) -> None:
         """Once. Raises LogUnavailable."""
+        began = time.time()
         await self._log.beat(self.instance, self._ttl_s)
+        ended = time.time()
         found = await self._log.instances()
+        if found.get(self.instance, 0.0):
+            self.clock_offset_s = found[self.instance] - (began + ended) / 2
         now = time.monotonic()
         if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what was not heard proves nothing
             self._seen = dict.fromkeys(self._seen, now)

@@ -61,6 +61,7 @@ _CLOSES: dict[Rejection, CloseRow] = {
 
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
+_AWAY = {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT, LogTrouble.NO_LEADER, LogTrouble.NO_STREAM}
 TICK_RETRY_MS = 1_000
 REACH_RETRY_S = 1.0
 BACKUP_MS = 500
@@ -131,7 +132,7 @@ class Hub:
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self.census = Census()
         self._timers = Timers(now)
-        self._care = Care(self, log, self.fleet, self._timers, config.care, observer, now)
+        self.care = Care(self, log, self.fleet, self._timers, config.care, observer, now)
         self._catching_up: set[str] = set()
         self._judged_here: set[tuple[str, int]] = set()
         self._tasks = TaskOwner(observer)
@@ -182,10 +183,10 @@ class Hub:
     async def _begin(self) -> None:
         """The log is there: take up what was under way, and let players in."""
         await self.fleet.refresh()
-        await self._care.adopt()
+        await self.care.adopt()
         self.reached = True
         self.appender.reach()
-        self._tasks.spawn(self._care.run(), "sweep")
+        self._tasks.spawn(self.care.run(), "sweep")
         self._tasks.spawn(self.appender.watch(self._restored), "event log")
         if self._log.shared:
             self._tasks.spawn(self.fleet.run(), "fleet")
@@ -194,7 +195,7 @@ class Hub:
     async def _restored(self) -> None:
         """The log was away and is back: what was missed is read at once. Raises LogUnavailable."""
         await self.fleet.refresh()
-        await self._care.catch_up()
+        await self.care.catch_up()
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
@@ -442,8 +443,8 @@ class Hub:
     async def _catch_up(self, room: Room) -> None:
         try:
             await room.catch_up()
-        except LogUnavailable as fault:
-            self.observer.fault("catch up", fault)  # the sweep tries again
+        except LogUnavailable as error:
+            self.log_failed("catch up", error)  # the sweep tries again
         finally:
             self._catching_up.discard(room.game_id)
 
@@ -464,6 +465,13 @@ class Hub:
         self.observer.event_log_troubled(trouble, detail)
         if trouble is LogTrouble.UNREACHABLE and self.reached:
             self.appender.lose(detail)
+
+    def log_failed(self, where: str, error: LogUnavailable) -> None:
+        """See `Rooms.log_failed`: where it is away, that is told as such, once."""
+        if error.trouble in _AWAY:
+            self.appender.lose(str(error))
+        else:
+            self.observer.fault(where, error)
 
     def returned(self) -> None:
         """See `LogOwner.returned`: the probe finds out what it takes."""

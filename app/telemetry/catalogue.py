@@ -436,6 +436,15 @@ class Metrics:
         Kind.COUNTER,
         "Times that a game was read again because its commits, which are told at most once, were missed or late.",
     )
+    CLOCK_OFFSET = Metric(
+        f"{PREFIX}event_log_clock_offset_seconds",
+        Kind.GAUGE,
+        "How far the clock of the event log's machine is ahead of this replica's.",
+    )
+    LOG_BYTES = Metric(f"{PREFIX}event_log_bytes", Kind.GAUGE, "Bytes that the event log takes.")
+    LOG_LIMIT = Metric(
+        f"{PREFIX}event_log_limit_bytes", Kind.GAUGE, "The most bytes that the event log may take; 0: no limit is set."
+    )
     REPLICAS = Metric(
         f"{PREFIX}replicas", Kind.GAUGE, "Server processes that share the event log and live, as this one knows it."
     )

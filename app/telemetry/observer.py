@@ -87,6 +87,7 @@ class LogOp(StrEnum):
     BEHIND = "behind"
     PROBE = "probe"
     REPLICAS = "replicas"
+    USAGE = "usage"
 
 
 class LogTrouble(StrEnum):
@@ -500,6 +501,9 @@ class Live:
     event_log_reached: bool
     event_log_lost_s: float
     ready_grace_s: float
+    event_log_clock_offset_s: float
+    event_log_bytes: int
+    event_log_limit_bytes: int
     replicas: int
     signing_keys: int
     signing_keys_age_s: float

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import jwt
 
-from app.client import ClientError, GameWebSocket, Rejected
+from app.client import ClientError, GameWebSocket
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.eventlog.nats import NatsConfig, NatsEventLog
 from app.eventlog.port import LogUnavailable
@@ -85,7 +85,7 @@ class Racer(Bot):
             await asyncio.sleep(0.5)  # thinks
 
     async def _hand_in(self, code: str) -> None:
-        with contextlib.suppress(Rejected):  # the last one is still being judged, or the race is over
+        with contextlib.suppress(ClientError):  # the last one is still being judged, or the race is over
             await self.ws.request("submit_code", {"code": code})
 
     def history(self) -> dict[str, Any]:

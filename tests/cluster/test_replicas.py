@@ -127,8 +127,8 @@ def test_a_dead_replicas_players_get_their_grace_and_leave_once(nats: Nats, tmp_
         assert [event["type"] for event in a.events].count("player_left") == 1
 
 
-def test_a_game_without_players_is_taken_up_when_its_replica_dies(nats: Nats, tmp_path: Path) -> None:
-    with replica(tmp_path, nats, "heir") as heir:
+def test_a_game_without_players_is_taken_up_when_its_replica_dies(tmp_path: Path) -> None:
+    with Nats(tmp_path / "nats") as nats, replica(tmp_path, nats, "heir") as heir:
         dead = replica(tmp_path, nats, "maker", waiting_game_ttl_s=3).start()
         ann = heir.guest("Ann")
         game = dead.new_game(ann["token"])

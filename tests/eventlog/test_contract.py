@@ -184,10 +184,13 @@ async def test_a_claim_is_granted_once_until_it_has_ended(log: EventLog) -> None
 async def test_a_server_process_lives_until_it_withdraws(log: EventLog) -> None:
     await log.beat("a", 60)
     await log.beat("b", 60)
+    began = time.time()
     await log.beat("a", 60)
-    assert await log.instances() == {"a", "b"}
+    living = await log.instances()
+    assert living.keys() == {"a", "b"}
+    assert living["b"] <= began <= living["a"] <= time.time()
     await log.withdraw("a")
-    assert await log.instances() == {"b"}
+    assert (await log.instances()).keys() == {"b"}
 
 
 async def test_a_probe_is_read_by_nobody(log: EventLog) -> None:

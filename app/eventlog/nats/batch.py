@@ -24,6 +24,7 @@ class Stored(Struct, frozen=True):
     subject: str
     seq: int
     data: bytes
+    at: str = ""
 
 
 class Batch(Struct, frozen=True):
@@ -47,7 +48,8 @@ class Collector:
             return
         status = headers.get("Status")
         if status is None:
-            self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data))
+            at = headers.get("Nats-Time-Stamp", "")
+            self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data, at))
         elif status in {_END, _NO_MESSAGE}:
             up_to = int(headers.get("Nats-UpTo-Sequence", 0))
             self.done.set_result(Batch(self._messages, int(headers.get("Nats-Num-Pending", 0)), up_to))

@@ -24,6 +24,7 @@ PING_INTERVAL_S: Final = 2
 RECONNECT_WAIT_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 2
 REOPEN_WAIT_S: Final = 1.0
+CLOSE_TIMEOUT_S: Final = 2.0
 MIN_SERVER: Final = (2, 11)
 """The first with batched reads of the last of many subjects, and messages with a time to live."""
 MAX_OUTGOING: Final = 1_000
@@ -73,6 +74,7 @@ class Link:
         self._inbox = ""
         self._fault = ""
         self._denied = 0
+        self._refused = asyncio.Event()
         self.dropped = 0
 
     # ---------------------------------------------------------------- life
@@ -87,22 +89,36 @@ class Link:
         client = Client()
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
-                await client.connect(**self._options())
+                await self._connect_or_be_refused(client)
                 self._inbox = client.new_inbox()
                 await client.subscribe(f"{self._inbox}.*", cb=self._collect)
                 for heard in self._heard:
                     await heard.begin(client)
         except (OSError, TimeoutError, nats.errors.Error) as error:
-            await client.close()
+            await _close(client)
             detail = self._fault or f"{type(error).__name__} {error}".strip()
             raise LogUnavailable(f"cannot connect to NATS: {detail}", _connecting_trouble(detail)) from None
         version = client.connected_server_version
         if (version.major, version.minor) < MIN_SERVER:
-            await client.close()
+            await _close(client)
             text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
         self._connected.set()
+
+    async def _connect_or_be_refused(self, client: Client) -> None:
+        """The library tries again what is refused, and tells nobody: here that is the end of it."""
+        self._refused.clear()
+        connecting = asyncio.ensure_future(client.connect(**self._options()))
+        refused = asyncio.ensure_future(self._refused.wait())
+        try:
+            await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise nats.errors.AuthorizationError
+            await connecting
+        finally:
+            connecting.cancel()
+            refused.cancel()
 
     def _options(self) -> dict[str, Any]:
         config = self._config
@@ -134,7 +150,7 @@ class Link:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
-            await self._client.close()
+            await _close(self._client)
             self._client = None
 
     # ---------------------------------------------------------------- asking
@@ -249,8 +265,9 @@ class Link:
 
     async def _on_error(self, error: Exception) -> None:
         self._fault = f"{type(error).__name__} {error}".strip()
-        if "permissions violation" in self._fault.lower():
+        if isinstance(error, nats.errors.AuthorizationError) or "permissions violation" in self._fault.lower():
             self._denied += 1
+            self._refused.set()
             self._owner.troubled(LogTrouble.DENIED, self._fault)
         elif isinstance(error, nats.errors.SlowConsumerError):
             self._owner.troubled(LogTrouble.SLOW_CONSUMER, self._fault)
@@ -270,8 +287,16 @@ class Link:
         if self._is_closed or (not self._connected.is_set() and self._client is None):
             return
         self._connected.clear()
-        self._owner.troubled(_connecting_trouble(self._fault), self._fault or "the connection to NATS has ended")
+        error = self._client.last_error if self._client else None
+        detail = f"{type(error).__name__} {error}" if error else "the connection to NATS has ended"
+        self._owner.troubled(_connecting_trouble(detail), detail)
         self._spawn(self._reopen(), "nats reopen")
+
+
+async def _close(client: Client) -> None:
+    """Within a time: it would wait for a peer that does not answer."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
 
 
 async def _unsubscribe(subscription: NatsSubscription) -> None:

@@ -70,8 +70,9 @@ class NatsEventLog:
             raise
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
-        await asyncio.gather(*self._settling, return_exceptions=True)
+        """Finish what is under way, within the time of an append, and let go."""
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=self._config.append_timeout_s)
         await self._link.close()
 
     def listen(self, owner: LogOwner) -> None:
@@ -224,10 +225,17 @@ class NatsEventLog:
         """See `EventLog.withdraw`."""
         await self._purge(self._config.state_stream, f"state.replica.{instance}")
 
-    async def instances(self) -> frozenset[str]:
+    async def instances(self) -> dict[str, float]:
         """See `EventLog.instances`."""
         found = await self._all(self._config.state_stream, "state.replica.*", 1)
-        return frozenset(message.subject.rpartition(".")[2] for message in found)
+        return {one.subject.rpartition(".")[2]: datetime.fromisoformat(one.at).timestamp() for one in found}
+
+    async def usage(self) -> tuple[int, int]:
+        """See `EventLog.usage`."""
+        found = replies.stream_info(await self._api(f"STREAM.INFO.{self._config.stream}"))
+        if found.error is not None:
+            raise _refused(f"stream {self._config.stream}", found.error)
+        return found.state.bytes, max(0, int(found.config.get("max_bytes", 0)))
 
     # ---------------------------------------------------------------- JetStream
 
@@ -301,7 +309,12 @@ class NatsEventLog:
             seq = page.messages[-1].seq + 1
 
     async def _direct(self, stream: str, body: bytes) -> Batch:
-        return await self._link.batch(f"$JS.API.DIRECT.GET.{stream}", body, self._config.append_timeout_s)
+        try:
+            return await self._link.batch(f"$JS.API.DIRECT.GET.{stream}", body, self._config.append_timeout_s)
+        except LogUnavailable as error:
+            if error.trouble is LogTrouble.NO_LEADER:
+                await self._require_existence(stream)
+            raise
 
     async def _last_seq(self, stream: str, subject: str) -> int:
         message = await self._leader_message(stream, {"last_by_subj": subject})

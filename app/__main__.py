@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
   code-racer token --player ann --ttl 2h             a token to connect with
   code-racer check-config                            verify and print the settings
+  code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
 _TTL = re.compile(r"(\d+)([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     try:
         settings = load_settings()
-        commands = {"serve": serve, "token": token, "check-config": check_config}
+        commands = {"serve": serve, "token": token, "check-config": check_config, "copy-log": copy_log}
         return commands[options.command](settings, options)
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument(
         "--yes-in-production", action="store_true", help="needed in production: whoever holds it plays as NAME"
     )
+    copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
+    copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
     commands.add_parser("check-config", help="verify and print the settings, secrets starred")
     commands.add_parser("version", help="print the version")
     return parser
@@ -136,6 +139,34 @@ def token(settings: Settings, options: argparse.Namespace) -> int:
         return EXIT_USAGE
     issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
     print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
+    return EXIT_OK
+
+
+def copy_log(settings: Settings, options: argparse.Namespace) -> int:
+    """Copy an event log into the one of the settings."""
+    from app.configure import nats_config  # noqa: PLC0415 - the other commands need not wait for it
+    from app.eventlog import CopyFailed, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
+    from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
+
+    source_settings = load_settings(event_log_url=options.source)
+    source = open_event_log(options.source, nats_config(source_settings, "copy-log"))
+    target = open_event_log(settings.event_log_url, nats_config(settings, "copy-log"))
+
+    async def run() -> str:
+        await source.open()
+        await target.open()
+        try:
+            copied = await copy(source, target)
+        finally:
+            await target.close()
+            await source.close()
+        return f"{copied.games} games, {copied.commits} commits copied; the others were there already"
+
+    try:
+        print(asyncio.run(run()))  # noqa: T201 - a command's answer
+    except (CopyFailed, LogUnavailable) as error:
+        print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return EXIT_FAILED
     return EXIT_OK
 
 

@@ -116,7 +116,7 @@ def test_health_and_version_endpoints(tmp_path: Path) -> None:
             assert httpx.head(f"{server.http_url}{path}").status_code == 200
         verbose = httpx.get(f"{server.http_url}/readyz?verbose").json()
         assert verbose["checks"] == dict.fromkeys(
-            ("started", "not_draining", "event_log", "overload", "signing_keys"), True
+            ("started", "event_log_reached", "not_draining", "event_log", "overload", "signing_keys"), True
         )
         version = httpx.get(f"{server.http_url}/version").json()
         assert version == {"version": __version__, "replica": "r1", "environment": "development"}

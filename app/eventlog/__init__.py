@@ -4,6 +4,7 @@
 before them.
 """
 
+from app.eventlog.copying import Copied, CopyFailed, copy_log
 from app.eventlog.measured import MeasuredEventLog
 from app.eventlog.port import START, Commit, Conflict, Cursor, EventLog, LogOwner, LogUnavailable, Subscription
 from app.eventlog.select import NATS_SCHEMES, open_event_log
@@ -13,11 +14,14 @@ __all__ = [
     "START",
     "Commit",
     "Conflict",
+    "Copied",
+    "CopyFailed",
     "Cursor",
     "EventLog",
     "LogOwner",
     "LogUnavailable",
     "MeasuredEventLog",
     "Subscription",
+    "copy_log",
     "open_event_log",
 ]

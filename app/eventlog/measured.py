@@ -60,6 +60,11 @@ class MeasuredEventLog:
         with self._counted(LogOp.PROBE):
             await self._log.probe()
 
+    async def games(self) -> list[str]:
+        """See `EventLog.games`."""
+        with self._counted(LogOp.OPEN_GAMES):
+            return await self._log.games()
+
     async def open_games(self) -> list[str]:
         """See `EventLog.open_games`."""
         with self._counted(LogOp.OPEN_GAMES):

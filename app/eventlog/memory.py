@@ -51,6 +51,10 @@ class MemoryEventLog(Embedded):
         """See `EventLog.subscribe`."""
         return self._fanout.add(game_id, deliver)
 
+    async def games(self) -> list[str]:
+        """See `EventLog.games`."""
+        return list(self._games)
+
     async def open_games(self) -> list[str]:
         """See `EventLog.open_games`."""
         return [game_id for game_id, ended in self._ended.items() if ended is None]

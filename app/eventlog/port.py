@@ -105,6 +105,9 @@ class EventLog(Protocol):
     async def probe(self) -> None:
         """Write something small, that nobody reads, as a commit would be written."""
 
+    async def games(self) -> list[str]:
+        """Ids of all games, in no order."""
+
     async def open_games(self) -> list[str]:
         """Ids of the games that have not finished; of a shared log also such as have only just."""
 

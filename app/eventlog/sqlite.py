@@ -126,6 +126,10 @@ class SqliteEventLog(Embedded):
         """See `EventLog.subscribe`."""
         return self._fanout.add(game_id, deliver)
 
+    async def games(self) -> list[str]:
+        """See `EventLog.games`."""
+        return [row[0] for row in await self._submit(lambda db: db.execute("SELECT game_id FROM games").fetchall())]
+
     async def open_games(self) -> list[str]:
         """See `EventLog.open_games`."""
         rows = await self._submit(lambda db: db.execute("SELECT game_id FROM games WHERE ended_at IS NULL").fetchall())

@@ -33,6 +33,17 @@ async def test_two_clients_race(server: ServerProcess) -> None:
     assert [types.count(one) for one in ("game_started", "code_submitted", "game_finished")] == [1, 1, 1]
 
 
+async def test_a_request_ends_with_its_connection(server: ServerProcess) -> None:
+    ann = server.guest("ann")
+    client = GameWebSocket(server.new_game(ann["token"]), ann["token"], server.ws_url)
+    await client.connect()
+    waiting = asyncio.ensure_future(client.wait_for("never"))
+    await asyncio.sleep(0)  # one turn: it waits from now on
+    await client.disconnect()
+    with pytest.raises(ClientError, match="ended|disconnected"):
+        await waiting
+
+
 async def test_a_client_resumes_after_kill_9(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "server")
     server.start()

@@ -172,6 +172,11 @@ class NatsEventLog:
 
     # ---------------------------------------------------------------- which games there are
 
+    async def games(self) -> list[str]:
+        """See `EventLog.games`."""
+        ended = await self._all(self._config.state_stream, "state.ended.*", 1)
+        return sorted({*await self.open_games(), *(message.subject.rpartition(".")[2] for message in ended)})
+
     async def open_games(self) -> list[str]:
         """See `EventLog.open_games`."""
         found = await self._all(self._config.state_stream, "state.open.*", 1)

@@ -40,7 +40,7 @@ async def test_a_request_ends_with_its_connection(server: ServerProcess) -> None
     waiting = asyncio.ensure_future(client.wait_for("never"))
     await asyncio.sleep(0)  # one turn: it waits from now on
     await client.disconnect()
-    with pytest.raises(ClientError, match="ended|disconnected"):
+    with pytest.raises(ClientError, match=r"ended|disconnected"):
         await waiting
 
 

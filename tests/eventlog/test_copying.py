@@ -75,7 +75,7 @@ def test_a_race_goes_on_after_the_move(tmp_path: Path) -> None:
         server.stop()
         copy(server, nats.url)
         server.settings["EVENT_LOG_URL"] = nats.url
-        with server.start(), Player(server, game, ann["token"], f"?last_seq={seen[-1]['seq']}") as player:
+        with server, Player(server, game, ann["token"], f"?last_seq={seen[-1]['seq']}") as player:
             player.send("submit_code", {"code": SOLUTION})
             player.until("game_finished", winner=ann["player_id"])
             seqs = [event["seq"] for event in (*seen, *player.events)]

@@ -13,7 +13,7 @@ from app.game import Join, SetReady
 from tests.support.games import GAME_ID, Game
 from tests.support.nats import Nats
 from tests.support.player import SOLUTION, Player
-from tests.support.server import ROOT, ServerProcess
+from tests.support.server import ROOT, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
@@ -75,10 +75,12 @@ def test_a_race_goes_on_after_the_move(tmp_path: Path) -> None:
         server.stop()
         copy(server, nats.url)
         server.settings["EVENT_LOG_URL"] = nats.url
-        with server, Player(server, game, ann["token"], f"?last_seq={seen[-1]['seq']}") as player:
-            player.send("submit_code", {"code": SOLUTION})
-            player.until("game_finished", winner=ann["player_id"])
-            seqs = [event["seq"] for event in (*seen, *player.events)]
+        with server:
+            until(lambda: server.metric("event_log_connected"))
+            with Player(server, game, ann["token"], f"?last_seq={seen[-1]['seq']}") as player:
+                player.send("submit_code", {"code": SOLUTION})
+                player.until("game_finished", winner=ann["player_id"])
+                seqs = [event["seq"] for event in (*seen, *player.events)]
             assert seqs == list(range(1, len(seqs) + 1))
 
 

@@ -61,19 +61,22 @@ class Appender:
         """For ever: once the log is lost, write something small to it until it takes that; then call `restored`."""
         while True:
             await self._lost.wait()
-            await asyncio.sleep(PROBE_INTERVAL_S)
             try:
-                if not self.reachable:
-                    await self._log.probe()
-                    self._note(None)
+                await self._log.probe()
+                self._note(None)
                 self._lost.clear()
                 await restored()
             except LogUnavailable as error:
                 self.lose(str(error))
+                await asyncio.sleep(PROBE_INTERVAL_S)
 
     def lose(self, fault: str) -> None:
         """The log is away, or what followed from its return could not be done."""
         self._note(fault)
+        self._lost.set()
+
+    def doubt(self) -> None:
+        """The log may be away, or have been: a probe finds out."""
         self._lost.set()
 
     def reach(self) -> None:

@@ -5,6 +5,7 @@ the replica that their id says (`Fleet.shares`); the log's compare-and-append le
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from app.realtime.timers import Timers
 from app.telemetry.observer import Observer
 
 EXPIRING: Final = "expiring"
+LIST_EVERY_S: Final = 60.0
+"""All open games are listed so often, besides when a replica has gone: there may be thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Care:
         self._config = config
         self._observer = observer
         self._now = now
+        self._list_at = 0.0
         self.log_bytes = self.log_limit_bytes = 0
 
     async def run(self) -> None:
@@ -106,10 +110,11 @@ class Care:
 
         Raises LogUnavailable.
         """
-        if not (self._log.shared or self._fleet.take_change()):
+        anew = self._fleet.take_change()
+        if not anew and (not self._log.shared or time.monotonic() < self._list_at):
             return  # an embedded log's games are all known here, once they have been taken up
-        anew = not self._log.shared or self._fleet.take_change()
         try:
+            self._list_at = time.monotonic() + LIST_EVERY_S
             for game_id in await self._log.open_games():
                 known = game_id in self._hub.rooms or (game_id in self._timers and not anew)
                 if not known and self._fleet.shares(game_id):

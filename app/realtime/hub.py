@@ -464,7 +464,7 @@ class Hub:
         """See `LogOwner.troubled`."""
         self.observer.event_log_troubled(trouble, detail)
         if trouble is LogTrouble.UNREACHABLE and self.reached:
-            self.appender.lose(detail)
+            self.appender.doubt()
 
     def log_failed(self, where: str, error: LogUnavailable) -> None:
         """See `Rooms.log_failed`: where it is away, that is told as such, once."""
@@ -474,9 +474,9 @@ class Hub:
             self.observer.fault(where, error)
 
     def returned(self) -> None:
-        """See `LogOwner.returned`: the probe finds out what it takes."""
+        """See `LogOwner.returned`: once it takes something, what was missed is read."""
         if self.reached:
-            self.appender.lose("it was away for a moment")
+            self.appender.doubt()
 
     # ---------------------------------------------------------------- time
 

@@ -129,9 +129,12 @@ class Room:
     async def load(self) -> bool:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
         self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear)
-        await self.catch_up()
+        try:
+            await self.catch_up()
+        finally:
+            if self.state is None:
+                self.close()
         if self.state is None:
-            self.close()
             return False
         self._live = True
         self._observer.replayed(self.state.seq)

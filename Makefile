@@ -54,6 +54,10 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 autobahn: $(VENV)/.dev ## The Autobahn suite against both transports; says what is missing where it cannot run
 	$(BIN)/python -m tests.wire.autobahn
 
+.PHONY: bench-replicas
+bench-replicas: $(VENV)/.dev ## Measure what several replicas on NATS cost: latency, capacity, games
+	$(BIN)/python -m tests.bench.replicas
+
 .PHONY: bench-memory
 bench-memory: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory

@@ -101,7 +101,8 @@ class Service(Contestant):
     module: str = "app"
 
     def _start(self) -> None:
-        self.server = ServerProcess(Path(tempfile.mkdtemp(prefix="code-racer-")), self.module, **FREE, **self.settings)
+        settings = {**FREE, **self.settings}
+        self.server = ServerProcess(Path(tempfile.mkdtemp(prefix="code-racer-")), self.module, **settings)
         self.server.start()
         self.pid, self.port = self.server.pid, int(self.server.settings["PORT"])
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app.protocol import CLIENT_TYPES, Batch, decode
 from app.settings import Settings
+from tests.support.nginx import Nginx, ThroughProxy
 from tests.support.player import Player
 from tests.support.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
 
@@ -203,39 +204,17 @@ def free_port() -> int:
 def behind_nginx(stage: Stage) -> None:
     """A server that trusts the proxy, a real nginx with the example's location, a player through it."""
     port = free_port()
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert nginx is not None, "nginx is missing; run: make test"
     with ServerProcess(stage.folder / "server", trusted_proxies="127.0.0.1") as server:
         location = EXAMPLES["nginx"].replace("127.0.0.1:8080", server.host)
-        paths = "".join(
-            f"{kind}_temp_path {stage.folder}/{kind};\n"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (stage.folder / "nginx.conf").write_text(
-            f"daemon off;\npid {stage.folder}/nginx.pid;\nerror_log {stage.folder}/error.log;\nevents {{}}\n"
-            f"http {{\naccess_log off;\n{paths}server {{\nlisten 127.0.0.1:{port};\n{location}\n}}\n}}\n"
-        )
-        process = subprocess.Popen([nginx, "-c", stage.folder / "nginx.conf", "-p", stage.folder])
-        try:
+        with Nginx(stage.folder / "nginx", f"server {{\nlisten 127.0.0.1:{port};\n{location}\n}}"):
             until(lambda: answers(port))
             token = server.guest("ann")["token"]
             game = server.new_game(token, min_players=1)
             headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "203.0.113.9"}
-            with Player(ThroughProxy(server, port), game, "", additional_headers=headers) as player:  # type: ignore[arg-type] # as much of a server as a player needs
+            with Player(ThroughProxy(port), game, "", additional_headers=headers) as player:  # type: ignore[arg-type] # as much of a server as a player needs
                 player.send("ready")
                 player.until("game_started")
             assert server.wait_for_log("ws.opened")["client"] == "203.0.113.9"
-        finally:
-            process.terminate()
-            process.wait(STEP_TIMEOUT_S)
-
-
-class ThroughProxy:
-    """A server reached on another port."""
-
-    def __init__(self, server: ServerProcess, port: int) -> None:
-        self.server = server
-        self.ws_url = f"ws://127.0.0.1:{port}"
 
 
 def answers(port: int) -> bool:

@@ -87,6 +87,11 @@ class ServerProcess:
         """SIGKILL, and wait; the exit code."""
         return self._end(signal.SIGKILL)
 
+    def signal_term(self) -> None:
+        """SIGTERM, without waiting for what comes of it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
         if self._process.poll() is None:

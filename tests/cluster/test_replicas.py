@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.collector import Collector
 from tests.support.nats import Nats
 from tests.support.player import SOLUTION, Player
 from tests.support.server import ServerProcess, until
@@ -136,3 +137,33 @@ def test_a_game_without_players_is_taken_up_when_its_replica_dies(tmp_path: Path
         headers = {"authorization": f"Bearer {ann['token']}"}
         heir.wait_for_log("game.finished", game_id=game, reason="expired", timeout_s=60)
         assert httpx.get(f"{heir.http_url}/api/games/{game}", headers=headers).json()["state"] == "finished"
+
+
+def test_one_trace_shows_a_submission_from_its_sender_to_receivers_on_both_replicas(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        nats = stack.enter_context(Nats(tmp_path / "nats"))
+        collector = stack.enter_context(Collector())
+        traced = {"otel_traces_sampler": "always_on", **collector.settings}
+        one, two = (stack.enter_context(replica(tmp_path, nats, name, **traced)) for name in ("one", "two"))
+        until(lambda: one.metric("replicas") == two.metric("replicas") == 2)
+        ann, bob = one.guest("Ann"), two.guest("Bob")
+        game = one.new_game(ann["token"])
+        with Player(one, game, ann["token"]) as a, Player(two, game, bob["token"]) as b:
+            a.send("ready")
+            b.send("ready")
+            a.until("game_started")
+            b.until("game_started")
+            a.send("submit_code", {"code": SOLUTION})
+            b.until("game_finished")
+        one.stop()
+        two.stop()
+        spans = collector.spans
+    (handed_in,) = [span for span in spans if span.name == "game.submit_code"]
+    (append,) = [span for span in spans if span.name == "event_log.append" and span.parent_id == handed_in.span_id]
+    fan_outs = [span for span in spans if span.name == "game.fan_out" and span.parent_id == append.span_id]
+    assert {span.trace_id for span in fan_outs} == {handed_in.trace_id}
+    assert {span.resource["service.instance.id"] for span in fan_outs} == {"one", "two"}
+    for fan_out in fan_outs:
+        (delivery,) = [span for span in spans if span.name == "ws.deliver" and span.parent_id == fan_out.span_id]
+        receiver = {"one": ann, "two": bob}[str(fan_out.resource["service.instance.id"])]
+        assert delivery.attributes["player.id"] == receiver["player_id"]

@@ -116,9 +116,12 @@ EVENT_LOG: Final = Board(
         ),
         Panel(
             "Read again",
-            "Times a second that a replica read what it had not heard live.",
+            "Times a second that a replica read what it had not heard live; untold: progress that it could not tell.",
             "ops",
-            (Query(rate("code_racer_event_log_gaps_total", "instance"), "{{instance}}"),),
+            (
+                Query(rate("code_racer_event_log_gaps_total", "instance"), "{{instance}}"),
+                Query(rate("code_racer_event_log_untold_total", "instance"), "{{instance}} untold"),
+            ),
             warn=0.1,
             range=(0, 1),
             alerts=("CodeRacerEventLogGaps",),

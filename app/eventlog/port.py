@@ -56,6 +56,9 @@ class LogOwner(Protocol):
     def returned(self) -> None:
         """The log was away and is back: commits may have been missed."""
 
+    def untold(self) -> None:
+        """Something that was to be told (`EventLog.tell`) was dropped."""
+
 
 class EventLog(Protocol):
     """What every backend does; the same test suite holds each to it.

@@ -466,6 +466,10 @@ class Hub:
         if trouble is LogTrouble.UNREACHABLE and self.reached:
             self.appender.doubt()
 
+    def untold(self) -> None:
+        """See `LogOwner.untold`."""
+        self.observer.log_untold()
+
     def log_failed(self, where: str, error: LogUnavailable) -> None:
         """See `Rooms.log_failed`: where it is away, that is told as such, once."""
         if error.trouble in _AWAY:

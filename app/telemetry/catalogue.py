@@ -436,6 +436,11 @@ class Metrics:
         Kind.COUNTER,
         "Times that a game was read again because its commits, which are told at most once, were missed or late.",
     )
+    LOG_UNTOLD = Metric(
+        f"{PREFIX}event_log_untold_total",
+        Kind.COUNTER,
+        "Progress of players, and numbers of their connections, that could not be told to the other replicas.",
+    )
     CLOCK_OFFSET = Metric(
         f"{PREFIX}event_log_clock_offset_seconds",
         Kind.GAUGE,

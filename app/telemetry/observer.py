@@ -346,6 +346,9 @@ class Observer(Protocol):
     def log_gap(self) -> None:
         """A game's commits were missed, or are late: they are read again."""
 
+    def log_untold(self) -> None:
+        """Progress, or the like, could not be told to other replicas."""
+
     def applied(self, lag_s: float) -> None:
         """A commit was applied here, so long after the log took it; negative where clocks differ."""
 
@@ -465,6 +468,9 @@ class NullObserver:
 
     def log_gap(self) -> None:
         """See `Observer.log_gap`."""
+
+    def log_untold(self) -> None:
+        """See `Observer.log_untold`."""
 
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""

@@ -367,6 +367,10 @@ class Recorder:
         """See `Observer.log_gap`."""
         self.store.counter(Metrics.LOG_GAPS).inc()
 
+    def log_untold(self) -> None:
+        """See `Observer.log_untold`."""
+        self.store.counter(Metrics.LOG_UNTOLD).inc()
+
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""
         self.store.histogram(Metrics.LOG_LAG).observe(max(0.0, lag_s))

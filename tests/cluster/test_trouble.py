@@ -108,6 +108,7 @@ def test_lost_while_running_players_stay_and_nothing_is_lost(one_node: Nats, tmp
         b.send("ping", {"timestamp": 7})
         b.until("pong", timestamp=7)
         server.wait_for_log("event_log.lost")
+        assert server.metric("event_log_untold_total") > 0
         until(lambda: not is_ready(server))
         assert server.metric("event_log_connected") == 0
         one_node.nodes[0].start()
@@ -238,6 +239,9 @@ def test_rights_withdrawn_while_running_and_given_back(tmp_path: Path) -> None:
         player = stack.enter_context(Player(server, server.new_game(ann["token"]), ann["token"]))
         nats.configure(more=users.format("changed"))
         server.wait_for_log("event_log.lost")
+        began = time.monotonic()
+        until(lambda: nats.nodes[0].log.count("authentication error") >= 6)
+        assert time.monotonic() - began >= 3, "it tries again every second, and not ever more often"
         nats.configure(more=users.format("secret"))
         server.wait_for_log("event_log.restored")
         ask_until_taken(player, "m1")

@@ -58,7 +58,7 @@ class Heard:
 
 
 class Link:
-    """See the module. `dropped` counts what was told and not sent."""
+    """See the module."""
 
     def __init__(self, config: NatsConfig, owner: LogOwner) -> None:
         self._config = config
@@ -75,7 +75,6 @@ class Link:
         self._fault = ""
         self._denied = 0
         self._refused = asyncio.Event()
-        self.dropped = 0
 
     # ---------------------------------------------------------------- life
 
@@ -87,6 +86,7 @@ class Link:
 
     async def _connect(self) -> None:
         client = Client()
+        self._fault = ""
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._connect_or_be_refused(client)
@@ -194,12 +194,10 @@ class Link:
 
     def tell(self, subject: str, payload: bytes) -> None:
         """Publish what may be lost; dropped where too much waits already."""
-        if not self._connected.is_set():
+        if not self._connected.is_set() or self._outgoing.full():
+            self._owner.untold()
             return
-        try:
-            self._outgoing.put_nowait((subject, payload))
-        except asyncio.QueueFull:
-            self.dropped += 1
+        self._outgoing.put_nowait((subject, payload))
 
     async def subscribe(self, subject: str, hear: Hear) -> Heard:
         """Call `hear` with every message from now on. Raises LogUnavailable."""
@@ -239,12 +237,12 @@ class Link:
         while True:
             subject, payload = await self._outgoing.get()
             if self._client is None or not self._connected.is_set():
-                self.dropped += 1
+                self._owner.untold()
                 continue
             try:
                 await self._client.publish(subject, payload)
             except (OSError, nats.errors.Error):
-                self.dropped += 1
+                self._owner.untold()
 
     async def _reopen(self) -> None:
         """The library has given up (it does where the server refuses the credentials): begin anew."""
@@ -280,14 +278,16 @@ class Link:
             self._owner.troubled(LogTrouble.UNREACHABLE, self._fault or "the connection to NATS was lost")
 
     async def _on_reconnected(self) -> None:
+        self._fault = ""
         self._connected.set()
         self._owner.returned()
 
     async def _on_closed(self) -> None:
-        if self._is_closed or (not self._connected.is_set() and self._client is None):
+        client, self._client = self._client, None
+        if self._is_closed or client is None:  # one that never was connected: whoever tried knows
             return
         self._connected.clear()
-        error = self._client.last_error if self._client else None
+        error = client.last_error
         detail = f"{type(error).__name__} {error}" if error else "the connection to NATS has ended"
         self._owner.troubled(_connecting_trouble(detail), detail)
         self._spawn(self._reopen(), "nats reopen")

@@ -89,6 +89,11 @@ class NatsEventLog:
         if self._owner is not None:
             self._owner.returned()
 
+    def untold(self) -> None:
+        """See `LogOwner.untold`."""
+        if self._owner is not None:
+            self._owner.untold()
+
     async def _require_stream(self, wanted: dict[str, object]) -> None:
         name = wanted["name"]
         found = replies.stream_info(await self._api(f"STREAM.INFO.{name}"))
@@ -298,6 +303,7 @@ class NatsEventLog:
         except LogUnavailable:
             return  # nobody knows
         if found.error is not None and found.error.err_code == replies.NO_STREAM:
+            self._verified = 0  # a new one counts from 1
             raise _refused(f"stream {stream}", found.error)
 
     def _stream_of(self, subject: str) -> str:

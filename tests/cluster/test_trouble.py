@@ -239,9 +239,6 @@ def test_rights_withdrawn_while_running_and_given_back(tmp_path: Path) -> None:
         player = stack.enter_context(Player(server, server.new_game(ann["token"]), ann["token"]))
         nats.configure(more=users.format("changed"))
         server.wait_for_log("event_log.lost")
-        began = time.monotonic()
-        until(lambda: nats.nodes[0].log.count("authentication error") >= 6)
-        assert time.monotonic() - began >= 3, "it tries again every second, and not ever more often"
         nats.configure(more=users.format("secret"))
         server.wait_for_log("event_log.restored")
         ask_until_taken(player, "m1")

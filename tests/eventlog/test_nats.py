@@ -1,5 +1,6 @@
 """What only the log on JetStream has: lost answers, who connects and how, and what the servers are asked."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -203,6 +204,31 @@ async def test_with_a_credentials_file(tmp_path: Path) -> None:
         with pytest.raises(LogUnavailable) as refused:
             await use(nats.url, connect_timeout_s=1)
         assert refused.value.trouble is LogTrouble.DENIED
+
+
+async def test_whoever_is_refused_while_running_tries_again_one_at_a_time(tmp_path: Path) -> None:
+    users = "authorization {{ users: [ {{ user: app, password: {} }} ] }}"
+    with Nats(tmp_path, more=users.format("secret")) as nats:
+        log = await opened(nats.url, user="app", password="secret", append_timeout_s=0.5)
+        nats.configure(more=users.format("changed"))
+        tries = nats.nodes[0].log.count("authentication error")
+        async with asyncio.timeout(30):
+            while nats.nodes[0].log.count("authentication error") < tries + 4:  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.1)
+        assert sum(task.get_name() == "nats reopen" for task in asyncio.all_tasks()) <= 1
+        nats.configure(more=users.format("secret"))
+        async with asyncio.timeout(30):
+            while not await works(log):
+                pass
+        await log.close()
+
+
+async def works(log: NatsEventLog) -> bool:
+    try:
+        await log.probe()
+    except LogUnavailable:
+        return False
+    return True
 
 
 async def test_the_servers_know_which_replica_a_connection_is_of(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ CLOSE_TIMEOUT_S: Final = 2.0
 MIN_SERVER: Final = (2, 11)
 """The first with batched reads of the last of many subjects, and messages with a time to live."""
 MAX_OUTGOING: Final = 1_000
+REFUSALS: Final = ("authorization", "authentication", "permissions violation")
 Hear = Callable[[Msg], None]
 
 
@@ -73,6 +74,7 @@ class Link:
         self._number = 0
         self._inbox = ""
         self._fault = ""
+        self._refusal = ""
         self._denied = 0
         self._refused = asyncio.Event()
 
@@ -86,7 +88,7 @@ class Link:
 
     async def _connect(self) -> None:
         client = Client()
-        self._fault = ""
+        self._fault = self._refusal = ""
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._connect_or_be_refused(client)
@@ -96,7 +98,7 @@ class Link:
                     await heard.begin(client)
         except (OSError, TimeoutError, nats.errors.Error) as error:
             await _close(client)
-            detail = self._fault or f"{type(error).__name__} {error}".strip()
+            detail = self._refusal or self._fault or f"{type(error).__name__} {error}".strip()
             raise LogUnavailable(f"cannot connect to NATS: {detail}", _connecting_trouble(detail)) from None
         version = client.connected_server_version
         if (version.major, version.minor) < MIN_SERVER:
@@ -263,8 +265,9 @@ class Link:
 
     async def _on_error(self, error: Exception) -> None:
         self._fault = f"{type(error).__name__} {error}".strip()
-        if isinstance(error, nats.errors.AuthorizationError) or "permissions violation" in self._fault.lower():
+        if any(word in self._fault.lower() for word in REFUSALS):  # the library has no types for all of them
             self._denied += 1
+            self._refusal = self._fault
             self._refused.set()
             self._owner.troubled(LogTrouble.DENIED, self._fault)
         elif isinstance(error, nats.errors.SlowConsumerError):
@@ -305,4 +308,5 @@ async def _unsubscribe(subscription: NatsSubscription) -> None:
 
 
 def _connecting_trouble(detail: str) -> LogTrouble:
-    return LogTrouble.DENIED if "authorization" in detail.lower() else LogTrouble.UNREACHABLE
+    refused = any(word in detail.lower() for word in REFUSALS)
+    return LogTrouble.DENIED if refused else LogTrouble.UNREACHABLE

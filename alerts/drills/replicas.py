@@ -311,7 +311,14 @@ DRILLS: Final = (
         "Share of what it may take",
         None,
     ),
-    Drill("CodeRacerClockSkew", _TICKET, "a replica whose clock is five seconds slow", _clock_slow, "Clock", None),
+    Drill(
+        "CodeRacerClockSkew",
+        _TICKET,
+        "a replica whose clock is five seconds slow",
+        _clock_slow,
+        "Clock",
+        "clock.skewed",
+    ),
     Drill(
         "CodeRacerEventLogGaps",
         _TICKET,

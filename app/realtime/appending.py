@@ -13,6 +13,7 @@ from app.telemetry.observer import AppendOutcome, LogTrouble, Observer
 from app.telemetry.tracer import SpanName, Value
 
 PROBE_INTERVAL_S: Final = 1.0
+SLOW_S: Final = 1.0
 
 
 class Appender:
@@ -53,7 +54,10 @@ class Appender:
                 self._note(str(error))
             raise
         finally:
-            self._observer.append(outcome, time.perf_counter() - started, trace_id)
+            duration_s = time.perf_counter() - started
+            self._observer.append(outcome, duration_s, trace_id)
+            if duration_s > SLOW_S:
+                self._observer.log_slow(duration_s)
         self._note(None)
         return cursor
 

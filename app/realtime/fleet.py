@@ -14,19 +14,22 @@ from typing import Final
 
 from app.eventlog import EventLog, LogUnavailable
 from app.game import GameState
+from app.telemetry.observer import Observer
 
 BEATS_PER_TTL: Final = 4
 MAX_KNOWN: Final = 10_000
+SKEW_S: Final = 1.0
 _SEPARATOR: Final = "-"
 
 
 class Fleet:
     """See the module. `instance` is this process's id, `clock_offset_s` how far the log's clock is ahead of its own."""
 
-    def __init__(self, log: EventLog, ttl_s: float) -> None:
+    def __init__(self, log: EventLog, ttl_s: float, observer: Observer) -> None:
         self.instance = secrets.token_hex(6)
         self.clock_offset_s = 0.0
         self._log = log
+        self._observer = observer
         self._ttl_s = ttl_s if log.shared else 0.0
         self._seen: dict[str, float] = {}
         self._alive = frozenset({self.instance})
@@ -62,7 +65,7 @@ class Fleet:
         ended = time.time()
         found = await self._log.instances()
         if found.get(self.instance, 0.0):
-            self.clock_offset_s = found[self.instance] - (began + ended) / 2
+            self._note_clock(found[self.instance] - (began + ended) / 2)
         now = time.monotonic()
         if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what was not heard proves nothing
             self._seen = dict.fromkeys(self._seen, now)
@@ -73,6 +76,12 @@ class Fleet:
             self._changed.set()
         self._alive = alive
         self._forget_the_gone()
+
+    def _note_clock(self, offset_s: float) -> None:
+        """Told once when it is off, and once a beat as long as it gets worse."""
+        if abs(offset_s) > SKEW_S and abs(offset_s) > abs(self.clock_offset_s) + SKEW_S / 2:
+            self._observer.clock_skewed(offset_s)
+        self.clock_offset_s = offset_s
 
     def _is_silent(self, instance: str) -> bool:
         return self._refreshed - self._seen[instance] > self._ttl_s

@@ -119,7 +119,7 @@ class Hub:
         self.verify = verify
         self.wheel = Wheel()
         self.appender = Appender(log, observer)
-        self.fleet = Fleet(log, config.replica_ttl_s)
+        self.fleet = Fleet(log, config.replica_ttl_s, observer)
         self.presence = Presence(log, self.fleet.instance, self.fleet.lives)
         self.reached = False
         self.outboxes = Outboxes(observer)

@@ -518,6 +518,19 @@ class Events:
         "error",
         "suppressed",
     )
+    EVENT_LOG_SLOWED = _event(
+        "event_log.slowed",
+        "warning",
+        "The event log took over a second to answer an append.",
+        "duration_s",
+        "suppressed",
+    )
+    CLOCK_SKEWED = _event(
+        "clock.skewed",
+        "warning",
+        "The event log's clock is over a second ahead of this replica's, or behind.",
+        "offset_s",
+    )
     KEYS_FAILED = _event("keys.failed", "warning", "The public keys cannot be fetched.", "error")
     KEYS_FETCHED = _event("keys.fetched", "info", "The public keys were fetched, first or again.", "detail")
     LIMIT_EXCEEDED = _event(

@@ -349,6 +349,12 @@ class Observer(Protocol):
     def log_untold(self) -> None:
         """Progress, or the like, could not be told to other replicas."""
 
+    def log_slow(self, duration_s: float) -> None:
+        """The event log took very long to answer an append."""
+
+    def clock_skewed(self, offset_s: float) -> None:
+        """The event log's clock is so far ahead of this replica's."""
+
     def applied(self, lag_s: float) -> None:
         """A commit was applied here, so long after the log took it; negative where clocks differ."""
 
@@ -471,6 +477,12 @@ class NullObserver:
 
     def log_untold(self) -> None:
         """See `Observer.log_untold`."""
+
+    def log_slow(self, duration_s: float) -> None:
+        """See `Observer.log_slow`."""
+
+    def clock_skewed(self, offset_s: float) -> None:
+        """See `Observer.clock_skewed`."""
 
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""

@@ -371,6 +371,14 @@ class Recorder:
         """See `Observer.log_untold`."""
         self.store.counter(Metrics.LOG_UNTOLD).inc()
 
+    def log_slow(self, duration_s: float) -> None:
+        """See `Observer.log_slow`."""
+        self._log_repeated(Events.EVENT_LOG_SLOWED, "", duration_s=round(duration_s, 3))
+
+    def clock_skewed(self, offset_s: float) -> None:
+        """See `Observer.clock_skewed`."""
+        self.log(Events.CLOCK_SKEWED, offset_s=round(offset_s, 3))
+
     def applied(self, lag_s: float) -> None:
         """See `Observer.applied`."""
         self.store.histogram(Metrics.LOG_LAG).observe(max(0.0, lag_s))

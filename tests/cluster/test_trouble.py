@@ -17,6 +17,7 @@ from tests.support.nats import Nats
 from tests.support.player import Player
 from tests.support.proxy import TcpProxy
 from tests.support.server import ServerProcess, until
+from tests.support.skewed import SLOW_S
 
 pytestmark = pytest.mark.timeout(180)
 FULL_SOON: dict[str, Any] = {"nats_max_bytes": 65_536, "max_games_per_player": 10_000}
@@ -138,10 +139,19 @@ def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:
             one_node.nodes[0].signal(signal.SIGSTOP)
             player.send("ready", {"status": "ready"}, id="m1")
             player.send("ping", {"timestamp": 1})
-            time.sleep(0.5)  # the log's own slowness
+            time.sleep(1.2)  # the log's own slowness
             one_node.nodes[0].signal(signal.SIGCONT)
             player.until("ack", id="m1")
-        assert server.metric("event_log_append_seconds_sum", outcome="accepted") > 0.5
+        assert server.metric("event_log_append_seconds_sum", outcome="accepted") > 1
+        assert server.wait_for_log("event_log.slowed")["duration_s"] > 1
+
+
+def test_a_wrong_clock_is_measured_and_told(one_node: Nats, tmp_path: Path) -> None:
+    settings = {"event_log_url": one_node.url, **QUICK}
+    with ServerProcess(tmp_path / "server", "tests.support.skewed", **settings) as server:
+        offset = server.wait_for_log("clock.skewed")["offset_s"]
+        assert abs(offset - SLOW_S) < 1
+        assert abs(server.metric("event_log_clock_offset_seconds") - SLOW_S) < 1
 
 
 def test_a_full_stream_refuses_and_says_so(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ class Hub:
         Raises LogUnavailable.
         """
         self._log.listen(self)
+        if not self._log.shared:
+            await self._log.open()
         await self._judge.open()
         self._judging.start(self._tasks)
         self._tasks.spawn(self._timers.run(self._fire), "timers")
@@ -162,7 +164,6 @@ class Hub:
         if self._log.shared:
             self._tasks.spawn(self._reach(), "event log")
         else:
-            await self._log.open()
             await self._begin()
 
     async def _reach(self) -> None:

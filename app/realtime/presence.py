@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from app.eventlog import EventLog, Subscription
+from app.eventlog import EventLog, LogUnavailable, Subscription
 
 TOPIC: Final = "presence"
 GATHER_S: Final = 0.05
+RETRY_S: Final = 1.0
 WHOLE_EVERY_S: Final = 60.0
 CHUNK: Final = 2_000
 """Players in one message, so that it stays well under what a message may hold."""
@@ -65,8 +66,12 @@ class Presence:
             self._due.set()
 
     async def run(self) -> None:
-        """Tell and hear, for ever; only on a shared log. Raises LogUnavailable."""
-        self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._hear)
+        """Tell and hear, for ever; only on a shared log."""
+        while self._subscription is None:
+            try:
+                self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._hear)
+            except LogUnavailable:
+                await asyncio.sleep(RETRY_S)
         self._tell(_Told(self._instance, asks=True))
         loop = asyncio.get_running_loop()
         whole_at = loop.time()

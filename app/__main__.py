@@ -113,15 +113,16 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _cannot_listen(settings: Settings) -> str | None:
-    """Why the address cannot be listened on, told before anything is started."""
+    """Why an address cannot be listened on, told before anything is started."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            return f"cannot listen on {where}: {os.strerror(error.errno or 0)}; set HOST and PORT"
+    for name, port in (("PORT", settings.port), ("OPS_PORT", settings.ops_port)):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port or 0))
+            except OSError as error:
+                where = f"{settings.host}:{port}"
+                return f"cannot listen on {where}: {os.strerror(error.errno or 0)}; set HOST and {name}"
     return None
 
 

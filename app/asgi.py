@@ -208,8 +208,9 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         SettingsError: there is no secret to sign tokens with.
     """
     service = Service(settings, logs)
+    ops = OPS_HANDLERS if settings.ops_port is None else ()
     application = Litestar(
-        route_handlers=[game_socket, diagnose, api_router, show_asyncapi, *OPS_HANDLERS, _pages()],
+        route_handlers=[game_socket, diagnose, api_router, show_asyncapi, *ops, _pages()],
         dependencies=_dependencies(settings, service),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
@@ -225,6 +226,21 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
     )
     application.state.service = service
     return application
+
+
+def create_ops_app(service: Service) -> Litestar:
+    """Probes and metrics of a service, for a port of their own (OPS_PORT)."""
+    return Litestar(
+        route_handlers=list(OPS_HANDLERS),
+        dependencies=_provide(ops=_ops(service)),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _ops(service: Service) -> Ops:
+    settings = service.settings
+    return Ops(service.live, service.render_metrics, __version__, service.replica, settings.environment)
 
 
 def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
@@ -244,13 +260,7 @@ def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
         admission=admission,
         hub=service.hub,
         gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
-        ops=Ops(
-            service.live,
-            service.render_metrics,
-            __version__,
-            service.replica,
-            settings.environment,
-        ),
+        ops=_ops(service),
         guest_limit=RatePerKey(per_minute / 60, per_minute),
         issuer=_issuer(settings, service),
         asyncapi=AsyncApi(__version__, _own_url(settings), settings.max_batch),

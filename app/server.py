@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Final
 
 import uvicorn
 from litestar import Litestar
 
-from app.asgi import Service
+from app.asgi import Service, create_ops_app
 from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.realtime.http import BoundedHttp
@@ -40,6 +40,7 @@ class Server(uvicorn.Server):
         self._began = began
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._ops_port: int | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,6 +53,12 @@ class Server(uvicorn.Server):
         finally:
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop; probes and metrics on a port of their own are there first, and last."""
+        async with _serving_ops(self._service, self._settings) as port:
+            self._ops_port = port
+            await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say where the page is."""
@@ -69,6 +76,7 @@ class Server(uvicorn.Server):
             address=f"{host}:{port}",
             page=page,
             startup_s=round(time.monotonic() - self._began, 3),
+            ops_port=self._ops_port,
         )
         if self._settings.is_development:
             print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
@@ -111,6 +119,42 @@ class Server(uvicorn.Server):
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(CLOSE_POLL_S)
+
+
+class OpsServer(uvicorn.Server):
+    """Probes and metrics alone; signals are the other server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving_ops(service: Service, settings: Settings) -> AsyncIterator[int | None]:
+    """Probes and metrics while in the block, if they have a port of their own; which it is."""
+    if settings.ops_port is None:
+        yield None
+        return
+    config = uvicorn.Config(
+        create_ops_app(service),
+        host=settings.host,
+        port=settings.ops_port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = OpsServer(config)
+    serving = asyncio.get_running_loop().create_task(server.serve(), name="ops")
+    while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn tells nobody else
+        await asyncio.sleep(CLOSE_POLL_S)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1] if server.started else None
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def _tune_gc() -> None:

@@ -27,7 +27,7 @@ LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
     "bytes", "message_size", "batch_size", "invalid_messages", "players_per_game", "games_per_player", "guests",
 )  # fmt: skip
-_OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT"}
+_OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
 
 
@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     environment: Environment = Field(Environment.DEVELOPMENT, description="development, production or test")
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    ops_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port of probes and metrics; empty: they are on PORT; 0 picks a free one",
+    )
     replica: str = Field("", max_length=64, description="name of this replica; the host name by default")
     public_url: str = Field("", description="how clients reach the service, e.g. https://race.example.org")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -247,7 +253,7 @@ class Settings(BaseSettings):
     )
 
     ready_grace_s: float = Field(
-        30.0, ge=0, description="with READY_GATES=event_log, /readyz fails once the log has been away for so long"
+        30.0, ge=0, description="where READY_GATES names event_log, /readyz fails once it has been away for so long"
     )
 
     drain_delay_s: float | None = Field(

@@ -494,7 +494,9 @@ def _event(name: str, level: str, help: str, *fields: str) -> LogEvent:
 class Events:
     """All log events, by name."""
 
-    APP_STARTED = _event("app.started", "info", "The service takes connections.", "address", "startup_s", "page")
+    APP_STARTED = _event(
+        "app.started", "info", "The service takes connections.", "address", "startup_s", "page", "ops_port"
+    )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     APP_DRAIN_PROGRESSED = _event(
         "app.drain_progressed",

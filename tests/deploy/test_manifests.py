@@ -32,6 +32,15 @@ def container() -> dict[str, Any]:
 def test_the_probes_ask_endpoints_that_exist() -> None:
     paths = {name: container()[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+    assert {container()[name]["httpGet"]["port"] for name in ("startupProbe", "livenessProbe", "readinessProbe")} == {
+        "ops"
+    }
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert {"OPS_PORT": str(ports["ops"])}.items() <= {
+        one["name"]: one.get("value") for one in container()["env"]
+    }.items()
+    (service,) = (document for document in DOCUMENTS if document["kind"] == "Service")
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"], "not for the public"
     source = (DEPLOY.parent / "app/web/ops.py").read_text()
     assert all(f'"{path}"' in source for path in paths.values())
 

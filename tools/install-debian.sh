@@ -14,6 +14,7 @@ need rsyslogd rsyslog
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
 need jq jq
+need systemd-analyze systemd
 need cc gcc
 [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0

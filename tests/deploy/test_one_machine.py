@@ -109,7 +109,7 @@ def test_a_process_that_drains_is_passed_by(tmp_path: Path) -> None:
         machine = Machine(stack, tmp_path, 2, drain_delay_s=0, drain_spread_s=30)
         leaving = machine.replicas["a"]
         tokens = [leaving.guest(name)["token"] for name in ("x", "y", "z")]
-        games = [leaving.new_game(tokens[0]) for _ in range(12)]
+        games = [leaving.new_game(tokens[0]) for _ in range(40)]  # a third of them falls to it
         there = [game for game in games if machine.place(game, tokens[0]) == "a"]
         for token in tokens:
             stack.enter_context(Player(leaving, there[0], token))

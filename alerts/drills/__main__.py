@@ -94,7 +94,8 @@ def _document(text: str) -> str:
         " `alerts/alertmanager.yaml`. Time runs faster: every `for` and range of a group is divided by the factor"
         " under *clock*, thresholds are not. *Detected after* is from the fault to the receiver's being told;"
         " *silent after* from the fault's end until nothing is pending, firing or delivered any more. In each drill"
-        f" no page was delivered but those the fault is right to cause, the panel showed it, a log line told of it where one could (`{PREFIX}*`"
+        " no page was delivered but those the fault is right to cause, the panel showed it, a log line told of it where"
+        f" one could (`{PREFIX}*`"
         " metrics alone tell of the others), and every query and log search of the runbook worked."
         " *Also told* are tickets that the same fault is right to cause.\n\n" + text
     )

@@ -10,9 +10,10 @@ from dashboards.logs import LOGS
 from dashboards.messages import MESSAGES
 from dashboards.model import to_json
 from dashboards.overview import OVERVIEW
+from dashboards.replicas import REPLICAS
 from dashboards.runtime import RUNTIME
 
-BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, RUNTIME, LOGS)
+BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, LOGS)
 
 
 def boards() -> dict[str, str]:

@@ -19,22 +19,6 @@ CONNECTIONS: Final = Board(
             range=(0, 100),
         ),
         Panel(
-            "More than twice what the others have",
-            "Connections of the fullest replica, less twice what the others have on average. From 100 it matters.",
-            "none",
-            (
-                Query(
-                    f"max({selected('code_racer_ws_connections')}) - 2 * (sum({selected('code_racer_ws_connections')})"
-                    f" - max({selected('code_racer_ws_connections')}))"
-                    f" / (count({selected('code_racer_ws_connections')}) - 1)",
-                    "more",
-                ),
-            ),
-            warn=100,
-            range=(-1e6, 100),
-            alerts=("CodeRacerReplicaImbalance",),
-        ),
-        Panel(
             "Share of the limit",
             "Connections as a part of MAX_CONNECTIONS; at 1 new ones are refused.",
             "percentunit",

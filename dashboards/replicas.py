@@ -4,6 +4,7 @@ from typing import Final
 
 from dashboards.model import Board, Panel, Query, rate, selected
 
+CONNECTIONS: Final = selected("code_racer_ws_connections")
 REPLICAS: Final = Board(
     "code-racer-replicas",
     "Replicas",
@@ -90,9 +91,8 @@ REPLICAS: Final = Board(
             "none",
             (
                 Query(
-                    f"max({selected('code_racer_ws_connections')}) - 2 * (sum({selected('code_racer_ws_connections')})"
-                    f" - max({selected('code_racer_ws_connections')}))"
-                    f" / (count({selected('code_racer_ws_connections')}) - 1)",
+                    f"(max({CONNECTIONS}) - 2 * (sum({CONNECTIONS}) - max({CONNECTIONS}))"
+                    f" / clamp_min(count({CONNECTIONS}) - 1, 1)) * (count({CONNECTIONS}) > bool 1)",
                     "more",
                 ),
             ),

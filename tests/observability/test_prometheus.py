@@ -15,6 +15,7 @@ from alerts.build import alerts
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
 from dashboards.model import Board, Panel, Source
+from tests.support.nats import Nats
 from tests.support.player import SOLUTION, WRONG, Player
 from tests.support.prometheus import filled, query
 from tests.support.prometheus import prometheus as real_prometheus
@@ -26,11 +27,15 @@ ROOT = Path(__file__).parents[2]
 QUIET = {
     "Burn rate over an hour",
     "Commits from the future",
+    "Conflicts",
     "Garbage collection",
     "Limits exceeded",
     "Lost since five minutes ago",
     "Memory since an hour ago",
+    "More than twice what the others have",
     "Most overdue game",
+    "Read again",
+    "Replicas that others do not know",
     "Waiting for the judge",
     "Waiting to be read",
 }
@@ -62,9 +67,17 @@ def misbehave_and_race(server: ServerProcess) -> None:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
     with (
-        ServerProcess(folder / "server", ping_interval_s=0.05) as server,
+        Nats(folder / "nats") as nats,
+        ServerProcess(
+            folder / "server",
+            ping_interval_s=0.05,
+            event_log_url=nats.url,
+            nats_max_bytes=10_000_000,
+            sweep_interval_s=0.5,
+        ) as server,
         real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml"))) as client,
     ):
+        until(lambda: server.metric("event_log_connected"))
         for closes in (2, 4):  # a rate needs two scrapes with something between them
             misbehave_and_race(server)
             until(lambda: query(client, f"sum(code_racer_ws_closes_total) == {closes}"))  # noqa: B023 - asked at once
@@ -73,6 +86,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
                 lambda: query(client, 'code_racer_games{state="running"} == 1 and on () code_racer_ws_connections == 2')
             )
             until(lambda: query(client, 'rate(code_racer_ws_resumes_total{outcome="resumed"}[20s]) > 0'))
+            until(lambda: query(client, "code_racer_event_log_bytes > 0"))
             yield client
 
 

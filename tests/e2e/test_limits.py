@@ -116,9 +116,9 @@ def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
             with pytest.raises(InvalidStatus) as late, Player(server, game_id, server.guest("bob")["token"]):
                 pass
             assert (late.value.response.status_code, "retry-after" in late.value.response.headers) == (503, True)
-            # the ready; what the service tries by itself is a claim, and the others were not tried
+            # the ready; what the service tries by itself is a probe, and the others were not tried
             assert server.metric("event_log_errors_total", op="append") == 1
-            until(lambda: server.metric("event_log_errors_total", op="claim") > 0)
+            until(lambda: server.metric("event_log_errors_total", op="probe") > 0)
             player.send("ping", {"timestamp": 1})
             player.until("pong")
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

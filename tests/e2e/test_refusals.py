@@ -19,7 +19,7 @@ NOBODY = str(uuid.UUID(int=7))
 
 def signed(**claims: Any) -> str:
     """A token with these claims over good ones; None removes a claim."""
-    good: dict[str, Any] = {"sub": "eve", "exp": time.time() + 600}
+    good: dict[str, Any] = {"sub": "eve", "exp": time.time() + 86_400}
     return jwt.encode({key: value for key, value in (good | claims).items() if value is not None}, SECRET)
 
 
@@ -53,15 +53,15 @@ def refused(server: ServerProcess, path: str, headers: dict[str, str], **options
     [
         ("nonsense", "malformed"),
         ("a.b.c", "malformed"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 600}, "x" * 32), "signature"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 600}, "", algorithm="none"), "algorithm"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 600}, SECRET, algorithm="HS512"), "algorithm"),
+        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, "x" * 32), "signature"),
+        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, "", algorithm="none"), "algorithm"),
+        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, SECRET, algorithm="HS512"), "algorithm"),
         (signed(exp=time.time() - 600), "expired"),
         (signed(exp=None), "exp"),
         (signed(sub=None), "sub"),
         (signed(sub=""), "sub"),
         (signed(sub="x" * 200), "sub"),
-        (signed(nbf=time.time() + 600), "malformed"),
+        (signed(nbf=time.time() + 86_400), "malformed"),
     ],
 )
 def test_a_bad_token_is_401_and_the_body_says_which(server: ServerProcess, token: str, says: str) -> None:

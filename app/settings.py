@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     nats_replicas: int = Field(1, ge=1, le=5, description="servers that hold each stream; 3 in production")
     nats_max_bytes: int = Field(0, ge=0, description="the stream of the games' logs refuses more; 0: no limit")
     nats_timeout_s: float = Field(
-        5.0, gt=0, le=60, description="a message waits so long for NATS, tried again meanwhile"
+        8.0, gt=0, le=60, description="a message waits so long for NATS, tried again; an election takes 4 to 7"
     )
     nats_max_pending: int = Field(1_000, ge=1, description="appends under way at once; more are refused")
     nats_credentials_file: str = Field("", description="who connects: a .creds file (JWT and seed)")

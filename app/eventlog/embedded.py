@@ -13,7 +13,7 @@ class Embedded:
     shared = False
 
     def __init__(self) -> None:
-        self._instances: dict[str, float] = {}
+        self._instances: set[str] = set()
 
     @abstractmethod
     async def claim(self, key: str, ttl_s: float) -> bool:
@@ -33,17 +33,18 @@ class Embedded:
         """See `EventLog.probe`."""
         await self.claim(f"probe {time.time_ns()}", 0)
 
-    async def beat(self, instance: str, ttl_s: float) -> None:  # noqa: ARG002 - it lives as long as the log does
+    async def beat(self, instance: str, ttl_s: float) -> float:  # noqa: ARG002 - it lives as long as the log does
         """See `EventLog.beat`."""
-        self._instances[instance] = time.time()
+        self._instances.add(instance)
+        return time.time()
 
     async def withdraw(self, instance: str) -> None:
         """See `EventLog.withdraw`."""
-        self._instances.pop(instance, None)
+        self._instances.discard(instance)
 
-    async def instances(self) -> dict[str, float]:
+    async def instances(self) -> frozenset[str]:
         """See `EventLog.instances`."""
-        return dict(self._instances)
+        return frozenset(self._instances)
 
     async def usage(self) -> tuple[int, int]:
         """See `EventLog.usage`."""

@@ -80,17 +80,17 @@ class MeasuredEventLog:
         with self._counted(LogOp.CLAIM):
             return await self._log.claim(key, ttl_s)
 
-    async def beat(self, instance: str, ttl_s: float) -> None:
+    async def beat(self, instance: str, ttl_s: float) -> float:
         """See `EventLog.beat`."""
         with self._counted(LogOp.REPLICAS):
-            await self._log.beat(instance, ttl_s)
+            return await self._log.beat(instance, ttl_s)
 
     async def withdraw(self, instance: str) -> None:
         """See `EventLog.withdraw`."""
         with self._counted(LogOp.REPLICAS):
             await self._log.withdraw(instance)
 
-    async def instances(self) -> dict[str, float]:
+    async def instances(self) -> frozenset[str]:
         """See `EventLog.instances`."""
         with self._counted(LogOp.REPLICAS):
             return await self._log.instances()

@@ -123,14 +123,14 @@ class EventLog(Protocol):
     async def claim(self, key: str, ttl_s: float) -> bool:
         """Create `key` if it is not there: True for the first to ask, on whichever replica; kept so long or longer."""
 
-    async def beat(self, instance: str, ttl_s: float) -> None:
-        """Say that a server process lives, for so long."""
+    async def beat(self, instance: str, ttl_s: float) -> float:
+        """Say that a server process lives, for so long; when that was by the log's clock (epoch seconds)."""
 
     async def withdraw(self, instance: str) -> None:
         """Say that a server process is gone."""
 
-    async def instances(self) -> dict[str, float]:
-        """The server processes that live, and when each last said so (epoch seconds, the log's clock)."""
+    async def instances(self) -> frozenset[str]:
+        """The server processes that live."""
 
     async def usage(self) -> tuple[int, int]:
         """Bytes that the log takes, and the most it may take; 0 for no limit."""

@@ -61,11 +61,11 @@ class Fleet:
     async def refresh(self) -> None:
         """Once. Raises LogUnavailable."""
         began = time.time()
-        await self._log.beat(self.instance, self._ttl_s)
+        at = await self._log.beat(self.instance, self._ttl_s)
         ended = time.time()
+        if ended - began < SKEW_S / 2:  # it was in between: a slow answer says too little
+            self._note_clock(at - (began + ended) / 2)
         found = await self._log.instances()
-        if found.get(self.instance, 0.0):
-            self._note_clock(found[self.instance] - (began + ended) / 2)
         now = time.monotonic()
         if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what was not heard proves nothing
             self._seen = dict.fromkeys(self._seen, now)

@@ -19,12 +19,11 @@ _NO_MESSAGE: Final = "404"
 
 
 class Stored(Struct, frozen=True):
-    """A message as it was stored; `at` is the server's time (RFC 3339)."""
+    """A message as it was stored."""
 
     subject: str
     seq: int
     data: bytes
-    at: str = ""
 
 
 class Batch(Struct, frozen=True):
@@ -48,8 +47,7 @@ class Collector:
             return
         status = headers.get("Status")
         if status is None:
-            at = headers.get("Nats-Time-Stamp", "")
-            self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data, at))
+            self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data))
         elif status in {_END, _NO_MESSAGE}:
             up_to = int(headers.get("Nats-UpTo-Sequence", 0))
             self.done.set_result(Batch(self._messages, int(headers.get("Nats-Num-Pending", 0)), up_to))

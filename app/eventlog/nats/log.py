@@ -227,18 +227,22 @@ class NatsEventLog:
             return False
         return True
 
-    async def beat(self, instance: str, ttl_s: float) -> None:
+    async def beat(self, instance: str, ttl_s: float) -> float:
         """See `EventLog.beat`."""
-        await self._put(f"state.replica.{instance}", b"", {"Nats-TTL": f"{max(1, round(ttl_s))}s"})
+        seq = await self._put(f"state.replica.{instance}", b"", {"Nats-TTL": f"{max(1, round(ttl_s))}s"})
+        message = await self._leader_message(self._config.state_stream, {"seq": seq})
+        if message is None:
+            raise LogUnavailable(f"state.replica.{instance}: what was there a moment ago is gone", LogTrouble.OTHER)
+        return datetime.fromisoformat(message.time).timestamp()
 
     async def withdraw(self, instance: str) -> None:
         """See `EventLog.withdraw`."""
         await self._purge(self._config.state_stream, f"state.replica.{instance}")
 
-    async def instances(self) -> dict[str, float]:
+    async def instances(self) -> frozenset[str]:
         """See `EventLog.instances`."""
         found = await self._all(self._config.state_stream, "state.replica.*", 1)
-        return {one.subject.rpartition(".")[2]: datetime.fromisoformat(one.at).timestamp() for one in found}
+        return frozenset(message.subject.rpartition(".")[2] for message in found)
 
     async def usage(self) -> tuple[int, int]:
         """See `EventLog.usage`."""

@@ -47,9 +47,10 @@ class StreamInfo(Struct, frozen=True):
 
 
 class StoredMessage(Struct, frozen=True):
-    """One message of a stream; `data` and `hdrs` are decoded from base64."""
+    """One message of a stream; `data` and `hdrs` are decoded from base64, `time` is the server's (RFC 3339)."""
 
     seq: int
+    time: str
     data: bytes = b""
     hdrs: bytes = b""
 

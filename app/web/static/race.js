@@ -121,7 +121,8 @@ const HANDLERS = {
   player_left(data) { Object.assign(player(data.player_id), { status: 'left', connected: false, ready: false }); },
   game_finished(data) { Object.assign(game, { state: 'finished', ...data }); },
   error(data) {
-    if (data.id?.startsWith('submit-')) { pending = false; verdict(data.message, 'bad'); } else notice(data.message);
+    if (data.retry_after_ms != null) notice('The service needs a moment; what you did is sent again by itself.');
+    else if (!data.id) notice(data.message); // what has an id is told where it was asked
   },
 };
 
@@ -325,22 +326,35 @@ function onInput() {
   }, 500);
 }
 
-function submit() {
-  if ($('submit').disabled) return;
-  if (!client.sendMessage('submit_code', { code: $('code').value, language: 'python' }, `submit-${Date.now()}`)) {
-    verdict('Not connected: your code was not sent', 'bad');
-    return;
+/** Sent again until it is answered, over reconnects too, and done once. */
+async function ask(type, data) {
+  try {
+    await client.request(type, data);
+    notice('');
+    return '';
+  } catch (error) {
+    return error.message;
   }
+}
+
+async function submit() {
+  if ($('submit').disabled) return;
   pending = true;
   verdict('Being judged…', '');
+  render();
+  const refused = await ask('submit_code', { code: $('code').value, language: 'python' });
+  if (!refused) return;
+  pending = false;
+  verdict(refused, 'bad');
   render();
 }
 
 // ---------------------------------------------------------------- start
 
 $('enter').addEventListener('submit', enter);
-$('ready').addEventListener('click', () => {
-  client.sendMessage('ready', { status: player(me)?.ready ? 'not_ready' : 'ready' });
+$('ready').addEventListener('click', async () => {
+  const refused = await ask('ready', { status: player(me)?.ready ? 'not_ready' : 'ready' });
+  if (refused) notice(refused);
 });
 $('leave').addEventListener('click', () => { client.sendMessage('leave', {}); location.assign('/'); });
 $('copy').addEventListener('click', async () => {

@@ -47,10 +47,6 @@ class Presence:
         self._subscription: Subscription | None = None
         self._decode = msgspec.json.Decoder(_Told).decode
 
-    def here(self, player_id: str) -> int:
-        """Connections of a player on this replica."""
-        return self._own[player_id]
-
     def count(self, player_id: str) -> int:
         """Connections of a player on all replicas."""
         elsewhere = sum(players.get(player_id, 0) for one, players in self._others.items() if self._is_alive(one))

@@ -98,15 +98,19 @@ async def test_a_server_without_jetstream_is_named(tmp_path: Path) -> None:
     with Nats(tmp_path, more="accounts { A { users: [ { user: a, password: b } ] } }") as nats:
         with pytest.raises(LogUnavailable) as refused:
             await opened(nats.url, user="a", password="b", append_timeout_s=1)
-        assert refused.value.trouble is not LogTrouble.UNREACHABLE
+        assert refused.value.trouble is LogTrouble.NO_LEADER
 
 
-async def test_games_that_ended_longest_ago_are_removed_whole(nats: Nats) -> None:
+async def test_a_game_is_behind_until_it_has_caught_up(nats: Nats) -> None:
     await wipe(nats.url)
     log = await opened(nats.url)
-    await log.append("kept", START, event(1))
-    assert await log.expire(10**15, 0) == 0
-    assert await log.open_games() == ["kept"]
+    first = await log.append("g", START, event(1))
+    second = await log.append("g", first, event(2))
+    for _ in range(3):  # whoever could not read it the first time asks again
+        assert await log.behind({"g": first}) == ["g"]
+    assert await log.behind({"g": second}) == []
+    await log.append("g", second, event(3))
+    assert await log.behind({"g": second}) == ["g"]
     await log.close()
 
 

@@ -4,7 +4,6 @@ Any node that holds the stream answers, also one that lags behind: whoever needs
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -66,6 +65,3 @@ def last_of_subjects(subjects: list[str], since: int = 0) -> bytes:
     """Ask for the last message of each subject (wildcards are allowed), where it is not older than a sequence."""
     body: dict[str, Any] = {"multi_last": subjects, "batch": BATCH}
     return msgspec.json.encode(body | ({"seq": since} if since else {}))
-
-
-Take = Callable[[bytes, dict[str, str]], None]

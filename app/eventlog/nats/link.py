@@ -94,8 +94,9 @@ class Link:
                 await self._connect_or_be_refused(client)
                 self._inbox = client.new_inbox()
                 await client.subscribe(f"{self._inbox}.*", cb=self._collect)
-                for heard in self._heard:
-                    await heard.begin(client)
+                for heard in tuple(self._heard):
+                    if heard in self._heard:  # else it was closed while another one began
+                        await heard.begin(client)
         except (OSError, TimeoutError, nats.errors.Error) as error:
             await _close(client)
             detail = self._refusal or self._fault or f"{type(error).__name__} {error}".strip()
@@ -261,7 +262,12 @@ class Link:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._owner.troubled(LogTrouble.OTHER, f"{task.get_name()}: {type(error).__name__}")
 
     async def _on_error(self, error: Exception) -> None:
         self._fault = f"{type(error).__name__} {error}".strip()

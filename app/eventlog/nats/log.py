@@ -159,15 +159,19 @@ class NatsEventLog:
         self._link.tell(progress_subject(game_id), payload)
 
     async def behind(self, cursors: Mapping[str, Cursor]) -> list[str]:
-        """See `EventLog.behind`. Only games that have changed since the last time are answered."""
+        """See `EventLog.behind`. Asked is only behind what was in order last time: what is late is asked again."""
         games = list(cursors)
-        late, up_to = [], self._verified
+        late: list[str] = []
+        up_to = self._verified
         for begin in range(0, len(games), BATCH):
             subjects = [log_subject(game_id) for game_id in games[begin : begin + BATCH]]
             answer = await self._direct(self._config.stream, last_of_subjects(subjects, self._verified + 1))
             found = {message.subject.split(".")[1]: message.seq for message in answer.messages}
-            late += [game_id for game_id, seq in found.items() if seq > cursors[game_id]]
             up_to = min(up_to, answer.up_to) if begin else answer.up_to
+            for game_id, seq in found.items():
+                if seq > cursors[game_id]:
+                    late.append(game_id)
+                    up_to = min(up_to, seq - 1)
         self._verified = max(self._verified, up_to)
         return late
 

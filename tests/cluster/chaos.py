@@ -247,7 +247,7 @@ async def run(place: Stage, seconds: float) -> None:
     for task in late:
         task.cancel()
     place.note(f"{len(late)} bots have not seen the end of their race")
-    logs = await dump(place, {racer.ws.game_id for racer in racers})
+    logs = await read_log(place.nats.url, {racer.ws.game_id for racer in racers}, NODES)
     (place.folder / checker.LOG).write_text("".join(f"{json.dumps(one)}\n" for one in logs))
     histories = [racer.history() for racer in racers]
     (place.folder / checker.BOTS).write_text("".join(f"{json.dumps(one)}\n" for one in histories))
@@ -255,9 +255,9 @@ async def run(place: Stage, seconds: float) -> None:
     place.note(f"{len(place.done) - 1} faults, {reconnects} reconnects")
 
 
-async def dump(place: Stage, games: set[str]) -> list[dict[str, Any]]:
+async def read_log(url: str, games: set[str], nodes: int) -> list[dict[str, Any]]:
     """What the log holds of the games, past all proxies and replicas."""
-    log = NatsEventLog(NatsConfig(tuple(place.nats.url.split(",")), "checker", replicas=NODES))
+    log = NatsEventLog(NatsConfig(tuple(url.split(",")), "checker", replicas=nodes))
     deadline = time.monotonic() + 60
     while True:
         try:

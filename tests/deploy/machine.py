@@ -1,0 +1,51 @@
+"""Several server processes on one machine behind the shipped nginx site with TLS."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import jwt
+
+from tests.support.nats import Nats
+from tests.support.nginx import Site
+from tests.support.server import SECRET, ServerProcess, until
+
+
+def token(player_id: str) -> str:
+    """A player's token."""
+    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
+
+
+class Machine:
+    """So many processes, sharing a log where there are several; `site` is where players come."""
+
+    def __init__(self, stack: ExitStack, folder: Path, count: int, real_ip: str = "", **settings: object) -> None:
+        common: dict[str, object] = {"trusted_proxies": "127.0.0.1", **settings}
+        if count > 1:
+            common |= {"event_log_url": stack.enter_context(Nats(folder / "nats")).url, "replica_ttl_s": 2}
+        self.replicas: dict[str, ServerProcess] = {}
+        for name in "abc"[:count]:
+            one = self.replicas[name] = ServerProcess(folder / name, replica=name, **common)
+            stack.callback(one.kill)
+            one.start()
+        if count > 1:
+            until(lambda: all(one.metric("replicas") == count for one in self.replicas.values()))
+        self.site = stack.enter_context(Site(folder / "nginx", [one.host for one in self.replicas.values()], real_ip))
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        """A page of the service, through nginx."""
+        return httpx.get(f"{self.site.base}{path}", verify=self.site.trust, **options)  # type: ignore[arg-type] # httpx's own
+
+    def new_game(self, **wishes: object) -> str:
+        """A game, made through nginx."""
+        headers = {"authorization": f"Bearer {token('host')}"}
+        url = f"{self.site.base}/api/games"
+        answer = httpx.post(url, json=wishes, headers=headers, verify=self.site.trust)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["game_id"])
+
+    def place(self, game: str, player_id: str, query: str = "") -> str:
+        """Which process a player of a game comes to."""
+        with self.site.player(game, token(player_id), query) as player:
+            return str(player.until("welcome")["data"]["replica"])

@@ -1,0 +1,92 @@
+"""A deploy that players do not notice: two replicas behind nginx are restarted in turn while a hundred bots race."""
+
+import asyncio
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.client import GameWebSocket
+from app.client.bot import PROBLEM
+from tests.cluster import checker
+from tests.cluster.chaos import Racer, read_log
+from tests.deploy.machine import Machine, token
+from tests.support.server import ServerProcess, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+GAMES, PLAYERS = 25, 4
+RACE_S = 12.0
+SETTINGS: dict[str, Any] = {
+    "reconnect_grace_s": 60,
+    "finished_linger_s": 60,
+    "max_games_per_player": 1_000,
+    "drain_delay_s": 0.5,
+    "drain_game_wait_s": 1,
+    "drain_spread_s": 2,
+    "judge_processes": 1,
+}
+
+
+def is_ready(one: ServerProcess) -> bool:
+    """What a deploy waits for before it goes on."""
+    return httpx.get(f"{one.http_url}/readyz").status_code == 200
+
+
+def started_games(machine: Machine) -> int:
+    """Games that run."""
+    return sum(len(one.logged("game.started")) for one in machine.replicas.values())
+
+
+async def roll(machine: Machine) -> None:
+    """Restart one after the other; the next one only once the first is ready again."""
+    for one in machine.replicas.values():
+        assert await asyncio.to_thread(one.stop) == 0
+        await asyncio.to_thread(one.start)
+        await asyncio.to_thread(until, lambda one=one: is_ready(one))
+
+
+async def test_a_hundred_bots_race_on_through_a_rolling_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        machine = await asyncio.to_thread(Machine, stack, tmp_path, 2, **SETTINGS)
+        monkeypatch.setenv("SSL_CERT_FILE", str(machine.site.certificates.ca))
+        racers = []
+        for game in range(GAMES):
+            wishes = {"problem": PROBLEM, "min_players": PLAYERS, "max_players": PLAYERS}
+            game_id = await asyncio.to_thread(machine.new_game, **wishes)
+            for player in range(PLAYERS):
+                name = f"bot-{game}-{player}"
+                ws = GameWebSocket(game_id, token(name), machine.site.ws_url, max_reconnect_attempts=20)
+                racers.append(Racer(name, ws, RACE_S))
+        races = [asyncio.create_task(racer.race()) for racer in racers]
+        await asyncio.to_thread(until, lambda: started_games(machine) >= GAMES)
+        began = time.monotonic()
+        await roll(machine)
+        took_s = time.monotonic() - began
+        ends = await asyncio.gather(*races)
+        assert all(end["data"]["winner"] for end in ends), "every race has its winner"
+        logs = await read_log(
+            machine.replicas["a"].settings["EVENT_LOG_URL"], {racer.ws.game_id for racer in racers}, 1
+        )
+        assert checker.violations(logs, [racer.history() for racer in racers]) == []
+        handshakes = [
+            line
+            for line in map(json.loads, machine.site.log.read_text().splitlines())
+            if line["path"].startswith("/ws/")
+        ]
+    reconnects = sum(racer.ws.metrics.reconnect_count for racer in racers)
+    refused = [line for line in handshakes if line["status"] != 101]
+    passed_on = [line for line in handshakes if "," in line["upstream"]]
+    print(  # noqa: T201 - a measurement
+        f"{len(racers)} bots, {took_s:.1f} s to restart both, {reconnects} reconnects, {len(handshakes)} handshakes, of"
+        f" which nginx passed {len(passed_on)} on to the other replica; {len(refused)} were refused and tried again"
+    )
+    assert reconnects >= len(racers) // 2, "those on the replica that left were moved"
+    last = {line["path"]: line["status"] for line in handshakes}
+    assert set(last.values()) == {101}, "who was refused came back"
+    assert len(handshakes) == len(racers) + reconnects, "no attempt of anybody got lost on the way"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from alerts.availability import AVAILABILITY
+from alerts.canary import CANARY
 from alerts.connections import CONNECTIONS
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
@@ -18,6 +19,7 @@ GROUPS: Final = (
     GAMES,
     RUNTIME,
     REPLICAS,
+    CANARY,
 )
 
 

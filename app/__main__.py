@@ -8,20 +8,28 @@ import argparse  # noqa: E402 - the start-up time is measured from the first lin
 import asyncio  # noqa: E402 - the same
 import os  # noqa: E402 - the same
 import re  # noqa: E402 - the same
+import signal  # noqa: E402 - the same
 import socket  # noqa: E402 - the same
 import sys  # noqa: E402 - the same
-from collections.abc import Sequence  # noqa: E402 - the same
+from collections.abc import Callable, Coroutine, Sequence  # noqa: E402 - the same
+from pathlib import Path  # noqa: E402 - the same
+from typing import TYPE_CHECKING  # noqa: E402 - the same
 
 from app import __version__  # noqa: E402 - the same
 from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
 
+if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
+    from app.telemetry.logs import Logs, LogWriter
+
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+CANARY_TOKEN_TTL_S = 600
 
 EXAMPLES = """examples:
   code-racer serve                                   serve the game on HOST:PORT
   PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
   code-racer token --player ann --ttl 2h             a token to connect with
   code-racer check-config                            verify and print the settings
+  code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
 _TTL = re.compile(r"(\d+)([smhd]?)")
@@ -36,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     try:
         settings = load_settings()
-        commands = {"serve": serve, "token": token, "check-config": check_config, "copy-log": copy_log}
+        commands = {
+            "serve": serve,
+            "token": token,
+            "check-config": check_config,
+            "copy-log": copy_log,
+            "canary": canary,
+        }
         return commands[options.command](settings, options)
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
@@ -61,6 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
     copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
+    bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
+    bird.add_argument("--url", required=True, metavar="URL", help="the service, as players reach it")
+    bird.add_argument("--every-s", type=float, default=30.0, metavar="S", help="from one race to the next (30)")
+    bird.add_argument("--timeout-s", type=float, default=20.0, metavar="S", help="a race that takes longer failed (20)")
+    bird.add_argument("--host", default="127.0.0.1", help="address of its metrics (127.0.0.1)")
+    bird.add_argument(
+        "--port", type=int, default=9091, metavar="N", help="port of its metrics; 0 picks a free one (9091)"
+    )
+    bird.add_argument("--once", action="store_true", help="one race, no metrics; the exit code says how it went")
+    bird.add_argument(
+        "--token-file", type=Path, action="append", default=[], metavar="FILE",
+        help="a player's token, read before each race; give two of them where only others can make tokens",
+    )  # fmt: skip
     commands.add_parser("check-config", help="verify and print the settings, secrets starred")
     commands.add_parser("version", help="print the version")
     return parser
@@ -82,7 +109,24 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
-    from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the same
+
+    writer, logs = _logging(settings)
+    undo = logs.take_over()
+    try:
+        app = create_app(settings, logs)
+        server = Server(app, settings, began=_BEGAN)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve())
+        app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
+        return EXIT_OK if server.started else EXIT_FAILED
+    finally:
+        undo()
+        writer.close()
+
+
+def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
+    """Logs on stdout, as the settings have them; the writer must be closed."""
+    from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
 
     writer = LogWriter(
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
@@ -98,18 +142,55 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
         "deployment.environment.name": settings.environment.value,
         "replica": settings.replica or socket.gethostname(),
     }
-    logs = Logs(writer, level=settings.log_level, common=common)
+    return writer, Logs(writer, level=settings.log_level, common=common)
+
+
+def canary(settings: Settings, options: argparse.Namespace) -> int:
+    """Race on a service; 1 where a single race did not end as it should."""
+    from app.canary import CanaryConfig, run_canary  # noqa: PLC0415 - the other commands need not wait for it
+    from app.telemetry.metrics import MetricStore  # noqa: PLC0415 - the same
+    from app.telemetry.recorder import Recorder  # noqa: PLC0415 - the same
+
+    config = CanaryConfig(
+        url=options.url,
+        every_s=options.every_s,
+        timeout_s=options.timeout_s,
+        host=options.host,
+        port=options.port,
+        tokens=_canary_tokens(settings, options.token_file),
+    )
+    writer, logs = _logging(settings)
     undo = logs.take_over()
     try:
-        app = create_app(settings, logs)
-        server = Server(app, settings, began=_BEGAN)
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve())
-        app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
-        return EXIT_OK if server.started else EXIT_FAILED
+        write = Recorder(MetricStore(), logs.logger).log
+        went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
     finally:
         undo()
         writer.close()
+    return EXIT_OK if went_well else EXIT_FAILED
+
+
+def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str, ...]], tuple[str, ...]] | None:
+    """How the canary gets its tokens: from files, made with JWT_SECRET, or (None) as a guest of the service."""
+    from app.web.auth import Issuer  # noqa: PLC0415 - the other commands need not wait for it
+
+    if files:
+        return lambda _: tuple(file.read_text("ascii").strip() for file in files)
+    if not settings.jwt_secret.get_secret_value():
+        return None
+    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    return lambda names: tuple(issuer.issue(name, name, CANARY_TOKEN_TTL_S)[0] for name in names)
+
+
+async def _until_told(work: Coroutine[None, None, bool]) -> bool:
+    """Run it until SIGTERM or SIGINT, which is a good end."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return True
 
 
 def _cannot_listen(settings: Settings) -> str | None:

@@ -6,6 +6,8 @@ from alerts.objectives import OBJECTIVES, Objective
 from dashboards.model import Board, Kind, Panel, Query, quantile, quantiles, rate, selected
 
 _MANY: Final = 1e6
+_CANARY_ALL: Final = 'rate(code_racer_canary_races_total{namespace=~"$namespace"}[$__rate_interval])'
+_CANARY_OK: Final = 'rate(code_racer_canary_races_total{namespace=~"$namespace", outcome="ok"}[$__rate_interval])'
 _RUNNING: Final = selected("code_racer_games", 'state="running"')
 _RECORDED: Final = 'namespace=~"$namespace", job=~"$job"'
 """Objectives are of all replicas together."""
@@ -163,12 +165,18 @@ OVERVIEW: Final = Board(
             height=7,
         ),
         Panel(
-            "Games by state",
-            "Many waiting and none running: players do not find each other.",
-            "none",
-            (Query(f"sum by (state) ({selected('code_racer_games')})", "{{state}}"),),
-            warn=20_000,
-            range=(0, 100),
+            "Canary races that fail",
+            "Of the races that the canary plays as players do; the service may look well all the same.",
+            "percentunit",
+            (
+                Query(
+                    f"1 - sum by (instance) ({_CANARY_OK}) / sum by (instance) ({_CANARY_ALL})",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.5,
+            range=(0, 1),
+            alerts=("CodeRacerCanaryFailing",),
             height=7,
         ),
         Panel(

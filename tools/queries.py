@@ -17,7 +17,7 @@ import yaml
 
 from alerts.build import GROUPS
 from alerts.model import Recording
-from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, METRICS, TRACE_FIELDS, Kind, Metric
+from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, TRACE_FIELDS, Kind, Metric
 
 ROOT: Final = Path(__file__).parent.parent
 TARGET_LABELS: Final = frozenset({"job", "instance", "namespace"})
@@ -52,7 +52,7 @@ class Query:
 def known_series() -> dict[str, Series]:
     """All series there can be, by name."""
     known = {name: Series(dict.fromkeys(labels)) for name, labels in _FOREIGN.items()}
-    for metric in METRICS:
+    for metric in (*METRICS, *CANARY_METRICS):
         known |= _of_metric(metric)
     recorded = [rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
     return known | {name: Series({"namespace": None, "job": None}) for name in recorded}

@@ -101,9 +101,12 @@ class Stack:
         self.alertmanager = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.pid = 0
 
-    def target(self, *hosts: str) -> None:
+    def target(self, *hosts: str, canary: str = "") -> None:
         """Have these scraped, and nothing else."""
-        text = json.dumps([{"targets": list(hosts), "labels": {"namespace": "drill"}}])
+        targets = [{"targets": list(hosts), "labels": {"namespace": "drill"}}]
+        if canary:
+            targets.append({"targets": [canary], "labels": {"namespace": "drill", "job": "code-racer-canary"}})
+        text = json.dumps(targets)
         new = self.folder / "targets.new"
         new.write_text(text)
         new.rename(self.folder / "targets.json")

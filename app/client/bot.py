@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.client.websocket import ClientError, GameWebSocket, Message, Rejected
+from app.client.websocket import ClientError, GameWebSocket, Message, Refused, Rejected
 
 PROBLEM: Final = "running-total"
 SOLUTION: Final = """def solve(numbers, limit):
@@ -57,10 +57,17 @@ class Api:
             return await asyncio.to_thread(send)
         except urllib.error.HTTPError as error:
             with error:
-                detail = json.loads(error.read() or b"{}").get("detail", error.reason)
-            raise ClientError(f"{path} was refused with {error.code}: {detail}") from None
+                raise Refused(error.code, f"{path}: {_detail(error)}") from None
         except OSError as error:
             raise ClientError(f"cannot reach {self.url}: {error}") from None
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """The service's own words; those of HTTP where somebody on the way has answered."""
+    try:
+        return str(json.loads(error.read())["detail"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
 
 
 class Bot:

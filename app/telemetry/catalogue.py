@@ -57,6 +57,17 @@ class SpanExport(StrEnum):
     DROPPED = "dropped"
 
 
+class CanaryOutcome(StrEnum):
+    """How a race of the canary ended."""
+
+    OK = "ok"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    LOST = "lost"
+    TIMEOUT = "timeout"
+    WRONG = "wrong"
+
+
 class Kind(StrEnum):
     """The kinds of metric."""
 
@@ -475,6 +486,57 @@ class Metrics:
 
 
 METRICS: Final[tuple[Metric, ...]] = tuple(value for value in vars(Metrics).values() if isinstance(value, Metric))
+"""Those of the service."""
+
+
+class CanaryMetrics:
+    """The metric families of the canary, a process of its own."""
+
+    RACES = Metric(
+        f"{PREFIX}canary_races_total",
+        Kind.COUNTER,
+        "Races that the canary set up and played, by how they ended.",
+        ("outcome",),
+        _rows(CanaryOutcome),
+    )
+    RECONNECTS = Metric(
+        f"{PREFIX}canary_reconnects_total", Kind.COUNTER, "Times that a player of the canary connected again."
+    )
+    HANDSHAKE = Metric(
+        f"{PREFIX}canary_handshake_seconds",
+        Kind.HISTOGRAM,
+        "From a canary player's connecting to its welcome.",
+        buckets=LATENCY_BUCKETS,
+    )
+    MESSAGE = Metric(
+        f"{PREFIX}canary_message_seconds",
+        Kind.HISTOGRAM,
+        "From a canary player's message to its acknowledgement.",
+        buckets=LATENCY_BUCKETS,
+    )
+    DELIVERY = Metric(
+        f"{PREFIX}canary_delivery_seconds",
+        Kind.HISTOGRAM,
+        "From a canary player's message to its event at the other player.",
+        buckets=LATENCY_BUCKETS,
+    )
+    RACE = Metric(
+        f"{PREFIX}canary_race_seconds",
+        Kind.HISTOGRAM,
+        "A whole race of the canary that ended as it should.",
+        buckets=DURATION_BUCKETS,
+    )
+    LAST_OK = Metric(
+        f"{PREFIX}canary_last_ok_timestamp_seconds",
+        Kind.GAUGE,
+        "When a race of the canary last ended as it should, in epoch seconds; 0: none has.",
+    )
+
+
+CANARY_METRICS: Final[tuple[Metric, ...]] = tuple(
+    value for value in vars(CanaryMetrics).values() if isinstance(value, Metric)
+)
+"""Those of the canary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -630,6 +692,26 @@ class Events:
     )
     TRACES_LOST = _event("traces.lost", "warning", "The collector takes no spans; they are counted and forgotten.")
     TRACES_RESTORED = _event("traces.restored", "info", "The collector takes spans again.")
+    CANARY_STARTED = _event("canary.started", "info", "The canary races from now on.", "url", "every_s", "address")
+    CANARY_RACED = _event(
+        "canary.raced",
+        "info",
+        "A race of the canary ended as it should.",
+        "game_id",
+        "duration_s",
+        "handshake_s",
+        "message_s",
+        "delivery_s",
+    )
+    CANARY_FAILED = _event(
+        "canary.failed",
+        "warning",
+        "A race of the canary did not end as it should: how, at which step, and why.",
+        "outcome",
+        "step",
+        "detail",
+        "game_id",
+    )
     JUDGE_QUEUE_FULL = _event("judge.queue_filled", "warning", "A submission waits because the queue is full.")
 
 

@@ -140,24 +140,25 @@ class SizedCounts(dict[str, _Sizes]):
 
 
 class MetricStore(Collector):
-    """All families of the catalogue; gauges are read when scraped, from whoever owns the live things."""
+    """Families of the catalogue; gauges are read when scraped, from whoever owns the live things."""
 
-    def __init__(self, max_series: int = 1_000_000) -> None:
+    def __init__(self, max_series: int = 1_000_000, metrics: tuple[Metric, ...] = METRICS) -> None:
         self.max_series = max_series
+        self._metrics = metrics
         self.overflows = 0
-        self.counters = {metric.name: self._counter(metric) for metric in METRICS if metric.kind is Kind.COUNTER}
-        self.histograms = {metric.name: Histogram(metric) for metric in METRICS if metric.kind is Kind.HISTOGRAM}
+        self.counters = {metric.name: self._counter(metric) for metric in metrics if metric.kind is Kind.COUNTER}
+        self.histograms = {metric.name: Histogram(metric) for metric in metrics if metric.kind is Kind.HISTOGRAM}
         self._gauges: dict[str, Callable[[], Reading]] = {}
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
 
     @property
     def series(self) -> int:
         """How many series are exposed: the same for as long as the process lives, whatever clients do."""
-        fixed = sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in METRICS)
-        return fixed + sum(len(self.counters[one.name].values) - len(one.rows) for one in METRICS if one.is_open)
+        fixed = sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in self._metrics)
+        return fixed + sum(len(self.counters[one.name].values) - len(one.rows) for one in self._metrics if one.is_open)
 
     def _counter(self, metric: Metric) -> Counter:
         return OpenCounter(metric, self._admit) if metric.is_open else Counter(metric)
@@ -204,7 +205,7 @@ class MetricStore(Collector):
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition in the format the scraper asks for, and its content type."""
         encoder, content_type = choose_encoder(accept)
-        return encoder(self._registry), content_type
+        return encoder(self.registry), content_type
 
     def describe(self) -> Iterable[Family]:
         """Nothing to check before the first scrape: the catalogue has been checked."""
@@ -214,7 +215,7 @@ class MetricStore(Collector):
         """All families, folded now."""
         for prepare in self._before_scrape:
             prepare()
-        for metric in METRICS:
+        for metric in self._metrics:
             yield self._family(metric)
 
     def _family(self, metric: Metric) -> Family:

@@ -172,7 +172,7 @@ def test_a_slow_reader_is_closed_as_it_is_without_nginx(tmp_path: Path) -> None:
             "bytes_per_second": 0,
             "max_players_per_game": 9,
         }
-        machine = Machine(stack, tmp_path, 1, **settings)
+        machine = Machine(stack, tmp_path, 1, "", **settings)
         game = machine.new_game(min_players=9, max_players=9)
         narrow = socket.socket()
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -15,6 +15,7 @@ from alerts.build import alerts
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
 from dashboards.model import Board, Panel, Source
+from tests.support.canary import canary
 from tests.support.nats import Nats
 from tests.support.player import SOLUTION, WRONG, Player
 from tests.support.prometheus import filled, query
@@ -26,6 +27,7 @@ from tools.queries import blocks
 ROOT = Path(__file__).parents[2]
 QUIET = {
     "Burn rate over an hour",
+    "Canary races that fail",
     "Commits from the future",
     "Conflicts",
     "Garbage collection",
@@ -75,7 +77,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
             nats_max_bytes=10_000_000,
             sweep_interval_s=0.5,
         ) as server,
-        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml"))) as client,
+        canary(server.http_url, "--every-s", "1") as bird,
+        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird) as client,
     ):
         until(lambda: server.metric("event_log_connected"))
         for closes in (2, 4):  # a rate needs two scrapes with something between them

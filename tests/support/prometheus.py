@@ -23,8 +23,13 @@ def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> st
 
 
 @contextmanager
-def prometheus(folder: Path, server: ServerProcess, *flags: str, rules: Sequence[Path] = ()) -> Iterator[httpx.Client]:
-    """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface."""
+def prometheus(
+    folder: Path, server: ServerProcess, *flags: str, rules: Sequence[Path] = (), canary: str = ""
+) -> Iterator[httpx.Client]:
+    """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
+
+    `canary` is where a canary's metrics are.
+    """
     target = {"targets": [server.host], "labels": {"namespace": "test"}}
     config: dict[str, Any] = {
         "global": {
@@ -35,6 +40,9 @@ def prometheus(folder: Path, server: ServerProcess, *flags: str, rules: Sequence
         "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
         "rule_files": [str(path) for path in rules],
     }
+    if canary:
+        bird = {"targets": [canary], "labels": {"namespace": "test"}}
+        config["scrape_configs"].append({"job_name": "code-racer-canary", "static_configs": [bird]})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"

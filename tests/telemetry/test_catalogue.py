@@ -14,7 +14,7 @@ from alerts.model import Recording
 from app.game import Verdict
 from app.judge import load_problems
 from app.telemetry import recorder
-from app.telemetry.catalogue import COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric
+from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import NullObserver, Observer
 from app.telemetry.recorder import Recorder
@@ -73,7 +73,7 @@ def test_openmetrics_is_well_formed_and_has_no_created_series(exposed: tuple[str
 
 
 def test_names_follow_the_convention() -> None:
-    for metric in METRICS:
+    for metric in (*METRICS, *CANARY_METRICS):
         assert re.fullmatch(r"code_racer_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         if metric.kind is Kind.HISTOGRAM:
@@ -86,7 +86,7 @@ def test_names_follow_the_convention() -> None:
 
 def test_every_metric_can_be_moved_and_every_event_logged() -> None:
     source = inspect.getsource(recorder) + (ROOT / "app/asgi.py").read_text() + (ROOT / "app/server.py").read_text()
-    source += (ROOT / "app/__main__.py").read_text()
+    source += (ROOT / "app/__main__.py").read_text() + (ROOT / "app/canary.py").read_text()
     from app.telemetry.catalogue import Metrics
 
     for name, value in vars(Metrics).items():
@@ -146,9 +146,9 @@ def _series_in(text: str) -> set[str]:
     ids=lambda path: path.name,
 )
 def test_alerts_runbooks_and_dashboards_name_only_series_that_exist(path: Path) -> None:
-    known = {metric.name for metric in METRICS}
+    known = {metric.name for metric in (*METRICS, *CANARY_METRICS)}
     known |= {rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)}
-    for metric in METRICS:
+    for metric in (*METRICS, *CANARY_METRICS):
         if metric.kind is Kind.HISTOGRAM:
             known |= {metric.name + suffix for suffix in OWN_SUFFIXES}
     assert _series_in(path.read_text()) <= known

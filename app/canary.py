@@ -1,0 +1,211 @@
+"""The canary: two players who race on a service again and again, as players would, and measure what they meet.
+
+It uses what players use, from where it stands: names, certificates, proxies, the front door. What the service measures
+of itself it cannot see (a wrong route, an expired certificate); the canary sees that, and nothing else.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prometheus_client import start_http_server
+
+from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
+from app.client.bot import PROBLEM, SOLUTION, Api
+from app.client.websocket import Message
+from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, CanaryOutcome, Events, LogEvent
+from app.telemetry.metrics import MetricStore
+
+PLAYERS: Final = 2
+RECONNECTS: Final = 3
+"""Tries of a player in a row; a deploy, which says when to come back, costs none."""
+Write = Callable[..., None]
+"""Writes a log line: an event of the catalogue and its fields."""
+
+
+class RaceFailed(Exception):  # noqa: N818 - it says what happened
+    """A race did not end as it should: how, and at which step."""
+
+    def __init__(self, outcome: CanaryOutcome, step: str, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryConfig:
+    """What the canary does. `tokens` makes a token for each name; None: the service has guests."""
+
+    url: str
+    every_s: float
+    timeout_s: float
+    host: str
+    port: int
+    tokens: Callable[[tuple[str, ...]], tuple[str, ...]] | None
+
+
+@dataclass(slots=True)
+class _Race:
+    """One race as far as it has come; times in seconds."""
+
+    step: str = "guests"
+    game_id: str | None = None
+    sockets: list[GameWebSocket] = field(default_factory=list)
+    handshakes_s: list[float] = field(default_factory=list)
+    message_s: float = 0.0
+    delivery_s: float = 0.0
+
+
+class Canary:
+    """See the module."""
+
+    def __init__(self, config: CanaryConfig, write: Write) -> None:
+        self._config = config
+        self._write = write
+        self._api = Api(config.url.rstrip("/"))
+        self._last_ok = 0.0
+        self.store = MetricStore(metrics=CANARY_METRICS)
+        self.store.gauge(CanaryMetrics.LAST_OK, lambda: {(): self._last_ok})
+
+    async def run(self) -> None:
+        """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile."""
+        config = self._config
+        server, thread = start_http_server(config.port, config.host, self.store.registry)
+        address = f"http://{config.host}:{server.server_port}/metrics"
+        self._log(Events.CANARY_STARTED, url=config.url, every_s=config.every_s, address=address)
+        try:
+            while True:
+                began = time.monotonic()
+                await self.race()
+                await asyncio.sleep(max(0.0, began + config.every_s - time.monotonic()))
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    async def race(self) -> CanaryOutcome:
+        """One race, measured and logged; how it ended."""
+        race, began = _Race(), time.monotonic()
+        try:
+            await self._play(race)
+        except RaceFailed as failed:
+            outcome = failed.outcome
+            self._log(Events.CANARY_FAILED, outcome=outcome, step=failed.step, detail=str(failed), game_id=race.game_id)
+        else:
+            outcome = CanaryOutcome.OK
+            self._succeeded(race, time.monotonic() - began)
+        self.store.counter(CanaryMetrics.RACES).inc((outcome,))
+        reconnects = sum(one.metrics.reconnect_count for one in race.sockets)
+        self.store.counter(CanaryMetrics.RECONNECTS).inc(by=reconnects)
+        for seconds in race.handshakes_s:
+            self.store.histogram(CanaryMetrics.HANDSHAKE).observe(seconds)
+        return outcome
+
+    def _succeeded(self, race: _Race, duration_s: float) -> None:
+        self._last_ok = time.time()
+        self.store.histogram(CanaryMetrics.RACE).observe(duration_s)
+        self.store.histogram(CanaryMetrics.MESSAGE).observe(race.message_s)
+        self.store.histogram(CanaryMetrics.DELIVERY).observe(race.delivery_s)
+        self._log(
+            Events.CANARY_RACED,
+            game_id=race.game_id,
+            duration_s=round(duration_s, 3),
+            handshake_s=round(max(race.handshakes_s), 4),
+            message_s=round(race.message_s, 4),
+            delivery_s=round(race.delivery_s, 4),
+        )
+
+    def _log(self, event: LogEvent, **fields: Any) -> None:  # noqa: ANN401 - whatever a field is
+        self._write(event, **fields)
+
+    async def _play(self, race: _Race) -> None:
+        """A race within `timeout_s`. Raises RaceFailed."""
+        try:
+            async with asyncio.timeout(self._config.timeout_s), contextlib.AsyncExitStack() as stack:
+                await self._steps(race, stack)
+        except TimeoutError:
+            detail = f"not done after {self._config.timeout_s:g} s"
+            raise RaceFailed(CanaryOutcome.TIMEOUT, race.step, detail) from None
+        except Refused as error:
+            raise RaceFailed(CanaryOutcome.REFUSED, race.step, str(error)) from None
+        except Disconnected as error:
+            raise RaceFailed(CanaryOutcome.LOST, race.step, str(error)) from None
+        except Rejected as error:
+            raise RaceFailed(CanaryOutcome.WRONG, race.step, str(error)) from None
+        except ClientError as error:
+            outcome = CanaryOutcome.LOST if len(race.handshakes_s) == PLAYERS else CanaryOutcome.UNREACHABLE
+            raise RaceFailed(outcome, race.step, str(error)) from None
+
+    async def _steps(self, race: _Race, stack: contextlib.AsyncExitStack) -> None:
+        names = tuple(
+            f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS)
+        )  # new ones: no limit per player fills up
+        tokens = self._config.tokens(names) if self._config.tokens else [await self._api.guest(one) for one in names]
+        race.step = "game"
+        race.game_id = await self._api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        for token in tokens:
+            race.step = "handshake"
+            ws = GameWebSocket(race.game_id, token, self._api.ws_url, max_reconnect_attempts=RECONNECTS)
+            race.sockets.append(ws)
+            began = time.perf_counter()
+            await stack.enter_async_context(ws)
+            race.handshakes_s.append(time.perf_counter() - began)
+        first, second = race.sockets
+        types = ("game_started", "submission_judged", "game_finished")
+        listening = [asyncio.create_task(second.wait_for(type), name=type) for type in types]  # before it happens
+        stack.push_async_callback(_end, listening)
+        started, judged, over = listening
+        race.step = "message"
+        race.message_s, race.delivery_s = await _measured(first, second)
+        race.step = "start"
+        await second.request("ready", {"status": "ready"})
+        await started
+        race.step = "judge"
+        await first.request("submit_code", {"code": SOLUTION})
+        _expect("the verdict", (await judged)["data"]["verdict"], "accepted", race.step)
+        race.step = "finish"
+        _expect("the winner", (await over)["data"]["winner"], _player_id(first), race.step)
+
+
+async def _end(tasks: list[asyncio.Task[Message]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _measured(first: GameWebSocket, second: GameWebSocket) -> tuple[float, float]:
+    """How long a message of the first takes until it is acknowledged, and until its event is with the second."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[float] = loop.create_future()
+
+    def hear(message: Message) -> None:
+        if message["data"]["player_id"] == _player_id(first) and not told.done():
+            told.set_result(time.perf_counter())
+
+    second.on("player_ready", hear)
+    began = time.perf_counter()
+    await first.request("ready", {"status": "ready"})
+    acknowledged = time.perf_counter()
+    return acknowledged - began, await told - began
+
+
+def _player_id(ws: GameWebSocket) -> str:
+    return str(ws.welcome["data"]["player"]["player_id"]) if ws.welcome else ""
+
+
+def _expect(what: str, found: object, wanted: object, step: str) -> None:
+    if found != wanted:
+        raise RaceFailed(CanaryOutcome.WRONG, step, f"{what} is {found}, not {wanted}")
+
+
+async def run_canary(config: CanaryConfig, write: Write, *, once: bool) -> bool:
+    """Race once, or until cancelled; whether the last race ended as it should."""
+    canary = Canary(config, write)
+    if once:
+        return await canary.race() is CanaryOutcome.OK
+    await canary.run()
+    return True

@@ -1,0 +1,121 @@
+"""The canary as a process of its own, on a real server: what it says when things go well, and when not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from app.telemetry.catalogue import CANARY_METRICS
+from tests.support.canary import canary
+from tests.support.proxy import TcpProxy
+from tests.support.server import ROOT, SECRET, ServerProcess, free_port, until
+
+
+def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
+    """One race: the exit code, and what the last log line says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "canary", "--url", url, "--once", *options],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin", "LOG_FILE": "", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def samples(host: str) -> dict[str, float]:
+    """All series that are exposed."""
+    return {
+        sample.name + "".join(sample.labels.get(label, "") for label in ("outcome", "le")): sample.value
+        for family in parse(httpx.get(f"http://{host}/metrics").text)
+        for sample in family.samples
+    }
+
+
+def test_it_races_and_tells_what_players_meet(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, canary(server.http_url, "--every-s", "0.2") as host:
+        until(lambda: samples(host)["code_racer_canary_races_totalok"] >= 3)
+        found = samples(host)
+        families = {family.name for family in parse(httpx.get(f"http://{host}/metrics").text)}
+        assert families == {metric.name.removesuffix("_total") for metric in CANARY_METRICS}
+        races = found["code_racer_canary_races_totalok"]
+        assert found["code_racer_canary_handshake_seconds_count"] >= 2 * races
+        for step in ("message", "delivery", "race"):
+            assert found[f"code_racer_canary_{step}_seconds_count"] >= races
+            assert found[f"code_racer_canary_{step}_seconds_sum"] > 0
+        assert found["code_racer_canary_last_ok_timestamp_seconds"] > 1.7e9
+        assert found["code_racer_canary_reconnects_total"] == 0
+        others = ("unreachable", "refused", "lost", "timeout", "wrong")
+        assert all(found[f"code_racer_canary_races_total{outcome}"] == 0 for outcome in others)
+        assert server.metric("submissions_total", verdict="accepted") >= races, "it was the server it raced on"
+
+
+def test_one_race_makes_its_own_tokens_where_there_are_no_guests(tmp_path: Path) -> None:
+    production = {"environment": "production", "drain_delay_s": 0, "drain_game_wait_s": 0, "scrape_wait_s": 0}
+    with ServerProcess(tmp_path, **production) as server:
+        code, line = run(server.http_url, JWT_SECRET=SECRET)
+        assert (code, line["event"]) == (0, "canary.raced")
+        code, line = run(server.http_url)
+        assert (code, line["event"], line["outcome"], line["step"]) == (1, "canary.failed", "refused", "guests")
+        files = []
+        for name in ("one", "two"):
+            made = subprocess.run(
+                [sys.executable, "-m", "app", "token", "--player", name],
+                cwd=ROOT, env={"PATH": "/usr/bin", "JWT_SECRET": SECRET}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            (tmp_path / name).write_text(made.stdout)
+            files += ["--token-file", str(tmp_path / name)]
+        assert run(server.http_url, *files)[0] == 0
+        (tmp_path / "two").write_text("nonsense")
+        code, line = run(server.http_url, *files)
+        assert (code, line["outcome"], line["step"]) == (1, "refused", "handshake")
+        assert "nonsense" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome", "step"),
+    [
+        ({"judge_time_limit_s": 0.000_001}, "wrong", "judge"),
+        ({"countdown_s": 60}, "timeout", "start"),
+        ({"guests": "false"}, "refused", "guests"),
+    ],
+)
+def test_it_tells_how_a_race_went_wrong(tmp_path: Path, settings: dict[str, Any], outcome: str, step: str) -> None:
+    with ServerProcess(tmp_path, **settings) as server:
+        code, line = run(server.http_url, "--timeout-s", "3")
+        assert (code, line["event"]) == (1, "canary.failed")
+        assert (line["outcome"], line["step"]) == (outcome, step), line["detail"]
+
+
+def test_it_notices_that_nobody_can_come(tmp_path: Path) -> None:
+    code, line = run(f"http://127.0.0.1:{free_port()}")
+    assert (code, line["outcome"], line["step"]) == (1, "unreachable", "guests")
+    with (
+        ServerProcess(tmp_path) as server,
+        TcpProxy(int(server.settings["PORT"])) as proxy,
+        canary(f"http://127.0.0.1:{proxy.port}", "--every-s", "0.1", "--timeout-s", "1") as host,
+    ):
+        until(lambda: samples(host)["code_racer_canary_races_totalok"] >= 1)
+        proxy.partition()
+        until(lambda: samples(host)["code_racer_canary_races_totaltimeout"] >= 1)
+        proxy.heal()
+        well = samples(host)["code_racer_canary_races_totalok"]
+        until(lambda: samples(host)["code_racer_canary_races_totalok"] > well)
+
+
+def test_a_deploy_is_no_failure(tmp_path: Path) -> None:
+    """The server says when to come back, and the race goes on."""
+    with ServerProcess(tmp_path, countdown_s=1) as server, canary(server.http_url, "--every-s", "60") as host:
+        until(lambda: server.metric("ws_connections") == 2)
+        assert server.stop() == 0
+        server.start()
+        until(lambda: samples(host)["code_racer_canary_races_totalok"] == 1)
+        assert samples(host)["code_racer_canary_reconnects_total"] >= 2

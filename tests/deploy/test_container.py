@@ -111,14 +111,8 @@ def test_its_steps_make_a_service_that_runs_read_only_as_somebody_without_rights
     mounts = f"mount --bind {data} {data} && mount -o remount,bind,ro /"
     drop = f"setpriv --reuid {USER} --regid {USER} --clear-groups --bounding-set -all --no-new-privs" if is_root else ""
     start = re.sub(r'[\[\]",]', "", dict(FINAL)["CMD"])
-    command = [
-        "unshare",
-        *([] if is_root else ["-r"]),
-        "-m",
-        "sh",
-        "-c",
-        f"{mounts} && cd {data} && exec {drop} {start}",
-    ]
+    alone = ["unshare", "-m"] if is_root else ["unshare", "-r", "-m"]
+    command = [*alone, "sh", "-c", f"{mounts} && cd {data} && exec {drop} {start}"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, env=settings, stdout=log, stderr=log)
     try:

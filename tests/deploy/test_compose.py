@@ -1,0 +1,207 @@
+"""The Compose file and all that it mounts: no engine runs here, so each is held to its schema and its own program.
+
+Loki, Tempo, Grafana, Alloy and the collector are not to be had here: their files are parsed, and what they and the
+Compose file say of each other is compared.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+
+from app.settings import Settings
+from tests.support.nats import NATS_SERVER
+from tests.support.nginx import Site
+from tests.support.server import ROOT
+
+DEPLOY = ROOT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+CONFIGS = {path.stem: path for path in DEPLOY.glob("compose/*.yaml")}
+HOSTS = re.compile(r"(?<![\w.-])([a-z][a-z0-9-]*):(\d{4,5})\b")
+
+
+def test_it_is_a_compose_file() -> None:
+    """By a parser of the Compose specification that knows every field (compose-spec, from PyPI)."""
+    PyCompose.from_json(json.dumps(COMPOSE)).validate()
+    for field, value in {"port": ["80:80"], "ports": ["eighty"]}.items():
+        broken = json.loads(json.dumps(COMPOSE))
+        broken["services"]["nginx"][field] = value
+        with pytest.raises(ValueError, match="port"):
+            PyCompose.from_json(json.dumps(broken))
+
+
+def test_who_is_waited_for_is_there() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", ())) <= set(SERVICES)
+
+
+def test_every_image_is_pinned() -> None:
+    for name, service in SERVICES.items():
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+(-[\w.]+)?", service["image"]), name
+
+
+def test_what_is_mounted_is_there() -> None:
+    made = {"./compose/tls/tls.crt", "./compose/tls/tls.key", "./compose/tls/ca.crt"}  # by make compose-env
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", ()):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                assert source in made or (DEPLOY / source).exists(), f"{name}: {source}"
+                assert mount.endswith(":ro"), f"{name} may not write {source}"
+            elif not source.startswith("/"):
+                assert source in COMPOSE["volumes"]
+    assert set(COMPOSE["volumes"]) <= {
+        mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", ())
+    }
+
+
+def test_the_racers_settings_are_usable_and_two_of_a_kind() -> None:
+    ours = [service["environment"] for name, service in SERVICES.items() if name.startswith("racer")]
+    assert len(ours) == 2
+    for environment in ours:
+        assert set(environment) <= {name.upper() for name in Settings.model_fields}
+        filled = {
+            key.lower(): re.sub(r"\$\{\w+:\?.*\}", "f00dfeed" * 8 + "1245789ac", v) for key, v in environment.items()
+        }
+        settings = Settings(_env_file=None, environment="production", **filled)  # type: ignore[call-arg, arg-type] # read like an environment
+        assert settings.guests_enabled
+        for service in SERVICES.values():
+            if "REPLICA" in service.get("environment", {}):
+                assert int(service["stop_grace_period"].rstrip("s")) > settings.drain.longest_s
+                assert service["read_only"] is True
+
+
+def test_only_the_game_is_public() -> None:
+    public = {port for service in SERVICES.values() for port in service.get("ports", ())}
+    assert public == {"80:80", "443:443", "127.0.0.1:3000:3000"}
+
+
+def test_who_is_named_is_there_and_listens() -> None:
+    """Every host and port that a configuration names is a service's, and the port is one that it listens on."""
+    listens = {
+        "racer-1": {8080, 9090}, "racer-2": {8080, 9090}, "canary": {9091}, "alertmanager": {9093},
+        "prometheus": {9090},
+        "loki": {3100}, "tempo": {3200, 4317}, "otel-collector": {4317, 4318}, "nats-0": {4222, 6222},
+        "nats-1": {4222, 6222}, "nats-2": {4222, 6222},
+    }  # fmt: skip
+    for name in ("loki", "tempo"):
+        assert str(yaml.safe_load(CONFIGS[name].read_text())["server"]["http_listen_port"]) in str(listens[name])
+    texts = [path.read_text() for path in DEPLOY.glob("compose/**/*") if path.is_file() and "tls" not in path.parts]
+    texts += [(DEPLOY / "nginx/compose.conf").read_text(), (DEPLOY / "nats/nats.conf").read_text()]
+    texts += [json.dumps(service.get("environment", {})) for service in SERVICES.values()]
+    named = {(host, int(port)) for text in texts for host, port in HOSTS.findall(text)}
+    assert len(named) > 15
+    for host, port in named:
+        assert host in SERVICES, host
+        assert port in listens[host], (host, port)
+
+
+def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
+    config = CONFIGS["prometheus"].read_text().replace("/etc/prometheus/rules", str(ROOT / "alerts/rules"))
+    (tmp_path / "prometheus.yaml").write_text(config)
+    for command in (
+        ["promtool", "check", "config", str(tmp_path / "prometheus.yaml")],
+        ["amtool", "check-config", str(ROOT / "alerts/alertmanager.yaml")],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (
+        "rules found"
+        in subprocess.run(
+            ["promtool", "check", "config", str(tmp_path / "prometheus.yaml")],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    jobs = {one["job_name"]: one["static_configs"][0] for one in yaml.safe_load(config)["scrape_configs"]}
+    assert set(jobs) == {"code-racer", "code-racer-canary"}, "boards and alerts ask for them"
+
+
+def test_nginx_accepts_the_site_with_the_racers_of_compose(tmp_path: Path) -> None:
+    lines = (DEPLOY / "nginx/compose.conf").read_text()
+    racers = re.findall(r"^server (\S+) max_fails=0;$", lines, re.MULTILINE)
+    assert racers == ["racer-1:8080", "racer-2:8080"]
+    with Site(
+        tmp_path, [one.replace("racer-1", "127.0.0.1").replace("racer-2", "127.0.0.1") for one in racers]
+    ) as site:
+        assert site.workers
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_nats_accepts_its_own(number: int) -> None:
+    name = f"nats-{number}"
+    environment = SERVICES[name]["environment"]
+    assert environment["SERVER_NAME"] == name
+    filled = {key: re.sub(r"\$\{\w+:\?.*\}", "x", value) for key, value in environment.items()}
+    done = subprocess.run(
+        [NATS_SERVER, "-t", "-c", DEPLOY / "nats/nats.conf"],
+        env=os.environ | filled, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_grafana_gets_the_data_sources_and_the_boards() -> None:
+    sources = yaml.safe_load((DEPLOY / "compose/grafana/datasources/datasources.yaml").read_text())["datasources"]
+    types = {one["type"]: one for one in sources}
+    wanted = {
+        variable["query"]
+        for path in ROOT.glob("dashboards/*.json")
+        for variable in json.loads(path.read_text())["templating"]["list"]
+        if variable["type"] == "datasource"
+    }
+    assert wanted <= set(types)
+    uids = {one["uid"] for one in sources}
+    assert {types["prometheus"]["jsonData"]["exemplarTraceIdDestinations"][0]["datasourceUid"]} <= uids
+    assert {field["datasourceUid"] for field in types["loki"]["jsonData"]["derivedFields"]} <= uids
+    provider = yaml.safe_load((DEPLOY / "compose/grafana/dashboards/dashboards.yaml").read_text())["providers"][0]
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
+    assert mounts["../dashboards"] == provider["options"]["path"]
+
+
+def test_the_logs_get_the_label_that_the_boards_ask_for() -> None:
+    alloy = (DEPLOY / "compose/config.alloy").read_text()
+    assert '"service_name" = "code-racer"' in alloy
+    keep = re.search(r'regex\s+= "(.*)"', alloy)
+    assert keep is not None
+    assert [name for name in SERVICES if re.fullmatch(keep[1], name)] == ["racer-1", "racer-2"]
+    assert alloy.count("{") == alloy.count("}")
+
+
+def test_the_collector_hands_on_what_it_takes() -> None:
+    collector = yaml.safe_load(CONFIGS["otel-collector"].read_text())
+    for pipeline in collector["service"]["pipelines"].values():
+        for part in ("receivers", "processors", "exporters"):
+            assert set(pipeline[part]) <= set(collector[part])
+    assert set(collector["receivers"]) == {"otlp"}
+
+
+def test_secrets_are_made_and_stay_private(tmp_path: Path) -> None:
+    for name in ("make-compose-env.sh", "make-tls.sh"):
+        shutil.copy(DEPLOY / name, tmp_path / name)
+    for _ in range(2):
+        subprocess.run([tmp_path / "make-compose-env.sh"], check=True, capture_output=True)
+        text = (tmp_path / ".env").read_text()
+    assert subprocess.run([tmp_path / "make-compose-env.sh"], check=True, capture_output=True).returncode == 0
+    assert (tmp_path / ".env").read_text() == text, "made once"
+    made = dict(line.split("=", 1) for line in text.splitlines())
+    needed = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
+    assert set(made) == needed
+    assert len(set(made.values())) == len(made)
+    assert all(len(value) >= 64 for value in made.values())
+    for private in (".env", "compose/tls/tls.key"):
+        assert (tmp_path / private).stat().st_mode & 0o077 == 0
+    verify = ["openssl", "verify", "-CAfile", "compose/tls/ca.crt", "compose/tls/tls.crt"]
+    assert subprocess.run(verify, cwd=tmp_path, check=True, capture_output=True).returncode == 0
+    ignored = subprocess.run(
+        ["git", "check-ignore", "deploy/.env", "deploy/compose/tls/tls.key"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ignored.returncode == 0

@@ -14,6 +14,7 @@ import sys  # noqa: E402 - the same
 from collections.abc import Callable, Coroutine, Sequence  # noqa: E402 - the same
 from pathlib import Path  # noqa: E402 - the same
 from typing import TYPE_CHECKING  # noqa: E402 - the same
+from urllib.parse import urlsplit  # noqa: E402 - the same
 
 from app import __version__  # noqa: E402 - the same
 from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
@@ -76,9 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
     copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
     bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
-    bird.add_argument("--url", required=True, metavar="URL", help="the service, as players reach it")
-    bird.add_argument("--every-s", type=float, default=30.0, metavar="S", help="from one race to the next (30)")
-    bird.add_argument("--timeout-s", type=float, default=20.0, metavar="S", help="a race that takes longer failed (20)")
+    bird.add_argument("--url", required=True, type=_url, metavar="URL", help="the service, as players reach it")
+    bird.add_argument("--every-s", type=_positive, default=30.0, metavar="S", help="from one race to the next (30)")
+    bird.add_argument(
+        "--timeout-s", type=_positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
+    )
     bird.add_argument("--host", default="127.0.0.1", help="address of its metrics (127.0.0.1)")
     bird.add_argument(
         "--port", type=int, default=9091, metavar="N", help="port of its metrics; 0 picks a free one (9091)"
@@ -98,6 +101,20 @@ def _ttl(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 90s, 30m, 2h or 7d")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
+    return text
+
+
+def _positive(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not more than 0")
+    return seconds
 
 
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
@@ -147,10 +164,13 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
 
 def canary(settings: Settings, options: argparse.Namespace) -> int:
     """Race on a service; 1 where a single race did not end as it should."""
-    from app.canary import CanaryConfig, run_canary  # noqa: PLC0415 - the other commands need not wait for it
+    from app.canary import PLAYERS, CanaryConfig, run_canary  # noqa: PLC0415 - the other commands need not wait for it
     from app.telemetry.metrics import MetricStore  # noqa: PLC0415 - the same
     from app.telemetry.recorder import Recorder  # noqa: PLC0415 - the same
 
+    if len(options.token_file) not in {0, PLAYERS}:
+        print(f"code-racer: --token-file: give {PLAYERS} of them, one a player", file=sys.stderr)  # noqa: T201 - a command's answer
+        return EXIT_USAGE
     config = CanaryConfig(
         url=options.url,
         every_s=options.every_s,
@@ -164,6 +184,11 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     try:
         write = Recorder(MetricStore(), logs.logger).log
         went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
+    except OSError as error:
+        where = f"{config.host}:{config.port}"
+        fault = f"code-racer: cannot listen on {where}: {error.strerror}; set --host and --port"
+        print(fault, file=sys.stderr)  # noqa: T201 - a command's answer
+        return EXIT_FAILED
     finally:
         undo()
         writer.close()

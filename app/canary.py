@@ -52,7 +52,7 @@ class CanaryConfig:
 class _Race:
     """One race as far as it has come; times in seconds."""
 
-    step: str = "guests"
+    step: str = ""
     game_id: str | None = None
     sockets: list[GameWebSocket] = field(default_factory=list)
     handshakes_s: list[float] = field(default_factory=list)
@@ -141,10 +141,11 @@ class Canary:
             raise RaceFailed(outcome, race.step, str(error)) from None
 
     async def _steps(self, race: _Race, stack: contextlib.AsyncExitStack) -> None:
+        race.step = "token"
         names = tuple(
             f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS)
         )  # new ones: no limit per player fills up
-        tokens = self._config.tokens(names) if self._config.tokens else [await self._api.guest(one) for one in names]
+        tokens = await self._tokens(names)
         race.step = "game"
         race.game_id = await self._api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
         for token in tokens:
@@ -169,6 +170,16 @@ class Canary:
         _expect("the verdict", (await judged)["data"]["verdict"], "accepted", race.step)
         race.step = "finish"
         _expect("the winner", (await over)["data"]["winner"], _player_id(first), race.step)
+
+    async def _tokens(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """A token for each player. Raises RaceFailed and ClientError."""
+        if self._config.tokens is None:
+            return tuple([await self._api.guest(name) for name in names])
+        try:
+            return self._config.tokens(names)
+        except OSError as error:
+            detail = f"cannot read {error.filename}: {error.strerror}"
+            raise RaceFailed(CanaryOutcome.REFUSED, "token", detail) from None
 
 
 async def _end(tasks: list[asyncio.Task[Message]]) -> None:

@@ -25,6 +25,7 @@ from websockets.exceptions import InvalidStatus
 
 from dashboards.build import BOARDS
 from dashboards.model import Board, Kind, Panel, Source, to_json
+from tests.support.canary import canary
 from tests.support.player import SOLUTION, WRONG, Player
 from tests.support.prometheus import filled, prometheus
 from tests.support.server import ServerProcess
@@ -218,7 +219,8 @@ def main() -> int:
     rules = sorted((ROOT / "alerts/rules").glob("*.yaml"))
     with (
         ServerProcess(folder / "server", ping_interval_s=1, guests_per_address_per_minute=100_000) as server,
-        prometheus(folder, server, rules=rules) as client,
+        canary(server.http_url, "--every-s", "5") as bird,
+        prometheus(folder, server, rules=rules, canary=bird) as client,
     ):
         begin = time.time()
         with _racing(server):

@@ -64,7 +64,7 @@ def test_one_race_makes_its_own_tokens_where_there_are_no_guests(tmp_path: Path)
         code, line = run(server.http_url, JWT_SECRET=SECRET)
         assert (code, line["event"]) == (0, "canary.raced")
         code, line = run(server.http_url)
-        assert (code, line["event"], line["outcome"], line["step"]) == (1, "canary.failed", "refused", "guests")
+        assert (code, line["event"], line["outcome"], line["step"]) == (1, "canary.failed", "refused", "token")
         files = []
         for name in ("one", "two"):
             made = subprocess.run(
@@ -78,6 +78,10 @@ def test_one_race_makes_its_own_tokens_where_there_are_no_guests(tmp_path: Path)
         code, line = run(server.http_url, *files)
         assert (code, line["outcome"], line["step"]) == (1, "refused", "handshake")
         assert "nonsense" not in json.dumps(line)
+        (tmp_path / "two").unlink()
+        code, line = run(server.http_url, *files)
+        assert (code, line["outcome"], line["step"]) == (1, "refused", "token")
+        assert str(tmp_path / "two") in line["detail"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ def test_one_race_makes_its_own_tokens_where_there_are_no_guests(tmp_path: Path)
     [
         ({"judge_time_limit_s": 0.000_001}, "wrong", "judge"),
         ({"countdown_s": 60}, "timeout", "start"),
-        ({"guests": "false"}, "refused", "guests"),
+        ({"guests": "false"}, "refused", "token"),
     ],
 )
 def test_it_tells_how_a_race_went_wrong(tmp_path: Path, settings: dict[str, Any], outcome: str, step: str) -> None:
@@ -97,7 +101,7 @@ def test_it_tells_how_a_race_went_wrong(tmp_path: Path, settings: dict[str, Any]
 
 def test_it_notices_that_nobody_can_come(tmp_path: Path) -> None:
     code, line = run(f"http://127.0.0.1:{free_port()}")
-    assert (code, line["outcome"], line["step"]) == (1, "unreachable", "guests")
+    assert (code, line["outcome"], line["step"]) == (1, "unreachable", "token")
     with (
         ServerProcess(tmp_path) as server,
         TcpProxy(int(server.settings["PORT"])) as proxy,
@@ -119,3 +123,22 @@ def test_a_deploy_is_no_failure(tmp_path: Path) -> None:
         server.start()
         until(lambda: samples(host)["code_racer_canary_races_totalok"] == 1)
         assert samples(host)["code_racer_canary_reconnects_total"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--url", "race.example.org"), 2, "write it like https://race.example.org"),
+        (("--url", "http://localhost", "--every-s", "0"), 2, "not more than 0"),
+        (("--url", "http://localhost", "--token-file", "x"), 2, "give 2 of them"),
+        (("--url", "http://localhost", "--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1:9091"),
+    ],
+)
+def test_wrong_usage_is_told(options: tuple[str, ...], code: int, told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "canary", *options],
+        cwd=ROOT, env={"PATH": "/usr/bin", "LOG_FILE": ""}, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -142,9 +142,8 @@ class Canary:
 
     async def _steps(self, race: _Race, stack: contextlib.AsyncExitStack) -> None:
         race.step = "token"
-        names = tuple(
-            f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS)
-        )  # new ones: no limit per player fills up
+        # new ones each time: no limit per player fills up with games that did not end
+        names = tuple(f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS))
         tokens = await self._tokens(names)
         race.step = "game"
         race.game_id = await self._api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)

@@ -37,27 +37,30 @@ class Api:
 
     async def guest(self, name: str) -> str:
         """A guest's token. Raises ClientError."""
-        return str((await self._post("/api/guests", {"name": name}, None))["token"])
+        return await self._post("/api/guests", {"name": name}, None, "token")
 
     async def new_game(self, token: str, **wishes: object) -> str:
         """A new game's id. Raises ClientError."""
-        return str((await self._post("/api/games", wishes, token))["game_id"])
+        return await self._post("/api/games", wishes, token, "game_id")
 
-    async def _post(self, path: str, body: object, token: str | None) -> dict[str, Any]:
+    async def _post(self, path: str, body: object, token: str | None, wanted: str) -> str:
+        """What the answer to a request has under the name `wanted`. Raises ClientError."""
         headers = {"content-type": "application/json"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - the URL is the caller's
 
-        def send() -> dict[str, Any]:
+        def send() -> str:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
-                return dict(json.load(answer))
+                return str(json.load(answer)[wanted])
 
         try:
             return await asyncio.to_thread(send)
         except urllib.error.HTTPError as error:
             with error:
                 raise Refused(error.code, f"{path}: {_detail(error)}") from None
+        except (ValueError, KeyError, TypeError):
+            raise ClientError(f"{self.url}{path} was answered by something that is no Code Racer") from None
         except OSError as error:
             raise ClientError(f"cannot reach {self.url}: {error}") from None
 

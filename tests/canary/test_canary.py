@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,26 @@ def test_it_notices_that_nobody_can_come(tmp_path: Path) -> None:
         proxy.heal()
         well = samples(host)["code_racer_canary_races_totalok"]
         until(lambda: samples(host)["code_racer_canary_races_totalok"] > well)
+
+
+def test_it_notices_that_somebody_else_answers() -> None:
+    """A page of a hoster, say, after a name has been lost."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<h1>Buy this name</h1>")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        code, line = run(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert (code, line["outcome"], line["step"]) == (1, "unreachable", "token")
+    assert "no Code Racer" in line["detail"]
 
 
 def test_a_deploy_is_no_failure(tmp_path: Path) -> None:

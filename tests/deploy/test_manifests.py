@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support.server import ROOT
 
 OPERATOR = "monitoring.coreos.com/v1"
 NODE = ROOT / "tests/node"
+BIN = Path(sys.executable).parent
 ALL = [
     pytest.param(one, id=f"{overlay}-{one['kind']}-{one['metadata']['name']}")
     for overlay in OVERLAYS
@@ -53,7 +55,7 @@ def test_the_validator_would_notice() -> None:
 def test_no_policy_is_broken(overlay: str, tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(yaml.safe_dump_all(rendered(overlay)))
-    program = str(ROOT / ".venv/checkov/bin/checkov")
+    program = str(BIN.parent / "checkov/bin/checkov")
     options = ("--framework", "kubernetes", "--skip-download", "--quiet", "--compact", "-o", "json", "-f", str(file))
     command = [program, *options, "--skip-check", ",".join(ACCEPTED)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -234,9 +236,7 @@ def test_the_canary_is_started_as_it_can_be() -> None:
     (one,) = of_kind("production", "Deployment", "code-racer-canary")["spec"]["template"]["spec"]["containers"]
     program, command, *options = one["command"]
     assert (program, command) == ("code-racer", "canary")
-    helped = subprocess.run(
-        [ROOT / ".venv/bin/code-racer", "canary", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    helped = subprocess.run([BIN / "code-racer", "canary", "--help"], capture_output=True, text=True, check=True).stdout
     assert all(option in helped for option in options if option.startswith("--"))
     host = of_kind("production", "Ingress")["spec"]["rules"][0]["host"]
     assert f"https://{host}" in options

@@ -66,7 +66,7 @@ class Canary:
     def __init__(self, config: CanaryConfig, write: Write) -> None:
         self._config = config
         self._write = write
-        self._api = Api(config.url.rstrip("/"))
+        self._api = Api(config.url.rstrip("/"), config.timeout_s)
         self._last_ok = 0.0
         self.store = MetricStore(metrics=CANARY_METRICS)
         self.store.gauge(CanaryMetrics.LAST_OK, lambda: {(): self._last_ok})

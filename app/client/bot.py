@@ -26,9 +26,10 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The HTTP side of a service at `url`, like ``http://localhost:8080``."""
+    """The HTTP side of a service at `url`, like ``http://localhost:8080``; a request fails after `timeout_s`."""
 
     url: str
+    timeout_s: float = 30.0
 
     @property
     def ws_url(self) -> str:
@@ -51,7 +52,7 @@ class Api:
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - the URL is the caller's
 
         def send() -> str:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310 - as above
                 return str(json.load(answer)[wanted])
 
         try:

@@ -15,11 +15,13 @@ for name in jwt nats admin; do
     [ -e "$state/secrets/$name" ] || openssl rand -hex 32 >"$state/secrets/$name"
 done
 
-pids=()
-end() {
+pids=() # NATS, the servers, nginx
+end() { # the servers first: they drain, and write what happens to the log
     trap - EXIT
-    for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    wait
+    for pid in "${pids[@]:1:2}" "${pids[@]:3}" "${pids[@]:0:1}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
 }
 trap end EXIT
 trap 'exit 0' INT TERM
@@ -52,9 +54,10 @@ SERVER_NAME=nats-0 NATS_PASSWORD=$(cat "$state/secrets/nats") NATS_ADMIN_PASSWOR
 pids+=($!)
 for number in 0 1; do
     (cd "$state" && exec env ENVIRONMENT=production GUESTS=true TRUSTED_PROXIES=127.0.0.1 REPLICA="racer-$number" \
-        PORT=$((racer_port + number)) OPS_PORT=$((racer_port + 1000 + number)) PUBLIC_URL="https://localhost:$tls_port" \
-        FRONTEND_URL="https://localhost:$tls_port" JWT_SECRET="$(cat "$state/secrets/jwt")" NATS_USER=code-racer \
-        NATS_PASSWORD="$(cat "$state/secrets/nats")" EVENT_LOG_URL="nats://127.0.0.1:$nats_port" \
+        PORT=$((racer_port + number)) OPS_PORT=$((racer_port + 1000 + number)) JWT_SECRET="$(cat "$state/secrets/jwt")" \
+        PUBLIC_URL="https://localhost:$tls_port" FRONTEND_URL="https://localhost:$tls_port" \
+        EVENT_LOG_URL="nats://127.0.0.1:$nats_port" NATS_USER=code-racer NATS_PASSWORD="$(cat "$state/secrets/nats")" \
+        DRAIN_DELAY_S=0 DRAIN_GAME_WAIT_S=0 SCRAPE_WAIT_S=0 \
         code-racer serve >"$state/racer-$number.log" 2>&1) &
     pids+=($!)
 done

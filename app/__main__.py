@@ -6,6 +6,7 @@ _BEGAN = time.monotonic()
 
 import argparse  # noqa: E402 - the start-up time is measured from the first line
 import asyncio  # noqa: E402 - the same
+import functools  # noqa: E402 - the same
 import os  # noqa: E402 - the same
 import re  # noqa: E402 - the same
 import signal  # noqa: E402 - the same
@@ -164,9 +165,8 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
 
 def canary(settings: Settings, options: argparse.Namespace) -> int:
     """Race on a service; 1 where a single race did not end as it should."""
-    from app.canary import PLAYERS, CanaryConfig, run_canary  # noqa: PLC0415 - the other commands need not wait for it
-    from app.telemetry.metrics import MetricStore  # noqa: PLC0415 - the same
-    from app.telemetry.recorder import Recorder  # noqa: PLC0415 - the same
+    from app.canary import PLAYERS, CanaryConfig, CannotListen, run_canary  # noqa: PLC0415 - the other commands need not wait
+    from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
     if len(options.token_file) not in {0, PLAYERS}:
         print(f"code-racer: --token-file: give {PLAYERS} of them, one a player", file=sys.stderr)  # noqa: T201 - a command's answer
@@ -182,12 +182,10 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     writer, logs = _logging(settings)
     undo = logs.take_over()
     try:
-        write = Recorder(MetricStore(), logs.logger).log
+        write = functools.partial(write_event, logs.logger)
         went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
-    except OSError as error:
-        where = f"{config.host}:{config.port}"
-        fault = f"code-racer: cannot listen on {where}: {error.strerror}; set --host and --port"
-        print(fault, file=sys.stderr)  # noqa: T201 - a command's answer
+    except CannotListen as error:
+        print(f"code-racer: {error}; set --host and --port", file=sys.stderr)  # noqa: T201 - a command's answer
         return EXIT_FAILED
     finally:
         undo()

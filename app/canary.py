@@ -10,14 +10,14 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import start_http_server
 
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Api
 from app.client.websocket import Message
-from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, CanaryOutcome, Events, LogEvent
+from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, CanaryOutcome, Events
 from app.telemetry.metrics import MetricStore
 
 PLAYERS: Final = 2
@@ -25,6 +25,10 @@ RECONNECTS: Final = 3
 """Tries of a player in a row; a deploy, which says when to come back, costs none."""
 Write = Callable[..., None]
 """Writes a log line: an event of the catalogue and its fields."""
+
+
+class CannotListen(Exception):  # noqa: N818 - it says what happened
+    """The address of the metrics cannot be had."""
 
 
 class RaceFailed(Exception):  # noqa: N818 - it says what happened
@@ -72,11 +76,18 @@ class Canary:
         self.store.gauge(CanaryMetrics.LAST_OK, lambda: {(): self._last_ok})
 
     async def run(self) -> None:
-        """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile."""
+        """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile.
+
+        Raises:
+            CannotListen: there is no serving metrics where they were wanted.
+        """
         config = self._config
-        server, thread = start_http_server(config.port, config.host, self.store.registry)
+        try:
+            server, thread = start_http_server(config.port, config.host, self.store.registry)
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {config.host}:{config.port}: {error.strerror}") from None
         address = f"http://{config.host}:{server.server_port}/metrics"
-        self._log(Events.CANARY_STARTED, url=config.url, every_s=config.every_s, address=address)
+        self._write(Events.CANARY_STARTED, url=config.url, every_s=config.every_s, address=address)
         try:
             while True:
                 began = time.monotonic()
@@ -94,7 +105,9 @@ class Canary:
             await self._play(race)
         except RaceFailed as failed:
             outcome = failed.outcome
-            self._log(Events.CANARY_FAILED, outcome=outcome, step=failed.step, detail=str(failed), game_id=race.game_id)
+            self._write(
+                Events.CANARY_FAILED, outcome=outcome, step=failed.step, detail=str(failed), game_id=race.game_id
+            )
         else:
             outcome = CanaryOutcome.OK
             self._succeeded(race, time.monotonic() - began)
@@ -110,7 +123,7 @@ class Canary:
         self.store.histogram(CanaryMetrics.RACE).observe(duration_s)
         self.store.histogram(CanaryMetrics.MESSAGE).observe(race.message_s)
         self.store.histogram(CanaryMetrics.DELIVERY).observe(race.delivery_s)
-        self._log(
+        self._write(
             Events.CANARY_RACED,
             game_id=race.game_id,
             duration_s=round(duration_s, 3),
@@ -118,9 +131,6 @@ class Canary:
             message_s=round(race.message_s, 4),
             delivery_s=round(race.delivery_s, 4),
         )
-
-    def _log(self, event: LogEvent, **fields: Any) -> None:  # noqa: ANN401 - whatever a field is
-        self._write(event, **fields)
 
     async def _play(self, race: _Race) -> None:
         """A race within `timeout_s`. Raises RaceFailed."""
@@ -213,7 +223,7 @@ def _expect(what: str, found: object, wanted: object, step: str) -> None:
 
 
 async def run_canary(config: CanaryConfig, write: Write, *, once: bool) -> bool:
-    """Race once, or until cancelled; whether the last race ended as it should."""
+    """Race once, or until cancelled; whether the last race ended as it should. Raises CannotListen."""
     canary = Canary(config, write)
     if once:
         return await canary.race() is CanaryOutcome.OK

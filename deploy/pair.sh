@@ -66,7 +66,9 @@ pids+=($!)
 
 for number in 0 1; do
     until curl -fs "http://127.0.0.1:$((racer_port + 1000 + number))/readyz" >/dev/null; do
-        kill -0 "${pids[$((number + 1))]}" || { tail "$state/racer-$number.log" >&2; exit 1; }
+        for pid in "${pids[@]}"; do
+            kill -0 "$pid" 2>/dev/null || { echo "one of the programs did not start:" >&2; tail "$state"/*.log >&2; exit 1; }
+        done
         sleep 0.2
     done
 done

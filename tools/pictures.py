@@ -220,7 +220,7 @@ def main() -> int:
     with (
         ServerProcess(folder / "server", ping_interval_s=1, guests_per_address_per_minute=100_000) as server,
         canary(server.http_url, "--every-s", "5") as bird,
-        prometheus(folder, server, rules=rules, canary=bird) as client,
+        prometheus(folder, server, rules=rules, canary=bird.host) as client,
     ):
         begin = time.time()
         with _racing(server):

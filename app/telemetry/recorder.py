@@ -48,6 +48,20 @@ from app.telemetry.tracer import NullTracer, Tracer
 _OK: Final = MessageOutcome.OK
 
 
+def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa: ANN401 - see `Recorder`
+    """Write a log line of the catalogue, where there is a logger; fields that are None are left out.
+
+    Raises:
+        ValueError: a field that the catalogue does not list.
+    """
+    unknown = fields.keys() - event.fields
+    if unknown:
+        raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
+    if logger is not None:
+        present = {key: value for key, value in fields.items() if value is not None}
+        getattr(logger, event.level)(event.name, **present)
+
+
 class Recorder:
     """See the module. `logger` may be any structlog logger; None records metrics only."""
 
@@ -129,12 +143,7 @@ class Recorder:
         Raises:
             ValueError: a field that the catalogue does not list.
         """
-        unknown = fields.keys() - event.fields
-        if unknown:
-            raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
-        if self._logger is not None:
-            present = {key: value for key, value in fields.items() if value is not None}
-            getattr(self._logger, event.level)(event.name, **present)
+        write_event(self._logger, event, **fields)
 
     def _log_repeated(self, event: LogEvent, kind: str, **fields: object) -> None:
         """Write a line that others can cause as often as they like: of one kind only so many a second."""

@@ -43,10 +43,10 @@ def samples(host: str) -> dict[str, float]:
 
 
 def test_it_races_and_tells_what_players_meet(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path) as server, canary(server.http_url, "--every-s", "0.2") as host:
-        until(lambda: samples(host)["code_racer_canary_races_totalok"] >= 3)
-        found = samples(host)
-        families = {family.name for family in parse(httpx.get(f"http://{host}/metrics").text)}
+    with ServerProcess(tmp_path) as server, canary(server.http_url, "--every-s", "0.2") as bird:
+        until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] >= 3)
+        found = samples(bird.host)
+        families = {family.name for family in parse(httpx.get(f"http://{bird.host}/metrics").text)}
         assert families == {metric.name.removesuffix("_total") for metric in CANARY_METRICS}
         races = found["code_racer_canary_races_totalok"]
         assert found["code_racer_canary_handshake_seconds_count"] >= 2 * races
@@ -107,14 +107,14 @@ def test_it_notices_that_nobody_can_come(tmp_path: Path) -> None:
     with (
         ServerProcess(tmp_path) as server,
         TcpProxy(int(server.settings["PORT"])) as proxy,
-        canary(f"http://127.0.0.1:{proxy.port}", "--every-s", "0.1", "--timeout-s", "1") as host,
+        canary(f"http://127.0.0.1:{proxy.port}", "--every-s", "0.1", "--timeout-s", "1") as bird,
     ):
-        until(lambda: samples(host)["code_racer_canary_races_totalok"] >= 1)
+        until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] >= 1)
         proxy.partition()
-        until(lambda: samples(host)["code_racer_canary_races_totaltimeout"] >= 1)
+        until(lambda: samples(bird.host)["code_racer_canary_races_totaltimeout"] >= 1)
         proxy.heal()
-        well = samples(host)["code_racer_canary_races_totalok"]
-        until(lambda: samples(host)["code_racer_canary_races_totalok"] > well)
+        well = samples(bird.host)["code_racer_canary_races_totalok"]
+        until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] > well)
 
 
 def test_it_notices_that_somebody_else_answers() -> None:
@@ -139,12 +139,12 @@ def test_it_notices_that_somebody_else_answers() -> None:
 
 def test_a_deploy_is_no_failure(tmp_path: Path) -> None:
     """The server says when to come back, and the race goes on."""
-    with ServerProcess(tmp_path, countdown_s=1) as server, canary(server.http_url, "--every-s", "60") as host:
+    with ServerProcess(tmp_path, countdown_s=1) as server, canary(server.http_url, "--every-s", "60") as bird:
         until(lambda: server.metric("ws_connections") == 2)
         assert server.stop() == 0
         server.start()
-        until(lambda: samples(host)["code_racer_canary_races_totalok"] == 1)
-        assert samples(host)["code_racer_canary_reconnects_total"] >= 2
+        until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] == 1)
+        assert samples(bird.host)["code_racer_canary_reconnects_total"] >= 2
 
 
 @pytest.mark.parametrize(

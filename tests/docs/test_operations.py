@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -114,8 +115,8 @@ def test_the_longest_drain_is_told() -> None:
 
 def test_its_figures_are_the_measured_ones() -> None:
     sizing = GUIDE[GUIDE.index("## Sizing") : GUIDE.index("## Deploys")]
-    figures = re.findall(r"^\| [^|]+ \| ([\d,]+) \|$", sizing, re.MULTILINE)
-    assert len(figures) == 4
+    figures = re.findall(r"^\| [^|]+ \| ([\d,.]+) \|$", sizing, re.MULTILINE)
+    assert len(figures) == 5
     measured = (ROOT / "docs/speed.md").read_text()
     assert all(figure in measured for figure in figures)
 
@@ -123,3 +124,17 @@ def test_its_figures_are_the_measured_ones() -> None:
 def test_its_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", GUIDE):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_a_pair_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """It once asked for ever whether the servers were ready, while their log had no port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {name: str(free_port()) for name in ("TLS_PORT", "HTTP_PORT")}
+        ports |= {"NATS_PORT": str(taken.getsockname()[1]), "RACER_PORT": str(two_free_ports())}
+        where = {"BIN": str(BIN), "STATE": str(tmp_path / "pair")}
+        done = subprocess.run(
+            [ROOT / "deploy/pair.sh"], env=os.environ | ports | where, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "did not start" in done.stderr
+    assert "address already in use" in done.stderr

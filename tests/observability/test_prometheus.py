@@ -79,7 +79,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         ) as server,
         ServerProcess(folder / "other") as other,  # the canary's: what the first one counts is what this test does
         canary(other.http_url, "--every-s", "1") as bird,
-        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird) as client,
+        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird.host) as client,
     ):
         until(lambda: server.metric("event_log_connected"))
         for closes in (2, 4):  # a rate needs two scrapes with something between them

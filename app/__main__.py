@@ -7,7 +7,6 @@ _BEGAN = time.monotonic()
 import argparse  # noqa: E402 - the start-up time is measured from the first line
 import asyncio  # noqa: E402 - the same
 import functools  # noqa: E402 - the same
-import os  # noqa: E402 - the same
 import re  # noqa: E402 - the same
 import signal  # noqa: E402 - the same
 import socket  # noqa: E402 - the same
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING  # noqa: E402 - the same
 from urllib.parse import urlsplit  # noqa: E402 - the same
 
 from app import __version__  # noqa: E402 - the same
+from app.listeners import CannotListenError, bind  # noqa: E402 - the same
 from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
 
 if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "canary": canary,
         }
         return commands[options.command](settings, options)
+    except CannotListenError as error:
+        print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
+        return EXIT_FAILED
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
         print(f"code-racer: the settings cannot be used:\n{lines}", file=sys.stderr)  # noqa: T201 - a command's answer
@@ -120,10 +123,7 @@ def _positive(text: str) -> float:
 
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    fault = _cannot_listen(settings)
-    if fault:
-        print(f"code-racer: {fault}", file=sys.stderr)  # noqa: T201 - before logging has begun
-        return EXIT_FAILED
+    listeners = bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
@@ -132,7 +132,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     undo = logs.take_over()
     try:
         app = create_app(settings, logs)
-        server = Server(app, settings, began=_BEGAN)
+        server = Server(app, settings, listeners, began=_BEGAN)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve())
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
@@ -214,20 +214,6 @@ async def _until_told(work: Coroutine[None, None, bool]) -> bool:
         return await task
     except asyncio.CancelledError:
         return True
-
-
-def _cannot_listen(settings: Settings) -> str | None:
-    """Why an address cannot be listened on, told before anything is started."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    for name, port in (("PORT", settings.port), ("OPS_PORT", settings.ops_port)):
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port or 0))
-            except OSError as error:
-                where = f"{settings.host}:{port}"
-                return f"cannot listen on {where}: {os.strerror(error.errno or 0)}; set HOST and {name}"
-    return None
 
 
 def token(settings: Settings, options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import uvicorn
 from litestar import Litestar
 
 from app.asgi import Service, create_ops_app
+from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.realtime.http import BoundedHttp
@@ -23,6 +24,7 @@ from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
 GC_THRESHOLDS: Final = (10_000, 20, 50)
 DRY_RUN_FACTOR: Final = 16
@@ -32,7 +34,7 @@ DRY_RUN_FACTOR: Final = 16
 class Server(uvicorn.Server):
     """uvicorn's server; SIGTERM and SIGINT drain first, a second one hurries. Exits with 0."""
 
-    def __init__(self, app: Litestar, settings: Settings, *, began: float) -> None:
+    def __init__(self, app: Litestar, settings: Settings, listeners: Listeners, *, began: float) -> None:
         service: Service = app.state.service
         super().__init__(_config(app, settings, service))
         self._service = service
@@ -40,7 +42,7 @@ class Server(uvicorn.Server):
         self._began = began
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
-        self._ops_port: int | None = None
+        self._listeners = listeners
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,39 +58,30 @@ class Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last."""
-        async with _serving_ops(self._service, self._settings) as port:
-            self._ops_port = port
-            await super().serve(sockets)
+        async with _serving_ops(self._service, self._listeners.ops):
+            await super().serve(sockets or self._listeners.game)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say where the page is."""
-        await super().startup(sockets)
-        if not self.started:
-            return
+        """Start, then say where the page is. Raises CannotListenError where somebody was quicker than us."""
+        with contextlib.suppress(OSError):  # uvloop tells nothing, asyncio raises
+            await super().startup(sockets)
+        if not self._listeners.do_listen:
+            await self.lifespan.shutdown()
+            raise CannotListenError("cannot listen on PORT: another process began to, in this moment")
         _tune_gc()
-        self._bound_unsent()
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104 - a comparison
+        host, port = self._settings.host, port_of(self._listeners.game)
+        reached = "localhost" if host in EVERYWHERE else host
         scheme = "https" if self._settings.tls_cert_file else "http"
-        page = self._settings.public_url or f"{scheme}://{shown}:{port}/"
+        page = self._settings.public_url or f"{scheme}://{shown(reached, port)}/"
         self._service.recorder.log(
             Events.APP_STARTED,
-            address=f"{host}:{port}",
+            address=shown(host, port),
             page=page,
             startup_s=round(time.monotonic() - self._began, 3),
-            ops_port=self._ops_port,
+            ops_port=port_of(self._listeners.ops) if self._listeners.ops else None,
         )
         if self._settings.is_development:
             print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
-
-    def _bound_unsent(self) -> None:
-        """Accepted sockets inherit it: else the kernel takes megabytes for a peer that reads nothing, unseen by us."""
-        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
-        if option is None or not self._settings.socket_unsent_bytes:
-            return
-        for listener in self.servers:
-            for one in listener.sockets:
-                one.setsockopt(socket.IPPROTO_TCP, option, self._settings.socket_unsent_bytes)
 
     def _on_signal(self, number: signal.Signals) -> None:
         """The first signal drains, the second hurries, the third ends it."""
@@ -131,15 +124,13 @@ class OpsServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _serving_ops(service: Service, settings: Settings) -> AsyncIterator[int | None]:
-    """Probes and metrics while in the block, if they have a port of their own; which it is."""
-    if settings.ops_port is None:
-        yield None
+async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Probes and metrics while in the block, if they have a port of their own."""
+    if not sockets:
+        yield
         return
     config = uvicorn.Config(
         create_ops_app(service),
-        host=settings.host,
-        port=settings.ops_port,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -147,11 +138,11 @@ async def _serving_ops(service: Service, settings: Settings) -> AsyncIterator[in
         timeout_graceful_shutdown=1,
     )
     server = OpsServer(config)
-    serving = asyncio.get_running_loop().create_task(server.serve(), name="ops")
+    serving = asyncio.get_running_loop().create_task(server.serve(sockets), name="ops")
     while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn tells nobody else
         await asyncio.sleep(CLOSE_POLL_S)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1] if server.started else None
+        yield
     finally:
         server.should_exit = True
         await serving
@@ -174,8 +165,6 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
     deflate = Deflate(settings.ws_deflate_min_bytes) if settings.ws_deflate else None
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         backlog=settings.listen_backlog,
         ws=partial(  # type: ignore[arg-type] # called like the class
             UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer, deflate=deflate

@@ -100,7 +100,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
     environment: Environment = Field(Environment.DEVELOPMENT, description="development, production or test")
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; 0.0.0.0 for all of IPv4, :: for all of IPv6 and IPv4"
+    )
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     ops_port: int | None = Field(
         None,
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
     jwks_max_age_s: float = Field(86_400, ge=1, description="keys not fetched for so long are not believed any more")
     jwt_issuer: str = Field("", description="required `iss` of tokens; empty: not checked")
     jwt_audience: str = Field("", description="required `aud` of tokens; empty: not checked")
-    jwt_leeway_s: float = Field(5.0, ge=0, le=300, description="clock skew allowed in `exp` and `nbf`")
+    jwt_leeway_s: float = Field(5.0, ge=0, le=300, description="clock skew allowed in `exp`, `nbf` and `iat`")
     auth_timeout_s: float = Field(5.0, gt=0, description="the first message must bring the token within this")
     token_expiring_notice_s: float = Field(60.0, ge=0, description="token_expiring is sent so long before the end")
     ticket_secret: SecretStr = Field(

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import jwt
 from jwt import PyJWK
+from jwt.types import Options
 from litestar.datastructures import Headers
 
 from app.protocol import MAX_TOKEN_LENGTH, SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX
@@ -16,6 +17,12 @@ from app.realtime.identity import Identity, TokenRefused
 ALGORITHM: Final = "HS256"
 MAX_PLAYER_ID: Final = 128
 MAX_NAME: Final = 40
+YEAR_10000: Final = 253_402_300_800
+"""Seconds since 1970: no date lies behind it; milliseconds do, which would make a token that never ends."""
+SIGNATURE_ONLY: Final[Options] = {
+    "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_sub": False, "verify_jti": False,
+}  # fmt: skip
+"""What `_require_time` and `_identity` look at they look at alone: PyJWT takes text for a number, and says less."""
 
 
 class Keys(Protocol):
@@ -72,55 +79,107 @@ class Authenticator:
 
     async def verify(self, token: str) -> Identity:
         """The player a token stands for. Raises TokenRefused, VerifierUnavailable."""
-        if len(token) > MAX_TOKEN_LENGTH:
-            raise TokenRefused("the token is malformed")
+        _require_text(token, "token")
         key_id, algorithm = _header(token) if self.keys.have_ids else (None, self.keys.algorithms[0])
         if algorithm not in self.keys.algorithms:
-            raise self._other_algorithm
+            raise _other_algorithm(self.keys.algorithms)
         candidates = await self.keys.candidates(key_id, algorithm)
         if not candidates:
             raise TokenRefused("the token's signing key is not known here")
-        for key in candidates[:-1]:
-            try:
-                return self._verify(token, key)
-            except _OtherKey:
-                continue
-        return self._verify(token, candidates[-1])
+        claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
+        return _identity(claims, _require_time(claims, self.leeway_s))
 
-    @property
-    def _other_algorithm(self) -> TokenRefused:
-        return TokenRefused(f"the token's algorithm is not {' or '.join(self.keys.algorithms)}")
 
-    def _verify(self, token: str, key: str | PyJWK) -> Identity:
+def read_signed(
+    text: str,
+    keys: Sequence[str | PyJWK],
+    algorithms: Sequence[str],
+    *,
+    issuer: str = "",
+    audience: str = "",
+    what: str = "token",
+) -> dict[str, Any]:
+    """The claims of a token (or `what` it is) signed with one of `keys`; its times are not looked at.
+
+    Raises:
+        TokenRefused: it is not signed with any of them, or is from or for somebody else.
+    """
+    _require_text(text, what)
+    for key in keys:
         try:
-            claims = jwt.decode(
-                token,
+            return jwt.decode(
+                text,
                 key,
-                algorithms=list(self.keys.algorithms),
-                issuer=self.issuer or None,
-                audience=self.audience or None,
-                leeway=self.leeway_s,
-                options={"require": ["sub", "exp"], "verify_aud": bool(self.audience)},
+                algorithms=list(algorithms),
+                issuer=issuer or None,
+                audience=audience or None,
+                options={**SIGNATURE_ONLY, "verify_aud": bool(audience)},
             )
-        except jwt.ExpiredSignatureError:
-            raise TokenRefused("the token has expired; get a new one") from None
         except jwt.InvalidSignatureError:
-            raise _OtherKey("the token's signature does not match") from None
-        except jwt.MissingRequiredClaimError as error:
-            raise TokenRefused(f"the token has no {error.claim} claim") from None
-        except jwt.InvalidAlgorithmError:
-            raise self._other_algorithm from None
-        except jwt.InvalidAudienceError:
-            raise TokenRefused("the token is for another audience") from None
-        except jwt.InvalidIssuerError:
-            raise TokenRefused("the token is from another issuer") from None
-        except jwt.PyJWTError:
-            raise TokenRefused("the token is malformed") from None
-        return _identity(claims)
+            continue
+        except jwt.PyJWTError as error:
+            raise _refusal(error, algorithms, what) from None
+    raise TokenRefused(f"the {what}'s signature does not match")
 
 
-class _OtherKey(TokenRefused):
-    """The signature is not of this key."""
+def _refusal(error: jwt.PyJWTError, algorithms: Sequence[str], what: str) -> TokenRefused:
+    """What is wrong, in words of ours: PyJWT's quote the token."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return TokenRefused(f"the {what} has no {error.claim} claim")
+    if isinstance(error, jwt.InvalidAlgorithmError):
+        return _other_algorithm(algorithms)
+    words = next(words for kind, words in _WORDS.items() if isinstance(error, kind))
+    return TokenRefused(f"the {what} {words}")
+
+
+_WORDS: Final[dict[type[jwt.PyJWTError], str]] = {
+    jwt.InvalidAudienceError: "is for another audience",
+    jwt.InvalidIssuerError: "is from another issuer",
+    jwt.InvalidKeyError: "names a signing key that cannot be used here",
+    jwt.DecodeError: "is malformed: it must be a JSON Web Token, three parts of base64url with a dot between",
+    jwt.InvalidTokenError: "has a header (kid, crit or b64) that cannot be used here",
+    jwt.PyJWTError: "cannot be verified here",
+}
+"""The first that fits counts: the last two are the others' bases."""
+
+
+def _require_text(text: str, what: str) -> None:
+    if len(text) > MAX_TOKEN_LENGTH:
+        raise TokenRefused(f"the {what} is malformed: it is longer than {MAX_TOKEN_LENGTH} characters")
+    if not text.isascii():
+        raise TokenRefused(f"the {what} is malformed: it has letters that no JSON Web Token has")
+
+
+def _require_time(claims: dict[str, Any], leeway_s: float) -> float:
+    """The time must lie between `nbf` or `iat` and `exp` (RFC 7519 4.1.4 to 4.1.6); when the token ends.
+
+    A token made later than now is refused although the RFC does not ask for it: one of two clocks is wrong then,
+    and by that clock the token would end at another time than was meant.
+    """
+    now = time.time()
+    for claim in ("nbf", "iat"):
+        if claims.get(claim) is not None and _seconds(claims, claim) > now + leeway_s:
+            raise TokenRefused(
+                f"the token is not valid yet: its {claim} is ahead of the clock here; is one of the clocks off?"
+            )
+    if claims.get("exp") is None:
+        raise TokenRefused("the token has no exp claim")
+    expires_at = _seconds(claims, "exp")
+    if expires_at <= now - leeway_s:
+        raise TokenRefused("the token has expired; get a new one")
+    return expires_at
+
+
+def _seconds(claims: dict[str, Any], claim: str) -> float:
+    """A date of RFC 7519 (2, NumericDate)."""
+    value = claims[claim]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < YEAR_10000:
+        raise TokenRefused(f"the token's {claim} must be a number, seconds since 1970")
+    return float(value)
+
+
+def _other_algorithm(algorithms: Sequence[str]) -> TokenRefused:
+    return TokenRefused(f"the token's algorithm is not {' or '.join(algorithms)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +206,18 @@ def _header(token: str) -> tuple[str | None, str]:
     """The key id and the algorithm that a token claims: which key to try, not whom to believe."""
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError:
-        raise TokenRefused("the token is malformed") from None
-    key_id = header.get("kid")
-    return (key_id if isinstance(key_id, str) else None), str(header.get("alg"))
+    except jwt.PyJWTError as error:
+        raise _refusal(error, (), "token") from None
+    return header.get("kid"), str(header.get("alg"))
 
 
-def _identity(claims: dict[str, Any]) -> Identity:
-    player_id = claims["sub"]
+def _identity(claims: dict[str, Any], expires_at: float) -> Identity:
+    player_id, name = claims.get("sub"), claims.get("name")
+    if player_id is None:
+        raise TokenRefused("the token has no sub claim")
     if not isinstance(player_id, str) or not 0 < len(player_id) <= MAX_PLAYER_ID or not player_id.isprintable():
-        raise TokenRefused(f"the token's sub must be 1 to {MAX_PLAYER_ID} printable characters")
-    name = claims.get("name")
-    return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), float(claims["exp"]))
+        raise TokenRefused(f"the token's sub must be a string of 1 to {MAX_PLAYER_ID} printable characters")
+    return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at)
 
 
 def clean_name(name: str) -> str:

@@ -61,7 +61,7 @@ def refused(server: ServerProcess, path: str, headers: dict[str, str], **options
         (signed(sub=None), "sub"),
         (signed(sub=""), "sub"),
         (signed(sub="x" * 200), "sub"),
-        (signed(nbf=time.time() + 86_400), "malformed"),
+        (signed(nbf=time.time() + 86_400), "not valid yet: its nbf"),
     ],
 )
 def test_a_bad_token_is_401_and_the_body_says_which(server: ServerProcess, token: str, says: str) -> None:

@@ -57,6 +57,7 @@ def test_the_first_message_may_bring_the_token_and_what_follows_it_waits(server:
     [
         (json.dumps({"type": "auth", "data": {"token": "marked-nonsense"}}), "malformed"),
         (json.dumps({"type": "auth", "data": {"token": token("ann", -600)}}), "expired"),
+        (json.dumps({"type": "auth", "data": {"token": token("ann", exp=10**400)}}), "exp must be a number"),
         (json.dumps({"type": "ready", "data": {"status": "ready"}}), "first message must be auth"),
         ("no json", "first message must be auth"),
         (json.dumps({"type": "batch", "data": []}), "first message must be auth"),
@@ -168,6 +169,7 @@ def test_a_fresh_token_keeps_the_connection(tmp_path: Path) -> None:
         (lambda: token("eve"), "not_allowed"),
         (lambda: token("ann", -600), "auth_failed"),
         (lambda: "marked-nonsense", "auth_failed"),
+        (lambda: token("ann", exp=10**400), "auth_failed"),
     ],
 )
 def test_a_bad_fresh_token_is_an_error_and_the_old_one_lasts(

@@ -32,8 +32,10 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         other = httpx.get(
             f"{server.http_url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"}
         )
-        assert text.headers["content-type"].startswith("text/plain")
-        assert other.headers["content-type"].startswith("application/openmetrics-text")
+        assert text.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        kind, *parameters = other.headers["content-type"].split("; ")
+        assert kind == "application/openmetrics-text"
+        assert parameters.count("charset=utf-8") == 1
         return text.text, other.text
 
 

@@ -1,13 +1,18 @@
 """Tokens, origins and address limits, at their edges."""
 
+import json
+import math
 import time
 from typing import Any
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jwt.utils import base64url_encode
 from litestar.datastructures import Headers
 
-from app.realtime.identity import TokenRefused
+from app.realtime.identity import Identity, TokenRefused
 from app.web.auth import Authenticator, Issuer, SharedSecrets, clean_name, find_token
 from app.web.limits import address_key
 from app.web.origins import OriginPolicy
@@ -53,6 +58,122 @@ async def test_the_previous_secret_is_valid_during_a_rotation_and_no_other() -> 
 async def test_issuer_and_audience_are_checked_where_configured(claims: dict[str, Any], says: str) -> None:
     with pytest.raises(TokenRefused, match=says):
         await STRICT.verify(token(**claims))
+
+
+def signed(claims: object, header: dict[str, Any] | None = None) -> str:
+    """Any claims (bytes as they are) and header, rightly signed: PyJWT would not make most of these."""
+    payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    head = json.dumps({"alg": "HS256", "typ": "JWT"} | (header or {})).encode()
+    text = base64url_encode(head) + b"." + base64url_encode(payload)
+    algorithm = jwt.get_algorithm_by_name("HS256")
+    return b".".join([text, base64url_encode(algorithm.sign(text, SECRET.encode()))]).decode()
+
+
+NOW, LATER = time.time(), time.time() + 86_400
+PLAIN = Authenticator(SharedSecrets(SECRET), "", "", leeway_s=5)
+WRONG_CLAIMS: list[tuple[dict[str, Any], str]] = [
+    ({"exp": 10**400}, "exp must be a number, seconds since 1970"),
+    ({"exp": 1000 * NOW}, "exp must be a number, seconds since 1970"),  # milliseconds
+    ({"exp": str(LATER)}, "exp must be a number"),
+    ({"exp": True}, "exp must be a number"),
+    ({"exp": [NOW]}, "exp must be a number"),
+    ({"exp": math.inf}, "exp must be a number"),
+    ({"exp": math.nan}, "exp must be a number"),
+    ({"exp": -1}, "expired"),
+    ({"exp": None}, "no exp claim"),
+    ({"iat": LATER}, "not valid yet: its iat is ahead of the clock"),
+    ({"nbf": LATER}, "not valid yet: its nbf is ahead of the clock"),
+    ({"iat": "yesterday"}, "iat must be a number"),
+    ({"nbf": {}}, "nbf must be a number"),
+    ({"nbf": -(10**400)}, "nbf must be a number"),
+    ({"sub": 5}, "sub must be a string of 1 to 128"),
+    ({"sub": ""}, "sub must be a string of 1 to 128"),
+    ({"sub": "x" * 129}, "sub must be a string of 1 to 128"),
+    ({"sub": "a\nb"}, "sub must be a string of 1 to 128"),
+    ({"sub": "\ud800"}, "sub must be a string of 1 to 128"),
+    ({"sub": None}, "no sub claim"),
+]
+
+
+@pytest.mark.parametrize(("claims", "says"), WRONG_CLAIMS)
+async def test_what_is_wrong_with_a_claim_is_said(claims: dict[str, Any], says: str) -> None:
+    with pytest.raises(TokenRefused, match=says):
+        await PLAIN.verify(signed({"sub": "ann", "exp": LATER} | claims))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"nbf": None, "iat": None}, {"jti": 7, "aud": 5, "iss": []}, {"name": ["Ann"]}, {"exp": LATER + 0.5}],
+)  # fmt: skip
+async def test_claims_that_do_no_harm_are_taken(claims: dict[str, Any]) -> None:
+    assert (await PLAIN.verify(signed({"sub": "ann", "exp": LATER} | claims))).name == "ann"
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_a_clock_may_be_off_by_the_leeway(claim: str) -> None:
+    claims = {"sub": "ann", "exp": LATER, claim: time.time() + 30}
+    assert await Authenticator(SharedSecrets(SECRET), "", "", leeway_s=300).verify(signed(claims))
+    with pytest.raises(TokenRefused, match="not valid yet"):
+        await PLAIN.verify(signed(claims))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (signed({}, {"alg": "none"}), "algorithm is not HS256"),
+        (signed({}, {"alg": "RS256"}), "algorithm is not HS256"),
+        (signed({}, {"alg": ["HS256"]}), "algorithm is not HS256"),
+        (signed({}, {"alg": None}), "algorithm is not HS256"),
+        (signed({}, {"kid": 5}), r"header \(kid, crit or b64\)"),
+        (signed({}, {"crit": ["marked"]}), r"header \(kid, crit or b64\)"),
+        (signed({}, {"b64": False}), "malformed|header"),
+        (signed([]), "malformed"),
+        (signed(b'{"exp":' + b"9" * 5000 + b"}"), "malformed"),
+        (signed(b"[" * 6000), "malformed"),
+        (signed(b"\xff"), "malformed"),
+        ("x" * 8193, "longer than 8192"),
+        ("é.é.é", "letters that no JSON Web Token has"),
+        ("\ud800", "letters that no JSON Web Token has"),
+        (signed({}).replace(".", "=.", 1), "malformed"),
+        (signed({}) + "===", "malformed"),
+        (signed({}) + ".x", "malformed"),
+        (signed({})[:-2], "malformed|signature"),
+        ("", "malformed"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_token_is_said_without_quoting_it(text: str, says: str) -> None:
+    with pytest.raises(TokenRefused, match=says) as refused:
+        await PLAIN.verify(text)
+    assert "marked" not in str(refused.value)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(
+    SCALARS | st.sampled_from([10**400, -(10**400), NOW, LATER]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def named(*names: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON))
+
+
+@given(
+    claims=named("sub", "exp", "nbf", "iat", "iss", "aud", "jti", "name") | JSON,
+    header=named("alg", "kid", "crit", "b64", "typ"),
+)
+@pytest.mark.parametrize("authenticator", [PLAIN, STRICT], ids=["plain", "strict"])
+async def test_any_signed_token_is_an_identity_or_refused(
+    authenticator: Authenticator, claims: object, header: dict[str, Any]
+) -> None:
+    """Also where the header is a right one: most that are made up are not."""
+    for head in (header, {}):
+        for body in (claims, {"sub": "ann", "exp": LATER, **claims} if isinstance(claims, dict) else claims):
+            try:
+                assert isinstance(await authenticator.verify(signed(body, head)), Identity)
+            except TokenRefused as refused:
+                assert str(refused).startswith("the token")
 
 
 async def test_an_audience_is_no_matter_where_none_is_configured() -> None:

@@ -1,0 +1,80 @@
+"""The addresses that are listened on: bound before anything is started, so that a wrong one is told at once."""
+
+import os
+import socket
+from dataclasses import dataclass
+
+from app.settings import Settings
+
+ALL = {"", "::"}
+"""Hosts that mean every address of both families: a socket for each, so that IPv4 addresses look as ever."""
+
+
+class CannotListenError(Exception):
+    """The message says where, and why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Sockets of the game and, where they have a port of their own, of probes and metrics."""
+
+    game: list[socket.socket]
+    ops: list[socket.socket]
+
+    @property
+    def do_listen(self) -> bool:
+        """Whether all of the game's take connections: who binds at the same moment as another may fail to, after it."""
+        return all(one.fileno() >= 0 and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in self.game)
+
+
+def bind(settings: Settings) -> Listeners:
+    """What the settings say. Raises CannotListenError."""
+    host, port, ops_port = settings.host, settings.port, settings.ops_port
+    game = bound("PORT", host, port, settings.socket_unsent_bytes)
+    return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port))
+
+
+def port_of(sockets: list[socket.socket]) -> int:
+    """The port that they share."""
+    return int(sockets[0].getsockname()[1])
+
+
+def bound(name: str, host: str, port: int, unsent_bytes: int = 0) -> list[socket.socket]:
+    """Sockets bound to each address of `host`, all to one port (0: a free one) of setting `name`; none listens yet.
+
+    Connections inherit `unsent_bytes`: else the kernel takes megabytes for a peer that reads nothing, unseen by us.
+
+    Raises:
+        CannotListenError: one of the addresses cannot be had.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in _addresses(host, port):
+            one = socket.socket(family, kind, protocol)
+            sockets.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _bound_unsent(one, unsent_bytes)
+            one.bind((address[0], sockets[0].getsockname()[1] or port, *address[2:]))
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise CannotListenError(f"cannot listen on {shown(host, port)}: {reason}; set HOST and {name}") from None
+    return sockets
+
+
+def shown(host: str, port: int) -> str:
+    """Host and port as in a URL (RFC 3986 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]]:
+    return socket.getaddrinfo(None if host in ALL else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)  # type: ignore[return-value] # typeshed knows of other families
+
+
+def _bound_unsent(one: socket.socket, unsent_bytes: int) -> None:
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
+    if option is not None and unsent_bytes:
+        one.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)

@@ -3,6 +3,7 @@
 Clock and randomness come in as arguments; there is no I/O, no logging and no measuring in here.
 """
 
+from app.game.admission import misses_end, refusal
 from app.game.commands import (
     Command,
     Create,
@@ -40,7 +41,8 @@ from app.game.events import (
     Verdict,
     VisibleTest,
 )
-from app.game.rules import Rejected, Rejection, deadline, decide
+from app.game.rejection import Rejected, Rejection
+from app.game.rules import deadline, decide
 from app.game.state import GameState, Phase, Player, evolve, fold
 
 __all__ = [
@@ -86,4 +88,6 @@ __all__ = [
     "decide",
     "evolve",
     "fold",
+    "misses_end",
+    "refusal",
 ]

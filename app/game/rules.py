@@ -1,8 +1,8 @@
 """The rules: what a command does to a game, and when time does something by itself."""
 
-from enum import StrEnum
 from typing import Any, Final
 
+from app.game.admission import refusal
 from app.game.commands import (
     Command,
     Create,
@@ -35,26 +35,8 @@ from app.game.events import (
     SubmissionJudged,
     Verdict,
 )
+from app.game.rejection import Rejected, Rejection
 from app.game.state import GameState, Phase, Player, evolve
-
-
-class Rejection(StrEnum):
-    """Why a command was refused."""
-
-    NOT_ALLOWED = "not_allowed"
-    GAME_FULL = "game_full"
-    GAME_RUNNING = "game_running"
-    GAME_OVER = "game_over"
-    REMOVED = "removed"
-
-
-class Rejected(Exception):  # noqa: N818 - a rule's answer, not a fault
-    """The rules forbid the command; nothing happened."""
-
-    def __init__(self, code: Rejection, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class _Draft:
@@ -143,24 +125,14 @@ def _member(draft: _Draft, player_id: str) -> Player:
 
 def _join(draft: _Draft, command: Join) -> None:
     state = draft.state
-    if state.phase is Phase.FINISHED:
-        raise Rejected(Rejection.GAME_OVER, "the game is over")
+    rejected = refusal(state, command.player_id)
+    if rejected is not None:
+        raise rejected
     known = state.players.get(command.player_id)
-    if known is not None and known.removed:
-        raise Rejected(Rejection.REMOVED, "you were removed from this game")
     if known is not None and known.active:
         draft.emit(PlayerReconnected, player_id=command.player_id, connection_id=command.connection_id)
-        return
-    if known is None and state.phase is not Phase.WAITING:
-        raise Rejected(Rejection.GAME_RUNNING, "the race has begun; it takes no new players")
-    if known is None or state.phase is Phase.WAITING:
-        _require_room(state)
-    draft.emit(PlayerJoined, player_id=command.player_id, name=command.name, connection_id=command.connection_id)
-
-
-def _require_room(state: GameState) -> None:
-    if len(state.active_players) >= state.rules.max_players:
-        raise Rejected(Rejection.GAME_FULL, f"the game has its {state.rules.max_players} players")
+    else:
+        draft.emit(PlayerJoined, player_id=command.player_id, name=command.name, connection_id=command.connection_id)
 
 
 def _set_ready(draft: _Draft, command: SetReady) -> None:

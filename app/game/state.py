@@ -50,16 +50,16 @@ class Phase(StrEnum):
 class Player(Struct, frozen=True):
     """A player as the log knows them.
 
-    `active` is false after having left; `connection_id` is None while disconnected. `attempts` numbers
-    the submissions, `tries` counts those that cost something. `accepted_seq` and `best_seq` are the seq of
-    the `code_submitted` in question: who handed in first is first, however long judging took. `removed`: put out
-    by the host or an operator. `replaced_at`: when connections took over from others that were still up.
+    `out` is why they are out of the game, None while they are in; `connection_id` is None while disconnected.
+    `raced`: they were in when the race began. `attempts` numbers the submissions, `tries` counts those that cost
+    something. `accepted_seq` and `best_seq` are the seq of the `code_submitted` in question: who handed in first is
+    first, however long judging took. `replaced_at`: when connections took over from others that were still up.
     """
 
     id: str
     name: str
     connection_id: str | None
-    active: bool = True
+    out: LeaveReason | None = None
     ready: bool = False
     grace_until: int | None = None
     attempts: int = 0
@@ -69,8 +69,18 @@ class Player(Struct, frozen=True):
     accepted_seq: int | None = None
     accepted_at: int | None = None
     seen: dict[str, int] = {}
-    removed: bool = False
+    raced: bool = False
     replaced_at: tuple[int, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Whether the player is in the game, connected or not."""
+        return self.out is None
+
+    @property
+    def removed(self) -> bool:
+        """Whether the host or an operator has put the player out, which is for good."""
+        return self.out is LeaveReason.REMOVED
 
 
 class GameState(Struct, frozen=True):
@@ -96,7 +106,7 @@ class GameState(Struct, frozen=True):
     @property
     def active_players(self) -> list[Player]:
         """Players who have not left, in the order of joining."""
-        return [player for player in self.players.values() if player.active]
+        return [player for player in self.players.values() if player.out is None]
 
 
 def evolve(state: GameState | None, event: GameEvent) -> GameState:
@@ -139,7 +149,7 @@ def _joined(state: GameState, event: PlayerJoined) -> GameState:
             known,
             name=event.name,
             connection_id=event.connection_id,
-            active=True,
+            out=None,
             ready=False,
             grace_until=None,
         )
@@ -159,7 +169,9 @@ def _countdown_cancelled(state: GameState, _event: CountdownCancelled) -> GameSt
 
 
 def _started(state: GameState, event: GameStarted) -> GameState:
-    return replace(state, phase=Phase.RUNNING, starts_at=event.starts_at, ends_at=event.ends_at)
+    raced = {player.id: replace(player, raced=True) for player in state.active_players}
+    players = {**state.players, **raced}
+    return replace(state, phase=Phase.RUNNING, players=players, starts_at=event.starts_at, ends_at=event.ends_at)
 
 
 def _submitted(state: GameState, event: CodeSubmitted) -> GameState:
@@ -199,11 +211,10 @@ def _reconnected(state: GameState, event: PlayerReconnected) -> GameState:
 def _left(state: GameState, event: PlayerLeft) -> GameState:
     player = replace(
         state.players[event.player_id],
-        active=False,
+        out=event.reason,
         ready=False,
         connection_id=None,
         grace_until=None,
-        removed=event.reason is LeaveReason.REMOVED,
     )
     return _with_player(state, player, event)
 

@@ -148,7 +148,7 @@ class Care:
             return
         for player in room.known.active_players:
             one = player.connection_id
-            if one is not None and player.id not in room.members and self._is_over(one):
+            if one is not None and one not in room.members and self._is_over(one):
                 await room.handle(Disconnect(player.id, one))
         for session in tuple(room.members.values()):
             name = _lost_name(room.known, session)

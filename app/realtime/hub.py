@@ -21,7 +21,6 @@ from app.game import (
     Phase,
     RecordVerdict,
     Rejected,
-    Rejection,
     Remove,
     Rules,
     Tick,
@@ -30,7 +29,7 @@ from app.game import (
     fold,
 )
 from app.judge import Judge, JudgeProblem
-from app.protocol import Close, CloseRow
+from app.protocol import Close
 from app.realtime.appending import Appender
 from app.realtime.care import Care, CareConfig
 from app.realtime.census import Census
@@ -41,6 +40,7 @@ from app.realtime.limits import LimitPolicy
 from app.realtime.load import LoadConfig, LoadMonitor
 from app.realtime.outbox import Outboxes
 from app.realtime.presence import Presence
+from app.realtime.refusals import REFUSED
 from app.realtime.room import Room, RoomSeat, Welcome
 from app.realtime.session import Session, SessionConfig
 from app.realtime.tasks import TaskOwner
@@ -49,15 +49,6 @@ from app.realtime.transport import Transport
 from app.realtime.wheel import Wheel
 from app.telemetry.observer import LimitScope, LogTrouble, Observer, Opened
 from app.telemetry.tracer import Link, SpanName
-
-_CLOSES: dict[Rejection, CloseRow] = {
-    Rejection.GAME_FULL: Close.GAME_FULL,
-    Rejection.GAME_RUNNING: Close.GAME_FULL,
-    Rejection.GAME_OVER: Close.GAME_OVER,
-    Rejection.NOT_ALLOWED: Close.FORBIDDEN,
-    Rejection.REMOVED: Close.FORBIDDEN,
-}
-
 
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
@@ -359,7 +350,7 @@ class Hub:
         session.sit(identity, seat)
         room.enter(session, identity.name, last_seq, self._welcome)
         session.start()
-        await self._join(room, seat, session, identity.name)
+        await self._join(room, session, identity.name)
 
     def handle(self, messages: Coroutine[Any, Any, None]) -> None:
         """See `SessionOwner.handle`."""
@@ -385,15 +376,15 @@ class Hub:
         with self.observer.tracer.root(SpanName.REMOVE, attributes={"game.id": game_id, "player.id": player_id}):
             await self._handle(game_id, Remove(player_id))
 
-    async def _join(self, room: Room, seat: RoomSeat, session: Session, name: str) -> None:
+    async def _join(self, room: Room, session: Session, name: str) -> None:
         if room.known.phase is Phase.FINISHED:
             self._linger(room)
             return
         try:
             with self.observer.tracer.root(SpanName.JOIN, session.link):
-                await seat.join(name, session.connection_id)
+                await room.join(session, name)
         except Rejected as rejected:
-            session.close(_CLOSES[rejected.code], rejected.message)
+            session.close(REFUSED[rejected.code].close, rejected.message)
         except LogUnavailable:
             session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
 
@@ -410,7 +401,7 @@ class Hub:
 
     async def rejoin(self, room: Room, session: Session, name: str) -> None:
         """See `Rooms.rejoin`."""
-        await self._join(room, RoomSeat(room, session.player_id), session, name)
+        await self._join(room, session, name)
 
     def _linger(self, room: Room) -> None:
         """The game is over: its connections end after a while."""

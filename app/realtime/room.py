@@ -2,6 +2,12 @@
 
 The room's state is a fold over the log. Nobody is sent an event before the log has accepted it, and every
 member is put every durable frame exactly once, in order: the frame is encoded once for all.
+
+Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
+connection is a member as soon as it has entered, but replaces nobody before its own Join is in the log, and is replaced
+only by one that comes after it. A Join is not asked for any more once its connection is closing: it would take the
+place from one that lives. (Closed while the log is about to accept it, it does; its player is told 4409 on the other,
+or lost, and comes back.)
 """
 
 import asyncio
@@ -92,7 +98,7 @@ class Room:
     ) -> None:
         self.game_id = game_id
         self.state: GameState | None = None
-        self.members: dict[str, Session] = {}
+        self.members: dict[str, Session] = {}  # by connection id
         self.users = 0
         self._live = False
         self._accepted_at = 0.0
@@ -156,15 +162,19 @@ class Room:
 
     # ---------------------------------------------------------------- commands
 
-    async def handle(self, command: Command) -> list[GameEvent]:
-        """Decide, append, apply; the events that were accepted.
+    async def join(self, session: Session, name: str) -> None:
+        """Have the log say that a member's player is here, unless the connection ends before. Raises as `handle`."""
+        await self.handle(Join(session.player_id, name, session.connection_id), lambda: session.is_open)
+
+    async def handle(self, command: Command, is_wanted: Callable[[], bool] = lambda: True) -> list[GameEvent]:
+        """Decide, append, apply, unless it is no longer wanted by then; the events that were accepted.
 
         Raises:
             Rejected: the rules forbid it.
             LogUnavailable: nothing is known to be accepted.
         """
         async with self._deciding:
-            while True:
+            while is_wanted():
                 with self._tracer.child(SpanName.DECIDE) as span:
                     events = decide(self.state, command, self._now())
                     if span is not None:
@@ -180,6 +190,7 @@ class Room:
                 self.deliver(commit)
                 self._note_end(events)
                 return events
+        return []
 
     def _note_end(self, events: list[GameEvent]) -> None:
         end = events[-1]
@@ -260,35 +271,53 @@ class Room:
 
     def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
-            if event.player_id in self.members or not self._log.shared:  # else it is judged where it was handed in
+            if self.connections_of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
                 self._owner.submitted(self, event)
         elif isinstance(event, SubmissionJudged):
             self._send_result(event)
         elif isinstance(event, (PlayerJoined, PlayerReconnected)):
-            self._replace(event)
+            self._take_place(event)
         elif isinstance(event, PlayerLeft) and event.reason is LeaveReason.REMOVED:
             self._put_out(event.player_id)
 
     def _send_result(self, event: SubmissionJudged) -> None:
-        session = self.members.get(event.player_id)
-        if session is not None:
-            frame = result_frame(event)
-            count = int(session.put(frame) is not Put.FULL)
+        frame = result_frame(event)
+        count = sum(session.put(frame) is not Put.FULL for session in self.connections_of(event.player_id))
+        if count:
             self._observer.sent("submission_result", count, frame.size)
 
     def _put_out(self, player_id: str) -> None:
-        session = self.members.get(player_id)
-        if session is not None:
+        for session in self.connections_of(player_id):
             session.close(Close.FORBIDDEN)
 
-    def _replace(self, event: PlayerJoined | PlayerReconnected) -> None:
-        """The log names the player's current connection; an older one here has been replaced."""
-        session = self.members.get(event.player_id)
-        if session is not None and session.connection_id != event.connection_id:
-            del self.members[event.player_id]
-            session.close(Close.REPLACED)
+    def _take_place(self, event: PlayerJoined | PlayerReconnected) -> None:
+        """The log names the player's current connection; whichever had joined before it is replaced."""
+        for session in self.connections_of(event.player_id):
+            if session.connection_id == event.connection_id:
+                session.has_joined = True
+            elif session.has_joined:
+                self._replace(session)
+
+    def _replace(self, session: Session) -> None:
+        del self.members[session.connection_id]
+        session.close(Close.REPLACED)
 
     # ---------------------------------------------------------------- members
+
+    def connections_of(self, player_id: str) -> list[Session]:
+        """A player's connections here: the one that has the place, and those that have yet to join."""
+        return [session for session in self.members.values() if session.player_id == player_id]
+
+    def replacements(self, player_id: str, now: int) -> list[int]:
+        """When connections took a player's place from others that were up, and would do so now (epoch ms).
+
+        Empty where one more would take it from nobody.
+        """
+        player = self.known.players.get(player_id)
+        is_up = player is not None and player.connection_id is not None
+        rivals = is_up + sum(not session.has_joined for session in self.connections_of(player_id))
+        past = player.replaced_at if player and rivals else ()
+        return [*past, *[now] * (rivals - 1)]
 
     def resume_point(self, last_seq: int | None) -> tuple[int, ResumeOutcome | None]:
         """From which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
@@ -303,9 +332,9 @@ class Room:
 
         One turn of the event loop, so no frame is lost or doubled.
         """
-        older = self.members.pop(session.player_id, None)
-        if older is not None:
-            older.close(Close.REPLACED)
+        if self.known.phase is Phase.FINISHED:  # nobody joins any more: the log says nothing of who comes
+            for older in self.connections_of(session.player_id):
+                self._replace(older)
         start, resume = self.resume_point(last_seq)
         session.account.resume = resume
         if resume is not None:
@@ -316,7 +345,7 @@ class Room:
             if session.put(frame) is not Put.FULL:
                 self._observer.sent(type, 1, frame.size)
         if session.ended is None:
-            self.members[session.player_id] = session
+            self.members[session.connection_id] = session
 
     def _frame(self, index: int) -> tuple[str, Frame]:
         """The type and the frame of the event of seq `index` + 1."""
@@ -342,8 +371,7 @@ class Room:
 
     def exit(self, session: Session) -> None:
         """The session is no member any more."""
-        if self.members.get(session.player_id) is session:
-            del self.members[session.player_id]
+        self.members.pop(session.connection_id, None)
 
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
         """Show the other members, on whichever replica, how far a player is."""
@@ -360,8 +388,9 @@ class Room:
         """To the members here; of several to a slow reader only the newest arrives."""
         data = {"player_id": player_id, "percent": percent, "lines": lines}
         frame = message_frame("player_progress", {key: value for key, value in data.items() if value is not None})
-        blocked = [one for key, one in self.members.items() if key != player_id and not one.outbox.put_now(frame)]
-        written = len(self.members) - len(blocked) - (player_id in self.members)
+        others = [one for one in self.members.values() if one.player_id != player_id]
+        blocked = [one for one in others if not one.outbox.put_now(frame)]
+        written = len(others) - len(blocked)
         sent = Counter(one.outbox.put_droppable(player_id, frame) for one in blocked)
         self._observer.sent("player_progress", written + sent[Sent.TAKEN], frame.size)
         if sent[Sent.REPLACED_OLDER]:
@@ -378,10 +407,6 @@ class RoomSeat:
     def __init__(self, room: Room, player_id: str) -> None:
         self._room = room
         self._player_id = player_id
-
-    async def join(self, name: str, connection_id: str) -> None:
-        """Take the place; raises Rejected or LogUnavailable."""
-        await self._room.handle(Join(self._player_id, name, connection_id))
 
     async def ready(self, ready: bool, cause: str | None) -> int | None:
         """See `Seat.ready`."""

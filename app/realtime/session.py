@@ -40,11 +40,11 @@ class SessionOwner(InboxOwner, Protocol):
 
 
 class Session:
-    """See the module. `ended` is set once the connection is over, by whomever."""
+    """See the module. `ended` is set once the connection is over, by whomever; `has_joined` once the log says so."""
 
     __slots__ = (
         "_config", "_observer", "_opened", "_outbox_timer", "_owner", "_tracer", "_transport", "account",
-        "connection_id", "ended", "inbox", "lifetime", "link", "on_text", "outbox", "player_id",
+        "connection_id", "ended", "has_joined", "inbox", "lifetime", "link", "on_text", "outbox", "player_id",
         "retry_after_ms",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class Session:
         self.outbox = Outbox(transport, config.outbox_max_bytes, owner.outboxes)
         self.lifetime = Lifetime(self, config.lifetime, owner.wheel)
         self.account = Account()
+        self.has_joined = False
         self.retry_after_ms = 0
         self.link: Link | None = None
         self._opened = opened
@@ -72,6 +73,11 @@ class Session:
         self._outbox_timer: asyncio.TimerHandle | None = None
         self.inbox = Inbox(self, opened, config.inbox, owner)
         self.on_text: Callable[[bytes], None] = self.inbox.take
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither over nor about to be."""
+        return self.ended is None and self._transport.is_open
 
     # ---------------------------------------------------------------- sending
 

@@ -23,6 +23,7 @@ class HandshakeOutcome(StrEnum):
     GAME_FULL = "game_full"
     GAME_RUNNING = "game_running"
     GAME_OVER = "game_over"
+    LEFT = "left"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
     DRAINING = "draining"

@@ -14,10 +14,12 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 
 from app.eventlog import LogUnavailable
-from app.game import GameState, Phase, Player
+from app.game import misses_end
+from app.game import refusal as joining_refused
 from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.refusals import REFUSED
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.auth import Authenticator, find_token
 from app.web.errors import ProblemError, refusal
@@ -138,27 +140,24 @@ class Admission:
                 HandshakeOutcome.NO_SUCH_GAME,
             )
         state, player_id = room.known, identity.player_id
-        known = state.players.get(player_id)
-        if known is not None and known.removed:
-            raise refusal(HTTPStatus.FORBIDDEN, "you were removed from this game", HandshakeOutcome.FORBIDDEN)
-        if state.phase is Phase.FINISHED:
-            _require_missed_events(state, player_id, last_seq)
-        elif known is None:
-            _require_open_seat(state)
-        else:
-            self._require_patience(known, client)
+        if misses_end(state, player_id, last_seq):
+            return room
+        rejected = joining_refused(state, player_id)
+        if rejected is not None:
+            refused = REFUSED[rejected.code]
+            raise refusal(refused.status, rejected.message, refused.outcome)
+        self._require_patience(room, player_id, client)
         return room
 
-    def _require_patience(self, player: Player, client: str) -> None:
+    def _require_patience(self, room: Room, player_id: str, client: str) -> None:
         """Two windows that take the place from each other again and again would do so for ever."""
-        if player.connection_id is None:
-            return
-        since = now_ms() - MINUTE_MS
-        recent = [moment for moment in player.replaced_at if moment > since]
+        now = now_ms()
+        since = now - MINUTE_MS
+        recent = [moment for moment in room.replacements(player_id, now) if moment > since]
         if len(recent) < self.max_replacements_per_minute:
             return
         wait_ms = max(1, recent[-self.max_replacements_per_minute] - since)
-        if self.hub.policy.refuses(LimitScope.REPLACEMENTS, wait_ms, client=client, player_id=player.id):
+        if self.hub.policy.refuses(LimitScope.REPLACEMENTS, wait_ms, client=client, player_id=player_id):
             raise refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "this player's connection was replaced too often; is the game open in two windows?",
@@ -220,19 +219,3 @@ def _last_seq(text: str | None) -> int | None:
             HTTPStatus.BAD_REQUEST, "last_seq must be a whole number, 0 or more", HandshakeOutcome.INVALID_GAME_ID
         )
     return int(text)
-
-
-def _require_open_seat(state: GameState) -> None:
-    if state.phase is not Phase.WAITING:
-        raise refusal(HTTPStatus.CONFLICT, "the race has begun; it takes no new players", HandshakeOutcome.GAME_RUNNING)
-    if len(state.active_players) >= state.rules.max_players:
-        raise refusal(
-            HTTPStatus.CONFLICT, f"the game has its {state.rules.max_players} players", HandshakeOutcome.GAME_FULL
-        )
-
-
-def _require_missed_events(state: GameState, player_id: str, last_seq: int | None) -> None:
-    """A finished game only takes its own players who have not seen its end yet."""
-    behind = last_seq is not None and last_seq < state.seq
-    if not behind or player_id not in state.players:
-        raise refusal(HTTPStatus.CONFLICT, "the game is over", HandshakeOutcome.GAME_OVER)

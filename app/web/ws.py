@@ -18,6 +18,7 @@ from app.eventlog import LogUnavailable
 from app.protocol import SUBPROTOCOL, AuthMessage, Close
 from app.realtime import Hub, Room, Session, Transport
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.refusals import REFUSED
 from app.realtime.transport import EXTENSION
 from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
 from app.telemetry.tracer import Handshake, Link
@@ -31,12 +32,8 @@ AnySocket = WebSocket[Any, Any, Any]
 
 GONE: Final = (WebSocketDisconnect, OSError)
 """What sending to a peer that has gone raises: Litestar's, or the server's own (ASGI 2.4: an OSError)."""
-_LATE_CLOSES: Final = {
+_LATE_CLOSES: Final = {refused.outcome: refused.close for refused in REFUSED.values()} | {
     HandshakeOutcome.NO_SUCH_GAME: Close.NO_SUCH_GAME,
-    HandshakeOutcome.GAME_FULL: Close.GAME_FULL,
-    HandshakeOutcome.GAME_RUNNING: Close.GAME_FULL,
-    HandshakeOutcome.GAME_OVER: Close.GAME_OVER,
-    HandshakeOutcome.FORBIDDEN: Close.FORBIDDEN,
     HandshakeOutcome.RATE_LIMITED: Close.RATE_LIMITED,
     HandshakeOutcome.UNAVAILABLE: Close.OVERLOADED,
 }

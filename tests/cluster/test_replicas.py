@@ -6,11 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from tests.support.collector import Collector
 from tests.support.nats import Nats
 from tests.support.player import SOLUTION, Player
 from tests.support.server import ServerProcess, until
+from tests.support.together import answers, begin_together, live_and_ended
 
 pytestmark = pytest.mark.timeout(180)
 TTL_S = 2
@@ -73,6 +75,21 @@ def test_a_player_who_comes_to_another_replica_replaces_the_connection(
     with Player(one, game, ann["token"]) as first, Player(two, game, ann["token"]) as second:
         assert first.until_closed()[0] == 4409
         second.until("player_reconnected")
+
+
+@pytest.mark.anyio
+async def test_of_connections_that_begin_together_on_both_replicas_one_lives(
+    pair: tuple[ServerProcess, ServerProcess],
+) -> None:
+    ann = pair[0].guest("Ann")
+    for count in (2, 2, 3, 5):
+        game = pair[0].new_game(ann["token"])
+        urls = [f"{pair[number % 2].ws_url}/ws/{game}" for number in range(count)]
+        sockets = [one for one in await begin_together(urls, ann["token"]) if isinstance(one, ClientConnection)]
+        living, ended = await live_and_ended(sockets)
+        assert ended == [4409] * (count - 1)
+        assert await answers(living)
+        await living.close()
 
 
 def test_a_ticket_is_good_for_one_replica(pair: tuple[ServerProcess, ServerProcess]) -> None:

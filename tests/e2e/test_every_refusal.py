@@ -75,6 +75,18 @@ def over(server: ServerProcess) -> str:
     return f"/ws/{game_id}"
 
 
+def left(server: ServerProcess) -> str:
+    game_id = server.new_game(token("host"))
+    with Player(server, game_id, token("first")) as player, Player(server, game_id, token("eve")) as eve:
+        eve.until("player_joined", player_id="eve")
+        player.send("ready")
+        eve.send("ready")
+        eve.until("game_started")
+        eve.send("leave")
+        player.until("player_left", player_id="eve")
+    return f"/ws/{game_id}"
+
+
 def removed(server: ServerProcess) -> str:
     game_id = server.new_game(token("host"))
     with Player(server, game_id, token("eve")) as player:
@@ -126,6 +138,7 @@ CASES = {
     HandshakeOutcome.GAME_FULL: Case(409, full),
     HandshakeOutcome.GAME_RUNNING: Case(409, running),
     HandshakeOutcome.GAME_OVER: Case(409, over),
+    HandshakeOutcome.LEFT: Case(409, left),
     HandshakeOutcome.RATE_LIMITED: Case(
         429, waiting, settings={"max_connections_per_player": 1}, retry=True, during=two_of_them
     ),

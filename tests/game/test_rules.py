@@ -71,11 +71,13 @@ def test_a_full_game_takes_nobody() -> None:
     assert_rejected(Rejection.GAME_FULL, game.join, "cay")
 
 
-def test_a_running_game_takes_no_new_players_but_its_own_return() -> None:
-    game = Game()
+def test_a_running_game_takes_no_new_players_but_its_lost_ones_back() -> None:
+    game = Game(grace_ms=1000)
     game.start("ann", "bob")
     assert_rejected(Rejection.GAME_RUNNING, game.join, "cay")
-    game.do(Leave("bob"))
+    game.do(Disconnect("bob", "c-bob"))
+    game.wait(1000)
+    assert not game.known.players["bob"].active
     game.join("bob")
     assert game.known.players["bob"].active
 

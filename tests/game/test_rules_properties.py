@@ -12,10 +12,13 @@ from app.game import (
     Command,
     Disconnect,
     GameFinished,
+    GameStarted,
     Join,
     Leave,
+    LeaveReason,
     Phase,
     PlayerDisconnected,
+    PlayerJoined,
     PlayerLeft,
     PlayerReconnected,
     Rejected,
@@ -169,6 +172,17 @@ class AnyGame(RuleBasedStateMachine):
     @invariant()
     def a_game_never_holds_more_than_its_players(self) -> None:
         assert len(self.game.known.active_players) <= self.game.known.rules.max_players
+
+    @invariant()
+    def a_race_is_of_those_who_started_it_and_whoever_leaves_it_is_out(self) -> None:
+        may_come: set[str] | None = None
+        for event in self.game.events:
+            if isinstance(event, GameStarted):
+                may_come = {player.player_id for player in event.players}
+            elif may_come is not None and isinstance(event, PlayerJoined | PlayerReconnected):
+                assert event.player_id in may_come
+            elif may_come and isinstance(event, PlayerLeft) and event.reason is not LeaveReason.GRACE_EXPIRED:
+                may_come.discard(event.player_id)
 
     @invariant()
     def frames_hide_code(self) -> None:

@@ -1,6 +1,7 @@
 """The service with a planted fault: the end of a countdown is never handled."""
 
 import sys
+from typing import Any
 
 from app.__main__ import main
 from app.game import Command, Phase, Tick
@@ -9,7 +10,7 @@ from app.realtime.room import Room
 _handle = Room.handle
 
 
-async def _fail_on_time(self: Room, command: Command, *arguments: object) -> object:
+async def _fail_on_time(self: Room, command: Command, *arguments: Any) -> object:
     if isinstance(command, Tick) and self.known.phase is Phase.COUNTDOWN:
         raise RuntimeError("planted")
     return await _handle(self, command, *arguments)

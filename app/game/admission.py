@@ -1,0 +1,49 @@
+"""Who may join a game: asked by the rules when a player joins, and at the door before that.
+
+A player who is in may always come on another connection. While the game waits, and in its countdown, whoever left or
+was lost for too long has given up the seat and needs room like everybody else; a countdown takes nobody new. From the
+start on the seats are those of the race: nobody new gets one, whoever was lost keeps it, whoever leaves does not.
+"""
+
+from app.game.events import LeaveReason
+from app.game.rejection import Rejected, Rejection
+from app.game.state import GameState, Phase, Player
+
+
+def refusal(state: GameState, player_id: str) -> Rejected | None:
+    """Why a player may not join now; None where they may."""
+    player = state.players.get(player_id)
+    if player is not None and player.removed:
+        return Rejected(Rejection.REMOVED, "you were removed from this game")
+    if state.phase is Phase.FINISHED:
+        return Rejected(Rejection.GAME_OVER, "the game is over")
+    if player is not None and player.active:
+        return None
+    return _refusal_of_race(player) if state.phase is Phase.RUNNING else _refusal_of_seat(state, player)
+
+
+def misses_end(state: GameState, player_id: str, last_seq: int | None) -> bool:
+    """Whether somebody who was in a game that is over has not seen all of it: they may read on, though not join."""
+    player = state.players.get(player_id)
+    was_in = player is not None and not player.removed
+    return was_in and state.phase is Phase.FINISHED and last_seq is not None and last_seq < state.seq
+
+
+def _refusal_of_race(player: Player | None) -> Rejected | None:
+    if player is None or not player.raced:
+        return _no_new_players()
+    if player.out is LeaveReason.LEFT:
+        return Rejected(Rejection.LEFT, "you left this race; leaving a race is final")
+    return None
+
+
+def _refusal_of_seat(state: GameState, player: Player | None) -> Rejected | None:
+    if player is None and state.phase is Phase.COUNTDOWN:
+        return _no_new_players()
+    if len(state.active_players) >= state.rules.max_players:
+        return Rejected(Rejection.GAME_FULL, f"the game has its {state.rules.max_players} players")
+    return None
+
+
+def _no_new_players() -> Rejected:
+    return Rejected(Rejection.GAME_RUNNING, "the race has begun; it takes no new players")

@@ -12,6 +12,7 @@ from app.realtime.inbox import InboxConfig
 from app.realtime.judging import JudgingConfig
 from app.realtime.lifetime import LifetimeConfig
 from app.realtime.load import LoadConfig, container_limit_bytes
+from app.realtime.progress import ProgressConfig
 from app.settings import Settings, SettingsError
 from app.telemetry.observer import LimitScope
 from app.web.limits import DoorConfig
@@ -33,6 +34,10 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
             queue_size=settings.judge_queue_size,
             retries=settings.judge_retries,
             retry_delay_s=settings.judge_retry_delay_s,
+        ),
+        progress=ProgressConfig(
+            interval_s=settings.progress_interval_s,
+            deliveries_per_second=settings.progress_deliveries_per_second,
         ),
         load=LoadConfig(
             lag_s=settings.overload_lag_s,

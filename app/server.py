@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from litestar import Litestar
@@ -58,6 +58,7 @@ class Server(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last."""
+        asyncio.get_running_loop().set_exception_handler(self._on_exception)
         async with _serving_ops(self._service, self._listeners.ops):
             await super().serve(sockets or self._listeners.game)
 
@@ -82,6 +83,11 @@ class Server(uvicorn.Server):
         )
         if self._settings.is_development:
             print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
+
+    def _on_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What no callback or task answered for."""
+        message = str(context.get("message"))
+        self._service.recorder.fault("event loop", context.get("exception") or RuntimeError(message))
 
     def _on_signal(self, number: signal.Signals) -> None:
         """The first signal drains, the second hurries, the third ends it."""

@@ -210,6 +210,12 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(65_536, ge=1_024, le=16_777_216, description="longest message of a client")
     max_batch: int = Field(50, ge=1, le=1_000, description="messages in one batch")
     max_pending_messages: int = Field(32, ge=1, description="messages of one connection read ahead of handling")
+    progress_interval_s: float = Field(
+        0.2, ge=0, le=60, description="a player's progress is shown to the others at most so often, the newest; 0: each"
+    )
+    progress_deliveries_per_second: float = Field(
+        10_000.0, ge=0, description="progress sent in one game, counted for each receiver; the rest waits; 0: no limit"
+    )
     max_invalid_messages_per_minute: int = Field(10, ge=1, description="more of them close the connection (4400)")
     max_players_per_game: int = Field(100, ge=1, le=1_000, description="the most a game's max_players can be")
     max_games_per_player: int = Field(50, ge=1, description="open games a player has made, on this replica")

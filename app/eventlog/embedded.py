@@ -1,5 +1,6 @@
 """What a log that belongs to one process need not do: there are no others to tell, to hear or to fall behind."""
 
+import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -14,13 +15,22 @@ class Embedded:
 
     def __init__(self) -> None:
         self._instances: set[str] = set()
+        self._owner: LogOwner | None = None
 
     @abstractmethod
     async def claim(self, key: str, ttl_s: float) -> bool:
         """See `EventLog.claim`."""
 
     def listen(self, owner: LogOwner) -> None:
-        """Nothing happens to it by itself."""
+        """See `EventLog.listen`; all it tells is what has failed."""
+        self._owner = owner
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """See `LogOwner.failed`; where nobody listens, the event loop is told."""
+        if self._owner is None:
+            asyncio.get_running_loop().call_exception_handler({"message": where, "exception": error})
+        else:
+            self._owner.failed(where, error)
 
     def tell(self, game_id: str, payload: bytes) -> None:
         """Nobody else is there."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from app.eventlog.port import Commit, Subscription
+from app.telemetry.bulkhead import Bulkhead, Report
 
 Deliver = Callable[[Commit], None]
 
@@ -18,9 +19,10 @@ class _Handle:
 
 
 class LocalFanout:
-    """Who wants the commits of which game; empty games leave no key behind."""
+    """Who wants the commits of which game; empty games leave no key behind. Told to `report` is who raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Report) -> None:
+        self._bulkhead = Bulkhead(report, "subscriber")
         self._deliveries: dict[str, list[Deliver]] = {}
 
     def add(self, game_id: str, deliver: Deliver) -> Subscription:
@@ -39,4 +41,5 @@ class LocalFanout:
     def publish(self, game_id: str, commit: Commit) -> None:
         """Deliver to everybody subscribed now."""
         for deliver in tuple(self._deliveries.get(game_id, ())):
-            deliver(commit)
+            with self._bulkhead:
+                deliver(commit)

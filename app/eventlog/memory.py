@@ -18,7 +18,7 @@ class MemoryEventLog(Embedded):
         self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
         self._ended: dict[str, int | None] = {}
         self._claims: dict[str, int] = {}
-        self._fanout = LocalFanout()
+        self._fanout = LocalFanout(self.failed)
 
     async def open(self) -> None:
         """Nothing to connect to."""

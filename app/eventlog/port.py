@@ -5,7 +5,7 @@ of SQLite, a stream sequence of JetStream. `seq` lives in the events.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from msgspec import Struct
 
@@ -39,6 +39,14 @@ class LogUnavailable(Exception):  # noqa: N818 - a state of the log
         super().__init__(message)
         self.trouble = trouble
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the log as a whole cannot be reached, for whatever game."""
+        return self.trouble in _AWAY
+
+
+_AWAY: Final = {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT, LogTrouble.NO_LEADER, LogTrouble.NO_STREAM}
+
 
 class Subscription(Protocol):
     """A running subscription."""
@@ -58,6 +66,9 @@ class LogOwner(Protocol):
 
     def untold(self) -> None:
         """Something that was to be told (`EventLog.tell`) was dropped."""
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """A subscriber raised; the others have been told, and whoever appended is answered."""
 
 
 class EventLog(Protocol):

@@ -7,6 +7,7 @@ the commit that holds it has returned: a ``kill -9`` or a power cut loses nothin
 """
 
 import asyncio
+import contextlib
 import errno
 import queue
 import sqlite3
@@ -22,6 +23,7 @@ from app.eventlog.embedded import Embedded, claimed_until
 from app.eventlog.fanout import LocalFanout
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogUnavailable, Subscription
 from app.game import GameEvent
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import LogTrouble
 
 MAX_GROUP: Final = 512
@@ -62,7 +64,8 @@ class SqliteEventLog(Embedded):
         super().__init__()
         self._path = path
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
-        self._fanout = LocalFanout()
+        self._fanout = LocalFanout(self.failed)
+        self._bulkhead = Bulkhead(self.failed, "event log")
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -218,9 +221,10 @@ class SqliteEventLog(Embedded):
             for job in jobs:
                 self._run_job(db, job)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001 - what ended the only writer would end every game
+            with contextlib.suppress(sqlite3.Error):  # begun again, it would say what is wrong
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
             for job in jobs:
                 job.error = LogUnavailable(f"{self._path}: {error}", _trouble_of(error))
         self._post_all(jobs)
@@ -246,7 +250,8 @@ class SqliteEventLog(Embedded):
         def settle() -> None:
             for job in jobs:
                 if job.error is None and job.accepted is not None:
-                    job.accepted(durable_at)
+                    with self._bulkhead:  # whoever appended is answered, whatever becomes of the news
+                        job.accepted(durable_at)
                 _settle(job.future, job.outcome, job.error)
 
         if self._loop is not None and not self._loop.is_closed():

@@ -73,6 +73,9 @@ class Appender:
             except LogUnavailable as error:
                 self.lose(str(error))
                 await asyncio.sleep(PROBE_INTERVAL_S)
+            except Exception as error:  # noqa: BLE001 - whoever gave up here would never find the log again
+                self._observer.fault("event log", error)
+                await asyncio.sleep(PROBE_INTERVAL_S)
 
     def lose(self, fault: str) -> None:
         """The log is away, or what followed from its return could not be done."""

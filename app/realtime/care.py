@@ -6,7 +6,7 @@ the replica that their id says (`Fleet.shares`); the log's compare-and-append le
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -82,6 +82,8 @@ class Care:
                 await self.sweep()
             except LogUnavailable as error:
                 self._hub.log_failed("sweep", error)
+            except Exception as error:  # noqa: BLE001 - the next sweep tries again
+                self._observer.fault("sweep", error)
             await asyncio.sleep(self._config.sweep_interval_s)
 
     async def sweep(self) -> None:
@@ -89,7 +91,7 @@ class Care:
         await self.catch_up()
         await self.adopt()
         for room in tuple(self._hub.rooms.values()):
-            await self._look_at(room)
+            await self._look_after(room.game_id, self._look_at(room))
         self.log_bytes, self.log_limit_bytes = await self._log.usage()
         if self._fleet.shares(EXPIRING):
             now = self._now()
@@ -103,7 +105,7 @@ class Care:
             room = self._hub.rooms.get(game_id)
             if room is not None:
                 self._observer.log_gap()
-                await room.catch_up()
+                await self._look_after(game_id, room.catch_up())
 
     async def adopt(self) -> None:
         """Take up the open games that fall to this replica and that it does not know, or, where one has gone, all.
@@ -118,10 +120,22 @@ class Care:
             for game_id in await self._log.open_games():
                 known = game_id in self._hub.rooms or (game_id in self._timers and not anew)
                 if not known and self._fleet.shares(game_id):
-                    await self._take_up(game_id)
+                    await self._look_after(game_id, self._take_up(game_id))
         except LogUnavailable:
             self._fleet.give_back_change()
             raise
+
+    async def _look_after(self, game_id: str, work: Awaitable[None]) -> None:
+        """What goes wrong with one game, like a log that cannot be read, is told, and the others have their turn.
+
+        Raises LogUnavailable where the log is away, and so for all of them.
+        """
+        try:
+            await work
+        except Exception as error:
+            if isinstance(error, LogUnavailable) and error.is_away:
+                raise
+            self._observer.fault("game", error, game_id)
 
     async def _take_up(self, game_id: str) -> None:
         async with self._hub.use(game_id) as room:

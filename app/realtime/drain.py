@@ -86,7 +86,8 @@ class Drain:
         for number, session in enumerate(sessions):
             if session.ended is None:
                 await self._wait(begin + self._plan.spread_s * number / len(sessions) - time.monotonic())
-                session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
+                with self._hub.bulkhead:
+                    session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
         await self._hub.wait_empty(self._plan.close_timeout_s)
 
     def _retry_after_ms(self, begin: float) -> int:

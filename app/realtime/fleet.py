@@ -6,6 +6,7 @@ On an embedded log there is only this process, and every other is gone at once.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import secrets
@@ -14,6 +15,7 @@ from typing import Final
 
 from app.eventlog import EventLog, LogUnavailable
 from app.game import GameState
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 
 BEATS_PER_TTL: Final = 4
@@ -30,6 +32,7 @@ class Fleet:
         self.clock_offset_s = 0.0
         self._log = log
         self._observer = observer
+        self._bulkhead = Bulkhead(observer.fault, "fleet")
         self._ttl_s = ttl_s if log.shared else 0.0
         self._seen: dict[str, float] = {}
         self._alive = frozenset({self.instance})
@@ -53,10 +56,8 @@ class Fleet:
         """Say that this process lives, and hear who else does, for ever."""
         while True:
             await asyncio.sleep(self._ttl_s / BEATS_PER_TTL)
-            try:
-                await self.refresh()
-            except LogUnavailable:
-                continue  # the log is measured; whoever is not heard of meanwhile is not held to be gone
+            with self._bulkhead, contextlib.suppress(LogUnavailable):
+                await self.refresh()  # the log is measured; whoever is not heard of meanwhile is not held to be gone
 
     async def refresh(self) -> None:
         """Once. Raises LogUnavailable."""

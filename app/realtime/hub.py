@@ -40,6 +40,7 @@ from app.realtime.limits import LimitPolicy
 from app.realtime.load import LoadConfig, LoadMonitor
 from app.realtime.outbox import Outboxes
 from app.realtime.presence import Presence
+from app.realtime.progress import ProgressConfig
 from app.realtime.refusals import REFUSED
 from app.realtime.room import Room, RoomSeat, Welcome
 from app.realtime.session import Session, SessionConfig
@@ -47,12 +48,12 @@ from app.realtime.tasks import TaskOwner
 from app.realtime.timers import Timers
 from app.realtime.transport import Transport
 from app.realtime.wheel import Wheel
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import LimitScope, LogTrouble, Observer, Opened
 from app.telemetry.tracer import Link, SpanName
 
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
-_AWAY = {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT, LogTrouble.NO_LEADER, LogTrouble.NO_STREAM}
 TICK_RETRY_MS = 1_000
 REACH_RETRY_S = 1.0
 BACKUP_MS = 500
@@ -74,6 +75,7 @@ class HubConfig:
     replica_ttl_s: float
     finished_linger_s: float
     max_connection_age_s: float
+    progress: ProgressConfig
     load: LoadConfig
     limits_dry_run: frozenset[LimitScope]
 
@@ -108,13 +110,14 @@ class Hub:
         self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
         self.verify = verify
-        self.wheel = Wheel()
+        self.wheel = Wheel(observer.fault)
         self.appender = Appender(log, observer)
         self.fleet = Fleet(log, config.replica_ttl_s, observer)
-        self.presence = Presence(log, self.fleet.instance, self.fleet.lives)
+        self.presence = Presence(log, self.fleet.instance, self.fleet.lives, observer.fault)
         self.reached = False
         self.outboxes = Outboxes(observer)
         self._log = log
+        self.bulkhead = Bulkhead(observer.fault, "hub")
         self._judge = judge
         self._config = config
         self.observer = observer
@@ -122,7 +125,7 @@ class Hub:
         self.rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self.census = Census()
-        self._timers = Timers(now)
+        self._timers = Timers(now, observer.fault)
         self.care = Care(self, log, self.fleet, self._timers, config.care, observer, now)
         self._catching_up: set[str] = set()
         self._judged_here: set[tuple[str, int]] = set()
@@ -161,16 +164,17 @@ class Hub:
         """Reach a shared log, however long it takes: until then nobody is let in."""
         opened = False
         while True:
-            try:
-                if not opened:
-                    await self._log.open()
-                opened = True
-                await self._begin()
-            except LogUnavailable as error:
-                self.troubled(error.trouble, str(error))
-                await asyncio.sleep(REACH_RETRY_S)
-            else:
-                return
+            with self.bulkhead:
+                try:
+                    if not opened:
+                        await self._log.open()
+                    opened = True
+                    await self._begin()
+                except LogUnavailable as error:
+                    self.troubled(error.trouble, str(error))
+                else:
+                    return
+            await asyncio.sleep(REACH_RETRY_S)
 
     async def _begin(self) -> None:
         """The log is there: take up what was under way, and let players in."""
@@ -191,13 +195,14 @@ class Hub:
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
-        await self._handling.close()
-        await self._tasks.close()
+        for step in (self._handling.close, self._tasks.close, self._leave, self._judge.close, self._log.close):
+            with self.bulkhead:  # what cannot be closed must not keep the rest from it
+                await step()
+
+    async def _leave(self) -> None:
         if self.reached:
             with contextlib.suppress(LogUnavailable):  # then the others find out by themselves
                 await self.fleet.leave()
-        await self._judge.close()
-        await self._log.close()
 
     # ---------------------------------------------------------------- going away
 
@@ -227,7 +232,8 @@ class Hub:
         count = math.ceil(len(self.sessions) * share)
         newest = list(itertools.islice((one for one in reversed(self.sessions) if one.ended is None), count))
         for session in newest:
-            session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
+            with self.bulkhead:
+                session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
         return len(newest)
 
     # ---------------------------------------------------------------- live figures
@@ -311,7 +317,7 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
-        room = Room(game_id, self._log, self.appender, self, self.observer, self._now)
+        room = Room(game_id, self._log, self.appender, self, self.observer, self._now, self._config.progress)
         if not await room.load():
             return None
         self.rooms[game_id] = room
@@ -365,7 +371,8 @@ class Hub:
             self.something_ended.set()
             self._tasks.spawn(self._disconnected(room, session), "disconnect")
         session.lifetime.stop()
-        self.observer.closed(session.summary())
+        with self.bulkhead:  # whatever is wrong with its record, its place is free
+            self.observer.closed(session.summary())
         if not self.sessions:
             self._empty.set()
         stay.leave()
@@ -408,8 +415,7 @@ class Hub:
         asyncio.get_running_loop().call_later(self._config.finished_linger_s, self._end_lingering, room)
 
     def _end_lingering(self, room: Room) -> None:
-        for session in tuple(room.members.values()):
-            session.close(Close.NORMAL, "the game is over")
+        room.end_all(Close.NORMAL, "the game is over")
 
     # ---------------------------------------------------------------- what rooms tell
 
@@ -462,9 +468,13 @@ class Hub:
         """See `LogOwner.untold`."""
         self.observer.log_untold()
 
+    def failed(self, where: str, error: BaseException) -> None:
+        """See `LogOwner.failed`."""
+        self.observer.fault(where, error)
+
     def log_failed(self, where: str, error: LogUnavailable) -> None:
         """See `Rooms.log_failed`: where it is away, that is told as such, once."""
-        if error.trouble in _AWAY:
+        if error.is_away:
             self.appender.lose(str(error))
         else:
             self.observer.fault(where, error)

@@ -89,6 +89,9 @@ class Connection(Protocol):
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
         """End the connection."""
 
+    def fail(self, error: Exception) -> None:
+        """End the connection for a fault of ours."""
+
     def pause_reading(self) -> None:
         """Take no more messages from the peer."""
 
@@ -199,21 +202,27 @@ class Inbox:
         connection = self._connection
         arrived = connection.lifetime.last_message = time.perf_counter()
         size = len(payload)
-        connection.account.received(size)
         try:
-            message = self._decode(payload)
-        except InvalidMessage as error:
-            self._observer.received(error.type, size)
-            wait_s = self._allowance.take(arrived, size, 1)
-            self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=payload))
-            return
-        self._observer.received(message.type, size)
-        if isinstance(message, Batch):
-            self._take_batch(message, arrived, size)
-        elif wait_s := self._allowance.take(arrived, size, 1):
-            self._take(_Item(_TooFast(message.type, wait_s), arrived, message.id))
-        else:
-            self._take(_Item(message, arrived, message.id, message.traceparent))
+            connection.account.received(size)
+            try:
+                message = self._decode(payload)
+            except InvalidMessage as error:
+                self._take_invalid(error, arrived, payload)
+                return
+            self._observer.received(message.type, size)
+            if isinstance(message, Batch):
+                self._take_batch(message, arrived, size)
+            elif wait_s := self._allowance.take(arrived, size, 1):
+                self._take(_Item(_TooFast(message.type, wait_s), arrived, message.id))
+            else:
+                self._take(_Item(message, arrived, message.id, message.traceparent))
+        except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
+            connection.fail(fault)
+
+    def _take_invalid(self, error: InvalidMessage, arrived: float, payload: bytes) -> None:
+        self._observer.received(error.type, len(payload))
+        wait_s = self._allowance.take(arrived, len(payload), 1)
+        self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=payload))
 
     def refuses(self, scope: LimitScope) -> bool:
         """A limit of this connection is exceeded: whether that is refused."""
@@ -276,6 +285,8 @@ class Inbox:
                 self._items.popleft()
                 if len(self._items) <= self._config.max_pending_messages // 2:
                     self._connection.resume_reading()
+        except Exception as error:  # noqa: BLE001 - messages are lost, so the connection must not go on
+            self._connection.fail(error)
         finally:
             self._items = None
             self._is_handling = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer, OverloadCause
 
 IN_A_ROW: Final = 3
@@ -60,6 +61,7 @@ class LoadMonitor:
         self._observer = observer
         self._shed = shed
         self._lag = _Switch(config.lag_s)
+        self._bulkhead = Bulkhead(observer.fault, "load")
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -67,7 +69,8 @@ class LoadMonitor:
         while True:
             due = loop.time() + self._config.interval_s
             await asyncio.sleep(self._config.interval_s)
-            self.look(max(0.0, loop.time() - due), memory_bytes())
+            with self._bulkhead:
+                self.look(max(0.0, loop.time() - due), memory_bytes())
 
     def look(self, lag_s: float, memory: int) -> None:
         """Take one reading."""

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.eventlog import EventLog, LogUnavailable, Subscription
+from app.telemetry.bulkhead import Bulkhead, Report
 
 TOPIC: Final = "presence"
 GATHER_S: Final = 0.05
@@ -35,10 +36,11 @@ class _Told(Struct, omit_defaults=True):
 class Presence:
     """See the module. `is_alive` says whether a server process lives."""
 
-    def __init__(self, log: EventLog, instance: str, is_alive: Callable[[str], bool]) -> None:
+    def __init__(self, log: EventLog, instance: str, is_alive: Callable[[str], bool], report: Report) -> None:
         self._log = log
         self._instance = instance
         self._is_alive = is_alive
+        self._bulkhead = Bulkhead(report, "presence")
         self._own: Counter[str] = Counter()
         self._others: dict[str, dict[str, int]] = {}
         self._changed: set[str] = set()
@@ -72,13 +74,14 @@ class Presence:
         loop = asyncio.get_running_loop()
         whole_at = loop.time()
         while True:
-            if self._is_whole_due or loop.time() >= whole_at:
-                self._is_whole_due, whole_at = False, loop.time() + WHOLE_EVERY_S
-                self._changed.clear()
-                self._tell_whole()
-            elif self._changed:
-                changed, self._changed = self._changed, set()
-                self._tell_changes(changed)
+            with self._bulkhead:
+                if self._is_whole_due or loop.time() >= whole_at:
+                    self._is_whole_due, whole_at = False, loop.time() + WHOLE_EVERY_S
+                    self._changed.clear()
+                    self._tell_whole()
+                elif self._changed:
+                    changed, self._changed = self._changed, set()
+                    self._tell_changes(changed)
             await asyncio.sleep(GATHER_S)  # whatever else changes meanwhile goes into the same message
             if not (self._changed or self._is_whole_due):
                 self._due.clear()

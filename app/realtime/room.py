@@ -12,13 +12,11 @@ or lost, and comes back.)
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
 
 from app.eventlog import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
 from app.game import (
@@ -40,12 +38,14 @@ from app.game import (
     decide,
     evolve,
 )
-from app.protocol import Close
+from app.protocol import Close, CloseRow
 from app.realtime.appending import Appender
-from app.realtime.frames import event_frame, event_type, message_frame, result_frame, snapshot
-from app.realtime.outbox import Put, Sent
+from app.realtime.frames import event_frame, event_type, result_frame, snapshot
+from app.realtime.outbox import Put
+from app.realtime.progress import PlayerProgress, ProgressBoard, ProgressConfig
 from app.realtime.session import Session
 from app.realtime.transport import Frame
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer, ResumeOutcome
 from app.telemetry.tracer import Span, SpanName, Value
 
@@ -72,16 +72,8 @@ class Welcome:
     limits: dict[str, float]
 
 
-class _Progress(Struct, omit_defaults=True):
-    """How far a player is, as one replica tells the others."""
-
-    player_id: str
-    percent: float | None = None
-    lines: int | None = None
-
-
 _encode_progress = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(_Progress).decode
+_decode_progress = msgspec.json.Decoder(PlayerProgress).decode
 
 
 class Room:
@@ -95,6 +87,7 @@ class Room:
         owner: RoomOwner,
         observer: Observer,
         now: Callable[[], int],
+        progress: ProgressConfig,
     ) -> None:
         self.game_id = game_id
         self.state: GameState | None = None
@@ -110,6 +103,8 @@ class Room:
         self._observer = observer
         self._tracer = observer.tracer
         self._now = now
+        self._bulkhead = Bulkhead(observer.fault, "room")
+        self._progress = ProgressBoard(progress, self.members, observer, self._tell)
         self._deciding = asyncio.Lock()
         self._subscription: Subscription | None = None
 
@@ -137,10 +132,11 @@ class Room:
         self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear)
         try:
             await self.catch_up()
-        finally:
-            if self.state is None:
-                self.close()
+        except BaseException:  # nobody holds a room that could not be read: nobody would close it
+            self.close()
+            raise
         if self.state is None:
+            self.close()
             return False
         self._live = True
         self._observer.replayed(self.state.seq)
@@ -151,6 +147,7 @@ class Room:
 
     def close(self) -> None:
         """Hear no more of the game."""
+        self._progress.clear()
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -207,8 +204,13 @@ class Room:
 
     def _be_gone(self) -> None:
         """The log, deleted and made anew, has lost the game: nobody can go on with it."""
+        self.end_all(Close.NO_SUCH_GAME, "the game is gone from the event log")
+
+    def end_all(self, row: CloseRow, message: str) -> None:
+        """End the connections of all members."""
         for session in tuple(self.members.values()):
-            session.close(Close.NO_SUCH_GAME, "the game is gone from the event log")
+            with self._bulkhead:
+                session.close(row, message)
 
     # ---------------------------------------------------------------- events
 
@@ -224,7 +226,8 @@ class Room:
             return
         if len(commit.events) > 1:
             for member in self.members.values():
-                member.cork()
+                with self._bulkhead:
+                    member.cork()
         for event in commit.events:
             if event.seq > seq:
                 self._apply(event)
@@ -255,18 +258,22 @@ class Room:
         self._observer.sent(event_type(event), recipients, frame.size)
         trace_id = span.trace_id if span else None
         self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
-        self._have_effects(event)
+        with self._bulkhead:
+            self._have_effects(event)
 
     def _put_to_all(self, event: GameEvent, frame: Frame, span: Span | None) -> tuple[int, int]:
         """To how many members, and to how many of them at once."""
         written = waiting = 0
         for session in tuple(self.members.values()):
-            if span is None and session.outbox.put_now(frame):
-                written += 1
-                continue
-            put = session.put_event(event.seq, event_type(event), frame, span)
-            written += put is Put.WRITTEN
-            waiting += put is Put.WAITS
+            try:
+                if span is None and session.outbox.put_now(frame):
+                    written += 1
+                    continue
+                put = session.put_event(event.seq, event_type(event), frame, span)
+                written += put is Put.WRITTEN
+                waiting += put is Put.WAITS
+            except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
+                session.fail(error)
         return written + waiting, written
 
     def _have_effects(self, event: GameEvent) -> None:
@@ -279,6 +286,8 @@ class Room:
             self._take_place(event)
         elif isinstance(event, PlayerLeft) and event.reason is LeaveReason.REMOVED:
             self._put_out(event.player_id)
+        elif isinstance(event, GameFinished):
+            self._progress.clear()
 
     def _send_result(self, event: SubmissionJudged) -> None:
         frame = result_frame(event)
@@ -375,28 +384,21 @@ class Room:
 
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
         """Show the other members, on whichever replica, how far a player is."""
-        self._show_progress(player_id, percent, lines)
+        self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
+
+    def _tell(self, progress: PlayerProgress) -> None:
         if self._log.shared:
-            self._log.tell(self.game_id, _encode_progress(_Progress(player_id, percent, lines)))
+            self._log.tell(self.game_id, _encode_progress(progress))
 
     def _hear(self, payload: bytes) -> None:
-        progress = _decode_progress(payload)
-        if self._live and self.known.phase is Phase.RUNNING:
-            self._show_progress(progress.player_id, progress.percent, progress.lines)
-
-    def _show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
-        """To the members here; of several to a slow reader only the newest arrives."""
-        data = {"player_id": player_id, "percent": percent, "lines": lines}
-        frame = message_frame("player_progress", {key: value for key, value in data.items() if value is not None})
-        others = [one for one in self.members.values() if one.player_id != player_id]
-        blocked = [one for one in others if not one.outbox.put_now(frame)]
-        written = len(others) - len(blocked)
-        sent = Counter(one.outbox.put_droppable(player_id, frame) for one in blocked)
-        self._observer.sent("player_progress", written + sent[Sent.TAKEN], frame.size)
-        if sent[Sent.REPLACED_OLDER]:
-            self._observer.coalesced("player_progress", sent[Sent.REPLACED_OLDER])
-        if sent[Sent.DROPPED]:
-            self._observer.dropped("player_progress", sent[Sent.DROPPED])
+        """Another replica told a player's progress: shown under the bounds of what is said here."""
+        try:
+            progress = _decode_progress(payload)
+        except msgspec.MsgspecError as error:
+            self._observer.fault("progress of another replica", error)
+            return
+        if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
+            self._progress.show(progress, here=False)
 
 
 class RoomSeat:

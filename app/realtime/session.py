@@ -15,6 +15,7 @@ from app.realtime.lifetime import Lifetime, LifetimeConfig, later
 from app.realtime.outbox import Outbox, Outboxes, Put
 from app.realtime.transport import Frame, Transport
 from app.realtime.wheel import Wheel
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Closed, LimitScope, Opened, PingOutcome
 from app.telemetry.tracer import Link, Span
 
@@ -34,6 +35,7 @@ class SessionOwner(InboxOwner, Protocol):
 
     outboxes: Outboxes
     wheel: Wheel
+    bulkhead: Bulkhead
 
     def finished(self, session: "Session") -> None:
         """The session is over and its messages are handled; told once."""
@@ -124,9 +126,18 @@ class Session:
             "retry_after_ms": retry_after_ms,
         }
         frame = message_frame("disconnect", data)
-        if self.outbox.put_last(frame):
-            self._observer.sent("disconnect", 1, frame.size)
-        self._transport.close(row)
+        try:
+            if self.outbox.put_last(frame):
+                self._observer.sent("disconnect", 1, frame.size)
+            self._transport.close(row)
+        except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
+            self._observer.fault("connection", error)
+            self._transport.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
+        self._observer.fault("connection", error)
+        self.close(Close.INTERNAL)
 
     # ---------------------------------------------------------------- the player
 
@@ -205,7 +216,10 @@ class Session:
 
     def on_writable(self) -> None:
         """The socket takes frames again."""
-        self.outbox.flush()
+        try:
+            self.outbox.flush()
+        except Exception as error:  # noqa: BLE001 - a frame that was taken from the outbox is lost: see `fail`
+            self.fail(error)
 
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """A protocol ping ended."""
@@ -216,11 +230,12 @@ class Session:
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """The connection is over."""
         self.ended = (row, initiator, received_code)
-        if row is Close.TOO_BIG:
-            self.inbox.refuses(LimitScope.MESSAGE_SIZE)
-        self.outbox.end()
-        self.lifetime.stop()
-        if self._outbox_timer is not None:
-            self._outbox_timer.cancel()
+        with self._owner.bulkhead:  # whatever is left undone here, the connection is over, and its place free
+            if row is Close.TOO_BIG:
+                self.inbox.refuses(LimitScope.MESSAGE_SIZE)
+            self.outbox.end()
+            self.lifetime.stop()
+            if self._outbox_timer is not None:
+                self._outbox_timer.cancel()
         self.inbox.wake()
         self._finish_if_over()

@@ -8,12 +8,18 @@ import contextlib
 import heapq
 from collections.abc import Callable
 
+from app.telemetry.bulkhead import Bulkhead, Report
+
 
 class Timers:
-    """Deadlines by game, in epoch milliseconds; `now` is the clock they are compared with."""
+    """Deadlines by game, in epoch milliseconds; `now` is the clock they are compared with.
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    Told to `report` is what goes wrong with one of them.
+    """
+
+    def __init__(self, now: Callable[[], int], report: Report) -> None:
         self._now = now
+        self._bulkhead = Bulkhead(report, "deadline")
         self._heap: list[tuple[int, str]] = []
         self._deadlines: dict[str, int] = {}
         self._overdue: dict[str, int] = {}  # those that have come, first things first, until their games move on
@@ -55,7 +61,8 @@ class Timers:
         """Call `fire` with each game whose deadline has come, for ever; the deadline is then forgotten."""
         while True:
             for game_id in self._due():
-                fire(game_id)
+                with self._bulkhead:
+                    fire(game_id)
             self._changed.clear()
             delay = None if not self._heap else max(0.0, (self._heap[0][0] - self._now()) / 1000)
             with contextlib.suppress(TimeoutError):

@@ -12,6 +12,8 @@ import math
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
+from app.telemetry.bulkhead import Bulkhead, Report
+
 RESOLUTION_S: Final = 0.01
 _SLOTS_PER_DELAY_BITS: Final = 10
 
@@ -24,11 +26,12 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """See the module."""
+    """See the module. Told to `report` is what goes wrong with one of the entries."""
 
-    __slots__ = ("_armed", "_order", "_slots", "_timer")
+    __slots__ = ("_armed", "_bulkhead", "_order", "_slots", "_timer")
 
-    def __init__(self) -> None:
+    def __init__(self, report: Report) -> None:
+        self._bulkhead = Bulkhead(report, "wheel")
         self._slots: dict[int, dict[Timed, None]] = {}
         self._order: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -76,16 +79,15 @@ class Wheel:
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time() + RESOLUTION_S / 10  # the loop's own clock is coarser than the one it is asked for
-        try:
-            while self._order and self._order[0] * RESOLUTION_S <= now:
-                self._call(self._order[0])
-                heappop(self._order)
-        finally:
-            self._arm(loop)  # should one have failed, the others of its slot are called in the next turn
+        while self._order and self._order[0] * RESOLUTION_S <= now:
+            self._call(self._order[0])
+            heappop(self._order)
+        self._arm(loop)
 
     def _call(self, slot: int) -> None:
         while entries := self._slots.get(slot):
             entry, _ = entries.popitem()
-            entry.on_due()
+            with self._bulkhead:
+                entry.on_due()
         with contextlib.suppress(KeyError):
             del self._slots[slot]

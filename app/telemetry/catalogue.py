@@ -259,14 +259,14 @@ class Metrics:
     DROPPED = Metric(
         f"{PREFIX}ws_dropped_total",
         Kind.COUNTER,
-        "Droppable messages not sent to members that read too slowly.",
+        "Droppable messages not sent: a member read too slowly, or the race ended first.",
         ("kind",),
         _rows(("player_progress",)),
     )
     COALESCED = Metric(
         f"{PREFIX}ws_coalesced_total",
         Kind.COUNTER,
-        "Droppable messages replaced by a newer one of the same player before a slow reader took them.",
+        "Droppable messages replaced by a newer one of the same player before they were sent to a member.",
         ("kind",),
         _rows(("player_progress",)),
     )
@@ -619,7 +619,16 @@ class Events:
         "kind",
     )
     APP_STOPPED = _event("app.stopped", "info", "The service has stopped.", "uptime_s")
-    APP_FAULT = _event("app.fault", "error", "A fault that nobody else answers for.", "where", "exception", "error")
+    APP_FAULT = _event(
+        "app.fault",
+        "error",
+        "A fault that nobody else answers for.",
+        "where",
+        "exception",
+        "error",
+        "game_id",
+        "suppressed",
+    )
     WS_OPENED = _event(
         "ws.opened",
         "info",

@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from app.telemetry.bulkhead import Bulkhead, Report
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
 
 MAX_SIZES = 1_000
@@ -139,8 +140,15 @@ class SizedCounts(dict[str, _Sizes]):
             sizes.clear()
 
 
+def _raise(_where: str, error: BaseException) -> None:
+    raise error
+
+
 class MetricStore(Collector):
-    """Families of the catalogue; gauges are read when scraped, from whoever owns the live things."""
+    """Families of the catalogue; gauges are read when scraped, from whoever owns the live things.
+
+    Told to `report` is what cannot be read; until somebody takes reports, that raises.
+    """
 
     def __init__(self, max_series: int = 1_000_000, metrics: tuple[Metric, ...] = METRICS) -> None:
         self.max_series = max_series
@@ -151,6 +159,7 @@ class MetricStore(Collector):
         self._gauges: dict[str, Callable[[], Reading]] = {}
         self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
+        self.report: Report = _raise
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -213,10 +222,13 @@ class MetricStore(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All families, folded now."""
+        bulkhead = Bulkhead(self.report, "scrape")
         for prepare in self._before_scrape:
-            prepare()
+            with bulkhead:
+                prepare()
         for metric in self._metrics:
-            yield self._family(metric)
+            with bulkhead:  # a family that cannot be read is left out
+                yield self._family(metric)
 
     def _family(self, metric: Metric) -> Family:
         if metric.kind is Kind.COUNTER:

@@ -321,10 +321,10 @@ class Observer(Protocol):
         """The garbage collector held the process up."""
 
     def dropped(self, type: str, count: int) -> None:
-        """Droppable messages were dropped for members that read too slowly."""
+        """Droppable messages were not sent, counted for each receiver: it reads too slowly, or the race has ended."""
 
     def coalesced(self, type: str, count: int) -> None:
-        """Droppable messages were replaced by newer ones before they were written."""
+        """Droppable messages were replaced by newer ones before they were written, counted for each receiver."""
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """A protocol ping ended; `rtt_s` counts where it was answered."""
@@ -368,8 +368,8 @@ class Observer(Protocol):
     def judge_queue_full(self) -> None:
         """A submission has to wait for the next sweep because the queue is full."""
 
-    def fault(self, where: str, error: BaseException) -> None:
-        """Something went wrong that nobody else answers for."""
+    def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
+        """Something went wrong that nobody else answers for, with one game where there is `game_id`."""
 
 
 class NullObserver:
@@ -497,7 +497,7 @@ class NullObserver:
     def judge_queue_full(self) -> None:
         """See `Observer.judge_queue_full`."""
 
-    def fault(self, where: str, error: BaseException) -> None:
+    def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """See `Observer.fault`."""
 
 

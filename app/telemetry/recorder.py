@@ -77,6 +77,7 @@ class Recorder:
         self._keys_fetched: bool | None = None
         self._overloaded: frozenset[OverloadCause] = frozenset()
         self._repeats = Repeats(repeats_per_s)
+        store.report = self.fault
 
     def live(self, read: Callable[[], Live], *, version: str, replica: str, config_hash: str) -> None:
         """Have the gauges of live things read from `read`, once a scrape."""
@@ -454,12 +455,14 @@ class Recorder:
         self.store.counter(Metrics.JUDGE_QUEUE_FULL).inc()
         self.log(Events.JUDGE_QUEUE_FULL)
 
-    def fault(self, where: str, error: BaseException) -> None:
+    def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """See `Observer.fault`."""
         self.store.counter(Metrics.FAULTS).inc()
-        self.log(
+        self._log_repeated(
             Events.APP_FAULT,
+            where,
             where=where,
             error=f"{type(error).__name__}: {error}",
             exception="".join(traceback.format_exception(error)),
+            game_id=game_id,
         )

@@ -67,8 +67,7 @@ async def race_with_a_slow_reader(server: ServerProcess, stack: contextlib.Async
 
 
 async def test_of_progress_a_slow_reader_gets_the_newest(tmp_path: Path) -> None:
-    rates = {"messages_per_second": 0, "bytes_per_second": 0, "max_rate_limited_per_minute": 1_000_000}
-    server = ServerProcess(tmp_path, ping_interval_s=3600, outbox_max_bytes=2**40, outbox_max_age_s=3600, **rates)
+    server = ServerProcess(tmp_path, ping_interval_s=3600, outbox_max_bytes=2**40, outbox_max_age_s=3600, **UNLIMITED)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(server.start)
         stack.push_async_callback(asyncio.to_thread, server.stop)

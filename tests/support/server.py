@@ -20,7 +20,12 @@ SECRET = "5b0c8e4f7a2d9163c4e8b7f1a0d3926e" * 2
 START_TIMEOUT_S = 60
 STEP_TIMEOUT_S = 30
 ROOT = Path(__file__).parents[2]
-UNLIMITED: dict[str, Any] = {"messages_per_second": 0, "bytes_per_second": 0}
+UNLIMITED: dict[str, Any] = {
+    "messages_per_second": 0,
+    "bytes_per_second": 0,
+    "progress_interval_s": 0,
+    "progress_deliveries_per_second": 0,
+}
 _ADDRESS = re.compile(r":(\d+)$")
 
 

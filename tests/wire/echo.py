@@ -73,7 +73,7 @@ def server(kind: str) -> uvicorn.Server:
     config = uvicorn.Config(
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
     )
-    lean = LeanConfig(config, Wheel(), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
+    lean = LeanConfig(config, Wheel(observer.fault), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
     config.http = cast(
         "Any",
         partial(

@@ -11,6 +11,7 @@ from app.protocol import Close
 from app.realtime.transport import LeanConfig, LeanTransport
 from app.realtime.wheel import Wheel
 from app.telemetry.observer import NullObserver
+from tests.support.faults import unexpected
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ async def _app(*_: object) -> None:
 
 
 def transport(socket: Socket) -> LeanTransport:
-    config = LeanConfig(uvicorn.Config(_app), Wheel(), NullObserver(), 1_000, 20.0, 20.0, 0.01)
+    config = LeanConfig(uvicorn.Config(_app), Wheel(unexpected), NullObserver(), 1_000, 20.0, 20.0, 0.01)
     return LeanTransport(config, ServerState(), cast("asyncio.Transport", socket))
 
 

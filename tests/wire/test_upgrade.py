@@ -3,19 +3,9 @@
 import pytest
 
 from app.realtime.transport.upgrade import Upgrade
-from app.telemetry.observer import NullObserver
+from tests.support.faults import Faults
 
 pytestmark = pytest.mark.anyio
-
-
-class Faults(NullObserver):
-    """Keeps where faults were."""
-
-    def __init__(self) -> None:
-        self.where: list[str] = []
-
-    def fault(self, where: str, error: BaseException) -> None:  # noqa: ARG002 - the interface's
-        self.where.append(where)
 
 
 class Peer:

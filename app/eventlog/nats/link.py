@@ -246,6 +246,8 @@ class Link:
                 await self._client.publish(subject, payload)
             except (OSError, nats.errors.Error):
                 self._owner.untold()
+            except Exception as error:  # noqa: BLE001 - one that cannot be told must not silence the others
+                self._owner.failed("nats outgoing", error)
 
     async def _reopen(self) -> None:
         """The library has given up (it does where the server refuses the credentials): begin anew."""
@@ -255,6 +257,8 @@ class Link:
                 await self._connect()
             except LogUnavailable as error:
                 self._owner.troubled(error.trouble, str(error))
+            except Exception as error:  # noqa: BLE001 - whoever gave up here would never be connected again
+                self._owner.failed("nats reopen", error)
             else:
                 self._owner.returned()
                 return

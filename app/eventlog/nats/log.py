@@ -32,6 +32,7 @@ from app.eventlog.nats.streams import (
 )
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogOwner, LogUnavailable, Subscription
 from app.game import GameEvent
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import LogTrouble
 
 ATTEMPT_TIMEOUT_S: Final = 2.0
@@ -56,6 +57,7 @@ class NatsEventLog:
         self._open: set[str] = set()
         self._settling: set[asyncio.Task[None]] = set()
         self._owner: LogOwner | None = None
+        self._bulkhead = Bulkhead(self.failed, "subscriber")
 
     # ---------------------------------------------------------------- life
 
@@ -93,6 +95,11 @@ class NatsEventLog:
         """See `LogOwner.untold`."""
         if self._owner is not None:
             self._owner.untold()
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """See `LogOwner.failed`."""
+        if self._owner is not None:
+            self._owner.failed(where, error)
 
     async def _require_stream(self, wanted: dict[str, object]) -> None:
         name = wanted["name"]
@@ -145,12 +152,13 @@ class NatsEventLog:
         """See `EventLog.subscribe`."""
 
         def take(message: Msg) -> None:
-            if message.subject.endswith(".log"):
-                commit = self._live_commit(message)
-                if commit is not None:
-                    deliver(commit)
-            elif hear is not None:
-                hear(message.data)
+            with self._bulkhead:
+                if message.subject.endswith(".log"):
+                    commit = self._live_commit(message)
+                    if commit is not None:
+                        deliver(commit)
+                elif hear is not None:
+                    hear(message.data)
 
         return await self._link.subscribe(live_subjects(game_id), take)
 

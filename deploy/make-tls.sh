@@ -17,6 +17,6 @@ quiet openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days
 quiet openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout tls.key -out tls.csr
 names=$(printf ',DNS:%s' "$@")
 quiet openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 365 -out tls.crt \
-    -extfile <(printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\n' "${names#,}")
+    -extfile <(printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' "${names#,}")
 rm -f ca.key tls.csr ca.srl # nobody signs with it again
 chmod 644 ca.crt tls.crt

@@ -50,7 +50,7 @@ http {
 CONF
 
 SERVER_NAME=nats-0 NATS_PASSWORD=$(cat "$state/secrets/nats") NATS_ADMIN_PASSWORD=$(cat "$state/secrets/admin") \
-    nats-server -c "$state/nats.conf" >"$state/nats.log" 2>&1 &
+    setsid nats-server -c "$state/nats.conf" >"$state/nats.log" 2>&1 & # out of reach of Ctrl+C: the servers end before it
 pids+=($!)
 for number in 0 1; do
     (cd "$state" && exec env ENVIRONMENT=production GUESTS=true TRUSTED_PROXIES=127.0.0.1 REPLICA="racer-$number" \

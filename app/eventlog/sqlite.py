@@ -192,13 +192,10 @@ class SqliteEventLog(Embedded):
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version not in {0, SCHEMA_VERSION}:
-            raise sqlite3.DatabaseError(f"schema version {version}, this release knows {SCHEMA_VERSION}")
-        db.executescript(_SCHEMA)
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        with contextlib.ExitStack() as unusable:
+            unusable.callback(db.close)
+            _prepare(db)
+            unusable.pop_all()
         return db
 
     def _group(self) -> list[_Job]:
@@ -260,6 +257,17 @@ class SqliteEventLog(Embedded):
     def _post(self, future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_settle, future, outcome, error)
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make it durable, and its tables."""
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version not in {0, SCHEMA_VERSION}:
+        raise sqlite3.DatabaseError(f"schema version {version}, this release knows {SCHEMA_VERSION}")
+    db.executescript(_SCHEMA)
+    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:

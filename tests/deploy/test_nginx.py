@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import subprocess
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.deploy.machine import Machine, token
-from tests.support.nginx import Site
+from tests.support.nginx import Site, nginx_program
 from tests.support.player import Player
 from tests.support.server import ROOT, until
 
@@ -44,6 +45,14 @@ def test_players_come_over_tls_however_they_bring_their_token(tmp_path: Path) ->
         moved = httpx.get(f"http://127.0.0.1:{machine.site.plain_port}/?a=1", headers={"host": "race.example.org"})
         assert (moved.status_code, moved.headers["location"]) == (308, "https://race.example.org/?a=1")
         assert "max-age" in machine.get("/").headers["strict-transport-security"]
+
+
+def test_every_nginx_reads_the_site_without_a_warning(tmp_path: Path) -> None:
+    """1.22 (Debian 12) and 1.26 (Debian 13) want HTTP/2 in different forms: the site has neither."""
+    site = Site(tmp_path, ["127.0.0.1:1"])
+    done = subprocess.run([nginx_program(), "-t", "-c", site.conf], capture_output=True, text=True, check=False)
+    assert "test is successful" in done.stderr
+    assert "[warn]" not in done.stderr
 
 
 def test_old_tls_is_refused(tmp_path: Path) -> None:

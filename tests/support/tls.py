@@ -15,6 +15,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """What a key is for: an authority's signs certificates, a server's the handshake."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates, key_cert_sign=signs_certificates, crl_sign=signs_certificates,
+        content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+
+
+# RFC 5280 (4.2.1.1 to 4.2.1.3) asks for these; Python 3.13 verifies that they are there (VERIFY_X509_STRICT).
+_AUTHORITY, _SERVER = _usage(signs_certificates=True), _usage(signs_certificates=False)
+
+
 class Certificates:
     """Files (PEM) in `folder`: `ca` is trusted, `cert` and `key` are those of localhost and 127.0.0.1."""
 
@@ -49,6 +62,9 @@ def _signed(
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(_AUTHORITY if issuer is None else _SERVER, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
         .sign(by, hashes.SHA256())
     )
 

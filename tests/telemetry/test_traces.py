@@ -153,7 +153,7 @@ def test_the_context_stands_in_the_stored_event_and_in_no_frame(tmp_path: Path) 
             player.until("game_started")
             player.send("submit_code", {"code": SOLUTION})
             player.until("game_finished")
-    with sqlite3.connect(tmp_path / "log.db") as database:
+    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as database:
         commits = [json.loads(row[0]) for row in database.execute("SELECT events FROM commits")]
     stored = {event["type"]: event["traceparent"] for commit in commits for event in commit}
     submitted = only(collector.spans, "game.submit_code")

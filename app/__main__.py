@@ -6,6 +6,7 @@ _BEGAN = time.monotonic()
 
 import argparse  # noqa: E402 - the start-up time is measured from the first line
 import asyncio  # noqa: E402 - the same
+import contextlib  # noqa: E402 - the same
 import functools  # noqa: E402 - the same
 import re  # noqa: E402 - the same
 import signal  # noqa: E402 - the same
@@ -20,7 +21,8 @@ from app import __version__  # noqa: E402 - the same
 from app.listeners import CannotListenError, bind  # noqa: E402 - the same
 from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
 
-if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
+if TYPE_CHECKING:  # at run time only the commands that need them wait for them
+    from app.eventlog import LogUnavailable
     from app.telemetry.logs import Logs, LogWriter
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -125,6 +127,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     listeners = bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
+    from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
 
@@ -136,6 +139,9 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve())
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
+    except LogUnavailable as error:
+        return _cannot_use(error)
+    else:
         return EXIT_OK if server.started else EXIT_FAILED
     finally:
         undo()
@@ -240,25 +246,33 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
 
     source_settings = load_settings(event_log_url=options.source)
-    source = open_event_log(options.source, nats_config(source_settings, "copy-log"))
+    source = open_event_log(options.source, nats_config(source_settings, "copy-log"), must_exist=True)
     target = open_event_log(settings.event_log_url, nats_config(settings, "copy-log"))
 
     async def run() -> str:
-        await source.open()
-        await target.open()
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            for log in (source, target):
+                await log.open()
+                opened.push_async_callback(log.close)
             copied = await copy(source, target)
-        finally:
-            await target.close()
-            await source.close()
         return f"{copied.games} games, {copied.commits} commits copied; the others were there already"
 
     try:
         print(asyncio.run(run()))  # noqa: T201 - a command's answer
-    except (CopyFailed, LogUnavailable) as error:
+    except LogUnavailable as error:
+        return _cannot_use(error)
+    except CopyFailed as error:
         print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
         return EXIT_FAILED
     return EXIT_OK
+
+
+def _cannot_use(error: "LogUnavailable") -> int:
+    """Say what is wrong with the event log; the exit code."""
+    from app.eventlog import LogInUse  # noqa: PLC0415 - the other commands need not wait for it
+
+    print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
+    return EXIT_USAGE if isinstance(error, LogInUse) else EXIT_FAILED
 
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -139,16 +139,27 @@ class Service:
             outbox_depths=self.hub.outboxes.depths,
         )
 
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
-        """Start before the first connection, stop after the last."""
-        tasks = TaskOwner(self.recorder)
+    async def own_log(self) -> None:
+        """Open an event log that is this process's alone, before anything else is; a shared one is waited for later.
+
+        Raises LogUnavailable, LogInUse.
+        """
+        if not self.event_log.shared:
+            await self._within_ready_timeout(self.event_log.open())
+
+    async def _within_ready_timeout(self, opening: Awaitable[None]) -> None:
         try:
-            await asyncio.wait_for(self.hub.start(), self.settings.ready_timeout_s)
+            await asyncio.wait_for(opening, self.settings.ready_timeout_s)
         except TimeoutError:
             raise LogUnavailable(
                 f"{self.settings.event_log_url} did not answer within {self.settings.ready_timeout_s:g} s"
             ) from None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        """Start before the first connection, stop after the last."""
+        tasks = TaskOwner(self.recorder)
+        await self._within_ready_timeout(self.hub.start())
         if isinstance(self.keys, JwksKeys):
             tasks.spawn(self.keys.run(), "signing keys")
         self.started = True

@@ -57,8 +57,12 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop; probes and metrics on a port of their own are there first, and last."""
+        """Serve until told to stop; probes and metrics on a port of their own are there first, and last.
+
+        Raises LogUnavailable where the event log is to be this process's alone and cannot be; nothing is served then.
+        """
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
+        await self._service.own_log()
         async with _serving_ops(self._service, self._listeners.ops):
             await super().serve(sockets or self._listeners.game)
 

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from app import __version__
-from tests.support.server import SECRET, ServerProcess
+from tests.support.server import ROOT, SECRET, ServerProcess
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -121,3 +121,31 @@ def test_health_and_version_endpoints(tmp_path: Path) -> None:
         version = httpx.get(f"{server.http_url}/version").json()
         assert version == {"version": __version__, "replica": "r1", "environment": "development"}
         assert server.records()[0]["event"] == "app.started"
+
+
+def test_a_second_server_on_the_same_file_says_who_has_it_and_what_to_do(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        url = {
+            "EVENT_LOG_URL": f"sqlite:///{tmp_path}/var/code-racer.db",
+            "JWT_SECRET": SECRET,
+            "PYTHONPATH": str(ROOT),
+        }
+        for ports in ({"PORT": "0"}, {"PORT": "0", "OPS_PORT": "0"}):
+            second = run(tmp_path / "..", "serve", **url, **ports)
+            assert second.returncode == 2
+            assert second.stdout == "", "nothing has started"
+            (line,) = second.stderr.splitlines()
+            assert f"is in use by process {server.pid} on {socket.gethostname()} since 20" in line
+            assert "EVENT_LOG_URL" in line
+        server.kill()
+        server.start()
+        assert httpx.get(f"{server.http_url}/readyz").status_code == 200, "who is killed holds nothing"
+
+
+def test_a_log_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "blocker").write_text("")
+    url = f"sqlite:///{tmp_path}/blocker/log.db"
+    done = run(tmp_path, "serve", EVENT_LOG_URL=url, JWT_SECRET=SECRET, PORT="0", PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("code-racer: cannot open ")

@@ -6,7 +6,17 @@ before them.
 
 from app.eventlog.copying import Copied, CopyFailed, copy_log
 from app.eventlog.measured import MeasuredEventLog
-from app.eventlog.port import START, Commit, Conflict, Cursor, EventLog, LogOwner, LogUnavailable, Subscription
+from app.eventlog.port import (
+    START,
+    Commit,
+    Conflict,
+    Cursor,
+    EventLog,
+    LogInUse,
+    LogOwner,
+    LogUnavailable,
+    Subscription,
+)
 from app.eventlog.select import NATS_SCHEMES, open_event_log
 
 __all__ = [
@@ -18,6 +28,7 @@ __all__ = [
     "CopyFailed",
     "Cursor",
     "EventLog",
+    "LogInUse",
     "LogOwner",
     "LogUnavailable",
     "MeasuredEventLog",

@@ -48,6 +48,13 @@ class LogUnavailable(Exception):  # noqa: N818 - a state of the log
 _AWAY: Final = {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT, LogTrouble.NO_LEADER, LogTrouble.NO_STREAM}
 
 
+class LogInUse(LogUnavailable):
+    """Another process owns the log; the message says which, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, LogTrouble.MISCONFIGURED)
+
+
 class Subscription(Protocol):
     """A running subscription."""
 
@@ -84,7 +91,7 @@ class EventLog(Protocol):
         """Tell `owner` from now on."""
 
     async def open(self) -> None:
-        """Connect and prepare."""
+        """Connect and prepare; an embedded log that is open already stays so, one that another has raises LogInUse."""
 
     async def close(self) -> None:
         """Write what is under way and let go."""

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 NATS_SCHEMES: Final = ("nats://", "tls://")
 
 
-def open_event_log(url: str, nats: "NatsConfig | None" = None) -> EventLog:
+def open_event_log(url: str, nats: "NatsConfig | None" = None, *, must_exist: bool = False) -> EventLog:
     """The backend for `url`, not opened yet; `nats` says the rest about one on NATS.
+
+    One that `must_exist` is not made where it is not there: opening it fails.
 
     Raises:
         ValueError: no backend knows the URL.
@@ -22,9 +24,9 @@ def open_event_log(url: str, nats: "NatsConfig | None" = None) -> EventLog:
     if url == "memory:":
         return MemoryEventLog()
     if url.startswith("sqlite:///"):
-        return SqliteEventLog(Path(url.removeprefix("sqlite:///")))
+        return SqliteEventLog(Path(url.removeprefix("sqlite:///")), must_exist=must_exist)
     if nats is not None and url.startswith(NATS_SCHEMES):
         from app.eventlog.nats import NatsEventLog  # noqa: PLC0415 - its client takes 0.2 s to load, for those who use it
 
-        return NatsEventLog(nats)
+        return NatsEventLog(nats, must_exist=must_exist)
     raise ValueError(f"no event log for {url!r}: write memory:, sqlite:///path/to/file.db or nats://host:4222")

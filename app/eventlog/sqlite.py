@@ -4,6 +4,8 @@ While one transaction is being synced to disk, the appends that arrive queue up;
 them all. Each append has a savepoint of its own, so a conflict fails alone. An append returns only after
 the commit that holds it has returned: a ``kill -9`` or a power cut loses nothing that was acknowledged
 (SQLite documentation, "PRAGMA synchronous" and "Write-Ahead Logging").
+
+One process owns the file (`OwnerLock`): what another one appended would be told to nobody here.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from typing import Any, Final
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.embedded import Embedded, claimed_until
 from app.eventlog.fanout import LocalFanout
+from app.eventlog.lock import OwnerLock
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogUnavailable, Subscription
 from app.game import GameEvent
 from app.telemetry.bulkhead import Bulkhead
@@ -58,11 +61,13 @@ class _Job:
 
 
 class SqliteEventLog(Embedded):
-    """See the module. `path` is created with its folder where it does not exist."""
+    """See the module. `path` is created with its folder where it does not exist, unless it `must_exist`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         super().__init__()
         self._path = path
+        self._must_exist = must_exist
+        self._lock = OwnerLock(path)  # the writer thread's own
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
         self._fanout = LocalFanout(self.failed)
         self._bulkhead = Bulkhead(self.failed, "event log")
@@ -72,7 +77,9 @@ class SqliteEventLog(Embedded):
         self._stopping = False  # the writer thread's own
 
     async def open(self) -> None:
-        """Open the file, make the tables. Raises LogUnavailable."""
+        """Own and open the file, make the tables. Raises LogUnavailable, LogInUse."""
+        if self._thread is not None:
+            return
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._write, args=(opened,), name="event-log", daemon=True)
@@ -180,21 +187,34 @@ class SqliteEventLog(Embedded):
 
     def _write(self, opened: asyncio.Future[None]) -> None:
         try:
-            db = self._connect()
-        except (OSError, sqlite3.Error) as error:
-            self._post(opened, None, LogUnavailable(f"cannot open {self._path}: {error}", _trouble_of(error)))
+            db = self._own()
+        except LogUnavailable as error:
+            self._lock.release()
+            self._post(opened, None, error)
             return
         self._post(opened, None, None)
         while not self._stopping:
             self._run_group(db, self._group())
         db.close()
+        self._lock.release()
+
+    def _own(self) -> sqlite3.Connection:
+        """The file, which is this process's from now on. Raises LogUnavailable."""
+        try:
+            if not self._must_exist:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            elif not self._path.is_file():
+                raise LogUnavailable(f"{self._path} does not exist", LogTrouble.MISCONFIGURED)
+            self._lock.take()
+            return self._connect()
+        except (OSError, sqlite3.Error) as error:
+            raise LogUnavailable(f"cannot open {self._path}: {error}", _trouble_of(error)) from None
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
         with contextlib.ExitStack() as unusable:
             unusable.callback(db.close)
-            _prepare(db)
+            _prepare(db, must_exist=self._must_exist)
             unusable.pop_all()
         return db
 
@@ -259,13 +279,15 @@ class SqliteEventLog(Embedded):
             self._loop.call_soon_threadsafe(_settle, future, outcome, error)
 
 
-def _prepare(db: sqlite3.Connection) -> None:
-    """Make it durable, and its tables."""
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
+def _prepare(db: sqlite3.Connection, *, must_exist: bool) -> None:
+    """Verify whose it is, make it durable, and its tables."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version not in {0, SCHEMA_VERSION}:
         raise sqlite3.DatabaseError(f"schema version {version}, this release knows {SCHEMA_VERSION}")
+    if must_exist and version != SCHEMA_VERSION:
+        raise sqlite3.DatabaseError("it is no event log of Code Racer")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
     db.executescript(_SCHEMA)
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 

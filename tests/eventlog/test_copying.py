@@ -1,5 +1,6 @@
 """Moving from one log to another."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -93,3 +94,52 @@ def copy(server: ServerProcess, url: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1 games, ")
+
+
+def test_a_log_that_is_written_or_not_there_is_not_copied(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "server") as server:
+        held = f"sqlite:///{server.folder}/var/code-racer.db"
+        pid = f"process {server.pid} "
+        elsewhere = f"sqlite:///{tmp_path}/target.db"
+        for source, target in ((held, elsewhere), (elsewhere, held), (held, held)):
+            if source == elsewhere:
+                make_empty_log(tmp_path / "target.db")
+            done = copy_command(tmp_path, source, target)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert pid in done.stderr
+            assert "Traceback" not in done.stderr
+        server.new_game(server.guest("Ann")["token"])
+    for missing in (f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/none/none.db"):
+        done = copy_command(tmp_path, missing, elsewhere)
+        assert done.returncode == 1
+        assert done.stderr.endswith("does not exist\n")
+        assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("none*"))
+    assert copy_command(tmp_path, held, elsewhere).stdout.startswith("1 games, 1 commits")
+
+
+def test_a_stream_that_is_not_there_is_not_made_to_be_copied(tmp_path: Path) -> None:
+    with Nats(tmp_path / "nats") as nats:
+        for _ in range(2):
+            done = copy_command(tmp_path, nats.url, f"sqlite:///{tmp_path}/target.db")
+            assert done.returncode == 1
+            assert "stream CODE_RACER" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+def make_empty_log(path: Path) -> None:
+    """A log without games."""
+
+    async def make() -> None:
+        log = open_event_log(f"sqlite:///{path}")
+        await log.open()
+        await log.close()
+
+    asyncio.run(make())
+
+
+def copy_command(folder: Path, source: str, target: str) -> "subprocess.CompletedProcess[str]":
+    """The command, from one URL to another."""
+    environment = os.environ | {"EVENT_LOG_URL": target, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "app", "copy-log", "--from", source]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)

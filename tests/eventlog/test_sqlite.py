@@ -1,14 +1,17 @@
 """What only the SQLite log promises: it outlives its process and says clearly when it cannot work."""
 
 import asyncio
+import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 
-from app.eventlog import START, LogUnavailable
+from app.eventlog import START, LogInUse, LogUnavailable
 from app.eventlog.sqlite import SqliteEventLog
 from tests.support.games import GAME_ID, Game
+from tests.support.server import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +84,79 @@ async def test_a_closed_log_is_unavailable(tmp_path: Path) -> None:
     await log.close()
     with pytest.raises(LogUnavailable):
         await log.read(GAME_ID)
+
+
+async def test_a_file_has_one_owner_also_within_a_process(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    (tmp_path / "alias.db").symlink_to(path)
+    first = SqliteEventLog(path)
+    await first.open()
+    for name in ("log.db", "alias.db"):
+        with pytest.raises(LogInUse, match=rf"log.db is in use by process {os.getpid()} on \S+ since \S+: .*stop that"):
+            await SqliteEventLog(tmp_path / name).open()
+    await first.append(GAME_ID, START, Game().events)
+    await first.close()
+    second = SqliteEventLog(path)
+    await second.open()
+    await second.open()
+    assert len(await second.read(GAME_ID)) == 1
+    await second.close()
+
+
+async def test_an_owner_that_is_killed_owns_nothing_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    code = (
+        "import asyncio, pathlib, sys, time\n"
+        "from app.eventlog.sqlite import SqliteEventLog\n"
+        "asyncio.run(SqliteEventLog(pathlib.Path(sys.argv[1])).open())\n"
+        "print('open', flush=True); time.sleep(600)"
+    )
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(path), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert owner.stdout is not None
+    try:
+        assert await owner.stdout.readline() == b"open\n"
+        with pytest.raises(LogInUse, match=f"process {owner.pid} "):
+            await SqliteEventLog(path).open()
+    finally:
+        owner.kill()
+        await owner.wait()
+    log = SqliteEventLog(path)
+    await log.open()
+    await log.close()
+
+
+async def test_what_cannot_be_opened_is_not_kept_locked(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    path.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(LogUnavailable, match="not a database"):
+        await SqliteEventLog(path).open()
+    path.unlink()
+    log = SqliteEventLog(path)
+    await log.open()
+    await log.close()
+
+
+async def test_a_folder_that_takes_no_lock_file_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "log.db.lock").mkdir()
+    with pytest.raises(LogUnavailable, match=r"cannot open .*log\.db: .*log\.db\.lock") as told:
+        await SqliteEventLog(tmp_path / "log.db").open()
+    assert not isinstance(told.value, LogInUse)
+    assert not (tmp_path / "log.db").exists()
+
+
+async def test_what_must_exist_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "folder" / "log.db"
+    with pytest.raises(LogUnavailable, match="does not exist"):
+        await SqliteEventLog(missing, must_exist=True).open()
+    assert not missing.parent.exists()
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE something (id)")
+    db.close()
+    with pytest.raises(LogUnavailable, match="no event log"):
+        await SqliteEventLog(other, must_exist=True).open()
+    with sqlite3.connect(other) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("something",)]
+    db.close()

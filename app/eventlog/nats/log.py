@@ -45,12 +45,13 @@ _TRY_AGAIN: Final = {LogTrouble.NO_LEADER, LogTrouble.TIMEOUT, LogTrouble.UNREAC
 
 
 class NatsEventLog:
-    """See the module."""
+    """See the module. Streams are made where they do not exist, unless they `must_exist`."""
 
     shared = True
 
-    def __init__(self, config: NatsConfig) -> None:
+    def __init__(self, config: NatsConfig, *, must_exist: bool = False) -> None:
         self._config = config
+        self._must_exist = must_exist
         self._link = Link(config, self)
         self._appending = 0
         self._verified = 0
@@ -104,7 +105,7 @@ class NatsEventLog:
     async def _require_stream(self, wanted: dict[str, object]) -> None:
         name = wanted["name"]
         found = replies.stream_info(await self._api(f"STREAM.INFO.{name}"))
-        if found.error is not None and found.error.err_code == replies.NO_STREAM:
+        if found.error is not None and found.error.err_code == replies.NO_STREAM and not self._must_exist:
             found = replies.stream_info(await self._api(f"STREAM.CREATE.{name}", msgspec.json.encode(wanted)))
             if found.error is not None and found.error.err_code == replies.STREAM_EXISTS:  # another replica made it
                 found = replies.stream_info(await self._api(f"STREAM.INFO.{name}"))

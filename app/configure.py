@@ -93,6 +93,8 @@ def session_config(settings: Settings) -> SessionConfig:
                 message_burst=settings.message_burst,
                 bytes_per_second=settings.bytes_per_second,
                 bytes_burst=settings.bytes_burst,
+                control_frames_per_second=settings.control_frames_per_second,
+                control_frame_burst=settings.control_frame_burst,
                 max_message_bytes=settings.max_message_bytes,
                 max_batch=settings.max_batch,
                 max_invalid_messages_per_minute=settings.max_invalid_messages_per_minute,

@@ -25,7 +25,8 @@ JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 READY_GATES: Final = ("event_log", "overload", "signing_keys")
 LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
-    "bytes", "message_size", "batch_size", "invalid_messages", "players_per_game", "games_per_player", "guests",
+    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "players_per_game",
+    "games_per_player", "guests",
 )  # fmt: skip
 _OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
@@ -205,7 +206,16 @@ class Settings(BaseSettings):
     message_burst: int = Field(200, ge=50, description="messages of a connection at once; a batch counts each")
     bytes_per_second: float = Field(131_072, ge=0, description="payload bytes per connection; 0: no limit")
     bytes_burst: int = Field(524_288, ge=1_024, description="payload bytes of a connection at once")
-    max_rate_limited_per_minute: int = Field(100, ge=1, description="more refused messages close with 4429")
+    control_frames_per_second: float = Field(
+        250.0,
+        ge=0,
+        description="frames per connection that complete no message (ping, pong, parts); over it the client is read"
+        " so fast and no faster; 0: no limit",
+    )
+    control_frame_burst: int = Field(2_000, ge=1, description="such frames of a connection at once")
+    max_rate_limited_per_minute: int = Field(
+        100, ge=1, description="more refused messages, or pauses in reading control frames, close with 4429"
+    )
     rate_limit_retry_s: float = Field(5.0, ge=0, description="who is closed with 4429 is told to come back after this")
     max_message_bytes: int = Field(65_536, ge=1_024, le=16_777_216, description="longest message of a client")
     max_batch: int = Field(50, ge=1, le=1_000, description="messages in one batch")

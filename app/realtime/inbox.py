@@ -224,6 +224,13 @@ class Inbox:
         wait_s = self._allowance.take(arrived, len(payload), 1)
         self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=payload))
 
+    def take_control(self) -> float:
+        """A frame came in that completes no message: for so many seconds no more is to be read."""
+        pause_s = self._allowance.take_control(time.perf_counter())
+        if pause_s:
+            self._warned()
+        return pause_s
+
     def refuses(self, scope: LimitScope) -> bool:
         """A limit of this connection is exceeded: whether that is refused."""
         return self._allowance.refuses(scope)
@@ -401,6 +408,10 @@ class Inbox:
         text = f"too fast: nothing was done, send it again in {wait_ms} ms"
         self._error(ErrorCode.RATE_LIMITED, text, too_fast.type, item, retry=wait_ms)
         self._handled(too_fast.type, MessageOutcome.REJECTED, item)
+        self._warned()
+
+    def _warned(self) -> None:
+        """The peer was too fast, and told or slowed down: who goes on regardless is closed."""
         if self._allowance.is_often_refused(time.monotonic()):
             retry_ms = round(self._config.rate_limit_retry_s * 1000)
             self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)

@@ -36,6 +36,12 @@ class RateLimit:
         self._arrival = arrival
         return 0.0
 
+    def spend(self, now: float, cost: float = 1.0) -> float:
+        """Take `cost` whatever the rate allows: 0.0, or else the seconds until the rate is kept again."""
+        self._arrival = max(self._arrival, now) + cost * self._interval
+        excess = self._arrival - now - self._tolerance
+        return max(0.0, excess)
+
 
 class RatePerKey:
     """A rate for each of many keys, like addresses; of more than 10,000 the one seen longest ago is forgotten."""

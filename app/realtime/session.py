@@ -210,6 +210,10 @@ class Session:
         self._observer.received("other", len(payload))
         self.close(Close.BINARY)
 
+    def on_control_frame(self) -> float:
+        """A frame came that completes no message."""
+        return self.inbox.take_control()
+
     def on_blocked(self) -> None:
         """The socket takes no more."""
         self.outbox.block()

@@ -53,6 +53,7 @@ class LimitScope(StrEnum):
     REPLACEMENTS = "replacements"
     MESSAGES = "messages"
     BYTES = "bytes"
+    CONTROL_FRAMES = "control_frames"
     MESSAGE_SIZE = "message_size"
     BATCH_SIZE = "batch_size"
     INVALID_MESSAGES = "invalid_messages"

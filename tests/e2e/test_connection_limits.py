@@ -118,6 +118,14 @@ def many_bytes(server: ServerProcess) -> bool:
     return bool(last["type"] == "error" and last["data"]["code"] == "rate_limited")
 
 
+def many_pings(server: ServerProcess) -> bool:
+    with Player(server, server.new_game(token("host")), token("a")) as player:
+        for number in range(100):
+            with contextlib.suppress(ConnectionClosed):
+                player.ws.ping(str(number))
+        return not pong(player) and player.ws.protocol.close_code == 4429
+
+
 def one_big_message(server: ServerProcess) -> bool:
     game_id = server.new_game(token("host"))
     with Player(server, game_id, token("a")) as player:
@@ -176,6 +184,10 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.REPLACEMENTS: (two_windows, {"max_replacements_per_minute": 2}),
     LimitScope.MESSAGES: (fast_messages, {"messages_per_second": 0.01, "message_burst": 50}),
     LimitScope.BYTES: (many_bytes, {"bytes_per_second": 1, "bytes_burst": 8192, "max_message_bytes": 8192}),
+    LimitScope.CONTROL_FRAMES: (
+        many_pings,
+        {"control_frames_per_second": 20, "control_frame_burst": 5, "max_rate_limited_per_minute": 1},
+    ),
     LimitScope.MESSAGE_SIZE: (one_big_message, {"max_message_bytes": 1024}),
     LimitScope.BATCH_SIZE: (long_batch, {"max_batch": 3}),
     LimitScope.INVALID_MESSAGES: (nonsense, {"max_invalid_messages_per_minute": 2}),

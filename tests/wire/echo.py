@@ -34,6 +34,9 @@ class Echo:
     def on_binary(self, payload: bytes) -> None:
         self._transport.write(wires.frame_bytes(wires.BINARY, payload))
 
+    def on_control_frame(self) -> float:
+        return 0.0
+
     def on_blocked(self) -> None:
         self._transport.pause_reading()
 

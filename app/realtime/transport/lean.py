@@ -18,8 +18,9 @@ from uvicorn.server import ServerState
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
 from app.protocol import Close, CloseRow, Initiator, client_close
+from app.realtime.transport.connection import FRAME_COST, Connection, nowhere
 from app.realtime.transport.deflate import Deflate, inflate
-from app.realtime.transport.port import VIOLATIONS, Listener
+from app.realtime.transport.port import VIOLATIONS
 from app.realtime.transport.upgrade import BadHandshake, Headers, Upgrade, accept_key, http_answer, websocket_scope
 from app.realtime.transport.wire import (
     BINARY,
@@ -58,35 +59,34 @@ class LeanConfig:
     deflate: Deflate | None = None
 
 
-class LeanTransport(asyncio.Protocol):
+class LeanTransport(Connection, asyncio.Protocol):
     """A `Transport`; see the module."""
 
     __slots__ = (
-        "_close_timer", "_config", "_corked", "_ended", "_held", "_is_live", "_is_lost", "_is_paused", "_listener",
-        "_ping", "_ping_slot", "_pinged_at", "_reader", "_server", "_socket", "_upgrade", "deflate", "is_writable",
-        "write",
+        "_config", "_corked", "_is_live", "_ping", "_ping_slot", "_pinged_at", "_pong", "_reader", "_server",
+        "_upgrade", "deflate", "is_writable", "write",
     )  # fmt: skip
 
     def __init__(self, config: LeanConfig, server: ServerState, socket: asyncio.Transport) -> None:
+        super().__init__(config.observer)
         self._config = config
         self._server = server
         self._socket = socket
         self.write: Callable[[bytes], object] = socket.write
         self.is_writable = True
         self.deflate: Deflate | None = None
-        self._listener: Listener | None = None
         self._upgrade: Upgrade | None = None
         self._reader: FrameReader | None = None
-        self._held = b""
         self._corked: bytearray | None = None
         self._is_live = False
-        self._is_paused = False
-        self._is_lost = False
-        self._ended: tuple[CloseRow, Initiator, int] | None = None
         self._ping: bytes | None = None
         self._ping_slot = 0
         self._pinged_at = 0.0
-        self._close_timer: asyncio.TimerHandle | None = None
+        self._pong: bytes | None = None
+
+    @property
+    def _close_timeout_s(self) -> float:
+        return self._config.close_timeout_s
 
     # ---------------------------------------------------------------- the handshake
 
@@ -137,9 +137,11 @@ class LeanTransport(asyncio.Protocol):
 
     def refused(self, answer: bytes) -> None:
         """See `Opening.refused`."""
-        self._ended = (Close.LOST, Initiator.SERVER, 0)
-        self.write(answer)
-        self._socket.close()
+        self._end(Close.LOST, Initiator.SERVER, last=answer)
+        if self._reader is None:
+            self._socket.close()
+        else:  # frames came before they were asked for: unread they would cost the peer the answer
+            self._deafen()
 
     def finished(self) -> None:
         """See `Opening.finished`."""
@@ -154,21 +156,12 @@ class LeanTransport(asyncio.Protocol):
         """See `Transport.is_open`."""
         return self._ended is None and not self._socket.is_closing()
 
-    def attach(self, listener: Listener) -> None:
-        """See `Transport.attach`."""
-        self._listener = listener
-        if self._ended is not None:
-            listener.on_closed(*self._ended)
-
     def start(self) -> None:
         """See `Transport.start`."""
         if self._ended is not None or self._is_live:
             return
         self._is_live = True
-        held, self._held = self._held, b""
-        self.resume_reading()
-        if held:
-            self._receive(held)
+        self._read()
 
     def cork(self) -> None:
         """See `Transport.cork`."""
@@ -180,7 +173,7 @@ class LeanTransport(asyncio.Protocol):
     def _write_corked(self, data: bytes) -> None:
         corked = self._corked
         if corked is None:  # whoever looked `write` up before
-            self._socket.write(data)
+            self.write(data)
             return
         corked += data
         if len(corked) > _MOST_CORKED:  # let the socket say that it is full
@@ -195,34 +188,19 @@ class LeanTransport(asyncio.Protocol):
 
     def close(self, row: CloseRow) -> None:
         """See `Transport.close`."""
-        if not self.is_open:
-            return
-        self._end(row, Initiator.SERVER)
-        self.write(close_bytes(row.code, row.reason))
-        self.resume_reading()
-        # A socket closed with unread bytes resets the connection, and the peer would never see the close code.
-        loop = asyncio.get_running_loop()
-        self._close_timer = loop.call_later(self._config.close_timeout_s, self._socket.abort)
+        if self._ended is None:
+            self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
+            self.resume_reading()  # the peer's close frame is behind what it has sent
 
-    def pause_reading(self) -> None:
-        """See `Transport.pause_reading`."""
-        if not self._is_paused and not self._socket.is_closing():
-            self._is_paused = True
-            self._socket.pause_reading()
-
-    def resume_reading(self) -> None:
-        """See `Transport.resume_reading`."""
-        if not self._is_paused:
-            return
-        self._is_paused = False
-        if self._reader is not None:
-            self._read(self._reader)
-        if not self._is_paused and not self._socket.is_closing():
-            self._socket.resume_reading()
-
-    def abort(self) -> None:
-        """See `Transport.abort`."""
-        self._socket.abort()
+    def _shut_up(self, last: bytes) -> None:
+        self._is_live = False
+        if self._is_lost:
+            self._corked = None
+        else:
+            self._uncork()
+            if last:
+                self._socket.write(last)
+        self.write = nowhere
 
     # ---------------------------------------------------------------- what comes in
 
@@ -238,72 +216,84 @@ class LeanTransport(asyncio.Protocol):
         ):
             payload = apply_mask(data[6:], data[2:6])
             if payload.isascii():
-                self._listener.on_text(payload)  # type: ignore[union-attr] # there is one: `_is_live`
+                try:
+                    self._listener.on_text(payload)  # type: ignore[union-attr] # there is one: `_is_live`
+                except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection
+                    self._failed(fault)
                 return
         self._receive(data)
 
     def _receive(self, data: bytes) -> None:
-        if self._listener is None or not (self._is_live or self._ended):
-            self._held += data
-            self.pause_reading()
+        if self._is_deaf:
+            self._discard(len(data))
             return
-        if self._reader is None:
-            self._reader = FrameReader(self._config.max_message_bytes, inflate if self.deflate else None)
-        self._reader.feed(data)
-        self._read(self._reader)
+        reader = self._reader
+        if reader is None:
+            reader = FrameReader(self._config.max_message_bytes, inflate if self.deflate else None)
+            self._reader = reader
+        reader.feed(data)
+        if not (self._is_live or self._ended):
+            self._socket.pause_reading()  # until `start`
+            return
+        self._read()
+        if self._later is None and not self._is_paused and self._reader is not None and self._reader.is_within:
+            self._spend()  # a long frame in tiny pieces costs as much as many frames
 
-    def _read(self, reader: FrameReader) -> None:
-        """Handle what is whole; what comes after a pause waits for its end."""
+    def _step(self) -> int:
+        reader = self._reader
+        if reader is None or self._is_deaf:
+            return 0
         try:
-            while self._reader is reader and not self._is_paused and (one := reader.next()) is not None:
-                self._handle(one)
+            one = reader.next()
+            if one is None:
+                if reader.is_between:
+                    self._reader = None
+                return 0
+            self._handle(one)
         except Violation as violation:
             self._fail(VIOLATIONS[violation.code])
-            return
-        if self._reader is reader and reader.is_between:
-            self._reader = None
+            return 0
+        return FRAME_COST + len(one.payload)
 
     def _handle(self, one: Received) -> None:
+        listener = self._listener
         if one.opcode == CLOSE:
             self._answer_close(one.payload)
-        elif self._ended is not None or self._listener is None:
-            return  # the closing handshake has begun: only its end counts
+        elif self._ended is not None or listener is None:
+            self._spend()  # the closing handshake has begun: only its end counts
         elif one.opcode == TEXT:
             if not _is_utf8(one.payload):
                 self._fail(Close.INVALID_UTF8)
                 return
-            self._listener.on_text(one.payload)
+            listener.on_text(one.payload)
         elif one.opcode == BINARY:
-            self._listener.on_binary(one.payload)
-        elif one.opcode == PING:
-            if self.is_writable:  # who reads nothing needs no answers: they would pile up
-                self.write(frame_bytes(PONG, one.payload))
-        elif one.payload == self._ping:
+            listener.on_binary(one.payload)
+        elif one.opcode == PONG and one.payload == self._ping:
             self._on_pong()
+        else:
+            if one.opcode == PING:
+                self._answer_ping(one.payload)
+            self._spend()
+
+    def _answer_ping(self, payload: bytes) -> None:
+        """At once, or as soon as the socket takes it; then only the last one counts (section 5.5.3)."""
+        if self.is_writable:
+            self.write(frame_bytes(PONG, payload))
+        else:
+            self._pong = payload
 
     def _answer_close(self, payload: bytes) -> None:
         """The peer's close frame: its own wish, or the answer to ours. Raises Violation."""
         if self._ended is None:
             code = close_code(payload)
-            self._end(client_close(code), Initiator.CLIENT, code)
-            self.write(frame_bytes(CLOSE, payload[:2]))
-        self._is_live = False
+            self._end(client_close(code), Initiator.CLIENT, code, frame_bytes(CLOSE, payload[:2]))
+        self._reader = None
         self._socket.close()
 
     def _fail(self, row: CloseRow) -> None:
-        """The peer broke the protocol: nothing it sends can be understood any more (section 7.1.7).
-
-        The way out is shut after the close frame and the way in drained, so that the peer gets to see it.
-        """
-        if self._ended is not None:
-            self._socket.close()
-            return
-        self.close(row)
-        self._reader = _Deaf(0)
-        if self._socket.can_write_eof():
-            self._socket.write_eof()
-        else:
-            self._socket.close()
+        """The peer broke the protocol: nothing it sends can be understood any more (section 7.1.7)."""
+        self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
+        self._deafen()
 
     # ---------------------------------------------------------------- pings
 
@@ -333,7 +323,7 @@ class LeanTransport(asyncio.Protocol):
 
     def _tell_ping(self, outcome: PingOutcome, rtt_s: float = 0.0) -> None:
         if self._listener is not None:
-            self._listener.on_ping(outcome, rtt_s)
+            self._tell(self._listener.on_ping, outcome, rtt_s)
 
     # ---------------------------------------------------------------- what the event loop and uvicorn call
 
@@ -341,58 +331,38 @@ class LeanTransport(asyncio.Protocol):
         """The socket's buffer is over its high-water mark."""
         self.is_writable = False
         if self._listener is not None:
-            self._listener.on_blocked()
+            self._tell(self._listener.on_blocked)
 
     def resume_writing(self) -> None:
         """It has drained."""
         self.is_writable = True
+        pong, self._pong = self._pong, None
+        if pong is not None:
+            self.write(frame_bytes(PONG, pong))
         if self._listener is not None and self._ended is None:
-            self._listener.on_writable()
+            self._tell(self._listener.on_writable)
+
+    def eof_received(self) -> None:
+        """The peer will say no more; the event loop closes the socket, once it has sent what is to be sent."""
+        self._end(Close.LOST, Initiator.NETWORK)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The socket is gone; 1006 if nobody had said goodbye."""
-        self._is_lost = True
-        self._corked = None
+        """The socket is gone."""
         self._server.connections.discard(self)
-        if self._close_timer is not None:
-            self._close_timer.cancel()
         self._config.wheel.cancel(self, self._ping_slot)
         if self._ping is not None:
             self._tell_ping(PingOutcome.ABANDONED)
-        self._end(Close.LOST, Initiator.NETWORK)
+        self._lost()
         if self._upgrade is not None:
             self._upgrade.lost()
-        self._listener = None
         self._reader = None
         self._socket.set_protocol(_NOBODY)  # uvloop keeps it: the two would hold each other until a collection
 
     def shutdown(self) -> None:
         """Uvicorn is going down and this connection is still there."""
-        if self.is_open:
-            self._end(Close.DRAINING, Initiator.SERVER)
-            self.write(close_bytes(Close.DRAINING.code, Close.DRAINING.reason))
+        row = Close.DRAINING
+        self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
         self._socket.close()
-
-    def _end(self, row: CloseRow, initiator: Initiator, received_code: int = 0) -> None:
-        if self._ended is not None:
-            return
-        self._ended = (row, initiator, received_code)
-        self._is_live = False
-        self._uncork()
-        if self._listener is not None:
-            self._listener.on_closed(row, initiator, received_code)
-
-
-class _Deaf(FrameReader):
-    """Reads to the end and understands nothing."""
-
-    __slots__ = ()
-
-    def feed(self, data: bytes) -> None:
-        """Forget it."""
-
-    def next(self) -> None:
-        """Nothing."""
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -23,6 +23,9 @@ class Listener(Protocol):
     def on_binary(self, payload: bytes) -> None:
         """A whole binary message, which this protocol does not take."""
 
+    def on_control_frame(self) -> float:
+        """A frame came that completes no message; for so many seconds no more of the peer is read, usually 0.0."""
+
     def on_blocked(self) -> None:
         """The socket's buffer is over its high-water mark: nothing more should be written."""
 
@@ -33,7 +36,10 @@ class Listener(Protocol):
         """A protocol ping ended."""
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
-        """The connection has ended; called exactly once. `received_code` is the wire's, 0 where there was none."""
+        """The connection has ended, nothing that is written from now on is sent; called exactly once.
+
+        `received_code` is the wire's, 0 where there was none.
+        """
 
 
 class Transport(Protocol):
@@ -53,7 +59,7 @@ class Transport(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Write the bytes of whole frames (`wire.Frame`); only while open."""
+        """Write the bytes of whole frames (`wire.Frame`); nothing once the connection has ended."""
 
     def cork(self) -> None:
         """What is written until this turn of the event loop ends may leave the process in one write."""

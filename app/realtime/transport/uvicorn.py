@@ -6,7 +6,7 @@ adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, a
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn import Config
 from uvicorn._types import ASGISendEvent
@@ -16,16 +16,27 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import BytesLike
 
 from app.protocol import Close, CloseRow, Initiator, client_close
+from app.realtime.transport.connection import FRAME_COST, Connection, nowhere
 from app.realtime.transport.deflate import Deflate
-from app.realtime.transport.port import EXTENSION, VIOLATIONS, Listener
+from app.realtime.transport.port import EXTENSION, VIOLATIONS
 from app.realtime.transport.upgrade import refusal_without_reason
 from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
 
+_PIECE: Final = 256
+"""So many bytes are parsed at once, at most 42 frames of a client: the parser does not stop by itself."""
+
 
 class _Parser(ServerProtocol):
-    """websockets' parser, closing with the reasons of our table instead of its own sentences."""
+    """websockets' parser, closing with the reasons of our table instead of its own sentences.
+
+    While `is_blocked` (the socket takes no more) pings are not answered: the last one is kept in `unanswered`.
+    """
+
+    is_blocked = False
+    unanswered: BytesLike | None = None
 
     def fail(self, code: int, reason: str = "") -> None:
         row = VIOLATIONS.get(code)
@@ -35,10 +46,14 @@ class _Parser(ServerProtocol):
         """A close frame may come amid a fragmented message (RFC 6455 section 5.4), which is then of no use."""
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
-        super().recv_frame(frame)
+        if frame.opcode is Opcode.PING and self.is_blocked:
+            self.unanswered = frame.data
+            self.events.append(frame)
+        else:
+            super().recv_frame(frame)
 
 
-class UvicornTransport(WebSocketsSansIOProtocol):
+class UvicornTransport(Connection, WebSocketsSansIOProtocol):
     """See the module; `close_timeout_s` bounds the wait for the peer's close frame."""
 
     def __init__(
@@ -52,20 +67,22 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         observer: Observer,
         deflate: Deflate | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        Connection.__init__(self, observer)
+        WebSocketsSansIOProtocol.__init__(self, config, server_state, app_state, _loop)
         offered = [deflate.factory] if deflate is not None else None
-        self.conn = _Parser(extensions=offered, max_size=config.ws_max_size, logger=self.logger)
+        self.conn = self._parser = _Parser(extensions=offered, max_size=config.ws_max_size, logger=self.logger)
         self._deflate = deflate
         self.close_timeout = close_timeout_s
-        self._observer = observer
-        self._early: list[bytes] = []
-        self._listener: Listener | None = None
+        self._held = bytearray()
+        self._events = 0
         self._is_started = False
-        self._is_deaf = False
         self._over = asyncio.Event()
         self._application = self.app
         self.app = self._serve
-        self._ended: tuple[CloseRow, Initiator, int] | None = None
+
+    @property
+    def _close_timeout_s(self) -> float:
+        return self.close_timeout
 
     # ---------------------------------------------------------------- Transport
 
@@ -81,7 +98,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         The parser runs ahead: when a close frame came in one chunk with messages, it knows of the close while
         the messages are still being delivered. They are handled; their answers have nowhere to go.
         """
-        return self.conn.state is State.OPEN and self.handshake_complete and not self.close_sent
+        return self._ended is None and self.handshake_complete and self.conn.state is State.OPEN
 
     @property
     def deflate(self) -> Deflate | None:
@@ -91,61 +108,41 @@ class UvicornTransport(WebSocketsSansIOProtocol):
     @property
     def write(self) -> Callable[[bytes], object]:
         """See `Transport.write`."""
-        return self.transport.write
+        return nowhere if self._ended is not None else self.transport.write
 
     def cork(self) -> None:
         """See `Transport.cork`; here everything leaves at once."""
 
-    def attach(self, listener: Listener) -> None:
-        """See `Transport.attach`."""
-        self._listener = listener
-        if self._ended is not None:
-            listener.on_closed(*self._ended)
-
     def start(self) -> None:
         """See `Transport.start`."""
-        if self._is_started:
-            return
-        self._is_started = True
-        while not self.queue.empty():
-            event = cast("dict[str, Any]", self.queue.get_nowait())
-            if event["type"] == "websocket.receive":
-                self._deliver(event.get("text"), event.get("bytes"))
-        self.resume_reading()
+        if not self._is_started:
+            self._is_started = True
+            self._read()
 
     def close(self, row: CloseRow) -> None:
         """See `Transport.close`."""
-        if not self.is_open:
+        if self._ended is not None:
             return
-        self._end(row, Initiator.SERVER)
-        self.stop_keepalive()
-        if not self.transport.is_closing():
+        if self.conn.state is State.OPEN:
             self.conn.send_close(row.code, row.reason)
-            self._flush()
-        self.close_sent = True
-        self.resume_reading()
-        # uvicorn keeps the socket while this timer runs: a socket closed with unread bytes resets the connection,
-        # and the peer would never see the close code.
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+        self._end(row, Initiator.SERVER, last=self._to_send())
+        self.resume_reading()  # the peer's close frame is behind what it has sent
 
-    def pause_reading(self) -> None:
-        """See `Transport.pause_reading`."""
-        if not self.read_paused and not self.transport.is_closing():
-            self.read_paused = True
-            self.transport.pause_reading()
+    def _shut_up(self, last: bytes) -> None:
+        self.close_sent = self._parser.is_blocked = True
+        self.stop_keepalive()
+        if last and not self._is_lost:
+            self.transport.write(last)
 
-    def resume_reading(self) -> None:
-        """See `Transport.resume_reading`."""
-        if self.read_paused:
-            self.read_paused = False
-            if not self.transport.is_closing():
-                self.transport.resume_reading()
+    def _to_send(self) -> bytes:
+        return b"".join(self.conn.data_to_send())
 
-    def abort(self) -> None:
-        """See `Transport.abort`."""
-        self.transport.abort()
+    # ---------------------------------------------------------------- the handshake
 
-    # ---------------------------------------------------------------- what uvicorn calls
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The HTTP protocol has read an upgrade request."""
+        self._socket = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
 
     def handle_connect(self, event: Request) -> None:
         """Put the transport into the scope, before the ASGI task takes its first step."""
@@ -161,10 +158,6 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             await self._refuse()
             return
         await super().send(message)
-        if message["type"] == "websocket.accept" and self._early:
-            early, self._early = self._early, []
-            self.resume_reading()
-            self.data_received(b"".join(early))
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
 
@@ -180,27 +173,68 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         if self._listener is not None:
             await self._over.wait()
 
+    # ---------------------------------------------------------------- what comes in
+
     def data_received(self, data: bytes) -> None:
-        """What came before a violation still counts: uvicorn drops it. What came before the 101 waits for it."""
+        """Bytes of the peer: first the head, as one; what comes before `start` waits for it."""
         if self._is_deaf:
-            return
-        if self.handshake_initiated and not self.handshake_complete:
-            self._early.append(data)
-            self.pause_reading()
-            return
-        self.conn.receive_data(data)
-        self.handle_events()
-        if self.conn.parser_exc is not None and not self.close_sent:
+            self._discard(len(data))
+        elif not self.handshake_initiated:
+            super().data_received(data)
+        elif not self._is_started and self._ended is None:
+            self._held += data
+            self._socket.pause_reading()
+        else:
+            self._held += data
+            before = self._events
+            self._read()
+            if self._events == before:
+                self._spend()  # a long frame in tiny pieces costs as much as many frames
+
+    def _step(self) -> int:
+        """Have the parser take a few bytes; it handles all frames that they complete."""
+        if self._is_deaf or not self._held:
+            return 0
+        piece = self._held[:_PIECE]
+        del self._held[:_PIECE]
+        self.conn.receive_data(piece)
+        events = self.conn.events_received()
+        self._events += len(events)
+        for event in events:
+            self._on_frame(cast("Frame", event))
+        if self.conn.parser_exc is not None and not self._is_deaf:
             self.handle_parser_exception()
+        return len(piece) + FRAME_COST * len(events)
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.handle_close(frame)
+        elif self._ended is not None:
+            self._spend()  # the closing handshake has begun: only its end counts
+        elif frame.opcode is Opcode.PING:
+            self.handle_ping()
+            self._spend()
+        elif frame.opcode is Opcode.PONG:
+            self.handle_pong(frame)
+        else:
+            self._on_part(frame)
+
+    def _on_part(self, frame: Frame) -> None:
+        """A message, or a part of one."""
+        if frame.opcode is Opcode.TEXT:
+            self.handle_text(frame)
+        elif frame.opcode is Opcode.BINARY:
+            self.handle_bytes(frame)
+        elif frame.data or frame.fin:  # an empty part would be kept, and means nothing
+            self.handle_cont(frame)
+        if not frame.fin:
+            self._spend()
 
     def send_receive_event_to_app(self) -> None:
-        """Deliver one whole message to the listener, or queue it until there is one."""
-        if self._listener is None or not self._is_started:
-            super().send_receive_event_to_app()
-            return
+        """Deliver one whole message to the listener."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self.close_sent:
+        if self._listener is None:
             return
         if self.curr_msg_data_type == "bytes":
             self._listener.on_binary(bytes(data))
@@ -209,6 +243,7 @@ class UvicornTransport(WebSocketsSansIOProtocol):
             data.decode()
         except UnicodeDecodeError:
             self.close(Close.INVALID_UTF8)
+            self._deafen()
             return
         self._listener.on_text(bytes(data))
 
@@ -216,82 +251,70 @@ class UvicornTransport(WebSocketsSansIOProtocol):
         """Report the round trip of the ping this pong answers."""
         waiting = self.pending_ping_payload
         super().handle_pong(event)
-        if waiting is not None and self.pending_ping_payload is None and self._listener is not None:
+        if waiting is None or self.pending_ping_payload is not None:
+            self._spend()
+        elif self._listener is not None:
             self._listener.on_ping(PingOutcome.ANSWERED, self.last_ping_rtt)
+
+    def handle_close(self, event: Frame) -> None:
+        """The peer's close frame: its own wish, or the answer to ours."""
+        del event
+        if self.conn.close_rcvd is not None:
+            code = self.conn.close_rcvd.code
+            self._end(client_close(code), Initiator.CLIENT, code, self._to_send())
+        self._held.clear()
+        self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """RFC 6455 was broken; websockets has chosen the close code."""
+        code = self.conn.close_sent.code if self.conn.close_sent is not None else 0
+        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER, last=self._to_send())
+        self._deafen()
+
+    # ---------------------------------------------------------------- what the event loop and uvicorn call
 
     def keepalive_timeout(self) -> None:
         """The peer is gone or frozen: say so, and do not wait for a buffer nobody reads."""
         self.pong_timer = None
         self.pending_ping_payload = None
         if self._listener is not None:
-            self._listener.on_ping(PingOutcome.TIMEOUT, 0.0)
+            self._tell(self._listener.on_ping, PingOutcome.TIMEOUT, 0.0)
         self.close(Close.PING_TIMEOUT)
-
-    def handle_close(self, event: Frame) -> None:
-        """The peer's close frame: its own wish, or the answer to ours."""
-        if not self.close_sent and self.conn.close_rcvd is not None:
-            code = self.conn.close_rcvd.code
-            self._end(client_close(code), Initiator.CLIENT, code)
-        super().handle_close(event)
-
-    def handle_parser_exception(self) -> None:
-        """RFC 6455 was broken; websockets has chosen the close code.
-
-        uvicorn closes the socket at once: with bytes unread that is a reset, and the peer may never see the code.
-        So the way out is shut and the way in drained.
-        """
-        code = self.conn.close_sent.code if self.conn.close_sent is not None else 0
-        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER)
-        self._is_deaf = self.close_sent = True
-        self.stop_keepalive()
-        self._flush()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
-        else:
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone; 1006 if nobody had said goodbye."""
-        if self._listener is not None and self.pending_ping_payload is not None:
-            self._listener.on_ping(PingOutcome.ABANDONED, 0.0)
-        self._end(Close.LOST, Initiator.NETWORK)
-        self._over.set()
-        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The buffer is over its high-water mark."""
         super().pause_writing()
+        self._parser.is_blocked = True
         if self._listener is not None:
-            self._listener.on_blocked()
+            self._tell(self._listener.on_blocked)
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
         super().resume_writing()
-        if self._listener is not None and self._ended is None:
-            self._listener.on_writable()
+        if self._ended is not None:
+            return
+        self._parser.is_blocked = False
+        pong, self._parser.unanswered = self._parser.unanswered, None
+        if pong is not None:
+            self.conn.send_pong(pong)
+            self.transport.write(self._to_send())
+        if self._listener is not None:
+            self._tell(self._listener.on_writable)
+
+    def eof_received(self) -> None:
+        """The peer will say no more; the event loop closes the socket, once it has sent what is to be sent."""
+        self._end(Close.LOST, Initiator.NETWORK)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        if self._listener is not None and self.pending_ping_payload is not None:
+            self._tell(self._listener.on_ping, PingOutcome.ABANDONED, 0.0)
+        self._lost()
+        self._over.set()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Uvicorn is going down and this connection is still there."""
-        self._end(Close.DRAINING, Initiator.SERVER)
+        if self.handshake_complete:
+            self.close(Close.DRAINING)
         super().shutdown()
-
-    # ---------------------------------------------------------------- own
-
-    def _flush(self) -> None:
-        self.transport.write(b"".join(self.conn.data_to_send()))
-
-    def _deliver(self, text: str | None, data: bytes | None) -> None:
-        if self._listener is None:
-            return
-        if text is not None:
-            self._listener.on_text(text.encode())
-        elif data is not None:
-            self._listener.on_binary(data)
-
-    def _end(self, row: CloseRow, initiator: Initiator, received_code: int = 0) -> None:
-        if self._ended is not None:
-            return
-        self._ended = (row, initiator, received_code)
-        if self._listener is not None:
-            self._listener.on_closed(row, initiator, received_code)

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
+CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 CLOSE: Final = 0x8
@@ -17,7 +18,6 @@ PING: Final = 0x9
 PONG: Final = 0xA
 """Opcodes (section 5.2)."""
 
-_CONTINUATION: Final = 0x0
 _DATA: Final = frozenset({TEXT, BINARY})
 _CONTROL: Final = frozenset({CLOSE, PING, PONG})
 _FIN: Final = 0x80
@@ -114,7 +114,7 @@ def close_code(payload: bytes) -> int:
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A whole message or control frame."""
+    """A whole message, a control frame, or (CONTINUATION) a part of a message that is not whole yet."""
 
     opcode: int
     payload: bytes
@@ -127,53 +127,57 @@ class FrameReader:
     `inflate` (the message that was compressed, and `max_size`) they may be compressed (RFC 7692).
     """
 
-    __slots__ = ("_fragments", "_held", "_inflate", "_kind", "_max_size", "_size")
+    __slots__ = ("_at", "_held", "_inflate", "_kind", "_max_size", "_message")
 
     def __init__(self, max_size: int, inflate: Callable[[bytes, int], bytes] | None = None) -> None:
         self._max_size = max_size
         self._inflate = inflate
         self._held: bytearray | None = None
-        self._fragments: list[bytes] | None = None
+        self._at = 0
+        self._message: bytearray | None = None
         self._kind = 0
-        self._size = 0
 
     @property
     def is_between(self) -> bool:
         """Whether nothing is held: the next byte begins a message or a control frame."""
-        return self._held is None and self._fragments is None
+        return self._held is None and self._message is None
+
+    @property
+    def is_within(self) -> bool:
+        """Whether bytes of a frame are held that `next` has not given."""
+        return self._held is not None
 
     def feed(self, data: bytes) -> None:
         """Take what came in; `next` gives what it completes."""
         if self._held is None:
             self._held = bytearray(data)
         else:
+            del self._held[: self._at]
+            self._at = 0
             self._held += data
 
     def next(self) -> Received | None:
-        """The next whole message or control frame; None until more has come. Raises Violation."""
-        while (frame := self._next_frame()) is not None:
-            first, payload = frame
-            opcode = first & _OPCODE
-            if opcode in _CONTROL:
-                return Received(opcode, payload)
-            message = self._join(first, payload)
-            if message is not None:
-                return message
-        return None
+        """The next frame's worth; None until more has come. Raises Violation."""
+        frame = self._next_frame()
+        if frame is None:
+            return None
+        first, payload = frame
+        opcode = first & _OPCODE
+        return Received(opcode, payload) if opcode in _CONTROL else self._join(first, payload)
 
     def _next_frame(self) -> tuple[int, bytes] | None:
         """The first byte and the unmasked payload of the next frame."""
-        held = self._held
-        if held is None or len(held) < _LEAST:
+        held, at = self._held, self._at
+        if held is None or len(held) < at + _LEAST:
             return None
-        first, second = held[0], held[1]
+        first, second = held[at], held[at + 1]
         self._require_sense(first, second)
-        size, begin = second & _LENGTH, _LEAST
+        size, begin = second & _LENGTH, at + _LEAST
         if size >= _TWO_BYTES:
             begin += 2 if size == _TWO_BYTES else 8
             if len(held) < begin:
                 return None
-            size = int.from_bytes(held[_LEAST:begin], "big")
+            size = int.from_bytes(held[at + _LEAST : begin], "big")
         if first & _OPCODE not in _CONTROL:
             self._require_room(size)
         begin += _MASK
@@ -181,9 +185,10 @@ class FrameReader:
         if len(held) < end:
             return None
         payload = apply_mask(held[begin:end], held[begin - _MASK : begin])
-        del held[:end]
-        if not held:
-            self._held = None
+        if end == len(held):
+            self._held, self._at = None, 0
+        else:
+            self._at = end
         return first, payload
 
     def _require_sense(self, first: int, second: int) -> None:
@@ -193,9 +198,9 @@ class FrameReader:
         if is_control:
             is_wrong = not first & _FIN or second & _LENGTH > _MAX_CONTROL
         elif opcode in _DATA:
-            is_wrong = self._fragments is not None
+            is_wrong = self._message is not None
         else:
-            is_wrong = opcode != _CONTINUATION or self._fragments is None
+            is_wrong = opcode != CONTINUATION or self._message is None
         reserved = first & _RESERVED
         if self._inflate is not None and opcode in _DATA:
             reserved &= ~_DEFLATED
@@ -203,24 +208,22 @@ class FrameReader:
             raise Violation(PROTOCOL_ERROR)
 
     def _require_room(self, size: int) -> None:
-        if self._size + size > self._max_size:
+        if len(self._message or b"") + size > self._max_size:
             raise Violation(TOO_BIG)
 
-    def _join(self, first: int, payload: bytes) -> Received | None:
+    def _join(self, first: int, payload: bytes) -> Received:
         """Add a part of a message (section 5.4); the message where it was the last one."""
         is_final = bool(first & _FIN)
-        if self._fragments is None:
+        if self._message is None:
             if is_final:
                 return self._whole(first, payload)
-            self._fragments, self._kind, self._size = [payload], first, len(payload)
-            return None
-        self._fragments.append(payload)
-        self._size += len(payload)
+            self._message, self._kind = bytearray(payload), first
+            return Received(CONTINUATION, payload)
+        self._message += payload
         if not is_final:
-            return None
-        whole, kind = b"".join(self._fragments), self._kind
-        self._fragments, self._kind, self._size = None, 0, 0
-        return self._whole(kind, whole)
+            return Received(CONTINUATION, payload)
+        whole, self._message = bytes(self._message), None
+        return self._whole(self._kind, whole)
 
     def _whole(self, first: int, payload: bytes) -> Received:
         if first & _DEFLATED and self._inflate is not None:

@@ -21,6 +21,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
 from app import __version__
+from app.clock import Clock
 from app.configure import door_config, hub_config, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import MontyJudge, load_problems
@@ -37,7 +38,7 @@ from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Live
 from app.telemetry.recorder import Recorder
 from app.web import errors
-from app.web.admission import Admission, now_ms
+from app.web.admission import Admission
 from app.web.api import answer_problem, api_router
 from app.web.asyncapi import AsyncApi, show_asyncapi
 from app.web.auth import Authenticator, Issuer, SharedSecrets
@@ -89,7 +90,7 @@ class Service:
             hub_config(settings, self.replica),
             self.authenticator.verify,
             self.recorder,
-            now_ms,
+            Clock(settings.clock_slew_ppm),
         )
         self.recorder.live(self.live, version=__version__, replica=self.replica, config_hash=fingerprint(settings))
         if logs is not None:

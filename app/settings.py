@@ -331,6 +331,12 @@ class Settings(BaseSettings):
         5, ge=0, description="spans a second for unsampled messages that failed, were rejected, were slow: of each kind"
     )
     trace_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, spans are sent for so long")
+    clock_slew_ppm: float = Field(
+        500.0,
+        ge=0,
+        le=100_000,
+        description="where the machine's clock is set, the games' one follows it by so many millionths at most",
+    )
     ready_timeout_s: float = Field(10.0, gt=0, description="start-up fails when the event log needs longer")
 
     @field_validator(

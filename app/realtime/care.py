@@ -93,9 +93,11 @@ class Care:
         for room in tuple(self._hub.rooms.values()):
             await self._look_after(room.game_id, self._look_at(room))
         self.log_bytes, self.log_limit_bytes = await self._log.usage()
+        if not self._log.shared:
+            await self._fleet.refresh()  # there is nobody else to hear of, but the machine's clock may have been set
         if self._fleet.shares(EXPIRING):
-            now = self._now()
-            await self._log.expire(now - round(self._config.retention_s * 1000), now)
+            retained = self._now() - round(self._config.retention_s * 1000)
+            await self._log.expire(retained, round(time.time() * 1000))  # claims end by the machine's clock, as tickets
 
     async def catch_up(self) -> None:
         """Read what was told and not heard. Raises LogUnavailable."""

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final
 
 from app.eventlog import EventLog, LogUnavailable
@@ -25,13 +26,18 @@ _SEPARATOR: Final = "-"
 
 
 class Fleet:
-    """See the module. `instance` is this process's id, `clock_offset_s` how far the log's clock is ahead of its own."""
+    """See the module.
 
-    def __init__(self, log: EventLog, ttl_s: float, observer: Observer) -> None:
+    `instance` is this process's id, `clock_offset_s` how far the log's clock is ahead of `now`, the games' clock: an
+    embedded log's is this machine's, which may have been set meanwhile.
+    """
+
+    def __init__(self, log: EventLog, ttl_s: float, observer: Observer, now: Callable[[], int]) -> None:
         self.instance = secrets.token_hex(6)
         self.clock_offset_s = 0.0
         self._log = log
         self._observer = observer
+        self._now = now
         self._bulkhead = Bulkhead(observer.fault, "fleet")
         self._ttl_s = ttl_s if log.shared else 0.0
         self._seen: dict[str, float] = {}
@@ -61,9 +67,9 @@ class Fleet:
 
     async def refresh(self) -> None:
         """Once. Raises LogUnavailable."""
-        began = time.time()
+        began = self._now() / 1000
         at = await self._log.beat(self.instance, self._ttl_s)
-        ended = time.time()
+        ended = self._now() / 1000
         if ended - began < SKEW_S / 2:  # it was in between: a slow answer says too little
             self._note_clock(at - (began + ended) / 2)
         found = await self._log.instances()

@@ -89,7 +89,7 @@ class _Stay:
 
 
 class Hub:
-    """See the module. `now` is the clock in epoch milliseconds."""
+    """See the module. `now` is the games' clock in epoch milliseconds."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Hub:
         self.verify = verify
         self.wheel = Wheel(observer.fault)
         self.appender = Appender(log, observer)
-        self.fleet = Fleet(log, config.replica_ttl_s, observer)
+        self.fleet = Fleet(log, config.replica_ttl_s, observer, now)
         self.presence = Presence(log, self.fleet.instance, self.fleet.lives, observer.fault)
         self.reached = False
         self.outboxes = Outboxes(observer)
@@ -121,7 +121,7 @@ class Hub:
         self._judge = judge
         self._config = config
         self.observer = observer
-        self._now = now
+        self.now = now
         self.rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self.census = Census()
@@ -208,7 +208,7 @@ class Hub:
 
     def games_ending_within(self, seconds: float) -> list[str]:
         """Races with members here whose end is near: their time runs out, or they are decided."""
-        until = self._now() + seconds * 1000
+        until = self.now() + seconds * 1000
         return [room.game_id for room in self.rooms.values() if room.members and _ends_by(room.known, until)]
 
     def closing_order(self) -> list[Session]:
@@ -268,7 +268,7 @@ class Hub:
         """Make a game. Raises LogUnavailable."""
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
-        events = decide(None, command, self._now())
+        events = decide(None, command, self.now())
         with self.observer.tracer.root(SpanName.CREATE, attributes={"game.id": game_id, "player.id": host_id}):
             await self.appender.append(game_id, START, events)
         state = fold(events)
@@ -317,7 +317,7 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
-        room = Room(game_id, self._log, self.appender, self, self.observer, self._now, self._config.progress)
+        room = Room(game_id, self._log, self.appender, self, self.observer, self.now, self._config.progress)
         if not await room.load():
             return None
         self.rooms[game_id] = room
@@ -494,9 +494,9 @@ class Hub:
             with self.observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
-            self._timers.retry(game_id, self._now() + TICK_RETRY_MS)
+            self._timers.retry(game_id, self.now() + TICK_RETRY_MS)
             raise
-        if due is None or due > self._now():  # else it should have moved on: it stays overdue
+        if due is None or due > self.now():  # else it should have moved on: it stays overdue
             self._timers.set(game_id, due)
 
     async def _handle(self, game_id: str, command: Command) -> int | None:

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -109,6 +109,10 @@ class InboxOwner(Protocol):
     policy: LimitPolicy
     verify: Verify
 
+    @property
+    def now(self) -> Callable[[], int]:
+        """The games' clock, in epoch milliseconds."""
+
     def handle(self, messages: Coroutine[Any, Any, None]) -> None:
         """Run what handles messages, to its end."""
 
@@ -136,8 +140,19 @@ class Inbox:
     """See the module."""
 
     __slots__ = (
-        "_allowance", "_config", "_connection", "_handle", "_has_begun", "_is_handling", "_items", "_observer",
-        "_seat", "_tracer", "_verify", "_wake",
+        "_allowance",
+        "_config",
+        "_connection",
+        "_handle",
+        "_has_begun",
+        "_is_handling",
+        "_items",
+        "_now",
+        "_observer",
+        "_seat",
+        "_tracer",
+        "_verify",
+        "_wake",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, opened: Opened, config: InboxConfig, owner: InboxOwner) -> None:
@@ -147,6 +162,7 @@ class Inbox:
         self._observer = owner.observer
         self._tracer = owner.observer.tracer
         self._verify = owner.verify
+        self._now = owner.now
         self._handle = owner.handle
         self._seat: Seat | None = None
         self._items: deque[_Item] | None = None
@@ -395,7 +411,7 @@ class Inbox:
     def _pong(self, ping: Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
-        self._connection.send("pong", {"timestamp": ping.timestamp, "server_time": int(time.time() * 1000)})
+        self._connection.send("pong", {"timestamp": ping.timestamp, "server_time": self._now()})
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)

@@ -219,8 +219,7 @@ class Room:
         seq, before = (self.state.seq, self.state.phase) if self.state else (0, None)
         if commit.events[-1].seq <= seq:
             return
-        # what is read again has only its own time stamp, made just before the log took it
-        self._accepted_at = commit.events[-1].at / 1000 if commit.accepted_at is None else commit.accepted_at
+        self._accepted_at = self._read_at(commit) if commit.accepted_at is None else commit.accepted_at
         if commit.events[0].seq > seq + 1:
             self._owner.fell_behind(self)
             return
@@ -235,6 +234,10 @@ class Room:
         if self._live:
             self._observer.applied(time.time() - self._accepted_at)
             self._owner.changed(self, before)
+
+    def _read_at(self, commit: Commit) -> float:
+        """What is read again has only its own time stamp, by the games' clock, made just before the log took it."""
+        return time.time() - (self._now() - commit.events[-1].at) / 1000
 
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)

@@ -455,7 +455,7 @@ class Metrics:
     CLOCK_OFFSET = Metric(
         f"{PREFIX}event_log_clock_offset_seconds",
         Kind.GAUGE,
-        "How far the clock of the event log's machine is ahead of this replica's.",
+        "How far the clock of the event log's machine (SQLite: this one) is ahead of the games' clock of this replica.",
     )
     LOG_BYTES = Metric(f"{PREFIX}event_log_bytes", Kind.GAUGE, "Bytes that the event log takes.")
     LOG_LIMIT = Metric(
@@ -592,7 +592,7 @@ class Events:
     CLOCK_SKEWED = _event(
         "clock.skewed",
         "warning",
-        "The event log's clock is over a second ahead of this replica's, or behind.",
+        "The event log's clock is over a second ahead of this replica's or behind; SQLite: this machine's was set.",
         "offset_s",
     )
     KEYS_FAILED = _event("keys.failed", "warning", "The public keys cannot be fetched.", "error")

@@ -4,7 +4,6 @@ The WebSocket handshake and a plain GET of the same URL ask the same questions a
 """
 
 import ipaddress
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -151,7 +150,7 @@ class Admission:
 
     def _require_patience(self, room: Room, player_id: str, client: str) -> None:
         """Two windows that take the place from each other again and again would do so for ever."""
-        now = now_ms()
+        now = self.hub.now()
         since = now - MINUTE_MS
         recent = [moment for moment in room.replacements(player_id, now) if moment > since]
         if len(recent) < self.max_replacements_per_minute:
@@ -164,11 +163,6 @@ class Admission:
                 HandshakeOutcome.RATE_LIMITED,
                 wait_ms,
             )
-
-
-def now_ms() -> int:
-    """Epoch milliseconds."""
-    return int(time.time() * 1000)
 
 
 def client_address(connection: Connection) -> str:

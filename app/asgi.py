@@ -52,7 +52,6 @@ from app.web.tickets import TicketOffice, derived_key
 from app.web.ws import Gate, diagnose, game_socket
 
 STATIC: Final = Path(__file__).parent / "web" / "static"
-MAX_BODY_BYTES: Final = 65_536
 PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -227,13 +226,9 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
         after_exception=[_report_fault],
-        exception_handlers={
-            ProblemError: answer_problem,
-            HTTPException: _answer_http_error,
-            Exception: _answer_fault,
-        },
+        exception_handlers=_answers(),
         openapi_config=openapi_config(__version__),
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )
     application.state.service = service
@@ -242,12 +237,21 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
 
 def create_ops_app(service: Service) -> Litestar:
     """Probes and metrics of a service, for a port of their own (OPS_PORT)."""
-    return Litestar(
+    application = Litestar(
         route_handlers=list(OPS_HANDLERS),
         dependencies=_provide(ops=_ops(service)),
+        after_exception=[_report_fault],
+        exception_handlers=_answers(),
         openapi_config=None,
         logging_config=None,
     )
+    application.state.service = service
+    return application
+
+
+def _answers() -> dict[int | type[Exception], Any]:
+    """What every error is answered with, on each port: a problem document."""
+    return {ProblemError: answer_problem, HTTPException: _answer_http_error, Exception: _answer_fault}
 
 
 def _ops(service: Service) -> Ops:

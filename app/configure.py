@@ -8,6 +8,7 @@ from app.eventlog import NATS_SCHEMES
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.allowance import AllowanceConfig
 from app.realtime.care import CareConfig
+from app.realtime.http_bounds import HttpBounds
 from app.realtime.inbox import InboxConfig
 from app.realtime.judging import JudgingConfig
 from app.realtime.lifetime import LifetimeConfig
@@ -149,6 +150,23 @@ def _span_exporter(settings: Settings, endpoint: str) -> "SpanExporter":
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http  # noqa: PLC0415 - heavy
 
     return Http(endpoint=endpoint or None, headers=named or None)
+
+
+def http_bounds(settings: Settings) -> HttpBounds:
+    """How much a request may be, and how many connections may ask."""
+    return HttpBounds(
+        max_header_bytes=settings.max_header_bytes,
+        max_headers=settings.max_headers,
+        max_body_bytes=settings.max_body_bytes,
+        max_chunk_overhead_bytes=settings.max_chunk_overhead_bytes,
+        handshake_timeout_s=settings.handshake_timeout_s,
+        http_keep_alive_s=settings.http_keep_alive_s,
+        http_write_timeout_s=settings.http_write_timeout_s,
+        close_timeout_s=settings.close_timeout_s,
+        max_http_connections=settings.max_http_connections,
+        max_http_connections_per_address=settings.max_http_connections_per_address,
+        per_address=not settings.is_development,
+    )
 
 
 def door_config(settings: Settings) -> DoorConfig:

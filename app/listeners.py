@@ -30,8 +30,9 @@ class Listeners:
 def bind(settings: Settings) -> Listeners:
     """What the settings say. Raises CannotListenError."""
     host, port, ops_port = settings.host, settings.port, settings.ops_port
-    game = bound("PORT", host, port, settings.socket_unsent_bytes)
-    return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port))
+    unsent = settings.socket_unsent_bytes
+    game = bound("PORT", host, port, unsent)
+    return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port, unsent))
 
 
 def port_of(sockets: list[socket.socket]) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -271,7 +272,7 @@ def decode_server_message(frame: bytes | str) -> dict[str, Any]:
     """
     try:
         message = _decode_any(frame)
-    except msgspec.DecodeError:
+    except _MALFORMED:
         raise InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON") from None
     if not isinstance(message, dict):
         raise InvalidMessage(ErrorCode.INVALID_DATA, "the frame is not a JSON object")
@@ -305,6 +306,15 @@ TRANSIENT_TYPES: Final = (
     "disconnect",
 )
 SENT_TYPES: Final = (*DURABLE_TYPES, *TRANSIENT_TYPES)
+
+
+# ------------------------------------------------------------------------------------ problems
+
+
+def problem(status: HTTPStatus, detail: str, reason: str, retry_after_ms: int | None = None) -> dict[str, Any]:
+    """A problem document (RFC 9457): `detail` says what is wrong and what to do, `reason` is a closed word."""
+    document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": reason}
+    return document if retry_after_ms is None else {**document, "retry_after_ms": retry_after_ms}
 
 
 # ------------------------------------------------------------------------------------ close table

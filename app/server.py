@@ -15,10 +15,12 @@ import uvicorn
 from litestar import Litestar
 
 from app.asgi import Service, create_ops_app
+from app.configure import http_bounds
 from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.realtime.http import BoundedHttp
+from app.realtime.http_bounds import HttpPlaces
 from app.settings import Settings, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope
@@ -141,6 +143,8 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
         return
     config = uvicorn.Config(
         create_ops_app(service),
+        http=_http(service.settings, service),
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -202,11 +206,12 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
         close_timeout_s=settings.close_timeout_s,
         deflate=deflate,
     )
-    config.http = partial(  # type: ignore[assignment] # called like the class
-        BoundedHttp,
-        timeout_s=settings.handshake_timeout_s,
-        max_head_bytes=settings.max_header_bytes,
-        observer=observer,
-        lean=lean if settings.ws_transport is WsTransport.LEAN else None,
-    )
+    config.http = _http(settings, service, lean if settings.ws_transport is WsTransport.LEAN else None)
     return config
+
+
+def _http(settings: Settings, service: Service, lean: LeanConfig | None = None) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
+    """HTTP of one port, with its bounds."""
+    bounds = http_bounds(settings)
+    places = HttpPlaces(bounds, service.hub.policy, settings.trusted_proxies)
+    return partial(BoundedHttp, bounds=bounds, places=places, observer=service.recorder, lean=lean)

@@ -26,7 +26,8 @@ READY_GATES: Final = ("event_log", "overload", "signing_keys")
 LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
     "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "players_per_game",
-    "games_per_player", "guests",
+    "games_per_player", "guests", "http_connections", "http_connections_per_address", "api_requests_per_address",
+    "api_requests_per_player", "games_per_address",
 )  # fmt: skip
 _OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
@@ -257,6 +258,21 @@ class Settings(BaseSettings):
     close_timeout_s: float = Field(5.0, gt=0, description="wait for the client's close frame, then cut")
     handshake_timeout_s: float = Field(10.0, gt=0, description="a request must be whole within this")
     max_header_bytes: int = Field(32_768, ge=4_096, description="request line and headers together")
+    max_headers: int = Field(128, ge=16, le=128, description="headers of a request")
+    max_body_bytes: int = Field(65_536, ge=1_024, le=16_777_216, description="body of a request, decoded")
+    max_chunk_overhead_bytes: int = Field(
+        16_384, ge=256, description="chunk sizes, extensions and trailers of a chunked body, together"
+    )
+    http_keep_alive_s: float = Field(5.0, gt=0, description="an HTTP connection that asks nothing more ends after this")
+    http_write_timeout_s: float = Field(
+        30.0, gt=0, description="an answer must be taken whole within this, or the HTTP connection is cut"
+    )
+    max_http_connections: int = Field(
+        4_096, ge=1, description="open connections that are no WebSockets (yet), on each port; more get 503"
+    )
+    max_http_connections_per_address: int = Field(
+        200, ge=1, description="the same per client address, trusted proxies excepted; off in development"
+    )
 
     overload_lag_s: float = Field(0.5, gt=0, description="event loop lag above which new connections are refused")
     memory_limit_bytes: int = Field(

@@ -1,5 +1,6 @@
 """Limits: rates without timers, and one place where every exceeded limit is counted, logged and decided."""
 
+import ipaddress
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from app.telemetry.observer import Limited, LimitScope, Observer
 
 MAX_KEYS: Final = 10_000
+IPV6_PREFIX: Final = 64
 ROUNDING_S: Final = 1e-9
 """Whoever waited as told is let in, however the sums were rounded."""
 
@@ -58,6 +60,19 @@ class RatePerKey:
         if len(self._limits) > MAX_KEYS:
             self._limits.popitem(last=False)
         return limit.take(now)
+
+
+def address_key(client: str) -> str:
+    """What an address is counted under: itself, or the /64 network of an IPv6 address, which is one household."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv4Address):
+        return client
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
 
 
 class Recent:

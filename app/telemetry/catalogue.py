@@ -280,7 +280,7 @@ class Metrics:
     HTTP_REJECTED = Metric(
         f"{PREFIX}http_rejected_total",
         Kind.COUNTER,
-        "Requests refused before they reached the application: malformed, never whole, or with too large a head.",
+        "Requests refused before they reached the application, and answers that nobody took, by what was wrong.",
         ("reason",),
         _rows(HttpRejection),
     )
@@ -607,6 +607,16 @@ class Events:
         "client",
         "player_id",
         "connection_id",
+        "suppressed",
+    )
+    HTTP_REJECTED = _event(
+        "http.rejected",
+        "info",
+        "A request was refused before it reached the application; without a status the connection was cut.",
+        "reason",
+        "status",
+        "detail",
+        "client",
         "suppressed",
     )
     WS_SHED = _event("ws.shed", "warning", "The newest connections were ended: memory ran short.", "connections")

@@ -36,11 +36,14 @@ class HandshakeOutcome(StrEnum):
 
 
 class HttpRejection(StrEnum):
-    """Why a request was refused before it reached the application."""
+    """Why a request was refused before it reached the application; `unread`: its answer was not taken."""
 
     MALFORMED = "malformed"
     TIMEOUT = "timeout"
     TOO_LARGE = "too_large"
+    NOT_SUPPORTED = "not_supported"
+    TOO_MANY = "too_many"
+    UNREAD = "unread"
 
 
 class LimitScope(StrEnum):
@@ -60,6 +63,11 @@ class LimitScope(StrEnum):
     PLAYERS_PER_GAME = "players_per_game"
     GAMES_PER_PLAYER = "games_per_player"
     GUESTS = "guests"
+    HTTP_CONNECTIONS = "http_connections"
+    HTTP_CONNECTIONS_PER_ADDRESS = "http_connections_per_address"
+    API_REQUESTS_PER_ADDRESS = "api_requests_per_address"
+    API_REQUESTS_PER_PLAYER = "api_requests_per_player"
+    GAMES_PER_ADDRESS = "games_per_address"
 
 
 class OverloadCause(StrEnum):
@@ -261,8 +269,8 @@ class Observer(Protocol):
     def closed(self, closed: Closed) -> None:
         """A connection ended, by whomever."""
 
-    def http_rejected(self, reason: HttpRejection) -> None:
-        """A request was refused before it reached the application."""
+    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
+        """A request was refused before it reached the application; no `status`: the connection was cut."""
 
     def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
         """A token came in a message: the first one of a connection, or (`refresh`) a fresh one."""
@@ -390,7 +398,7 @@ class NullObserver:
     def closed(self, closed: Closed) -> None:
         """See `Observer.closed`."""
 
-    def http_rejected(self, reason: HttpRejection) -> None:
+    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         """See `Observer.http_rejected`."""
 
     def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:

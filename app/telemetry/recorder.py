@@ -211,9 +211,10 @@ class Recorder:
             resume=closed.resume,
         )
 
-    def http_rejected(self, reason: HttpRejection) -> None:
+    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         """See `Observer.http_rejected`."""
         self.store.counter(Metrics.HTTP_REJECTED).inc((reason,))
+        self._log_repeated(Events.HTTP_REJECTED, reason, reason=reason, status=status, detail=detail, client=client)
 
     def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
         """See `Observer.authenticated`."""

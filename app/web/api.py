@@ -18,13 +18,12 @@ from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
 from app.realtime import Hub
 from app.realtime.frames import snapshot
-from app.realtime.limits import RatePerKey
+from app.realtime.limits import RatePerKey, address_key
 from app.settings import Settings
 from app.telemetry.observer import LimitScope
 from app.web.admission import Admission, client_address, unavailable
 from app.web.auth import Issuer, clean_name, guest_id
 from app.web.errors import ProblemError, refusal
-from app.web.limits import address_key
 from app.web.openapi import problems
 
 AnyRequest = Request[Any, Any, State]

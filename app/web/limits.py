@@ -1,6 +1,5 @@
 """Limits on connecting: how many, from where, for whom, how fast."""
 
-import ipaddress
 import math
 import random
 import time
@@ -9,12 +8,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from app.realtime.limits import LimitPolicy, RateLimit
+from app.realtime.limits import LimitPolicy, RateLimit, address_key
 from app.realtime.presence import Presence
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.errors import refusal
 
-IPV6_PREFIX: Final = 64
 BUSY_RETRY_S: Final = (1.0, 5.0)
 """Who is refused for a limit that only others can free is told a time from here, so that not all come at once."""
 
@@ -132,19 +130,6 @@ _ANSWERS: Final = {
         "too many connections of this player (MAX_CONNECTIONS_PER_PLAYER)",
     ),
 }
-
-
-def address_key(client: str) -> str:
-    """What an address is counted under: itself, or the /64 network of an IPv6 address, which is one household."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
-    if isinstance(address, ipaddress.IPv4Address):
-        return client
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
 
 
 def _discount(counter: Counter[str], key: str) -> None:

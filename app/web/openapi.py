@@ -9,7 +9,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from msgspec import Struct
 
-from app.web.errors import MEDIA_TYPE
+from app.web.errors import MEDIA_TYPE, REASONS
 
 STRICT_BODIES: Final = ("NewGame", "NewGuest")
 """Bodies with no other fields than theirs; each may be left out."""
@@ -22,7 +22,7 @@ class ProblemDocument(Struct, frozen=True):
     title: str
     status: int
     detail: str
-    reason: str | None = None
+    reason: str
     retry_after_ms: int | None = None
 
 
@@ -49,6 +49,8 @@ class _Document(JsonRenderPlugin):
         for name, schema in openapi_schema["components"]["schemas"].items():
             if name.endswith(STRICT_BODIES):
                 schema["additionalProperties"] = False
+            if name.endswith(ProblemDocument.__name__):
+                schema["properties"]["reason"]["enum"] = REASONS
         return msgspec.json.encode(openapi_schema)
 
 

@@ -13,8 +13,8 @@ from jwt.utils import base64url_encode
 from litestar.datastructures import Headers
 
 from app.realtime.identity import Identity, TokenRefused
+from app.realtime.limits import address_key
 from app.web.auth import Authenticator, Issuer, SharedSecrets, clean_name, find_token
-from app.web.limits import address_key
 from app.web.origins import OriginPolicy
 from tests.support.server import SECRET
 

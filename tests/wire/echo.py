@@ -10,11 +10,15 @@ from typing import Any, cast
 
 import uvicorn
 
+from app.configure import http_bounds
 from app.protocol import CloseRow, Initiator
 from app.realtime.http import BoundedHttp
+from app.realtime.http_bounds import HttpPlaces
+from app.realtime.limits import LimitPolicy
 from app.realtime.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, text_frame
 from app.realtime.transport import wire as wires
 from app.realtime.wheel import Wheel
+from app.settings import load_settings
 from app.telemetry.observer import NullObserver, PingOutcome
 
 MAX_MESSAGE = 16 * 2**20
@@ -77,16 +81,10 @@ def server(kind: str) -> uvicorn.Server:
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
     )
     lean = LeanConfig(config, Wheel(observer.fault), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
-    config.http = cast(
-        "Any",
-        partial(
-            BoundedHttp,
-            timeout_s=10.0,
-            max_head_bytes=65_536,
-            observer=observer,
-            lean=lean if kind == "lean" else None,
-        ),
-    )
+    bounds = http_bounds(load_settings())
+    places = HttpPlaces(bounds, LimitPolicy(frozenset(), observer), ())
+    http = partial(BoundedHttp, bounds=bounds, places=places, observer=observer, lean=lean if kind == "lean" else None)
+    config.http = cast("Any", http)
     return Server(config)
 
 

@@ -8,10 +8,11 @@ both pass the same tests.
 from app.realtime.transport.deflate import Deflate
 from app.realtime.transport.lean import LeanConfig, LeanTransport
 from app.realtime.transport.port import EXTENSION, Listener, Transport
+from app.realtime.transport.upgrade import PROBLEM_HEADERS, http_answer
 from app.realtime.transport.uvicorn import UvicornTransport
 from app.realtime.transport.wire import Frame, text_frame
 
 __all__ = [
-    "EXTENSION", "Deflate", "Frame", "LeanConfig", "LeanTransport", "Listener", "Transport", "UvicornTransport",
-    "text_frame",
+    "EXTENSION", "PROBLEM_HEADERS", "Deflate", "Frame", "LeanConfig", "LeanTransport", "Listener", "Transport",
+    "UvicornTransport", "http_answer", "text_frame",
 ]  # fmt: skip

@@ -17,11 +17,19 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
-from app.protocol import Close, CloseRow, Initiator, client_close
+from app.protocol import Close, CloseRow, Initiator, client_close, encode, problem
 from app.realtime.transport.connection import FRAME_COST, Connection, nowhere
 from app.realtime.transport.deflate import Deflate, inflate
 from app.realtime.transport.port import VIOLATIONS
-from app.realtime.transport.upgrade import BadHandshake, Headers, Upgrade, accept_key, http_answer, websocket_scope
+from app.realtime.transport.upgrade import (
+    PROBLEM_HEADERS,
+    BadHandshake,
+    Headers,
+    Upgrade,
+    accept_key,
+    http_answer,
+    websocket_scope,
+)
 from app.realtime.transport.wire import (
     BINARY,
     CLOSE,
@@ -99,10 +107,10 @@ class LeanTransport(Connection, asyncio.Protocol):
             extensions = self._negotiate(http["headers"])
         except BadHandshake as error:
             self._config.observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
-            headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"sec-websocket-version", b"13")]
-            self.refused(
-                http_answer(HTTPStatus.BAD_REQUEST, headers, f"this is no WebSocket handshake: {error}".encode())
-            )
+            headers += [*PROBLEM_HEADERS, (b"sec-websocket-version", b"13")]
+            text = f"this is no WebSocket handshake: {error}"
+            body = encode(problem(HTTPStatus.BAD_REQUEST, text, HandshakeOutcome.BAD_REQUEST))
+            self.refused(http_answer(HTTPStatus.BAD_REQUEST, headers, body))
             return
         scope = websocket_scope(http, url, self)
         app = self._config.uvicorn.loaded_app

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.protocol import Close, encode
+from app.protocol import Close, encode, problem
 from app.realtime.transport.port import EXTENSION, Transport
 from app.telemetry.observer import HandshakeOutcome, Observer
 
@@ -24,6 +24,7 @@ _KEY_BYTES: Final = 16
 _NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
 _GAME_PATH: Final = "/ws/"
+PROBLEM_HEADERS: Final = ((b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"))
 _REFUSALS: Final = {
     HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
     HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
@@ -47,9 +48,7 @@ def refusal_without_reason(path: str, observer: Observer) -> Refused:
     outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
     observer.handshake(outcome, 0.0)
     detail = _REFUSALS[status]
-    problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": outcome}
-    headers = ((b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"))
-    return Refused(status, encode(problem), headers)
+    return Refused(status, encode(problem(status, detail, outcome)), PROBLEM_HEADERS)
 
 
 def accept_key(method: str, headers: Headers) -> bytes:

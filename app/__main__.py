@@ -8,6 +8,7 @@ import argparse  # noqa: E402 - the start-up time is measured from the first lin
 import asyncio  # noqa: E402 - the same
 import contextlib  # noqa: E402 - the same
 import functools  # noqa: E402 - the same
+import math  # noqa: E402 - the same
 import re  # noqa: E402 - the same
 import signal  # noqa: E402 - the same
 import socket  # noqa: E402 - the same
@@ -18,15 +19,24 @@ from typing import TYPE_CHECKING  # noqa: E402 - the same
 from urllib.parse import urlsplit  # noqa: E402 - the same
 
 from app import __version__  # noqa: E402 - the same
-from app.listeners import CannotListenError, bind  # noqa: E402 - the same
-from app.settings import Environment, Settings, SettingsError, describe, load_settings, signing_secret  # noqa: E402 - the same
+from app.environment import read_dotenv, strays  # noqa: E402 - the same
+from app.listeners import bind  # noqa: E402 - the same
+from app.settings import (  # noqa: E402 - the same
+    CannotStartError,
+    Environment,
+    Settings,
+    SettingsError,
+    describe,
+    load_settings,
+    signing_secret,
+)
 
-if TYPE_CHECKING:  # at run time only the commands that need them wait for them
-    from app.eventlog import LogUnavailable
+if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
     from app.telemetry.logs import Logs, LogWriter
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 CANARY_TOKEN_TTL_S = 600
+MAX_TTL_S = 3_650 * 86_400
 
 EXAMPLES = """examples:
   code-racer serve                                   serve the game on HOST:PORT
@@ -47,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(__version__)  # noqa: T201 - a command's answer
         return EXIT_OK
     try:
+        for line in strays(read_dotenv()):
+            _tell(line)
         settings = load_settings()
         commands = {
             "serve": serve,
@@ -56,13 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "canary": canary,
         }
         return commands[options.command](settings, options)
-    except CannotListenError as error:
-        print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
-        return EXIT_FAILED
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
-        print(f"code-racer: the settings cannot be used:\n{lines}", file=sys.stderr)  # noqa: T201 - a command's answer
-        return EXIT_USAGE
+        return _tell(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
+    except CannotStartError as error:
+        return _tell(str(error), EXIT_USAGE)
+
+
+def _tell(text: str, exit_code: int = EXIT_OK) -> int:
+    """Say what keeps a command from its work, or might; the exit code, handed through."""
+    print(f"code-racer: {text}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
+    return exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=__version__, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="serve the game")
     make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
@@ -98,29 +115,31 @@ def _parser() -> argparse.ArgumentParser:
         help="a player's token, read before each race; give two of them where only others can make tokens",
     )  # fmt: skip
     commands.add_parser("check-config", help="verify and print the settings, secrets starred")
-    commands.add_parser("version", help="print the version")
+    commands.add_parser("version", help="the same as --version")
     return parser
 
 
 def _ttl(text: str) -> int:
     match = _TTL.fullmatch(text)
-    if match is None or int(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write it like 90s, 30m, 2h or 7d")
-    return int(match[1]) * _UNITS[match[2]]
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= MAX_TTL_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time up to ten years; write it like 90s, 30m, 2h or 7d")
+    return seconds
 
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
-    return text
+    with contextlib.suppress(ValueError):  # a port that is none
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
 
 
 def _positive(text: str) -> float:
-    seconds = float(text)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not more than 0")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write one that is more than 0")
 
 
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
@@ -140,7 +159,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
             runner.run(server.serve())
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - _BEGAN, 3))
     except LogUnavailable as error:
-        return _cannot_use(error)
+        raise CannotStartError(f"EVENT_LOG_URL: {error}") from None
     else:
         return EXIT_OK if server.started else EXIT_FAILED
     finally:
@@ -149,17 +168,23 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
-    """Logs on stdout, as the settings have them; the writer must be closed."""
+    """Logs on stdout, as the settings have them; the writer must be closed. Raises SettingsError."""
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
 
-    writer = LogWriter(
-        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
-        render=settings.log_format,
-        file=settings.log_path,
-        queue_size=settings.log_queue_size,
-        profile=settings.log_profile,
-        flush_timeout_s=settings.log_flush_timeout_s,
-    )
+    try:
+        writer = LogWriter(
+            open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
+            render=settings.log_format,
+            file=settings.log_path,
+            queue_size=settings.log_queue_size,
+            profile=settings.log_profile,
+            flush_timeout_s=settings.log_flush_timeout_s,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"LOG_FILE: cannot write {settings.log_path and settings.log_path.absolute()}: {error.strerror};"
+            " make it writable, or start in another folder, or set LOG_FILE= for no file"
+        ) from None
     common = {
         "service.name": settings.otel_service_name,
         "service.version": __version__,
@@ -175,8 +200,7 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
     if len(options.token_file) not in {0, PLAYERS}:
-        print(f"code-racer: --token-file: give {PLAYERS} of them, one a player", file=sys.stderr)  # noqa: T201 - a command's answer
-        return EXIT_USAGE
+        return _tell(f"--token-file: give {PLAYERS} of them, one a player", EXIT_USAGE)
     config = CanaryConfig(
         url=options.url,
         every_s=options.every_s,
@@ -191,8 +215,7 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
         write = functools.partial(write_event, logs.logger)
         went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
     except CannotListen as error:
-        print(f"code-racer: {error}; set --host and --port", file=sys.stderr)  # noqa: T201 - a command's answer
-        return EXIT_FAILED
+        return _tell(f"{error}; set --host and --port", EXIT_USAGE)
     finally:
         undo()
         writer.close()
@@ -224,16 +247,14 @@ async def _until_told(work: Coroutine[None, None, bool]) -> bool:
 
 def token(settings: Settings, options: argparse.Namespace) -> int:
     """Print a token."""
-    from app.web.auth import Issuer  # noqa: PLC0415 - the other commands need not wait for it
+    from app.web.auth import PLAYER_IDS, Issuer, is_player_id  # noqa: PLC0415 - the other commands need not wait for it
 
+    if not is_player_id(options.player):
+        return _tell(f"--player: must be {PLAYER_IDS}, or no server takes the token", EXIT_USAGE)
     if settings.jwt_jwks_url:
         raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
     if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
-        print(  # noqa: T201 - a command's answer
-            "code-racer: this makes a working token for production; say --yes-in-production if you mean it",
-            file=sys.stderr,
-        )
-        return EXIT_USAGE
+        return _tell("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
     issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
     print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
     return EXIT_OK
@@ -242,7 +263,7 @@ def token(settings: Settings, options: argparse.Namespace) -> int:
 def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     """Copy an event log into the one of the settings."""
     from app.configure import nats_config  # noqa: PLC0415 - the other commands need not wait for it
-    from app.eventlog import CopyFailed, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
+    from app.eventlog import CopyFailed, LogInUse, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
     from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
 
     source_settings = load_settings(event_log_url=options.source)
@@ -259,20 +280,11 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
 
     try:
         print(asyncio.run(run()))  # noqa: T201 - a command's answer
-    except LogUnavailable as error:
-        return _cannot_use(error)
-    except CopyFailed as error:
-        print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
-        return EXIT_FAILED
+    except LogInUse as error:
+        raise CannotStartError(str(error)) from None
+    except (CopyFailed, LogUnavailable) as error:
+        return _tell(str(error), EXIT_FAILED)
     return EXIT_OK
-
-
-def _cannot_use(error: "LogUnavailable") -> int:
-    """Say what is wrong with the event log; the exit code."""
-    from app.eventlog import LogInUse  # noqa: PLC0415 - the other commands need not wait for it
-
-    print(f"code-racer: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
-    return EXIT_USAGE if isinstance(error, LogInUse) else EXIT_FAILED
 
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:

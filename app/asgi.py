@@ -52,6 +52,8 @@ from app.web.tickets import TicketOffice, derived_key
 from app.web.ws import Gate, diagnose, game_socket
 
 STATIC: Final = Path(__file__).parent / "web" / "static"
+NOTHING_THERE: Final = "nothing is served at this path; / is the page, and /schema describes what else there is"
+"""In place of the words of whoever looked last, which tell of files. What is gone, a game, the API tells itself."""
 PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -325,7 +327,7 @@ def _add_page_headers(response: Response[Any]) -> Response[Any]:
 
 
 def _answer_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    detail = error.detail
+    detail = NOTHING_THERE if error.status_code == HTTPStatus.NOT_FOUND else error.detail
     extra = error.extra
     if isinstance(extra, list):
         detail = "; ".join(_field_error(item) for item in extra) or detail

@@ -4,13 +4,13 @@ import os
 import socket
 from dataclasses import dataclass
 
-from app.settings import Settings
+from app.settings import CannotStartError, Settings
 
 ALL = {"", "::"}
 """Hosts that mean every address of both families: a socket for each, so that IPv4 addresses look as ever."""
 
 
-class CannotListenError(Exception):
+class CannotListenError(CannotStartError):
     """The message says where, and why not."""
 
 

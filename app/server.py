@@ -21,7 +21,7 @@ from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.realtime.http import BoundedHttp
 from app.realtime.http_bounds import HttpPlaces
-from app.settings import Settings, WsTransport
+from app.settings import Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope
 
@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
         self._began = began
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._listeners = listeners
 
     @contextlib.contextmanager
@@ -61,9 +62,11 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last.
 
-        Raises LogUnavailable where the event log is to be this process's alone and cannot be; nothing is served then.
+        Raises LogUnavailable where the event log is to be this process's alone and cannot be, SettingsError where the
+        certificate cannot be used; nothing is served then.
         """
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
+        self._load_certificate()
         await self._service.own_log()
         async with _serving_ops(self._service, self._listeners.ops):
             await super().serve(sockets or self._listeners.game)
@@ -88,7 +91,26 @@ class Server(uvicorn.Server):
             ops_port=port_of(self._listeners.ops) if self._listeners.ops else None,
         )
         if self._settings.is_development:
-            print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for the person who typed make run
+            self._telling = asyncio.get_running_loop().create_task(self._tell(page), name="tell")
+
+    async def _tell(self, page: str) -> None:
+        """Tell the person who typed make run where the page is, once it can be used."""
+        hub = self._service.hub
+        if not hub.reached:
+            log = self._settings.event_log_url
+            print(f"Code Racer listens on {page} and waits for the event log, {log} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
+        await hub.wait_reached()
+        print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
+
+    def _load_certificate(self) -> None:
+        """Raises SettingsError: TLS_CERT_FILE and TLS_KEY_FILE cannot be used, or not together."""
+        try:
+            self.config.load()
+        except OSError as error:  # ssl.SSLError is one
+            files = f"{self._settings.tls_cert_file} and TLS_KEY_FILE {self._settings.tls_key_file}"
+            raise SettingsError(
+                f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair"
+            ) from None
 
     def _on_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What no callback or task answered for."""

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES: Final = 32
+DOTENV: Final = Path(".env")
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
 _NATS_URL: Final = r"(nats|tls)://[^/@\s,]+"
 _EVENT_LOG_URL: Final = re.compile(rf"^(memory:|sqlite:///.+|{_NATS_URL}(,{_NATS_URL})*)$")
@@ -71,7 +72,11 @@ _PATIENT: Final = DrainPlan(5, 20, 15, 0, 15, 0, 0)
 _QUICK: Final = DrainPlan(0, 0, 0, 0, 0, 0, 0)
 
 
-class SettingsError(Exception):
+class CannotStartError(Exception):
+    """A command cannot begin here. The message says what is wrong, where, and what to do; the exit code is 2."""
+
+
+class SettingsError(CannotStartError):
     """The settings are unusable; the message lists every mistake, one a line."""
 
 
@@ -99,7 +104,7 @@ def _some_of(value: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
 class Settings(BaseSettings):
     """All settings. Times carry their unit in the name; limits are per replica unless they say otherwise."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=DOTENV, env_file_encoding="utf-8", extra="ignore", frozen=True)
 
     environment: Environment = Field(Environment.DEVELOPMENT, description="development, production or test")
     host: str = Field(
@@ -541,7 +546,7 @@ def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
     """The HS256 key: the configured one, or in development one made once and kept in `dev_file` (mode 0600).
 
     Raises:
-        SettingsError: none is configured outside development.
+        SettingsError: none is configured outside development, or the file cannot be read or written.
     """
     configured = settings.jwt_secret.get_secret_value()
     if configured:
@@ -549,15 +554,26 @@ def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
     if settings.environment is Environment.PRODUCTION:
         raise SettingsError("JWT_SECRET: is required in production (or JWT_JWKS_URL)")
     try:
-        return dev_file.read_text("ascii").strip()
-    except FileNotFoundError:
-        dev_file.parent.mkdir(parents=True, exist_ok=True)
+        return _kept_secret(dev_file)
+    except OSError as error:
+        raise SettingsError(
+            f"JWT_SECRET: is not set, and one cannot be kept in {dev_file.absolute()}: {error.strerror};"
+            " set it, or make that folder writable, or start in another one"
+        ) from None
+
+
+def _kept_secret(file: Path) -> str:
+    """What is in the file; made where there is none. Raises OSError."""
     try:
-        with open(dev_file, "x", encoding="ascii", opener=_private) as file:
-            file.write(secrets.token_hex(MIN_SECRET_BYTES))
+        return file.read_text("ascii").strip()
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(file, "x", encoding="ascii", opener=_private) as new:
+            new.write(secrets.token_hex(MIN_SECRET_BYTES))
     except FileExistsError:
         pass  # a process started beside this one made it
-    return dev_file.read_text("ascii").strip()
+    return file.read_text("ascii").strip()
 
 
 def _private(path: str, flags: int) -> int:

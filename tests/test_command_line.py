@@ -146,6 +146,6 @@ def test_a_log_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "blocker").write_text("")
     url = f"sqlite:///{tmp_path}/blocker/log.db"
     done = run(tmp_path, "serve", EVENT_LOG_URL=url, JWT_SECRET=SECRET, PORT="0", PYTHONPATH=str(ROOT))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("code-racer: cannot open ")
+    assert line.startswith(f"code-racer: EVENT_LOG_URL: cannot open {tmp_path}/blocker/log.db: ")

@@ -78,6 +78,10 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=4, help="drills that run at the same time")
     arguments = parser.parse_args()
     chosen = [drill for drill in DRILLS if not arguments.names or any(name in drill.name for name in arguments.names)]
+    unknown = [name for name in arguments.names if not any(name in drill.name for drill in DRILLS)]
+    if unknown:
+        known = ", ".join(sorted({drill.alert for drill in DRILLS}))
+        parser.error(f"no drill has {' or '.join(unknown)} in its name; there are drills for: {known}")
     results = run_all(chosen, arguments.at_once)
     failed = [result for result in results if result.failure]
     text = table([result for result in results if not result.failure])

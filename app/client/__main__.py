@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   python -m app.client                                 two bots race on http://localhost:8080
   python -m app.client --players 8 --quiet             eight of them, only the result is printed
   python -m app.client --game ID --token "$TOKEN"      join a game as yourself
-  python -m app.client --problem two-sum --code my.py  another problem, your solution
+  python -m app.client --problem podium --code my.py   another problem, your solution
 """
 
 
@@ -38,22 +38,36 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--url", default="http://localhost:8080", help="the service (http://localhost:8080)")
-    parser.add_argument("--players", type=int, default=2, metavar="N", help="how many bots (2)")
+    parser.add_argument("--players", type=_at_least_one, default=2, metavar="N", help="how many bots (2)")
     parser.add_argument("--game", metavar="ID", help="an existing game; a new one by default")
     parser.add_argument("--token", help="play as whoever this token names, alone; guests by default")
     parser.add_argument("--name", default="bot", help="what guests are called (bot)")
     parser.add_argument("--problem", default=PROBLEM, help=f"the problem of a new game ({PROBLEM})")
     parser.add_argument(
-        "--code", type=Path, metavar="FILE", help=f"what to hand in; a solution of {PROBLEM} by default"
+        "--code", type=_readable, metavar="FILE", help=f"what to hand in; a solution of {PROBLEM} by default"
     )
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     return parser
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of players; write 1 or more")
+    return int(text)
+
+
+def _readable(name: str) -> str:
+    """What is in a file."""
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {name}: {error}") from None
+
+
 async def race(options: argparse.Namespace) -> None:
     """Set a race up and run it. Raises ClientError."""
     api = Api(options.url.rstrip("/"))
-    code = options.code.read_text("utf-8") if options.code else SOLUTION
+    code = options.code or SOLUTION
     names = [options.name] if options.token else [f"{options.name}-{number + 1}" for number in range(options.players)]
     tokens = [options.token] if options.token else [await api.guest(name) for name in names]
     players = max(len(tokens), 1)

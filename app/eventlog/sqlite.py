@@ -31,6 +31,9 @@ from app.telemetry.observer import LogTrouble
 
 MAX_GROUP: Final = 512
 MAX_QUEUED: Final = 10_000
+OWN_FOLDER: Final = Path("var")
+"""The folder of the default URL is made where it is not there. No other is: a misspelt one would begin an empty log."""
+_ELSEWHERE: Final = "set EVENT_LOG_URL to a file in a folder that can be written"
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS games (
@@ -61,7 +64,7 @@ class _Job:
 
 
 class SqliteEventLog(Embedded):
-    """See the module. `path` is created with its folder where it does not exist, unless it `must_exist`."""
+    """See the module. `path` is created where it does not exist, unless it `must_exist`; its folder is not."""
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         super().__init__()
@@ -201,14 +204,27 @@ class SqliteEventLog(Embedded):
     def _own(self) -> sqlite3.Connection:
         """The file, which is this process's from now on. Raises LogUnavailable."""
         try:
-            if not self._must_exist:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            elif not self._path.is_file():
-                raise LogUnavailable(f"{self._path} does not exist", LogTrouble.MISCONFIGURED)
+            self._require_place()
             self._lock.take()
             return self._connect()
         except (OSError, sqlite3.Error) as error:
-            raise LogUnavailable(f"cannot open {self._path}: {error}", _trouble_of(error)) from None
+            trouble = _trouble_of(error)
+            reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            advice = f"; {_ELSEWHERE}" if isinstance(error, OSError) or trouble is LogTrouble.DENIED else ""
+            raise LogUnavailable(f"cannot open {self._path.absolute()}: {reason}{advice}", trouble) from None
+
+    def _require_place(self) -> None:
+        """Raises OSError, LogUnavailable: there is no place for the file, or it is not there and must be."""
+        folder = self._path.parent
+        if self._must_exist and not self._path.is_file():
+            raise LogUnavailable(f"{self._path} does not exist", LogTrouble.MISCONFIGURED)
+        if folder == OWN_FOLDER:
+            folder.mkdir(exist_ok=True)
+        elif not folder.is_dir():
+            raise LogUnavailable(
+                f"cannot open {self._path.absolute()}: there is no folder {folder}; make it, or {_ELSEWHERE}",
+                LogTrouble.MISCONFIGURED,
+            )
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, timeout=5)

@@ -114,7 +114,7 @@ class Hub:
         self.appender = Appender(log, observer)
         self.fleet = Fleet(log, config.replica_ttl_s, observer, now)
         self.presence = Presence(log, self.fleet.instance, self.fleet.lives, observer.fault)
-        self.reached = False
+        self._reached = asyncio.Event()
         self.outboxes = Outboxes(observer)
         self._log = log
         self.bulkhead = Bulkhead(observer.fault, "hub")
@@ -180,13 +180,22 @@ class Hub:
         """The log is there: take up what was under way, and let players in."""
         await self.fleet.refresh()
         await self.care.adopt()
-        self.reached = True
+        self._reached.set()
         self.appender.reach()
         self._tasks.spawn(self.care.run(), "sweep")
         self._tasks.spawn(self.appender.watch(self._restored), "event log")
         if self._log.shared:
             self._tasks.spawn(self.fleet.run(), "fleet")
             self._tasks.spawn(self.presence.run(), "presence")
+
+    @property
+    def reached(self) -> bool:
+        """Whether the event log has been reached, once: nobody is let in before."""
+        return self._reached.is_set()
+
+    async def wait_reached(self) -> None:
+        """Wait for that."""
+        await self._reached.wait()
 
     async def _restored(self) -> None:
         """The log was away and is back: what was missed is read at once. Raises LogUnavailable."""

@@ -139,7 +139,7 @@ async def create_game(
 
 def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub) -> None:
     if wish.max_players < wish.min_players:
-        raise refusal(HTTPStatus.BAD_REQUEST, "max_players must be at least min_players")
+        raise refusal(HTTPStatus.BAD_REQUEST, _too_few(wish))
     most = settings.max_players_per_game
     if wish.max_players > most and hub.policy.refuses(LimitScope.PLAYERS_PER_GAME, 0, player_id=player_id):
         raise refusal(HTTPStatus.BAD_REQUEST, f"max_players can be at most {most} (MAX_PLAYERS_PER_GAME)")
@@ -151,6 +151,12 @@ def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub
             f"you have {settings.max_games_per_player} open games (MAX_GAMES_PER_PLAYER); finish one first",
             retry_after_ms=GAMES_RETRY_MS,
         )
+
+
+def _too_few(wish: NewGame) -> str:
+    return (
+        f"min_players ({wish.min_players}) must not be more than max_players ({wish.max_players}; without one it is 8)"
+    )
 
 
 def _rules(wish: NewGame, settings: Settings) -> Rules:

@@ -16,6 +16,7 @@ from app.realtime.identity import Identity, TokenRefused
 
 ALGORITHM: Final = "HS256"
 MAX_PLAYER_ID: Final = 128
+PLAYER_IDS: Final = f"1 to {MAX_PLAYER_ID} printable characters"
 MAX_NAME: Final = 40
 YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970: no date lies behind it; milliseconds do, which would make a token that never ends."""
@@ -215,9 +216,14 @@ def _identity(claims: dict[str, Any], expires_at: float) -> Identity:
     player_id, name = claims.get("sub"), claims.get("name")
     if player_id is None:
         raise TokenRefused("the token has no sub claim")
-    if not isinstance(player_id, str) or not 0 < len(player_id) <= MAX_PLAYER_ID or not player_id.isprintable():
-        raise TokenRefused(f"the token's sub must be a string of 1 to {MAX_PLAYER_ID} printable characters")
+    if not isinstance(player_id, str) or not is_player_id(player_id):
+        raise TokenRefused(f"the token's sub must be a string of {PLAYER_IDS}")
     return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at)
+
+
+def is_player_id(text: str) -> bool:
+    """Whether it may name a player."""
+    return 0 < len(text) <= MAX_PLAYER_ID and text.isprintable()
 
 
 def clean_name(name: str) -> str:

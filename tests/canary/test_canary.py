@@ -151,9 +151,9 @@ def test_a_deploy_is_no_failure(tmp_path: Path) -> None:
     ("options", "code", "told"),
     [
         (("--url", "race.example.org"), 2, "write it like https://race.example.org"),
-        (("--url", "http://localhost", "--every-s", "0"), 2, "not more than 0"),
+        (("--url", "http://localhost", "--every-s", "0"), 2, "write one that is more than 0"),
         (("--url", "http://localhost", "--token-file", "x"), 2, "give 2 of them"),
-        (("--url", "http://localhost", "--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1:9091"),
+        (("--url", "http://localhost", "--host", "192.0.2.1"), 2, "cannot listen on 192.0.2.1:9091"),
     ],
 )
 def test_wrong_usage_is_told(options: tuple[str, ...], code: int, told: str) -> None:

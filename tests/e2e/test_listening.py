@@ -64,7 +64,7 @@ def test_an_address_that_is_taken_is_told_before_anything_is_started(tmp_path: P
         server = ServerProcess(tmp_path, host="::", port=port)
         with pytest.raises(AssertionError, match=r"no app\.started"):
             server.start()
-        assert server.wait() == 1
+        assert server.wait() == 2
         assert server.stderr == f"code-racer: cannot listen on [::]:{port}: Address already in use; set HOST and PORT\n"
         assert not server.lines
 
@@ -77,7 +77,7 @@ def test_of_two_that_start_together_one_serves_and_the_other_says_why_not(tmp_pa
         started = [pool.submit(server.start) for server in servers]
         late = [one for one, start in zip(servers, started, strict=True) if start.exception()]
     assert len(late) == 1
-    assert late[0].wait() == 1
+    assert late[0].wait() == 2
     assert late[0].stderr.startswith("code-racer: cannot listen on ")
     assert "Traceback" not in late[0].stderr
     assert not [one for one in servers if one not in late and one.stop() != 0]

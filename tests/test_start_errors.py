@@ -1,0 +1,262 @@
+"""What keeps a command from its work is told in one way: what is wrong, where, what to do; exit code 2."""
+
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry import environment_variables as api
+from opentelemetry.sdk import environment_variables as sdk
+
+from app.client.__main__ import EXAMPLES
+from app.environment import read_dotenv, strays
+from app.judge import load_problems
+from app.settings import SettingsError
+from tests.support.nats import Nats
+from tests.support.server import ROOT, SECRET, ServerProcess, until
+from tests.support.tls import Certificates
+
+NOBODY_WRITES = Path("/sys")
+"""Not even root may make a file there, and whatever the reason is called, it is told."""
+
+
+def run(module: str, folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A command in `folder`, with nothing else in its environment."""
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PORT": "0"}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder, env=clean | environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def refused(folder: Path, *arguments: str, **environment: str) -> str:
+    """What a command says that does not begin."""
+    done = run("app", folder, *arguments, **environment)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+# ---------------------------------------------------------------- files and folders
+
+
+def test_a_log_file_that_cannot_be_written(tmp_path: Path) -> None:
+    assert refused(tmp_path, "serve", LOG_FILE=".", JWT_SECRET=SECRET) == (
+        "code-racer: the settings cannot be used:\n"
+        f"  LOG_FILE: cannot write {tmp_path}: Is a directory; make it writable, or start in another"
+        " folder, or set LOG_FILE= for no file\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, r"LOG_FILE: cannot write /sys/logs/app\.log: [\w -]+; make it writable, or start in another folder"),
+        (
+            {"LOG_FILE": ""},
+            r"JWT_SECRET: is not set, and one cannot be kept in /sys/var/dev-secret: [\w -]+; set it, or",
+        ),
+        (
+            {"LOG_FILE": "", "JWT_SECRET": SECRET},
+            r"EVENT_LOG_URL: cannot open /sys/var/code-racer\.db: var: [\w -]+; set EVENT_LOG_URL to a file in",
+        ),
+    ],
+    ids=["logs", "secret", "event log"],
+)
+def test_a_folder_that_cannot_be_written(settings: dict[str, str], told: str) -> None:
+    """Whether nobody may, or the disk is read-only: the system's own words say which."""
+    said = refused(NOBODY_WRITES, "serve", **settings)
+    assert re.search(told, said), said
+
+
+@pytest.mark.parametrize("url", ["sqlite:///nope/dir/x.db", "sqlite:///nope/x.db"])
+def test_a_folder_of_the_event_log_that_is_not_there_is_not_made(tmp_path: Path, url: str) -> None:
+    said = refused(tmp_path, "serve", EVENT_LOG_URL=url, LOG_FILE="", JWT_SECRET=SECRET)
+    folder = Path(url.removeprefix("sqlite:///")).parent
+    assert said == (
+        f"code-racer: EVENT_LOG_URL: cannot open {tmp_path}/{folder}/x.db: there is no folder {folder}; make it,"
+        " or set EVENT_LOG_URL to a file in a folder that can be written\n"
+    )
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
+    one, other = Certificates(tmp_path / "one"), Certificates(tmp_path / "other")
+    pairs = {"No such file": ("missing.pem", str(one.key)), "(?i)mismatch": (str(one.cert), str(other.key))}
+    for reason, (certificate, key) in pairs.items():
+        said = refused(
+            tmp_path, "serve", TLS_CERT_FILE=certificate, TLS_KEY_FILE=key, LOG_FILE="", JWT_SECRET=SECRET,
+            EVENT_LOG_URL="memory:",
+        )  # fmt: skip
+        assert f"TLS_CERT_FILE: {certificate} and TLS_KEY_FILE {key} cannot be used: " in said
+        assert re.search(reason, said)
+        assert "both must be PEM, of one pair" in said
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert refused(tmp_path, "serve", PORT=port) == (
+            f"code-racer: cannot listen on 127.0.0.1:{port}: Address already in use; set HOST and PORT\n"
+        )
+    assert not any(tmp_path.iterdir()), "nothing has begun"
+
+
+# ---------------------------------------------------------------- .env and names
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config", "token --player ann"])
+def test_a_dotenv_that_says_nothing_is_told_by_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / ".env").write_text(f"PORT=0\n# fine\nJWT_SECRET: {SECRET}\n\nexport HOST=127.0.0.1\nnonsense\n")
+    assert refused(tmp_path, *command.split()) == (
+        "code-racer: the settings cannot be used:\n"
+        "  .env, line 3: is not NAME=value\n"
+        "  .env, line 6: is not NAME=value\n"
+    )
+
+
+def test_a_dotenv_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00P\x00O")
+    assert "  .env: is not UTF-8" in refused(tmp_path, "serve")
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    assert "  .env: cannot be read: Is a directory" in refused(tmp_path, "serve")
+
+
+def test_a_name_that_is_almost_a_setting_is_told_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MAX_CONECTIONS=5\n")
+    done = run("app", tmp_path, "check-config", JWT_SECERT=SECRET)
+    assert done.returncode == 0, "it may be somebody else's"
+    assert done.stderr == (
+        "code-racer: JWT_SECERT is no setting and changes nothing; the nearest that is one: JWT_SECRET\n"
+        "code-racer: MAX_CONECTIONS is no setting and changes nothing; the nearest that is one: MAX_CONNECTIONS\n"
+    )
+    with ServerProcess(tmp_path, jwt_secert=SECRET) as server:
+        assert "JWT_SECERT is no setting" in server.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("jwt_key", "JWT_"), ("PROT", None), ("PORTS", "PORT"), ("NATS_URLS", "NATS_"), ("LOG_LEVL", "LOG_LEVEL")],
+)
+def test_which_names_are_meant_for_us(name: str, nearest: str | None) -> None:
+    lines = strays([], {name: ""})
+    assert len(lines) == (nearest is not None)
+    assert all(f": {nearest}" in line for line in lines)
+
+
+def test_names_of_others_are_left_alone() -> None:
+    shell = ["PATH", "HOME", "HOSTNAME", "LOGNAME", "LANG", "USER", "PWD", "TERM", "SHELL"]
+    kubernetes = (
+        ["NATS_SERVICE_HOST", "NATS_SERVICE_PORT_CLIENT", "NATS_PORT", "NATS_PORT_4222_TCP", "NATS_PORT_4222_TCP_ADDR"]
+    )
+    opentelemetry = [name for module in (api, sdk) for name in vars(module) if name.startswith("OTEL_")]
+    assert len(opentelemetry) > 50
+    assert strays([], dict.fromkeys([*shell, *kubernetes, *opentelemetry, "PORT", "MAX_CONNECTIONS"], "")) == []
+
+
+def test_a_dotenv_of_values_is_read(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert read_dotenv(path) == []
+    path.write_text("A=1\n\n# B=2\nC='a\nb'\nD=\n")
+    assert read_dotenv(path) == ["A", "C", "D"]
+    path.write_text("A=1\nB\n")
+    with pytest.raises(SettingsError, match="line 2"):
+        read_dotenv(path)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def test_the_version_is_told_in_both_ways(tmp_path: Path) -> None:
+    told = {run("app", tmp_path, argument).stdout for argument in ("version", "--version")}
+    assert len(told) == 1
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", told.pop())
+
+
+@pytest.mark.parametrize("player", ["", "a" * 129, "a\nb", "\udcff"])
+def test_a_player_that_no_server_would_take_gets_no_token(tmp_path: Path, player: str) -> None:
+    said = refused(tmp_path, "token", "--player", player, JWT_SECRET=SECRET)
+    assert said == "code-racer: --player: must be 1 to 128 printable characters, or no server takes the token\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("token --player ann --ttl 11000d", "'11000d' is no time up to ten years; write it like 90s, 30m, 2h or 7d"),
+        ("canary --url http://h:99999", "'http://h:99999' is no URL of a service"),
+        ("canary --url http://h --every-s nan", "'nan' is no number of seconds; write one that is more than 0"),
+    ],
+)
+def test_an_argument_that_is_none(tmp_path: Path, command: str, told: str) -> None:
+    assert told in refused(tmp_path, *command.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--players 0", "'0' is no number of players; write 1 or more"),
+        ("--code nosuch.py", "cannot read nosuch.py: "),
+        ("--url http://127.0.0.1:1", "cannot reach http://127.0.0.1:1"),
+    ],
+)
+def test_the_bots_say_what_they_need(tmp_path: Path, arguments: str, told: str) -> None:
+    done = run("app.client", tmp_path, *arguments.split())
+    assert done.returncode in {1, 2}
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_problems_of_the_bots_help_exist() -> None:
+    named = [word for line in EXAMPLES.splitlines() if "--problem" in line for word in shlex.split(line)]
+    assert named[named.index("--problem") + 1] in load_problems()
+
+
+def test_a_drill_that_there_is_not(tmp_path: Path) -> None:
+    done = run("alerts.drills", ROOT, "nosuch", HOME=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no drill has nosuch in its name; there are drills for: " in done.stderr
+    assert "CodeRacerEventLogDown" in done.stderr
+
+
+# ---------------------------------------------------------------- answers over HTTP
+
+
+def test_what_a_wrong_path_or_wish_is_told(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, event_log_url="memory:") as server:
+        for path in ("/nope", "/api/nope", "/static/../x"):
+            answer = httpx.get(server.http_url + path)
+            assert answer.status_code == 404
+            assert answer.json()["detail"] == (
+                "nothing is served at this path; / is the page, and /schema describes what else there is"
+            )
+        answer = httpx.post(
+            f"{server.http_url}/api/games",
+            json={"min_players": 20},
+            headers={"authorization": f"Bearer {server.guest('ann')['token']}"},
+        )
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == (
+            "min_players (20) must not be more than max_players (8; without one it is 8)"
+        )
+
+
+# ---------------------------------------------------------------- readiness
+
+
+def test_ready_is_said_when_players_can_come(tmp_path: Path) -> None:
+    """The event log is away at first: /readyz and the person at the terminal hear the same."""
+    nats = Nats(tmp_path / "nats")  # not started yet
+    with ServerProcess(tmp_path, event_log_url=nats.url) as server:
+        page = f"{server.http_url}/".replace("127.0.0.1", "localhost")
+        waits = f"Code Racer listens on {page} and waits for the event log, {nats.url} (Ctrl+C stops it)\n"
+        until(lambda: server.stderr == waits)
+        assert httpx.get(f"{server.http_url}/readyz").status_code == 503
+        with nats:
+            until(lambda: server.stderr == f"{waits}Code Racer is ready: {page} (Ctrl+C stops it)\n")
+            assert httpx.get(f"{server.http_url}/readyz").status_code == 200
+            server.stop()

@@ -151,9 +151,13 @@ def test_which_names_are_meant_for_us(name: str, nearest: str | None) -> None:
 
 def test_names_of_others_are_left_alone() -> None:
     shell = ["PATH", "HOME", "HOSTNAME", "LOGNAME", "LANG", "USER", "PWD", "TERM", "SHELL"]
-    kubernetes = (
-        ["NATS_SERVICE_HOST", "NATS_SERVICE_PORT_CLIENT", "NATS_PORT", "NATS_PORT_4222_TCP", "NATS_PORT_4222_TCP_ADDR"]
-    )
+    kubernetes = [
+        "NATS_SERVICE_HOST",
+        "NATS_SERVICE_PORT_CLIENT",
+        "NATS_PORT",
+        "NATS_PORT_4222_TCP",
+        "NATS_PORT_4222_TCP_ADDR",
+    ]
     opentelemetry = [name for module in (api, sdk) for name in vars(module) if name.startswith("OTEL_")]
     assert len(opentelemetry) > 50
     assert strays([], dict.fromkeys([*shell, *kubernetes, *opentelemetry, "PORT", "MAX_CONNECTIONS"], "")) == []

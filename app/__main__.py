@@ -4,6 +4,10 @@ import time
 
 _BEGAN = time.monotonic()
 
+from app import signals  # noqa: E402 - before what takes time
+
+signals.hold()
+
 import argparse  # noqa: E402 - the start-up time is measured from the first line
 import asyncio  # noqa: E402 - the same
 import contextlib  # noqa: E402 - the same
@@ -53,6 +57,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
     options = _parser().parse_args(arguments)
+    if options.command not in {"serve", "canary"}:  # those are told to end, and hear it once they can
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signals.hear()
     if options.command == "version":
         print(__version__)  # noqa: T201 - a command's answer
         return EXIT_OK
@@ -239,6 +246,7 @@ async def _until_told(work: Coroutine[None, None, bool]) -> bool:
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    signals.hear()
     try:
         return await task
     except asyncio.CancelledError:

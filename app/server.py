@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 from litestar import Litestar
 
+from app import signals
 from app.asgi import Service, create_ops_app
 from app.configure import http_bounds
 from app.listeners import CannotListenError, Listeners, port_of, shown
@@ -25,7 +26,6 @@ from app.settings import Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
 GC_THRESHOLDS: Final = (10_000, 20, 50)
@@ -34,7 +34,7 @@ DRY_RUN_FACTOR: Final = 16
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server; SIGTERM and SIGINT drain first, a second one hurries. Exits with 0."""
+    """uvicorn's server; it drains first when told to end, and exits with 0. See `signals`."""
 
     def __init__(self, app: Litestar, settings: Settings, listeners: Listeners, *, began: float) -> None:
         service: Service = app.state.service
@@ -45,19 +45,22 @@ class Server(uvicorn.Server):
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._interrupted = False
         self._listeners = listeners
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals on the event loop; unlike uvicorn's, none is raised again after the end."""
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._on_signal, number)
+        on_terminal = signals.has_terminal()
+        for number in signals.HANDLED:
+            ends = signals.ends(number, on_terminal=on_terminal)
+            loop.add_signal_handler(number, self._on_end if ends else self._on_signal, number)
+        signals.hear()
         try:
             yield
         finally:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
+            _stop_handling()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last.
@@ -117,17 +120,31 @@ class Server(uvicorn.Server):
         message = str(context.get("message"))
         self._service.recorder.fault("event loop", context.get("exception") or RuntimeError(message))
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        """The first signal drains, the second hurries, the third ends it."""
+    def _on_signal(self, number: int) -> None:
+        self._service.recorder.log(Events.APP_SIGNALLED, signal=signals.name(number))
+
+    def _on_end(self, number: int) -> None:
+        """The first signal drains, the second hurries; a second SIGINT, or a third of any kind, waits for nobody."""
+        interrupted, self._interrupted = self._interrupted, self._interrupted or number == signal.SIGINT
         if self._drain is None:
             service = self._service
-            service.recorder.log(Events.APP_DRAINING, connections=len(service.hub.sessions), signal=number.name)
+            service.recorder.log(
+                Events.APP_DRAINING, connections=len(service.hub.sessions), signal=signals.name(number)
+            )
             self._drain = service.drain()
             self._draining = asyncio.get_running_loop().create_task(self._run(self._drain), name="drain")
-        elif not self._drain.is_hurried:
+        elif self._drain.is_hurried or (interrupted and number == signal.SIGINT):
             self._drain.hurry()
-        else:
             self.should_exit = self.force_exit = True
+            _stop_handling()
+        elif number != signal.SIGHUP:  # of those a terminal that goes sends two
+            self._drain.hurry()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Also when nobody is waited for, the application ends as it should: logs and traces are written."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     async def _run(self, drain: Drain) -> None:
         try:
@@ -146,6 +163,14 @@ class Server(uvicorn.Server):
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(CLOSE_POLL_S)
+
+
+def _stop_handling() -> None:
+    """From now on the process ends at once when told to: there is nobody left to be told."""
+    loop = asyncio.get_running_loop()
+    for number in signals.HANDLED:
+        if loop.remove_signal_handler(number):
+            signal.signal(number, signal.SIG_DFL if number in signals.ENDING else signal.SIG_IGN)
 
 
 class OpsServer(uvicorn.Server):

@@ -559,6 +559,7 @@ class Events:
     APP_STARTED = _event(
         "app.started", "info", "The service takes connections.", "address", "startup_s", "page", "ops_port"
     )
+    APP_SIGNALLED = _event("app.signalled", "info", "A signal came by which nothing changes.", "signal")
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     APP_DRAIN_PROGRESSED = _event(
         "app.drain_progressed",

@@ -1,0 +1,53 @@
+"""What the process does with each signal (docs/operations.md has the table).
+
+Players see a close frame whatever comes, but for SIGKILL and for those by which the kernel says that the process is
+broken. Handlers, not SIG_IGN: what is ignored stays ignored in child processes.
+"""
+
+import os
+import signal
+from typing import Final
+
+ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU})
+"""They drain: told to stop, by a person or a supervisor; out of processor time (RLIMIT_CPU)."""
+LEFT_ALONE: Final = frozenset(
+    {
+        signal.SIGKILL, signal.SIGSTOP,  # nobody can handle them
+        signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS,
+        signal.SIGTRAP,  # faults: going on is no choice
+        signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT,  # the shell's job control
+        signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH,  # nothing by default
+        signal.SIGPIPE, signal.SIGXFSZ,  # ignored by Python, which raises OSError instead
+    }
+)  # fmt: skip
+HANDLED: Final = frozenset(signal.valid_signals() - LEFT_ALONE)
+"""Those that would end the process by default. What is not in `ENDING` is logged, and that is all."""
+
+
+def hold() -> None:
+    """Keep signals waiting until `hear`: while the process starts there is nobody to answer them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+
+
+def hear() -> None:
+    """Have those that wait, and those to come."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def ends(number: int, *, on_terminal: bool) -> bool:
+    """Whether the signal says that the process has to end: SIGHUP does where the terminal goes that it runs on."""
+    return number in ENDING or (number == signal.SIGHUP and on_terminal)
+
+
+def has_terminal() -> bool:
+    """Whether the process has a controlling terminal, whose end ends it too."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+
+def name(number: int) -> str:
+    """As ``kill -l`` has it."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"SIGRTMIN+{number - signal.SIGRTMIN}"

@@ -1,0 +1,9 @@
+"""The server on the terminal that TERMINAL names, as its controlling terminal."""
+
+import os
+
+from app.__main__ import main
+
+os.setsid()
+os.open(os.environ["TERMINAL"], os.O_RDWR)  # the first terminal that a session's leader opens is its own
+raise SystemExit(main(["serve"]))

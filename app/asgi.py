@@ -22,12 +22,11 @@ from litestar.types import Scope
 
 from app import __version__
 from app.clock import Clock
-from app.configure import door_config, hub_config, nats_config, open_tracer
+from app.configure import api_config, door_config, hub_config, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import MontyJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.realtime.limits import RatePerKey
 from app.realtime.load import memory_bytes, open_files
 from app.realtime.tasks import TaskOwner
 from app.settings import Settings, fingerprint, signing_secret
@@ -44,7 +43,7 @@ from app.web.asyncapi import AsyncApi, show_asyncapi
 from app.web.auth import Authenticator, Issuer, SharedSecrets
 from app.web.errors import ProblemError
 from app.web.jwks import JwksKeys
-from app.web.limits import Door
+from app.web.limits import ApiRates, Door
 from app.web.openapi import openapi_config
 from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import LOCALHOST, OriginPolicy
@@ -221,10 +220,11 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         SettingsError: there is no secret to sign tokens with.
     """
     service = Service(settings, logs)
+    rates = ApiRates(api_config(settings), service.hub.policy)
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     application = Litestar(
-        route_handlers=[game_socket, diagnose, api_router, show_asyncapi, *ops, _pages()],
-        dependencies=_dependencies(settings, service),
+        route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, _pages()],
+        dependencies=_dependencies(settings, service, rates),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
         after_exception=[_report_fault],
@@ -261,7 +261,7 @@ def _ops(service: Service) -> Ops:
     return Ops(service.live, service.render_metrics, __version__, service.replica, settings.environment)
 
 
-def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
+def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict[str, Provide]:
     """What handlers ask for by name."""
     admission = Admission(
         service.authenticator,
@@ -270,16 +270,15 @@ def _dependencies(settings: Settings, service: Service) -> dict[str, Provide]:
         service.hub,
         lambda: round(settings.restart_hint_s * 1000),
         settings.max_replacements_per_minute,
+        rates,
     )
     door = Door(door_config(settings), service.hub.policy, service.hub.presence)
-    per_minute = settings.guests_per_address_per_minute
     return _provide(
         settings=settings,
         admission=admission,
         hub=service.hub,
         gate=Gate(admission, door, service.hub, service.recorder, settings.auth_timeout_s),
         ops=_ops(service),
-        guest_limit=RatePerKey(per_minute / 60, per_minute),
         issuer=_issuer(settings, service),
         asyncapi=AsyncApi(__version__, _own_url(settings), settings.max_batch),
     )

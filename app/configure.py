@@ -16,7 +16,7 @@ from app.realtime.load import LoadConfig, container_limit_bytes
 from app.realtime.progress import ProgressConfig
 from app.settings import Settings, SettingsError
 from app.telemetry.observer import LimitScope
-from app.web.limits import DoorConfig
+from app.web.limits import ApiConfig, DoorConfig
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -165,6 +165,19 @@ def http_bounds(settings: Settings) -> HttpBounds:
         close_timeout_s=settings.close_timeout_s,
         max_http_connections=settings.max_http_connections,
         max_http_connections_per_address=settings.max_http_connections_per_address,
+        per_address=not settings.is_development,
+    )
+
+
+def api_config(settings: Settings) -> ApiConfig:
+    """How often the HTTP API may be asked."""
+    return ApiConfig(
+        requests_per_address_per_second=settings.api_requests_per_address_per_second,
+        request_burst_per_address=settings.api_request_burst_per_address,
+        requests_per_player_per_second=settings.api_requests_per_player_per_second,
+        request_burst_per_player=settings.api_request_burst_per_player,
+        guests_per_address_per_minute=settings.guests_per_address_per_minute,
+        games_per_address_per_minute=settings.games_per_address_per_minute,
         per_address=not settings.is_development,
     )
 

@@ -268,6 +268,17 @@ class Settings(BaseSettings):
     max_chunk_overhead_bytes: int = Field(
         16_384, ge=256, description="chunk sizes, extensions and trailers of a chunked body, together"
     )
+    api_requests_per_address_per_second: float = Field(
+        50.0, ge=0, description="requests to the HTTP API per client address; 0: no limit; off in development"
+    )
+    api_request_burst_per_address: int = Field(500, ge=1, description="such requests at once")
+    api_requests_per_player_per_second: float = Field(
+        10.0, ge=0, description="requests to the HTTP API per player; 0: no limit"
+    )
+    api_request_burst_per_player: int = Field(50, ge=1, description="such requests at once")
+    games_per_address_per_minute: int = Field(
+        60, ge=1, description="games made from a client address, and as many at once; off in development"
+    )
     http_keep_alive_s: float = Field(5.0, gt=0, description="an HTTP connection that asks nothing more ends after this")
     http_write_timeout_s: float = Field(
         30.0, gt=0, description="an answer must be taken whole within this, or the HTTP connection is cut"

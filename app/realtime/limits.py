@@ -55,6 +55,8 @@ class RatePerKey:
 
     def take(self, key: str, now: float) -> float:
         """See `RateLimit.take`."""
+        if not self._rate:
+            return 0.0
         limit = self._limits.setdefault(key, RateLimit(self._rate, self._burst))
         self._limits.move_to_end(key)
         if len(self._limits) > MAX_KEYS:

@@ -22,6 +22,7 @@ from app.realtime.refusals import REFUSED
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.auth import Authenticator, find_token
 from app.web.errors import ProblemError, refusal
+from app.web.limits import ApiRates
 from app.web.origins import OriginPolicy
 from app.web.tickets import Ticket, TicketOffice
 
@@ -50,6 +51,7 @@ class Admission:
     hub: Hub
     retry_after_ms: Callable[[], int]
     max_replacements_per_minute: int
+    rates: ApiRates
 
     def require_wanted(self, connection: Connection, game_id: str) -> Wanted:
         """The request must make sense and come from an allowed origin, and the service must take connections."""
@@ -123,12 +125,16 @@ class Admission:
         try:
             token = find_token(connection.headers, None, ())
             if token is not None:
-                return await self.authenticator.verify(token)
+                return self._counted(connection, await self.authenticator.verify(token))
         except TokenRefused as error:
             raise unauthorized(error) from None
         except VerifierUnavailable as error:
             raise cannot_verify(error) from None
         raise unauthorized(TokenRefused("no token: send Authorization: Bearer <token>"))
+
+    def _counted(self, connection: Connection, identity: Identity) -> Identity:
+        self.rates.player(client_address(connection), identity.player_id)
+        return identity
 
     def require_place(self, room: Room | None, identity: Identity, last_seq: int | None, client: str) -> Room:
         """The game must exist and take this player."""

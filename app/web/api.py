@@ -1,8 +1,6 @@
 """The HTTP API: guests, games, problems."""
 
 import datetime as dt
-import math
-import time
 from http import HTTPStatus
 from http import HTTPStatus as S
 from typing import Annotated, Any, Final, Literal
@@ -18,12 +16,12 @@ from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
 from app.realtime import Hub
 from app.realtime.frames import snapshot
-from app.realtime.limits import RatePerKey, address_key
 from app.settings import Settings
 from app.telemetry.observer import LimitScope
 from app.web.admission import Admission, client_address, unavailable
 from app.web.auth import Issuer, clean_name, guest_id
 from app.web.errors import ProblemError, refusal
+from app.web.limits import ApiRates
 from app.web.openapi import problems
 
 AnyRequest = Request[Any, Any, State]
@@ -70,25 +68,16 @@ async def create_guest(
     settings: NamedDependency[Settings],
     admission: NamedDependency[Admission],
     issuer: NamedDependency[Issuer],
-    guest_limit: NamedDependency[RatePerKey],
     data: JSONBody[NewGuest | None] = None,
 ) -> dict[str, Any]:
     """A token for somebody without an account; switched by GUESTS, limited per address."""
     if not settings.guests_enabled:
         raise refusal(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
     admission.require_origin(request)
-    if not settings.is_development:
-        _require_few_guests(admission, guest_limit, client_address(request))
+    admission.rates.guest(client_address(request))
     player_id, name = guest_id(), clean_name((data or NewGuest()).name)
     token, expires_at = issuer.issue(player_id, name, settings.guest_token_ttl_s)
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
-
-
-def _require_few_guests(admission: Admission, guest_limit: RatePerKey, client: str) -> None:
-    wait_s = guest_limit.take(address_key(client), time.monotonic())
-    wait_ms = math.ceil(wait_s * 1000)
-    if wait_s and admission.hub.policy.refuses(LimitScope.GUESTS, wait_ms, client=client):
-        raise refusal(HTTPStatus.TOO_MANY_REQUESTS, "too many guests from this address", retry_after_ms=wait_ms)
 
 
 @post(
@@ -130,6 +119,7 @@ async def create_game(
     problem_id = wish.problem if wish.problem is not None else hub.pick_problem()
     if problem_id not in hub.problems:
         raise refusal(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
+    admission.rates.game(client_address(request), identity.player_id)
     try:
         state = await hub.create(identity.player_id, problem_id, _rules(wish, settings))
     except LogUnavailable as error:
@@ -284,15 +274,11 @@ def answer_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[b
     return error.problem.response()
 
 
-api_router = Router(
-    path="/api",
-    route_handlers=[
-        create_guest,
-        create_ticket,
-        create_game,
-        show_game,
-        show_submission,
-        remove_player,
-        list_problems,
-    ],
-)
+def api_router(rates: ApiRates) -> Router:
+    """The API; every request counts, whatever comes of it."""
+
+    async def count(request: AnyRequest) -> None:
+        rates.request(client_address(request))
+
+    handlers = [create_guest, create_ticket, create_game, show_game, show_submission, remove_player, list_problems]
+    return Router(path="/api", route_handlers=handlers, before_request=count)

@@ -1,4 +1,4 @@
-"""Limits on connecting: how many, from where, for whom, how fast."""
+"""Limits on connecting and on the HTTP API: how many, from where, for whom, how fast."""
 
 import math
 import random
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from app.realtime.limits import LimitPolicy, RateLimit, address_key
+from app.realtime.limits import LimitPolicy, RateLimit, RatePerKey, address_key
 from app.realtime.presence import Presence
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.errors import refusal
@@ -108,6 +108,68 @@ class Place:
         self._door.leave(self._client, self._player_id)
 
 
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """See the settings of the same names, 0 for no limit; what is per address is off in development."""
+
+    requests_per_address_per_second: float
+    request_burst_per_address: int
+    requests_per_player_per_second: float
+    request_burst_per_player: int
+    guests_per_address_per_minute: int
+    games_per_address_per_minute: int
+    per_address: bool
+
+
+class ApiRates:
+    """How often the HTTP API may be asked, by an address and by a player. All raise ProblemError.
+
+    A player costs nothing where guests are admitted: what is made is bounded per address too.
+    """
+
+    def __init__(self, config: ApiConfig, policy: LimitPolicy) -> None:
+        on = 1 if config.per_address else 0
+        guests, games = config.guests_per_address_per_minute, config.games_per_address_per_minute
+        self._policy = policy
+        self._rates = {
+            LimitScope.API_REQUESTS_PER_ADDRESS: RatePerKey(
+                on * config.requests_per_address_per_second, config.request_burst_per_address
+            ),
+            LimitScope.API_REQUESTS_PER_PLAYER: RatePerKey(
+                config.requests_per_player_per_second, config.request_burst_per_player
+            ),
+            LimitScope.GUESTS: RatePerKey(on * guests / 60, guests),
+            LimitScope.GAMES_PER_ADDRESS: RatePerKey(on * games / 60, games),
+        }
+
+    def request(self, client: str) -> None:
+        """A request came from `client`."""
+        self._take(LimitScope.API_REQUESTS_PER_ADDRESS, address_key(client), client)
+
+    def player(self, client: str, player_id: str) -> None:
+        """It is this player's."""
+        self._take(LimitScope.API_REQUESTS_PER_PLAYER, player_id, client, player_id)
+
+    def guest(self, client: str) -> None:
+        """It asks for a guest's token."""
+        self._take(LimitScope.GUESTS, address_key(client), client)
+
+    def game(self, client: str, player_id: str) -> None:
+        """It is about to make a game."""
+        self._take(LimitScope.GAMES_PER_ADDRESS, address_key(client), client, player_id)
+
+    def _take(self, scope: LimitScope, key: str, client: str, player_id: str | None = None) -> None:
+        wait_ms = math.ceil(1_000 * self._rates[scope].take(key, time.monotonic()))
+        if wait_ms and self._policy.refuses(scope, wait_ms, client=client, player_id=player_id):
+            raise refusal(HTTPStatus.TOO_MANY_REQUESTS, _TOO_OFTEN[scope], HandshakeOutcome.RATE_LIMITED, wait_ms)
+
+
+_TOO_OFTEN: Final = {
+    LimitScope.API_REQUESTS_PER_ADDRESS: "too many requests from this address (API_REQUESTS_PER_ADDRESS_PER_SECOND)",
+    LimitScope.API_REQUESTS_PER_PLAYER: "too many requests of this player (API_REQUESTS_PER_PLAYER_PER_SECOND)",
+    LimitScope.GUESTS: "too many guests from this address (GUESTS_PER_ADDRESS_PER_MINUTE)",
+    LimitScope.GAMES_PER_ADDRESS: "too many new games from this address (GAMES_PER_ADDRESS_PER_MINUTE)",
+}
 _ANSWERS: Final = {
     LimitScope.HANDSHAKES: (
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -243,10 +243,12 @@ async def diagnose(request: AnyRequest, game_id: FromPath[str], gate: NamedDepen
     """What the upgrade would answer, for browsers, which cannot read it: 426 where it would be accepted."""
     offered = request.headers.get("sec-websocket-protocol", "")
     client = client_address(request)
+    gate.admission.rates.request(client)
     wanted = gate.admission.require_wanted(request, game_id)
     gate.door.look(client)
     identity, _ = await gate.admission.identify(request, [part.strip() for part in offered.split(",")])
     if identity is not None:
+        gate.admission.rates.player(client, identity.player_id)
         gate.door.look_player(client, identity.player_id)
         try:
             async with gate.hub.use(wanted.game_id) as room:

@@ -22,7 +22,9 @@ def test_no_request_breaks_the_document_or_the_server(tmp_path: Path) -> None:
     token = jwt.encode({"sub": "fuzz", "exp": 4e9}, SECRET)
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program is not None
-    with ServerProcess(tmp_path, max_games_per_player=1_000_000, finished_linger_s=0) as server:
+    with ServerProcess(
+        tmp_path, max_games_per_player=1_000_000, api_requests_per_player_per_second=0, finished_linger_s=0
+    ) as server:
         done = subprocess.run(
             [
                 program, "run", f"{server.http_url}/schema/openapi.json",

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from app.telemetry.observer import LimitScope
 from tests.support.player import Player
 from tests.support.server import SECRET, ServerProcess, until
 
+NO_GAME = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PRODUCTION = {"environment": "production", "guests": "true", "scrape_wait_s": 0, "drain_delay_s": 0}
 
 
@@ -176,6 +178,57 @@ def many_guests(server: ServerProcess) -> bool:
     return [answer.status_code for answer in answers] == [201, 201, 429] and answers[2].json()["retry_after_ms"] > 0
 
 
+def many_open(server: ServerProcess) -> bool:
+    """Two that ask nothing, and then somebody does."""
+    address = ("127.0.0.1", int(server.settings["PORT"]))
+    with socket.create_connection(address), socket.create_connection(address):
+        turned_away = not alive(server)
+    until(lambda: alive(server))
+    return turned_away
+
+
+def alive(server: ServerProcess) -> bool:
+    try:
+        answer = httpx.get(f"{server.http_url}/livez")
+    except httpx.TransportError:  # the server had ended it before the request was sent
+        return False
+    assert answer.status_code == 200 or answer.json()["reason"] == "too_many"
+    return answer.status_code == 200
+
+
+def refused(answer: httpx.Response) -> bool:
+    if answer.status_code != 429:
+        return False
+    assert answer.json()["reason"] == "rate_limited"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["retry_after_ms"] > 0
+    assert int(answer.headers["retry-after"]) >= 1
+    return True
+
+
+def many_requests(server: ServerProcess) -> bool:
+    """Answered or not, each counts; probes and pages do not."""
+    paths = ("/api/problems", f"/api/games/{NO_GAME}", "/ws/nonsense", "/api/problems")
+    answers = [httpx.get(f"{server.http_url}{path}") for path in paths]
+    assert [answer.status_code for answer in answers[:3]] == [200, 401, 400]
+    assert all(httpx.get(f"{server.http_url}{path}").status_code == 200 for path in ("/livez", "/", "/readyz") * 3)
+    return refused(answers[3])
+
+
+def many_requests_of_a_player(server: ServerProcess) -> bool:
+    paths = (f"/api/games/{NO_GAME}", f"/ws/{NO_GAME}", f"/api/games/{NO_GAME}")
+    answers = [httpx.get(f"{server.http_url}{path}", headers=bearer("a")) for path in paths]
+    assert [answer.status_code for answer in answers[:2]] == [404, 404]
+    assert httpx.get(f"{server.http_url}{paths[0]}", headers=bearer("b")).status_code == 404
+    return refused(answers[2])
+
+
+def many_games_of_many_players(server: ServerProcess) -> bool:
+    answers = [httpx.post(f"{server.http_url}/api/games", json={}, headers=bearer(name)) for name in "abc"]
+    assert [answer.status_code for answer in answers[:2]] == [201, 201]
+    return refused(answers[2])
+
+
 LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.CONNECTIONS: (full_replica, {"max_connections": 2}),
     LimitScope.CONNECTIONS_PER_ADDRESS: (full_address, {"max_connections_per_address": 2}),
@@ -194,6 +247,17 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.PLAYERS_PER_GAME: (big_game, {"max_players_per_game": 5}),
     LimitScope.GAMES_PER_PLAYER: (many_games, {"max_games_per_player": 2}),
     LimitScope.GUESTS: (many_guests, {"guests_per_address_per_minute": 2}),
+    LimitScope.HTTP_CONNECTIONS: (many_open, {"max_http_connections": 2}),
+    LimitScope.HTTP_CONNECTIONS_PER_ADDRESS: (many_open, {"max_http_connections_per_address": 2}),
+    LimitScope.API_REQUESTS_PER_ADDRESS: (
+        many_requests,
+        {"api_requests_per_address_per_second": 0.01, "api_request_burst_per_address": 3},
+    ),
+    LimitScope.API_REQUESTS_PER_PLAYER: (
+        many_requests_of_a_player,
+        {"api_requests_per_player_per_second": 0.01, "api_request_burst_per_player": 2},
+    ),
+    LimitScope.GAMES_PER_ADDRESS: (many_games_of_many_players, {"games_per_address_per_minute": 2}),
 }
 
 

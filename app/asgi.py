@@ -22,9 +22,9 @@ from litestar.types import Scope
 
 from app import __version__
 from app.clock import Clock
-from app.configure import api_config, door_config, hub_config, nats_config, open_tracer
+from app.configure import api_config, door_config, hub_config, judge_limits, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
-from app.judge import MontyJudge, load_problems
+from app.judge import SandboxJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
 from app.realtime.load import memory_bytes, open_files
@@ -85,7 +85,7 @@ class Service:
         self.recorder.knows_problems(problems)
         self.hub = Hub(
             self.event_log,
-            _judge(settings),
+            SandboxJudge(settings.judge_processes, judge_limits(settings), self.recorder),
             problems,
             hub_config(settings, self.replica),
             self.authenticator.verify,
@@ -197,14 +197,6 @@ def _tickets(settings: Settings, service: Service) -> TicketOffice:
     else:
         keys = ()
     return TicketOffice(keys, settings.ticket_ttl_s, service.event_log.claim)
-
-
-def _judge(settings: Settings) -> MontyJudge:
-    return MontyJudge(
-        processes=settings.judge_processes,
-        time_limit_s=settings.judge_time_limit_s,
-        memory_bytes=settings.judge_memory_bytes,
-    )
 
 
 def _measure_logs(store: MetricStore, logs: Logs) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app import __version__
 from app.eventlog import NATS_SCHEMES
+from app.judge import Limits
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.allowance import AllowanceConfig
 from app.realtime.care import CareConfig
@@ -55,6 +56,16 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
         replica_ttl_s=settings.replica_ttl_s,
         finished_linger_s=settings.finished_linger_s,
         max_connection_age_s=settings.max_connection_age_s,
+    )
+
+
+def judge_limits(settings: Settings) -> Limits:
+    """What a submission may take."""
+    return Limits(
+        time_limit_s=settings.judge_time_limit_s,
+        memory_bytes=settings.judge_memory_bytes,
+        result_bytes=settings.judge_result_bytes,
+        kill_grace_s=settings.judge_kill_grace_s,
     )
 
 

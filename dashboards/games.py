@@ -117,6 +117,14 @@ GAMES: Final = Board(
             alerts=("CodeRacerJudgeBacklogged",),
         ),
         Panel(
+            "Runs cut short",
+            "A second, by what did it. died and garbled are ours, the others are the code's doing.",
+            "ops",
+            (Query(rate("code_racer_judge_stops_total", "cause"), "{{cause}}"),),
+            warn=10,
+            range=(0, 5),
+        ),
+        Panel(
             "Put off by a full queue",
             "Submissions a second that found the judge's queue full; they are tried again by the sweep.",
             "ops",

@@ -1,10 +1,21 @@
-"""The judge: runs submitted code against a problem's tests, in a sandbox.
+"""The judge: has submitted code run against a problem's tests, in worker processes that nothing leaves unbounded.
 
-`port` is what the service asks of a judge; `monty` stands behind it. `problems` are data files.
+`port` is what the service asks of a judge; `workers` stands behind it, `app.sandbox` is a worker. `problems` are data.
 """
 
-from app.judge.monty import MontyJudge
 from app.judge.port import Judge, JudgeUnavailable, Report
-from app.judge.problems import JudgeProblem, Test, load_problems
+from app.judge.problems import JudgeProblem, load_problems
+from app.judge.workers import SandboxJudge
+from app.sandbox.messages import Limits, Stop, Test
 
-__all__ = ["Judge", "JudgeProblem", "JudgeUnavailable", "MontyJudge", "Report", "Test", "load_problems"]
+__all__ = [
+    "Judge",
+    "JudgeProblem",
+    "JudgeUnavailable",
+    "Limits",
+    "Report",
+    "SandboxJudge",
+    "Stop",
+    "Test",
+    "load_problems",
+]

@@ -2,21 +2,10 @@
 
 from typing import Protocol
 
-from msgspec import Struct
-
-from app.game import TestReport, Verdict
 from app.judge.problems import JudgeProblem
+from app.sandbox.messages import Report
 
-
-class Report(Struct, frozen=True, kw_only=True):
-    """What the judge found; `tests` are the visible ones, `detail` is a short text for the player."""
-
-    verdict: Verdict
-    tests_passed: int
-    tests_total: int
-    duration_s: float
-    detail: str = ""
-    tests: list[TestReport] = []
+__all__ = ["Judge", "JudgeUnavailable", "Report"]
 
 
 class JudgeUnavailable(Exception):  # noqa: N818 - a state of the judge
@@ -27,10 +16,10 @@ class Judge(Protocol):
     """What every judge does."""
 
     async def open(self) -> None:
-        """Start the workers."""
+        """Start the workers. Raises JudgeUnavailable."""
 
     async def close(self) -> None:
-        """Stop the workers; what is running is waited for, bounded by the time limit."""
+        """Stop at once; nothing that runs is waited for."""
 
     async def judge(self, problem: JudgeProblem, code: str) -> Report:
         """Run `code` against all tests of `problem`.

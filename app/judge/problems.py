@@ -6,22 +6,13 @@ values. `solutions` must be accepted and `wrong` must not be: the tests of this 
 
 import tomllib
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from app.game import Problem, VisibleTest
-
-
-class Test(Struct, frozen=True, forbid_unknown_fields=True):
-    """One test: call arguments, expected value, and whether players may see it."""
-
-    __test__ = False  # not a pytest class
-
-    args: list[Any]
-    expected: Any
-    hidden: bool = False
+from app.sandbox.messages import Test
 
 
 class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from typing import Final
 
 from app.game import Phase, Verdict
 from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES, ErrorCode
+from app.sandbox.messages import Stop
 from app.telemetry.observer import (
     AppendOutcome,
     FunnelStep,
@@ -398,6 +399,14 @@ class Metrics:
     JUDGE_QUEUE_FULL = Metric(
         f"{PREFIX}judge_queue_full_total", Kind.COUNTER, "Submissions put off because the queue was full."
     )
+    JUDGE_STOPS = Metric(
+        f"{PREFIX}judge_stops_total",
+        Kind.COUNTER,
+        "Runs cut short, by what did it: a limit of the sandbox (time, memory, result), the worker had to be killed"
+        " (wall) or fell over the code (crash), all the code's doing; it died or was garbled, which is ours.",
+        ("cause",),
+        _rows(Stop),
+    )
     APPEND_DURATION = Metric(
         f"{PREFIX}event_log_append_seconds",
         Kind.HISTOGRAM,
@@ -731,6 +740,9 @@ class Events:
         "step",
         "detail",
         "game_id",
+    )
+    JUDGE_WORKER_ENDED = _event(
+        "judge.worker_ended", "warning", "A worker of the judge was ended, or found dead; it is replaced.", "cause"
     )
     JUDGE_QUEUE_FULL = _event("judge.queue_filled", "warning", "A submission waits because the queue is full.")
 

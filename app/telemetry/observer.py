@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.game import GameEvent, Phase, Verdict
 from app.protocol import CloseRow, ErrorCode, Initiator
+from app.sandbox.messages import Stop
 from app.telemetry.tracer import NullTracer, Tracer
 
 
@@ -377,6 +378,9 @@ class Observer(Protocol):
     def judge_queue_full(self) -> None:
         """A submission has to wait for the next sweep because the queue is full."""
 
+    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
+        """A run was cut short; `worker_ended`: its worker had to be replaced, or was found dead."""
+
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """Something went wrong that nobody else answers for, with one game where there is `game_id`."""
 
@@ -505,6 +509,9 @@ class NullObserver:
 
     def judge_queue_full(self) -> None:
         """See `Observer.judge_queue_full`."""
+
+    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
+        """See `Observer.judge_stopped`."""
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """See `Observer.fault`."""

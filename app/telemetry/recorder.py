@@ -20,6 +20,7 @@ from app.game import (
     Verdict,
 )
 from app.protocol import Close, ErrorCode
+from app.sandbox.messages import Stop
 from app.telemetry.catalogue import LATENCY_BUCKETS, AuthKind, Events, LimitMode, LogEvent, Metrics, SpanExport
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import (
@@ -455,6 +456,12 @@ class Recorder:
         """See `Observer.judge_queue_full`."""
         self.store.counter(Metrics.JUDGE_QUEUE_FULL).inc()
         self.log(Events.JUDGE_QUEUE_FULL)
+
+    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
+        """See `Observer.judge_stopped`."""
+        self.store.counter(Metrics.JUDGE_STOPS).inc((cause,))
+        if worker_ended:
+            self.log(Events.JUDGE_WORKER_ENDED, cause=cause)
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """See `Observer.fault`."""

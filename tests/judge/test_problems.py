@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.game import Verdict
-from app.judge import JudgeProblem, MontyJudge, load_problems
+from app.judge import JudgeProblem, Limits, SandboxJudge, load_problems
+from app.telemetry.observer import NullObserver
 
 pytestmark = pytest.mark.anyio
 PROBLEMS = load_problems()
 
 
 @pytest.fixture(scope="module")
-async def judge() -> AsyncIterator[MontyJudge]:
-    monty = MontyJudge(processes=1, time_limit_s=10, memory_bytes=64_000_000)
-    await monty.open()
-    yield monty
-    await monty.close()
+async def judge() -> AsyncIterator[SandboxJudge]:
+    running = SandboxJudge(1, Limits(10, 64_000_000, 65_536, 1), NullObserver())
+    await running.open()
+    yield running
+    await running.close()
 
 
 def test_there_are_enough_problems_of_each_difficulty() -> None:
@@ -35,7 +36,7 @@ def test_a_problem_has_visible_and_hidden_tests(problem: JudgeProblem) -> None:
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.id)
-async def test_ordinary_solutions_are_accepted(judge: MontyJudge, problem: JudgeProblem) -> None:
+async def test_ordinary_solutions_are_accepted(judge: SandboxJudge, problem: JudgeProblem) -> None:
     for code in problem.solutions:
         report = await judge.judge(problem, code)
         assert (report.verdict, report.detail) == (Verdict.ACCEPTED, "")
@@ -43,7 +44,7 @@ async def test_ordinary_solutions_are_accepted(judge: MontyJudge, problem: Judge
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.id)
-async def test_wrong_solutions_are_wrong_answers(judge: MontyJudge, problem: JudgeProblem) -> None:
+async def test_wrong_solutions_are_wrong_answers(judge: SandboxJudge, problem: JudgeProblem) -> None:
     for code in (*problem.wrong, problem.starter):
         report = await judge.judge(problem, code)
         assert report.verdict is Verdict.WRONG_ANSWER

@@ -10,13 +10,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.configure import hub_config
+from app.configure import hub_config, judge_limits
 from app.eventlog import START, Commit, Conflict, Cursor
 from app.eventlog.embedded import Embedded
 from app.eventlog.memory import MemoryEventLog
 from app.eventlog.port import Subscription
 from app.game import GameEvent, PlayerDisconnected, PlayerJoined, PlayerReconnected, fold
-from app.judge import MontyJudge
+from app.judge import SandboxJudge
 from app.protocol import Close, CloseRow, Initiator
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
@@ -155,7 +155,7 @@ class World:
 
     def _hub(self, name: str) -> Hub:
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:")
-        judge = MontyJudge(processes=1, time_limit_s=1, memory_bytes=10_000_000)
+        judge = SandboxJudge(1, judge_limits(chosen), NullObserver())
         log = SteppedLog(self.log, self.steps, lambda connection_id: self.peers[connection_id].is_open)
         return Hub(log, judge, {}, hub_config(chosen, name), self._nobody, NullObserver(), lambda: Game().now)
 

@@ -1,0 +1,74 @@
+"""The worker's process: ``python -m app.sandbox LIMITS``, jobs on standard input, answers on standard output.
+
+It ends with whoever started it: at the end of its input it ends its whole process group, in the middle of a run too.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import BinaryIO, Final
+
+from app.sandbox.messages import PREFIX_BYTES, Answer, Job, Limits, decode_job, decode_limits, framed
+from app.sandbox.runner import Runner, SandboxLost
+
+NICENESS: Final = 10
+"""Submitted code gets the processor that the service leaves."""
+ADDRESS_SPACE_BYTES: Final = 1_073_741_824
+"""The last resort, beside four times what a submission may take: more than this is refused by the kernel."""
+
+
+def main() -> None:
+    """Run jobs until the input ends."""
+    limits = decode_limits(sys.argv[1])
+    _restrain(limits)
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, jobs), name="jobs", daemon=True).start()
+    with Runner(limits) as runner:
+        _say(Answer())
+        while True:
+            _say(_answer(runner, jobs.get()))
+
+
+def _answer(runner: Runner, job: Job) -> Answer:
+    try:
+        return Answer(runner.run(job))
+    except SandboxLost as lost:
+        return Answer(failed=str(lost))
+
+
+def _say(answer: Answer) -> None:
+    sys.stdout.buffer.write(framed(answer))
+    sys.stdout.buffer.flush()
+
+
+def _read(stream: BinaryIO, jobs: "queue.SimpleQueue[Job]") -> None:
+    """Read jobs, beside the one that runs: so the end is noticed at once."""
+    try:
+        while len(prefix := stream.read(PREFIX_BYTES)) == PREFIX_BYTES:
+            jobs.put(decode_job(stream.read(int.from_bytes(prefix, "big"))))
+    finally:
+        _end()
+
+
+def _end() -> None:
+    if hasattr(os, "killpg"):  # not on Windows
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _restrain(limits: Limits) -> None:
+    """Give way to the service; take no more memory than could ever be right, leave no core dumps."""
+    with contextlib.suppress(ImportError, AttributeError):  # where the system has no such thing
+        import resource  # noqa: PLC0415 - not on Windows
+
+        os.nice(NICENESS)
+        most = ADDRESS_SPACE_BYTES + 4 * limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

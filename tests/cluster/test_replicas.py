@@ -1,13 +1,16 @@
 """Two server processes on one NATS: any of them serves any game."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+from nats import connect as connect_nats
 from websockets.asyncio.client import ClientConnection
 
+from app.eventlog.nats.streams import progress_subject
 from tests.support.collector import Collector
 from tests.support.nats import Nats
 from tests.support.player import SOLUTION, Player
@@ -64,6 +67,53 @@ def test_a_race_over_two_replicas_is_the_same_for_both(pair: tuple[ServerProcess
     judged = [server.metric("judge_duration_seconds_count", outcome="accepted") for server in pair]
     assert sum(judged) == 1, "judged once, by the replica it was handed in at"
     assert judged[1] == 1
+
+
+def test_garbage_that_a_replica_tells_is_counted_and_the_next_one_is_heard(
+    nats: Nats, pair: tuple[ServerProcess, ServerProcess]
+) -> None:
+    one, two = pair
+    ann, bob = one.guest("Ann"), two.guest("Bob")
+    game = one.new_game(ann["token"], min_players=2)
+    faults = two.metric("faults_total")
+    with Player(one, game, ann["token"]) as a, Player(two, game, bob["token"]) as b:
+        for player in (a, b):
+            player.send("ready")
+        for player in (a, b):
+            player.until("game_started")
+        bad = [b"", b"[]", b"{", b"\xff", b'{"player_id":7}', b'{"player_id":"x","percent":1e308}', b"{" * 100_000]
+        asyncio.run(tell(nats, progress_subject(game), [*bad, b'{"player_id":"a stranger","percent":1}']))
+        asyncio.run(tell(nats, progress_subject("presence"), [b"", b'{"players":[]}']))
+        until(lambda: two.metric("faults_total") == faults + len(bad) + 2)
+        a.send("progress", {"percent": 40})
+        assert b.until("player_progress")["data"] == {"player_id": ann["player_id"], "percent": 40.0}
+        assert [one["type"] for one in b.received].count("player_progress") == 1
+
+
+async def tell(nats: Nats, subject: str, payloads: list[bytes]) -> None:
+    """As another replica would."""
+    client = await connect_nats(nats.url)
+    for payload in payloads:
+        await client.publish(subject, payload)
+    await client.drain()
+
+
+def test_what_a_replica_tells_another_is_coalesced(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    one, two = pair
+    ann, bob = one.guest("Ann"), two.guest("Bob")
+    game = one.new_game(ann["token"], min_players=2)
+    with Player(one, game, ann["token"]) as a, Player(two, game, bob["token"]) as b:
+        for player in (a, b):
+            player.send("ready")
+        for player in (a, b):
+            player.until("game_started")
+        items = [{"type": "progress", "data": {"lines": lines}} for lines in range(50)]
+        a.send("batch", items)
+        while b.until("player_progress")["data"]["lines"] != 49:
+            pass
+        shown = [message["data"]["lines"] for message in b.received if message["type"] == "player_progress"]
+        assert shown in ([0, 49], [49]), "the first, which may be lost, and the newest"
+    assert two.metric("ws_coalesced_total", kind="player_progress") == 0, "they were not even told"
 
 
 def test_a_player_who_comes_to_another_replica_replaces_the_connection(

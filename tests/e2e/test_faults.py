@@ -1,11 +1,17 @@
 """A fault of the server ends one connection with 1011 internal_error, is logged whole, and tells nobody more."""
 
 import json
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from app.settings import load_settings
 from tests.support.faulty import SECRET_DETAIL
+from tests.support.planted import NAME
 from tests.support.player import Player
-from tests.support.server import ServerProcess
+from tests.support.server import SECRET, ServerProcess
 
 
 def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path) -> None:
@@ -27,3 +33,55 @@ def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path)
         assert "test" in fault["exception"]
         assert server.metric("faults_total") == 1
         assert server.metric("ws_closes_total", code="1011", reason="internal_error", initiator="server") == 1
+
+
+@pytest.mark.parametrize("transport", ["lean", "uvicorn"])
+def test_what_raises_for_one_member_ends_that_one_and_all_others_are_told_and_answered(
+    tmp_path: Path, transport: str
+) -> None:
+    with ServerProcess(tmp_path, "tests.support.planted", ws_transport=transport, close_timeout_s=1) as server:
+        game_id = server.new_game(server.guest("host")["token"], min_players=50, max_players=50)
+        with ExitStack() as stack:
+            guests = [server.guest(name) for name in ("ann", "bob", NAME, "cat", NAME, "dan")]
+            players = [stack.enter_context(Player(server, game_id, guest["token"])) for guest in guests]
+            players[0].until("player_joined", player_id=guests[-1]["player_id"])
+            eves = [player for player, guest in zip(players, guests, strict=True) if guest["name"] == NAME]
+            others = [player for player in players if player not in eves]
+            for number, player in enumerate(others):
+                player.send("ready", id=f"r{number}")
+            for number, player in enumerate(others):
+                assert player.until("ack")["data"]["id"] == f"r{number}"
+            for eve in eves:
+                eve.until_closed()
+            lost = {guest["player_id"] for guest in guests if guest["name"] == NAME}
+            for player in others:  # all were there when the eves were lost
+                while lost - {
+                    one["data"]["player_id"] for one in player.events if one["type"] == "player_disconnected"
+                }:
+                    player.receive()
+                seqs = [event["seq"] for event in player.events]
+                assert seqs == list(range(seqs[0], seqs[-1] + 1)), "none is missing"
+            closed = server.logged("ws.closed")
+            assert {record["player_id"] for record in closed} == lost
+            faults = server.metric("faults_total")
+            assert faults >= 2 * len(lost)
+            assert server.metric("ws_connections") == len(others)
+            begin = time.monotonic()
+            assert server.stop() == 0
+            bound = load_settings(jwt_secret=SECRET, close_timeout_s=1).drain.longest_s
+            assert time.monotonic() - begin < bound
+        faulty = server.logged("app.fault")
+        assert {record["where"] for record in faulty} == {"connection", "hub"}
+
+
+def test_of_a_fault_that_happens_again_and_again_so_many_lines_are_written_and_all_are_counted(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "tests.support.faulty", log_repeats_per_s=1) as server:
+        game_id = server.new_game(server.guest("host")["token"], max_players=100)
+        for _ in range(10):
+            with Player(server, game_id, server.guest("ann")["token"]) as player:
+                player.send("ready")
+                player.until_closed()
+        assert server.metric("faults_total") == 10
+        lines = server.logged("app.fault")
+        assert sum(record.get("suppressed", 0) for record in lines) + len(lines) <= 10
+        assert len(lines) < 10

@@ -10,6 +10,7 @@ import pytest
 from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_log
 from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
+from app.telemetry.observer import LogTrouble
 from tests.support.games import GAME_ID, Game
 from tests.support.nats import Nats, wipe
 
@@ -204,3 +205,41 @@ async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:
     game.do(Leave("bob"))
     await log.append(GAME_ID, START, game.events)
     assert events_of(await log.read(GAME_ID)) == game.events
+
+
+class Owner:
+    """Whom a log tells; only failures are of interest."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+
+    def failed(self, where: str, error: BaseException) -> None:
+        self.failures.append(f"{where}: {error}")
+
+    def troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """Nothing."""
+
+    def returned(self) -> None:
+        """Nothing."""
+
+    untold = returned
+
+
+async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(log: EventLog) -> None:
+    owner, told = Owner(), list[str]()
+    log.listen(owner)
+
+    def fail(_: Commit) -> None:
+        raise ValueError("a fault")
+
+    games = [GAME_ID, OTHER_ID]
+    for game_id in games:
+        await log.subscribe(game_id, fail)
+        await log.subscribe(game_id, lambda _, game_id=game_id: told.append(game_id))
+    async with asyncio.timeout(20):
+        cursors = await asyncio.gather(*(append_all(log, game_id, commits()) for game_id in games))
+    await eventually(lambda: len(told) == 6)
+    assert sorted(told) == sorted(games * 3)
+    assert owner.failures == ["subscriber: a fault"] * 6
+    for game_id, cursor in zip(games, cursors, strict=True):
+        assert (await log.read(game_id))[-1].cursor == cursor

@@ -5,10 +5,13 @@ import os
 import sqlite3
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from app.eventlog import START, LogInUse, LogUnavailable
+from app.eventlog.port import LogOwner
 from app.eventlog.sqlite import SqliteEventLog
 from tests.support.games import GAME_ID, Game
 from tests.support.server import ROOT
@@ -160,3 +163,35 @@ async def test_what_must_exist_is_not_made(tmp_path: Path) -> None:
     with sqlite3.connect(other) as db:
         assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("something",)]
     db.close()
+
+
+async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer(tmp_path: Path) -> None:
+    log, failures = SqliteEventLog(tmp_path / "log.db"), list[str]()
+    await log.open()
+    log._owner = cast("LogOwner", SimpleNamespace(failed=lambda where, error: failures.append(f"{where}: {error}")))
+    games = [f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00" for number in range(20)]
+
+    def publish(game_id: str, _: object) -> None:
+        if game_id in games[3:5]:
+            raise ValueError("a fault")
+
+    log._fanout.publish = publish  # type: ignore[method-assign] # the fault
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*(log.append(game, START, Game().events) for game in games)) == [1] * 20
+    await log.close()
+    assert failures == ["event log: a fault"] * 2
+
+
+@pytest.mark.parametrize("harm", ["ROLLBACK", "close"])
+async def test_the_writer_answers_whatever_was_done_to_its_database(tmp_path: Path, harm: str) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    async with asyncio.timeout(20):
+        with pytest.raises(LogUnavailable):
+            await log._submit(lambda db: db.close() if harm == "close" else db.execute(harm))
+        if harm == "close":
+            with pytest.raises(LogUnavailable):
+                await log.append(GAME_ID, START, Game().events)
+        else:
+            assert await log.append(GAME_ID, START, Game().events) == 1
+        await log.close()

@@ -1,5 +1,7 @@
 """Plain integers become correct samples."""
 
+from typing import NoReturn
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,3 +81,20 @@ def test_a_clock_that_is_ahead_is_counted_and_makes_no_negative_delay() -> None:
     assert lag.samples(())[0][-1][1] == 2
     assert recorder.store.counter(Metrics.CLOCK_SKEWS).values == {(): 1}
     assert recorder.store.histogram(Metrics.EVENT_DELIVERY).samples(("prompt",))[1] == 0
+
+
+def test_a_gauge_that_raises_is_left_out_and_counted() -> None:
+    recorder = Recorder(MetricStore())
+    store = recorder.store
+
+    def fail() -> NoReturn:
+        raise ValueError("a fault")
+
+    store.before_scrape(fail)
+    store.gauge(Metrics.ROOMS, fail)
+    store.gauge(Metrics.CONNECTIONS, lambda: {(): 7})
+    store.folding(store.counter(Metrics.LOG_DROPPED), fail)
+    text = store.render("")[0].decode()
+    assert "code_racer_ws_connections 7.0" in text
+    assert "code_racer_rooms" not in text
+    assert store.counter(Metrics.FAULTS).values == {(): 3}

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,10 @@ class Owner:
     untold = returned
 
 
+def _note(told: list[str], game_id: str, _: Commit) -> None:
+    told.append(game_id)
+
+
 async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(log: EventLog) -> None:
     owner, told = Owner(), list[str]()
     log.listen(owner)
@@ -235,7 +240,7 @@ async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(
     games = [GAME_ID, OTHER_ID]
     for game_id in games:
         await log.subscribe(game_id, fail)
-        await log.subscribe(game_id, lambda _, game_id=game_id: told.append(game_id))
+        await log.subscribe(game_id, partial(_note, told, game_id))
     async with asyncio.timeout(20):
         cursors = await asyncio.gather(*(append_all(log, game_id, commits()) for game_id in games))
     await eventually(lambda: len(told) == 6)

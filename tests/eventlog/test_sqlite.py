@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from app.eventlog import START, LogInUse, LogUnavailable
+from app.eventlog import START, Commit, LogInUse, LogUnavailable
 from app.eventlog.port import LogOwner
 from app.eventlog.sqlite import SqliteEventLog
 from tests.support.games import GAME_ID, Game
@@ -165,17 +165,19 @@ async def test_what_must_exist_is_not_made(tmp_path: Path) -> None:
     db.close()
 
 
-async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer(tmp_path: Path) -> None:
+async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, failures = SqliteEventLog(tmp_path / "log.db"), list[str]()
     await log.open()
     log._owner = cast("LogOwner", SimpleNamespace(failed=lambda where, error: failures.append(f"{where}: {error}")))
     games = [f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00" for number in range(20)]
 
-    def publish(game_id: str, _: object) -> None:
+    def publish(game_id: str, commit: Commit) -> None:  # noqa: ARG001 - the method's own
         if game_id in games[3:5]:
             raise ValueError("a fault")
 
-    log._fanout.publish = publish  # type: ignore[method-assign] # the fault
+    monkeypatch.setattr(log._fanout, "publish", publish)
     async with asyncio.timeout(20):
         assert await asyncio.gather(*(log.append(game, START, Game().events) for game in games)) == [1] * 20
     await log.close()

@@ -13,7 +13,7 @@ import pytest
 from app.eventlog import LogUnavailable
 from app.eventlog.memory import MemoryEventLog
 from app.game import Rules
-from app.protocol import Close, CloseRow, Initiator
+from app.protocol import Close, Initiator
 from app.realtime import Session
 from app.realtime.care import Care
 from app.realtime.drain import Drain
@@ -25,7 +25,7 @@ from app.realtime.outbox import Outbox
 from app.realtime.presence import Presence
 from app.realtime.room import Room
 from app.settings import load_settings
-from tests.support.hubs import OneHub, eventually, running
+from tests.support.hubs import OneHub, Peer, eventually, running
 from tests.support.server import SECRET
 
 pytestmark = pytest.mark.anyio
@@ -396,14 +396,11 @@ async def test_the_others_go_on_after(case: Case, monkeypatch: Patch) -> None:
         await case(monkeypatch)
 
 
-async def test_a_connection_ends_for_good_where_even_its_close_raises() -> None:
+async def test_a_connection_ends_for_good_where_even_its_close_raises(monkeypatch: Patch) -> None:
     async with running() as one:
         await one.game("ann", "eve", min_players=9)
 
-        def fail(_row: CloseRow) -> None:
-            raise Planted
-
-        one.peers["eve"].close = fail  # type: ignore[method-assign] # the fault
+        plant(monkeypatch, Peer, "close")
         one.sessions["eve"].close(Close.FORBIDDEN)
         await eventually(lambda: one.left == ["eve"])
         assert one.seen.where == ["connection"]

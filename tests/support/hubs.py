@@ -104,7 +104,7 @@ class OneHub:
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         problems: Any = {PROBLEM.id: _Known(PROBLEM)}
         config = hub_config(chosen, "one")
-        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, lambda: int(time.time() * 1000))  # type: ignore[arg-type] # a judge that is never asked
+        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, lambda: int(time.time() * 1000))
         self.peers: dict[str, Peer] = {}
         self.sessions: dict[str, Session] = {}
         self.left: list[str] = []

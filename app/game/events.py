@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 FREE_VERDICTS = frozenset({Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR})
-"""Verdicts that cost the player no attempt: the fault is not the solution's."""
+"""Verdicts that cost the player no try, for the first few times: the fault is not the solution's."""
 
 
 class FinishReason(StrEnum):
@@ -68,7 +68,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """The rules a game was created under; times in milliseconds.
 
     `finish` is ``first_accepted`` or ``all_done``. `judge_grace_ms` bounds how long the end waits for
-    submissions still being judged.
+    submissions still being judged. `free_verdicts`: so many verdicts of `FREE_VERDICTS` cost a player nothing, the
+    next ones cost a try each; None where none ever does, as in all games from before there was this rule.
     """
 
     min_players: int = 2
@@ -80,6 +81,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     waiting_ttl_ms: int = 3_600_000
     judge_grace_ms: int = 30_000
     max_attempts: int = 100
+    free_verdicts: int | None = None
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):

@@ -52,8 +52,9 @@ class Player(Struct, frozen=True):
 
     `out` is why they are out of the game, None while they are in; `connection_id` is None while disconnected.
     `raced`: they were in when the race began. `attempts` numbers the submissions, `tries` counts those that cost
-    something. `accepted_seq` and `best_seq` are the seq of the `code_submitted` in question: who handed in first is
-    first, however long judging took. `replaced_at`: when connections took over from others that were still up.
+    something, `free` the verdicts that could have (`Rules.free_verdicts`). `accepted_seq` and `best_seq` are the seq
+    of the `code_submitted` in question: who handed in first is first, however long judging took. `replaced_at`: when
+    connections took over from others that were still up.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Player(Struct, frozen=True):
     grace_until: int | None = None
     attempts: int = 0
     tries: int = 0
+    free: int = 0
     best_passed: int = 0
     best_seq: int = 0
     accepted_seq: int | None = None
@@ -179,11 +181,18 @@ def _submitted(state: GameState, event: CodeSubmitted) -> GameState:
     return replace(_with_player(state, player, event), pending={**state.pending, event.player_id: event})
 
 
+def _is_free(state: GameState, player: Player, verdict: Verdict) -> bool:
+    most = state.rules.free_verdicts
+    return verdict in FREE_VERDICTS and (most is None or player.free < most)
+
+
 def _judged(state: GameState, event: SubmissionJudged) -> GameState:
     submitted = state.pending[event.player_id]
     pending = {key: value for key, value in state.pending.items() if key != event.player_id}
     player = state.players[event.player_id]
-    if event.verdict not in FREE_VERDICTS:
+    if _is_free(state, player, event.verdict):
+        player = replace(player, free=player.free + 1)
+    else:
         player = replace(player, tries=player.tries + 1)
     if event.tests_passed > player.best_passed:
         player = replace(player, best_passed=event.tests_passed, best_seq=submitted.seq)

@@ -127,7 +127,7 @@ class Judging:
                 return await self._judge.judge(known, submitted.code)
             except JudgeUnavailable as fault:
                 self._observer.fault("judge", fault)
-        return self._error(started, "the judge is out of order; this costs you no attempt")
+        return self._error(started, "the judge is out of order; that is not your code's fault")
 
     @staticmethod
     def _error(started: float, detail: str) -> Report:

@@ -159,6 +159,7 @@ def _rules(wish: NewGame, settings: Settings) -> Rules:
         grace_ms=round(settings.reconnect_grace_s * 1000),
         waiting_ttl_ms=round(settings.waiting_game_ttl_s * 1000),
         judge_grace_ms=round(settings.judge_grace_s * 1000),
+        free_verdicts=settings.free_verdicts_per_game,
     )
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from app.eventlog.codec import decode_events, encode_events
 from app.game import (
     CountdownCancelled,
     Disconnect,
     FinishReason,
+    GameCreated,
     GameFinished,
     Join,
     Leave,
@@ -170,6 +172,27 @@ def test_a_verdict_that_is_not_the_solutions_fault_costs_no_try(verdict: Verdict
     game.judge("ann", verdict)
     assert game.known.players["ann"].tries == 0
     assert game.known.players["ann"].attempts == 1
+
+
+@pytest.mark.parametrize(("free_verdicts", "tries"), [(None, 0), (0, 4), (3, 1), (4, 0)])
+def test_free_verdicts_are_free_for_so_many_times(free_verdicts: int | None, tries: int) -> None:
+    game = Game(free_verdicts=free_verdicts)
+    game.start("ann", "bob")
+    for verdict in (Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR) * 2:
+        game.submit("ann")
+        game.judge("ann", verdict)
+    assert game.known.players["ann"].tries == tries
+    game.submit("bob")
+    game.judge("bob", Verdict.UNSUPPORTED)
+    assert game.known.players["bob"].tries == int(free_verdicts == 0)
+
+
+def test_a_game_from_before_there_was_the_rule_folds_as_it_did() -> None:
+    created = encode_events(Game().events).replace(b',"free_verdicts":null', b"")
+    assert b"free_verdicts" not in created
+    (event,) = decode_events(created)
+    assert isinstance(event, GameCreated)
+    assert event.rules.free_verdicts is None
 
 
 def test_a_lost_player_leaves_after_the_grace() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -29,6 +29,7 @@ from app.game import (
     deadline,
     fold,
 )
+from app.game.events import FREE_VERDICTS
 from app.protocol import encode
 from app.realtime.frames import event_frame, snapshot
 from tests.support.games import CODE, Game
@@ -60,6 +61,7 @@ class AnyGame(RuleBasedStateMachine):
         max_players=st.integers(3, 4),
         finish=st.sampled_from(["first_accepted", "all_done"]),
         countdown_ms=st.sampled_from([0, 3000]),
+        free_verdicts=st.sampled_from([None, 0, 1, 2]),
         started=st.integers(0, 3),
     )
     def create(self, started: int, **rules: Any) -> None:
@@ -202,6 +204,22 @@ class AnyGame(RuleBasedStateMachine):
 
 AnyGame.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnyGame = AnyGame.TestCase
+
+
+@given(
+    verdicts=st.lists(st.tuples(st.sampled_from(["ann", "bob"]), st.sampled_from([*FREE_VERDICTS, Verdict.INVALID]))),
+    most=st.sampled_from([None, 0, 1, 3]),
+)
+def test_a_try_is_what_was_judged_and_was_not_free(verdicts: list[tuple[str, Verdict]], most: int | None) -> None:
+    game = Game(free_verdicts=most, time_limit_ms=60_000)
+    game.start("ann", "bob")
+    for player, verdict in verdicts:
+        game.submit(player)
+        game.judge(player, verdict)
+    for player in ("ann", "bob"):
+        own = [verdict for name, verdict in verdicts if name == player]
+        free = sum(verdict in FREE_VERDICTS for verdict in own)
+        assert game.known.players[player].tries == len(own) - (free if most is None else min(free, most))
 
 
 def test_the_games_came_to_the_race_and_through_it() -> None:

@@ -26,7 +26,7 @@ JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 READY_GATES: Final = ("event_log", "overload", "signing_keys")
 LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
-    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "players_per_game",
+    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "players_per_game", "events_per_game",
     "games_per_player", "guests", "http_connections", "http_connections_per_address", "api_requests_per_address",
     "api_requests_per_player", "games_per_address",
 )  # fmt: skip
@@ -243,6 +243,17 @@ class Settings(BaseSettings):
     )
     max_invalid_messages_per_minute: int = Field(10, ge=1, description="more of them close the connection (4400)")
     max_players_per_game: int = Field(100, ge=1, le=1_000, description="the most a game's max_players can be")
+    max_events_per_game: int = Field(
+        50_000,
+        ge=160,
+        description="events of one game, at least 20 a seat; half of them are anybody's, half in equal shares",
+    )
+    max_code_bytes_per_player: int = Field(
+        1_048_576, ge=1_024, description="code of one player in one game, all submissions together"
+    )
+    max_comers_per_game: int = Field(
+        500, ge=1, description="different players that come to one game over its life; its max_players may"
+    )
     max_games_per_player: int = Field(50, ge=1, description="open games a player has made, on this replica")
     limits_dry_run: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description=f"limits that count and log but refuse nothing: all, or some of {', '.join(LIMIT_SCOPES)}"

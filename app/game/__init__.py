@@ -4,6 +4,7 @@ Clock and randomness come in as arguments; there is no I/O, no logging and no me
 """
 
 from app.game.admission import misses_end, refusal
+from app.game.budget import unbounded
 from app.game.commands import (
     Command,
     Create,
@@ -90,4 +91,5 @@ __all__ = [
     "fold",
     "misses_end",
     "refusal",
+    "unbounded",
 ]

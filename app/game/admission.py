@@ -2,9 +2,11 @@
 
 A player who is in may always come on another connection. While the game waits, and in its countdown, whoever left or
 was lost for too long has given up the seat and needs room like everybody else; a countdown takes nobody new. From the
-start on the seats are those of the race: nobody new gets one, whoever was lost keeps it, whoever leaves does not.
+start on the seats are those of the race: nobody new gets one, whoever was lost keeps it, whoever leaves does not. A
+game that has had its events (`app.game.budget`) takes nobody.
 """
 
+from app.game.budget import events_refused
 from app.game.events import LeaveReason
 from app.game.rejection import Rejected, Rejection
 from app.game.state import GameState, Phase, Player
@@ -17,9 +19,8 @@ def refusal(state: GameState, player_id: str) -> Rejected | None:
         return Rejected(Rejection.REMOVED, "you were removed from this game")
     if state.phase is Phase.FINISHED:
         return Rejected(Rejection.GAME_OVER, "the game is over")
-    if player is not None and player.active:
-        return None
-    return _refusal_of_race(player) if state.phase is Phase.RUNNING else _refusal_of_seat(state, player)
+    has_no_place = None if player is not None and player.active else _refusal_of_place(state, player)
+    return has_no_place or events_refused(state, player_id)
 
 
 def misses_end(state: GameState, player_id: str, last_seq: int | None) -> bool:
@@ -27,6 +28,10 @@ def misses_end(state: GameState, player_id: str, last_seq: int | None) -> bool:
     player = state.players.get(player_id)
     was_in = player is not None and not player.removed
     return was_in and state.phase is Phase.FINISHED and last_seq is not None and last_seq < state.seq
+
+
+def _refusal_of_place(state: GameState, player: Player | None) -> Rejected | None:
+    return _refusal_of_race(player) if state.phase is Phase.RUNNING else _refusal_of_seat(state, player)
 
 
 def _refusal_of_race(player: Player | None) -> Rejected | None:
@@ -40,8 +45,11 @@ def _refusal_of_race(player: Player | None) -> Rejected | None:
 def _refusal_of_seat(state: GameState, player: Player | None) -> Rejected | None:
     if player is None and state.phase is Phase.COUNTDOWN:
         return _no_new_players()
-    if len(state.active_players) >= state.rules.max_players:
-        return Rejected(Rejection.GAME_FULL, f"the game has its {state.rules.max_players} players")
+    rules = state.rules
+    if len(state.active_players) >= rules.max_players:
+        return Rejected(Rejection.GAME_FULL, f"the game has its {rules.max_players} players")
+    if player is None and rules.max_comers and len(state.players) >= rules.max_comers:
+        return Rejected(Rejection.GAME_FULL, f"{rules.max_comers} players have come to this game, and most have gone")
     return None
 
 

@@ -70,6 +70,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     `finish` is ``first_accepted`` or ``all_done``. `judge_grace_ms` bounds how long the end waits for
     submissions still being judged. `free_verdicts`: so many verdicts of `FREE_VERDICTS` cost a player nothing, the
     next ones cost a try each; None where none ever does, as in all games from before there was this rule.
+    submissions still being judged. What a game may come to (0: anything, as for games made before there were bounds):
+    `max_events` of its log, `max_code_bytes` of each player, `max_comers` different players over its life.
     """
 
     min_players: int = 2
@@ -82,6 +84,9 @@ class Rules(Struct, frozen=True, kw_only=True):
     judge_grace_ms: int = 30_000
     max_attempts: int = 100
     free_verdicts: int | None = None
+    max_events: int = 0
+    max_code_bytes: int = 0
+    max_comers: int = 0
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):

@@ -11,6 +11,7 @@ class Rejection(StrEnum):
     GAME_RUNNING = "game_running"
     GAME_OVER = "game_over"
     LEFT = "left"
+    RATE_LIMITED = "rate_limited"
     REMOVED = "removed"
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from app.game.admission import refusal
+from app.game.budget import code_refused, events_refused
 from app.game.commands import (
     Command,
     Create,
@@ -123,11 +124,14 @@ def _member(draft: _Draft, player_id: str) -> Player:
     return player
 
 
-def _join(draft: _Draft, command: Join) -> None:
-    state = draft.state
-    rejected = refusal(state, command.player_id)
+def _raise(rejected: Rejected | None) -> None:
     if rejected is not None:
         raise rejected
+
+
+def _join(draft: _Draft, command: Join) -> None:
+    state = draft.state
+    _raise(refusal(state, command.player_id))
     known = state.players.get(command.player_id)
     if known is not None and known.active:
         draft.emit(PlayerReconnected, player_id=command.player_id, connection_id=command.connection_id)
@@ -140,6 +144,7 @@ def _set_ready(draft: _Draft, command: SetReady) -> None:
     if draft.state.phase not in {Phase.WAITING, Phase.COUNTDOWN}:
         raise Rejected(Rejection.NOT_ALLOWED, f"the game is {draft.state.phase}; ready is for waiting games")
     if player.ready != command.ready:
+        _raise(events_refused(draft.state, player.id))
         draft.emit(PlayerReady, player_id=player.id, ready=command.ready, cause=command.cause)
 
 
@@ -156,6 +161,7 @@ def _submit(draft: _Draft, command: Submit) -> None:
         raise Rejected(Rejection.NOT_ALLOWED, "your last submission is still being judged")
     if player.attempts >= state.rules.max_attempts:
         raise Rejected(Rejection.NOT_ALLOWED, f"you have used all {state.rules.max_attempts} attempts")
+    _raise(code_refused(state, player.id, command.code) or events_refused(state, player.id))
     draft.emit(
         CodeSubmitted,
         player_id=player.id,

@@ -54,7 +54,8 @@ class Player(Struct, frozen=True):
     `raced`: they were in when the race began. `attempts` numbers the submissions, `tries` counts those that cost
     something, `free` the verdicts that could have (`Rules.free_verdicts`). `accepted_seq` and `best_seq` are the seq
     of the `code_submitted` in question: who handed in first is first, however long judging took. `replaced_at`: when
-    connections took over from others that were still up.
+    connections took over from others that were still up. `events` are all that are about the player, `code_bytes` what
+    they have handed in.
     """
 
     id: str
@@ -73,6 +74,8 @@ class Player(Struct, frozen=True):
     seen: dict[str, int] = {}
     raced: bool = False
     replaced_at: tuple[int, ...] = ()
+    events: int = 0
+    code_bytes: int = 0
 
     @property
     def active(self) -> bool:
@@ -134,11 +137,12 @@ def fold(events: Iterable[GameEvent], state: GameState | None = None) -> GameSta
 
 
 def _with_player(state: GameState, player: Player, event: GameEvent) -> GameState:
+    seen = player.seen
     if event.cause is not None:
-        seen = {**player.seen, event.cause: event.seq}
+        seen = {**seen, event.cause: event.seq}
         if len(seen) > REMEMBERED_CAUSES:
             del seen[next(iter(seen))]
-        player = replace(player, seen=seen)
+    player = replace(player, seen=seen, events=player.events + 1)
     return replace(state, players={**state.players, player.id: player})
 
 
@@ -177,7 +181,8 @@ def _started(state: GameState, event: GameStarted) -> GameState:
 
 
 def _submitted(state: GameState, event: CodeSubmitted) -> GameState:
-    player = replace(state.players[event.player_id], attempts=event.attempt)
+    known = state.players[event.player_id]
+    player = replace(known, attempts=event.attempt, code_bytes=known.code_bytes + len(event.code.encode()))
     return replace(_with_player(state, player, event), pending={**state.pending, event.player_id: event})
 
 

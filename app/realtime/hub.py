@@ -400,7 +400,8 @@ class Hub:
             with self.observer.tracer.root(SpanName.JOIN, session.link):
                 await room.join(session, name)
         except Rejected as rejected:
-            session.close(REFUSED[rejected.code].close, rejected.message)
+            refused = REFUSED[rejected.code]
+            session.close(refused.close, rejected.message, refused.retry_after_ms)
         except LogUnavailable:
             session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
 

@@ -41,6 +41,7 @@ from app.realtime.allowance import Allowance, AllowanceConfig
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.lifetime import Lifetime
 from app.realtime.limits import LimitPolicy
+from app.realtime.refusals import REFUSED
 from app.telemetry.observer import LimitScope, MessageOutcome, Observer, Opened
 from app.telemetry.tracer import LateCause, Link, Span
 
@@ -349,7 +350,8 @@ class Inbox:
             self._error(refused.code, refused.message, message.type, item, retry=refused.retry_after_ms)
             return MessageOutcome.REJECTED
         except Rejected as rejected:
-            self._error(ErrorCode(rejected.code), rejected.message, message.type, item)
+            retry_ms = REFUSED[rejected.code].retry_after_ms or None
+            self._error(ErrorCode(rejected.code), rejected.message, message.type, item, retry=retry_ms)
             return MessageOutcome.REJECTED
         except LogUnavailable:
             text = "the event log is unavailable; send the message again, with its id: then it is applied once"

@@ -32,26 +32,34 @@ from app.game import (
     PlayerJoined,
     PlayerLeft,
     PlayerReconnected,
+    Rejected,
+    Rejection,
     SetReady,
     SubmissionJudged,
     Submit,
     decide,
     evolve,
+    refusal,
+    unbounded,
 )
 from app.protocol import Close, CloseRow
 from app.realtime.appending import Appender
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
+from app.realtime.limits import LimitPolicy
 from app.realtime.outbox import Put
 from app.realtime.progress import PlayerProgress, ProgressBoard, ProgressConfig
+from app.realtime.refusals import REFUSED
 from app.realtime.session import Session
 from app.realtime.transport import Frame
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import Observer, ResumeOutcome
+from app.telemetry.observer import LimitScope, Observer, ResumeOutcome
 from app.telemetry.tracer import Span, SpanName, Value
 
 
 class RoomOwner(Protocol):
-    """What a room tells its hub."""
+    """What a room tells its hub, and asks of it."""
+
+    policy: LimitPolicy
 
     def changed(self, room: "Room", before: Phase | None) -> None:
         """Events were applied: the phase, which was `before`, or the deadline may be new."""
@@ -173,7 +181,7 @@ class Room:
         async with self._deciding:
             while is_wanted():
                 with self._tracer.child(SpanName.DECIDE) as span:
-                    events = decide(self.state, command, self._now())
+                    events = self._decide(command)
                     if span is not None:
                         span.note({"events": len(events)})
                 if not events:
@@ -188,6 +196,28 @@ class Room:
                 self._note_end(events)
                 return events
         return []
+
+    def _decide(self, command: Command) -> list[GameEvent]:
+        try:
+            return decide(self.state, command, self._now())
+        except Rejected as rejected:
+            if self._is_refused(rejected, getattr(command, "player_id", "")):
+                raise
+        return decide(unbounded(self.known), command, self._now())
+
+    def joining_refused(self, player_id: str) -> Rejected | None:
+        """Why a player may not join now; None where they may."""
+        rejected = refusal(self.known, player_id)
+        if rejected is None or self._is_refused(rejected, player_id):
+            return rejected
+        return refusal(unbounded(self.known), player_id)
+
+    def _is_refused(self, rejected: Rejected, player_id: str) -> bool:
+        """Whether what the rules forbid is refused: not where it is a bound on the game that is only counted."""
+        if rejected.code is not Rejection.RATE_LIMITED:
+            return True
+        retry_ms = REFUSED[rejected.code].retry_after_ms
+        return self._owner.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
     def _note_end(self, events: list[GameEvent]) -> None:
         end = events[-1]

@@ -62,6 +62,7 @@ class LimitScope(StrEnum):
     BATCH_SIZE = "batch_size"
     INVALID_MESSAGES = "invalid_messages"
     PLAYERS_PER_GAME = "players_per_game"
+    EVENTS_PER_GAME = "events_per_game"
     GAMES_PER_PLAYER = "games_per_player"
     GUESTS = "guests"
     HTTP_CONNECTIONS = "http_connections"

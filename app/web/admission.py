@@ -14,7 +14,6 @@ from litestar.connection import ASGIConnection
 
 from app.eventlog import LogUnavailable
 from app.game import misses_end
-from app.game import refusal as joining_refused
 from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
@@ -147,10 +146,10 @@ class Admission:
         state, player_id = room.known, identity.player_id
         if misses_end(state, player_id, last_seq):
             return room
-        rejected = joining_refused(state, player_id)
+        rejected = room.joining_refused(player_id)
         if rejected is not None:
             refused = REFUSED[rejected.code]
-            raise refusal(refused.status, rejected.message, refused.outcome)
+            raise refusal(refused.status, rejected.message, refused.outcome, refused.retry_after_ms or None)
         self._require_patience(room, player_id, client)
         return room
 

@@ -26,6 +26,8 @@ from app.web.openapi import problems
 
 AnyRequest = Request[Any, Any, State]
 GAMES_RETRY_MS: Final = 60_000
+LEAST_EVENTS_PER_PLAYER: Final = 20
+"""However few MAX_EVENTS_PER_GAME are, a full game can be played."""
 
 
 class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +162,9 @@ def _rules(wish: NewGame, settings: Settings) -> Rules:
         waiting_ttl_ms=round(settings.waiting_game_ttl_s * 1000),
         judge_grace_ms=round(settings.judge_grace_s * 1000),
         free_verdicts=settings.free_verdicts_per_game,
+        max_events=max(settings.max_events_per_game, LEAST_EVENTS_PER_PLAYER * wish.max_players),
+        max_code_bytes=settings.max_code_bytes_per_player,
+        max_comers=max(settings.max_comers_per_game, wish.max_players),
     )
 
 

@@ -31,6 +31,7 @@ FREE = {
     "overload_lag_s": 60,
     "countdown_s": 0,
     **UNLIMITED,
+    "max_events_per_game": 10**9,
 }
 
 

@@ -120,7 +120,13 @@ def show(costs: Costs) -> None:
 
 def servers_of_a_generation(collector: Collector, hanging: Collector) -> dict[str, ServerProcess]:
     """One server of each kind, started."""
-    free = {"event_log_url": "memory:", "ping_interval_s": 3600, "bytes_burst": 2**40, **UNLIMITED}
+    free = {
+        "event_log_url": "memory:",
+        "ping_interval_s": 3600,
+        "bytes_burst": 2**40,
+        "max_events_per_game": 10**9,
+        **UNLIMITED,
+    }
     traced = {"slow_message_s": 60, "otel_bsp_schedule_delay": 5_000}
     servers = {
         "off": ServerProcess(Path(tempfile.mkdtemp()), "tests.bench.silent", **free),

@@ -1,0 +1,55 @@
+"""How much a game may come to: what one player causes is bounded, and so is the whole, but for what must always fit.
+
+The first half of `Rules.max_events` is anybody's. Of the second half each seat has its share: whoever has used theirs
+is refused what may wait (coming in, being ready, handing in), the others go on. Never refused is what ends things: a
+connection lost, a player out, a verdict, the end. Room for all of it is kept.
+"""
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from app.game.rejection import Rejected, Rejection
+from app.game.state import GameState
+
+OWED_BY_PLAYER: Final = 3
+"""Events that a player who is in may still cause by going: lost, out, and a countdown that begins or ends with it."""
+OWED_BY_GAME: Final = 2
+"""The start and the end."""
+COST: Final = 2 + OWED_BY_PLAYER
+"""The most that a command which may wait adds: its event, a countdown that begins or ends with it, a player."""
+
+
+def owed(state: GameState) -> int:
+    """Events that come whatever is refused, at most."""
+    return OWED_BY_PLAYER * len(state.active_players) + len(state.pending) + OWED_BY_GAME
+
+
+def events_refused(state: GameState, player_id: str) -> Rejected | None:
+    """Why something of a player's that may wait is refused; None where the game can take it."""
+    most = state.rules.max_events
+    if not most:
+        return None
+    if state.seq + owed(state) + COST > most:
+        return Rejected(Rejection.RATE_LIMITED, f"the game has had its {most} events: nothing was done")
+    player = state.players.get(player_id)
+    share = most // 2 // state.rules.max_players
+    if state.seq < most // 2 or (player is not None and player.events < share):
+        return None
+    text = f"half of the game's {most} events have been, and your share of the rest: nothing was done"
+    return Rejected(Rejection.RATE_LIMITED, text)
+
+
+def code_refused(state: GameState, player_id: str, code: str) -> Rejected | None:
+    """Why more code of a player is refused; None where the log can take it."""
+    most = state.rules.max_code_bytes
+    if not most or state.players[player_id].code_bytes + len(code.encode()) <= most:
+        return None
+    return Rejected(
+        Rejection.RATE_LIMITED, f"what you hand in may come to {most} bytes, this would be more: nothing was done"
+    )
+
+
+def unbounded(state: GameState) -> GameState:
+    """The same game where these bounds refuse nothing (a dry run)."""
+    return replace(state, rules=replace(state.rules, max_events=0, max_code_bytes=0))

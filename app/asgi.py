@@ -42,6 +42,7 @@ from app.web.api import answer_problem, api_router
 from app.web.asyncapi import AsyncApi, show_asyncapi
 from app.web.auth import Authenticator, Issuer, SharedSecrets
 from app.web.errors import ProblemError
+from app.web.json_request import JsonRequest
 from app.web.jwks import JwksKeys
 from app.web.limits import ApiRates, Door
 from app.web.openapi import openapi_config
@@ -185,6 +186,8 @@ def _keys(settings: Settings, recorder: Recorder) -> SharedSecrets | JwksKeys:
         timeout_s=settings.jwks_timeout_s,
         cooldown_s=settings.jwks_cooldown_s,
         max_age_s=settings.jwks_max_age_s,
+        max_bytes=settings.jwks_max_bytes,
+        max_keys=settings.jwks_max_keys,
     )
 
 
@@ -221,6 +224,7 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         cors_config=_cors(settings),
         after_exception=[_report_fault],
         exception_handlers=_answers(),
+        request_class=JsonRequest,
         openapi_config=openapi_config(__version__),
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,

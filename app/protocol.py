@@ -184,7 +184,8 @@ class _Envelope(Struct, frozen=True):
 
 
 _QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
-_MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding raises for whatever was sent: the last for what is nested without end."""
 _decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | _RawBatch] = msgspec.json.Decoder(
     ClientMessage | _RawBatch
 ).decode
@@ -211,7 +212,7 @@ def decode(frame: bytes | str, max_batch: int = MAX_BATCH) -> ClientMessage | Ba
     """
     try:
         message = _decode_message(frame)
-    except _MALFORMED:
+    except MALFORMED:
         raise _mistake(frame) from None
     return _batch(message, max_batch) if isinstance(message, _RawBatch) else message
 
@@ -222,7 +223,7 @@ def _mistake(frame: bytes | str | msgspec.Raw) -> InvalidMessage:
         envelope = _decode_envelope(frame)
     except msgspec.ValidationError as error:
         return InvalidMessage(ErrorCode.INVALID_DATA, f"not a message: {_shape(error)}")
-    except _MALFORMED:
+    except MALFORMED:
         return InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON")
     type, id = envelope.type, envelope.id
     if type == BATCH:
@@ -235,7 +236,7 @@ def _mistake(frame: bytes | str | msgspec.Raw) -> InvalidMessage:
         decode_data(envelope.data)
     except msgspec.ValidationError as error:
         return InvalidMessage(ErrorCode.INVALID_DATA, f"{type}: {_shape(error)}", id=id, type=type)
-    except _MALFORMED:
+    except MALFORMED:
         pass
     return InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON", id=id, type=type)
 
@@ -256,7 +257,7 @@ def _batch(batch: _RawBatch, max_batch: int) -> Batch:
 def _batch_item(raw: msgspec.Raw) -> ClientMessage | InvalidMessage:
     try:
         message = _decode_message(raw)
-    except _MALFORMED:
+    except MALFORMED:
         return _mistake(raw)
     if isinstance(message, _RawBatch):
         text = "batch: a batch cannot hold a batch"
@@ -272,7 +273,7 @@ def decode_server_message(frame: bytes | str) -> dict[str, Any]:
     """
     try:
         message = _decode_any(frame)
-    except _MALFORMED:
+    except MALFORMED:
         raise InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON") from None
     if not isinstance(message, dict):
         raise InvalidMessage(ErrorCode.INVALID_DATA, "the frame is not a JSON object")

@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     jwks_timeout_s: float = Field(5.0, gt=0, le=60, description="a fetch of the keys fails after this")
     jwks_cooldown_s: float = Field(10.0, ge=0, description="an unknown key id asks for a fetch at most so often")
     jwks_max_age_s: float = Field(86_400, ge=1, description="keys not fetched for so long are not believed any more")
+    jwks_max_bytes: int = Field(262_144, ge=1_024, le=16_777_216, description="longest answer with the keys")
+    jwks_max_keys: int = Field(100, ge=1, le=1_000, description="keys in such an answer")
     jwt_issuer: str = Field("", description="required `iss` of tokens; empty: not checked")
     jwt_audience: str = Field("", description="required `aud` of tokens; empty: not checked")
     jwt_leeway_s: float = Field(5.0, ge=0, le=300, description="clock skew allowed in `exp`, `nbf` and `iat`")

@@ -21,7 +21,10 @@ def decode_events(data: bytes) -> tuple[GameEvent, ...]:
     Raises:
         msgspec.MsgspecError: the bytes are no commit.
     """
-    return _decode(data)
+    try:
+        return _decode(data)
+    except RecursionError:  # nested without end, in fields that are not ours
+        raise msgspec.DecodeError("nested too deeply") from None
 
 
 def ended_at(events: Sequence[GameEvent]) -> int | None:

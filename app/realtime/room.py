@@ -42,7 +42,7 @@ from app.game import (
     refusal,
     unbounded,
 )
-from app.protocol import Close, CloseRow
+from app.protocol import MALFORMED, Close, CloseRow
 from app.realtime.appending import Appender
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
 from app.realtime.limits import LimitPolicy
@@ -427,7 +427,7 @@ class Room:
         """Another replica told a player's progress: shown under the bounds of what is said here."""
         try:
             progress = _decode_progress(payload)
-        except msgspec.MsgspecError as error:
+        except MALFORMED as error:
             self._observer.fault("progress of another replica", error)
             return
         if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:

@@ -11,13 +11,15 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import jwt
-from jwt import PyJWK, PyJWKClient
+from jwt import PyJWK
 
 from app.realtime.identity import VerifierUnavailable
 from app.telemetry.observer import KeyRefresh, Observer
+from app.web.key_set import KeySetFetch
 
 FIRST_RETRY_S: Final = 1.0
+FETCH_TIMEOUTS: Final = 2
+"""A fetch may take so many times the time that one read may."""
 
 
 class JwksKeys:
@@ -33,10 +35,14 @@ class JwksKeys:
         timeout_s: float,
         cooldown_s: float,
         max_age_s: float,
+        max_bytes: int,
+        max_keys: int,
     ) -> None:
         self.algorithms = algorithms
         self.have_ids = True
-        self._client = PyJWKClient(url, cache_jwk_set=False, timeout=timeout_s)
+        self._url = url
+        self._max_bytes = max_bytes
+        self._max_keys = max_keys
         self._observer = observer
         self._refresh_s = refresh_s
         self._timeout_s = timeout_s
@@ -46,6 +52,7 @@ class JwksKeys:
         self._fetched_at: float | None = None
         self._asked_at = -cooldown_s
         self._fetching: asyncio.Task[None] | None = None
+        self._under_way: KeySetFetch | None = None
 
     @property
     def count(self) -> int:
@@ -74,9 +81,13 @@ class JwksKeys:
 
     async def run(self) -> None:
         """Fetch at once, then again and again; while there are no keys at all, more often."""
-        while True:
-            await asyncio.shield(self._fetch())
-            await asyncio.sleep(self._refresh_s if self._is_fresh else min(FIRST_RETRY_S, self._refresh_s))
+        try:
+            while True:
+                await asyncio.shield(self._fetch())
+                await asyncio.sleep(self._refresh_s if self._is_fresh else min(FIRST_RETRY_S, self._refresh_s))
+        finally:
+            if self._under_way is not None:
+                self._under_way.end()
 
     def _find(self, key_id: str | None, algorithm: str) -> tuple[PyJWK, ...]:
         if not self._is_fresh:
@@ -100,14 +111,19 @@ class JwksKeys:
         return self._fetching
 
     async def _fetch_once(self) -> None:
+        self._under_way = fetch = KeySetFetch(
+            self._url, timeout_s=self._timeout_s, max_bytes=self._max_bytes, max_keys=self._max_keys
+        )
+        # a socket's timeout is per read: what drips is ended, as the next fetch waits for the end of this one
+        ending = asyncio.get_running_loop().call_later(FETCH_TIMEOUTS * self._timeout_s, fetch.end)
         try:
-            async with asyncio.timeout(2 * self._timeout_s):  # the client's own timeout is per read
-                key_set = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
-        except (jwt.PyJWTError, TimeoutError, ValueError) as error:
+            key_set = await asyncio.to_thread(fetch.run)
+        except Exception as error:  # noqa: BLE001 - whatever a provider answers, it is asked again
             self._observer.signing_keys(KeyRefresh.FAILED, type(error).__name__)
             return
         finally:
-            self._fetching = None
+            ending.cancel()
+            self._fetching = self._under_way = None
         self._keys = tuple(key for key in key_set.keys if self._is_usable(key))
         self._fetched_at = time.monotonic()
         self._observer.signing_keys(KeyRefresh.FETCHED, f"{len(self._keys)} keys")

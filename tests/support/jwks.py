@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -40,11 +41,12 @@ class SigningKey:
 
 
 class IdentityProvider:
-    """Serves the key set of `keys`; `broken` answers 500, `frozen` answers nothing until it is let go."""
+    """Serves the key set of `keys`; `broken` answers 500, nothing is answered before the `thaw`; `instead` answers."""
 
     def __init__(self, *keys: SigningKey) -> None:
         self.keys = list(keys)
         self.broken = False
+        self.instead: Callable[[BaseHTTPRequestHandler], None] | None = None
         self.asked = 0
         self.thaw = threading.Event()
         self.thaw.set()
@@ -54,6 +56,9 @@ class IdentityProvider:
             def do_GET(self) -> None:
                 provider.asked += 1
                 provider.thaw.wait(60)
+                if provider.instead is not None:
+                    provider.instead(self)
+                    return
                 body = json.dumps({"keys": [key.public for key in provider.keys]}).encode()
                 self.send_response(500 if provider.broken else 200)
                 self.send_header("content-type", "application/json")

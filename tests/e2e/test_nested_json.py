@@ -1,0 +1,88 @@
+"""JSON that is nested without end, wherever JSON comes in: a mistake of who sent it, never a fault."""
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator
+
+import httpx
+import jwt
+import pytest
+
+from app.eventlog.codec import decode_events
+from app.protocol import InvalidMessage, decode, decode_server_message
+from tests.support.player import Player
+from tests.support.server import SECRET, ServerProcess
+
+DEPTH = 30_000
+NESTED = {
+    "arrays": b"[" * DEPTH + b"]" * DEPTH,
+    "objects": b'{"a":' * DEPTH + b"1" + b"}" * DEPTH,
+    "arrays without an end": b"[" * 2 * DEPTH,
+    "in a field": b'{"type":"ready","name":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+    "in the data": b'{"type":"ready","data":{"status":' + b"[" * DEPTH + b"]" * DEPTH + b"}}",
+    "in a batch": b'{"type":"batch","data":[' + b"[" * DEPTH + b"]" * DEPTH + b"]}",
+}
+
+
+@pytest.fixture(scope="module", params=["lean", "uvicorn"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    limits = {"max_body_bytes": 1_000_000, "max_message_bytes": 500_000, "bytes_burst": 10_000_000}
+    with ServerProcess(tmp_path_factory.mktemp("nested"), ws_transport=request.param, **limits) as process:
+        yield process
+        assert not process.logged("app.fault")
+        assert "Traceback" not in "\n".join(process.lines) + process.stderr
+
+
+def token() -> str:
+    return jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
+
+
+@pytest.mark.parametrize("path", ["/api/guests", "/api/games"])
+@pytest.mark.parametrize("nested", NESTED)
+def test_a_body(server: ServerProcess, path: str, nested: str) -> None:
+    headers = {"authorization": f"Bearer {token()}", "content-type": "application/json"}
+    answer = httpx.post(server.http_url + path, content=NESTED[nested], headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request"), answer.text
+
+
+@pytest.mark.parametrize("nested", NESTED)
+def test_a_message(server: ServerProcess, nested: str) -> None:
+    with Player(server, server.new_game(token()), token()) as player:
+        player.until("player_joined")
+        player.ws.send(NESTED[nested].decode())
+        assert player.until("error")["data"]["code"] in {"invalid_json", "invalid_data"}
+        player.send("ping", {"timestamp": 1})
+        player.until("pong")
+
+
+def signed(header: bytes, claims: bytes) -> str:
+    parts = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, claims))
+    signature = hmac.new(SECRET.encode(), parts, hashlib.sha256).digest()
+    return (parts + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        signed(b'{"alg":"HS256","x":' + b"[" * 5_000, b"{}"),
+        signed(b'{"alg":"HS256"}', b'{"sub":"ann","exp":4e9,"x":' + b"[" * 2_500 + b"]" * 2_500 + b"}"),
+    ],
+    ids=["header", "claims"],
+)
+def test_a_token(server: ServerProcess, bad: str) -> None:
+    answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {bad}"})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "unauthorized")
+    answer = httpx.get(f"{server.http_url}/ws/{server.new_game(token())}?token={bad}")
+    assert (answer.status_code, answer.json()["reason"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("nested", NESTED)
+def test_a_frame_of_either_side_and_a_commit(nested: str) -> None:
+    with pytest.raises(InvalidMessage):
+        decode(NESTED[nested])
+    with pytest.raises(InvalidMessage):
+        decode_server_message(NESTED[nested])
+    with pytest.raises(ValueError):  # noqa: PT011 - msgspec's are, and that of what is nested has to be one
+        decode_events(b'[{"type":"player_left","x":' + NESTED[nested])

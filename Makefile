@@ -58,6 +58,10 @@ bench: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Speed beside the peers; pri
 chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event log and the network fail while bots race
 	$(BIN)/python -m tests.cluster.chaos --seed $(CHAOS_SEEDS)
 
+.PHONY: attack
+attack: $(VENV)/.dev $(VENV)/.debian ## Every hostile input there is, each against a real server: who is hurt
+	$(BIN)/python -m tests.attack $(ATTACK)
+
 .PHONY: autobahn
 autobahn: $(VENV)/.dev ## The Autobahn suite against both transports; says what is missing where it cannot run
 	$(BIN)/python -m tests.wire.autobahn

@@ -35,6 +35,7 @@ class ServerProcess:
     def __init__(self, folder: Path, module: str = "app", /, **settings: object) -> None:
         self.folder = folder
         self.module = module
+        self.code = ROOT
         self.settings: dict[str, str] = {
             "PORT": "0",
             "ENVIRONMENT": "development",
@@ -77,7 +78,7 @@ class ServerProcess:
             return subprocess.Popen(
                 [sys.executable, "-m", self.module, "serve"],
                 cwd=self.folder,
-                env=environment | self.settings | {"PYTHONPATH": str(ROOT)},
+                env=environment | self.settings | {"PYTHONPATH": str(self.code)},
                 stdout=stdout,
                 stderr=stderr,
                 text=True,

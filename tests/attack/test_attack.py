@@ -1,0 +1,64 @@
+"""Nothing a peer sends hurts anybody else: the short entries of the table, and those of today (`make attack`: all)."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attack.__main__ import runs, sink_of
+from tests.attack.measure import Run, measure
+from tests.attack.model import Attack, Result
+from tests.attack.report import table
+from tests.attack.stage import helper
+from tests.attack.table import ATTACKS, SLICES, quick, slice_of
+from tests.support.server import ROOT
+
+TODAY = dt.date.fromisoformat(os.environ.get("ATTACK_DAY", dt.datetime.now(dt.UTC).date().isoformat()))
+CASES = [
+    pytest.param(attack, transport, id=f"{attack.id}-{transport}")
+    for attack, transport in runs((*quick(), *slice_of(TODAY)), ("lean", "uvicorn"))
+]
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[int]:
+    with helper("tests.attack.sink") as one:
+        yield sink_of(one)
+
+
+def test_there_are_sixty_of_every_kind() -> None:
+    assert len({attack.id for attack in ATTACKS}) == len(ATTACKS) >= 60
+    assert {attack.item for attack in ATTACKS} == {1, 2, 3, 4, 5, 6, 7, 8}
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
+def test_each_is_bounded(attack: Attack) -> None:
+    assert 0 < attack.seconds <= 8
+    assert 0 < attack.most_bytes <= 400 * 2**20
+    assert attack.connections <= 500
+    assert attack.most_opened <= 20_000
+
+
+def test_every_one_is_run_within_some_days() -> None:
+    days = [TODAY + dt.timedelta(days=number) for number in range(SLICES)]
+    sliced = [attack.id for day in days for attack in slice_of(day)]
+    assert sorted(sliced + [attack.id for attack in quick()]) == sorted(attack.id for attack in ATTACKS)
+
+
+def test_the_table_says_who_was_hurt() -> None:
+    attack = next(attack for attack in ATTACKS if attack.id == "ws-pings")
+    fields = {"id": attack.id, "transport": "lean", "p99_s": {"ping": 4.0}, "sink_p99_s": {"ping": 0.01}}
+    hurt = Result(**fields, failures=["ping: p99 4000 ms, bound 250 ms"])  # type: ignore[arg-type] # of several types
+    text = table([hurt.document()], [Result(**fields).document()])  # type: ignore[arg-type] # the same
+    assert "| ws-pings | pings, as fast as they are taken |" in text
+    assert "ping: p99 4000 ms, bound 250 ms" in text
+    assert text.rstrip().splitlines()[-1].count("nobody was hurt") == 1
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("attack", "transport"), CASES)
+def test_nobody_is_hurt_by(attack: Attack, transport: str, sink: int, tmp_path: Path) -> None:
+    result = measure(Run(attack, transport, ROOT, tmp_path, sink))
+    assert not result.failures, result

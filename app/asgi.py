@@ -16,7 +16,7 @@ from typing import Any, Final
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.exceptions import HTTPException, NotFoundException, WebSocketDisconnect
 from litestar.static_files import create_static_files_router
 from litestar.types import Scope
 
@@ -311,8 +311,20 @@ def _cors(settings: Settings) -> CORSConfig:
 
 
 def _pages() -> Any:  # noqa: ANN401 - Litestar's router type is generic
+    there = {one.relative_to(STATIC).as_posix() for one in STATIC.rglob("*")} | {""}
+
+    async def require_page(request: Request[Any, Any, Any]) -> None:
+        """The file system is not asked for what cannot be there: some names it answers with an error."""
+        if request.path_params["file_path"].strip("/") not in there:
+            raise NotFoundException
+
     return create_static_files_router(
-        path="/", directories=[STATIC], html_mode=True, after_request=_add_page_headers, include_in_schema=False
+        path="/",
+        directories=[STATIC],
+        html_mode=True,
+        before_request=require_page,
+        after_request=_add_page_headers,
+        include_in_schema=False,
     )
 
 

@@ -239,6 +239,27 @@ def test_what_is_served(port: Port, row: str, pace: str) -> None:
     assert seen.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/%00",
+        b"/index.html%00",
+        b"/" + b"x" * 300,
+        b"/client.js/x",
+        b"/" + b"a/" * 3_000,
+        b"/%ff%fe",
+        b"//x",
+        b"/..%2f",
+        b"*",
+    ],
+)
+def test_a_page_that_cannot_be_there_is_not_found(port: Port, target: bytes) -> None:
+    seen = port.ask(port.get(HOST, b"Connection: close", target=target))
+    assert seen.startswith(b"HTTP/1.1 404 "), seen
+    assert json.loads(seen.rpartition(b"\r\n\r\n")[2])["reason"] == "not_found"
+    assert not port.server.logged("app.fault")
+
+
 @pytest.mark.parametrize("method", [b"PROPFIND", b"TRACE", b"QUERY", b"SOURCE"])
 def test_a_method_that_nobody_serves_is_the_application_s_to_refuse(port: Port, method: bytes) -> None:
     seen = port.ask(port.get(HOST, b"Connection: close").replace(b"GET", method))

@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say where the page is. Raises CannotListenError where somebody was quicker than us."""
-        with contextlib.suppress(OSError):  # uvloop tells nothing, asyncio raises
+        with contextlib.suppress(OSError), _bounded_tls(self._settings):  # uvloop tells nothing, asyncio raises
             await super().startup(sockets)
         if not self._listeners.do_listen:
             await self.lifespan.shutdown()
@@ -180,6 +180,27 @@ class OpsServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """None."""
         yield
+
+
+@contextlib.contextmanager
+def _bounded_tls(settings: Settings) -> Iterator[None]:
+    """What is listened on in the block has its TLS handshakes, and ends, bounded in time.
+
+    uvicorn has none, and those of asyncio are 60 s and 30 s; no protocol is asked before the handshake is over.
+    """
+    if not settings.tls_cert_file:
+        yield
+        return
+    loop: Any = asyncio.get_running_loop()
+    loop.create_server = partial(
+        loop.create_server,
+        ssl_handshake_timeout=settings.handshake_timeout_s,
+        ssl_shutdown_timeout=settings.close_timeout_s,
+    )
+    try:
+        yield
+    finally:
+        del loop.create_server
 
 
 @contextlib.asynccontextmanager

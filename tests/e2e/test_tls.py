@@ -1,6 +1,8 @@
 """TLS without a proxy: wss and https from the server itself."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
@@ -34,6 +36,35 @@ async def test_a_game_over_wss(tmp_path: Path) -> None:
         assert server.wait_for_log("app.started")["page"].startswith("https://")
     finally:
         assert await asyncio.to_thread(server.stop) == 0
+
+
+def test_a_tls_handshake_that_never_comes_is_cut(tmp_path: Path) -> None:
+    """Within HANDSHAKE_TIMEOUT_S; by asyncio itself it is a minute, and no protocol knows of it."""
+    made = Certificates(tmp_path / "tls")
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key}
+    with ServerProcess(tmp_path / "server", handshake_timeout_s=1, **tls) as server:
+        with socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30) as silent:
+            assert silent.recv(1) == b""
+        with socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                assert not plain.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_refusal_over_tls_is_read_to_its_end(tmp_path: Path) -> None:
+    made = Certificates(tmp_path / "tls")
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key}
+    context = ssl.create_default_context(cafile=str(made.ca))
+    with ServerProcess(tmp_path / "server", handshake_timeout_s=1, http_write_timeout_s=1, **tls) as server:
+        for sent, status in ((b"GET / HTTP/1.1\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\n", b"408")):
+            plain = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30)
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+                secure.sendall(sent)
+                answer = b""
+                while chunk := secure.recv(65_536):
+                    answer += chunk
+                assert answer.startswith(b"HTTP/1.1 " + status)
+                assert answer.endswith(b"}")
 
 
 @pytest.mark.parametrize("half", ["TLS_CERT_FILE", "TLS_KEY_FILE"])

@@ -103,7 +103,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for any more."""
         self._leave()
-        self.resume_writing()
+        self._set_write_timer(None)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -127,7 +127,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._discard(len(data))
             return
         self._unparsed += data
-        if self._is_asked:
+        if self._is_asked or self.flow.write_paused:
             self.flow.pause_reading()
         else:
             self._read()
@@ -268,30 +268,39 @@ class BoundedHttp(HttpToolsProtocol):
     # ---------------------------------------------------------------- answering
 
     def on_response_complete(self) -> None:
-        """Answered: the next request may come, or is there already."""
+        """Answered: the next request is read once that is taken, or at least in the hands of the kernel."""
         self.server_state.total_requests += 1
         self._is_idle, self._is_asked, self._in_head = True, False, True
         self._request_bytes = self._body_bytes = 0
-        if self.transport.is_closing():
+        if not self.flow.write_paused:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Nothing is unsent: the next request may come, or more of this one."""
+        if self.parser is None or self._is_asked or self._is_ending or self.transport.is_closing():
             return
         if self._unparsed:
             self.loop.call_soon(self._read)  # others have their turn first
-        else:
+            return
+        if self._is_idle:
             self._set_timer(self._bounds.http_keep_alive_s, self.transport.close)
-            self.flow.read_on()
+        self.flow.read_on()
 
     def pause_writing(self) -> None:
         """Something is unsent: it has to be taken in time, be it the answer or what came before the end."""
         super().pause_writing()
-        if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self._bounds.http_write_timeout_s, self._on_unread)
+        self._set_write_timer(self.loop.call_later(self._bounds.http_write_timeout_s, self._on_unread))
 
     def resume_writing(self) -> None:
         """All is sent."""
         super().resume_writing()
+        self._set_write_timer(None)
+        self._read_on()
+
+    def _set_write_timer(self, timer: asyncio.TimerHandle | None) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
-            self._write_timer = None
+        self._write_timer = timer
 
     def _on_unread(self) -> None:
         text = f"the answer was not taken within {self._bounds.http_write_timeout_s:g} s"
@@ -302,7 +311,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         self._leave()
-        self.resume_writing()
+        self._set_write_timer(None)
         self.transport.set_write_buffer_limits()
         self.handle_websocket_upgrade()
         websocket = self.transport.get_protocol()

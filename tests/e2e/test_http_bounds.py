@@ -342,6 +342,17 @@ def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cu
         one.close()
 
 
+@pytest.mark.parametrize("size", [0, 200])
+def test_an_upgrade_behind_answers_that_nobody_reads_keeps_no_connection(server: ServerProcess, size: int) -> None:
+    """Its refusal cannot be sent either, wherever in it the way out is full."""
+    port = Port(int(server.settings["PORT"]), b"/api/problems", server, b"/schema")
+    before = server.open_files()
+    with closing(port.dial(4_096)) as one:
+        one.sendall(port.get(HOST, target=b"/schema?" + b"x" * size) * 60 + upgrade("/ws/x"))
+        until(lambda: server.open_files() > before)
+        until(lambda: server.open_files() <= before)
+
+
 def test_more_connections_than_allowed_are_refused_and_the_others_served(port: Port) -> None:
     before = rejected(port.server, "too_many")
     limited = sample(port.server, "ws_rate_limited_total", scope="http_connections", mode="enforced")

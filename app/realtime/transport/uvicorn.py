@@ -149,6 +149,7 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.close_sent:
             self._observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
+            self._cut_later()
         else:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
 
@@ -160,6 +161,12 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
+            self._cut_later()
+
+    def _cut_later(self) -> None:
+        """The refusal must be taken in time: a socket that is closed waits for that as long as it takes."""
+        if not self._is_lost:
+            self._cut_timer = self.loop.call_later(self._close_timeout_s, self.transport.abort)
 
     async def _refuse(self) -> None:
         refused = refusal_without_reason(self.scope["path"], self._observer)

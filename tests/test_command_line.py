@@ -91,7 +91,7 @@ def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = run(tmp_path, "serve", PORT=str(taken.getsockname()[1]))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot listen on" in done.stderr
     assert "Traceback" not in done.stderr
 

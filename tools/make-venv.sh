@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make a virtual environment; install Debian's python3-venv where it is missing and we may.
 set -euo pipefail
+tools=$(dirname "$0")
 target=$1
 python=${PYTHON:-python3}
 
@@ -10,15 +11,7 @@ command -v "$python" >/dev/null || { echo "make: $python not found; install Pyth
     exit 1
 }
 
-# On Debian `venv` exists without python3-venv but cannot make an environment: ensurepip tells.
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-    sudo=""
-    [ "$(id -u)" = 0 ] || sudo="sudo -n"
-    if ! { $sudo apt-get update -qq && $sudo apt-get install -qq -y --no-install-recommends "$package"; } >&2; then
-        echo "make: Python cannot make virtual environments here; run: sudo apt-get install $package" >&2
-        exit 1
-    fi
-fi
+package=$("$tools/venv-package.sh" "$python")
+[ -z "$package" ] || "$tools/apt.sh" "for Python's environment" "$package"
 rm -rf "$target"
-"$python" -m venv "$target"
+"$tools/step.sh" "An environment for Python in $target (15 MB, some seconds)" "$python" -m venv "$target"

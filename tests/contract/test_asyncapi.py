@@ -30,6 +30,7 @@ def document(server: ServerProcess) -> dict[str, Any]:
     return dict(answer.json())
 
 
+@pytest.mark.node
 def test_the_official_parser_takes_it(document: dict[str, Any]) -> None:
     node = ROOT / "tests/node"
     done = subprocess.run(
@@ -39,6 +40,7 @@ def test_the_official_parser_takes_it(document: dict[str, Any]) -> None:
     assert done.stdout.strip() == str(len(CLIENT_TYPES) + 1 + len(SENT_TYPES))
 
 
+@pytest.mark.node
 def test_the_parser_would_notice(document: dict[str, Any]) -> None:
     broken = document | {"channels": {"game": {"address": 7}}}
     done = subprocess.run(

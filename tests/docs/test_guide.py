@@ -46,7 +46,8 @@ class Stage:
     token: str
 
     def here(self, code: str) -> str:
-        """The example with this server's address."""
+        """The example with this server's address, and the programs of this environment."""
+        code = code.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
         return code.replace("localhost:8080", self.server.host).replace("127.0.0.1:8080", self.server.host)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.docs.commands import examples
 from tests.support.player import Player
 from tests.support.server import ROOT, ServerProcess, free_port, until
 
 GUIDE = (ROOT / "docs/operations.md").read_text()
-EXAMPLES = dict(re.findall(r"<!-- example: ([\w-]+) -->\n```sh\n(.*?)```", GUIDE, re.DOTALL))
+EXAMPLES = examples(ROOT / "docs/operations.md")
 BIN = ROOT / ".venv/bin"
 
 
@@ -101,9 +102,9 @@ def test_what_a_backup_restores(tmp_path: Path) -> None:
 
 
 def test_the_longest_drain_is_told() -> None:
-    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "ENVIRONMENT": "production", "JWT_SECRET": "f00dfeed1245789ac" * 4}
+    environment = {"PATH": "/usr/bin:/bin", "ENVIRONMENT": "production", "JWT_SECRET": "f00dfeed1245789ac" * 4}
     done = subprocess.run(
-        ["bash", "-c", EXAMPLES["drain"]],
+        ["bash", "-c", EXAMPLES["drain"].replace(".venv/bin", str(BIN))],
         cwd=ROOT / "docs",
         env=environment,
         capture_output=True,

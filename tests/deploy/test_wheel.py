@@ -1,0 +1,113 @@
+"""The wheel that `make wheel` makes: it holds the whole service, and installs with the tools that people have."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app import __version__
+from tests.docs.commands import examples
+from tests.support.server import ROOT, SECRET, free_port, until
+
+pytestmark = pytest.mark.timeout(600)
+BIN = Path(sys.executable).parent
+INSTALL_TIMEOUT_S = 300
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    """Run to the end, which must be a success; what was printed."""
+    done = subprocess.run(
+        list(command), cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    recipe = re.search(r"(pip wheel .*) --wheel-dir dist \.$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    run(BIN / "python", "-m", *recipe[1].split(), "--wheel-dir", folder, ROOT, cwd=folder)
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+def test_it_holds_every_file_of_the_service(wheel: Path) -> None:
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "app", cwd=ROOT).splitlines()
+    assert set(zipfile.ZipFile(wheel).namelist()) >= {name for name in listed if (ROOT / name).exists()}
+
+
+def with_uv_run(_: Path, folder: Path) -> list[str | Path]:
+    """In a clone; of the groups for checks and tests none is installed."""
+    clone = folder / "clone"
+    shutil.copytree(ROOT / "app", clone / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    return [BIN / "uv", "run", "--project", clone, "code-racer"]
+
+
+def with_uvx(wheel: Path, _: Path) -> list[str | Path]:
+    """From the wheel, without installing it."""
+    return [BIN / "uvx", "--from", wheel, "code-racer"]
+
+
+def with_pipx(wheel: Path, folder: Path) -> list[str | Path]:
+    """From the wheel, in an environment of its own."""
+    places = {"PIPX_HOME": str(folder / "home"), "PIPX_BIN_DIR": str(folder / "bin")}
+    run(BIN / "pipx", "install", "--python", sys.executable, wheel, cwd=folder, **places)
+    return [folder / "bin/code-racer"]
+
+
+def with_pip(wheel: Path, folder: Path) -> list[str | Path]:
+    """As the operations guide has it for systemd; only the places are others."""
+    commands = examples(ROOT / "docs/operations.md")["install"]
+    made, made_here = "make wheel\n", f"mkdir -p dist && cp {wheel} dist\n"
+    assert commands.startswith(made)
+    commands = commands.replace(made, made_here)
+    for place in ("/opt", "/etc"):
+        (folder / place[1:]).mkdir()
+        commands = commands.replace(f"{place}/", f"{folder}{place}/")
+    run("bash", "-euc", commands, cwd=folder)
+    settings = (folder / "etc/code-racer/env").read_text()
+    assert re.search(r"^JWT_SECRET=[0-9a-f]{64}$", settings, re.MULTILINE)
+    assert (folder / "etc/code-racer").stat().st_mode & 0o777 == 0o700
+    return [folder / "opt/code-racer/bin/code-racer"]
+
+
+@pytest.mark.parametrize("how", [with_uv_run, with_uvx, with_pipx, with_pip])
+def test_what_it_installs_serves_the_page(
+    wheel: Path, tmp_path: Path, how: Callable[[Path, Path], list[str | Path]]
+) -> None:
+    command = how(wheel, tmp_path)
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    assert run(*command, "--version", cwd=place).strip() == __version__
+    port = str(free_port())
+    with (place / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "serve"],
+            cwd=place,
+            env=os.environ | {"PORT": port, "JWT_SECRET": SECRET},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: "is ready" in (place / "log").read_text() or process.poll() is not None)
+        page = httpx.get(f"http://127.0.0.1:{port}/")
+        named = re.findall(r'(?:href|src)="([\w.]+)"', page.text)
+        assert {"icon.svg", "race.css", "race.js"} <= set(named)
+        for name in (*named, "client.js", "client.d.ts"):
+            assert httpx.get(f"http://127.0.0.1:{port}/{name}").status_code == 200, name
+        assert httpx.get(f"http://127.0.0.1:{port}/api/problems").json()
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0, (place / "log").read_text()

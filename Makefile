@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 QUICK := -m 'not node' tests/game tests/judge tests/realtime tests/web tests/contract tests/eventlog tests/test_*.py
+PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 export PORT
 
@@ -123,8 +124,8 @@ drills: $(VENV)/.dev $(VENV)/.debian ## A real fault for every alert; prints the
 	$(BIN)/python -m alerts.drills
 
 .PHONY: pictures
-pictures: $(VENV)/.dev $(VENV)/.debian ## Draw the boards from a real race into docs/pictures
-	$(BIN)/python -m tools.pictures
+pictures: $(VENV)/.dev $(VENV)/.debian ## Draw the boards from a real race (three minutes) into PICTURES (var/pictures)
+	$(BIN)/python -m tools.pictures --into $(PICTURES)
 
 .PHONY: clean
 clean: ## Remove what was installed and written

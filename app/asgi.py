@@ -315,7 +315,7 @@ def _pages() -> Any:  # noqa: ANN401 - Litestar's router type is generic
 
     async def require_page(request: Request[Any, Any, Any]) -> None:
         """The file system is not asked for what cannot be there: some names it answers with an error."""
-        if request.path_params["file_path"].strip("/") not in there:
+        if request.path_params.get("file_path", "").strip("/") not in there:
             raise NotFoundException
 
     return create_static_files_router(

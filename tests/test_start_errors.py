@@ -232,6 +232,8 @@ def test_a_drill_that_there_is_not(tmp_path: Path) -> None:
 
 def test_what_a_wrong_path_or_wish_is_told(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, event_log_url="memory:") as server:
+        for path in ("/", "/index.html", "/client.js"):
+            assert httpx.get(server.http_url + path).status_code == 200
         for path in ("/nope", "/api/nope", "/static/../x"):
             answer = httpx.get(server.http_url + path)
             assert answer.status_code == 404

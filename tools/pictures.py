@@ -4,6 +4,7 @@ No Grafana runs here, so the panels are drawn by matplotlib from the answers tha
 where Grafana puts them. Panels of Loki and Tempo are left empty, and say so. Run by ``make pictures``.
 """
 
+import argparse
 import contextlib
 import itertools
 import random
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,8 @@ from tests.support.server import ServerProcess
 mpl.use("Agg")
 
 ROOT: Final = Path(__file__).parent.parent
-FOLDER: Final = ROOT / "docs/pictures"
+FOLDER: Final = Path("var/pictures")
+"""Not those of the documentation, which would differ from what is committed after every run."""
 LASTS_S: Final = 120
 PLAYERS: Final = 6
 INK, PAPER, CARD, GRID = "#d0d3d8", "#111217", "#181b1f", "#2c3035"
@@ -213,8 +215,13 @@ def _time_axis(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(lambda at, _: time.strftime("%H:%M:%S", time.gmtime(at)))
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Play, then draw all boards."""
+    parser = argparse.ArgumentParser(prog="python -m tools.pictures", description="Draw the boards from a real race.")
+    parser.add_argument("--into", type=Path, default=FOLDER, help=f"a folder ({FOLDER})")
+    parser.add_argument("--lasts-s", type=float, default=LASTS_S, metavar="S", help=f"how long is raced ({LASTS_S})")
+    options = parser.parse_args(arguments)
+    print(f"players race for {options.lasts_s:g} s, then {len(BOARDS)} boards are drawn", flush=True)  # noqa: T201 - a command's answer
     folder = Path(tempfile.mkdtemp(prefix="code-racer-pictures-"))
     rules = sorted((ROOT / "alerts/rules").glob("*.yaml"))
     with (
@@ -224,10 +231,11 @@ def main() -> int:
     ):
         begin = time.time()
         with _racing(server):
-            time.sleep(LASTS_S)  # as much as the pictures show
+            time.sleep(options.lasts_s)  # as much as the pictures show
             end = time.time()
         for board in BOARDS:
-            draw(client, board, begin, end, FOLDER / f"{board.uid}.png")
+            draw(client, board, begin, end, options.into / f"{board.uid}.png")
+            print(options.into / f"{board.uid}.png", flush=True)  # noqa: T201 - a command's answer
     return 0
 
 

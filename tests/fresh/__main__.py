@@ -42,14 +42,14 @@ def serves(system: System) -> None:
         if "is ready" in line:
             break
     assert any(f"Code Racer is ready: {url}" in line for line in said), "".join(said)[-3000:]
-    try:
-        code, answer = system.run(f"python3 -c '{PAGE}' {url}", timeout_s=60)
-        assert code == 0, answer
-        code, answer = system.run(f".venv/bin/python -m app.client --url {url} --quiet", timeout_s=60)
-        assert (code, answer.split(":")[0]) == (0, "finished"), answer
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
+    answers = [
+        system.run(command, timeout_s=60)
+        for command in (f"python3 -c '{PAGE}' {url}", f".venv/bin/python -m app.client --url {url} --quiet")
+    ]
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert [code for code, _ in answers] == [0, 0], f"{answers}\n{rest[-5000:]}"
+    assert answers[1][1].startswith("finished"), answers[1][1]
     assert '"event":"app.stopped"' in rest, rest[-2000:]
 
 

@@ -110,11 +110,11 @@ def fresh(base: Path, user: str = "root", *, sudo: bool = False) -> Iterator[Sys
     try:
         if user != "root":
             _must("chroot", folder, "useradd", "--create-home", "--uid", str(UID), "--shell", "/bin/bash", user)
+        _put_project(folder / system.project.removeprefix("/"), UID if user != "root" else 0)
         if sudo:
-            code, said = system.run("apt-get update && apt-get install -y sudo", timeout_s=300, user="root", PWD="/")
+            code, said = system.run("apt-get update && apt-get install -y sudo", timeout_s=300, user="root")
             assert code == 0, said
             (folder / f"etc/sudoers.d/{user}").write_text(f"{user} ALL=(ALL) NOPASSWD: ALL\n")
-        _put_project(folder / system.project.removeprefix("/"), UID if user != "root" else 0)
         yield system
     finally:
         _must("rm", "-rf", "--one-file-system", folder)

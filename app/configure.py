@@ -14,6 +14,7 @@ from app.realtime.inbox import InboxConfig
 from app.realtime.judging import JudgingConfig
 from app.realtime.lifetime import LifetimeConfig
 from app.realtime.load import LoadConfig, container_limit_bytes
+from app.realtime.pace import PaceConfig
 from app.realtime.progress import ProgressConfig
 from app.settings import Settings, SettingsError
 from app.telemetry.observer import LimitScope
@@ -36,6 +37,14 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
             queue_size=settings.judge_queue_size,
             retries=settings.judge_retries,
             retry_delay_s=settings.judge_retry_delay_s,
+        ),
+        pace=PaceConfig(
+            commands_per_second=settings.commands_per_second,
+            command_burst=settings.command_burst,
+            entries_per_minute=settings.entries_per_minute,
+            entry_burst=settings.entry_burst,
+            event_deliveries_per_second=settings.event_deliveries_per_second,
+            event_delivery_burst=settings.event_delivery_burst,
         ),
         progress=ProgressConfig(
             interval_s=settings.progress_interval_s,

@@ -26,7 +26,8 @@ JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 READY_GATES: Final = ("event_log", "overload", "signing_keys")
 LIMIT_SCOPES: Final = (
     "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
-    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "players_per_game", "events_per_game",
+    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "commands", "entries",
+    "event_deliveries", "players_per_game", "events_per_game",
     "games_per_player", "guests", "http_connections", "http_connections_per_address", "api_requests_per_address",
     "api_requests_per_player", "games_per_address",
 )  # fmt: skip
@@ -243,6 +244,21 @@ class Settings(BaseSettings):
     progress_deliveries_per_second: float = Field(
         10_000.0, ge=0, description="progress sent in one game, counted for each receiver; the rest waits; 0: no limit"
     )
+    commands_per_second: float = Field(
+        2.0, ge=0, description="ready, submit_code and leave of a player in a game; 0: no limit"
+    )
+    command_burst: int = Field(20, ge=1, description="such messages of a player at once")
+    entries_per_minute: float = Field(
+        30.0, ge=0, description="a player's connections to one game; more are refused (429); 0: no limit"
+    )
+    entry_burst: int = Field(20, ge=1, description="connections of a player to one game at once, one after the other")
+    event_deliveries_per_second: float = Field(
+        40_000.0,
+        ge=0,
+        description="what the players of one game cause: two events a message or connection, counted for each"
+        " receiver; a game of 1,000 wants more; 0: no limit",
+    )
+    event_delivery_burst: int = Field(400_000, ge=1, description="the same at once")
     max_invalid_messages_per_minute: int = Field(10, ge=1, description="more of them close the connection (4400)")
     max_players_per_game: int = Field(100, ge=1, le=1_000, description="the most a game's max_players can be")
     max_events_per_game: int = Field(

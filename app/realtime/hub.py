@@ -39,6 +39,7 @@ from app.realtime.judging import Judging, JudgingConfig
 from app.realtime.limits import LimitPolicy
 from app.realtime.load import LoadConfig, LoadMonitor
 from app.realtime.outbox import Outboxes
+from app.realtime.pace import Pace, PaceConfig
 from app.realtime.presence import Presence
 from app.realtime.progress import ProgressConfig
 from app.realtime.refusals import REFUSED
@@ -75,6 +76,7 @@ class HubConfig:
     replica_ttl_s: float
     finished_linger_s: float
     max_connection_age_s: float
+    pace: PaceConfig
     progress: ProgressConfig
     load: LoadConfig
     limits_dry_run: frozenset[LimitScope]
@@ -106,6 +108,7 @@ class Hub:
         self.draining = False
         self.accepting = True
         self.policy = LimitPolicy(config.limits_dry_run, observer)
+        self.pace = Pace(config.pace, self.policy)
         self.load = LoadMonitor(config.load, observer, self._shed)
         self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
@@ -359,7 +362,7 @@ class Hub:
 
     async def play(self, session: Session, room: Room, identity: Identity, last_seq: int | None) -> None:
         """Give a connection its place in the game, which it has to its end."""
-        seat = RoomSeat(room, identity.player_id)
+        seat = RoomSeat(room, identity.player_id, self.pace)
         self.sessions[session].room = room
         room.users += 1
         session.sit(identity, seat)

@@ -40,7 +40,7 @@ from app.realtime.account import Account
 from app.realtime.allowance import Allowance, AllowanceConfig
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.lifetime import Lifetime
-from app.realtime.limits import LimitPolicy
+from app.realtime.limits import LimitPolicy, TooFast
 from app.realtime.refusals import REFUSED
 from app.telemetry.observer import LimitScope, MessageOutcome, Observer, Opened
 from app.telemetry.tracer import LateCause, Link, Span
@@ -62,7 +62,7 @@ class Seat(Protocol):
     """The player's place in the game, given by the room."""
 
     async def ready(self, ready: bool, cause: str | None) -> int | None:
-        """Say to be ready or not; the seq of the event it caused, if any."""
+        """Say to be ready or not; the seq of the event it caused, if any. Like all that waits, raises TooFast."""
 
     async def submit(self, code: str, language: str, cause: str | None) -> int | None:
         """Hand in code; the seq of the event it caused."""
@@ -353,6 +353,9 @@ class Inbox:
             retry_ms = REFUSED[rejected.code].retry_after_ms or None
             self._error(ErrorCode(rejected.code), rejected.message, message.type, item, retry=retry_ms)
             return MessageOutcome.REJECTED
+        except TooFast as too_fast:
+            self._tell_too_fast(message.type, too_fast.wait_s, item)
+            return MessageOutcome.REJECTED
         except LogUnavailable:
             text = "the event log is unavailable; send the message again, with its id: then it is applied once"
             self._error(ErrorCode.UNAVAILABLE, text, message.type, item, retry=UNAVAILABLE_RETRY_MS)
@@ -422,10 +425,13 @@ class Inbox:
             self._connection.close(Close.PROTOCOL_ERROR)
 
     def _refuse_too_fast(self, too_fast: _TooFast, item: _Item) -> None:
-        wait_ms = math.ceil(too_fast.wait_s * 1000)
-        text = f"too fast: nothing was done, send it again in {wait_ms} ms"
-        self._error(ErrorCode.RATE_LIMITED, text, too_fast.type, item, retry=wait_ms)
+        self._tell_too_fast(too_fast.type, too_fast.wait_s, item)
         self._handled(too_fast.type, MessageOutcome.REJECTED, item)
+
+    def _tell_too_fast(self, type: str, wait_s: float, item: _Item) -> None:
+        wait_ms = math.ceil(wait_s * 1000)
+        text = f"too fast: nothing was done, send it again in {wait_ms} ms"
+        self._error(ErrorCode.RATE_LIMITED, text, type, item, retry=wait_ms)
         self._warned()
 
     def _warned(self) -> None:

@@ -38,11 +38,23 @@ class RateLimit:
         self._arrival = arrival
         return 0.0
 
+    def look(self, now: float, cost: float = 1.0) -> float:
+        """What `take` would answer; nothing is taken."""
+        return max(0.0, max(self._arrival, now) + cost * self._interval - now - self._tolerance)
+
     def spend(self, now: float, cost: float = 1.0) -> float:
         """Take `cost` whatever the rate allows: 0.0, or else the seconds until the rate is kept again."""
         self._arrival = max(self._arrival, now) + cost * self._interval
         excess = self._arrival - now - self._tolerance
         return max(0.0, excess)
+
+
+class TooFast(Exception):  # noqa: N818 - an answer
+    """What was asked for is over a rate; nothing was done. It is welcome again after `wait_s`."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
 
 
 class RatePerKey:
@@ -53,7 +65,7 @@ class RatePerKey:
         self._burst = burst
         self._limits: OrderedDict[str, RateLimit] = OrderedDict()
 
-    def take(self, key: str, now: float) -> float:
+    def take(self, key: str, now: float, cost: float = 1.0) -> float:
         """See `RateLimit.take`."""
         if not self._rate:
             return 0.0
@@ -61,7 +73,12 @@ class RatePerKey:
         self._limits.move_to_end(key)
         if len(self._limits) > MAX_KEYS:
             self._limits.popitem(last=False)
-        return limit.take(now)
+        return limit.take(now, cost)
+
+    def look(self, key: str, now: float) -> float:
+        """See `RateLimit.look`."""
+        limit = self._limits.get(key)
+        return limit.look(now) if limit is not None else 0.0
 
 
 def address_key(client: str) -> str:

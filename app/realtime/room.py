@@ -47,6 +47,7 @@ from app.realtime.appending import Appender
 from app.realtime.frames import event_frame, event_type, result_frame, snapshot
 from app.realtime.limits import LimitPolicy
 from app.realtime.outbox import Put
+from app.realtime.pace import Pace
 from app.realtime.progress import PlayerProgress, ProgressBoard, ProgressConfig
 from app.realtime.refusals import REFUSED
 from app.realtime.session import Session
@@ -384,8 +385,9 @@ class Room:
         session.send("welcome", self._welcome(session, name, resume, welcome))
         for index in range(start, len(self._told)):
             type, frame = self._frame(index)
-            if session.put(frame) is not Put.FULL:
-                self._observer.sent(type, 1, frame.size)
+            if session.put(frame) is Put.FULL:
+                break  # it resumes from what it has got
+            self._observer.sent(type, 1, frame.size)
         if session.ended is None:
             self.members[session.connection_id] = session
 
@@ -437,28 +439,34 @@ class Room:
 class RoomSeat:
     """A player's place in a room: turns the session's wishes into commands."""
 
-    __slots__ = ("_player_id", "_room")
+    __slots__ = ("_pace", "_player_id", "_room")
 
-    def __init__(self, room: Room, player_id: str) -> None:
+    def __init__(self, room: Room, player_id: str, pace: Pace) -> None:
         self._room = room
         self._player_id = player_id
+        self._pace = pace
 
     async def ready(self, ready: bool, cause: str | None) -> int | None:
         """See `Seat.ready`."""
-        return self._seq(await self._room.handle(SetReady(self._player_id, ready, cause)), cause)
+        return await self._handle(SetReady(self._player_id, ready, cause), cause)
 
     async def submit(self, code: str, language: str, cause: str | None) -> int | None:
         """See `Seat.submit`."""
-        return self._seq(await self._room.handle(Submit(self._player_id, code, language, cause)), cause)
+        return await self._handle(Submit(self._player_id, code, language, cause), cause)
 
     async def leave(self, cause: str | None) -> int | None:
         """See `Seat.leave`."""
-        return self._seq(await self._room.handle(Leave(self._player_id, cause)), cause)
+        return await self._handle(Leave(self._player_id, cause), cause)
 
     def progress(self, percent: float | None, lines: int | None) -> None:
         """See `Seat.progress`."""
         if self._room.known.phase is Phase.RUNNING:
             self._room.broadcast_progress(self._player_id, percent, lines)
+
+    async def _handle(self, command: Command, cause: str | None) -> int | None:
+        room = self._room
+        self._pace.take_command(room.game_id, self._player_id, len(room.members))
+        return self._seq(await room.handle(command), cause)
 
     def _seq(self, events: list[GameEvent], cause: str | None) -> int | None:
         """The seq of the event that `cause` led to, now or, where the message is a repeat, back then."""

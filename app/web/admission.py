@@ -4,6 +4,7 @@ The WebSocket handshake and a plain GET of the same URL ask the same questions a
 """
 
 import ipaddress
+import math
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from app.game import misses_end
 from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.limits import TooFast
 from app.realtime.refusals import REFUSED
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.auth import Authenticator, find_token
@@ -153,6 +155,22 @@ class Admission:
         self._require_patience(room, player_id, client)
         return room
 
+    def require_pace(self, game_id: str, player_id: str, client: str, *, look: bool = False) -> None:
+        """The player must not come to the game all the time; `look`: the question is only what the answer would be."""
+        pace = self.hub.pace
+        try:
+            (pace.look if look else pace.take_entry)(game_id, player_id, client)
+        except TooFast as too_fast:
+            raise _comes_too_fast(too_fast) from None
+
+    def require_deliveries(self, room: Room, player_id: str, last_seq: int | None, client: str) -> None:
+        """The game must not be told too much already of those who come and go."""
+        missed = room.known.seq - room.resume_point(last_seq)[0]
+        try:
+            self.hub.pace.take_deliveries(room.game_id, player_id, len(room.members), missed, client)
+        except TooFast as too_fast:
+            raise _comes_too_fast(too_fast) from None
+
     def _require_patience(self, room: Room, player_id: str, client: str) -> None:
         """Two windows that take the place from each other again and again would do so for ever."""
         now = self.hub.now()
@@ -168,6 +186,12 @@ class Admission:
                 HandshakeOutcome.RATE_LIMITED,
                 wait_ms,
             )
+
+
+def _comes_too_fast(too_fast: TooFast) -> ProblemError:
+    wait_ms = math.ceil(too_fast.wait_s * 1000)
+    text = "too many connections to this game, one after the other; come back later"
+    return refusal(HTTPStatus.TOO_MANY_REQUESTS, text, HandshakeOutcome.RATE_LIMITED, wait_ms)
 
 
 def client_address(connection: Connection) -> str:

@@ -100,8 +100,10 @@ async def _serve_known(attempt: _Attempt, place: Place, identity: Identity, tick
     """The token came with the request: everything is checked before the upgrade."""
     gate, wanted = attempt.gate, attempt.aim
     place.seat(identity.player_id)
+    gate.admission.require_pace(wanted.game_id, identity.player_id, attempt.client)
     async with gate.hub.use(wanted.game_id) as found:
         room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+        gate.admission.require_deliveries(room, identity.player_id, wanted.last_seq, attempt.client)
         await gate.admission.redeem(ticket)
         opened = attempt.opened(room)
         async with _connection(attempt, opened, place) as session:
@@ -154,8 +156,10 @@ async def _seat(attempt: _Attempt, place: Place, session: Session, identity: Ide
     gate, wanted = attempt.gate, attempt.aim
     gate.observer.authenticated(session.connection_id, identity.player_id, refresh=False)
     place.seat(identity.player_id)
+    gate.admission.require_pace(wanted.game_id, identity.player_id, attempt.client)
     async with gate.hub.use(wanted.game_id) as found:
         room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
+        gate.admission.require_deliveries(room, identity.player_id, wanted.last_seq, attempt.client)
         await gate.hub.play(session, room, identity, wanted.last_seq)
 
 
@@ -250,6 +254,7 @@ async def diagnose(request: AnyRequest, game_id: FromPath[str], gate: NamedDepen
     if identity is not None:
         gate.admission.rates.player(client, identity.player_id)
         gate.door.look_player(client, identity.player_id)
+        gate.admission.require_pace(wanted.game_id, identity.player_id, client, look=True)
         try:
             async with gate.hub.use(wanted.game_id) as room:
                 gate.admission.require_place(room, identity, wanted.last_seq, client)

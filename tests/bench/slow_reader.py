@@ -17,7 +17,7 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.server import SECRET, ServerProcess
+from tests.support.server import SECRET, UNLIMITED, ServerProcess
 
 MEMBERS = 49
 ROUNDS = 200
@@ -63,7 +63,7 @@ async def rounds(members: list[ClientConnection]) -> list[float]:
 
 async def main() -> None:
     """Alternate, print."""
-    limits = {"messages_per_second": 0, "bytes_per_second": 0, "outbox_max_bytes": 2**34, "outbox_max_age_s": 3600}
+    limits = {**UNLIMITED, "outbox_max_bytes": 2**34, "outbox_max_age_s": 3600}
     server = ServerProcess(Path(tempfile.mkdtemp()), ping_interval_s=3600, **limits)
     await asyncio.to_thread(server.start)
     took: dict[bool, list[float]] = {False: [], True: []}

@@ -29,7 +29,7 @@ from tests.cluster import checker
 from tests.support.nats import Nats, Node
 from tests.support.player import WRONG
 from tests.support.proxy import FaultProxy, TcpProxy
-from tests.support.server import SECRET, ServerProcess, free_port
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, free_port
 
 REPLICAS: Final = 3
 NODES: Final = 3
@@ -190,7 +190,12 @@ def stage(folder: Path, seed: int) -> Iterator[Stage]:
             ways = [stack.enter_context(TcpProxy(node.port)) for node in nats.nodes]
             url = ",".join(f"nats://127.0.0.1:{way.port}" for way in ways)
             one = ServerProcess(
-                folder / f"r{number}", event_log_url=url, replica=f"r{number}", port=free_port(), **SETTINGS
+                folder / f"r{number}",
+                event_log_url=url,
+                replica=f"r{number}",
+                port=free_port(),
+                **SETTINGS,
+                **UNLIMITED,
             )
             stack.callback(one.kill)
             links.append(ways)

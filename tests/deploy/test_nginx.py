@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from tests.deploy.machine import Machine, token
 from tests.support.nginx import Site, nginx_program
 from tests.support.player import Player
-from tests.support.server import ROOT, until
+from tests.support.server import ROOT, UNLIMITED, until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -135,7 +135,7 @@ def test_a_process_that_drains_is_passed_by(tmp_path: Path) -> None:
 def test_a_reload_disturbs_nobody(tmp_path: Path) -> None:
     """Also while messages fly: those there stay with the old workers, whoever comes meets the new ones."""
     with ExitStack() as stack:
-        machine = Machine(stack, tmp_path, 1, messages_per_second=0)
+        machine = Machine(stack, tmp_path, 1, **UNLIMITED)
         game = machine.new_game(min_players=10, max_players=10)
         players = [stack.enter_context(machine.site.player(game, token(f"p{number}"))) for number in range(4)]
         for player in players:
@@ -177,8 +177,7 @@ def test_a_slow_reader_is_closed_as_it_is_without_nginx(tmp_path: Path) -> None:
     with ExitStack() as stack:
         settings = {
             "outbox_max_bytes": 65_536,
-            "messages_per_second": 0,
-            "bytes_per_second": 0,
+            **UNLIMITED,
             "max_players_per_game": 9,
         }
         machine = Machine(stack, tmp_path, 1, "", **settings)

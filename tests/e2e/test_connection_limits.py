@@ -113,6 +113,40 @@ def fast_messages(server: ServerProcess) -> bool:
     return bool(refused)
 
 
+def toggled(server: ServerProcess) -> bool:
+    """Ready and not; what only one's own connection is told of costs nothing of it."""
+    said = ("ready", "not_ready", "ready")
+    texts = [json.dumps({"type": "ready", "data": {"status": status}, "id": status}) for status in said]
+    texts[2] = texts[2].replace('"id": "ready"', '"id": "again"')
+    first, *pongs, second, last = say(server, texts[0], PING, PING, PING, *texts[1:])
+    assert [answer["type"] for answer in (first, second)] == ["ack", "ack"]
+    assert {answer["type"] for answer in pongs} == {"pong"}
+    if last["type"] != "error":
+        return False
+    assert last["data"]["code"] == "rate_limited"
+    assert last["data"]["retry_after_ms"] > 0
+    return True
+
+
+def comes_and_goes(server: ServerProcess) -> bool:
+    game_id = server.new_game(token("host"))
+    assert turned_away(server, game_id, "a") is None
+    assert turned_away(server, game_id, "a") is None
+    assert turned_away(server, game_id, "b") is None, "each player has their own rate"
+    answer = httpx.get(f"{server.http_url}/ws/{game_id}", headers=bearer("a"))
+    problem = turned_away(server, game_id, "a")
+    if problem is None:
+        assert answer.status_code == 426
+        return False
+    assert answer.status_code == 429
+    assert refused(answer)
+    with Player(server, game_id, "", additional_headers={}, subprotocols=["code-racer.v1"]) as late:
+        late.send("auth", {"token": token("a")})
+        assert late.until("disconnect")["data"]["retry_after_ms"] > 0
+        assert late.until_closed() == (4429, "rate_limited")
+    return (problem["status"], problem["reason"]) == (429, "rate_limited") and problem["retry_after_ms"] > 0
+
+
 def many_bytes(server: ServerProcess) -> bool:
     big = json.dumps({"type": "ping", "data": {"timestamp": 1}, "padding": "x" * 1000})
     (first, *_, last) = say(server, *[big] * 12)
@@ -243,6 +277,9 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     ),
     LimitScope.MESSAGE_SIZE: (one_big_message, {"max_message_bytes": 1024}),
     LimitScope.BATCH_SIZE: (long_batch, {"max_batch": 3}),
+    LimitScope.COMMANDS: (toggled, {"commands_per_second": 0.01, "command_burst": 2}),
+    LimitScope.ENTRIES: (comes_and_goes, {"entries_per_minute": 0.1, "entry_burst": 2}),
+    LimitScope.EVENT_DELIVERIES: (toggled, {"event_deliveries_per_second": 0.01, "event_delivery_burst": 4}),
     LimitScope.INVALID_MESSAGES: (nonsense, {"max_invalid_messages_per_minute": 2}),
     LimitScope.PLAYERS_PER_GAME: (big_game, {"max_players_per_game": 5}),
     LimitScope.GAMES_PER_PLAYER: (many_games, {"max_games_per_player": 2}),

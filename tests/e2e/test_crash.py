@@ -6,7 +6,7 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess
+from tests.support.server import UNLIMITED, ServerProcess
 
 GAMES = 8
 ROUNDS = 3
@@ -44,7 +44,7 @@ class Toggler:
 
 
 def test_kill_9_under_load_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "server", sweep_interval_s=0.2)
+    server = ServerProcess(tmp_path / "server", sweep_interval_s=0.2, **UNLIMITED)
     server.start()
     players = [Toggler(server, f"p{number}") for number in range(GAMES)]
     for _ in range(ROUNDS):

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 
@@ -168,7 +168,7 @@ def test_nobody_connected_and_nobody_scraping_is_quick_and_clean(tmp_path: Path)
 def test_peers_that_keep_talking_see_the_close_code_too(tmp_path: Path) -> None:
     """A socket closed with unread bytes resets the connection, and the close frame is lost on its way."""
     patient = {"outbox_max_bytes": 2**34, "outbox_max_age_s": 3600, "close_timeout_s": 20}
-    server = ServerProcess(tmp_path, messages_per_second=0, bytes_per_second=0, **patient).start()
+    server = ServerProcess(tmp_path, **UNLIMITED, **patient).start()
     game_id = server.new_game(token("host"), min_players=50, max_players=50)
     over = threading.Event()
     players = [Player(server, game_id, token(f"p{number}")) for number in range(10)]

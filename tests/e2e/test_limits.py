@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess, until
+from tests.support.server import UNLIMITED, ServerProcess, until
 
 
 def narrow_socket(server: ServerProcess) -> socket.socket:
@@ -22,9 +22,7 @@ def narrow_socket(server: ServerProcess) -> socket.socket:
 
 
 def test_a_peer_that_stops_reading_is_closed_and_the_others_race_on(tmp_path: Path) -> None:
-    with ServerProcess(
-        tmp_path, outbox_max_bytes=4096, close_timeout_s=0.2, messages_per_second=0, bytes_per_second=0
-    ) as server:
+    with ServerProcess(tmp_path, outbox_max_bytes=4096, close_timeout_s=0.2, **UNLIMITED) as server:
         slow, quick = server.guest("slow"), server.guest("quick")
         game_id = server.new_game(slow["token"], min_players=3)
         with Player(server, game_id, quick["token"]) as other:

@@ -24,8 +24,7 @@ async def test_one_slow_reader_in_a_game_of_fifty(tmp_path: Path, limit: str) ->
         "bytes": {"outbox_max_bytes": 65_536, "outbox_max_age_s": 3600},
         "age": {"outbox_max_bytes": 2**40, "outbox_max_age_s": 1},
     }[limit]
-    rates = {"messages_per_second": 0, "bytes_per_second": 0}
-    server = ServerProcess(tmp_path, ping_interval_s=3600, close_timeout_s=1, **rates, **settings)
+    server = ServerProcess(tmp_path, ping_interval_s=3600, close_timeout_s=1, **UNLIMITED, **settings)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(server.start)
         stack.push_async_callback(asyncio.to_thread, server.stop)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.protocol import BATCH, Batch, InvalidMessage, decode
-from tests.support.server import SECRET, ServerProcess, until
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
 from tests.support.wire import close_frame, frame, upgrade
 
 JSON_VALUES = st.recursive(
@@ -74,7 +74,7 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    unlimited = {"messages_per_second": 0, "bytes_per_second": 0, "max_invalid_messages_per_minute": 1_000_000}
+    unlimited = {**UNLIMITED, "max_invalid_messages_per_minute": 1_000_000}
     more = {"close_timeout_s": 0.3, "max_games_per_player": 1_000_000, "reconnect_grace_s": 0}
     with ServerProcess(tmp_path_factory.mktemp("fuzz"), **unlimited, **more) as process:
         yield process

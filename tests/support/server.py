@@ -25,6 +25,9 @@ UNLIMITED: dict[str, Any] = {
     "bytes_per_second": 0,
     "progress_interval_s": 0,
     "progress_deliveries_per_second": 0,
+    "commands_per_second": 0,
+    "entries_per_minute": 0,
+    "event_deliveries_per_second": 0,
 }
 _ADDRESS = re.compile(r":(\d+)$")
 

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from tests.support import readers
 from tests.support.by_hand import ByHand
 from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import SECRET, ServerProcess, difference, sample_key, until
+from tests.support.server import SECRET, UNLIMITED, ServerProcess, difference, sample_key, until
 from tests.support.wire import CLOSE, PING, close_frame
 
 PREFIX = "code_racer_"
@@ -282,7 +282,7 @@ async def live_events(server: ServerProcess) -> int:
 
 @pytest.mark.anyio
 async def test_deliveries_to_a_slow_reader_are_counted_apart(tmp_path: Path) -> None:
-    rates = {"messages_per_second": 0, "bytes_per_second": 0, "max_rate_limited_per_minute": 1_000_000}
+    rates = {**UNLIMITED, "max_rate_limited_per_minute": 1_000_000}
     settings = {"ping_interval_s": 3600, "outbox_max_bytes": 2**40, "outbox_max_age_s": 3600, **rates}
     server = ServerProcess(tmp_path, **settings)
     await asyncio.to_thread(server.start)

@@ -230,6 +230,22 @@ def test_the_ingress_says_what_the_site_says() -> None:
         assert f"{name.replace('-', '_')} {notes[prefix + name]}s;" in site, name
     assert f"limit_conn code_racer_connections {notes[prefix + 'limit-connections']};" in site
     assert "$uri" in notes[f"{prefix}upstream-hash-by"]
+    (rule,) = of_kind("production", "Ingress")["spec"]["rules"]
+    paths = {(one["path"], one["pathType"]) for one in rule["http"]["paths"]}
+    static = {(f"/{path.name}", "Exact") for path in (ROOT / "app/web/static").iterdir()}
+    assert paths == {("/", "Exact"), ("/ws", "Prefix"), ("/api", "Prefix"), ("/schema", "Prefix"), *static}
+
+
+def test_the_controllers_logs_hold_no_query() -> None:
+    """What nginx offers that has one: request, uri of the request, arguments, referrer, any header."""
+    config = yaml.safe_load((KUBERNETES / "ingress-nginx-values.yaml").read_text())["controller"]["config"]
+    assert config["error-log-level"] == "emerg", "any other may quote a request line"
+    names = set(re.findall(r"\$(\w+)", config["log-format-upstream"]))
+    assert names >= {"status", "limit_req_status", "upstream_status"}
+    assert not [
+        name for name in names if re.match(r"request(_uri)?$|uri|args|query|arg_|http_|cookie_|sent_http", name)
+    ]
+    assert set(json.loads(config["log-format-upstream"])) >= {"time", "status"}
 
 
 def test_the_canary_is_started_as_it_can_be() -> None:

@@ -74,12 +74,45 @@ def test_old_tls_is_refused(tmp_path: Path) -> None:
             version(ssl.TLSVersion.TLSv1_1)
 
 
-def test_what_is_for_machines_is_not_public(tmp_path: Path) -> None:
+ODD = r"""
+    /METRICS /%6detrics /m%65trics/ /%256detrics /metrics.js /metrics/race.js /metrics/index.html /metrics\ \metrics
+    /api/..\metrics /api/..;/metrics /api/..%252fmetrics /api/%2e%2e%5cmetrics /ws/..%5c..%5cmetrics /schema/..;/metrics
+    http://localhost/metrics http://localhost//metrics/?x https://localhost/readyz/ * /.. /apimetrics /ws /api
+    /schemametrics /.env /x/race.js
+"""
+DOORS = ODD.split() + [
+    f"/{begin}{name}{end}"
+    for name in ("metrics", "livez", "readyz", "startupz", "health", "version")
+    for begin in ("", "/", "./", "x/../", "%2f", "api/../", "race.js/../", "ws/..%2f", "schema/%2e%2e/")
+    for end in ("", "/", "//", "%2f", "/?verbose", "?verbose", "/.", "/x/..", "#x", ";x", "%00", "%20")
+]
+STATIC = sorted(path.name for path in (ROOT / "app/web/static").iterdir())
+ROOMS = ["/", "/?a=1", "/api/problems", "/api/../api/problems", "/schema", "/schema/", "/schema?x", "/schema/asyncapi"]
+
+
+def test_what_the_game_needs_is_let_through_and_nothing_else(tmp_path: Path) -> None:
+    """Probes and metrics are the service's own on the same port here: nginx alone stands before them."""
     with ExitStack() as stack:
         machine = Machine(stack, tmp_path, 1)
         for path in ("metrics", "livez", "readyz", "startupz", "health", "version"):
-            assert machine.get(f"/{path}").status_code == 404, "not for the public"
             assert httpx.get(f"{machine.replicas['a'].http_url}/{path}").status_code == 200
+
+        def answer(target: str) -> tuple[int, str]:
+            plain = socket.create_connection(("127.0.0.1", machine.site.port), 20)
+            with machine.site.trust.wrap_socket(plain, server_hostname="localhost") as one:
+                one.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                head, _, body = b"".join(iter(lambda: one.recv(65536), b"")).decode().partition("\r\n\r\n")
+                return int(head.split(" ", 2)[1]), body
+
+        passed = {target: told for target in DOORS if (told := answer(target))[0] not in {400, 404}}
+        assert not passed
+        told_of = {target: body for target in DOORS for _, body in [answer(target)] if "code_racer" in body}
+        assert not told_of
+        refused = {
+            target: told[0] for target in [*ROOMS, *map("/{}".format, STATIC)] if (told := answer(target))[0] != 200
+        }
+        assert refused == {"/api/../api/problems": 404}, "the service takes paths as they are"
+        assert machine.get(f"/ws/{machine.new_game()}").status_code == 401
 
 
 def test_the_service_sees_the_players_address_and_not_what_they_claim(tmp_path: Path) -> None:

@@ -87,13 +87,13 @@ class Site(Nginx):
     def __init__(self, folder: Path, replicas: Sequence[str], real_ip: str = "", **changes: str) -> None:
         own = folder / "code-racer"
         self.certificates = Certificates(folder / "tls")
-        self.plain_port, self.port, self.log = free_port(), free_port(), folder / "access.log"
+        self.plain_port, self.port, self.log = free_port(), free_port(), folder / "code-racer.log"
         site = (ROOT / "deploy/nginx/code-racer.conf").read_text()
         for old, new in {
             "/etc/nginx/code-racer/tls.crt": str(self.certificates.cert),
             "/etc/nginx/code-racer/tls.key": str(self.certificates.key),
             "/etc/nginx/code-racer/": f"{own}/",
-            "/var/log/nginx/code-racer.log": str(self.log),
+            "/var/log/nginx/": f"{folder}/",
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             **changes,

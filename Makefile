@@ -12,7 +12,7 @@ export PORT
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 .PHONY: run
 run: $(VENV)/.runtime ## Set up and serve the game on PORT (default 8080)
@@ -129,7 +129,7 @@ pictures: $(VENV)/.dev $(VENV)/.debian ## Draw the boards from a real race (thre
 
 .PHONY: clean
 clean: ## Remove what was installed and written
-	rm -rf $(VENV) var logs tests/node/node_modules
+	rm -rf $(VENV) var logs dist tests/node/node_modules
 
 # ---------------------------------------------------------------- set-up: each step is done once, and says how big it is
 

@@ -274,7 +274,10 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     from app.eventlog import CopyFailed, LogInUse, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
     from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
 
-    source_settings = load_settings(event_log_url=options.source)
+    try:
+        source_settings = load_settings(event_log_url=options.source)
+    except SettingsError as error:
+        raise CannotStartError(str(error).replace("EVENT_LOG_URL", "--from")) from None
     source = open_event_log(options.source, nats_config(source_settings, "copy-log"), must_exist=True)
     target = open_event_log(settings.event_log_url, nats_config(settings, "copy-log"))
 
@@ -297,6 +300,7 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:
     """Print the settings, one NAME=value a line."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may have read enough: `| head`
     for name, value in describe(settings):
         print(f"{name}={value}")  # noqa: T201 - a command's answer
     longest = f"{settings.drain.longest_s:g} s"

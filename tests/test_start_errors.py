@@ -200,6 +200,20 @@ def test_an_argument_that_is_none(tmp_path: Path, command: str, told: str) -> No
     assert told in refused(tmp_path, *command.split())
 
 
+def test_a_log_to_copy_that_is_none_is_told_as_the_argument_that_it_is(tmp_path: Path) -> None:
+    assert refused(tmp_path, "copy-log", "--from", "postgres://x") == (
+        "code-racer: --from: write memory:, sqlite:///path/to/file.db, or nats://host:4222,nats://host:4222 without a"
+        " password\n"
+    )
+
+
+def test_who_has_read_enough_of_the_settings_hears_of_no_fault(tmp_path: Path) -> None:
+    command = ["bash", "-c", f"{sys.executable} -m app check-config | head -n 1"]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("ENVIRONMENT=development\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

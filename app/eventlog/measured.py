@@ -80,6 +80,11 @@ class MeasuredEventLog:
         with self._counted(LogOp.CLAIM):
             return await self._log.claim(key, ttl_s)
 
+    async def count(self, key: str, ttl_s: float) -> int:
+        """See `EventLog.count`."""
+        with self._counted(LogOp.COUNT):
+            return await self._log.count(key, ttl_s)
+
     async def beat(self, instance: str, ttl_s: float) -> float:
         """See `EventLog.beat`."""
         with self._counted(LogOp.REPLICAS):

@@ -18,6 +18,7 @@ class MemoryEventLog(Embedded):
         self._games: dict[str, list[tuple[Cursor, bytes]]] = {}
         self._ended: dict[str, int | None] = {}
         self._claims: dict[str, int] = {}
+        self._counts: dict[str, tuple[int, int]] = {}
         self._fanout = LocalFanout(self.failed)
 
     async def open(self) -> None:
@@ -65,6 +66,7 @@ class MemoryEventLog(Embedded):
         for game_id in gone:
             del self._games[game_id], self._ended[game_id]
         self._claims = {key: until for key, until in self._claims.items() if until >= now}
+        self._counts = {key: counted for key, counted in self._counts.items() if counted[1] >= now}
         return len(gone)
 
     async def claim(self, key: str, ttl_s: float) -> bool:
@@ -73,3 +75,9 @@ class MemoryEventLog(Embedded):
             return False
         self._claims[key] = claimed_until(ttl_s)
         return True
+
+    async def count(self, key: str, ttl_s: float) -> int:
+        """See `EventLog.count`."""
+        count = self._counts.get(key, (0, 0))[0] + 1
+        self._counts[key] = (count, claimed_until(ttl_s))
+        return count

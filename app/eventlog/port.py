@@ -141,6 +141,9 @@ class EventLog(Protocol):
     async def claim(self, key: str, ttl_s: float) -> bool:
         """Create `key` if it is not there: True for the first to ask, on whichever replica; kept so long or longer."""
 
+    async def count(self, key: str, ttl_s: float) -> int:
+        """Count `key` once more, on whichever replica: how often by now; remembered so long or longer from then on."""
+
     async def beat(self, instance: str, ttl_s: float) -> float:
         """Say that a server process lives, for so long; when that was by the log's clock (epoch seconds)."""
 

@@ -35,6 +35,9 @@ OWN_FOLDER: Final = Path("var")
 """The folder of the default URL is made where it is not there. No other is: a misspelt one would begin an empty log."""
 _ELSEWHERE: Final = "set EVENT_LOG_URL to a file in a folder that can be written"
 SCHEMA_VERSION: Final = 1
+"""Of the tables that a release has to understand. A table more, as `counts` was, leaves it: it is made where it is not
+there, and an earlier release does without it.
+"""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS games (
     game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER
@@ -45,6 +48,7 @@ CREATE TABLE IF NOT EXISTS commits (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
+CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, count INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -156,6 +160,7 @@ class SqliteEventLog(Embedded):
             db.executemany("DELETE FROM commits WHERE game_id = ?", gone)
             db.executemany("DELETE FROM games WHERE game_id = ?", gone)
             db.execute("DELETE FROM claims WHERE until < ?", (now,))
+            db.execute("DELETE FROM counts WHERE until < ?", (now,))
             return len(gone)
 
         return int(await self._submit(run))
@@ -168,6 +173,20 @@ class SqliteEventLog(Embedded):
             return db.execute("INSERT OR IGNORE INTO claims VALUES (?, ?)", (key, until)).rowcount == 1
 
         return bool(await self._submit(run))
+
+    async def count(self, key: str, ttl_s: float) -> int:
+        """See `EventLog.count`."""
+        until = claimed_until(ttl_s)
+
+        def run(db: sqlite3.Connection) -> int:
+            db.execute(
+                "INSERT INTO counts VALUES (?1, 1, ?2) ON CONFLICT (key) DO UPDATE SET count = count + 1, until = ?2",
+                (key, until),
+            )
+            (count,) = db.execute("SELECT count FROM counts WHERE key = ?", (key,)).fetchone()
+            return int(count)
+
+        return int(await self._submit(run))
 
     async def usage(self) -> tuple[int, int]:
         """See `EventLog.usage`: the file, and what has not been written back into it yet."""

@@ -99,6 +99,7 @@ class LogOp(StrEnum):
     OPEN_GAMES = "open_games"
     EXPIRE = "expire"
     CLAIM = "claim"
+    COUNT = "count"
     BEHIND = "behind"
     PROBE = "probe"
     REPLICAS = "replicas"

@@ -183,6 +183,23 @@ async def test_a_claim_is_granted_once_until_it_has_ended(log: EventLog) -> None
     assert not await log.claim("ticket 2", 600)
 
 
+async def test_what_is_counted_at_once_is_counted_one_by_one(log: EventLog) -> None:
+    counts = await asyncio.gather(*(log.count("judge 1", 600) for _ in range(20)))
+    assert sorted(counts) == list(range(1, 21))
+    assert [await log.count("judge 2", 600), await log.count("judge 1", 600)] == [1, 21]
+    await log.expire(0, int(time.time() * 1000))
+    assert await log.count("judge 1", 600) == 22
+
+
+async def test_a_count_ends_when_its_time_is_over(log: EventLog) -> None:
+    await log.count("judge 1", 600)
+    await log.count("judge 1", 1)
+    async with asyncio.timeout(20):
+        while await log.count("judge 1", 1) != 1:
+            await asyncio.sleep(1.5)  # its time begins anew with each
+            await log.expire(0, int(time.time() * 1000))
+
+
 async def test_a_server_process_lives_until_it_withdraws(log: EventLog) -> None:
     await log.beat("a", 60)
     await log.beat("b", 60)

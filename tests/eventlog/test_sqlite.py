@@ -31,6 +31,21 @@ async def test_a_reopened_file_has_everything(tmp_path: Path) -> None:
     await again.close()
 
 
+async def test_counts_outlive_the_process_and_a_file_from_before_them_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = SqliteEventLog(path)
+    await log.open()
+    await log.append(GAME_ID, START, Game().events)
+    await log._submit(lambda db: db.execute("DROP TABLE counts"))
+    await log.close()
+    for count in (1, 2):
+        again = SqliteEventLog(path)
+        await again.open()
+        assert await again.count("judge", 600) == count
+        assert len(await again.read(GAME_ID)) == 1
+        await again.close()
+
+
 async def test_the_file_is_synced_on_every_commit(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path / "log.db")
     await log.open()

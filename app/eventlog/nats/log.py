@@ -235,14 +235,26 @@ class NatsEventLog:
         """See `EventLog.claim`."""
         subject = f"state.claim.{key.replace(' ', '.')}"
         try:
-            await self._store(subject, b"", START, {"Nats-TTL": f"{max(1, round(ttl_s))}s"})
+            await self._store(subject, b"", START, _lasting(ttl_s))
         except Conflict:
             return False
         return True
 
+    async def count(self, key: str, ttl_s: float) -> int:
+        """See `EventLog.count`. Whoever is overtaken by another counts again, on top of it."""
+        subject = f"state.count.{key.replace(' ', '.')}"
+        while True:
+            last = await self._leader_message(self._config.state_stream, {"last_by_subj": subject})
+            count = 1 if last is None else int(last.data) + 1
+            try:
+                await self._store(subject, str(count).encode(), 0 if last is None else last.seq, _lasting(ttl_s))
+            except Conflict:
+                continue
+            return count
+
     async def beat(self, instance: str, ttl_s: float) -> float:
         """See `EventLog.beat`."""
-        seq = await self._put(f"state.replica.{instance}", b"", {"Nats-TTL": f"{max(1, round(ttl_s))}s"})
+        seq = await self._put(f"state.replica.{instance}", b"", _lasting(ttl_s))
         message = await self._leader_message(self._config.state_stream, {"seq": seq})
         if message is None:
             raise LogUnavailable(f"state.replica.{instance}: what was there a moment ago is gone", LogTrouble.OTHER)
@@ -376,6 +388,11 @@ class NatsEventLog:
         except (KeyError, ValueError, msgspec.MsgspecError) as error:
             self.troubled(LogTrouble.OTHER, f"{message.subject}: no commit: {type(error).__name__}")
             return None
+
+
+def _lasting(ttl_s: float) -> dict[str, str]:
+    """What is stored goes by itself after so long (ADR-43)."""
+    return {"Nats-TTL": f"{max(1, round(ttl_s))}s"}
 
 
 def _refused(what: str, error: replies.ApiError) -> LogUnavailable:

@@ -35,6 +35,8 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
         judging=JudgingConfig(
             workers=settings.judge_processes,
             queue_size=settings.judge_queue_size,
+            max_queued_per_player=settings.judge_max_queued_per_player,
+            max_running_per_player=settings.judge_max_running_per_player,
             retries=settings.judge_retries,
             retry_delay_s=settings.judge_retry_delay_s,
         ),

@@ -29,7 +29,7 @@ LIMIT_SCOPES: Final = (
     "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "commands", "entries",
     "event_deliveries", "players_per_game", "events_per_game",
     "games_per_player", "guests", "http_connections", "http_connections_per_address", "api_requests_per_address",
-    "api_requests_per_player", "games_per_address",
+    "api_requests_per_player", "games_per_address", "submissions_per_player",
 )  # fmt: skip
 _OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
@@ -207,7 +207,13 @@ class Settings(BaseSettings):
         65_536, ge=1_024, le=16_777_216, description="what solve returns, as JSON; more is a wrong answer"
     )
     judge_queue_size: int = Field(256, ge=1, description="submissions waiting for a worker")
-    judge_retries: int = Field(3, ge=0, le=100, description="tries again after a fault of the judge")
+    judge_max_queued_per_player: int = Field(
+        8, ge=1, description="of them, of one player; more come with a later sweep"
+    )
+    judge_max_running_per_player: int = Field(1, ge=1, le=64, description="submissions of one player judged at once")
+    judge_retries: int = Field(
+        3, ge=0, le=100, description="tries again after a fault of the judge, restarts and other replicas included"
+    )
     judge_retry_delay_s: float = Field(0.5, gt=0, description="pause before such a try, doubled each time")
 
     max_connections: int = Field(20_000, ge=1, description="connections of this replica; more are refused (503)")

@@ -61,6 +61,8 @@ BACKUP_MS = 500
 """So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
 JUDGING_TTL_S = 30.0
 """A submission is another replica's for so long; then, not judged, it is anybody's again."""
+TRIES_TTL_S = 86_400.0
+"""How often a submission was taken up is remembered so long after the last time: longer than any race lasts."""
 SHED_RETRY_S = (5.0, 30.0)
 
 
@@ -134,7 +136,7 @@ class Hub:
         self._judged_here: set[tuple[str, int]] = set()
         self._tasks = TaskOwner(observer)
         self._handling = TaskOwner(observer)
-        self._judging = Judging(judge, problems, config.judging, self._record, self._claim_judging, observer)
+        self._judging = Judging(judge, problems, config.judging, self._record, self._take_judging, self.policy)
         allowance = config.session.inbox.allowance
         limits = {
             "max_message_bytes": allowance.max_message_bytes,
@@ -522,6 +524,12 @@ class Hub:
 
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
         await self._handle(game_id, verdict)
+
+    async def _take_judging(self, game_id: str, seq: int) -> int:
+        """Begin a try of judging a submission: which one, over all replicas and restarts; 0 where it is another's."""
+        if not await self._claim_judging(game_id, seq):
+            return 0
+        return await self._log.count(f"judge {game_id} {seq}", TRIES_TTL_S)
 
     async def _claim_judging(self, game_id: str, seq: int) -> bool:
         """Whether a submission is to be judged here: where others share the log, the first to ask does it."""

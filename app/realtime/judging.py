@@ -1,33 +1,53 @@
 """Judging in the background: submissions from the log to verdicts in the log.
 
-The queue is only a hint: what is pending stands in the game's state, so a submission that finds the queue
-full, a judge that is down or a replica that died is picked up again by the hub's sweep.
+The queue is only a hint: what is pending stands in the game's state, so a submission that finds the queue full, a judge
+that is down or a replica that died is picked up again by the hub's sweep. Players take turns in it. Each try is counted
+before it begins, beside the log: one that takes the whole service down with it is not made for ever.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
 from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
+from app.realtime.limits import LimitPolicy
 from app.realtime.tasks import TaskOwner
-from app.telemetry.observer import Observer
+from app.realtime.turns import Turns
+from app.telemetry.observer import LimitScope, Observer
 from app.telemetry.tracer import SpanName, Value
 
+MAX_RETRY_DELAY_S: Final = 30.0
 Record = Callable[[str, RecordVerdict], Awaitable[None]]
-Claim = Callable[[str, int], Awaitable[bool]]
-"""Whether this replica is to judge the submission of a game with that seq."""
+Take = Callable[[str, int], Awaitable[int]]
+"""Begin a try of the submission of a game with that seq: which one it is; 0 where another replica is at it."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgingConfig:
-    """See the settings of the same names."""
+    """See the settings of the same names with JUDGE in front."""
 
     workers: int
     queue_size: int
+    max_queued_per_player: int
+    max_running_per_player: int
     retries: int
     retry_delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """What there is to judge."""
+
+    game_id: str
+    problem: Problem
+    submitted: CodeSubmitted
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.game_id, self.submitted.seq)
 
 
 class Judging:
@@ -39,22 +59,23 @@ class Judging:
         problems: Mapping[str, JudgeProblem],
         config: JudgingConfig,
         record: Record,
-        claim: Claim,
-        observer: Observer,
+        take: Take,
+        policy: LimitPolicy,
     ) -> None:
         self._judge = judge
-        self._claim = claim
+        self._take = take
         self._problems = problems
         self._config = config
         self._record = record
-        self._observer = observer
-        self._queue: asyncio.Queue[tuple[str, Problem, CodeSubmitted]] = asyncio.Queue(config.queue_size)
+        self._policy = policy
+        self._observer: Observer = policy.observer
+        self._turns: Turns[_Submission] = Turns(config.queue_size, config.max_running_per_player)
         self._under_way: set[tuple[str, int]] = set()
 
     @property
     def depth(self) -> int:
         """Submissions waiting for a worker."""
-        return self._queue.qsize()
+        return len(self._turns)
 
     def start(self, tasks: TaskOwner) -> None:
         """Start the workers."""
@@ -63,29 +84,37 @@ class Judging:
 
     def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
         """Have a submission judged; one under way already is left alone."""
-        key = (game_id, submitted.seq)
-        if key in self._under_way:
+        player_id = submitted.player_id
+        one = _Submission(game_id, problem, submitted)
+        if one.key in self._under_way or self._has_share(player_id):
             return
-        try:
-            self._queue.put_nowait((game_id, problem, submitted))
-        except asyncio.QueueFull:
+        if not self._turns.put(player_id, one):
             self._observer.judge_queue_full()
             return
-        self._under_way.add(key)
+        self._under_way.add(one.key)
+
+    def _has_share(self, player_id: str) -> bool:
+        """Whether as many of a player wait as may."""
+        if self._turns.waiting(player_id) < self._config.max_queued_per_player:
+            return False
+        return self._policy.refuses(LimitScope.SUBMISSIONS_PER_PLAYER, 0, player_id=player_id)
 
     async def _work(self) -> None:
         while True:
-            game_id, problem, submitted = await self._queue.get()
+            player_id, one = await self._turns.take()
             try:
-                await self._handle(game_id, problem, submitted)
+                await self._handle(one)
             except Exception as fault:  # noqa: BLE001 - the worker lives on; the sweep finds the submission again
                 self._observer.fault("judging", fault)
             finally:
-                self._under_way.discard((game_id, submitted.seq))
+                self._under_way.discard(one.key)
+                self._turns.done(player_id)
 
-    async def _handle(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
-        if not await self._claim(game_id, submitted.seq):
+    async def _handle(self, one: _Submission) -> None:
+        number = await self._take(*one.key)
+        if not number:
             return  # another replica is at it; should that die, the sweep comes back to it
+        game_id, problem, submitted = one.game_id, one.problem, one.submitted
         attributes: dict[str, Value] = {
             "game.id": game_id,
             "player.id": submitted.player_id,
@@ -93,7 +122,9 @@ class Judging:
         }
         with self._observer.tracer.continued(SpanName.JUDGE, submitted.traceparent, attributes) as span:
             with self._observer.tracer.child(SpanName.JUDGE_RUN, {"problem": problem.id}):
-                report = await self._report(problem, submitted)
+                report = await self._report(one, number)
+            if report is None:
+                return
             if span is not None:
                 span.note({"verdict": report.verdict})
             trace_id = span.trace_id if span else None
@@ -115,19 +146,22 @@ class Judging:
             ),
         )
 
-    async def _report(self, problem: Problem, submitted: CodeSubmitted) -> Report:
+    async def _report(self, one: _Submission, number: int) -> Report | None:
+        """The report after as many tries as may be, this the `number`th; None where another replica made the next."""
         started = time.monotonic()
-        known = self._problems.get(problem.id)
+        known = self._problems.get(one.problem.id)
         if known is None:
             return self._error(started, "this problem is no longer known to the judge")
-        for attempt in range(self._config.retries + 1):
-            if attempt:
-                await asyncio.sleep(self._config.retry_delay_s * 2 ** (attempt - 1))
+        while number and number <= self._config.retries + 1:
             try:
-                return await self._judge.judge(known, submitted.code)
+                return await self._judge.judge(known, one.submitted.code)
             except JudgeUnavailable as fault:
                 self._observer.fault("judge", fault)
-        return self._error(started, "the judge is out of order; that is not your code's fault")
+            if number > self._config.retries:
+                break
+            await asyncio.sleep(min(self._config.retry_delay_s * 2.0 ** (number - 1), MAX_RETRY_DELAY_S))
+            number = await self._take(*one.key)
+        return self._error(started, "the judge could not run this, however often it tried") if number else None
 
     @staticmethod
     def _error(started: float, detail: str) -> Report:

@@ -23,6 +23,7 @@ ADDRESS_SPACE_BYTES: Final = 1_073_741_824
 def main() -> None:
     """Run jobs until the input ends."""
     limits = decode_limits(sys.argv[1])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager tells all at once, and the service still drains
     _restrain(limits)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, jobs), name="jobs", daemon=True).start()

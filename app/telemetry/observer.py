@@ -73,6 +73,7 @@ class LimitScope(StrEnum):
     API_REQUESTS_PER_ADDRESS = "api_requests_per_address"
     API_REQUESTS_PER_PLAYER = "api_requests_per_player"
     GAMES_PER_ADDRESS = "games_per_address"
+    SUBMISSIONS_PER_PLAYER = "submissions_per_player"
 
 
 class OverloadCause(StrEnum):

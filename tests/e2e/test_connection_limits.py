@@ -5,7 +5,7 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +263,33 @@ def many_games_of_many_players(server: ServerProcess) -> bool:
     return refused(answers[2])
 
 
+def many_submissions(server: ServerProcess) -> bool:
+    """Three games of one player: one is judged, one waits, the third is put off; a fourth comes once there is room."""
+    with contextlib.ExitStack() as stack:
+        players = [stack.enter_context(racing(server)) for _ in "1234"]
+        for player in players[:3]:
+            player.send("submit_code", {"code": ENDLESS}, id="s")
+            player.until("ack", id="s")
+        for player in players[:2]:
+            player.until("submission_judged")
+        players[3].send("submit_code", {"code": ENDLESS})
+        players[3].until("submission_judged")
+        judged = server.metric("submissions_total", verdict="time_limit")
+        assert judged in {3, 4}
+        return judged == 3
+
+
+@contextlib.contextmanager
+def racing(server: ServerProcess) -> Iterator[Player]:
+    """A player alone in a race."""
+    with Player(server, server.new_game(token("a"), min_players=1), token("a")) as player:
+        player.send("ready")
+        player.until("game_started")
+        yield player
+
+
+ENDLESS = "def solve(*args):\n    while True:\n        pass"
+
 LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.CONNECTIONS: (full_replica, {"max_connections": 2}),
     LimitScope.CONNECTIONS_PER_ADDRESS: (full_address, {"max_connections_per_address": 2}),
@@ -293,6 +320,10 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.API_REQUESTS_PER_PLAYER: (
         many_requests_of_a_player,
         {"api_requests_per_player_per_second": 0.01, "api_request_burst_per_player": 2},
+    ),
+    LimitScope.SUBMISSIONS_PER_PLAYER: (
+        many_submissions,
+        {"judge_max_queued_per_player": 1, "judge_time_limit_s": 0.2, "sweep_interval_s": 3_600},
     ),
     LimitScope.GAMES_PER_ADDRESS: (many_games_of_many_players, {"games_per_address_per_minute": 2}),
 }

@@ -84,6 +84,10 @@ class SteppedLog(Embedded):
         """Nobody claims anything here."""
         return await self._log.claim(key, ttl_s)
 
+    async def count(self, key: str, ttl_s: float) -> int:
+        """Nobody counts anything here."""
+        return await self._log.count(key, ttl_s)
+
     async def open(self) -> None:
         """Nothing to do."""
 

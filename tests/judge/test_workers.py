@@ -21,6 +21,7 @@ from tests.support.server import until
 pytestmark = pytest.mark.anyio
 ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([[1, 2]], [1, 2]), Test([[3]], [3], hidden=True)])
 LIMITS = Limits(time_limit_s=1, memory_bytes=32_000_000, result_bytes=65_536, kill_grace_s=1)
+PATIENT = Limits(time_limit_s=60, memory_bytes=32_000_000, result_bytes=65_536, kill_grace_s=1)
 ENDLESS = "def solve(x):\n    while True:\n        pass"
 RETURN_X = "def solve(x):\n    return x"
 DOUBLED = "x = [1]\nfor _ in range({}):\n    x = [x, x]\n"
@@ -119,7 +120,7 @@ RESULTS = {
 
 @pytest.fixture(scope="module")
 async def patient() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 1), NullObserver())
+    running = SandboxJudge(1, PATIENT, NullObserver())
     await running.open()
     yield running
     await running.close()
@@ -218,11 +219,12 @@ async def test_submissions_do_not_see_each_other(judge: SandboxJudge) -> None:
 )
 async def test_a_run_that_is_cut_short_is_counted_and_its_worker_goes_on(code: str, cause: Stop) -> None:
     noted = Noted()
-    judge = SandboxJudge(1, LIMITS, noted)
+    limits = LIMITS if cause is Stop.TIME else PATIENT
+    judge = SandboxJudge(1, limits, noted)
     await judge.open()
     worker = pid_of(judge)
     report = await judge.judge(ECHO, code)
-    assert (report.stop, report.duration_s < LIMITS.time_limit_s + LIMITS.kill_grace_s) == (cause, True)
+    assert (report.stop, report.duration_s < limits.time_limit_s + limits.kill_grace_s) == (cause, True)
     assert noted.stops == [(cause, False)]
     assert (await judge.judge(ECHO, RETURN_X)).verdict is Verdict.ACCEPTED
     assert pid_of(judge) == worker

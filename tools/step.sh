@@ -26,9 +26,12 @@ tick() {            # on a terminal every second in place, elsewhere a line ever
 SECONDS=0
 tick &
 ticker=$!
+trap 'kill "$ticker" 2>/dev/null' EXIT # also after Ctrl+C, which a process in the background does not hear
+trap 'exit 130' INT TERM
 "$@" >>"$log" 2>&1 </dev/null
 status=$?
 kill "$ticker" && wait "$ticker" 2>/dev/null
+trap - EXIT INT TERM
 [ ! -t 1 ] || printf '\r\033[K'
 if [ "$status" = 0 ]; then
     echo "  done in $SECONDS s"

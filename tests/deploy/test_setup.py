@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ROOT, free_port
+from tests.support.server import ROOT, free_port, until
 
 TOOLS = ROOT / "tools"
 NOBODY = 65_534
@@ -44,6 +45,19 @@ def failed(folder: Path, *command: str) -> str:
     assert done.stderr.startswith(head)
     assert done.stderr.endswith(tail)
     return done.stderr.removeprefix(head).removesuffix(tail)
+
+
+def test_a_step_that_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [TOOLS / "step.sh", "A step (1 MB, a second)", "sleep", "60"], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("A step")
+    until(lambda: "sleep" in (tmp_path / "logs/setup.log").read_text())
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl+C does
+    rest, _ = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (130, ""), "all that could write to the terminal have ended"
 
 
 def test_a_step_that_fails_shows_the_last_words(tmp_path: Path) -> None:

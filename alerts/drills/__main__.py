@@ -73,7 +73,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 def main() -> int:
     """Run them; the exit code is 1 when one failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m alerts.drills", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names of drills; all by default")
     parser.add_argument("--at-once", type=int, default=4, help="drills that run at the same time")
     arguments = parser.parse_args()

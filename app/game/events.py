@@ -69,9 +69,9 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     `finish` is ``first_accepted`` or ``all_done``. `judge_grace_ms` bounds how long the end waits for
     submissions still being judged. `free_verdicts`: so many verdicts of `FREE_VERDICTS` cost a player nothing, the
-    next ones cost a try each; None where none ever does, as in all games from before there was this rule.
-    submissions still being judged. What a game may come to (0: anything, as for games made before there were bounds):
-    `max_events` of its log, `max_code_bytes` of each player, `max_comers` different players over its life.
+    next ones cost a try each; None where none ever does, as in all games from before there was this rule. What a game
+    may come to (0: anything, as in all games from before there were bounds): `max_events` of its log, `max_code_bytes`
+    of each player, `max_comers` different players over its life.
     """
 
     min_players: int = 2

@@ -290,6 +290,18 @@ def racing(server: ServerProcess) -> Iterator[Player]:
 
 ENDLESS = "def solve(*args):\n    while True:\n        pass"
 
+
+def used_up(server: ServerProcess) -> bool:
+    with Player(server, server.new_game(token("host")), token("a")) as player:
+        for number in range(100):
+            player.send("ready", {"status": ("ready", "not_ready")[number % 2]}, id=f"r{number}")
+            while (answer := player.receive())["type"] not in {"ack", "error"}:
+                pass
+            if answer["type"] == "error":
+                return bool(answer["data"]["code"] == "rate_limited")
+    return False
+
+
 LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.CONNECTIONS: (full_replica, {"max_connections": 2}),
     LimitScope.CONNECTIONS_PER_ADDRESS: (full_address, {"max_connections_per_address": 2}),
@@ -309,6 +321,7 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.EVENT_DELIVERIES: (toggled, {"event_deliveries_per_second": 0.01, "event_delivery_burst": 4}),
     LimitScope.INVALID_MESSAGES: (nonsense, {"max_invalid_messages_per_minute": 2}),
     LimitScope.PLAYERS_PER_GAME: (big_game, {"max_players_per_game": 5}),
+    LimitScope.EVENTS_PER_GAME: (used_up, {"max_events_per_game": 160}),
     LimitScope.GAMES_PER_PLAYER: (many_games, {"max_games_per_player": 2}),
     LimitScope.GUESTS: (many_guests, {"guests_per_address_per_minute": 2}),
     LimitScope.HTTP_CONNECTIONS: (many_open, {"max_http_connections": 2}),

@@ -72,17 +72,6 @@ def test_a_race_at_its_bound_takes_the_verdict_and_ends_by_its_time(tmp_path: Pa
             assert len(player.events) <= MOST
 
 
-def test_a_dry_run_counts_and_refuses_nothing(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, max_events_per_game=MOST, limits_dry_run="events_per_game", **UNLIMITED) as server:
-        ann, bob = server.guest("ann"), server.guest("bob")
-        game_id = server.new_game(ann["token"], min_players=2)
-        with Player(server, game_id, ann["token"]) as player:
-            assert use_up(player, 2 * MOST) is None
-            with Player(server, game_id, bob["token"]) as other:
-                other.until("player_joined", player_id=bob["player_id"])
-        assert server.metric("ws_rate_limited_total", scope="events_per_game", mode="dry_run") > MOST
-
-
 def test_a_players_code_is_bounded(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, max_code_bytes_per_player=2_000) as server:
         ann = server.guest("ann")

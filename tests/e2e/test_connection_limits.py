@@ -321,7 +321,7 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     LimitScope.EVENT_DELIVERIES: (toggled, {"event_deliveries_per_second": 0.01, "event_delivery_burst": 4}),
     LimitScope.INVALID_MESSAGES: (nonsense, {"max_invalid_messages_per_minute": 2}),
     LimitScope.PLAYERS_PER_GAME: (big_game, {"max_players_per_game": 5}),
-    LimitScope.EVENTS_PER_GAME: (used_up, {"max_events_per_game": 160}),
+    LimitScope.EVENTS_PER_GAME: (used_up, {"max_events_per_game": 160, "commands_per_second": 0}),
     LimitScope.GAMES_PER_PLAYER: (many_games, {"max_games_per_player": 2}),
     LimitScope.GUESTS: (many_guests, {"guests_per_address_per_minute": 2}),
     LimitScope.HTTP_CONNECTIONS: (many_open, {"max_http_connections": 2}),

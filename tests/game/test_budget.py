@@ -81,7 +81,7 @@ class BoundedGame(AnyGame):
         assert len(self.game.events) <= self.game.known.rules.max_events
 
 
-BoundedGame.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+BoundedGame.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
 TestBoundedGame = BoundedGame.TestCase
 
 

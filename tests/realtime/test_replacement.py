@@ -260,7 +260,7 @@ def assert_one_lives(world: World, events: list[GameEvent]) -> None:
             assert set(room.members) <= set(alive)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(STEPS, max_size=40))
 def test_exactly_the_newest_of_a_players_connections_lives(steps: list[tuple[str, int | None]]) -> None:
     assert_one_lives(*asyncio.run(course(steps)))

@@ -48,6 +48,19 @@ def test_whoever_waits_as_told_is_let_in(rate: float, burst: int, tries: int) ->
             assert limit.take(now) == 0
 
 
+@given(
+    rate=st.floats(0.1, 1000),
+    burst=st.integers(1, 50),
+    costs=st.lists(st.integers(1, 40), min_size=1, max_size=100),
+)
+def test_what_is_spent_unasked_is_waited_for(rate: float, burst: int, costs: list[int]) -> None:
+    limit, now, spent = RateLimit(rate, burst), 10.0, 0
+    for cost in costs:
+        spent += cost
+        now += limit.spend(now, cost)
+        assert spent <= burst + rate * (now - 10.0) + 1e-6 * spent
+
+
 def test_each_key_has_a_rate_of_its_own_and_the_table_is_bounded() -> None:
     limits = RatePerKey(1, 1)
     assert limits.take("a", 1.0) == 0

@@ -45,17 +45,17 @@ def transport(socket: Socket) -> LeanTransport:
     return LeanTransport(config, ServerState(), cast("asyncio.Transport", socket))
 
 
-async def test_the_answer_to_the_upgrade_and_what_follows_are_one_write() -> None:
+async def test_the_answer_to_the_upgrade_is_one_write_and_what_follows_another() -> None:
     socket = Socket()
     one = transport(socket)
-    one.opened(b"101 ")
+    one.opened(b"101")
     one.write(b"welcome ")
     one.write(b"joined")
-    assert socket.writes == []
+    assert socket.writes == [b"101"]
     await asyncio.sleep(0)  # a turn of the loop
-    assert socket.writes == [b"101 welcome joined"]
+    assert socket.writes == [b"101", b"welcome joined"]
     one.write(b"later")
-    assert socket.writes[1:] == [b"later"], "from the next turn on everything leaves at once"
+    assert socket.writes[2:] == [b"later"], "from the next turn on everything leaves at once"
     one.connection_lost(None)
 
 

@@ -79,6 +79,10 @@ class Connection:
         """Handle the next frame; what it counts for (bytes), 0 where none is whole."""
         raise NotImplementedError
 
+    def _forget(self) -> None:
+        """What has come and is not handled is of no use any more."""
+        raise NotImplementedError
+
     def _read(self) -> None:
         """Handle what has come, as much as one turn allows; then the socket is read on."""
         left = BYTES_PER_TURN
@@ -111,6 +115,8 @@ class Connection:
 
     def _spend(self) -> None:
         """A frame came that completes no message: too many of them, and the peer is not read for a while."""
+        if self._is_deaf:
+            return
         if self._ended is not None:
             self._discarded += 1
             if self._discarded > MAX_FRAMES_AFTER_END:
@@ -123,9 +129,14 @@ class Connection:
         self._is_deaf = True
         self._is_paused = False
         self._discarded = 0
-        if not self._socket.is_closing() and self._socket.can_write_eof():
+        self._forget()
+        if self._socket.is_closing():
+            return
+        if self._socket.can_write_eof():
             self._socket.write_eof()
-        self._rest(0.0)
+            self._rest(0.0)
+        else:  # TLS says that it ends, and drains by itself
+            self._socket.close()
 
     def _discard(self, size: int) -> None:
         """So many bytes came that nobody understands."""
@@ -139,6 +150,16 @@ class Connection:
 
     def close(self, row: CloseRow) -> None:
         """See `Transport.close`."""
+        if self._ended is not None:
+            return
+        if self._socket.is_closing():  # it has failed, and nobody can be told any more
+            self._end(Close.LOST, Initiator.NETWORK)
+        else:
+            self._end(row, Initiator.SERVER, last=self._close_frame(row))
+            self.resume_reading()  # the peer's close frame is behind what it has sent
+
+    def _close_frame(self, row: CloseRow) -> bytes:
+        """The bytes of it."""
         raise NotImplementedError
 
     def _end(self, row: CloseRow, initiator: Initiator, received_code: int = 0, last: bytes = b"") -> None:

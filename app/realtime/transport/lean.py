@@ -139,8 +139,8 @@ class LeanTransport(Connection, asyncio.Protocol):
 
     def opened(self, answer: bytes) -> None:
         """See `Opening.opened`."""
-        self.cork()  # the welcome follows at once
-        self.write(answer)
+        self.write(answer)  # apart from what follows: some clients drop what they read with it
+        self.cork()
         self._schedule_ping(self._config.ping_interval_s)
 
     def refused(self, answer: bytes) -> None:
@@ -194,11 +194,8 @@ class LeanTransport(Connection, asyncio.Protocol):
             if corked:
                 self._socket.write(corked)
 
-    def close(self, row: CloseRow) -> None:
-        """See `Transport.close`."""
-        if self._ended is None:
-            self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
-            self.resume_reading()  # the peer's close frame is behind what it has sent
+    def _close_frame(self, row: CloseRow) -> bytes:
+        return close_bytes(row.code, row.reason)
 
     def _shut_up(self, last: bytes) -> None:
         self._is_live = False
@@ -247,9 +244,12 @@ class LeanTransport(Connection, asyncio.Protocol):
         if self._later is None and not self._is_paused and self._reader is not None and self._reader.is_within:
             self._spend()  # a long frame in tiny pieces costs as much as many frames
 
+    def _forget(self) -> None:
+        self._reader = None
+
     def _step(self) -> int:
         reader = self._reader
-        if reader is None or self._is_deaf:
+        if reader is None:
             return 0
         try:
             one = reader.next()
@@ -300,7 +300,7 @@ class LeanTransport(Connection, asyncio.Protocol):
 
     def _fail(self, row: CloseRow) -> None:
         """The peer broke the protocol: nothing it sends can be understood any more (section 7.1.7)."""
-        self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
+        self.close(row)
         self._deafen()
 
     # ---------------------------------------------------------------- pings
@@ -368,8 +368,7 @@ class LeanTransport(Connection, asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Uvicorn is going down and this connection is still there."""
-        row = Close.DRAINING
-        self._end(row, Initiator.SERVER, last=close_bytes(row.code, row.reason))
+        self.close(Close.DRAINING)
         self._socket.close()
 
 

@@ -5,6 +5,7 @@ adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, a
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -74,7 +75,8 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         self._deflate = deflate
         self.close_timeout = close_timeout_s
         self._held = bytearray()
-        self._events = 0
+        self._parsed: deque[Frame] = deque()
+        self._handled = 0
         self._is_started = False
         self._over = asyncio.Event()
         self._application = self.app
@@ -119,14 +121,10 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
             self._is_started = True
             self._read()
 
-    def close(self, row: CloseRow) -> None:
-        """See `Transport.close`."""
-        if self._ended is not None:
-            return
+    def _close_frame(self, row: CloseRow) -> bytes:
         if self.conn.state is State.OPEN:
             self.conn.send_close(row.code, row.reason)
-        self._end(row, Initiator.SERVER, last=self._to_send())
-        self.resume_reading()  # the peer's close frame is behind what it has sent
+        return self._to_send()
 
     def _shut_up(self, last: bytes) -> None:
         self.close_sent = self._parser.is_blocked = True
@@ -193,25 +191,31 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
             self._socket.pause_reading()
         else:
             self._held += data
-            before = self._events
+            before = self._handled
             self._read()
-            if self._events == before:
+            if self._handled == before and self._later is None and not self._is_paused:
                 self._spend()  # a long frame in tiny pieces costs as much as many frames
 
+    def _forget(self) -> None:
+        self._held.clear()
+        self._parsed.clear()
+
     def _step(self) -> int:
-        """Have the parser take a few bytes; it handles all frames that they complete."""
-        if self._is_deaf or not self._held:
+        """Handle the next frame that has been parsed, or have the parser take a few bytes more."""
+        if self._parsed:
+            frame = self._parsed.popleft()
+            self._handled += 1
+            self._on_frame(frame)
+            return FRAME_COST + len(frame.data)
+        if self.conn.parser_exc is not None and not self._is_deaf:
+            self.handle_parser_exception()
             return 0
         piece = self._held[:_PIECE]
         del self._held[:_PIECE]
-        self.conn.receive_data(piece)
-        events = self.conn.events_received()
-        self._events += len(events)
-        for event in events:
-            self._on_frame(cast("Frame", event))
-        if self.conn.parser_exc is not None and not self._is_deaf:
-            self.handle_parser_exception()
-        return len(piece) + FRAME_COST * len(events)
+        if piece:
+            self.conn.receive_data(piece)
+            self._parsed.extend(cast("list[Frame]", self.conn.events_received()))
+        return len(piece)
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
@@ -269,7 +273,7 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         if self.conn.close_rcvd is not None:
             code = self.conn.close_rcvd.code
             self._end(client_close(code), Initiator.CLIENT, code, self._to_send())
-        self._held.clear()
+        self._forget()
         self.transport.close()
 
     def handle_parser_exception(self) -> None:

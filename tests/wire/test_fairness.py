@@ -32,6 +32,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "socket_unsent_bytes": 4_096,
         "close_timeout_s": 8,
         "max_games_per_player": 10_000,
+        "api_requests_per_player_per_second": 0,
         "max_connections_per_player": 1_000,
     }
     with ServerProcess(

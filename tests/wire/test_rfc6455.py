@@ -29,6 +29,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "max_message_bytes": MAX_MESSAGE,
         "bytes_burst": 10**9,
         "max_games_per_player": 1_000,
+        "api_requests_per_player_per_second": 0,
     }
     with ServerProcess(tmp_path_factory.mktemp("wire"), close_timeout_s=2, **settings) as process:
         yield process

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import _parser
-from tests.docs import test_guide, test_operations
+from tests.docs import test_guide
 from tests.docs.commands import DOCUMENTS, SHELLS, Block, blocks, examples
 from tests.support.server import ROOT, ServerProcess
 
@@ -21,7 +21,7 @@ RUN = {
         "test",
         "connect",
     },  # the first two: here as what make would do, in tests/fresh on a bare system
-    "operations.md": set(test_operations.EXAMPLES),
+    "operations.md": {"pair", "pair-race", "drain", "backup", "restore", "install"},  # test_operations, test_wheel
     "WEBSOCKET_SETUP.md": set(test_guide.RUNNERS),
     "WEBSOCKET_SETUP.en.md": set(test_guide.RUNNERS),
 }
@@ -35,6 +35,15 @@ def test_commands_are_run_or_say_why_not(block: Block) -> None:
         assert block.reason is not None, "mark it: <!-- example: NAME --> with a test, or <!-- not run: WHY -->"
     else:
         assert block.name in RUN[block.document.name]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_what_commands_use_has_been_set_before(document: Path) -> None:
+    known: set[str] = set()
+    for block in blocks(document):
+        if block.language in SHELLS:
+            known |= set(re.findall(r"\b([A-Z_]+)=", block.code))
+            assert set(re.findall(r"\$\{?([A-Z_]+)", block.code)) <= known, str(block)
 
 
 def test_every_block_says_what_it_is() -> None:

@@ -93,7 +93,6 @@ class BoundedHttp(HttpToolsProtocol):
         """The first request must come, and be whole, in time; unless there are too many connections."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
-        transport.set_write_buffer_limits(0)  # so that anything unsent is told: see `pause_writing`
         self._address = self.client[0] if self.client else "unknown"
         if self._places.enter(self._address):
             self._expect_request()
@@ -108,7 +107,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server goes down; whoever has not asked anything yet is not waited for."""
-        if self._is_asked:
+        if self._is_asked and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
             self.transport.close()
@@ -127,15 +126,13 @@ class BoundedHttp(HttpToolsProtocol):
             self._discard(len(data))
             return
         self._unparsed += data
-        if self._is_asked or self.flow.write_paused:
-            self.flow.pause_reading()
-        else:
+        if not self._is_asked:
             self._read()
+        elif self.flow.write_paused or not self.cycle.response_complete:  # else it is read in the next turn
+            self.flow.pause_reading()
 
     def _read(self) -> None:
         """Parse what has come, up to the end of a request: what is behind it waits until that is answered."""
-        if self.parser is None or self._is_ending or self.transport.is_closing():
-            return
         if self._is_idle:
             self._is_idle = False
             self._expect_request()
@@ -148,9 +145,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(bad)
             return
         self._unparsed = data[at:]
-        if self._is_asked:
-            self.flow.pause_reading()
-        else:
+        if not self._is_asked:
             self.flow.read_on()
 
     def _piece(self, data: bytes, at: int) -> int:
@@ -268,23 +263,27 @@ class BoundedHttp(HttpToolsProtocol):
     # ---------------------------------------------------------------- answering
 
     def on_response_complete(self) -> None:
-        """Answered: the next request is read once that is taken, or at least in the hands of the kernel."""
+        """Answered; what is to be sent is sent at the end of this turn of the event loop."""
         self.server_state.total_requests += 1
+        self.loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        """The next request is read once the answer is in the hands of the kernel."""
+        if self.transport.get_write_buffer_size():
+            self.transport.set_write_buffer_limits(0)  # paused at once, resumed when all is sent
+        else:
+            self._read_next()
+
+    def _read_next(self) -> None:
         self._is_idle, self._is_asked, self._in_head = True, False, True
         self._request_bytes = self._body_bytes = 0
-        if not self.flow.write_paused:
-            self._read_on()
-
-    def _read_on(self) -> None:
-        """Nothing is unsent: the next request may come, or more of this one."""
-        if self.parser is None or self._is_asked or self._is_ending or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         if self._unparsed:
-            self.loop.call_soon(self._read)  # others have their turn first
-            return
-        if self._is_idle:
+            self._read()
+        else:
             self._set_timer(self._bounds.http_keep_alive_s, self.transport.close)
-        self.flow.read_on()
+            self.flow.read_on()
 
     def pause_writing(self) -> None:
         """Something is unsent: it has to be taken in time, be it the answer or what came before the end."""
@@ -292,10 +291,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._set_write_timer(self.loop.call_later(self._bounds.http_write_timeout_s, self._on_unread))
 
     def resume_writing(self) -> None:
-        """All is sent."""
+        """It is sent, and where the answer is complete, all of it."""
         super().resume_writing()
         self._set_write_timer(None)
-        self._read_on()
+        if self._is_asked and self.cycle.response_complete:
+            self.transport.set_write_buffer_limits()
+            self._read_next()
 
     def _set_write_timer(self, timer: asyncio.TimerHandle | None) -> None:
         if self._write_timer is not None:
@@ -311,8 +312,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         self._leave()
-        self._set_write_timer(None)
-        self.transport.set_write_buffer_limits()
+        self.flow.read_on()  # from now on it is the WebSocket's to read, or not
         self.handle_websocket_upgrade()
         websocket = self.transport.get_protocol()
         if rest and isinstance(websocket, asyncio.Protocol):

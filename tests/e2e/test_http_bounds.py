@@ -327,6 +327,18 @@ def test_a_flood_takes_no_memory(port: Port, flood: object) -> None:
     assert resident_bytes(port.server) - before < 8 * MIB
 
 
+@pytest.mark.parametrize("last", [b"Connection: close", b"Connection: keep-alive"])
+def test_one_answer_that_nobody_reads_is_cut(port: Port, last: bytes) -> None:
+    """Whether the connection would have ended with it or not: closing waits for what is unsent."""
+    unread, files = rejected(port.server, "unread"), port.server.open_files()
+    target = b"/metrics" if port.path == b"/livez" else b"/client.js"
+    with closing(port.dial(2_048)) as one:
+        filling = port.get(HOST, target=port.long_path) * 60
+        one.sendall(filling + port.get(HOST, last, target=target))
+        until(lambda: rejected(port.server, "unread") > unread)
+        until(lambda: port.server.open_files() <= files)
+
+
 def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cut(port: Port) -> None:
     before, unread = resident_bytes(port.server), rejected(port.server, "unread")
     many = [port.dial(4_096) for _ in range(10)]

@@ -327,13 +327,15 @@ class Hub:
         if loading is None:
             loading = asyncio.ensure_future(self._read_room(game_id))
             self._loading[game_id] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(game_id, None))
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
         room = Room(game_id, self._log, self.appender, self, self.observer, self.now, self._config.progress)
-        if not await room.load():
-            return None
+        try:
+            if not await room.load():
+                return None
+        finally:
+            del self._loading[game_id]  # at once: whoever found it done and its room released would ask it for ever
         self.rooms[game_id] = room
         return room
 

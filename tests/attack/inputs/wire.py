@@ -16,6 +16,8 @@ from tests.support.wire import PING, PONG, TEXT, close_frame, frame
 MIB: Final = 2**20
 _LIMITED: Final = ("4429", "reset", "eof")
 _BINARY: Final = 2
+_BUSY: Final = 10
+_SEVERAL: Final = 20
 _CONTINUATION: Final = 0
 _EMPTY: Final = frame(_CONTINUATION, b"", fin=False) * 4_000
 _CHATTER: Final = message("ping", {"timestamp": 1}, id="x" * 64)
@@ -123,19 +125,22 @@ def _replaces(fight: Fight) -> None:
     fight.until_over()
 
 
-def _violates_and_resets(fight: Fight) -> None:
+def _violates_and_resets(fight: Fight) -> Iterator[None]:
     """Frames, a violation, a reset, while events of their game flow: the way out is shut when an event comes."""
-    busy = [fight.talker(token=fight.token(number)) for number in range(2)]
+    busy = [fight.talker(token=fight.token(number)) for number in range(_BUSY)]
+    yield
     violation = frame(TEXT, b"\xff\xfe")
     reset = struct.pack("ii", 1, 0)
     for number in fight.paced():
         if fight.tally.opened >= fight.attack.most_opened:
             break
-        busy[number % 2].say("ready", {"status": "ready" if number % 4 < 2 else "not_ready"})
-        one = fight.talker(token=fight.token(2 + number % (fight.attack.players - 2)))
-        one.send(message("ready", {"status": "not_ready"}) + violation)
-        one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-        one.sock.close()
+        several = [fight.talker(token=fight.token(_BUSY + (number + one * 4) % 80)) for one in range(_SEVERAL)]
+        for player in busy:
+            player.say("ready", {"status": "ready" if number % 2 else "not_ready"})
+        for index, one in enumerate(several):
+            one.send(message("ready", {"status": "ready" if index % 2 else "not_ready"}) + violation)
+            one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            one.sock.close()
         for player in busy:
             player.drain()
     fight.tally.seen["done"] += 1
@@ -334,14 +339,15 @@ ATTACKS: Final = (
     ),
     _flood(
         "ws-violation-and-reset",
-        "frames, a violation and a reset, 300 times, while events flow",
+        "frames, a violation and a reset, 1,500 times, while events flow",
         _violates_and_resets,
         item=6,
-        opened=300,
-        players=40,
-        per_second=100.0,
-        seconds=4.0,
-        wishes={"max_players": 60, "min_players": 60},
+        connections=_BUSY + _SEVERAL,
+        opened=1_500,
+        players=_BUSY + 80,
+        per_second=20.0,
+        seconds=6.0,
+        wishes={"max_players": 100, "min_players": 100},
         expect=("done",),
         is_named=False,
     ),

@@ -1,7 +1,7 @@
 """From the settings to what each part needs of them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app import __version__
 from app.eventlog import NATS_SCHEMES
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # loaded only where traces are wanted
     from app.eventlog.nats import NatsConfig
     from app.telemetry.tracing import OtelTracer
 
+MIN_CLAIM_S: Final = 30.0
+
 
 def hub_config(settings: Settings, replica: str) -> HubConfig:
     """What the hub needs."""
@@ -39,6 +41,7 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
             max_running_per_player=settings.judge_max_running_per_player,
             retries=settings.judge_retries,
             retry_delay_s=settings.judge_retry_delay_s,
+            claim_s=max(MIN_CLAIM_S, 2 * (settings.judge_time_limit_s + settings.judge_kill_grace_s)),
         ),
         pace=PaceConfig(
             commands_per_second=settings.commands_per_second,

@@ -99,7 +99,7 @@ class _Worker:
         self._process = await _spawn([*self._program, encode(self._limits).decode()])
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._process.answer()
+                await self._process.ready()
         except (TimeoutError, _Lost) as error:
             await self._end()
             raise JudgeUnavailable(f"a worker could not be started: {error or 'it took too long'}") from None
@@ -183,6 +183,12 @@ class _Process:
         with contextlib.suppress(ConnectionError):  # then there is no answer either, and that says why
             await self.writer.drain()
         return await self.answer()
+
+    async def ready(self) -> None:
+        """It takes jobs. Raises _Lost."""
+        answer = await self.answer()
+        if answer.failed:
+            raise _Lost(Stop.DIED, answer.failed)
 
     async def answer(self) -> Answer:
         """What it says next. Raises _Lost."""

@@ -59,8 +59,6 @@ TICK_RETRY_MS = 1_000
 REACH_RETRY_S = 1.0
 BACKUP_MS = 500
 """So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
-JUDGING_TTL_S = 30.0
-"""A submission is another replica's for so long; then, not judged, it is anybody's again."""
 TRIES_TTL_S = 86_400.0
 """How often a submission was taken up is remembered so long after the last time: longer than any race lasts."""
 SHED_RETRY_S = (5.0, 30.0)
@@ -537,10 +535,11 @@ class Hub:
         """Whether a submission is to be judged here: where others share the log, the first to ask does it."""
         if not self._log.shared or (game_id, seq) in self._judged_here:
             return True
-        granted = await self._log.claim(f"judge {game_id} {seq}", JUDGING_TTL_S)
+        ttl_s = self._config.judging.claim_s
+        granted = await self._log.claim(f"judge {game_id} {seq}", ttl_s)
         if granted:
             self._judged_here.add((game_id, seq))
-            asyncio.get_running_loop().call_later(JUDGING_TTL_S, self._judged_here.discard, (game_id, seq))
+            asyncio.get_running_loop().call_later(ttl_s, self._judged_here.discard, (game_id, seq))
         return granted
 
 

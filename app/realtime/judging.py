@@ -27,7 +27,10 @@ Take = Callable[[str, int], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class JudgingConfig:
-    """See the settings of the same names with JUDGE in front."""
+    """See the settings of the same names with JUDGE in front.
+
+    A submission is one replica's for `claim_s`; then, not judged, it is anybody's again.
+    """
 
     workers: int
     queue_size: int
@@ -35,6 +38,7 @@ class JudgingConfig:
     max_running_per_player: int
     retries: int
     retry_delay_s: float
+    claim_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import queue
 import signal
 import sys
 import threading
-from typing import BinaryIO, Final
+from typing import Final
 
 from app.sandbox.messages import PREFIX_BYTES, Answer, Job, Limits, decode_job, decode_limits, framed
 from app.sandbox.runner import Runner, SandboxLost
 
+MAX_LAST_WORDS: Final = 200
 NICENESS: Final = 10
 """Submitted code gets the processor that the service leaves."""
 ADDRESS_SPACE_BYTES: Final = 1_073_741_824
@@ -22,11 +23,19 @@ ADDRESS_SPACE_BYTES: Final = 1_073_741_824
 
 def main() -> None:
     """Run jobs until the input ends."""
-    limits = decode_limits(sys.argv[1])
+    try:
+        _run(decode_limits(sys.argv[1]))
+    except Exception as error:  # noqa: BLE001 - the last words of a process; nobody reads its standard error
+        _say(Answer(failed=f"{type(error).__name__}: {error}"[:MAX_LAST_WORDS]))
+    finally:
+        _end()
+
+
+def _run(limits: Limits) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager tells all at once, and the service still drains
     _restrain(limits)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, jobs), name="jobs", daemon=True).start()
+    threading.Thread(target=_read, args=(jobs,), name="jobs", daemon=True).start()
     with Runner(limits) as runner:
         _say(Answer())
         while True:
@@ -38,6 +47,8 @@ def _answer(runner: Runner, job: Job) -> Answer:
         return Answer(runner.run(job))
     except SandboxLost as lost:
         return Answer(failed=str(lost))
+    except Exception as error:  # noqa: BLE001 - a fault of ours, told; its text may be of the code
+        return Answer(failed=f"a fault in the worker: {type(error).__name__}")
 
 
 def _say(answer: Answer) -> None:
@@ -45,17 +56,19 @@ def _say(answer: Answer) -> None:
     sys.stdout.buffer.flush()
 
 
-def _read(stream: BinaryIO, jobs: "queue.SimpleQueue[Job]") -> None:
+def _read(jobs: "queue.SimpleQueue[Job]") -> None:
     """Read jobs, beside the one that runs: so the end is noticed at once."""
     try:
-        while len(prefix := stream.read(PREFIX_BYTES)) == PREFIX_BYTES:
-            jobs.put(decode_job(stream.read(int.from_bytes(prefix, "big"))))
+        with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+            while len(prefix := stream.read(PREFIX_BYTES)) == PREFIX_BYTES:
+                jobs.put(decode_job(stream.read(int.from_bytes(prefix, "big"))))
     finally:
         _end()
 
 
 def _end() -> None:
-    if hasattr(os, "killpg"):  # not on Windows
+    """End this process and all that it has started; nothing of it waits for anything."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # not on Windows, not where it was started by hand
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(0)
 

@@ -44,6 +44,7 @@ _NO_VALUE: Final = {
     "ValueError": "refers to itself or holds too long an integer",
 }
 _FINAL: Final = frozenset({Verdict.TIME_LIMIT, Verdict.MEMORY_LIMIT, Verdict.UNSUPPORTED, Verdict.INVALID})
+_ENOUGH: Final = frozenset({Stop.RESULT, Stop.CRASH})
 _KILLED: Final = ("SIGKILL", "SIGTERM")
 
 
@@ -101,7 +102,7 @@ class Runner:
         except _Failure as failure:
             tally.failure = failure
         except (TimeoutError, OSError, RuntimeError) as error:
-            raise SandboxLost(f"no sandbox: {_cut(str(error))}") from None
+            raise SandboxLost(f"no sandbox: {type(error).__name__}") from None
         return tally.report(time.monotonic() - run.started)
 
 
@@ -166,7 +167,7 @@ class _Run:
             value = self._value(state, test)
         except _Failure as failure:
             told = failure.hidden() if test.hidden else failure
-            if failure.verdict in _FINAL or failure.stop is Stop.CRASH:
+            if failure.verdict in _FINAL or failure.stop in _ENOUGH:
                 raise told from None
             return told.detail, told
         if same(value, test.expected):
@@ -293,7 +294,7 @@ def _raised(error: MontyError, kind: str) -> _Failure:
         SandboxLost: it is about what was given to the code.
     """
     if not isinstance(error, (MontySyntaxError, MontyRuntimeError)):
-        raise SandboxLost(_cut(str(error)))
+        raise SandboxLost(f"a test cannot be given to the code: {type(error).__name__}")
     frames = error.traceback()
     parsing = bool(frames) and frames[0].function_name is None
     text = _line(error.display("type-msg"))

@@ -16,8 +16,8 @@ from tests.support.server import ServerProcess, until
 ENDLESS = "def solve(*args):\n    while True:\n        pass"
 DOUBLED = "x = [1]\nfor _ in range({}):\n    x = [x, x]\ndef solve(*args):\n    return x"
 HOSTILE = {
-    "sixty doublings": (DOUBLED.format(60), "wrong_answer time_limit"),
-    "twenty-two doublings": (DOUBLED.format(22), "wrong_answer time_limit"),
+    "sixty doublings": (DOUBLED.format(60), "wrong_answer"),
+    "twenty-two doublings": (DOUBLED.format(22), "wrong_answer"),
     "a long string often": ("def solve(*args):\n    return ['x' * 10**6] * 1500", "wrong_answer"),
     "nested deeply": (
         "def solve(*args):\n    x = 1\n    for _ in range(10**5):\n        x = [x]\n    return x",
@@ -62,7 +62,7 @@ def test_no_result_costs_the_service_time_or_memory(tmp_path: Path) -> None:
             for name, (code, verdict) in HOSTILE.items():
                 player.send("submit_code", {"code": code})
                 result = player.until("submission_result")["data"]
-                assert result["verdict"] in verdict, name
+                assert result["verdict"] == verdict, name
                 assert len(result["detail"]) <= 200, name
                 assert all(len(test["got"]) <= 200 for test in result["tests"]), name
                 assert server.metric("memory_bytes") < before + GROWTH_BYTES, name

@@ -308,6 +308,12 @@ async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:
             await SandboxJudge(1, LIMITS, NullObserver(), program).open()
 
 
+async def test_a_sandbox_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONTY_BIN", "/no/such/sandbox")
+    with pytest.raises(JudgeUnavailable, match="/no/such/sandbox"):
+        await SandboxJudge(1, LIMITS, NullObserver()).open()
+
+
 async def test_closing_waits_for_nothing() -> None:
     judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), NullObserver())
     await judge.open()

@@ -27,6 +27,7 @@ NAMES: Final = 50
 FREE: Final = {
     "handshakes_per_second": 0,
     "max_games_per_player": 1_000_000,
+    "api_requests_per_player_per_second": 0,
     "max_connections_per_player": 1_000,
     "log_file": "",
 }

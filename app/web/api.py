@@ -63,7 +63,7 @@ def _public(document: dict[str, Any]) -> dict[str, Any]:
     "/guests",
     status_code=HTTPStatus.CREATED,
     security=[{}],
-    responses=problems(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE, S.TOO_MANY_REQUESTS),
+    responses=problems(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE),
 )
 async def create_guest(
     request: AnyRequest,
@@ -102,9 +102,7 @@ async def create_ticket(
 @post(
     "/games",
     status_code=HTTPStatus.CREATED,
-    responses=problems(
-        S.BAD_REQUEST, S.UNAUTHORIZED, S.REQUEST_ENTITY_TOO_LARGE, S.TOO_MANY_REQUESTS, S.SERVICE_UNAVAILABLE
-    ),
+    responses=problems(S.BAD_REQUEST, S.UNAUTHORIZED, S.REQUEST_ENTITY_TOO_LARGE, S.SERVICE_UNAVAILABLE),
 )
 async def create_game(
     request: AnyRequest,
@@ -265,7 +263,7 @@ async def remove_player(
         raise unavailable(error) from None
 
 
-@get("/problems", security=[{}])
+@get("/problems", security=[{}], responses=problems())
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """All problems, without their tests."""
     return [_problem_card(problem.public) for problem in hub.problems.values()]

@@ -27,12 +27,12 @@ class ProblemDocument(Struct, frozen=True):
 
 
 def problems(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
-    """What an operation may be refused with."""
+    """What an operation may be refused with; all of them have a rate."""
     return {
         int(status): ResponseSpec(
             ProblemDocument, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE
         )
-        for status in statuses
+        for status in {*statuses, HTTPStatus.TOO_MANY_REQUESTS}
     }
 
 

@@ -25,6 +25,7 @@ FREE = {
     "event_log_url": "memory:",
     "bytes_burst": 2**40,
     "max_games_per_player": 1_000_000,
+    "api_requests_per_player_per_second": 0,
     "max_players_per_game": 500,
     "max_connections_per_player": 1_000,
     "handshakes_per_second": 0,

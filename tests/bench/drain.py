@@ -48,7 +48,7 @@ async def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = Path(tempfile.mkdtemp(prefix="code-racer-"))
-    free = {"max_games_per_player": 1_000_000, "handshakes_per_second": 0}
+    free = {"max_games_per_player": 1_000_000, "api_requests_per_player_per_second": 0, "handshakes_per_second": 0}
     server = ServerProcess(folder, drain_spread_s=SPREAD_S, restart_hint_s=2, ping_interval_s=3600, **free)
     await asyncio.to_thread(server.start)
     gate = asyncio.Semaphore(AT_ONCE)

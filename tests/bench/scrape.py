@@ -64,7 +64,12 @@ async def main() -> None:
     """Fill both, scrape in turns, print."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    free = {"max_games_per_player": 1_000_000, "handshakes_per_second": 0, "ping_interval_s": 3600}
+    free = {
+        "max_games_per_player": 1_000_000,
+        "api_requests_per_player_per_second": 0,
+        "handshakes_per_second": 0,
+        "ping_interval_s": 3600,
+    }
     servers = {count: ServerProcess(Path(tempfile.mkdtemp()), **free) for count in (FEW, MANY)}
     for server in servers.values():
         await asyncio.to_thread(server.start)

@@ -47,6 +47,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "countdown_s": 0.2,
     "judge_processes": 1,
     "max_games_per_player": 1_000,
+    "api_requests_per_player_per_second": 0,
     "max_replacements_per_minute": 20,
     "drain_spread_s": 1,
     "log_level": "info",

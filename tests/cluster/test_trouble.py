@@ -20,7 +20,11 @@ from tests.support.server import ServerProcess, until
 from tests.support.skewed import SLOW_S
 
 pytestmark = pytest.mark.timeout(180)
-FULL_SOON: dict[str, Any] = {"nats_max_bytes": 65_536, "max_games_per_player": 10_000}
+FULL_SOON: dict[str, Any] = {
+    "nats_max_bytes": 65_536,
+    "max_games_per_player": 10_000,
+    "api_requests_per_player_per_second": 0,
+}
 QUICK: dict[str, Any] = {"replica_ttl_s": 2, "sweep_interval_s": 0.3, "nats_timeout_s": 2}
 
 

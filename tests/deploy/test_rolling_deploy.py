@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "reconnect_grace_s": 60,
     "finished_linger_s": 60,
     "max_games_per_player": 1_000,
+    "api_requests_per_player_per_second": 0,
     "drain_delay_s": 0.5,
     "drain_game_wait_s": 1,
     "drain_spread_s": 2,

@@ -75,7 +75,12 @@ ENDS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     unlimited = {**UNLIMITED, "max_invalid_messages_per_minute": 1_000_000}
-    more = {"close_timeout_s": 0.3, "max_games_per_player": 1_000_000, "reconnect_grace_s": 0}
+    more = {
+        "close_timeout_s": 0.3,
+        "max_games_per_player": 1_000_000,
+        "api_requests_per_player_per_second": 0,
+        "reconnect_grace_s": 0,
+    }
     more["api_requests_per_player_per_second"] = 0
     with ServerProcess(tmp_path_factory.mktemp("fuzz"), **unlimited, **more) as process:
         yield process

@@ -174,7 +174,11 @@ async def cycles(server: ServerProcess, count: int, first: int) -> None:
 
 async def test_nothing_stays_of_thousands_of_connections(tmp_path: Path) -> None:
     assert len(KINDS) == 10
-    limits = {"max_connections_per_player": AT_ONCE + 5, "max_games_per_player": 1_000_000}
+    limits = {
+        "max_connections_per_player": AT_ONCE + 5,
+        "max_games_per_player": 1_000_000,
+        "api_requests_per_player_per_second": 0,
+    }
     rates = {"handshakes_per_second": 0, "max_replacements_per_minute": 20, "limits_dry_run": "replacements"}
     server = ServerProcess(tmp_path, reconnect_grace_s=0, close_timeout_s=0.5, **limits, **rates)
     await asyncio.to_thread(server.start)

@@ -51,7 +51,15 @@ class Racer(Bot):
 async def test_a_rolling_restart_loses_nothing(tmp_path: Path) -> None:
     grace = {"reconnect_grace_s": 600, "waiting_game_ttl_s": 3600, "finished_linger_s": 600}
     drain = {"drain_spread_s": 1, "restart_hint_s": 0.5}
-    server = ServerProcess(tmp_path, countdown_s=0.2, judge_processes=2, max_games_per_player=1000, **grace, **drain)
+    server = ServerProcess(
+        tmp_path,
+        countdown_s=0.2,
+        judge_processes=2,
+        max_games_per_player=1000,
+        api_requests_per_player_per_second=0,
+        **grace,
+        **drain,
+    )
     await asyncio.to_thread(server.start)
     with FaultProxy(int(server.settings["PORT"])) as proxy:
         racers = await enter(server, proxy)

@@ -24,6 +24,7 @@ FREE = {
     **UNLIMITED,
     "event_log_url": "memory:",
     "max_games_per_player": 1_000_000,
+    "api_requests_per_player_per_second": 0,
     "handshakes_per_second": 0,
     "max_invalid_messages_per_minute": 1_000_000,
     "reconnect_grace_s": 0,

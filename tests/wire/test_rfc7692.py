@@ -36,6 +36,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "ws_deflate_min_bytes": MIN_BYTES,
         "max_message_bytes": MAX_MESSAGE,
         "max_games_per_player": 1_000,
+        "api_requests_per_player_per_second": 0,
     }
     with ServerProcess(tmp_path_factory.mktemp("deflate"), close_timeout_s=2, **settings) as process:
         yield process

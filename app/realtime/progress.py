@@ -71,6 +71,7 @@ class ProgressBoard:
         self._shown: list[tuple[str, Frame]] = []
         self._left: list[Session] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     def show(self, progress: PlayerProgress, *, here: bool) -> None:
         """Show it to the others, now or later; `here`: the player is a member here, not on another replica."""
@@ -114,9 +115,10 @@ class ProgressBoard:
             return
         at = self._free_at if self._left else max(self._free_at, self._queue[0][0][0])
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
+        self._timer_at = at  # not of the timer itself: uvloop's has none when it is due at once
         self._timer = asyncio.get_running_loop().call_at(at, self._on_time, at)
 
     def _on_time(self, at: float) -> None:

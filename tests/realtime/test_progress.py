@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any, cast
 
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +116,18 @@ def test_the_first_is_shown_at_once_then_the_newest_after_the_interval() -> None
         assert timers() == 0, "where nothing waits there is no timer"
 
     run(work())
+
+
+def test_more_comes_while_the_rest_is_due_at_once_on_the_loop_that_serves() -> None:
+    async def work() -> None:
+        board = Board(MOST_PER_TURN + 10)
+        board.show(0, 1)
+        board.show(1, 2)
+        async with asyncio.timeout(20):
+            while len(board.members["2"].arrived) < 2 or len(board.arrivals) < 2 * (MOST_PER_TURN + 9):  # noqa: ASYNC110 - what is waited for announces itself to nobody
+                await asyncio.sleep(0.001)
+
+    uvloop.run(work())
 
 
 def test_what_another_replica_told_is_not_told_again() -> None:

@@ -49,7 +49,7 @@ class ProgressBoard:
 
     __slots__ = (
         "_config", "_free_at", "_left", "_members", "_newest", "_numbers", "_observer", "_queue", "_shown", "_tell",
-        "_timer", "_turns",
+        "_timer", "_timer_at", "_turns",
     )  # fmt: skip
 
     def __init__(

@@ -56,4 +56,4 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         second = ServerProcess(tmp_path / "two", ops_port=int(first.settings["PORT"]))
         with pytest.raises(AssertionError, match="set HOST and OPS_PORT"):
             second.start()
-        assert second.wait() == 1
+        assert second.wait() == 2

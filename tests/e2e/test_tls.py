@@ -13,7 +13,7 @@ import jwt
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.server import ROOT, SECRET, ServerProcess
+from tests.support.server import ROOT, SECRET, ServerProcess, until
 from tests.support.tls import Certificates
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,26 @@ def test_a_tls_handshake_that_never_comes_is_cut(tmp_path: Path) -> None:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             with contextlib.suppress(ConnectionResetError):
                 assert not plain.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_answers_over_tls_are_taken_or_cut(tmp_path: Path) -> None:
+    made = Certificates(tmp_path / "tls")
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key}
+    context = ssl.create_default_context(cafile=str(made.ca))
+    request = b"GET /schema HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ServerProcess(tmp_path / "server", http_write_timeout_s=1, http_keep_alive_s=1, **tls) as server:
+        address = ("127.0.0.1", int(server.settings["PORT"]))
+        with context.wrap_socket(socket.create_connection(address, timeout=30), server_hostname="127.0.0.1") as secure:
+            secure.sendall(request * 5)
+            answer = b""
+            while chunk := secure.recv(65_536):
+                answer += chunk
+            assert answer.count(b"HTTP/1.1 200 ") == 5
+        files = server.open_files()
+        with context.wrap_socket(socket.create_connection(address, timeout=30), server_hostname="127.0.0.1") as secure:
+            secure.sendall(request * 1_000)
+            server.wait_for_log("http.rejected", reason="unread")
+            until(lambda: server.open_files() <= files)
 
 
 def test_a_refusal_over_tls_is_read_to_its_end(tmp_path: Path) -> None:

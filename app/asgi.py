@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException, WebSocketDisconnect
 from litestar.static_files import create_static_files_router
-from litestar.types import Scope
+from litestar.types import Message, Scope
 
 from app import __version__
 from app.clock import Clock
@@ -56,10 +57,12 @@ NOTHING_THERE: Final = "nothing is served at this path; / is the page, and /sche
 """In place of the words of whoever looked last, which tell of files. What is gone, a game, the API tells itself."""
 PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
+
+HEADERS: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store", "vary": "Origin"}
+"""Every answer's, where it says nothing else. It may be of one player, and for one origin."""
 
 
 class Service:
@@ -222,6 +225,7 @@ def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
         dependencies=_dependencies(settings, service, rates),
         lifespan=[service.lifespan],
         cors_config=_cors(settings),
+        before_send=[_add_headers],
         after_exception=[_report_fault],
         exception_handlers=_answers(),
         request_class=JsonRequest,
@@ -238,6 +242,7 @@ def create_ops_app(service: Service) -> Litestar:
     application = Litestar(
         route_handlers=list(OPS_HANDLERS),
         dependencies=_provide(ops=_ops(service)),
+        before_send=[_add_headers],
         after_exception=[_report_fault],
         exception_handlers=_answers(),
         openapi_config=None,
@@ -326,6 +331,13 @@ def _pages() -> Any:  # noqa: ANN401 - Litestar's router type is generic
         after_request=_add_page_headers,
         include_in_schema=False,
     )
+
+
+async def _add_headers(message: Message, _: Scope) -> None:
+    if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
 
 
 def _add_page_headers(response: Response[Any]) -> Response[Any]:

@@ -66,7 +66,7 @@ class Problem:
 
     def all_headers(self) -> dict[str, str]:
         """The headers that belong to the answer."""
-        headers = {"cache-control": "no-store", **self.headers}
+        headers = dict(self.headers)
         if self.retry_after_ms is not None:
             headers["retry-after"] = str(max(1, -(-self.retry_after_ms // 1000)))
         if self.status == HTTPStatus.UNAUTHORIZED:

@@ -44,7 +44,7 @@ def _answer(
     if verbose:
         body["checks"] = (shown or {}) | checks
     status = HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK
-    return Response(body, status_code=status, headers={"cache-control": "no-store"})
+    return Response(body, status_code=status)
 
 
 def _is_verbose(request: AnyRequest) -> bool:
@@ -74,7 +74,7 @@ async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dic
 async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
     """The metrics, as Prometheus text or OpenMetrics, whichever is asked for."""
     body, content_type = ops.render_metrics(request.headers.get("accept", ""))
-    return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
+    return Response(body, headers={"content-type": content_type})
 
 
 @get("/version", include_in_schema=False, media_type=MediaType.JSON)

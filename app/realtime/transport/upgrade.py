@@ -24,7 +24,11 @@ _KEY_BYTES: Final = 16
 _NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
 _GAME_PATH: Final = "/ws/"
-PROBLEM_HEADERS: Final = ((b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"))
+PROBLEM_HEADERS: Final = (
+    (b"content-type", b"application/problem+json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
 _REFUSALS: Final = {
     HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
     HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",

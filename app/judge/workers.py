@@ -41,11 +41,9 @@ START_TIMEOUT_S: Final = 20.0
 END_TIMEOUT_S: Final = 1.0
 _POLL_S: Final = 0.005
 _ROOT: Final = Path(__file__).parents[2]
-_KEPT: Final = ("PATH", "SYSTEMROOT", "MONTY_BIN", "LD_LIBRARY_PATH")
+_KEPT: Final = ("PATH", "MONTY_BIN", "LD_LIBRARY_PATH")
 """What a worker gets of the environment: there are secrets in the rest."""
-_CRASHES: Final = frozenset(
-    -getattr(signal, name) for name in ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE") if hasattr(signal, name)
-)
+_CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE})
 
 
 class SandboxJudge:
@@ -205,10 +203,7 @@ class _Process:
     async def end(self) -> None:
         """End it and all that it has started."""
         with contextlib.suppress(ProcessLookupError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.child.pid, signal.SIGKILL)
-            else:
-                self.child.kill()
+            os.killpg(self.child.pid, signal.SIGKILL)
         self.writer.close()
         await self._exit_code()
 

@@ -6,6 +6,7 @@ It ends with whoever started it: at the end of its input it ends its whole proce
 import contextlib
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -68,20 +69,18 @@ def _read(jobs: "queue.SimpleQueue[Job]") -> None:
 
 def _end() -> None:
     """End this process and all that it has started; nothing of it waits for anything."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # not on Windows, not where it was started by hand
+    if os.getpgrp() == os.getpid():  # else it was started by hand, from a group that is not its own
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(0)
 
 
 def _restrain(limits: Limits) -> None:
     """Give way to the service; take no more memory than could ever be right, leave no core dumps."""
-    with contextlib.suppress(ImportError, AttributeError):  # where the system has no such thing
-        import resource  # noqa: PLC0415 - not on Windows
-
-        os.nice(NICENESS)
-        most = ADDRESS_SPACE_BYTES + 4 * limits.memory_bytes
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = ADDRESS_SPACE_BYTES + 4 * limits.memory_bytes
+    with contextlib.suppress(ValueError):  # where the system knows no such limit, or has a lower one already
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app.client import ClientError, GameWebSocket
+from tests.support.collector import Collector
 from tests.support.jwks import IdentityProvider, SigningKey
+from tests.support.leaks import found, malformed, parts, requests, unfinished
 from tests.support.player import Player
 from tests.support.server import SECRET, ServerProcess, until
 
 CODE = "def solve(numbers, limit):\n    marked_code_77 = 'unlikely text'\n    return -1\n"
 FIRST: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
-
-
-def parts(token: str) -> list[str]:
-    """What of a token must be found nowhere: the whole, and its payload and signature alone."""
-    return [token, *[part for part in token.split(".")[1:] if len(part) > 8]]
 
 
 def everything(server: ServerProcess) -> str:
@@ -151,3 +149,31 @@ def test_nor_the_keys_and_tokens_of_an_identity_provider(tmp_path: Path) -> None
         output = everything(server)
     for token in tokens:
         assert not [part for part in parts(token) if part in output]
+
+
+def test_nor_tokens_where_they_do_not_belong_and_in_requests_that_are_none(tmp_path: Path) -> None:
+    """Each on both ports; also the collector is told none."""
+    settings: dict[str, Any] = {"log_level": "debug", "log_file": "logs/app.log", "handshake_timeout_s": 1}
+    tokens = [jwt.encode({"sub": f"m-{number}", "exp": time.time() + 500}, SECRET) for number in range(3)]
+    with Collector() as collector:
+        settings |= collector.settings | {"otel_traces_sampler": "always_on"}
+        with ServerProcess(tmp_path, ops_port=0, **settings) as server:
+            ports = (server.settings["PORT"], server.logged("app.started")[0]["ops_port"])
+            making = (requests, malformed, unfinished)
+            for port in map(int, ports):
+                for make, token in zip(making, tokens, strict=True):
+                    for request in make(token).values():
+                        send(port, request)
+            server.stop()
+            (tmp_path / "stdout.txt").write_text("\n".join(server.lines))
+        (tmp_path / "spans.txt").write_text("\n".join(map(str, collector.spans)))
+        assert collector.spans
+    assert server.logged("ws.refused")
+    assert not list(found([part for token in tokens for part in parts(token)], tmp_path))
+
+
+def send(port: int, request: bytes) -> None:
+    """Send it, and wait for an answer or the end."""
+    with socket.create_connection(("127.0.0.1", port), 20) as one, contextlib.suppress(OSError):
+        one.sendall(request)
+        one.recv(65536)

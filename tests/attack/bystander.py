@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from tests.support.wire import TEXT, frame, upgrade
 
+OTHERS: Final = "127.0.0.2"
+"""Who is not the attacker comes from here: limits by address are the attacker's own."""
 MARK: Final = "client=bystander"
 HTTP_EVERY_S: Final = 0.02
 PING_EVERY_S: Final = 0.025
@@ -115,7 +117,7 @@ class Bystander:
 
 
 async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", port)
+    return await asyncio.open_connection("127.0.0.1", port, local_addr=(OTHERS, 0))
 
 
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: bytes) -> None:

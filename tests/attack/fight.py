@@ -395,6 +395,7 @@ class Talker:
         *,
         tally: Tally | None = None,
         small: bool = False,
+        source: str = HOST,
     ) -> None:
         self._tally = tally or Tally()
         self._tally.opened += 1
@@ -407,6 +408,7 @@ class Talker:
         if small:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
         self.sock.settimeout(CONNECT_TIMEOUT_S)
+        self.sock.bind((source, 0))
         self.sock.connect((HOST, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.send(upgrade(f"/ws/{game}{query}", f"Authorization: Bearer {token}"))

@@ -5,7 +5,6 @@ The sink shows what the generator and the machine cost the bystander by themselv
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from app.settings import load_settings
+from tests.attack.bystander import OTHERS
 from tests.attack.fight import Talker
 from tests.attack.inputs.judge import MARK
 from tests.attack.model import Aim, Attack, Result
@@ -33,6 +33,7 @@ VERDICT_WITHIN_S: Final = 6.0
 """A bystander's right solution: the worker may have just begun with somebody's that takes its limit of 2 s and more."""
 GIVES_UP_S: Final = 12.0
 SETTLES_S: Final = 0.3
+TRIES: Final = 3
 AFTER_A_RESTART_S: Final = 2.0
 LINES_PER_KIND_PER_S: Final = 25
 """LOG_REPEATS_PER_S, and a little."""
@@ -40,9 +41,11 @@ USUAL: Final = frozenset(
     {
         "app.started", "app.draining", "app.drain_progressed", "app.stopped", "ws.opened", "ws.closed", "ws.refused",
         "ws.authenticated", "limit.exceeded", "message.rejected", "game.created", "game.started", "game.finished",
-        "submission.judged",
+        "submission.judged", "http.rejected",
     }
 )  # fmt: skip
+ONE_EACH: Final = frozenset({"ws.opened", "ws.closed", "submission.judged"})
+"""Lines of things whose number has a bound of its own."""
 FAULTY: Final = ("Traceback (most recent call last)", '"level":"critical"', '"event":"app.fault"', '"exception":')
 _ARE_DOWN: Final = (OSError, RuntimeError, AssertionError, httpx.HTTPError, ValueError, KeyError)
 """What talking to a server raises that does not answer as it should."""
@@ -57,10 +60,12 @@ class Run:
     code: Path
     folder: Path
     sink_port: int
+    sink_p99_s: dict[str, float] = field(default_factory=dict)
+    """What was measured with the sink a moment ago, on the other transport."""
     result: Result = field(init=False)
 
     def __post_init__(self) -> None:
-        self.result = Result(id=self.attack.id, transport=self.transport)
+        self.result = Result(id=self.attack.id, transport=self.transport, sink_p99_s=self.sink_p99_s)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -84,10 +89,23 @@ def p99(latencies: list[float]) -> float:
     return quantiles(latencies, n=100)[98]
 
 
+def measured(run: Run, tries: int = TRIES) -> Result:
+    """`measure`; where somebody was hurt by slowness alone, again, for it may have been the machine's."""
+    result = measure(run)
+    for number in range(1, tries):
+        if not result.is_only_slow:
+            break
+        result = measure(Run(run.attack, run.transport, run.code, run.folder / f"again-{number}", run.sink_port))
+        result.tries = number + 1
+    return result
+
+
 def measure(run: Run) -> Result:
     """Both fights, and the verdict."""
-    with scene(run.attack, run.folder, run.sink_port) as around:
-        _against_sink(run, around)
+    with scene(run.attack, run.folder, run.sink_port, run.code) as around:
+        if not run.result.sink_p99_s:
+            _against_sink(run, around)
+        run.folder.mkdir(parents=True, exist_ok=True)
         server = AttackedServer(run.folder / "server", run.code, **run.settings, **around.settings)
         try:
             server.start()
@@ -190,6 +208,7 @@ def _submission(run: Run, around: Scene, server: AttackedServer) -> Callable[[],
         judged = talkers[0].wait("submission_judged", GIVES_UP_S)
         run.result.verdict_s = time.monotonic() - began
         if judged is None or run.result.verdict_s > VERDICT_WITHIN_S:
+            run.result.slow += 1
             run.fail(f"a bystander's verdict took {run.result.verdict_s:.1f} s")
         elif judged["data"]["verdict"] != "accepted":
             run.fail(f"a bystander's right solution was judged {judged['data']['verdict']}")
@@ -200,7 +219,8 @@ def _submission(run: Run, around: Scene, server: AttackedServer) -> Callable[[],
 def _racing(server: AttackedServer, around: Scene, name: str) -> list[Talker]:
     """Two players whose race has begun."""
     game = server.new_game(around.token(f"{name}-host"), min_players=2)
-    talkers = [Talker(int(server.settings["PORT"]), game, around.token(f"{name}-{number}")) for number in range(2)]
+    port = int(server.settings["PORT"])
+    talkers = [Talker(port, game, around.token(f"{name}-{number}"), source=OTHERS) for number in range(2)]
     for one in talkers:
         one.say("ready", {"status": "ready"})
     for one in talkers:
@@ -256,6 +276,7 @@ def _note(run: Run, seen: dict[str, Any], done: dict[str, Any]) -> None:
     for name, took_s in result.p99_s.items():
         most_s = bound_s(result.sink_p99_s[name])
         if took_s > most_s:
+            run.result.slow += 1
             run.fail(f"{name}: p99 {took_s * 1000:.0f} ms, bound {most_s * 1000:.0f} ms")
         if lost := seen[name]["lost"]:
             run.fail(f"{name}: {lost} had no answer")
@@ -308,6 +329,6 @@ def _judge_log(run: Run, around: Scene, aim: Aim, log: LogOf) -> None:
             run.fail(f"the log has {number} of {event}")
     seconds = run.attack.seconds + 5
     most = LINES_PER_KIND_PER_S * seconds
-    for event, number in (Counter(result.log_events) - Counter({"ws.opened": 10**6, "ws.closed": 10**6})).items():
-        if number > most:
+    for event, number in result.log_events.items():
+        if number > most and event not in ONE_EACH:
             run.fail(f"the log has {number} lines of {event}, bound {most:.0f}")

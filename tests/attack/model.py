@@ -101,6 +101,9 @@ class Result:
     id: str
     transport: str
     failures: list[str] = field(default_factory=list)
+    slow: int = 0
+    """How many of them are slowness and nothing else."""
+    tries: int = 1
     p99_s: dict[str, float] = field(default_factory=dict)
     sink_p99_s: dict[str, float] = field(default_factory=dict)
     samples: dict[str, int] = field(default_factory=dict)
@@ -120,6 +123,11 @@ class Result:
     def is_green(self) -> bool:
         """Nobody was hurt."""
         return not self.failures
+
+    @property
+    def is_only_slow(self) -> bool:
+        """Somebody was hurt, by slowness alone."""
+        return 0 < self.slow == len(self.failures)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

@@ -52,6 +52,8 @@ def _said(result: Document) -> str:
     sink = max(result["sink_p99_s"].values(), default=0.0)
     figures = f"p99 {slowest * 1000:.0f} ms (sink {sink * 1000:.0f}), +{result['grown_bytes'] / 2**20:.0f} MiB"
     failures = result["failures"]
+    if result["tries"] > 1:
+        figures += f", of {result['tries']} tries the last"
     if not failures:
         return f"nobody was hurt: {figures}"
     more = f"; {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""

@@ -23,8 +23,9 @@ DRIPS: Final = 60
 class Scene:
     """Nothing stands around it."""
 
-    def __init__(self, folder: Path, sink_port: int) -> None:
+    def __init__(self, folder: Path, sink_port: int, code: Path) -> None:
         self.folder = folder
+        self.code = code
         self.sink_port = sink_port
         self.settings: dict[str, object] = {}
         self.data: dict[str, Any] = {}
@@ -50,8 +51,8 @@ class Scene:
 class OpsScene(Scene):
     """Probes and metrics have a port of their own, which is attacked."""
 
-    def __init__(self, folder: Path, sink_port: int) -> None:
-        super().__init__(folder, sink_port)
+    def __init__(self, folder: Path, sink_port: int, code: Path) -> None:
+        super().__init__(folder, sink_port, code)
         self.settings = {"ops_port": 0}
 
     def port(self, server: ServerProcess) -> int:
@@ -59,18 +60,27 @@ class OpsScene(Scene):
         return int(server.logged("app.started")[-1]["ops_port"])
 
 
+class _SiteOf(Site):
+    """The site of a checkout."""
+
+    def __init__(self, code: Path, folder: Path, replica: str, changes: dict[str, str]) -> None:
+        self.code = code
+        super().__init__(folder, [replica], **changes)
+
+
 class NginxScene(Scene):
     """The shipped site in front of it, and another in front of the sink; without TLS, which is nginx's own matter."""
 
-    def __init__(self, folder: Path, sink_port: int) -> None:
-        super().__init__(folder, sink_port)
+    def __init__(self, folder: Path, sink_port: int, code: Path) -> None:
+        super().__init__(folder, sink_port, code)
         self.settings = {"trusted_proxies": "127.0.0.1"}
         self.sink_port = self._site("sink", f"127.0.0.1:{sink_port}").port
         self._front: Site | None = None
 
     def _site(self, name: str, replica: str) -> Site:
-        site = Site(self.folder / name, [replica], **{" ssl http2; #": "; #"})
-        return self._stack.enter_context(site)
+        text = (self.code / "deploy/nginx/code-racer.conf").read_text("utf-8")
+        with_tls = next(line for line in text.splitlines() if "listen 443" in line).partition("443")[2]
+        return self._stack.enter_context(_SiteOf(self.code, self.folder / name, replica, {with_tls: ";"}))
 
     def port(self, server: ServerProcess) -> int:
         """Nginx's."""
@@ -86,8 +96,8 @@ class NginxScene(Scene):
 class JwksScene(Scene):
     """An identity provider whose answer the attacker chooses: ``/mode/NAME`` says which it gives from then on."""
 
-    def __init__(self, folder: Path, sink_port: int) -> None:
-        super().__init__(folder, sink_port)
+    def __init__(self, folder: Path, sink_port: int, code: Path) -> None:
+        super().__init__(folder, sink_port, code)
         self._key, later = SigningKey("first", "EdDSA"), SigningKey("second", "EdDSA")
         self._provider = HostileProvider(self._key, later)
         self._stack.enter_context(self._provider)
@@ -174,7 +184,7 @@ _SCENES: Final[dict[Place, type[Scene]]] = {
 
 
 @contextlib.contextmanager
-def scene(attack: Attack, folder: Path, sink_port: int) -> Iterator[Scene]:
+def scene(attack: Attack, folder: Path, sink_port: int, code: Path) -> Iterator[Scene]:
     """What an attack needs around the server, while in the block."""
-    with contextlib.closing(_SCENES[attack.place](folder, sink_port)) as one:
+    with contextlib.closing(_SCENES[attack.place](folder, sink_port, code)) as one:
         yield one

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.attack.bystander import OTHERS
 from tests.support.server import ROOT, ServerProcess, sample_key
 
 GUARD_BYTES: Final = 640 * 2**20
@@ -47,6 +48,14 @@ class AttackedServer(ServerProcess):
             return None
         self.wait()
         return True
+
+    def new_game(self, token: str, **wishes: object) -> str:
+        """A new game's id, asked for by somebody who is not the attacker."""
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=OTHERS), base_url=self.http_url) as client:
+            headers = {"authorization": f"Bearer {token}"}
+            answer = client.post("/api/games", json={"problem": "running-total", **wishes}, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["game_id"])
 
     def counted(self) -> dict[str, float]:
         """All samples of /metrics, wherever that is."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack.__main__ import runs, sink_of
-from tests.attack.measure import Run, measure
+from tests.attack.measure import Run, measured
 from tests.attack.model import Attack, Result
 from tests.attack.report import table
 from tests.attack.stage import helper
@@ -60,5 +60,5 @@ def test_the_table_says_who_was_hurt() -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("attack", "transport"), CASES)
 def test_nobody_is_hurt_by(attack: Attack, transport: str, sink: int, tmp_path: Path) -> None:
-    result = measure(Run(attack, transport, ROOT, tmp_path, sink))
+    result = measured(Run(attack, transport, ROOT, tmp_path, sink))
     assert not result.failures, result

@@ -84,11 +84,14 @@ class Site(Nginx):
     `base` is where players come; `trust` believes its certificate.
     """
 
+    code = ROOT
+    """The checkout whose site it is."""
+
     def __init__(self, folder: Path, replicas: Sequence[str], real_ip: str = "", **changes: str) -> None:
         own = folder / "code-racer"
         self.certificates = Certificates(folder / "tls")
         self.plain_port, self.port, self.log = free_port(), free_port(), folder / "code-racer.log"
-        site = (ROOT / "deploy/nginx/code-racer.conf").read_text()
+        site = (self.code / "deploy/nginx/code-racer.conf").read_text()
         for old, new in {
             "/etc/nginx/code-racer/tls.crt": str(self.certificates.cert),
             "/etc/nginx/code-racer/tls.key": str(self.certificates.key),

@@ -81,7 +81,7 @@ def _one_byte_chunks(fight: Fight) -> None:
 
 
 def _both_ports(
-    id: str, what: str, opening: bytes, piece: bytes, *, is_named: bool, seconds: float = 2.0
+    id: str, what: str, opening: bytes, piece: bytes, *, is_named: bool, seconds: float = 2.0, reads: bool = True
 ) -> list[Attack]:
     """The same stream to PORT and to OPS_PORT."""
     return [
@@ -89,12 +89,12 @@ def _both_ports(
             id=f"{id}-{place}",
             what=f"{what}, to {'PORT' if place is Place.MAIN else 'OPS_PORT'}",
             item=2,
-            act=_endless(opening, piece),
+            act=_endless(opening, piece, reads=reads),
             connections=2,
             most_bytes=400 * MIB,
             seconds=seconds,
             place=place,
-            expect=_TOO_LARGE,
+            expect=_TOO_LARGE if reads else ("open", *_TOO_LARGE),
             is_named=is_named,
         )
         for place in (Place.MAIN, Place.OPS)
@@ -164,6 +164,7 @@ ATTACKS: Final = (
         b"",
         _get("/livez") * 500,
         is_named=True,
+        reads=False,
     ),
     *_both_ports(
         "http-huge-head", "a header without an end", b"GET / HTTP/1.1\r\nHost: a\r\nx: ", _BLOCK, is_named=False

@@ -18,6 +18,8 @@ _RIGHT: Final = """
             return count
     return -1
 """
+_PATIENCE_S: Final = 5.0
+"""A verdict is waited for so long at least."""
 Solution = Callable[[dict[str, Any]], str]
 """The code for a problem, whose visible tests are known."""
 
@@ -60,7 +62,7 @@ def race(fight: Fight, number: int, host: int = 0) -> tuple[Talker, dict[str, An
 def _hand_in(fight: Fight, player: Talker, code: str) -> None:
     """One submission, to its verdict or until the time is over."""
     player.say("submit_code", {"code": code})
-    result = player.wait("submission_result", max(0.1, fight.ends - time.monotonic()))
+    result = player.wait("submission_result", max(_PATIENCE_S, fight.ends - time.monotonic()))
     if result is None:
         fight.tally.seen["no verdict"] += 1
         return
@@ -107,6 +109,7 @@ def _submits_in_many_games(solution: Solution) -> Act:
     return act
 
 
+_LOUD: Final = ("judge.worker_ended",)
 _DOUBLING: Final = "x = [1]\nfor _ in range({}):\n    x = [x, x]\nreturn x"
 
 
@@ -115,7 +118,7 @@ def _judged(id: str, what: str, lines: str | Solution, *expect: str, **more: Any
     solution = _returns(lines) if isinstance(lines, str) else lines
     fields: dict[str, Any] = {
         "connections": 2, "per_second": 5.0, "most_bytes": 2**20, "seconds": 3.0, "is_judged": True,
-        "never": ("500", "leak", "no race"), "loud": (),
+        "never": ("500", "leak", "no race"), "loud": _LOUD,
     }  # fmt: skip
     return Attack(id=id, what=what, item=1, act=_submits(solution), expect=expect, **(fields | more))
 
@@ -260,6 +263,7 @@ ATTACKS: Final = (
         most_bytes=2**20,
         seconds=6.0,
         is_judged=True,
+        loud=_LOUD,
         is_named=True,
     ),
     Attack(
@@ -274,6 +278,7 @@ ATTACKS: Final = (
         most_bytes=2**20,
         seconds=6.0,
         is_judged=True,
+        loud=_LOUD,
         is_named=True,
     ),
     _judged(

@@ -15,6 +15,9 @@ from tests.support.wire import PING, PONG, TEXT, close_frame, frame
 
 MIB: Final = 2**20
 _LIMITED: Final = ("4429", "reset", "eof")
+_SLOWED: Final = ("open", *_LIMITED)
+"""Who sends what completes no message is read no faster than it may send; who goes on is ended."""
+_CONTROL: Final = ('code_racer_ws_rate_limited_total{mode="enforced",scope="control_frames"}',)
 _BINARY: Final = 2
 _BUSY: Final = 10
 _SEVERAL: Final = 20
@@ -44,11 +47,6 @@ def _before_login(piece: bytes, *, first: bytes = b"") -> Act:
 def _bytewise(data: bytes) -> Act:
     """Players who send this for ever, a byte at a time."""
     return lambda fight: fight.pour(fight.opening, lambda _: (bytes((one,)) for one in cycle(data)))
-
-
-def _announced(payload: bytes) -> bytes:
-    """A frame whose last byte is missing."""
-    return frame(TEXT, payload)[:-1]
 
 
 def _deflated(payload: bytes) -> bytes:
@@ -195,6 +193,7 @@ def _batch(item: dict[str, object], size: int = 50) -> bytes:
     return message("batch", [item] * size)
 
 
+_UNFINISHED: Final = frame(TEXT, b"x" * 60_000)[:-1]
 _NESTED: Final = frame(TEXT, b'{"type":"progress","data":' + b"[" * 60_000)
 _LONG: Final = json.dumps({"type": "ping", "data": {"timestamp": 1}, "pad": "x" * 60_000}).encode()
 _TYPES: Final = b"".join(message(f"type-{number}") for number in range(100))
@@ -215,41 +214,66 @@ def _flood(id: str, what: str, act: Act, *, is_named: bool = False, **more: obje
 
 ATTACKS: Final = (
     _flood(
-        "ws-pings", "pings, as fast as they are taken", _endless(frame(PING, b"") * 4_000), is_named=True, seconds=3.0
+        "ws-pings",
+        "pings, as fast as they are taken",
+        _endless(frame(PING, b"") * 4_000),
+        is_named=True,
+        seconds=3.0,
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
-    _flood("ws-long-pings", "pings of 125 bytes", _endless(frame(PING, b"x" * 125) * 400)),
+    _flood(
+        "ws-long-pings", "pings of 125 bytes", _endless(frame(PING, b"x" * 125) * 400), expect=_SLOWED, counts=_CONTROL
+    ),
     _flood(
         "ws-pings-before-login",
         "pings of somebody who has not said who they are",
         _before_login(frame(PING, b"") * 4_000),
         is_named=True,
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
-    _flood("ws-pongs", "pongs that nobody asked for", _endless(frame(PONG, b"") * 4_000)),
-    _flood("ws-pongs-before-login", "the same before login", _before_login(frame(PONG, b"") * 4_000), seconds=1.0),
+    _flood(
+        "ws-pongs", "pongs that nobody asked for", _endless(frame(PONG, b"") * 4_000), expect=_SLOWED, counts=_CONTROL
+    ),
+    _flood(
+        "ws-pongs-before-login",
+        "the same before login",
+        _before_login(frame(PONG, b"") * 4_000),
+        seconds=1.0,
+        expect=_SLOWED,
+        counts=_CONTROL,
+    ),
     _flood(
         "ws-empty-fragments",
         "empty continuation frames of a message without an end",
         _endless(_EMPTY, first=frame(TEXT, b"", fin=False)),
         is_named=True,
         seconds=3.0,
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
     _flood(
         "ws-empty-fragments-before-login",
         "the same before login",
         _before_login(_EMPTY, first=frame(TEXT, b"", fin=False)),
         is_named=True,
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
     _flood(
         "ws-fragments",
         "messages in fragments of one byte",
         _endless(_FRAGMENTS + frame(_CONTINUATION, b'"')),
-        expect=(*_LIMITED, "4400"),
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
     _flood(
         "ws-fragments-without-end",
         "one message in fragments of one byte, without an end",
         _endless(frame(_CONTINUATION, b"x", fin=False) * 4_000, first=frame(TEXT, b"x", fin=False)),
-        expect=(*_LIMITED, "1009"),
+        expect=_SLOWED,
+        counts=_CONTROL,
     ),
     _flood(
         "ws-bytewise",
@@ -261,7 +285,7 @@ ATTACKS: Final = (
     _flood(
         "ws-unfinished",
         "messages of 60 KB whose last byte never comes",
-        lambda fight: fight.pour(fight.opening, lambda _: iter((_announced(b"x" * 60_000),))),
+        lambda fight: fight.pour(fight.opening, lambda _: iter((_UNFINISHED,))),
         connections=100,
         players=100,
         expect=("open",),
@@ -271,7 +295,7 @@ ATTACKS: Final = (
     _flood(
         "ws-unfinished-before-login",
         "the same before login",
-        lambda fight: fight.pour(fight.anonymous, lambda _: iter((_announced(b"x" * 60_000),))),
+        lambda fight: fight.pour(fight.anonymous, lambda _: iter((_UNFINISHED,))),
         connections=200,
         settings={"auth_timeout_s": 1},
         expect=("4408",),
@@ -456,6 +480,8 @@ ATTACKS: Final = (
         "pings through nginx",
         _endless(frame(PING, b"") * 4_000),
         place=Place.NGINX,
+        expect=_SLOWED,
+        counts=_CONTROL,
         is_named=True,
         transports=LEAN,
         seconds=3.0,

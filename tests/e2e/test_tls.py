@@ -15,6 +15,7 @@ from websockets.asyncio.client import connect
 
 from tests.support.server import ROOT, SECRET, ServerProcess, until
 from tests.support.tls import Certificates
+from tests.support.wire import CLOSE, frame, frames, upgrade
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +86,24 @@ def test_a_refusal_over_tls_is_read_to_its_end(tmp_path: Path) -> None:
                     answer += chunk
                 assert answer.startswith(b"HTTP/1.1 " + status)
                 assert answer.endswith(b"}")
+
+
+@pytest.mark.parametrize("transport", ["lean", "uvicorn"])
+def test_the_code_of_a_violation_arrives_over_tls_at_who_goes_on_sending(tmp_path: Path, transport: str) -> None:
+    """There is no half-closed TLS connection: the server says that it ends, and drains what comes."""
+    made = Certificates(tmp_path / "tls")
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key, "ws_transport": transport}
+    context = ssl.create_default_context(cafile=str(made.ca))
+    with ServerProcess(tmp_path / "server", **tls) as server:
+        plain = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+            path = "/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
+            secure.sendall(upgrade(path, "Sec-WebSocket-Protocol: code-racer.v1"))
+            secure.sendall(frame(3, b""))
+            for _ in range(20):
+                secure.sendall(b"\xff" * 2_000)
+            with secure.makefile("rb") as stream:
+                assert [(opcode, payload[:2]) for opcode, payload in frames(stream)] == [(CLOSE, b"\x03\xea")]
 
 
 @pytest.mark.parametrize("half", ["TLS_CERT_FILE", "TLS_KEY_FILE"])

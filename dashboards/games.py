@@ -117,20 +117,15 @@ GAMES: Final = Board(
             alerts=("CodeRacerJudgeBacklogged",),
         ),
         Panel(
-            "Runs cut short",
-            "A second, by what did it. died and garbled are ours, the others are the code's doing.",
+            "Put off, cut short",
+            "A second: put off by a full queue until the next sweep; cut short, by what. died and garbled are ours.",
             "ops",
-            (Query(rate("code_racer_judge_stops_total", "cause"), "{{cause}}"),),
+            (
+                Query(rate("code_racer_judge_queue_full_total"), "put off"),
+                Query(rate("code_racer_judge_stops_total", "cause"), "{{cause}}"),
+            ),
             warn=10,
             range=(0, 5),
-        ),
-        Panel(
-            "Put off by a full queue",
-            "Submissions a second that found the judge's queue full; they are tried again by the sweep.",
-            "ops",
-            (Query(rate("code_racer_judge_queue_full_total"), "put off"),),
-            warn=0.1,
-            range=(0, 0),
         ),
     ),
 )

@@ -6,6 +6,7 @@ behind an upgrade request goes on to the WebSocket. `HttpBounds` has all the bou
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -86,6 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._ready: tuple[RequestResponseCycle, ASGI3Application] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._write_timeout_s = bounds.http_write_timeout_s
 
     # ---------------------------------------------------------------- the connection
 
@@ -106,7 +108,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server goes down; whoever has not asked anything yet is not waited for."""
+        """The server goes down; whoever has not asked anything yet is not waited for, nor long who reads no answer."""
+        self._write_timeout_s = self._shutdown_write_timeout_s
+        if self.transport.get_write_buffer_size():
+            self._expect_reader()
         if self._is_asked and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
@@ -288,7 +293,7 @@ class BoundedHttp(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Something is unsent: it has to be taken in time, be it the answer or what came before the end."""
         super().pause_writing()
-        self._set_write_timer(self.loop.call_later(self._bounds.http_write_timeout_s, self._on_unread))
+        self._expect_reader()
 
     def resume_writing(self) -> None:
         """It is sent, and where the answer is complete, all of it."""
@@ -303,8 +308,16 @@ class BoundedHttp(HttpToolsProtocol):
             self._write_timer.cancel()
         self._write_timer = timer
 
+    def _expect_reader(self) -> None:
+        self._set_write_timer(self.loop.call_later(self._write_timeout_s, self._on_unread))
+
+    @property
+    def _shutdown_write_timeout_s(self) -> float:
+        """Well before uvicorn would cancel the application's task, which is a fault in the log."""
+        return min(self._bounds.close_timeout_s, self.config.timeout_graceful_shutdown or math.inf) / 2
+
     def _on_unread(self) -> None:
-        text = f"the answer was not taken within {self._bounds.http_write_timeout_s:g} s"
+        text = f"the answer was not taken within {self._write_timeout_s:g} s"
         self._observer.http_rejected(HttpRejection.UNREAD, None, text, str(self._address))
         self.transport.abort()
 

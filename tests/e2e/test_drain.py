@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -192,3 +193,17 @@ def test_peers_that_keep_talking_see_the_close_code_too(tmp_path: Path) -> None:
         player.ws.close()
     assert codes == [(1012, "draining")] * len(players)
     assert server.wait() == 0
+
+
+def test_an_answer_that_nobody_reads_is_cut_with_its_line_and_no_fault(tmp_path: Path) -> None:
+    request = b"GET /schema/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ServerProcess(tmp_path, close_timeout_s=1) as server, socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.connect(("127.0.0.1", int(server.settings["PORT"])))
+        peer.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):  # it takes no more: its answers are in the way
+            while True:
+                peer.send(request * 100)
+        assert server.stop() == 0
+        assert server.logged("http.rejected", reason="unread")
+        assert not [record for record in server.records() if record["level"] == "error"]

@@ -494,6 +494,9 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if self.jwt_jwks_url and self.jwt_secret.get_secret_value():
             raise ValueError("JWT_JWKS_URL: set it or JWT_SECRET, not both: one kind of token is accepted")
+        own = self.ticket_secret.get_secret_value()
+        if own and own in {self.jwt_secret.get_secret_value(), self.jwt_previous_secret.get_secret_value()}:
+            raise ValueError("TICKET_SECRET: must not be JWT_SECRET, or a ticket would pass as a token")
         if bool(self.tls_cert_file) != bool(self.tls_key_file):
             raise ValueError("TLS_CERT_FILE: needs TLS_KEY_FILE, and the other way round")
         if self.nats_tls_cert_file and not self.nats_tls_key_file:

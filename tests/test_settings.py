@@ -122,6 +122,14 @@ def test_one_kind_of_token_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+@pytest.mark.parametrize("other", ["JWT_SECRET", "JWT_PREVIOUS_SECRET"])
+def test_a_ticket_is_signed_with_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    monkeypatch.setenv(other, GOOD_SECRET)
+    monkeypatch.setenv("TICKET_SECRET", GOOD_SECRET)
+    with pytest.raises(SettingsError, match="a ticket would pass as a token"):
+        load_settings()
+
+
 def test_all_limits_can_be_tried_dry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMITS_DRY_RUN", "all")
     assert set(load_settings().limits_dry_run) == set(LimitScope)

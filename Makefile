@@ -27,7 +27,7 @@ compose-env: ## Make the secrets and the certificate that deploy/compose.yaml ne
 	@deploy/make-compose-env.sh
 
 .PHONY: test
-test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests (25 minutes)
+test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests (half an hour)
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

@@ -37,6 +37,7 @@ from app.telemetry.logs import Logs
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Live
 from app.telemetry.recorder import Recorder
+from app.telemetry.scrapes import Scrapes
 from app.web import errors
 from app.web.admission import Admission
 from app.web.api import answer_problem, api_router
@@ -81,6 +82,7 @@ class Service:
                 logs.trace_ids = traces.current_ids
         self.started = False
         self.scrapes = 0
+        self._scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = _keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
         log = open_event_log(settings.event_log_url, nats_config(settings, self.replica))
@@ -104,10 +106,11 @@ class Service:
         """A drain of this service, to be run once."""
         return Drain(self.hub, self.settings.drain, self.recorder, lambda: self.scrapes, lone=not self.event_log.shared)
 
-    def render_metrics(self, accept: str) -> tuple[bytes, str]:
+    async def render_metrics(self, accept: str) -> tuple[bytes, str]:
         """The exposition for a scraper."""
+        exposition = await self._scrapes.render(accept)
         self.scrapes += 1
-        return self.recorder.store.render(accept)
+        return exposition
 
     def live(self) -> Live:
         """The live things, read now."""

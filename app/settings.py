@@ -334,6 +334,9 @@ class Settings(BaseSettings):
         200, ge=1, description="the same per client address, trusted proxies excepted; off in development"
     )
 
+    metrics_interval_s: float = Field(
+        0.1, ge=0, le=5, description="/metrics is rendered at most so often; scrapes that wait share the next rendering"
+    )
     overload_lag_s: float = Field(0.5, gt=0, description="event loop lag above which new connections are refused")
     memory_limit_bytes: int = Field(
         0, ge=0, description="memory above which new connections are refused; 0: 85 % of the container's limit, if any"

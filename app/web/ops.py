@@ -18,7 +18,7 @@ PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 class RenderMetrics(Protocol):
     """Renders the exposition for an Accept header: body and content type."""
 
-    def __call__(self, accept: str) -> tuple[bytes, str]:
+    async def __call__(self, accept: str) -> tuple[bytes, str]:
         """See the class."""
 
 
@@ -73,7 +73,7 @@ async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dic
 @get("/metrics", include_in_schema=False)
 async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
     """The metrics, as Prometheus text or OpenMetrics, whichever is asked for."""
-    body, content_type = ops.render_metrics(request.headers.get("accept", ""))
+    body, content_type = await ops.render_metrics(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})
 
 

@@ -1,0 +1,67 @@
+"""Many scrapes cost no more than one, and each has the figures of after its question."""
+
+import asyncio
+import itertools
+from collections.abc import Coroutine
+from typing import Any
+
+from app.telemetry.scrapes import Scrapes
+from tests.support.clock import VirtualLoop
+
+INTERVAL_S = 0.1
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """On a clock that need not be waited for."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(work)
+
+
+class Store:
+    """Its figure is how often it was rendered, and when."""
+
+    def __init__(self) -> None:
+        self.rendered: list[float] = []
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        self.rendered.append(asyncio.get_running_loop().time())
+        return str(len(self.rendered)).encode(), accept
+
+
+def test_those_that_wait_share_the_next_rendering_which_begins_after_all_have_asked() -> None:
+    async def work() -> None:
+        store = Store()
+        scrapes = Scrapes(store.render, INTERVAL_S)
+        assert (await scrapes.render(""))[0] == b"1"
+        answers = await asyncio.gather(*(scrapes.render("") for _ in range(500)))
+        assert {body for body, _ in answers} == {b"2"}
+        assert (await scrapes.render(""))[0] == b"3"
+        assert all(
+            later - sooner >= INTERVAL_S for sooner, later in zip(store.rendered, store.rendered[1:], strict=False)
+        )
+
+    run(work())
+
+
+def test_no_accept_header_makes_a_format_of_its_own() -> None:
+    async def work() -> None:
+        store = Store()
+        scrapes = Scrapes(store.render, INTERVAL_S)
+        asked = [f"text/plain; version=0.0.4; x={number}" for number in range(500)] + [OPEN_METRICS]
+        await asyncio.gather(*map(scrapes.render, asked))
+        assert len(store.rendered) == 2
+
+    run(work())
+
+
+def test_one_that_goes_takes_nothing_from_the_others() -> None:
+    async def work() -> None:
+        scrapes = Scrapes(Store().render, INTERVAL_S)
+        await scrapes.render("")
+        gone, stays = (asyncio.create_task(scrapes.render("")) for _ in range(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert (await stays)[0] == b"2"
+
+    run(work())

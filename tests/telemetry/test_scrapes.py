@@ -1,7 +1,6 @@
 """Many scrapes cost no more than one, and each has the figures of after its question."""
 
 import asyncio
-import itertools
 from collections.abc import Coroutine
 from typing import Any
 

@@ -92,10 +92,11 @@ class Judging:
         one = _Submission(game_id, problem, submitted)
         if one.key in self._under_way or self._has_share(player_id):
             return
-        if not self._turns.put(player_id, one):
-            self._observer.judge_queue_full()
-            return
         self._under_way.add(one.key)
+        left_out = self._turns.put(player_id, one)
+        if left_out is not None:
+            self._under_way.discard(left_out.key)
+            self._observer.judge_queue_full()
 
     def _has_share(self, player_id: str) -> bool:
         """Whether as many of a player wait as may."""

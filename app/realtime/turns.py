@@ -25,14 +25,22 @@ class Turns(Generic[Item]):
         """Items of a party that wait."""
         return len(self._waiting.get(party, ()))
 
-    def put(self, party: str, item: Item) -> bool:
-        """Add an item behind the others of its party; False where the queue is full."""
+    def put(self, party: str, item: Item) -> Item | None:
+        """Add an item behind the others of its party; what has no place, where the queue is full.
+
+        That is the last item of the party with the most, unless this one then had as many: it is no use to fill it.
+        """
+        left_out = None
         if self._depth >= self._size:
-            return False
+            most = max(self._waiting, key=self.waiting)
+            if self.waiting(most) <= self.waiting(party) + 1:
+                return item
+            left_out = self._waiting[most].pop()
+            self._depth -= 1
         self._waiting.setdefault(party, deque()).append(item)
         self._depth += 1
         self._changed.set()
-        return True
+        return left_out
 
     async def take(self) -> tuple[str, Item]:
         """The next item, waited for, and its party, for which `done` must be called once."""

@@ -1,9 +1,11 @@
 """What only the SQLite log promises: it outlives its process and says clearly when it cannot work."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -121,8 +123,8 @@ async def test_a_file_has_one_owner_also_within_a_process(tmp_path: Path) -> Non
     await second.close()
 
 
-async def test_an_owner_that_is_killed_owns_nothing_any_more(tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
+@contextlib.asynccontextmanager
+async def owned_by_another_process(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     code = (
         "import asyncio, pathlib, sys, time\n"
         "from app.eventlog.sqlite import SqliteEventLog\n"
@@ -135,12 +137,32 @@ async def test_an_owner_that_is_killed_owns_nothing_any_more(tmp_path: Path) -> 
     assert owner.stdout is not None
     try:
         assert await owner.stdout.readline() == b"open\n"
-        with pytest.raises(LogInUse, match=f"process {owner.pid} "):
-            await SqliteEventLog(path).open()
+        yield owner
     finally:
         owner.kill()
         await owner.wait()
+
+
+async def test_an_owner_that_is_killed_owns_nothing_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with owned_by_another_process(path) as owner:
+        with pytest.raises(LogInUse, match=f"process {owner.pid} "):
+            await SqliteEventLog(path).open()
     log = SqliteEventLog(path)
+    await log.open()
+    await log.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the file beside it is all there is")
+async def test_the_file_has_one_owner_by_whatever_name_and_whatever_becomes_of_the_lock_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "log.db", tmp_path / "other.db"
+    async with owned_by_another_process(path):
+        other.hardlink_to(path)
+        (tmp_path / "log.db.lock").unlink()
+        for name in (path, other, path):
+            with pytest.raises(LogInUse, match="is in use by another process"):
+                await SqliteEventLog(name).open()
+    log = SqliteEventLog(other)
     await log.open()
     await log.close()
 

@@ -42,14 +42,25 @@ async def test_no_more_of_a_party_is_taken_at_once_than_may() -> None:
     assert await asyncio.wait_for(third, 10) == ("ann", 1)
 
 
+async def test_whoever_has_filled_it_keeps_nobody_out() -> None:
+    turns: Turns[int] = Turns(6, taken_per_party=1)
+    left_out = [turns.put(party, number) for party in ("ann", "bob") for number in range(4)]
+    assert left_out == [None] * 6 + [3, 3], "of bob's the last two: ann's has then as many"
+    assert turns.put("cay", 9) in {2, 3}
+    assert turns.put("cay", 10) in {2, 3}
+    assert turns.put("cay", 11) == 11, "each has two"
+    assert [party for party, _ in await taken(turns, 3)] == ["ann", "bob", "cay"]
+    assert len(turns) == 3
+
+
 async def test_whoever_waits_is_given_what_comes() -> None:
     turns: Turns[int] = Turns(1, taken_per_party=1)
     waiting = [asyncio.ensure_future(turns.take()) for _ in range(2)]
     await asyncio.sleep(0)
-    assert turns.put("ann", 1)
-    assert not turns.put("bob", 2), "it is full"
+    assert turns.put("ann", 1) is None
+    assert turns.put("bob", 2) == 2, "it is full"
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    assert turns.put("bob", 2)
+    assert turns.put("bob", 2) is None
     assert sorted([await one for one in waiting]) == [("ann", 1), ("bob", 2)]
     assert len(turns) == 0
 
@@ -67,9 +78,14 @@ async def test_turns_are_fair_and_bounded_whatever_is_done(steps: list[tuple[str
     for number, (step, party) in enumerate(steps):
         may_take = {name for name, items in waiting.items() if items and running[name] < most}
         if step == "put":
-            assert turns.put(party, number) is (sum(map(len, waiting.values())) < size)
-            if turns.waiting(party) > len(waiting.setdefault(party, [])):
-                waiting[party].append(number)
+            was_full = sum(map(len, waiting.values())) == size
+            left_out = turns.put(party, number)
+            assert (left_out is not None) is was_full
+            waiting.setdefault(party, []).append(number)
+            if left_out is not None:
+                loser = next(name for name, items in waiting.items() if left_out in items)
+                assert len(waiting[loser]) == max(map(len, waiting.values()))
+                assert waiting[loser].pop() == left_out, "of those of one party the last"
         elif step == "done" and running[party]:
             turns.done(party)
             running[party] -= 1

@@ -11,7 +11,6 @@ log=${SETUP_LOG:-logs/setup.log}
 }
 before=$(wc -l <"$log")
 echo "$what"
-echo "--- $(date -Is) $*" >>"$log"
 
 exec {never}<> <(:) # nothing ever comes: waiting for it is a pause that leaves no process behind
 tick() {            # on a terminal every second in place, elsewhere a line every half minute
@@ -28,6 +27,7 @@ tick &
 ticker=$!
 trap 'kill "$ticker" 2>/dev/null' EXIT # also after Ctrl+C, which a process in the background does not hear
 trap 'exit 130' INT TERM
+echo "--- $(date -Is) $*" >>"$log"
 "$@" >>"$log" 2>&1 </dev/null
 status=$?
 kill "$ticker" && wait "$ticker" 2>/dev/null

@@ -6,7 +6,8 @@ _BEGAN = time.monotonic()
 
 from app import signals  # noqa: E402 - before what takes time
 
-signals.hold()
+if __name__ == "__main__":  # whoever imports this is another program, whose signals are its own
+    signals.hold()
 
 import argparse  # noqa: E402 - the start-up time is measured from the first line
 import asyncio  # noqa: E402 - the same
@@ -56,6 +57,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
+    signals.hold()
     options = _parser().parse_args(arguments)
     if options.command not in {"serve", "canary"}:  # those are told to end, and hear it once they can
         signal.signal(signal.SIGINT, signal.SIG_DFL)

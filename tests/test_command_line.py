@@ -39,6 +39,12 @@ def test_version(tmp_path: Path) -> None:
     assert run(tmp_path, "version").stdout.strip() == __version__
 
 
+def test_whoever_imports_it_keeps_its_signals(tmp_path: Path) -> None:
+    ask = "import signal, app.__main__; print(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "0", done.stderr
+
+
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     assert run(tmp_path, "dance").returncode == 2
 

@@ -39,7 +39,7 @@ def test_version(tmp_path: Path) -> None:
     assert run(tmp_path, "version").stdout.strip() == __version__
 
 
-def test_whoever_imports_it_keeps_its_signals(tmp_path: Path) -> None:
+def test_whoever_imports_it_keeps_its_signals() -> None:
     ask = "import signal, app.__main__; print(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())))"
     done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "0", done.stderr

@@ -1,4 +1,4 @@
-"""JSON that is nested without end, wherever JSON comes in: a mistake of who sent it, never a fault."""
+"""JSON that is nested without end, or no text, wherever JSON comes in: a mistake of who sent it, never a fault."""
 
 import base64
 import hashlib
@@ -44,6 +44,14 @@ def token() -> str:
 def test_a_body(server: ServerProcess, path: str, nested: str) -> None:
     headers = {"authorization": f"Bearer {token()}", "content-type": "application/json"}
     answer = httpx.post(server.http_url + path, content=NESTED[nested], headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request"), answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/guests", "/api/games"])
+@pytest.mark.parametrize("body", [b'{"name":"\xff"}', b'{"na\xffme":"ann"}', b'"\xff"', b'{"finish":"\xc3"}'])
+def test_a_body_that_is_no_utf_8(server: ServerProcess, path: str, body: bytes) -> None:
+    headers = {"authorization": f"Bearer {token()}", "content-type": "application/json"}
+    answer = httpx.post(server.http_url + path, content=body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request"), answer.text
 
 

@@ -66,7 +66,8 @@ class Drain:
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._hurried.wait()
 
     async def _wait_for_games(self) -> None:
         """Let the games finish that will within the time; the others end with their connections."""

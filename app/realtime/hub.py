@@ -237,7 +237,8 @@ class Hub:
         self._empty.clear()
         if self.sessions:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._empty.wait()
 
     def _shed(self, share: float) -> int:
         """End the newest connections: a share of all, at least one."""

@@ -5,6 +5,7 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any
 
+from app.cancellation import end
 from app.telemetry.observer import Observer
 
 
@@ -26,10 +27,7 @@ class TaskOwner:
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -66,7 +66,8 @@ class Timers:
             self._changed.clear()
             delay = None if not self._heap else max(0.0, (self._heap[0][0] - self._now()) / 1000)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._changed.wait()
 
     def _due(self) -> list[str]:
         due = []

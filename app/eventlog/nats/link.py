@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from app.cancellation import end
 from app.eventlog.nats.batch import Batch, Collector
 from app.eventlog.nats.config import NatsConfig
 from app.eventlog.port import LogOwner, LogUnavailable
@@ -149,9 +150,7 @@ class Link:
         """Let go; what is under way fails."""
         self._is_closed = True
         self._connected.clear()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         if self._client is not None:
             await _close(self._client)
             self._client = None
@@ -224,7 +223,8 @@ class Link:
         """The client, once it is connected. Raises LogUnavailable."""
         if not self._connected.is_set():
             try:
-                await asyncio.wait_for(self._connected.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._connected.wait()
             except TimeoutError:
                 raise LogUnavailable(f"no connection to NATS: {self._fault}", LogTrouble.UNREACHABLE) from None
         if self._client is None:
@@ -309,7 +309,8 @@ class Link:
 async def _close(client: Client) -> None:
     """Within a time: it would wait for a peer that does not answer."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await client.close()
 
 
 async def _unsubscribe(subscription: NatsSubscription) -> None:

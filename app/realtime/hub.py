@@ -56,6 +56,8 @@ from app.telemetry.tracer import Link, SpanName
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
 TICK_RETRY_MS = 1_000
+FAULT_RETRY_MS = 30_000
+"""A game that something of its own keeps from moving on is tried again, but is not all that is in the log."""
 REACH_RETRY_S = 1.0
 BACKUP_MS = 500
 """So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
@@ -511,6 +513,9 @@ class Hub:
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
             self._timers.retry(game_id, self.now() + TICK_RETRY_MS)
+            raise
+        except Exception:  # no sweep looks at a game that is not loaded: forgotten here, it would never end
+            self._timers.retry(game_id, self.now() + FAULT_RETRY_MS)
             raise
         if due is None or due > self.now():  # else it should have moved on: it stays overdue
             self._timers.set(game_id, due)

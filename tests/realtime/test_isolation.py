@@ -287,6 +287,17 @@ async def a_deadline_that_raises(patch: Patch) -> None:
         assert good.game_id in one.hub.rooms
 
 
+async def a_game_that_cannot_move_on_when_its_time_comes(patch: Patch) -> None:
+    """Nobody is in it, so nothing but its deadline looks at it: that is tried again."""
+    raised = plant(patch, Hub, "_handle", lambda *_: not raised)
+    patch.setattr("app.realtime.hub.FAULT_RETRY_MS", 20)
+    log = MemoryEventLog()
+    async with running(log) as one:
+        state = await one.hub.create("host", "sum", Rules(waiting_ttl_ms=1))
+        await eventually(lambda: "deadline" in one.seen.where)
+        await eventually(lambda: log._ended[state.game_id])
+
+
 # ---------------------------------------------------------------- what goes on for ever
 
 
@@ -383,6 +394,7 @@ CASES: list[Case] = [
     a_sweep_that_raises,
     a_game_whose_log_cannot_be_read_at_the_start,
     a_deadline_that_raises,
+    a_game_that_cannot_move_on_when_its_time_comes,
     a_look_at_the_load_that_raises,
     a_beat_that_raises,
     a_presence_that_cannot_be_told,

@@ -39,6 +39,25 @@ async def test_a_game_over_wss(tmp_path: Path) -> None:
         assert await asyncio.to_thread(server.stop) == 0
 
 
+@pytest.mark.parametrize("transport", ["lean", "uvicorn"])
+def test_requests_with_a_body_over_tls(tmp_path: Path, transport: str) -> None:
+    """On one connection, the body with its head and after it: a reader that is paused for TLS must go on for each."""
+    made = Certificates(tmp_path / "tls")
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key, "ws_transport": transport}
+    context = ssl.create_default_context(cafile=str(made.ca))
+    body = b'{"name":"ann"}'
+    head = b"POST /api/guests HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n"
+    with ServerProcess(tmp_path / "server", **tls) as server:
+        plain = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure, secure.makefile("rb") as answers:
+            for parts in ((head + body,), (head, body), (head, body[:5], body[5:])):
+                for part in parts:
+                    secure.sendall(part)
+                assert answers.readline() == b"HTTP/1.1 201 Created\r\n"
+                headers = dict(line.lower().strip().split(b": ", 1) for line in iter(answers.readline, b"\r\n"))
+                assert b'"ann"' in answers.read(int(headers[b"content-length"]))
+
+
 def test_a_tls_handshake_that_never_comes_is_cut(tmp_path: Path) -> None:
     """Within HANDSHAKE_TIMEOUT_S; by asyncio itself it is a minute, and no protocol knows of it."""
     made = Certificates(tmp_path / "tls")

@@ -46,6 +46,7 @@ class ServerProcess:
             "COUNTDOWN_S": "0.05",
             "JUDGE_PROCESSES": "1",
             "RESTART_HINT_S": "0.1",
+            "OVERLOAD_LAG_S": "60",  # the machine may be busy with others: that is no overload of the service
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self.lines: list[str] = []

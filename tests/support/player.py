@@ -25,7 +25,9 @@ class Player:
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{server.ws_url}/ws/{game_id}{query}"
         patient = {"open_timeout": STEP_TIMEOUT_S, "ping_interval": None}
-        options = {"additional_headers": headers, "compression": None, "proxy": None, "max_size": None} | patient | options
+        options = (
+            {"additional_headers": headers, "compression": None, "proxy": None, "max_size": None} | patient | options
+        )
         self._stack = contextlib.ExitStack()
         self.ws: ClientConnection = self._stack.enter_context(connect(url, **options))
         self.received: list[Message] = []

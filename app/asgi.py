@@ -81,6 +81,8 @@ class Service:
             if logs is not None:
                 logs.trace_ids = traces.current_ids
         self.started = False
+        self.listening = True
+        """Whether the game's port takes connections: who serves probes on another one sets it to when it does."""
         self.scrapes = 0
         self._scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = _keys(settings, self.recorder)
@@ -124,7 +126,7 @@ class Service:
             game_overdue_s=self.hub.game_overdue_s,
             players=self.hub.census.players,
             judge_queue=self.hub.judge_queue,
-            started=self.started,
+            started=self.started and self.listening,
             draining=self.hub.draining,
             ready_gates=self.settings.ready_gates,
             overloaded=bool(self.hub.load.causes),

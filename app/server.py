@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -60,7 +61,7 @@ class Server(uvicorn.Server):
         try:
             yield
         finally:
-            _stop_handling()
+            _stop_handling(do_spare=self._drain is not None and not self._drain.is_hurried)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last.
@@ -71,6 +72,7 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
         self._load_certificate()
         await self._service.own_log()
+        self._service.listening = False
         async with _serving_ops(self._service, self._listeners.ops):
             await super().serve(sockets or self._listeners.game)
 
@@ -81,6 +83,7 @@ class Server(uvicorn.Server):
         if not self._listeners.do_listen:
             await self.lifespan.shutdown()
             raise CannotListenError("cannot listen on PORT: another process began to, in this moment")
+        self._service.listening = True
         _tune_gc()
         host, port = self._settings.host, port_of(self._listeners.game)
         reached = "localhost" if host in EVERYWHERE else host
@@ -165,12 +168,23 @@ class Server(uvicorn.Server):
             await asyncio.sleep(CLOSE_POLL_S)
 
 
-def _stop_handling() -> None:
-    """From now on the process ends at once when told to: there is nobody left to be told."""
+def _stop_handling(*, do_spare: bool = False) -> None:
+    """From now on the process ends at once when told to: there is nobody left to be told.
+
+    With `do_spare` that is not yet so for the next signal: it would have hurried a drain that is over.
+    """
     loop = asyncio.get_running_loop()
+    ending = _end_next_time if do_spare else signal.SIG_DFL
+    signals.hold()
     for number in signals.HANDLED:
         if loop.remove_signal_handler(number):
-            signal.signal(number, signal.SIG_DFL if number in signals.ENDING else signal.SIG_IGN)
+            signal.signal(number, ending if number in signals.ENDING else signal.SIG_IGN)
+    signals.hear()
+
+
+def _end_next_time(_number: int, _frame: FrameType | None) -> None:
+    for number in signals.ENDING:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class OpsServer(uvicorn.Server):

@@ -24,7 +24,16 @@ end() { # the servers first: they drain, and write what happens to the log
     done
 }
 trap end EXIT
-trap 'exit 0' INT TERM
+trap 'exit 0' INT TERM HUP
+
+answers() { # wait until a URL does, as long as all the programs run
+    until curl -fs "$@" >/dev/null; do
+        for pid in "${pids[@]}"; do
+            kill -0 "$pid" 2>/dev/null || { echo "one of the programs did not start:" >&2; tail "$state"/*.log >&2; exit 1; }
+        done
+        sleep 0.2
+    done
+}
 
 # The shipped files, with the paths and ports of this place.
 sed -e "s#port: 4222#listen: 127.0.0.1:$nats_port#" -e "s#\"/data\"#\"$state/nats\"#" \
@@ -49,11 +58,12 @@ http {
 }
 CONF
 
+# Each in a session of its own, out of reach of Ctrl+C: `end` tells them, each once and in order.
 SERVER_NAME=nats-0 NATS_PASSWORD=$(cat "$state/secrets/nats") NATS_ADMIN_PASSWORD=$(cat "$state/secrets/admin") \
-    setsid nats-server -c "$state/nats.conf" >"$state/nats.log" 2>&1 & # out of reach of Ctrl+C: the servers end before it
+    setsid nats-server -c "$state/nats.conf" >"$state/nats.log" 2>&1 &
 pids+=($!)
 for number in 0 1; do
-    (cd "$state" && exec env ENVIRONMENT=production GUESTS=true TRUSTED_PROXIES=127.0.0.1 REPLICA="racer-$number" \
+    (cd "$state" && exec setsid env ENVIRONMENT=production GUESTS=true TRUSTED_PROXIES=127.0.0.1 REPLICA="racer-$number" \
         PORT=$((racer_port + number)) OPS_PORT=$((racer_port + 1000 + number)) JWT_SECRET="$(cat "$state/secrets/jwt")" \
         PUBLIC_URL="https://localhost:$tls_port" FRONTEND_URL="https://localhost:$tls_port" \
         EVENT_LOG_URL="nats://127.0.0.1:$nats_port" NATS_USER=code-racer NATS_PASSWORD="$(cat "$state/secrets/nats")" \
@@ -61,17 +71,13 @@ for number in 0 1; do
         code-racer serve >"$state/racer-$number.log" 2>&1) &
     pids+=($!)
 done
-nginx -c "$site/nginx.conf" -p "$site" &
+setsid nginx -c "$site/nginx.conf" -p "$site" &
 pids+=($!)
 
 for number in 0 1; do
-    until curl -fs "http://127.0.0.1:$((racer_port + 1000 + number))/readyz" >/dev/null; do
-        for pid in "${pids[@]}"; do
-            kill -0 "$pid" 2>/dev/null || { echo "one of the programs did not start:" >&2; tail "$state"/*.log >&2; exit 1; }
-        done
-        sleep 0.2
-    done
+    answers "http://127.0.0.1:$((racer_port + 1000 + number))/readyz"
 done
+answers --cacert "$site/code-racer/ca.crt" "https://localhost:$tls_port/api/problems"
 echo "Code Racer is ready: https://localhost:$tls_port/ (its authority: $site/code-racer/ca.crt; logs: $state; Ctrl+C stops it)"
 wait -n
 echo "one of the programs has ended; see $state" >&2

@@ -57,3 +57,10 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         with pytest.raises(AssertionError, match="set HOST and OPS_PORT"):
             second.start()
         assert second.wait() == 2
+
+
+def test_it_is_not_ready_before_the_games_port_listens(tmp_path: Path) -> None:
+    """It said yes, and a proxy that had asked was refused the connection."""
+    with ServerProcess(tmp_path, "tests.support.asked_early", ops_port=0) as server:
+        assert "asked early: 503" in server.stderr
+        assert httpx.get(f"{ops_url(server)}/readyz").status_code == 200

@@ -185,3 +185,10 @@ def test_the_judges_workers_hold_no_signal_back_and_ignore_only_what_ends_the_se
             assert masks["SigBlk"] == 0
             ignored = {number for number in signal.Signals if masks["SigIgn"] >> number - 1 & 1}
             assert ignored == {signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ}, "the last two are Python's"
+
+
+def test_one_that_comes_when_the_drain_is_over_changes_nothing(tmp_path: Path) -> None:
+    """It ended the process with the signal, before `app.stopped`."""
+    server = ServerProcess(tmp_path, "tests.support.told_twice").start()
+    assert server.stop() == 0
+    assert server.logged("app.stopped")

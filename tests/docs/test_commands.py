@@ -68,7 +68,6 @@ def test_targets_that_are_named_exist() -> None:
 
 
 def test_commands_of_the_service_that_are_named_exist() -> None:
-    # asked, not imported: app.__main__ holds the signals of the process that loads it
     helped = subprocess.run(
         [sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )

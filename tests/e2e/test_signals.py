@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,7 @@ import pytest
 
 from app.signals import ENDING, HANDLED, LEFT_ALONE, name
 from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tests.support.server import ROOT, SECRET, ServerProcess, until
 
 UNHANDLED = {signal.SIGKILL, signal.SIGSTOP}
 FAULTS = {
@@ -185,6 +186,30 @@ def test_the_judges_workers_hold_no_signal_back_and_ignore_only_what_ends_the_se
             assert masks["SigBlk"] == 0
             ignored = {number for number in signal.Signals if masks["SigIgn"] >> number - 1 & 1}
             assert ignored == {signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ}, "the last two are Python's"
+
+
+EARLY = """
+import os, signal, sys
+
+class Tell:
+    def find_spec(self, name, *_):
+        if name == "app.settings":  # the first of what takes time
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Tell())
+from app.__main__ import main
+sys.exit(main(["serve"]))
+"""
+"""What the installed `code-racer` does, told to end while it still imports the service."""
+
+
+def test_one_that_comes_while_the_installed_program_imports_itself_is_answered_in_the_end(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PORT": "0", "JWT_SECRET": SECRET, "EVENT_LOG_URL": "memory:"}
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"app.stopped"' in done.stdout
 
 
 def test_one_that_comes_when_the_drain_is_over_changes_nothing(tmp_path: Path) -> None:

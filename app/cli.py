@@ -1,0 +1,304 @@
+"""The command line: what there is to ask for, and what each does."""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import math
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from app import __version__, signals
+from app.environment import read_dotenv, strays
+from app.listeners import bind
+from app.settings import (
+    CannotStartError,
+    Environment,
+    Settings,
+    SettingsError,
+    describe,
+    load_settings,
+    signing_secret,
+)
+
+if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
+    from app.telemetry.logs import Logs, LogWriter
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+CANARY_TOKEN_TTL_S = 600
+MAX_TTL_S = 3_650 * 86_400
+
+EXAMPLES = """examples:
+  code-racer serve                                   serve the game on HOST:PORT
+  PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
+  code-racer token --player ann --ttl 2h             a token to connect with
+  code-racer check-config                            verify and print the settings
+  code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
+  code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
+"""
+_TTL = re.compile(r"(\d+)([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
+    """Run a command in a process that `began` then (`time.monotonic`), its signals held.
+
+    Returns the exit code: 0 done, 1 failed, 2 wrong usage or settings.
+    """
+    options = _parser().parse_args(arguments, argparse.Namespace(began=began))
+    if options.command not in {"serve", "canary"}:  # those are told to end, and hear it once they can
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signals.hear()
+    if options.command == "version":
+        print(__version__)  # noqa: T201 - a command's answer
+        return EXIT_OK
+    try:
+        for line in strays(read_dotenv()):
+            _tell(line)
+        settings = load_settings()
+        commands = {
+            "serve": serve,
+            "token": token,
+            "check-config": check_config,
+            "copy-log": copy_log,
+            "canary": canary,
+        }
+        return commands[options.command](settings, options)
+    except SettingsError as error:
+        lines = "\n".join(f"  {line}" for line in str(error).splitlines())
+        return _tell(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
+    except CannotStartError as error:
+        return _tell(str(error), EXIT_USAGE)
+
+
+def _tell(text: str, exit_code: int = EXIT_OK) -> int:
+    """Say what keeps a command from its work, or might; the exit code, handed through."""
+    print(f"code-racer: {text}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
+    return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="code-racer",
+        description="Code Racer realtime: live programming races over WebSocket.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__, help="print the version")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="serve the game")
+    make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
+    make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
+    make.add_argument("--ttl", default="1h", type=_ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
+    make.add_argument(
+        "--yes-in-production", action="store_true", help="needed in production: whoever holds it plays as NAME"
+    )
+    copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
+    copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
+    bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
+    bird.add_argument("--url", required=True, type=_url, metavar="URL", help="the service, as players reach it")
+    bird.add_argument("--every-s", type=_positive, default=30.0, metavar="S", help="from one race to the next (30)")
+    bird.add_argument(
+        "--timeout-s", type=_positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
+    )
+    bird.add_argument("--host", default="127.0.0.1", help="address of its metrics (127.0.0.1)")
+    bird.add_argument(
+        "--port", type=int, default=9091, metavar="N", help="port of its metrics; 0 picks a free one (9091)"
+    )
+    bird.add_argument("--once", action="store_true", help="one race, no metrics; the exit code says how it went")
+    bird.add_argument(
+        "--token-file", type=Path, action="append", default=[], metavar="FILE",
+        help="a player's token, read before each race; give two of them where only others can make tokens",
+    )  # fmt: skip
+    commands.add_parser("check-config", help="verify and print the settings, secrets starred")
+    commands.add_parser("version", help="the same as --version")
+    return parser
+
+
+def _ttl(text: str) -> int:
+    match = _TTL.fullmatch(text)
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 0 < seconds <= MAX_TTL_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time up to ten years; write it like 90s, 30m, 2h or 7d")
+    return seconds
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    with contextlib.suppress(ValueError):  # a port that is none
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
+
+
+def _positive(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write one that is more than 0")
+
+
+def serve(settings: Settings, options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    listeners = bind(settings)
+    from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
+    from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
+    from app.server import Server  # noqa: PLC0415 - the same
+    from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
+
+    writer, logs = _logging(settings)
+    undo = logs.take_over()
+    try:
+        app = create_app(settings, logs)
+        server = Server(app, settings, listeners, began=options.began)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve())
+        app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - options.began, 3))
+    except LogUnavailable as error:
+        raise CannotStartError(f"EVENT_LOG_URL: {error}") from None
+    else:
+        return EXIT_OK if server.started else EXIT_FAILED
+    finally:
+        undo()
+        writer.close()
+
+
+def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
+    """Logs on stdout, as the settings have them; the writer must be closed. Raises SettingsError."""
+    from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
+
+    try:
+        writer = LogWriter(
+            open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
+            render=settings.log_format,
+            file=settings.log_path,
+            queue_size=settings.log_queue_size,
+            profile=settings.log_profile,
+            flush_timeout_s=settings.log_flush_timeout_s,
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"LOG_FILE: cannot write {settings.log_path and settings.log_path.absolute()}: {error.strerror};"
+            " make it writable, or start in another folder, or set LOG_FILE= for no file"
+        ) from None
+    common = {
+        "service.name": settings.otel_service_name,
+        "service.version": __version__,
+        "deployment.environment.name": settings.environment.value,
+        "replica": settings.replica or socket.gethostname(),
+    }
+    return writer, Logs(writer, level=settings.log_level, common=common)
+
+
+def canary(settings: Settings, options: argparse.Namespace) -> int:
+    """Race on a service; 1 where a single race did not end as it should."""
+    from app.canary import PLAYERS, CanaryConfig, CannotListen, run_canary  # noqa: PLC0415 - the other commands need not wait
+    from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
+
+    if len(options.token_file) not in {0, PLAYERS}:
+        return _tell(f"--token-file: give {PLAYERS} of them, one a player", EXIT_USAGE)
+    config = CanaryConfig(
+        url=options.url,
+        every_s=options.every_s,
+        timeout_s=options.timeout_s,
+        host=options.host,
+        port=options.port,
+        tokens=_canary_tokens(settings, options.token_file),
+    )
+    writer, logs = _logging(settings)
+    undo = logs.take_over()
+    try:
+        write = functools.partial(write_event, logs.logger)
+        went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
+    except CannotListen as error:
+        return _tell(f"{error}; set --host and --port", EXIT_USAGE)
+    finally:
+        undo()
+        writer.close()
+    return EXIT_OK if went_well else EXIT_FAILED
+
+
+def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str, ...]], tuple[str, ...]] | None:
+    """How the canary gets its tokens: from files, made with JWT_SECRET, or (None) as a guest of the service."""
+    from app.web.auth import Issuer  # noqa: PLC0415 - the other commands need not wait for it
+
+    if files:
+        return lambda _: tuple(file.read_text("ascii").strip() for file in files)
+    if not settings.jwt_secret.get_secret_value():
+        return None
+    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    return lambda names: tuple(issuer.issue(name, name, CANARY_TOKEN_TTL_S)[0] for name in names)
+
+
+async def _until_told(work: Coroutine[None, None, bool]) -> bool:
+    """Run it until SIGTERM or SIGINT, which is a good end."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    signals.hear()
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return True
+
+
+def token(settings: Settings, options: argparse.Namespace) -> int:
+    """Print a token."""
+    from app.web.auth import PLAYER_IDS, Issuer, is_player_id  # noqa: PLC0415 - the other commands need not wait for it
+
+    if not is_player_id(options.player):
+        return _tell(f"--player: must be {PLAYER_IDS}, or no server takes the token", EXIT_USAGE)
+    if settings.jwt_jwks_url:
+        raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
+    if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
+        return _tell("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
+    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
+    return EXIT_OK
+
+
+def copy_log(settings: Settings, options: argparse.Namespace) -> int:
+    """Copy an event log into the one of the settings."""
+    from app.configure import nats_config  # noqa: PLC0415 - the other commands need not wait for it
+    from app.eventlog import CopyFailed, LogInUse, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
+    from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
+
+    try:
+        source_settings = load_settings(event_log_url=options.source)
+    except SettingsError as error:
+        raise CannotStartError(str(error).replace("EVENT_LOG_URL", "--from")) from None
+    source = open_event_log(options.source, nats_config(source_settings, "copy-log"), must_exist=True)
+    target = open_event_log(settings.event_log_url, nats_config(settings, "copy-log"))
+
+    async def run() -> str:
+        async with contextlib.AsyncExitStack() as opened:
+            for log in (source, target):
+                await log.open()
+                opened.push_async_callback(log.close)
+            copied = await copy(source, target)
+        return f"{copied.games} games, {copied.commits} commits copied; the others were there already"
+
+    try:
+        print(asyncio.run(run()))  # noqa: T201 - a command's answer
+    except LogInUse as error:
+        raise CannotStartError(str(error)) from None
+    except (CopyFailed, LogUnavailable) as error:
+        return _tell(str(error), EXIT_FAILED)
+    return EXIT_OK
+
+
+def check_config(settings: Settings, _options: argparse.Namespace) -> int:
+    """Print the settings, one NAME=value a line."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may have read enough: `| head`
+    for name, value in describe(settings):
+        print(f"{name}={value}")  # noqa: T201 - a command's answer
+    longest = f"{settings.drain.longest_s:g} s"
+    print(f"# from SIGTERM to the end it takes at most {longest}: a pod's grace period must be longer")  # noqa: T201 - a command's answer
+    return EXIT_OK

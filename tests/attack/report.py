@@ -1,7 +1,7 @@
-"""The table of docs/hardening.md: ``python -m tests.attack.report BEFORE.json AFTER.json``."""
+"""The table of docs/hardening.md: ``python -m tests.attack.report BEFORE.json AFTER.json [--write PAGE]``."""
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from tests.attack.table import ATTACKS
 
 _HEADS: Final = ("input", "what", "item", "sends", "on 2d84426", "now")
 _SHOWN: Final = 3
+MARK: Final = "<!-- figures -->"
 Document = dict[str, Any]
 
 
@@ -64,10 +65,24 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def write(page: Path, text: str) -> None:
+    """Put the table behind the mark of the page."""
+    head = page.read_text("utf-8").partition(MARK)[0]
+    page.write_text(f"{head}{MARK}\n{text}", "utf-8")
+
+
 def main() -> None:
-    """Print it."""
-    before, after = (json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:3])
-    print(table(before, after), end="")  # noqa: T201 - a command's answer
+    """Print it, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("before", type=Path)
+    parser.add_argument("after", type=Path)
+    parser.add_argument("--write", type=Path, help="the page that has the table at its end")
+    arguments = parser.parse_args()
+    text = table(*(json.loads(path.read_text("utf-8")) for path in (arguments.before, arguments.after)))
+    if arguments.write:
+        write(arguments.write, text)
+    else:
+        print(text, end="")  # noqa: T201 - a command's answer
 
 
 if __name__ == "__main__":

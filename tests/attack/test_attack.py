@@ -47,6 +47,11 @@ def test_every_one_is_run_within_some_days() -> None:
     assert sorted(sliced + [attack.id for attack in quick()]) == sorted(attack.id for attack in ATTACKS)
 
 
+def test_the_document_has_them_all() -> None:
+    text = (ROOT / "docs/hardening.md").read_text("utf-8")
+    assert not [attack.id for attack in ATTACKS if f"| {attack.id} " not in text]
+
+
 def test_the_table_says_who_was_hurt() -> None:
     attack = next(attack for attack in ATTACKS if attack.id == "ws-pings")
     fields = {"id": attack.id, "transport": "lean", "p99_s": {"ping": 4.0}, "sink_p99_s": {"ping": 0.01}}

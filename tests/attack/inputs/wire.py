@@ -349,7 +349,6 @@ ATTACKS: Final = (
         opened=20,
         expect=("told",),
         never=("500", "untold"),
-        is_named=True,
     ),
     _flood(
         "ws-pings-unread",

@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -34,8 +35,12 @@ class AttackedServer(ServerProcess):
         self.code = code
 
     def start(self) -> Self:
-        """Start, and bound it."""
-        super().start()
+        """Start, and bound it; it meets SIGHUP as by default, also where its starter ignores it (nohup)."""
+        ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            super().start()
+        finally:
+            signal.signal(signal.SIGHUP, ignored)
         resource.prlimit(self.pid, resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
         return self
 

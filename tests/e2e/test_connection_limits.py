@@ -336,7 +336,7 @@ LIMITS: dict[LimitScope, tuple[Attempt, dict[str, object]]] = {
     ),
     LimitScope.SUBMISSIONS_PER_PLAYER: (
         many_submissions,
-        {"judge_max_queued_per_player": 1, "judge_time_limit_s": 0.2, "sweep_interval_s": 3_600},
+        {"judge_max_queued_per_player": 1, "judge_time_limit_s": 2, "sweep_interval_s": 3_600},
     ),
     LimitScope.GAMES_PER_ADDRESS: (many_games_of_many_players, {"games_per_address_per_minute": 2}),
 }

@@ -188,6 +188,7 @@ def http_bounds(settings: Settings) -> HttpBounds:
         http_keep_alive_s=settings.http_keep_alive_s,
         http_write_timeout_s=settings.http_write_timeout_s,
         close_timeout_s=settings.close_timeout_s,
+        tls_unread_bytes=settings.tls_unread_bytes,
         max_http_connections=settings.max_http_connections,
         max_http_connections_per_address=settings.max_http_connections_per_address,
         per_address=not settings.is_development,

@@ -31,7 +31,7 @@ def bind(settings: Settings) -> Listeners:
     """What the settings say. Raises CannotListenError."""
     host, port, ops_port = settings.host, settings.port, settings.ops_port
     unsent = settings.socket_unsent_bytes
-    game = bound("PORT", host, port, unsent)
+    game = bound("PORT", host, port, unsent, settings.tls_unread_bytes if settings.tls_cert_file else 0)
     return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port, unsent))
 
 
@@ -40,10 +40,11 @@ def port_of(sockets: list[socket.socket]) -> int:
     return int(sockets[0].getsockname()[1])
 
 
-def bound(name: str, host: str, port: int, unsent_bytes: int = 0) -> list[socket.socket]:
+def bound(name: str, host: str, port: int, unsent_bytes: int = 0, unread_bytes: int = 0) -> list[socket.socket]:
     """Sockets bound to each address of `host`, all to one port (0: a free one) of setting `name`; none listens yet.
 
-    Connections inherit `unsent_bytes`: else the kernel takes megabytes for a peer that reads nothing, unseen by us.
+    Connections inherit `unsent_bytes`: else the kernel takes megabytes for a peer that reads nothing, unseen by us; and
+    `unread_bytes` (0: the kernel's own), as TLS keeps buffers as large as the largest read.
 
     Raises:
         CannotListenError: one of the addresses cannot be had.
@@ -57,6 +58,8 @@ def bound(name: str, host: str, port: int, unsent_bytes: int = 0) -> list[socket
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             _bound_unsent(one, unsent_bytes)
+            if unread_bytes:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread_bytes)
             one.bind((address[0], sockets[0].getsockname()[1] or port, *address[2:]))
     except OSError as error:
         for one in sockets:

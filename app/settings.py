@@ -299,6 +299,11 @@ class Settings(BaseSettings):
         ge=0,
         description="the kernel holds no more per connection, the rest waits in the outbox; 0: its own limit",
     )
+    tls_unread_bytes: int = Field(
+        32_768,
+        ge=16_384,
+        description="with TLS_CERT_FILE the kernel, and TLS after it, hold so much per connection that is not read yet",
+    )
     outbox_max_age_s: float = Field(15.0, gt=0, description="a durable frame unsent for so long closes with 4430")
     ping_interval_s: float = Field(20.0, gt=0, description="protocol ping to each client")
     ping_timeout_s: float = Field(20.0, gt=0, description="an unanswered ping closes the connection after this")

@@ -94,6 +94,8 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """The first request must come, and be whole, in time; unless there are too many connections."""
         super().connection_made(transport)
+        if hasattr(transport, "set_read_buffer_limits"):  # TLS has a buffer of its own before ours
+            transport.set_read_buffer_limits(self._bounds.tls_unread_bytes)
         self.flow = _Flow(transport)
         self._address = self.client[0] if self.client else "unknown"
         if self._places.enter(self._address):

@@ -25,6 +25,7 @@ class HttpBounds:
     http_keep_alive_s: float
     http_write_timeout_s: float
     close_timeout_s: float
+    tls_unread_bytes: int
     max_http_connections: int
     max_http_connections_per_address: int
     per_address: bool

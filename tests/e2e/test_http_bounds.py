@@ -106,10 +106,6 @@ def rejected(server: ServerProcess, reason: str) -> float:
     return sample(server, "http_rejected_total", reason=reason)
 
 
-def resident_bytes(server: ServerProcess) -> int:
-    return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * 4_096
-
-
 CHUNKED = b"Transfer-Encoding: chunked"
 HOST = b"Host: x"
 UPGRADE = (HOST, b"Connection: Upgrade", b"Upgrade: websocket")
@@ -318,13 +314,13 @@ def test_empty_lines_do_not_keep_a_connection(port: Port) -> None:
 def test_a_flood_takes_no_memory(port: Port, flood: object) -> None:
     assert callable(flood)
     begin, more = flood(port)
-    before = resident_bytes(port.server)
+    before = port.server.resident_bytes()
     with closing(port.dial()) as one:
         one.sendall(begin)
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             for _ in range(1_000):
                 one.sendall(more)
-    assert resident_bytes(port.server) - before < 8 * MIB
+    assert port.server.resident_bytes() - before < 8 * MIB
 
 
 @pytest.mark.parametrize("last", [b"Connection: close", b"Connection: keep-alive"])
@@ -340,7 +336,7 @@ def test_one_answer_that_nobody_reads_is_cut(port: Port, last: bytes) -> None:
 
 
 def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cut(port: Port) -> None:
-    before, unread = resident_bytes(port.server), rejected(port.server, "unread")
+    before, unread = port.server.resident_bytes(), rejected(port.server, "unread")
     many = [port.dial(4_096) for _ in range(10)]
     request = port.get(HOST, target=port.long_path) * 2_000
     for one in many:
@@ -349,7 +345,7 @@ def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cu
             for _ in range(1_000):
                 one.send(request)
     until(lambda: rejected(port.server, "unread") >= unread + len(many))
-    assert resident_bytes(port.server) - before < 24 * MIB
+    assert port.server.resident_bytes() - before < 24 * MIB
     for one in many:
         one.close()
 

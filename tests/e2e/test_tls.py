@@ -39,6 +39,49 @@ async def test_a_game_over_wss(tmp_path: Path) -> None:
         assert await asyncio.to_thread(server.stop) == 0
 
 
+def test_what_is_sent_over_tls_and_not_read_takes_no_memory(tmp_path: Path) -> None:
+    """A hundred ask on and on, and read no answer: of each the kernel and TLS hold little."""
+    made = Certificates(tmp_path / "tls")
+    context = ssl.create_default_context(cafile=str(made.ca))
+    requests = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 50_000
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key, "http_write_timeout_s": 60}
+    with ServerProcess(tmp_path / "server", **tls) as server, contextlib.ExitStack() as held:
+        many = [held.enter_context(asking(server, context)) for _ in range(100)]
+        before, idle = server.resident_bytes(), 0
+        while idle < 20:  # turns of the server's in which nobody could send more
+            sent = sum(push(one, requests) for one in many)
+            idle = 0 if sent else idle + 1
+            answer(server, context)
+        assert server.resident_bytes() - before < 64 * 2**20
+
+
+def push(one: ssl.SSLSocket, data: bytes) -> int:
+    """Send until the way is full; how much that was."""
+    sent = 0
+    with contextlib.suppress(ssl.SSLWantWriteError):
+        while True:
+            sent += one.send(data[:16_384])
+    return sent
+
+
+def answer(server: ServerProcess, context: ssl.SSLContext) -> None:
+    """The server has had a turn."""
+    with asking(server, context) as one:
+        one.settimeout(30)
+        one.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert one.recv(4_096).startswith(b"HTTP/1.1 200 ")
+
+
+def asking(server: ServerProcess, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    plain.settimeout(30)
+    plain.connect(("127.0.0.1", int(server.settings["PORT"])))
+    secure = context.wrap_socket(plain, server_hostname="127.0.0.1")
+    secure.setblocking(False)
+    return secure
+
+
 @pytest.mark.parametrize("transport", ["lean", "uvicorn"])
 def test_requests_with_a_body_over_tls(tmp_path: Path, transport: str) -> None:
     """On one connection, the body with its head and after it: a reader that is paused for TLS must go on for each."""

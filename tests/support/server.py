@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -201,6 +202,10 @@ class ServerProcess:
     def open_files(self) -> int:
         """Open file descriptors of the process."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def resident_bytes(self) -> int:
+        """Memory of the process."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     # ---------------------------------------------------------------- players
 

@@ -46,7 +46,7 @@ def test_a_new_reader_gets_a_running_pair_behind_tls(tmp_path: Path) -> None:
         assert process.poll() is None, (tmp_path / "log").read_text()
         race = EXAMPLES["pair-race"].replace("8443", ports["TLS_PORT"])
         done = subprocess.run(["bash", "-c", race], cwd=clone, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stdout + (tmp_path / "log").read_text()
         ready = [
             httpx.get(f"http://127.0.0.1:{int(ports['RACER_PORT']) + 1000 + number}/readyz").status_code
             for number in (0, 1)

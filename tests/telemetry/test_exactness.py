@@ -232,7 +232,7 @@ def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
         assert server.metric("ws_ping_rtt_seconds_sum") >= 0.2
         assert server.metric("ws_ping_rtt_seconds_bucket", le="0.1") == 3
         (line,) = server.logged("ws.closed", player_id="a")
-        assert line["rtt_p95_s"] >= 0.19
+        assert line["rtt_p95_s"] > 0.18  # of two samples, one of nearly nothing: 95 % of the other
         (line,) = server.logged("ws.closed", player_id="s")
         assert (line["code"], line["reason"], line["initiator"]) == (1011, "ping_timeout", "server")
         assert "rtt_p50_s" not in server.logged("ws.closed", player_id="l")[0]

@@ -204,9 +204,9 @@ def _disconnect(draft: _Draft, command: Disconnect) -> None:
 
 
 def _leave(draft: _Draft, command: Leave) -> None:
-    if draft.state.phase is Phase.FINISHED:
-        return  # whoever leaves after the end changes nothing
-    player = _member(draft, command.player_id)
+    player = draft.state.players.get(command.player_id)
+    if draft.state.phase is Phase.FINISHED or player is None or not player.active:
+        return  # whoever leaves after the end, or by another connection has left already, changes nothing
     draft.emit(PlayerLeft, player_id=player.id, reason=LeaveReason.LEFT, cause=command.cause)
 
 

@@ -267,7 +267,14 @@ def test_a_stranger_may_do_nothing() -> None:
     game = Game()
     game.start("ann", "bob")
     assert_rejected(Rejection.NOT_ALLOWED, game.submit, "eve")
-    assert_rejected(Rejection.NOT_ALLOWED, game.do, Leave("eve"))
+    assert game.do(Leave("eve")) == []
+
+
+def test_who_leaves_by_two_connections_leaves_once() -> None:
+    game = Game()
+    game.join("ann", "bob")
+    game.do(Leave("ann"))
+    assert game.do(Leave("ann")) == []
 
 
 def test_who_was_removed_is_out_and_stays_out() -> None:

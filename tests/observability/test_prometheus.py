@@ -36,6 +36,7 @@ QUIET = {
     "Memory since an hour ago",
     "More than twice what the others have",
     "Most overdue game",
+    "Put off, cut short",
     "Read again",
     "Replicas that others do not know",
     "Waiting for the judge",

@@ -180,6 +180,7 @@ async def test_nothing_stays_of_thousands_of_connections(tmp_path: Path) -> None
         "api_requests_per_player_per_second": 0,
     }
     rates = {"handshakes_per_second": 0, "max_replacements_per_minute": 20, "limits_dry_run": "replacements"}
+    rates |= {"entries_per_minute": 0, "commands_per_second": 0}
     server = ServerProcess(tmp_path, reconnect_grace_s=0, close_timeout_s=0.5, **limits, **rates)
     await asyncio.to_thread(server.start)
     try:

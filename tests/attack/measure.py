@@ -202,16 +202,20 @@ def _submission(run: Run, around: Scene, server: AttackedServer) -> Callable[[],
     talkers = _racing(server, around, "judged")
 
     def hand_in() -> None:
-        time.sleep(SETTLES_S)
-        began = time.monotonic()
-        talkers[0].say("submit_code", {"code": SOLUTION})
-        judged = talkers[0].wait("submission_judged", GIVES_UP_S)
-        run.result.verdict_s = time.monotonic() - began
-        if judged is None or run.result.verdict_s > VERDICT_WITHIN_S:
-            run.result.slow += 1
-            run.fail(f"a bystander's verdict took {run.result.verdict_s:.1f} s")
-        elif judged["data"]["verdict"] != "accepted":
-            run.fail(f"a bystander's right solution was judged {judged['data']['verdict']}")
+        try:
+            time.sleep(SETTLES_S)
+            began = time.monotonic()
+            talkers[0].say("submit_code", {"code": SOLUTION})
+            judged = talkers[0].wait("submission_judged", GIVES_UP_S)
+            run.result.verdict_s = time.monotonic() - began
+            if judged is None or run.result.verdict_s > VERDICT_WITHIN_S:
+                run.result.slow += 1
+                run.fail(f"a bystander's verdict took {run.result.verdict_s:.1f} s")
+            elif judged["data"]["verdict"] != "accepted":
+                run.fail(f"a bystander's right solution was judged {judged['data']['verdict']}")
+        finally:
+            for one in talkers:
+                one.close()
 
     return hand_in
 
@@ -232,11 +236,13 @@ def _racing(server: AttackedServer, around: Scene, name: str) -> list[Talker]:
 def _race(server: AttackedServer, around: Scene, name: str) -> None:
     """A fresh race from end to end."""
     talkers = _racing(server, around, name)
-    talkers[1].say("submit_code", {"code": SOLUTION})
-    if talkers[0].wait("game_finished", RACE_WITHIN_S) is None:
-        raise RuntimeError("a race does not end")
-    for one in talkers:
-        one.close()
+    try:
+        talkers[1].say("submit_code", {"code": SOLUTION})
+        if talkers[0].wait("game_finished", RACE_WITHIN_S) is None:
+            raise RuntimeError("a race does not end")
+    finally:
+        for one in talkers:
+            one.close()
 
 
 def _restart(run: Run, server: AttackedServer) -> None:

@@ -11,7 +11,7 @@ from app.settings import load_settings
 from tests.support.faulty import SECRET_DETAIL
 from tests.support.planted import NAME
 from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess
+from tests.support.server import SECRET, ServerProcess, until
 
 
 def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path) -> None:
@@ -61,8 +61,7 @@ def test_what_raises_for_one_member_ends_that_one_and_all_others_are_told_and_an
                     player.receive()
                 seqs = [event["seq"] for event in player.events]
                 assert seqs == list(range(seqs[0], seqs[-1] + 1)), "none is missing"
-            closed = server.logged("ws.closed")
-            assert {record["player_id"] for record in closed} == lost
+            until(lambda: {record["player_id"] for record in server.logged("ws.closed")} == lost)
             faults = server.metric("faults_total")
             assert faults >= 2 * len(lost)
             assert server.metric("ws_connections") == len(others)

@@ -80,7 +80,7 @@ class Bystander:
             self._kept = await _connect(self._http_port)
         try:
             await _get(*self._kept, b"keep-alive")
-        except BaseException:
+        except BaseException:  # cancelled too: half an answer must not be read as the next one
             self._kept[1].transport.abort()
             self._kept = None
             raise

@@ -231,7 +231,7 @@ class Fight:
 
     def until_over(self) -> None:
         """Wait for the end of its time, doing nothing."""
-        time.sleep(max(0.0, self.ends - time.monotonic()))
+        time.sleep(max(0.0, self.ends - time.monotonic()))  # the attack lasts so long
 
     def paced(self, number: int = 0) -> Iterator[int]:
         """Count while it is on, at its rate."""
@@ -240,7 +240,7 @@ class Fight:
             yield count
             count += 1
             due += 1 / self.attack.per_second if self.attack.per_second else 0.0
-            time.sleep(max(0.0, min(due, self.ends) - time.monotonic()))
+            time.sleep(max(0.0, min(due, self.ends) - time.monotonic()))  # a stated rate: nothing is waited for
 
     # ---------------------------------------------------------------- where
 

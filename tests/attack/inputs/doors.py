@@ -98,7 +98,7 @@ def _provides(mode: str) -> Act:
             fight.until_over()
             return
         _ask_provider(fight, mode)
-        time.sleep(max(0.0, fight.ends - 3.5 - time.monotonic()))
+        time.sleep(max(0.0, fight.ends - 3.5 - time.monotonic()))  # the keys change near its end
         _ask_provider(fight, "rotated")
         header = f"Authorization: Bearer {fight.aim.data['later']}"
         while time.monotonic() < fight.ends:

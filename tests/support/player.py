@@ -45,8 +45,15 @@ class Player:
         self.ws.send(json.dumps({"type": type, "data": {} if data is None else data, **more}))
 
     def receive(self) -> Message:
-        """The next message."""
-        message: Message = json.loads(self.ws.recv(STEP_TIMEOUT_S))
+        """The next message.
+
+        Raises AssertionError if none comes, with the last one there was: it may be the refusal that explains it.
+        """
+        try:
+            message: Message = json.loads(self.ws.recv(STEP_TIMEOUT_S))
+        except TimeoutError:
+            last = self.received[-1] if self.received else "nothing"
+            raise AssertionError(f"no message in {STEP_TIMEOUT_S} s; the last one was {last}") from None
         self.received.append(message)
         return message
 

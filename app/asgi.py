@@ -22,14 +22,14 @@ from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 
 from app import __version__
+from app.aio.tasks import TaskOwner
 from app.clock import Clock
 from app.configure import api_config, door_config, hub_config, judge_limits, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import SandboxJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.realtime.load import memory_bytes, open_files
-from app.realtime.tasks import TaskOwner
+from app.realtime.overload import memory_bytes, open_files
 from app.settings import Settings, fingerprint, signing_secret
 from app.telemetry.catalogue import Metrics
 from app.telemetry.gc_pauses import measured_gc
@@ -122,9 +122,9 @@ class Service:
             connections=len(self.hub.sessions),
             max_connections=self.settings.max_connections,
             rooms=self.hub.room_count,
-            games=self.hub.census.games,
+            games=self.hub.counts.games,
             game_overdue_s=self.hub.game_overdue_s,
-            players=self.hub.census.players,
+            players=self.hub.counts.players,
             judge_queue=self.hub.judge_queue,
             started=self.started and self.listening,
             draining=self.hub.draining,
@@ -134,10 +134,10 @@ class Service:
             event_log_reached=self.hub.reached,
             event_log_lost_s=time.monotonic() - self.hub.appender.lost_at,
             ready_grace_s=self.settings.ready_grace_s,
-            event_log_clock_offset_s=self.hub.fleet.clock_offset_s,
-            event_log_bytes=self.hub.care.log_bytes,
-            event_log_limit_bytes=self.hub.care.log_limit_bytes,
-            replicas=self.hub.fleet.size,
+            event_log_clock_offset_s=self.hub.replicas.clock_offset_s,
+            event_log_bytes=self.hub.sweeper.log_bytes,
+            event_log_limit_bytes=self.hub.sweeper.log_limit_bytes,
+            replicas=self.hub.replicas.size,
             signing_keys=remote.count if remote else 1,
             signing_keys_age_s=remote.age_s if remote else 0.0,
             memory_bytes=memory_bytes(),

@@ -7,17 +7,17 @@ from app import __version__
 from app.eventlog import NATS_SCHEMES
 from app.judge import Limits
 from app.realtime import HubConfig, SessionConfig
-from app.realtime.allowance import AllowanceConfig
-from app.realtime.care import CareConfig
-from app.realtime.http_bounds import HttpBounds
-from app.realtime.inbox import InboxConfig
-from app.realtime.judging import JudgingConfig
-from app.realtime.lifetime import LifetimeConfig
-from app.realtime.load import LoadConfig, container_limit_bytes
-from app.realtime.pace import PaceConfig
-from app.realtime.progress import ProgressConfig
+from app.realtime.connection.expiry import ExpiryConfig
+from app.realtime.connection.inbox import InboxConfig
+from app.realtime.connection.quota import QuotaConfig
+from app.realtime.overload import LoadConfig, container_limit_bytes
+from app.realtime.room.judging import JudgingConfig
+from app.realtime.room.pace import PaceConfig
+from app.realtime.room.progress import ProgressConfig
+from app.realtime.room.sweeper import SweeperConfig
 from app.settings import Settings, SettingsError
 from app.telemetry.observer import LimitScope
+from app.transport.http_bounds import HttpBounds
 from app.web.limits import ApiConfig, DoorConfig
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
@@ -63,7 +63,7 @@ def hub_config(settings: Settings, replica: str) -> HubConfig:
         ),
         limits_dry_run=frozenset(map(LimitScope, settings.limits_dry_run)),
         ping_interval_s=settings.ping_interval_s,
-        care=CareConfig(
+        sweeper=SweeperConfig(
             retention_s=settings.finished_game_retention_s,
             sweep_interval_s=settings.sweep_interval_s,
         ),
@@ -114,7 +114,7 @@ def session_config(settings: Settings) -> SessionConfig:
     """What a connection may do."""
     return SessionConfig(
         inbox=InboxConfig(
-            allowance=AllowanceConfig(
+            quota=QuotaConfig(
                 messages_per_second=settings.messages_per_second,
                 message_burst=settings.message_burst,
                 bytes_per_second=settings.bytes_per_second,
@@ -129,7 +129,7 @@ def session_config(settings: Settings) -> SessionConfig:
             max_pending_messages=settings.max_pending_messages,
             rate_limit_retry_s=settings.rate_limit_retry_s,
         ),
-        lifetime=LifetimeConfig(
+        expiry=ExpiryConfig(
             token_leeway_s=settings.jwt_leeway_s,
             token_expiring_notice_s=settings.token_expiring_notice_s,
             idle_timeout_s=settings.idle_timeout_s,

@@ -21,11 +21,11 @@ from app.configure import http_bounds
 from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.realtime.http import BoundedHttp
-from app.realtime.http_bounds import HttpPlaces
 from app.settings import Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.observer import LimitScope
+from app.transport.http import BoundedHttp
+from app.transport.http_bounds import HttpPlaces
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.server import STEP_TIMEOUT_S
+from tools.harness.server import STEP_TIMEOUT_S
 
 # No test passes or fails by how fast the machine was.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,11 +5,11 @@ import contextlib
 
 import pytest
 
-from app.cancellation import end
-from app.realtime.tasks import TaskOwner
-from app.realtime.timers import Timers
+from app.aio.cancellation import end
+from app.aio.tasks import TaskOwner
+from app.realtime.room.deadlines import Deadlines
 from app.telemetry.observer import NullObserver
-from tests.support.faults import unexpected
+from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def test_tasks_that_have_ended_or_never_began_are_no_trouble() -> None:
 
 async def test_the_clock_ends_though_a_deadline_changes_in_that_moment() -> None:
     """It went on for ever, and the service did not end."""
-    timers = Timers(lambda: 0, unexpected)
+    timers = Deadlines(lambda: 0, unexpected)
     timers.set("later", 10**13)
     running = asyncio.ensure_future(timers.run(lambda _: None))
     await asyncio.sleep(0)

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from app import __version__
-from tests.support.server import ROOT, SECRET, ServerProcess
+from tools.harness.server import ROOT, SECRET, ServerProcess
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -16,9 +16,9 @@ from app.client.__main__ import EXAMPLES
 from app.environment import read_dotenv, strays
 from app.judge import load_problems
 from app.settings import SettingsError
-from tests.support.nats import Nats
-from tests.support.server import ROOT, SECRET, ServerProcess, until
-from tests.support.tls import Certificates
+from tools.harness.nats import Nats
+from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.tls import Certificates
 
 NOBODY_WRITES = Path("/sys")
 """Not even root may make a file there, and whatever the reason is called, it is told."""

@@ -8,7 +8,7 @@ import pytest
 
 from app.asgi import Service, create_app
 from app.settings import load_settings
-from tests.support.server import SECRET
+from tools.harness.server import SECRET
 
 pytestmark = pytest.mark.anyio
 

@@ -27,10 +27,10 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from dashboards.build import BOARDS
 from dashboards.model import Board, Kind, Panel, Source, to_json
-from tests.support.canary import canary
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.prometheus import filled, prometheus
-from tests.support.server import ServerProcess
+from tools.harness.canary import canary
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.prometheus import filled, prometheus
+from tools.harness.server import ServerProcess
 
 mpl.use("Agg")
 logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a player who vanishes, as some shall, is no fault of it

@@ -9,7 +9,7 @@ from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import scaled
 from alerts.drills.stage import Stage
 from alerts.model import Severity
-from tests.support.jwks import IdentityProvider, SigningKey
+from tools.harness.jwks import IdentityProvider, SigningKey
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _QUARTER: Final = scaled("15m", FACTORS["code-racer-availability"])

@@ -7,8 +7,8 @@ from typing import Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
-from tests.support.canary import Bird, canary
-from tests.support.proxy import TcpProxy
+from tools.harness.canary import Bird, canary
+from tools.harness.proxy import TcpProxy
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from alerts.drills.scale import scaled
 from alerts.drills.stage import NAMES, Stage
 from alerts.model import Severity
 from app.client import GameWebSocket
-from tests.support.proxy import FaultProxy
-from tests.support.readers import token
-from tests.support.server import UNLIMITED
+from tools.harness.proxy import FaultProxy
+from tools.harness.readers import token
+from tools.harness.server import UNLIMITED
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _AGO: Final = scaled("5m", FACTORS["code-racer-connections"])

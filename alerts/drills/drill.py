@@ -25,7 +25,7 @@ from alerts.model import Alert, Group, Severity
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
 from dashboards.model import Board, Panel
-from tests.support.prometheus import filled
+from tools.harness.prometheus import filled
 from tools.queries import blocks
 
 ROOT: Final = Path(__file__).parents[2]

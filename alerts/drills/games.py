@@ -13,8 +13,8 @@ from typing import Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
-from tests.support.player import WRONG, Player
-from tests.support.server import until
+from tools.harness.player import WRONG, Player
+from tools.harness.server import until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _HELD_S: Final = 0.25
@@ -57,7 +57,7 @@ def _deadlines_fail(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
         server.kill()
-        server.module = "tests.support.stuck"
+        server.module = "tools.harness.stuck"
         server.start()
         game_id = stage.new_game(min_players=1)
         with stage.player(game_id, "ann") as ann:

@@ -10,14 +10,14 @@ from typing import Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import NAMES, PLAYERS, Stage
 from alerts.model import Severity
-from tests.support.readers import token
-from tests.support.server import UNLIMITED, until
+from tools.harness.readers import token
+from tools.harness.server import UNLIMITED, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _GOOD_TO_ONE_BAD: Final = 220
 """0.45 % are bad: over the ticket's 0.3, under the page's 0.6."""
 _MEMBERS: Final = 20
-_FAULTY: Final = "tests.support.faulty"
+_FAULTY: Final = "tools.harness.faulty"
 
 
 def _knock_of_eve(stage: Stage, game_id: str) -> None:
@@ -90,7 +90,7 @@ def _some_deliveries_late(stage: Stage) -> Generator[None, None, None]:
 
 def _late_deliveries(stage: Stage, toggles: int) -> Generator[None, None, None]:
     """Members of a game hear that somebody left 0.3 s after it happened, and of all else in time."""
-    with stage.serve("tests.support.late", **UNLIMITED):
+    with stage.serve("tools.harness.late", **UNLIMITED):
         stage.hold(_MEMBERS)
         game_id = stage.games[-1]
         with stage.player(game_id, "ann") as ann:

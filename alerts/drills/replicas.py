@@ -13,10 +13,10 @@ import nats as nats_client
 from alerts.drills.drill import Drill
 from alerts.drills.stage import FREE, Stage
 from alerts.model import Severity
-from tests.support.nats import Nats
-from tests.support.proxy import TcpProxy
-from tests.support.readers import token
-from tests.support.server import ServerProcess, until
+from tools.harness.nats import Nats
+from tools.harness.proxy import TcpProxy
+from tools.harness.readers import token
+from tools.harness.server import ServerProcess, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _QUICK: Final[dict[str, Any]] = {"replica_ttl_s": 2, "sweep_interval_s": 0.5, "nats_timeout_s": 1}
@@ -185,7 +185,7 @@ def _clock_slow(stage: Stage) -> Generator[None, None, None]:
     with _on_nats(stage, players=0):
         yield
         stage.server.kill()
-        stage.server.module = "tests.support.skewed"
+        stage.server.module = "tools.harness.skewed"
         stage.server.start()
         yield
         stage.server.kill()
@@ -224,7 +224,7 @@ def _live_lost(stage: Stage) -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def _player(server: ServerProcess, game: str, name: str) -> Iterator[Any]:
-    from tests.support.player import Player  # noqa: PLC0415 - here alone
+    from tools.harness.player import Player  # noqa: PLC0415 - here alone
 
     with Player(server, game, token(name), max_queue=None) as player:
         yield player

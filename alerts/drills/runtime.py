@@ -10,7 +10,7 @@ from typing import Any, Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
-from tests.support.collector import Collector
+from tools.harness.collector import Collector
 
 _TICKET: Final = Severity.WARNING
 _STOPPED_S: Final = 0.25
@@ -37,7 +37,7 @@ def _stopped_in_turns(stage: Stage, overload_lag_s: float = 10) -> Generator[Non
 
 
 def _one_fault(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve("tests.support.faulty"), stage.player(stage.new_game(), "ann") as ann:
+    with stage.serve("tools.harness.faulty"), stage.player(stage.new_game(), "ann") as ann:
         ann.until("player_joined")
         yield
         ann.send("ready")
@@ -47,7 +47,7 @@ def _one_fault(stage: Stage) -> Generator[None, None, None]:
 
 
 def _leak(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve("tests.support.leaky", memory_limit_bytes=350_000_000) as server:
+    with stage.serve("tools.harness.leaky", memory_limit_bytes=350_000_000) as server:
         stage.seen("code_racer_memory_bytes offset 16s")
         yield
         (server.folder / "leak").touch()

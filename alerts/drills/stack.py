@@ -17,8 +17,8 @@ import yaml
 from alerts.build import GROUPS
 from alerts.drills.scale import require_samples, scaled_routing, scaled_rules
 from alerts.model import rules
-from tests.support.prometheus import query
-from tests.support.server import free_port, until
+from tools.harness.prometheus import query
+from tools.harness.server import free_port, until
 
 ROOT: Final = Path(__file__).parents[2]
 SCRAPE_S: Final = 0.3

@@ -15,10 +15,10 @@ from websockets.exceptions import ConnectionClosed
 
 from alerts.drills.stack import Stack
 from app.client import GameWebSocket
-from tests.support.player import Player
-from tests.support.readers import small_socket, token
-from tests.support.server import ServerProcess, until
-from tests.support.wire import close_frame, upgrade
+from tools.harness.player import Player
+from tools.harness.readers import small_socket, token
+from tools.harness.server import ServerProcess, until
+from tools.harness.wire import close_frame, upgrade
 
 PLAYERS: Final = 3
 AT_ONCE: Final = 5

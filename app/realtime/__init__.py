@@ -4,10 +4,10 @@ A `Session` is one connection, a `Room` one game on this replica, the `Hub` owns
 the pure rules, appends to the event log, and fans out what the log accepted.
 """
 
+from app.realtime.connection.session import Session, SessionConfig
 from app.realtime.hub import Hub, HubConfig
-from app.realtime.room import Room
-from app.realtime.session import Session, SessionConfig
-from app.realtime.transport import Deflate, LeanConfig, LeanTransport, Transport, UvicornTransport
+from app.realtime.room.room import Room
+from app.transport import Deflate, LeanConfig, LeanTransport, Transport, UvicornTransport
 
 __all__ = [
     "Deflate", "Hub", "HubConfig", "LeanConfig", "LeanTransport", "Room", "Session", "SessionConfig", "Transport",

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.aio.tasks import TaskOwner
+from app.aio.timing_wheel import TimingWheel
 from app.eventlog import START, EventLog, LogUnavailable
 from app.game import (
     CodeSubmitted,
@@ -29,29 +31,27 @@ from app.game import (
     fold,
 )
 from app.judge import Judge, JudgeProblem
+from app.limits import LimitPolicy
 from app.protocol import Close
-from app.realtime.appending import Appender
-from app.realtime.care import Care, CareConfig
-from app.realtime.census import Census
-from app.realtime.fleet import Fleet
+from app.realtime.cluster.log_health import Appender
+from app.realtime.cluster.presence import Presence
+from app.realtime.cluster.replicas import Replicas
+from app.realtime.connection.outbox import Outboxes
+from app.realtime.connection.session import Session, SessionConfig
 from app.realtime.identity import Identity, Verify
-from app.realtime.judging import Judging, JudgingConfig
-from app.realtime.limits import LimitPolicy
-from app.realtime.load import LoadConfig, LoadMonitor
-from app.realtime.outbox import Outboxes
-from app.realtime.pace import Pace, PaceConfig
-from app.realtime.presence import Presence
-from app.realtime.progress import ProgressConfig
+from app.realtime.overload import LoadConfig, LoadMonitor
 from app.realtime.refusals import REFUSED
-from app.realtime.room import Room, RoomSeat, Welcome
-from app.realtime.session import Session, SessionConfig
-from app.realtime.tasks import TaskOwner
-from app.realtime.timers import Timers
-from app.realtime.transport import Transport
-from app.realtime.wheel import Wheel
+from app.realtime.room.counts import GameCounts
+from app.realtime.room.deadlines import Deadlines
+from app.realtime.room.judging import Judging, JudgingConfig
+from app.realtime.room.pace import Pace, PaceConfig
+from app.realtime.room.progress import ProgressConfig
+from app.realtime.room.room import Room, RoomSeat, Welcome
+from app.realtime.room.sweeper import Sweeper, SweeperConfig
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import LimitScope, LogTrouble, Observer, Opened
 from app.telemetry.tracer import Link, SpanName
+from app.transport import Transport
 
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
@@ -74,7 +74,7 @@ class HubConfig:
     session: SessionConfig
     judging: JudgingConfig
     ping_interval_s: float
-    care: CareConfig
+    sweeper: SweeperConfig
     replica_ttl_s: float
     finished_linger_s: float
     max_connection_age_s: float
@@ -115,10 +115,10 @@ class Hub:
         self.something_ended = asyncio.Event()
         self._empty = asyncio.Event()
         self.verify = verify
-        self.wheel = Wheel(observer.fault)
+        self.wheel = TimingWheel(observer.fault)
         self.appender = Appender(log, observer)
-        self.fleet = Fleet(log, config.replica_ttl_s, observer, now)
-        self.presence = Presence(log, self.fleet.instance, self.fleet.lives, observer.fault)
+        self.replicas = Replicas(log, config.replica_ttl_s, observer, now)
+        self.presence = Presence(log, self.replicas.instance, self.replicas.lives, observer.fault)
         self._reached = asyncio.Event()
         self.outboxes = Outboxes(observer)
         self._log = log
@@ -129,20 +129,20 @@ class Hub:
         self.now = now
         self.rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
-        self.census = Census()
-        self._timers = Timers(now, observer.fault)
-        self.care = Care(self, log, self.fleet, self._timers, config.care, observer, now)
+        self.counts = GameCounts()
+        self._deadlines = Deadlines(now, observer.fault)
+        self.sweeper = Sweeper(self, log, self.replicas, self._deadlines, config.sweeper, observer, now)
         self._catching_up: set[str] = set()
         self._judged_here: set[tuple[str, int]] = set()
         self._tasks = TaskOwner(observer)
         self._handling = TaskOwner(observer)
         self._judging = Judging(judge, problems, config.judging, self._record, self._take_judging, self.policy)
-        allowance = config.session.inbox.allowance
+        quota = config.session.inbox.quota
         limits = {
-            "max_message_bytes": allowance.max_message_bytes,
-            "max_batch": allowance.max_batch,
-            "messages_per_second": allowance.messages_per_second,
-            "message_burst": allowance.message_burst,
+            "max_message_bytes": quota.max_message_bytes,
+            "max_batch": quota.max_batch,
+            "messages_per_second": quota.messages_per_second,
+            "message_burst": quota.message_burst,
         }
         self._welcome = Welcome(config.replica, config.ping_interval_s, limits)
 
@@ -158,7 +158,7 @@ class Hub:
             await self._log.open()
         await self._judge.open()
         self._judging.start(self._tasks)
-        self._tasks.spawn(self._timers.run(self._fire), "timers")
+        self._tasks.spawn(self._deadlines.run(self._fire), "timers")
         self._tasks.spawn(self.load.run(), "load")
         if self._log.shared:
             self._tasks.spawn(self._reach(), "event log")
@@ -183,14 +183,14 @@ class Hub:
 
     async def _begin(self) -> None:
         """The log is there: take up what was under way, and let players in."""
-        await self.fleet.refresh()
-        await self.care.adopt()
+        await self.replicas.refresh()
+        await self.sweeper.adopt()
         self._reached.set()
         self.appender.reach()
-        self._tasks.spawn(self.care.run(), "sweep")
+        self._tasks.spawn(self.sweeper.run(), "sweep")
         self._tasks.spawn(self.appender.watch(self._restored), "event log")
         if self._log.shared:
-            self._tasks.spawn(self.fleet.run(), "fleet")
+            self._tasks.spawn(self.replicas.run(), "fleet")
             self._tasks.spawn(self.presence.run(), "presence")
 
     @property
@@ -204,8 +204,8 @@ class Hub:
 
     async def _restored(self) -> None:
         """The log was away and is back: what was missed is read at once. Raises LogUnavailable."""
-        await self.fleet.refresh()
-        await self.care.catch_up()
+        await self.replicas.refresh()
+        await self.sweeper.catch_up()
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
@@ -216,7 +216,7 @@ class Hub:
     async def _leave(self) -> None:
         if self.reached:
             with contextlib.suppress(LogUnavailable):  # then the others find out by themselves
-                await self.fleet.leave()
+                await self.replicas.leave()
 
     # ---------------------------------------------------------------- going away
 
@@ -271,7 +271,7 @@ class Hub:
     @property
     def game_overdue_s(self) -> float:
         """How long the most overdue game is past its deadline."""
-        return self._timers.overdue_s
+        return self._deadlines.overdue_s
 
     # ---------------------------------------------------------------- games
 
@@ -345,7 +345,7 @@ class Hub:
             del self.rooms[room.game_id]
             room.close()
             if room.known.phase is Phase.FINISHED or self._log.shared:  # else it goes on here, and only here
-                self.census.forget(room.game_id)
+                self.counts.forget(room.game_id)
 
     # ---------------------------------------------------------------- connections
 
@@ -359,7 +359,7 @@ class Hub:
         session = Session(opened, transport, self._config.session, self)
         session.link = link
         if self._config.max_connection_age_s:
-            session.lifetime.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+            session.expiry.end_at_age(self._config.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self.sessions[session] = _Stay(leave)
         self.observer.opened(opened)
         session.attach()
@@ -387,7 +387,7 @@ class Hub:
             room.exit(session)
             self.something_ended.set()
             self._tasks.spawn(self._disconnected(room, session), "disconnect")
-        session.lifetime.stop()
+        session.expiry.stop()
         with self.bulkhead:  # whatever is wrong with its record, its place is free
             self.observer.closed(session.summary())
         if not self.sessions:
@@ -467,12 +467,12 @@ class Hub:
     def _remember(self, state: GameState) -> None:
         """Keep what has changed. The game is counted, and its time kept first, by the replica that leads it."""
         due = deadline(state)
-        leads = self.fleet.leads(state)
-        self._timers.set(state.game_id, due if leads or due is None else due + BACKUP_MS)
+        leads = self.replicas.leads(state)
+        self._deadlines.set(state.game_id, due if leads or due is None else due + BACKUP_MS)
         if leads or due is None:
-            self.census.note(state)
+            self.counts.note(state)
         if not leads:
-            self.census.forget(state.game_id)
+            self.counts.forget(state.game_id)
 
     # ---------------------------------------------------------------- what the log tells
 
@@ -512,13 +512,13 @@ class Hub:
             with self.observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
-            self._timers.retry(game_id, self.now() + TICK_RETRY_MS)
+            self._deadlines.retry(game_id, self.now() + TICK_RETRY_MS)
             raise
         except Exception:  # no sweep looks at a game that is not loaded: forgotten here, it would never end
-            self._timers.retry(game_id, self.now() + FAULT_RETRY_MS)
+            self._deadlines.retry(game_id, self.now() + FAULT_RETRY_MS)
             raise
         if due is None or due > self.now():  # else it should have moved on: it stays overdue
-            self._timers.set(game_id, due)
+            self._deadlines.set(game_id, due)
 
     async def _handle(self, game_id: str, command: Command) -> int | None:
         """Handle a command; the game's deadline after it."""

@@ -15,10 +15,10 @@ from litestar.connection import ASGIConnection
 
 from app.eventlog import LogUnavailable
 from app.game import misses_end
+from app.limits import TooFast
 from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
-from app.realtime.limits import TooFast
 from app.realtime.refusals import REFUSED
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.auth import Authenticator, find_token

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
 from app.realtime import Hub
-from app.realtime.frames import snapshot
+from app.realtime.encoding import snapshot
 from app.settings import Settings
 from app.telemetry.observer import LimitScope
 from app.web.admission import Admission, client_address, unavailable
@@ -133,7 +133,7 @@ def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub
     most = settings.max_players_per_game
     if wish.max_players > most and hub.policy.refuses(LimitScope.PLAYERS_PER_GAME, 0, player_id=player_id):
         raise refusal(HTTPStatus.BAD_REQUEST, f"max_players can be at most {most} (MAX_PLAYERS_PER_GAME)")
-    if hub.census.hosted_by(player_id) < settings.max_games_per_player:
+    if hub.counts.hosted_by(player_id) < settings.max_games_per_player:
         return
     if hub.policy.refuses(LimitScope.GAMES_PER_PLAYER, GAMES_RETRY_MS, player_id=player_id):
         raise refusal(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from app.realtime.limits import LimitPolicy, RateLimit, RatePerKey, address_key
-from app.realtime.presence import Presence
+from app.limits import LimitPolicy, RateLimit, RatePerKey, address_key
+from app.realtime.cluster.presence import Presence
 from app.telemetry.observer import HandshakeOutcome, LimitScope
 from app.web.errors import refusal
 

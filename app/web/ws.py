@@ -19,9 +19,9 @@ from app.protocol import SUBPROTOCOL, AuthMessage, Close
 from app.realtime import Hub, Room, Session, Transport
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.refusals import REFUSED
-from app.realtime.transport import EXTENSION
 from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
 from app.telemetry.tracer import Handshake, Link
+from app.transport import EXTENSION
 from app.web.admission import Admission, Wanted, client_address, unavailable
 from app.web.errors import MEDIA_TYPE, Problem, ProblemError
 from app.web.limits import Door, Place
@@ -71,7 +71,7 @@ class _Attempt:
     def opened(self, room: Room | None = None) -> Opened:
         """The record of the connection it becomes."""
         resume = room.resume_point(self.aim.last_seq)[1] if room else None
-        return Opened(self.gate.hub.fleet.new_connection_id(), self.aim.game_id, self.player_id, self.client, resume)
+        return Opened(self.gate.hub.replicas.new_connection_id(), self.aim.game_id, self.player_id, self.client, resume)
 
 
 @websocket("/ws/{game_id:str}")

@@ -19,7 +19,7 @@ from tests.attack.measure import TRIES, Run, measured
 from tests.attack.model import Attack, Result
 from tests.attack.stage import Helper, helper
 from tests.attack.table import ATTACKS
-from tests.support.server import ROOT
+from tools.harness.server import ROOT
 
 
 def runs(attacks: Sequence[Attack], transports: Sequence[str]) -> Iterator[tuple[Attack, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.support.wire import TEXT, frame, upgrade
+from tools.harness.wire import TEXT, frame, upgrade
 
 OTHERS: Final = "127.0.0.2"
 """Who is not the attacker comes from here: limits by address are the attacker's own."""

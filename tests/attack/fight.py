@@ -18,7 +18,7 @@ from itertools import repeat
 from typing import Any, Final
 
 from tests.attack.model import Aim, Attack
-from tests.support.wire import CLOSE, PING, PONG, TEXT, frame, upgrade
+from tools.harness.wire import CLOSE, PING, PONG, TEXT, frame, upgrade
 
 HOST: Final = "127.0.0.1"
 CONNECT_TIMEOUT_S: Final = 10.0

@@ -20,8 +20,8 @@ from tests.attack.inputs.judge import MARK
 from tests.attack.model import Aim, Attack, Result
 from tests.attack.scene import Scene, scene
 from tests.attack.stage import AttackedServer, Helper, LogOf, Watch, bystander, helper
-from tests.support.player import SOLUTION
-from tests.support.server import SECRET
+from tools.harness.player import SOLUTION
+from tools.harness.server import SECRET
 
 LEAST_BOUND_S: Final = 0.25
 TIMES_THE_SINK: Final = 3.0

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.attack.model import Attack, Place
-from tests.support.jwks import SigningKey
-from tests.support.nginx import Site
-from tests.support.readers import token
-from tests.support.server import ServerProcess
+from tools.harness.jwks import SigningKey
+from tools.harness.nginx import Site
+from tools.harness.readers import token
+from tools.harness.server import ServerProcess
 
 HUGE_BYTES: Final = 300 * 2**20
 NESTED: Final = 100_000

@@ -17,7 +17,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.attack.bystander import OTHERS
-from tests.support.server import ROOT, ServerProcess, sample_key
+from tools.harness.server import ROOT, ServerProcess, sample_key
 
 GUARD_BYTES: Final = 640 * 2**20
 """A server that has grown by so much is ended: the machine must outlive the attack."""

@@ -13,7 +13,7 @@ from tests.attack.model import Attack, Result
 from tests.attack.report import table
 from tests.attack.stage import helper
 from tests.attack.table import ATTACKS, SLICES, quick, slice_of
-from tests.support.server import ROOT
+from tools.harness.server import ROOT
 
 TODAY = dt.date.fromisoformat(os.environ.get("ATTACK_DAY", dt.datetime.now(dt.UTC).date().isoformat()))
 CASES = [

@@ -14,8 +14,8 @@ import httpx
 import jwt
 
 from tests.bench.generator import LOAD_CORE, SERVER_CORE, compiled, pinned
-from tests.support.server import SECRET, UNLIMITED, ServerProcess
-from tests.support.wire import upgrade
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.wire import upgrade
 
 HERE = Path(__file__).parent
 NODE = HERE.parent / "node"

@@ -19,7 +19,7 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.server import SECRET, ServerProcess
+from tools.harness.server import SECRET, ServerProcess
 
 CONNECTIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 SPREAD_S = 10.0

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.server import ServerProcess
+from tools.harness.server import ServerProcess
 
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "2000"))
 STARTS = 5

@@ -24,8 +24,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.bench.contestants import Service, token
 from tests.bench.generator import Generator, compiled
-from tests.support.nats import Nats
-from tests.support.server import ServerProcess, until
+from tools.harness.nats import Nats
+from tools.harness.server import ServerProcess, until
 
 BLOCKS, ROUNDS = 10, 200
 OURS = "an event, from its sender to a member on another replica"

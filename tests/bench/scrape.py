@@ -15,7 +15,7 @@ import httpx
 import jwt
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.server import SECRET, ServerProcess
+from tools.harness.server import SECRET, ServerProcess
 
 FEW, MANY = 5, int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 ROOM = 50

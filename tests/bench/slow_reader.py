@@ -17,7 +17,7 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess
 
 MEMBERS = 49
 ROUNDS = 200

@@ -18,7 +18,7 @@ from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
 from tests.bench.scenarios import Plan, Values
-from tests.support.server import SECRET
+from tools.harness.server import SECRET
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHARTED = ("echo", "fan-out, 50", "handshake", "memory")

@@ -16,9 +16,9 @@ from statistics import median
 
 import jwt
 
-from tests.support.collector import Collector
-from tests.support.server import SECRET, UNLIMITED, ServerProcess
-from tests.support.wire import TEXT, frame, frames, upgrade
+from tools.harness.collector import Collector
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.wire import TEXT, frame, frames, upgrade
 
 GENERATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
 ROUNDS = 3

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.support.player import SOLUTION, WRONG
-from tests.support.server import ServerProcess
+from tools.harness.player import SOLUTION, WRONG
+from tools.harness.server import ServerProcess
 
 SHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 STEP_MS = 30_000

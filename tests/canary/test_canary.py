@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.telemetry.catalogue import CANARY_METRICS
-from tests.support.canary import canary
-from tests.support.proxy import TcpProxy
-from tests.support.server import ROOT, SECRET, ServerProcess, free_port, until
+from tools.harness.canary import canary
+from tools.harness.proxy import TcpProxy
+from tools.harness.server import ROOT, SECRET, ServerProcess, free_port, until
 
 
 def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:

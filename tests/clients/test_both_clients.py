@@ -15,9 +15,9 @@ from typing import Any, Self
 import jwt
 import pytest
 
-from tests.support.player import SOLUTION, Player
-from tests.support.proxy import FaultProxy
-from tests.support.server import ROOT, SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.player import SOLUTION, Player
+from tools.harness.proxy import FaultProxy
+from tools.harness.server import ROOT, SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
 
 HERE = Path(__file__).parent
 COMMANDS = {

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from tests.support.server import ROOT
+from tools.harness.server import ROOT
 
 STATIC = ROOT / "app/web/static"
 EXPORT = re.compile(r"^export (?:abstract )?(?:class|function|const) (\w+)", re.MULTILINE)

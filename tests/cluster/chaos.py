@@ -26,10 +26,10 @@ from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.eventlog.nats import NatsConfig, NatsEventLog
 from app.eventlog.port import LogUnavailable
 from tests.cluster import checker
-from tests.support.nats import Nats, Node
-from tests.support.player import WRONG
-from tests.support.proxy import FaultProxy, TcpProxy
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, free_port
+from tools.harness.nats import Nats, Node
+from tools.harness.player import WRONG
+from tools.harness.proxy import FaultProxy, TcpProxy
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, free_port
 
 REPLICAS: Final = 3
 NODES: Final = 3

@@ -11,11 +11,11 @@ from nats import connect as connect_nats
 from websockets.asyncio.client import ClientConnection
 
 from app.eventlog.nats.streams import progress_subject
-from tests.support.collector import Collector
-from tests.support.nats import Nats
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess, until
-from tests.support.together import answers, begin_together, live_and_ended
+from tools.harness.collector import Collector
+from tools.harness.nats import Nats
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ServerProcess, until
+from tools.harness.together import answers, begin_together, live_and_ended
 
 pytestmark = pytest.mark.timeout(180)
 TTL_S = 2

@@ -13,11 +13,11 @@ import httpx
 import nats as nats_client
 import pytest
 
-from tests.support.nats import Nats
-from tests.support.player import Player
-from tests.support.proxy import TcpProxy
-from tests.support.server import ServerProcess, until
-from tests.support.skewed import SLOW_S
+from tools.harness.nats import Nats
+from tools.harness.player import Player
+from tools.harness.proxy import TcpProxy
+from tools.harness.server import ServerProcess, until
+from tools.harness.skewed import SLOW_S
 
 pytestmark = pytest.mark.timeout(180)
 FULL_SOON: dict[str, Any] = {
@@ -152,7 +152,7 @@ def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:
 
 def test_a_wrong_clock_is_measured_and_told(one_node: Nats, tmp_path: Path) -> None:
     settings = {"event_log_url": one_node.url, **QUICK}
-    with ServerProcess(tmp_path / "server", "tests.support.skewed", **settings) as server:
+    with ServerProcess(tmp_path / "server", "tools.harness.skewed", **settings) as server:
         offset = server.wait_for_log("clock.skewed")["offset_s"]
         assert abs(offset - SLOW_S) < 1
         assert abs(server.metric("event_log_clock_offset_seconds") - SLOW_S) < 1

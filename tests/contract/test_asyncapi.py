@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from app.protocol import BATCH, CLIENT_TYPES, CLOSE_TABLE, SENT_TYPES
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import ROOT, ServerProcess
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.server import ROOT, ServerProcess
 
 
 @pytest.fixture(scope="module")

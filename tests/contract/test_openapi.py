@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import jwt
 
-from tests.support.server import SECRET, ServerProcess
+from tools.harness.server import SECRET, ServerProcess
 
 EXAMPLES = 150
 NOT_IN_A_SCHEMA = "positive_data_acceptance"

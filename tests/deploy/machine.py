@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import jwt
 
-from tests.support.nats import Nats
-from tests.support.nginx import Site
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.nats import Nats
+from tools.harness.nginx import Site
+from tools.harness.server import SECRET, ServerProcess, until
 
 
 def token(player_id: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ROOT
-from tests.support.tls import Certificates
+from tools.harness.server import ROOT
+from tools.harness.tls import Certificates
 
 
 def to_try_out(folder: Path) -> tuple[Path, Path]:

@@ -17,9 +17,9 @@ import yaml
 from compose_spec import PyCompose
 
 from app.settings import Settings
-from tests.support.nats import NATS_SERVER
-from tests.support.nginx import Site
-from tests.support.server import ROOT
+from tools.harness.nats import NATS_SERVER
+from tools.harness.nginx import Site
+from tools.harness.server import ROOT
 
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

@@ -15,7 +15,7 @@ import pytest
 
 from app import __version__
 from app.settings import Settings
-from tests.support.server import ROOT, SECRET, free_port, until
+from tools.harness.server import ROOT, SECRET, free_port, until
 
 DOCKERFILE = ROOT / "deploy/Dockerfile"
 TEXT = DOCKERFILE.read_text()

@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from app.settings import Settings
 from dashboards.build import boards
-from tests.support.kustomize import KUBERNETES, OVERLAYS, of_kind, rendered
-from tests.support.nats import NATS_SERVER
-from tests.support.server import ROOT
+from tools.harness.kustomize import KUBERNETES, OVERLAYS, of_kind, rendered
+from tools.harness.nats import NATS_SERVER
+from tools.harness.server import ROOT
 
 OPERATOR = "monitoring.coreos.com/v1"
 NODE = ROOT / "tests/node"

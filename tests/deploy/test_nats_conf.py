@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nats import NATS_SERVER, Nats
-from tests.support.player import Player
-from tests.support.server import ROOT, ServerProcess, until
+from tools.harness.nats import NATS_SERVER, Nats
+from tools.harness.player import Player
+from tools.harness.server import ROOT, ServerProcess, until
 
 pytestmark = pytest.mark.timeout(180)
 NATS_CONF = ROOT / "deploy/nats/nats.conf"

@@ -14,9 +14,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.deploy.machine import Machine, token
-from tests.support.nginx import Site, nginx_program
-from tests.support.player import Player
-from tests.support.server import ROOT, UNLIMITED, until
+from tools.harness.nginx import Site, nginx_program
+from tools.harness.player import Player
+from tools.harness.server import ROOT, UNLIMITED, until
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -17,9 +17,9 @@ import jwt
 import pytest
 
 from tests.deploy.machine import Machine
-from tests.support import leaks
-from tests.support.nginx import Site
-from tests.support.server import SECRET, free_port, until
+from tools.harness import leaks
+from tools.harness.nginx import Site
+from tools.harness.server import SECRET, free_port, until
 
 pytestmark = pytest.mark.timeout(300)
 QUICK = {

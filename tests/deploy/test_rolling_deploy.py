@@ -15,7 +15,7 @@ from app.client.bot import PROBLEM
 from tests.cluster import checker
 from tests.cluster.chaos import Racer, read_log
 from tests.deploy.machine import Machine, token
-from tests.support.server import ServerProcess, until
+from tools.harness.server import ServerProcess, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 GAMES, PLAYERS = 25, 4

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ROOT, free_port, until
+from tools.harness.server import ROOT, free_port, until
 
 TOOLS = ROOT / "tools"
 NOBODY = 65_534

@@ -14,7 +14,7 @@ import pytest
 
 from app import __version__
 from tests.docs.commands import examples
-from tests.support.server import ROOT, SECRET, free_port, until
+from tools.harness.server import ROOT, SECRET, free_port, until
 
 pytestmark = pytest.mark.timeout(600)
 BIN = Path(sys.executable).parent

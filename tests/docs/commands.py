@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.server import ROOT
+from tools.harness.server import ROOT
 
 DOCUMENTS: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "alerts/README.md")
 """Runbooks have tests of their own, which run every query and every search of the log in them."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs import test_guide
 from tests.docs.commands import DOCUMENTS, SHELLS, Block, blocks, examples
-from tests.support.server import ROOT, ServerProcess
+from tools.harness.server import ROOT, ServerProcess
 
 BIN = Path(sys.executable).parent
 README = examples(ROOT / "README.md")

@@ -17,9 +17,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app.protocol import CLIENT_TYPES, Batch, decode
 from app.settings import Settings
-from tests.support.nginx import Nginx, ThroughProxy
-from tests.support.player import Player
-from tests.support.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.nginx import Nginx, ThroughProxy
+from tools.harness.player import Player
+from tools.harness.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
 
 ENGLISH, KOREAN = ROOT / "docs/WEBSOCKET_SETUP.en.md", ROOT / "docs/WEBSOCKET_SETUP.md"
 NODE = ROOT / "tests/node"

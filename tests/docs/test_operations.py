@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.docs.commands import examples
-from tests.support.player import Player
-from tests.support.server import ROOT, ServerProcess, free_port, until
+from tools.harness.player import Player
+from tools.harness.server import ROOT, ServerProcess, free_port, until
 
 GUIDE = (ROOT / "docs/operations.md").read_text()
 EXAMPLES = examples(ROOT / "docs/operations.md")

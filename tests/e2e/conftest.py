@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.server import ServerProcess
+from tools.harness.server import ServerProcess
 
 
 @pytest.fixture(scope="module", params=["lean", "uvicorn"])

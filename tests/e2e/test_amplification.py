@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from app.realtime.progress import MOST_PER_TURN
+from app.realtime.room.progress import MOST_PER_TURN
 from app.settings import load_settings
-from tests.support.crowd import Voice, come, crowd
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.crowd import Voice, come, crowd
+from tools.harness.server import SECRET, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 DEFAULTS = load_settings(jwt_secret=SECRET)

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.server import ServerProcess
+from tools.harness.server import ServerProcess
 
 NOBODY = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
 OURS = "https://race.example.org"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import STEP_TIMEOUT_S, ServerProcess, difference, sample_key
-from tests.support.wire import frame
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, difference, sample_key
+from tools.harness.wire import frame
 
 
 @pytest.fixture

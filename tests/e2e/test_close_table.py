@@ -15,8 +15,8 @@ import pytest
 from websockets.frames import CloseCode, Frame, Opcode
 
 from app.protocol import CLOSE_TABLE, Close, CloseRow, Initiator, Reconnect
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, difference
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, difference
 
 FIRST_MESSAGE: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
 

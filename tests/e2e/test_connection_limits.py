@@ -15,8 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.telemetry.observer import LimitScope
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, until
 
 NO_GAME = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PRODUCTION = {"environment": "production", "guests": "true", "scrape_wait_s": 0, "drain_delay_s": 0}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import UNLIMITED, ServerProcess
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import UNLIMITED, ServerProcess
 
 GAMES = 8
 ROUNDS = 3

@@ -18,8 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.support.player import Player
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.player import Player
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 

@@ -20,10 +20,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.telemetry.observer import HandshakeOutcome
-from tests.support.jwks import SigningKey
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
-from tests.support.wire import upgrade
+from tools.harness.jwks import SigningKey
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.wire import upgrade
 
 NOBODY = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
 
@@ -159,7 +159,7 @@ CASES = {
         settings={"jwt_secret": "", "jwt_jwks_url": "http://127.0.0.1:1/"},
         retry=True,
     ),
-    HandshakeOutcome.INTERNAL_ERROR: Case(500, waiting, module="tests.support.faulty", plain_get=False),
+    HandshakeOutcome.INTERNAL_ERROR: Case(500, waiting, module="tools.harness.faulty", plain_get=False),
 }
 ELSEWHERE = {
     HandshakeOutcome.ACCEPTED: "tests/e2e/test_race.py",

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from app.settings import load_settings
-from tests.support.faulty import SECRET_DETAIL
-from tests.support.planted import NAME
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.faulty import SECRET_DETAIL
+from tools.harness.planted import NAME
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, until
 
 
 def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "tests.support.faulty") as server:
+    with ServerProcess(tmp_path, "tools.harness.faulty") as server:
         ann, bob = server.guest("ann"), server.guest("bob")
         game_id = server.new_game(ann["token"])
         with Player(server, game_id, bob["token"]) as other, Player(server, game_id, ann["token"]) as player:
@@ -39,7 +39,7 @@ def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path)
 def test_what_raises_for_one_member_ends_that_one_and_all_others_are_told_and_answered(
     tmp_path: Path, transport: str
 ) -> None:
-    with ServerProcess(tmp_path, "tests.support.planted", ws_transport=transport, close_timeout_s=1) as server:
+    with ServerProcess(tmp_path, "tools.harness.planted", ws_transport=transport, close_timeout_s=1) as server:
         game_id = server.new_game(server.guest("host")["token"], min_players=50, max_players=50)
         with ExitStack() as stack:
             guests = [server.guest(name) for name in ("ann", "bob", NAME, "cat", NAME, "dan")]
@@ -74,7 +74,7 @@ def test_what_raises_for_one_member_ends_that_one_and_all_others_are_told_and_an
 
 
 def test_of_a_fault_that_happens_again_and_again_so_many_lines_are_written_and_all_are_counted(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "tests.support.faulty", log_repeats_per_s=1) as server:
+    with ServerProcess(tmp_path, "tools.harness.faulty", log_repeats_per_s=1) as server:
         game_id = server.new_game(server.guest("host")["token"], max_players=100)
         for _ in range(10):
             with Player(server, game_id, server.guest("ann")["token"]) as player:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.player import WRONG, Message, Player
-from tests.support.server import UNLIMITED, ServerProcess
+from tools.harness.player import WRONG, Message, Player
+from tools.harness.server import UNLIMITED, ServerProcess
 
 MOST = 160
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import STEP_TIMEOUT_S, ServerProcess
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess
 
 GUIDE = Path(__file__).parent.parent / "guide"
 NODE = Path(__file__).parent.parent / "node"

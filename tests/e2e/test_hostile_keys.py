@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.jwks import IdentityProvider, SigningKey
-from tests.support.server import ServerProcess, until
+from tools.harness.jwks import IdentityProvider, SigningKey
+from tools.harness.server import ServerProcess, until
 
 MIB = 1 << 20
 Answer = Callable[[BaseHTTPRequestHandler], None]

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.server import ServerProcess, until
-from tests.support.wire import upgrade
+from tools.harness.server import ServerProcess, until
+from tools.harness.wire import upgrade
 
 HEAD = 8_192
 BODY = 4_096

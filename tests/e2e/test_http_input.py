@@ -10,8 +10,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.support.server import SECRET, ServerProcess, difference, until
-from tests.support.wire import frame, upgrade
+from tools.harness.server import SECRET, ServerProcess, difference, until
+from tools.harness.wire import frame, upgrade
 
 
 @pytest.fixture(scope="module", params=["lean", "uvicorn"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from app.judge import load_problems
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess, until
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ServerProcess, until
 
 ENDLESS = "def solve(*args):\n    while True:\n        pass"
 DOUBLED = "x = [1]\nfor _ in range({}):\n    x = [x, x]\ndef solve(*args):\n    return x"

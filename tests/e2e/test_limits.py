@@ -8,8 +8,8 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import UNLIMITED, ServerProcess, until
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import UNLIMITED, ServerProcess, until
 
 
 def narrow_socket(server: ServerProcess) -> socket.socket:

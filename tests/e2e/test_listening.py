@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.server import ServerProcess, free_port, until
+from tools.harness.server import ServerProcess, free_port, until
 
 
 def answers(address: str, port: int) -> bool:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.support.player import Player
-from tests.support.server import ServerProcess
+from tools.harness.player import Player
+from tools.harness.server import ServerProcess
 
 
 def test_a_flood_of_refusals_is_counted_whole_and_logged_in_part(tmp_path: Path) -> None:

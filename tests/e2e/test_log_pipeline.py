@@ -16,8 +16,8 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import SECRET, UnheardServer, until
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import SECRET, UnheardServer, until
 
 HOSTILE = 'line\nfeed \r\x00\x1b[31m \u2028\u2029\x85\x0b \ud800 "}{ ' + "x" * 3_000
 CONFIG = """

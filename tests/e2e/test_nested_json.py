@@ -12,8 +12,8 @@ import pytest
 
 from app.eventlog.codec import decode_events
 from app.protocol import InvalidMessage, decode, decode_server_message
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess
 
 DEPTH = 30_000
 NESTED = {

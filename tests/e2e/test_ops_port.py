@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.player import Player
-from tests.support.server import ServerProcess
+from tools.harness.player import Player
+from tools.harness.server import ServerProcess
 
 PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version")
 
@@ -61,6 +61,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 def test_it_is_not_ready_before_the_games_port_listens(tmp_path: Path) -> None:
     """It said yes, and a proxy that had asked was refused the connection."""
-    with ServerProcess(tmp_path, "tests.support.asked_early", ops_port=0) as server:
+    with ServerProcess(tmp_path, "tools.harness.asked_early", ops_port=0) as server:
         assert "asked early: 503" in server.stderr
         assert httpx.get(f"{ops_url(server)}/readyz").status_code == 200

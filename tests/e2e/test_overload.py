@@ -14,12 +14,12 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from app.realtime.load import IN_A_ROW, LoadConfig, LoadMonitor
+from app.realtime.overload import IN_A_ROW, LoadConfig, LoadMonitor
 from app.telemetry.observer import NullObserver, OverloadCause
-from tests.support.player import Player
-from tests.support.readers import small_socket
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
-from tests.support.wire import TEXT, frame, upgrade
+from tools.harness.player import Player
+from tools.harness.readers import small_socket
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.wire import TEXT, frame, upgrade
 
 CHATTER = frame(TEXT, b'{"type":"ping","data":{"timestamp":1},"id":"%s"}' % (b"x" * 64))
 

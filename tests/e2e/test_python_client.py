@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, full_jitter
-from tests.support.player import SOLUTION
-from tests.support.server import ServerProcess
+from tools.harness.player import SOLUTION
+from tools.harness.server import ServerProcess
 
 pytestmark = pytest.mark.anyio
 

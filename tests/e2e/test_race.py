@@ -4,8 +4,8 @@ import json
 
 import httpx
 
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import ServerProcess, difference
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.server import ServerProcess, difference
 
 
 def start(server: ServerProcess, *names: str, **wishes: object) -> tuple[str, list[Player], list[str]]:

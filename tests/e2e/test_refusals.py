@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, difference
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, difference
 
 NOBODY = str(uuid.UUID(int=7))
 

@@ -3,8 +3,8 @@
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import ServerProcess
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.server import ServerProcess
 
 
 def assert_whole(events: list[dict[str, object]], last: int) -> None:

@@ -10,9 +10,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess
-from tests.support.together import answers, begin_together, live_and_ended
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ServerProcess
+from tools.harness.together import answers, begin_together, live_and_ended
 
 FIRST_MESSAGE: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
 GRACE_S = 0.2

@@ -7,8 +7,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.support.player import SOLUTION, Player
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import SECRET, ServerProcess, until
 
 HOUR_S = 3_600
 COUNTDOWN_S = 2
@@ -29,7 +29,7 @@ def server_time(player: Player) -> float:
 
 @pytest.mark.parametrize("seconds", [-HOUR_S, HOUR_S])
 def test_a_clock_that_is_set_in_a_countdown_changes_nothing_for_the_race(tmp_path: Path, seconds: int) -> None:
-    with ServerProcess(tmp_path, "tests.support.set_clock", countdown_s=COUNTDOWN_S, sweep_interval_s=0.1) as server:
+    with ServerProcess(tmp_path, "tools.harness.set_clock", countdown_s=COUNTDOWN_S, sweep_interval_s=0.1) as server:
         ann = server.guest("ann")
         game_id = server.new_game(ann["token"], min_players=1, time_limit_s=600)
         with Player(server, game_id, ann["token"]) as player:
@@ -52,7 +52,7 @@ def test_a_clock_that_is_set_in_a_countdown_changes_nothing_for_the_race(tmp_pat
 
 
 def test_tokens_end_by_the_machines_clock(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, "tests.support.set_clock") as server:
+    with ServerProcess(tmp_path, "tools.harness.set_clock") as server:
         game_id = server.new_game(server.guest("ann")["token"])
         token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
 
@@ -69,7 +69,7 @@ def test_tokens_end_by_the_machines_clock(tmp_path: Path) -> None:
 
 def test_a_ticket_is_used_once_whatever_the_games_clock_says(tmp_path: Path) -> None:
     """Its use is remembered until it ends by the machine's clock; the games' one is an hour ahead of that."""
-    with ServerProcess(tmp_path, "tests.support.set_clock", sweep_interval_s=0.1) as server:
+    with ServerProcess(tmp_path, "tools.harness.set_clock", sweep_interval_s=0.1) as server:
         token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
         game_id = server.new_game(token)
         set_clock(server, -HOUR_S)

@@ -15,8 +15,8 @@ import jwt
 import pytest
 
 from app.signals import ENDING, HANDLED, LEFT_ALONE, name
-from tests.support.player import Player
-from tests.support.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.player import Player
+from tools.harness.server import ROOT, SECRET, ServerProcess, until
 
 UNHANDLED = {signal.SIGKILL, signal.SIGSTOP}
 FAULTS = {
@@ -83,7 +83,7 @@ def test_who_is_told_to_end_drains(tmp_path: Path, number: signal.Signals, trans
 def on_terminal(folder: Path, **settings: object) -> Iterator[tuple[ServerProcess, Callable[[], None]]]:
     """A server on a terminal, and how to have that go."""
     outside, inside = os.openpty()
-    with ServerProcess(folder, "tests.support.on_terminal", terminal=os.ttyname(inside), **settings) as server:
+    with ServerProcess(folder, "tools.harness.on_terminal", terminal=os.ttyname(inside), **settings) as server:
         os.close(inside)
         yield server, partial(os.close, outside)
 
@@ -214,6 +214,6 @@ def test_one_that_comes_while_the_installed_program_imports_itself_is_answered_i
 
 def test_one_that_comes_when_the_drain_is_over_changes_nothing(tmp_path: Path) -> None:
     """It ended the process with the signal, before `app.stopped`."""
-    server = ServerProcess(tmp_path, "tests.support.told_twice").start()
+    server = ServerProcess(tmp_path, "tools.harness.told_twice").start()
     assert server.stop() == 0
     assert server.logged("app.stopped")

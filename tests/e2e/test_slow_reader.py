@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.player import Player
-from tests.support.readers import member, small_socket, talk, token, until
-from tests.support.server import UNLIMITED, ServerProcess
-from tests.support.wire import upgrade
+from tools.harness.player import Player
+from tools.harness.readers import member, small_socket, talk, token, until
+from tools.harness.server import UNLIMITED, ServerProcess
+from tools.harness.wire import upgrade
 
 pytestmark = pytest.mark.anyio
 MEMBERS = 50

@@ -13,9 +13,9 @@ import jwt
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.support.server import ROOT, SECRET, ServerProcess, until
-from tests.support.tls import Certificates
-from tests.support.wire import CLOSE, frame, frames, upgrade
+from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.tls import Certificates
+from tools.harness.wire import CLOSE, frame, frames, upgrade
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.jwks import ALGORITHMS, IdentityProvider, SigningKey
-from tests.support.player import Player
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, difference, until
+from tools.harness.jwks import ALGORITHMS, IdentityProvider, SigningKey
+from tools.harness.player import Player
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, difference, until
 
 OFFER: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
 

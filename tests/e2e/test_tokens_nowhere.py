@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app.client import ClientError, GameWebSocket
-from tests.support.collector import Collector
-from tests.support.jwks import IdentityProvider, SigningKey
-from tests.support.leaks import found, malformed, parts, requests, unfinished
-from tests.support.player import Player
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.collector import Collector
+from tools.harness.jwks import IdentityProvider, SigningKey
+from tools.harness.leaks import found, malformed, parts, requests, unfinished
+from tools.harness.player import Player
+from tools.harness.server import SECRET, ServerProcess, until
 
 CODE = "def solve(numbers, limit):\n    marked_code_77 = 'unlikely text'\n    return -1\n"
 FIRST: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}

@@ -12,8 +12,8 @@ from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_l
 from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
 from app.telemetry.observer import LogTrouble
-from tests.support.games import GAME_ID, Game
-from tests.support.nats import Nats, wipe
+from tools.harness.games import GAME_ID, Game
+from tools.harness.nats import Nats, wipe
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"

@@ -11,10 +11,10 @@ import pytest
 from app.eventlog import START, CopyFailed, EventLog, copy_log, open_event_log
 from app.eventlog.nats import NatsConfig
 from app.game import Join, SetReady
-from tests.support.games import GAME_ID, Game
-from tests.support.nats import Nats
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ROOT, ServerProcess, until
+from tools.harness.games import GAME_ID, Game
+from tools.harness.nats import Nats
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ROOT, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"

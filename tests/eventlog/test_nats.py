@@ -19,10 +19,10 @@ from app.eventlog import START, Conflict, LogUnavailable
 from app.eventlog.nats import NatsConfig, NatsEventLog, tls_context
 from app.game import GameEvent, PlayerReady
 from app.telemetry.observer import LogTrouble
-from tests.support.nats import Nats, wipe
-from tests.support.proxy import TcpProxy
-from tests.support.server import free_port
-from tests.support.tls import Certificates
+from tools.harness.nats import Nats, wipe
+from tools.harness.proxy import TcpProxy
+from tools.harness.server import free_port
+from tools.harness.tls import Certificates
 
 pytestmark = pytest.mark.anyio
 

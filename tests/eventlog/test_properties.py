@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.eventlog import START, Conflict, Cursor, EventLog, open_event_log
 from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, PlayerReady
-from tests.support.nats import Nats
+from tools.harness.nats import Nats
 
 GAMES = ("a", "b")
 STEPS = st.lists(

@@ -15,8 +15,8 @@ import pytest
 from app.eventlog import START, Commit, LogInUse, LogUnavailable
 from app.eventlog.port import LogOwner
 from app.eventlog.sqlite import SqliteEventLog
-from tests.support.games import GAME_ID, Game
-from tests.support.server import ROOT
+from tools.harness.games import GAME_ID, Game
+from tools.harness.server import ROOT
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.fresh.system import System, bare, fresh
-from tests.support.server import free_port
+from tools.harness.server import free_port
 
 SUITES: Final = ("bookworm", "trixie")
 SETUP_TIMEOUT_S: Final = 1_200

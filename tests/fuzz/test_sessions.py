@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.protocol import BATCH, Batch, InvalidMessage, decode
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, until
-from tests.support.wire import close_frame, frame, upgrade
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.wire import close_frame, frame, upgrade
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),

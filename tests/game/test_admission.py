@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from app.game import Disconnect, Join, Leave, Phase, Rejected, Rejection, Remove, SetReady, misses_end, refusal
-from tests.support.games import Game
+from tools.harness.games import Game
 
 GRACE_MS = 1_000
 COUNTDOWN_MS = 600_000

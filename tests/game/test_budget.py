@@ -26,7 +26,7 @@ from app.game import (
 )
 from app.game.budget import COST, owed
 from tests.game.test_rules_properties import PLAYERS, AnyGame
-from tests.support.games import Game
+from tools.harness.games import Game
 
 FOR_EVER_MS = 10**9
 

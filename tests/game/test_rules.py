@@ -23,7 +23,7 @@ from app.game import (
     deadline,
 )
 from app.game.state import REMEMBERED_REPLACEMENTS
-from tests.support.games import Game
+from tools.harness.games import Game
 
 
 def assert_rejected(code: Rejection, call: object, *args: object) -> None:

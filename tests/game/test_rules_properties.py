@@ -31,8 +31,8 @@ from app.game import (
 )
 from app.game.events import FREE_VERDICTS
 from app.protocol import encode
-from app.realtime.frames import event_frame, snapshot
-from tests.support.games import CODE, Game
+from app.realtime.encoding import event_frame, snapshot
+from tools.harness.games import CODE, Game
 
 PLAYERS = st.sampled_from(["ann", "bob", "cay", "dan"])
 FORWARD = {

@@ -19,7 +19,7 @@ from app.judge import JudgeProblem, JudgeUnavailable, Limits, Report, SandboxJud
 from app.sandbox.messages import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
 from app.telemetry.observer import NullObserver
-from tests.support.server import until
+from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
 ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([[1, 2]], [1, 2]), Test([[3]], [3], hidden=True)])

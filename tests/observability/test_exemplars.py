@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 
-from tests.support.collector import Collector
-from tests.support.player import SOLUTION, Player
-from tests.support.prometheus import prometheus
-from tests.support.server import ServerProcess, until
+from tools.harness.collector import Collector
+from tools.harness.player import SOLUTION, Player
+from tools.harness.prometheus import prometheus
+from tools.harness.server import ServerProcess, until
 
 NAMES = {
     "ws_message_duration_seconds": {"game.submit_code", "game.ready", "game.ping"},

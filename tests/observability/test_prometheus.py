@@ -15,12 +15,12 @@ from alerts.build import alerts
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
 from dashboards.model import Board, Panel, Source
-from tests.support.canary import canary
-from tests.support.nats import Nats
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.prometheus import filled, query
-from tests.support.prometheus import prometheus as real_prometheus
-from tests.support.server import ServerProcess, until
+from tools.harness.canary import canary
+from tools.harness.nats import Nats
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.prometheus import filled, query
+from tools.harness.prometheus import prometheus as real_prometheus
+from tools.harness.server import ServerProcess, until
 from tools.pictures import draw
 from tools.queries import blocks
 

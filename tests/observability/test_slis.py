@@ -13,11 +13,11 @@ import promql_parser
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.by_hand import ByHand
-from tests.support.player import Player
-from tests.support.prometheus import prometheus, query
-from tests.support.server import SECRET, ServerProcess, until
-from tests.support.wire import CLOSE, PING
+from tools.harness.by_hand import ByHand
+from tools.harness.player import Player
+from tools.harness.prometheus import prometheus, query
+from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.wire import CLOSE, PING
 
 ROOT = Path(__file__).parents[2]
 SLIS = dict(re.findall(r"\*\*(\d)\. .*?```promql\n(.*?)\n```", (ROOT / "docs/slis.md").read_text(), re.DOTALL))
@@ -93,7 +93,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("slis")
     settings = {"max_connections": ROOM, "ping_interval_s": 3600, "event_log_url": "memory:"}
     with (
-        ServerProcess(folder / "server", "tests.support.laggard", **settings) as server,
+        ServerProcess(folder / "server", "tools.harness.laggard", **settings) as server,
         prometheus(folder, server) as client,
         ExitStack() as stack,
     ):

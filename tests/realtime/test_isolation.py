@@ -16,18 +16,18 @@ from app.eventlog.memory import MemoryEventLog
 from app.game import Rules
 from app.protocol import Close, Initiator
 from app.realtime import Session
-from app.realtime.care import Care
+from app.realtime.cluster.presence import Presence
+from app.realtime.cluster.replicas import Replicas
+from app.realtime.connection.inbox import Inbox
+from app.realtime.connection.outbox import Outbox
 from app.realtime.drain import Drain
-from app.realtime.fleet import Fleet
 from app.realtime.hub import Hub
-from app.realtime.inbox import Inbox
-from app.realtime.load import LoadMonitor
-from app.realtime.outbox import Outbox
-from app.realtime.presence import Presence
-from app.realtime.room import Room
+from app.realtime.overload import LoadMonitor
+from app.realtime.room.room import Room
+from app.realtime.room.sweeper import Sweeper
 from app.settings import load_settings
-from tests.support.hubs import OneHub, Peer, eventually, running
-from tests.support.server import SECRET
+from tools.harness.hubs import OneHub, Peer, eventually, running
+from tools.harness.server import SECRET
 
 pytestmark = pytest.mark.anyio
 Patch = pytest.MonkeyPatch
@@ -188,7 +188,7 @@ async def a_connection_that_cannot_be_drained(patch: Patch) -> None:
 
 
 def of(game_id: str) -> Callable[..., bool]:
-    """Whether a care or a hub is asked for a game."""
+    """Whether a sweeper or a hub is asked for a game."""
     return lambda _, game, *__: getattr(game, "game_id", game) == game_id
 
 
@@ -196,16 +196,16 @@ async def a_game_that_the_sweep_cannot_look_at(patch: Patch) -> None:
     async with running() as one:
         bad = await one.game("eve", min_players=9)
         await one.game("ann", "bob", min_players=9)
-        plant(patch, Care, "_look_at", of(bad.game_id))
+        plant(patch, Sweeper, "_look_at", of(bad.game_id))
         looked: list[str] = []
-        look_at = Care._look_at
+        look_at = Sweeper._look_at
 
-        async def note(care: Care, room: Room) -> None:
-            await look_at(care, room)
+        async def note(sweeper: Sweeper, room: Room) -> None:
+            await look_at(sweeper, room)
             looked.append(room.game_id)
 
-        patch.setattr(Care, "_look_at", note)
-        await one.hub.care.sweep()
+        patch.setattr(Sweeper, "_look_at", note)
+        await one.hub.sweeper.sweep()
         assert set(looked) == set(one.hub.rooms) - {bad.game_id}
         assert one.seen.games == [bad.game_id]
 
@@ -217,20 +217,20 @@ async def a_game_of_which_the_log_knows_no_more_at_the_sweep(patch: Patch) -> No
         await one.game("ann", "bob", min_players=9)
         looked: list[str] = []
 
-        async def look_at(_: Care, room: Room) -> None:
+        async def look_at(_: Sweeper, room: Room) -> None:
             looked.append(room.game_id)
             if room.game_id == bad.game_id:
                 raise LogUnavailable("the log refuses what follows 3 but holds no more")
 
-        patch.setattr(Care, "_look_at", look_at)
-        await one.hub.care.sweep()
+        patch.setattr(Sweeper, "_look_at", look_at)
+        await one.hub.sweeper.sweep()
         assert set(looked) == set(one.hub.rooms)
         assert one.seen.games == [bad.game_id]
 
 
 async def a_sweep_that_raises(patch: Patch) -> None:
-    raised = plant(patch, Care, "adopt")
-    patch.setattr(Care, "sweep", Care.adopt)
+    raised = plant(patch, Sweeper, "adopt")
+    patch.setattr(Sweeper, "sweep", Sweeper.adopt)
     async with running_after_start(patch, sweep_interval_s=0.01) as one:
         await eventually(lambda: len(raised) >= 3)
         assert one.seen.where.count("sweep") >= 2
@@ -244,7 +244,7 @@ def running_after_start(patch: Patch, **settings: Any) -> Any:
         async def adopted() -> None:
             """As if nothing were there."""
 
-        patch.setattr(hub.care, "adopt", adopted)
+        patch.setattr(hub.sweeper, "adopt", adopted)
         await begin(hub)
 
     patch.setattr(Hub, "_begin", spared)
@@ -265,11 +265,11 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     log._ended[bare] = None
     async with running(log) as again:
         assert sorted(again.seen.games) == sorted([torn, unknown, bare])
-        assert set(again.hub._timers._deadlines) == {empty}, "the one that can be read is looked after"
+        assert set(again.hub._deadlines._deadlines) == {empty}, "the one that can be read is looked after"
         await again.game("ann", "bob", min_players=9)
         await assert_the_others_go_on(again, "ann", "bob")
         for _ in range(3):
-            await again.hub.care.sweep()
+            await again.hub.sweeper.sweep()
         assert not log._fanout._deliveries.keys() & {torn, unknown}, "nobody listens for a game that is not there"
 
 
@@ -280,7 +280,7 @@ async def a_deadline_that_raises(patch: Patch) -> None:
         bad = await one.game(countdown_ms=1)
         good = await one.game("ann", countdown_ms=1)
         bad_ids.append(bad.game_id)
-        one.hub._timers.set(bad.game_id, 1)
+        one.hub._deadlines.set(bad.game_id, 1)
         await eventually(lambda: "deadline" in one.seen.where)
         one.say("ann", "ready")
         await one.until_told("ann", "game_started")
@@ -319,9 +319,9 @@ class SharedLog(MemoryEventLog):
 async def a_beat_that_raises(patch: Patch) -> None:
     async with running(SharedLog(), replica_ttl_s=2) as one:
         await eventually(lambda: one.hub.reached)
-        raised = plant(patch, Fleet, "refresh", lambda *_: len(raised) < 1)
-        beats = one.hub.fleet._refreshed
-        await eventually(lambda: one.hub.fleet._refreshed > beats)
+        raised = plant(patch, Replicas, "refresh", lambda *_: len(raised) < 1)
+        beats = one.hub.replicas._refreshed
+        await eventually(lambda: one.hub.replicas._refreshed > beats)
         assert one.seen.where == ["fleet"]
 
 
@@ -339,17 +339,17 @@ async def a_presence_that_cannot_be_told(patch: Patch) -> None:
 
 
 async def a_return_of_the_log_that_raises(patch: Patch) -> None:
-    patch.setattr("app.realtime.appending.PROBE_INTERVAL_S", 0.001)
+    patch.setattr("app.realtime.cluster.log_health.PROBE_INTERVAL_S", 0.001)
     raised = plant(patch, Hub, "_restored", lambda *_: len(raised) < 1)
     async with running() as one:
         restored: list[int] = []
-        catch_up = Care.catch_up
+        catch_up = Sweeper.catch_up
 
-        async def note(care: Care) -> None:
+        async def note(sweeper: Sweeper) -> None:
             restored.append(1)
-            await catch_up(care)
+            await catch_up(sweeper)
 
-        patch.setattr(Care, "catch_up", note)
+        patch.setattr(Sweeper, "catch_up", note)
         one.hub.appender.lose("gone")
         await eventually(lambda: "event log" in one.seen.where)
         before = len(restored)
@@ -359,7 +359,7 @@ async def a_return_of_the_log_that_raises(patch: Patch) -> None:
 
 async def a_start_that_raises(patch: Patch) -> None:
     patch.setattr("app.realtime.hub.REACH_RETRY_S", 0.001)
-    raised = plant(patch, Fleet, "refresh", lambda *_: len(raised) < 2)
+    raised = plant(patch, Replicas, "refresh", lambda *_: len(raised) < 2)
     async with running(SharedLog()) as one:
         await eventually(lambda: one.hub.reached)
         assert one.seen.where == ["hub", "hub"]

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from app.aio.tasks import TaskOwner
 from app.eventlog.memory import MemoryEventLog
 from app.game import CodeSubmitted, RecordVerdict, Verdict
 from app.judge import JudgeProblem, Limits, SandboxJudge, Test
 from app.judge.workers import SANDBOX
-from app.realtime.judging import Judging, JudgingConfig
-from app.realtime.limits import LimitPolicy
-from app.realtime.tasks import TaskOwner
+from app.limits import LimitPolicy
+from app.realtime.room.judging import Judging, JudgingConfig
 from app.telemetry.observer import NullObserver
 
 pytestmark = pytest.mark.anyio

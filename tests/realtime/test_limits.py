@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.realtime.limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
+from app.limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
 from app.telemetry.observer import Limited, LimitScope, NullObserver
 
 

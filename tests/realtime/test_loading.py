@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.hubs import OneHub, running
+from tools.harness.hubs import OneHub, running
 
 TURNS = 20
 AT_ONCE = 3

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.realtime.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
-from app.realtime.transport import text_frame
+from app.realtime.connection.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
 from app.telemetry.observer import NullObserver, OutboxDepth
 from app.telemetry.tracer import Value
+from app.transport import text_frame
 
 
 class Socket:

@@ -10,12 +10,12 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.realtime.outbox import Sent
-from app.realtime.progress import MOST_PER_TURN, PlayerProgress, ProgressBoard, ProgressConfig
-from app.realtime.session import Session
-from app.realtime.transport import Frame
+from app.realtime.connection.outbox import Sent
+from app.realtime.connection.session import Session
+from app.realtime.room.progress import MOST_PER_TURN, PlayerProgress, ProgressBoard, ProgressConfig
 from app.telemetry.observer import NullObserver
-from tests.support.clock import VirtualLoop
+from app.transport import Frame
+from tools.harness.clock import VirtualLoop
 
 Arrival = tuple[float, str, int]
 """When, whose, and which."""

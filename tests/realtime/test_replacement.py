@@ -20,11 +20,11 @@ from app.judge import SandboxJudge
 from app.protocol import Close, CloseRow, Initiator
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
-from app.realtime.transport.port import Listener
 from app.settings import load_settings
 from app.telemetry.observer import NullObserver, Opened
-from tests.support.games import GAME_ID, Game
-from tests.support.server import SECRET
+from app.transport.port import Listener
+from tools.harness.games import GAME_ID, Game
+from tools.harness.server import SECRET
 
 PLAYER = "ann"
 TURNS = 30
@@ -174,7 +174,7 @@ class World:
     async def enter(self, replica: int) -> None:
         """As the endpoint does it: see `app.web.ws`."""
         hub, peer = self.hubs[replica], Peer()
-        opened = Opened(hub.fleet.new_connection_id(), GAME_ID, PLAYER, "127.0.0.1")
+        opened = Opened(hub.replicas.new_connection_id(), GAME_ID, PLAYER, "127.0.0.1")
         self.peers[opened.connection_id] = peer
 
         async def play() -> None:

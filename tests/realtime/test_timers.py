@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from app.realtime.timers import Timers
-from tests.support.faults import unexpected
+from app.realtime.room.deadlines import Deadlines
+from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_due_games_fire_once_and_in_order() -> None:
-    timers = Timers(lambda: 100, unexpected)
+    timers = Deadlines(lambda: 100, unexpected)
     fired: list[str] = []
     done = asyncio.Event()
 
@@ -33,7 +33,7 @@ async def test_due_games_fire_once_and_in_order() -> None:
 
 async def test_a_game_is_overdue_from_its_deadline_until_it_moves_on() -> None:
     now = 100
-    timers = Timers(lambda: now, unexpected)
+    timers = Deadlines(lambda: now, unexpected)
     fired: list[str] = []
     task = asyncio.ensure_future(timers.run(fired.append))
     timers.set("first", 90)
@@ -53,7 +53,7 @@ async def test_a_game_is_overdue_from_its_deadline_until_it_moves_on() -> None:
 
 
 async def test_an_earlier_deadline_wakes_the_clock() -> None:
-    timers = Timers(lambda: 100, unexpected)
+    timers = Deadlines(lambda: 100, unexpected)
     fired = asyncio.Event()
     task = asyncio.ensure_future(timers.run(lambda _: fired.set()))
     await asyncio.sleep(0)  # the clock waits for nothing yet

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.realtime.wheel import RESOLUTION_S, Wheel
-from tests.support.faults import unexpected
+from app.aio.timing_wheel import RESOLUTION_S, TimingWheel
+from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ class Entry:
 
 
 async def test_entries_are_called_in_order_and_never_early() -> None:
-    wheel, called, loop = Wheel(unexpected), list[Entry](), asyncio.get_running_loop()
+    wheel, called, loop = TimingWheel(unexpected), list[Entry](), asyncio.get_running_loop()
     delays = [0.3, 0.05, 0.2, 0.0, 0.1]
     begin = loop.time()
     entries = [Entry(called) for _ in delays]
@@ -43,7 +43,7 @@ async def test_entries_are_called_in_order_and_never_early() -> None:
 
 
 async def test_a_cancelled_entry_is_forgotten_and_the_others_are_not() -> None:
-    wheel, called = Wheel(unexpected), list[Entry]()
+    wheel, called = TimingWheel(unexpected), list[Entry]()
     gone, stays = Entry(called), Entry(called)
     slot = wheel.set(gone, 0.05)
     wheel.set(stays, 0.05)
@@ -56,7 +56,7 @@ async def test_a_cancelled_entry_is_forgotten_and_the_others_are_not() -> None:
 
 async def test_an_entry_that_fails_takes_no_other_with_it() -> None:
     told = list[str]()
-    wheel, called = Wheel(lambda where, error: told.append(f"{where}: {error}")), list[Entry]()
+    wheel, called = TimingWheel(lambda where, error: told.append(f"{where}: {error}")), list[Entry]()
     entries = [Entry(called) for _ in range(3)]
     for entry in entries:
         wheel.set(entry, 0.02)
@@ -66,7 +66,7 @@ async def test_an_entry_that_fails_takes_no_other_with_it() -> None:
 
 
 async def test_an_entry_can_be_set_again_while_it_is_called() -> None:
-    wheel, times = Wheel(unexpected), list[float]()
+    wheel, times = TimingWheel(unexpected), list[float]()
     done = asyncio.Event()
 
     class Again:
@@ -83,7 +83,7 @@ async def test_an_entry_can_be_set_again_while_it_is_called() -> None:
 
 
 async def test_far_entries_share_slots_and_are_late_by_a_thousandth_at_most() -> None:
-    wheel = Wheel(unexpected)
+    wheel = TimingWheel(unexpected)
     begin = asyncio.get_running_loop().time()
     slots = {wheel.set(Entry([]), 3600 + number) for number in range(100)}
     assert len(slots) < 50

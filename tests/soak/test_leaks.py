@@ -14,8 +14,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.support.server import SECRET, ServerProcess, until
-from tests.support.wire import close_frame, frame, upgrade
+from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.wire import close_frame, frame, upgrade
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 

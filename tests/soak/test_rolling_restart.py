@@ -15,9 +15,9 @@ import pytest
 
 from app.client import GameWebSocket, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Bot
-from tests.support.player import WRONG
-from tests.support.proxy import FaultProxy
-from tests.support.server import SECRET, ServerProcess, until
+from tools.harness.player import WRONG
+from tools.harness.proxy import FaultProxy
+from tools.harness.server import SECRET, ServerProcess, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 

@@ -14,8 +14,8 @@ import pytest
 from app.settings import load_settings
 from app.telemetry.catalogue import OTHER, Metrics
 from app.telemetry.metrics import MetricStore
-from tests.support.server import SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
-from tests.support.wire import TEXT, close_frame, frame, upgrade
+from tools.harness.server import SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.wire import TEXT, close_frame, frame, upgrade
 
 T = TypeVar("T")
 MANY = 10_000

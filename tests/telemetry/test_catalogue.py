@@ -18,8 +18,8 @@ from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRI
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import NullObserver, Observer
 from app.telemetry.recorder import Recorder
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ServerProcess
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 OWN_SUFFIXES = ("_bucket", "_count", "_sum", "_total")

@@ -15,11 +15,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.support import readers
-from tests.support.by_hand import ByHand
-from tests.support.player import SOLUTION, WRONG, Player
-from tests.support.server import SECRET, UNLIMITED, ServerProcess, difference, sample_key, until
-from tests.support.wire import CLOSE, PING, close_frame
+from tools.harness import readers
+from tools.harness.by_hand import ByHand
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess, difference, sample_key, until
+from tools.harness.wire import CLOSE, PING, close_frame
 
 PREFIX = "code_racer_"
 

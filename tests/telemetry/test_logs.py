@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from app.telemetry.logs import Logs, LogWriter, redact
 from app.telemetry.metrics import MetricStore
 from app.telemetry.recorder import Recorder
-from tests.support.server import until
+from tools.harness.server import until
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 

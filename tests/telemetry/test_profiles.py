@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from app.telemetry.profiles import PROFILES
-from tests.support.player import SOLUTION, Player
-from tests.support.server import ROOT, ServerProcess
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ROOT, ServerProcess
 
 NAMES = {
     "otel": {

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.telemetry.scrapes import Scrapes
-from tests.support.clock import VirtualLoop
+from tools.harness.clock import VirtualLoop
 
 INTERVAL_S = 0.1
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"

@@ -18,10 +18,10 @@ from websockets.exceptions import InvalidStatus
 
 from app.telemetry.catalogue import SPANS
 from app.telemetry.tracing import OtelTracer
-from tests.support.collector import CollectedSpan, Collector
-from tests.support.faulty import SECRET_DETAIL
-from tests.support.player import SOLUTION, Player
-from tests.support.server import UNLIMITED, ServerProcess, until
+from tools.harness.collector import CollectedSpan, Collector
+from tools.harness.faulty import SECRET_DETAIL
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import UNLIMITED, ServerProcess, until
 
 KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 ERROR = 2
@@ -220,7 +220,7 @@ def test_a_rejected_message_is_traced_whatever_the_sampler_said(tmp_path: Path) 
 
 
 def test_a_fault_of_ours_is_traced_without_its_text(tmp_path: Path) -> None:
-    with traced(tmp_path, module="tests.support.faulty", otel_traces_sampler="always_off") as (collector, server):
+    with traced(tmp_path, module="tools.harness.faulty", otel_traces_sampler="always_off") as (collector, server):
         ann = server.guest("ann")
         with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
             player.send("ready")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from jwt.utils import base64url_encode
 from litestar.datastructures import Headers
 
+from app.limits import address_key
 from app.realtime.identity import Identity, TokenRefused
-from app.realtime.limits import address_key
 from app.web.auth import Authenticator, Issuer, SharedSecrets, clean_name, find_token
 from app.web.origins import OriginPolicy
-from tests.support.server import SECRET
+from tools.harness.server import SECRET
 
 pytestmark = pytest.mark.anyio
 PREVIOUS = "the-key-before-this-one-was-" + "p" * 32

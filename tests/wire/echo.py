@@ -10,16 +10,15 @@ from typing import Any, cast
 
 import uvicorn
 
+from app.aio.timing_wheel import TimingWheel
 from app.configure import http_bounds
+from app.limits import LimitPolicy
 from app.protocol import CloseRow, Initiator
-from app.realtime.http import BoundedHttp
-from app.realtime.http_bounds import HttpPlaces
-from app.realtime.limits import LimitPolicy
-from app.realtime.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, text_frame
-from app.realtime.transport import wire as wires
-from app.realtime.wheel import Wheel
 from app.settings import load_settings
 from app.telemetry.observer import NullObserver, PingOutcome
+from app.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, framing, text_frame
+from app.transport.http import BoundedHttp
+from app.transport.http_bounds import HttpPlaces
 
 MAX_MESSAGE = 16 * 2**20
 """As large as the suite's largest message."""
@@ -36,7 +35,7 @@ class Echo:
         self._transport.write(frame.wire if deflate is None else deflate.wire(frame))
 
     def on_binary(self, payload: bytes) -> None:
-        self._transport.write(wires.frame_bytes(wires.BINARY, payload))
+        self._transport.write(framing.frame_bytes(framing.BINARY, payload))
 
     def on_control_frame(self) -> float:
         return 0.0
@@ -80,7 +79,7 @@ def server(kind: str) -> uvicorn.Server:
     config = uvicorn.Config(
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
     )
-    lean = LeanConfig(config, Wheel(observer.fault), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
+    lean = LeanConfig(config, TimingWheel(observer.fault), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
     bounds = http_bounds(load_settings())
     places = HttpPlaces(bounds, LimitPolicy(frozenset(), observer), ())
     http = partial(BoundedHttp, bounds=bounds, places=places, observer=observer, lean=lean if kind == "lean" else None)

@@ -7,11 +7,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close
-from app.realtime.transport import LeanConfig, LeanTransport
-from app.realtime.wheel import Wheel
 from app.telemetry.observer import NullObserver
-from tests.support.faults import unexpected
+from app.transport import LeanConfig, LeanTransport
+from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def _app(*_: object) -> None:
 
 
 def transport(socket: Socket) -> LeanTransport:
-    config = LeanConfig(uvicorn.Config(_app), Wheel(unexpected), NullObserver(), 1_000, 20.0, 20.0, 0.01)
+    config = LeanConfig(uvicorn.Config(_app), TimingWheel(unexpected), NullObserver(), 1_000, 20.0, 20.0, 0.01)
     return LeanTransport(config, ServerState(), cast("asyncio.Transport", socket))
 
 

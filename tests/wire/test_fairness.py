@@ -11,8 +11,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.support.server import SECRET, STEP_TIMEOUT_S, ServerProcess, until
-from tests.support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
+from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
 
 FLOODS = {
     "pings": frame(PING, b""),

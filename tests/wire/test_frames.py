@@ -10,7 +10,7 @@ from websockets.frames import Frame as TheirFrame
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
-from app.realtime.transport.wire import (
+from app.transport.framing import (
     CLOSE,
     CONTINUATION,
     TEXT,
@@ -22,7 +22,7 @@ from app.realtime.transport.wire import (
     frame_bytes,
     text_frame,
 )
-from tests.support.wire import frame
+from tools.harness.wire import frame
 
 MAX_SIZE = 300
 TAIL = bytes(MAX_SIZE + 20)

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.protocol import Close
-from tests.support.sockets import Ear, FakeSocket, Wired, turns
-from tests.support.wire import PING, PONG, TEXT, close_frame, frame
+from tools.harness.sockets import Ear, FakeSocket, Wired, turns
+from tools.harness.wire import PING, PONG, TEXT, close_frame, frame
 
 pytestmark = pytest.mark.anyio
 KINDS = ["lean", "uvicorn"]

@@ -13,8 +13,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.support.server import SECRET, STEP_TIMEOUT_S, ServerProcess
-from tests.support.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
+from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess
+from tools.harness.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
 
 MAX_MESSAGE = 66_000
 CONT = 0

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.realtime.transport.deflate import Deflate, inflate
-from app.realtime.transport.wire import TEXT, FrameReader, Violation, text_frame
-from tests.support.server import SECRET, STEP_TIMEOUT_S, ServerProcess
-from tests.support.wire import CLOSE, PING, PONG, frame, upgrade
+from app.transport.deflate import Deflate, inflate
+from app.transport.framing import TEXT, FrameReader, Violation, text_frame
+from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess
+from tools.harness.wire import CLOSE, PING, PONG, frame, upgrade
 
 MAX_MESSAGE = 66_000
 MIN_BYTES = 200

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.realtime.transport.upgrade import Upgrade
-from tests.support.faults import Faults
+from app.transport.upgrade import Upgrade
+from tools.harness.faults import Faults
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from app.cancellation import end
+from app.aio.cancellation import end
 from app.eventlog.nats.batch import Batch, Collector
 from app.eventlog.nats.config import NatsConfig
 from app.eventlog.port import LogOwner, LogUnavailable

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.attack.fight import CONNECT_TIMEOUT_S, HOST, Act, Fight
 from tests.attack.model import Attack, Place
-from tests.support.server import SECRET
+from tools.harness.server import SECRET
 
 _DEPTH: Final = 4_000
 _FORBIDDEN: Final = (

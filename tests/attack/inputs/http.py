@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.attack.fight import Act, Fight
 from tests.attack.model import Attack, Place
-from tests.support.wire import upgrade
+from tools.harness.wire import upgrade
 
 MIB: Final = 2**20
 _BLOCK: Final = b"x" * 65_536

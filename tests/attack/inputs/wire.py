@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.attack.fight import Act, Fight, always, message
 from tests.attack.model import BOTH, LEAN, Attack, Place
-from tests.support.wire import PING, PONG, TEXT, close_frame, frame
+from tools.harness.wire import PING, PONG, TEXT, close_frame, frame
 
 MIB: Final = 2**20
 _LIMITED: Final = ("4429", "reset", "eof")

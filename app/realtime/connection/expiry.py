@@ -1,0 +1,109 @@
+"""When time ends a connection: its token runs out, nothing is said for long, or it has got old."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from app.aio.timing_wheel import TimingWheel
+from app.protocol import Close, CloseRow
+
+LONGEST_TIMER_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryConfig:
+    """See the settings of the same names; 0 switches the last two off."""
+
+    token_leeway_s: float
+    token_expiring_notice_s: float
+    idle_timeout_s: float
+
+
+class Owner(Protocol):
+    """The connection whose life this is."""
+
+    def send(self, type: str, data: object) -> None:
+        """Send one message."""
+
+    def close(self, row: CloseRow) -> None:
+        """End the connection."""
+
+
+class Expiry:
+    """See the module. `last_message` (`time.perf_counter`) is set by the owner."""
+
+    __slots__ = (
+        "_config", "_ends_at", "_expires_at", "_noticed", "_owner", "_slot", "_stopped", "_wheel", "last_message",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, config: ExpiryConfig, wheel: TimingWheel) -> None:
+        self._owner = owner
+        self._config = config
+        self._wheel = wheel
+        self.last_message = time.perf_counter()
+        self._expires_at = self._ends_at = math.inf
+        self._noticed = False
+        self._stopped = False
+        self._slot = 0
+
+    def renew(self, expires_at: float) -> None:
+        """The token of the connection ends at `expires_at` (epoch seconds)."""
+        self._expires_at = expires_at
+        self._noticed = False
+        self._schedule()
+
+    def end_at_age(self, age_s: float) -> None:
+        """Have the client come back on a new connection after `age_s`."""
+        self._ends_at = time.perf_counter() + age_s
+        self._schedule()
+
+    def stop(self) -> None:
+        """The connection is over."""
+        self._stopped = True
+        self._wheel.cancel(self, self._slot)
+
+    def on_due(self) -> None:
+        """Something is due."""
+        now = time.perf_counter()
+        if now >= self._ends_at:
+            self._owner.close(Close.AGE)
+        elif self._config.idle_timeout_s and now >= self._idle_due():
+            self._owner.close(Close.IDLE)
+        elif time.time() >= self._token_due():
+            self._on_token()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Wake up when something is due next."""
+        self._wheel.cancel(self, self._slot)
+        if self._stopped:
+            return
+        now = time.perf_counter()
+        wait_s = min(self._token_due() - time.time(), self._ends_at - now)
+        if self._config.idle_timeout_s:
+            wait_s = min(wait_s, self._idle_due() - now)
+        self._slot = self._wheel.set(self, min(wait_s, LONGEST_TIMER_S))
+
+    def _token_due(self) -> float:
+        """When the notice is due, or after it the end (epoch seconds)."""
+        if self._noticed:
+            return self._expires_at + self._config.token_leeway_s
+        return self._expires_at - self._config.token_expiring_notice_s
+
+    def _idle_due(self) -> float:
+        return self.last_message + self._config.idle_timeout_s
+
+    def _on_token(self) -> None:
+        if self._noticed:
+            self._owner.close(Close.TOKEN_EXPIRED)
+            return
+        self._noticed = True
+        self._owner.send("token_expiring", {"expires_at": round(self._expires_at * 1000)})
+
+
+def later(delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    """Call `call` on the event loop after `delay_s`."""
+    return asyncio.get_running_loop().call_later(delay_s, call)

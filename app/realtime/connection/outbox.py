@@ -1,0 +1,203 @@
+"""The outbox: what one connection has yet to be sent, bounded in bytes and in age.
+
+While the socket takes frames they are written at once; while it does not they wait here. Durable frames are
+never dropped: over the limit, or too old, the connection ends and the client resumes from the log. Of droppable
+frames only the newest of each key waits, and what does not fit is dropped.
+"""
+
+import time
+from collections import deque
+from enum import Enum, auto
+from typing import Final
+
+from app.telemetry.observer import Observer, OutboxDepth
+from app.telemetry.tracer import Span
+from app.transport import Frame, Transport
+
+MAX_DROPPABLE: Final = 100
+"""Droppable frames that wait at most, one a key: a usual game's players; more are dropped, and counted."""
+
+
+class Sent(Enum):
+    """What became of a droppable frame."""
+
+    TAKEN = auto()
+    REPLACED_OLDER = auto()
+    DROPPED = auto()
+
+
+class Put(Enum):
+    """What became of a frame that must not be dropped."""
+
+    WRITTEN = auto()
+    WAITS = auto()
+    FULL = auto()
+
+
+class Outboxes:
+    """All outboxes of a replica taken together, kept by every change so that nobody has to walk over them."""
+
+    __slots__ = ("_observer", "bytes", "depths", "frames")
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.frames = 0
+        self.bytes = 0
+        self.depths = dict.fromkeys(OutboxDepth, 0)
+
+    def moved(self, before: int, after: int, frames: int) -> None:
+        """An outbox went from `before` to `after` bytes, by so many frames more or less."""
+        self.frames += frames
+        self.bytes += after - before
+        old, new = depth_of(before), depth_of(after)
+        if old is not new:
+            self.depths[old] -= 1
+            self.depths[new] += 1
+
+    def wrote(self, waited_s: float, event: bool, span: Span | None) -> None:
+        """A frame was written that had to wait; `event`: it is a durable event."""
+        self._observer.outbox_wait(waited_s, event, span.trace_id if span else None)
+        if span is not None:
+            span.end()
+
+
+def depth_of(waiting_bytes: int) -> OutboxDepth:
+    """How deep an outbox is."""
+    for most, depth in _DEPTHS:
+        if waiting_bytes <= most:
+            return depth
+    return OutboxDepth.MORE
+
+
+_DEPTHS: Final = (
+    (0, OutboxDepth.EMPTY),
+    (4_096, OutboxDepth.TO_4_KIB),
+    (65_536, OutboxDepth.TO_64_KIB),
+    (1_048_576, OutboxDepth.TO_1_MIB),
+)
+
+
+class Outbox:
+    """See the module. `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
+
+    `messages_out` and `bytes_out` (of payload) count what was taken and not replaced.
+    """
+
+    __slots__ = (
+        "_all", "_deflate", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "bytes", "bytes_out",
+        "deepest", "messages_out",
+    )  # fmt: skip
+
+    def __init__(self, transport: Transport, max_bytes: int, outboxes: Outboxes) -> None:
+        self._transport = transport
+        self._deflate = transport.deflate
+        self._max_bytes = max_bytes
+        self._all = outboxes
+        self._is_clear = transport.is_open and transport.is_writable
+        self._frames: deque[tuple[Frame, float, bool, Span | None]] | None = None
+        self._droppable: dict[str, Frame] | None = None
+        self.bytes = 0
+        self.deepest = 0
+        self.messages_out = 0
+        self.bytes_out = 0
+        outboxes.depths[OutboxDepth.EMPTY] += 1
+
+    @property
+    def oldest(self) -> float | None:
+        """When the durable frame that waits longest was put (`time.monotonic`); None where none waits."""
+        return self._frames[0][1] if self._frames else None
+
+    def put_now(self, frame: Frame) -> bool:
+        """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
+        if not self._is_clear:
+            return False
+        self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
+        self.messages_out += 1
+        self.bytes_out += frame.size
+        return True
+
+    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
+        """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit.
+
+        Where it waits, `span` is ended when it has been written or is forgotten.
+        """
+        if self.put_now(frame):
+            return Put.WRITTEN
+        if not self._transport.is_open or self.bytes + frame.size > self._max_bytes:
+            return Put.FULL
+        if self._frames is None:
+            self._frames = deque()
+        self._frames.append((frame, time.monotonic(), event, span))
+        self._all.moved(self.bytes, self.bytes + frame.size, 1)
+        self.bytes += frame.size
+        self.deepest = max(self.deepest, self.bytes)
+        self._count(frame)
+        return Put.WAITS
+
+    def put_droppable(self, key: str, frame: Frame) -> Sent:
+        """Send `frame` now, or keep it as the newest of its key until the socket takes frames again."""
+        if self.put_now(frame):
+            return Sent.TAKEN
+        if not self._transport.is_open:
+            return Sent.DROPPED
+        waiting = self._droppable
+        if waiting is None:
+            waiting = self._droppable = {}
+        known = key in waiting
+        if not known and len(waiting) >= MAX_DROPPABLE:
+            return Sent.DROPPED
+        waiting[key] = frame
+        if known:
+            return Sent.REPLACED_OLDER
+        self._count(frame)
+        return Sent.TAKEN
+
+    def block(self) -> None:
+        """The socket takes no more: what comes waits until `flush`."""
+        self._is_clear = False
+
+    def flush(self) -> None:
+        """Write what waits, as far as the socket takes it: durable frames in order, then the droppable ones."""
+        transport = self._transport
+        while self._frames and transport.is_writable:
+            self._write_oldest(self._frames)
+        while self._droppable and not self._frames and transport.is_writable:
+            self._write(self._droppable.pop(next(iter(self._droppable))))
+        self._is_clear = transport.is_writable and transport.is_open and not self._frames
+
+    def put_last(self, frame: Frame) -> bool:
+        """Write all durable frames, bounded as they are, and `frame`, the last one; False if it is over."""
+        if not self._transport.is_open:
+            return False
+        while self._frames:
+            self._write_oldest(self._frames)
+        self._write(frame)
+        self._count(frame)
+        return True
+
+    def end(self) -> None:
+        """The connection has ended: what waits is forgotten."""
+        self._is_clear = False
+        waiting = self._frames or ()
+        self._all.moved(self.bytes, 0, -len(waiting))
+        self._all.depths[OutboxDepth.EMPTY] -= 1
+        for *_, span in waiting:
+            if span is not None:
+                span.end("connection_ended")
+        self._frames = None
+        self._droppable = None
+        self.bytes = 0
+
+    def _write(self, frame: Frame) -> None:
+        self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
+
+    def _count(self, frame: Frame) -> None:
+        self.messages_out += 1
+        self.bytes_out += frame.size
+
+    def _write_oldest(self, frames: "deque[tuple[Frame, float, bool, Span | None]]") -> None:
+        frame, put_at, event, span = frames.popleft()
+        self._all.moved(self.bytes, self.bytes - frame.size, -1)
+        self.bytes -= frame.size
+        self._write(frame)
+        self._all.wrote(time.monotonic() - put_at, event, span)

@@ -1,0 +1,260 @@
+"""One connection: what it is sent, how long it lives, and why it ended. What it says is the `Inbox`'s."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.aio.timing_wheel import TimingWheel
+from app.protocol import Close, CloseRow, Initiator, Reconnect
+from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
+from app.realtime.connection.inbox import Inbox, InboxConfig, InboxOwner, Seat
+from app.realtime.connection.outbox import Outbox, Outboxes, Put
+from app.realtime.connection.stats import ConnectionStats
+from app.realtime.encoding import message_frame
+from app.realtime.identity import Identity
+from app.telemetry.bulkhead import Bulkhead
+from app.telemetry.observer import Closed, LimitScope, Opened, PingOutcome
+from app.telemetry.tracer import Link, Span
+from app.transport import Frame, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """What one connection may do, and for how long; see the settings of the same names."""
+
+    inbox: InboxConfig
+    expiry: ExpiryConfig
+    outbox_max_bytes: int
+    outbox_max_age_s: float
+
+
+class SessionOwner(InboxOwner, Protocol):
+    """Whose connections these are, and what all of them share."""
+
+    outboxes: Outboxes
+    wheel: TimingWheel
+    bulkhead: Bulkhead
+
+    def finished(self, session: "Session") -> None:
+        """The session is over and its messages are handled; told once."""
+
+
+class Session:
+    """See the module. `ended` is set once the connection is over, by whomever; `has_joined` once the log says so."""
+
+    __slots__ = (
+        "_config",
+        "_observer",
+        "_opened",
+        "_outbox_timer",
+        "_owner",
+        "_tracer",
+        "_transport",
+        "connection_id",
+        "ended",
+        "expiry",
+        "has_joined",
+        "inbox",
+        "link",
+        "on_text",
+        "outbox",
+        "player_id",
+        "retry_after_ms",
+        "stats",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        opened: Opened,
+        transport: Transport,
+        config: SessionConfig,
+        owner: SessionOwner,
+    ) -> None:
+        self.connection_id = opened.connection_id
+        self.player_id = opened.player_id or ""
+        self.ended: tuple[CloseRow, Initiator, int] | None = None
+        self.outbox = Outbox(transport, config.outbox_max_bytes, owner.outboxes)
+        self.expiry = Expiry(self, config.expiry, owner.wheel)
+        self.stats = ConnectionStats()
+        self.has_joined = False
+        self.retry_after_ms = 0
+        self.link: Link | None = None
+        self._opened = opened
+        self._transport = transport
+        self._config = config
+        self._owner = owner
+        self._observer = owner.observer
+        self._tracer = owner.observer.tracer
+        self._outbox_timer: asyncio.TimerHandle | None = None
+        self.inbox = Inbox(self, opened, config.inbox, owner)
+        self.on_text: Callable[[bytes], None] = self.inbox.take
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither over nor about to be."""
+        return self.ended is None and self._transport.is_open
+
+    # ---------------------------------------------------------------- sending
+
+    def send(self, type: str, data: object) -> None:
+        """Send one message of this connection's own."""
+        frame = message_frame(type, data)
+        if self.outbox.put_now(frame) or self.put(frame) is not Put.FULL:
+            self._observer.sent(type, 1, frame.size)
+
+    def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
+        """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
+        if fan_out is None:
+            return self.put(frame, event=True)
+        span = self._tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
+        put = self.put(frame, event=True, span=span)
+        if put is Put.WAITS:
+            span.note({"waited": True})
+        else:
+            span.end("" if put is Put.WRITTEN else put.name.lower())
+        return put
+
+    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
+        """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
+        if self.ended is not None:
+            return Put.FULL
+        put = self.outbox.put(frame, event, span)
+        if put is Put.FULL:
+            self._transport.close(Close.SLOW_CONSUMER)
+            return put
+        if put is Put.WAITS and self._outbox_timer is None:
+            self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
+        return put
+
+    def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
+        """End the connection: what waits and ``disconnect`` are sent, then the close frame follows."""
+        if self.ended is not None:
+            return
+        self.retry_after_ms = retry_after_ms
+        data = {
+            "code": row.code,
+            "reason": row.reason,
+            "message": message or row.when,
+            "reconnect": row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN},
+            "retry_after_ms": retry_after_ms,
+        }
+        frame = message_frame("disconnect", data)
+        try:
+            if self.outbox.put_last(frame):
+                self._observer.sent("disconnect", 1, frame.size)
+            self._transport.close(row)
+        except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
+            self._observer.fault("connection", error)
+            self._transport.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
+        self._observer.fault("connection", error)
+        self.close(Close.INTERNAL)
+
+    # ---------------------------------------------------------------- the player
+
+    def sit(self, identity: Identity, seat: Seat) -> None:
+        """The player is known and has a place: from now on messages are handled."""
+        self.player_id = identity.player_id
+        self.inbox.sit(seat)
+        self.expiry.renew(identity.expires_at)
+
+    def cork(self) -> None:
+        """See `Transport.cork`."""
+        self._transport.cork()
+
+    def attach(self) -> None:
+        """Be told what becomes of the connection."""
+        self._transport.attach(self)
+
+    def start(self) -> None:
+        """Take what the transport brings; what came before first."""
+        self._transport.start()
+
+    def begin(self) -> None:
+        """The player has joined, or will not: handle what waits, now and from now on."""
+        self.inbox.begin()
+        self._finish_if_over()
+
+    def pause_reading(self) -> None:
+        """See `Connection.pause_reading`."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `Connection.resume_reading`."""
+        self._transport.resume_reading()
+
+    def handled_all(self) -> None:
+        """See `Connection.handled_all`."""
+        if self.ended is not None:
+            self._owner.finished(self)
+
+    def summary(self) -> Closed:
+        """The record of the whole connection; only once it has ended."""
+        ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
+        return self.stats.closed(self._opened, self.player_id or None, ended, self.outbox)
+
+    def forget(self) -> None:
+        """The connection is over and accounted for: its parts hold each other, and are freed without a collection."""
+        del self.inbox, self.on_text, self.expiry
+
+    def _finish_if_over(self) -> None:
+        if self.ended is not None and self.inbox.is_at_rest:
+            asyncio.get_running_loop().call_soon(self._owner.finished, self)
+
+    def _on_outbox_age(self) -> None:
+        """A durable frame may have waited too long; if not, look again when the oldest one would have."""
+        self._outbox_timer = None
+        oldest = self.outbox.oldest
+        if oldest is None or self.ended is not None:
+            return
+        left_s = oldest + self._config.outbox_max_age_s - time.monotonic()
+        if left_s <= 0:
+            self._transport.close(Close.SLOW_CONSUMER)
+        else:
+            self._outbox_timer = later(left_s, self._on_outbox_age)
+
+    # ---------------------------------------------------------------- what the transport calls
+
+    def on_binary(self, payload: bytes) -> None:
+        """This protocol is text."""
+        self.stats.received(len(payload))
+        self._observer.received("other", len(payload))
+        self.close(Close.BINARY)
+
+    def on_control_frame(self) -> float:
+        """A frame came that completes no message."""
+        return self.inbox.take_control()
+
+    def on_blocked(self) -> None:
+        """The socket takes no more."""
+        self.outbox.block()
+
+    def on_writable(self) -> None:
+        """The socket takes frames again."""
+        try:
+            self.outbox.flush()
+        except Exception as error:  # noqa: BLE001 - a frame that was taken from the outbox is lost: see `fail`
+            self.fail(error)
+
+    def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        """A protocol ping ended."""
+        self._observer.ping(outcome, rtt_s)
+        if outcome is PingOutcome.ANSWERED:
+            self.stats.measured(rtt_s)
+
+    def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
+        """The connection is over."""
+        self.ended = (row, initiator, received_code)
+        with self._owner.bulkhead:  # whatever is left undone here, the connection is over, and its place free
+            if row is Close.TOO_BIG:
+                self.inbox.refuses(LimitScope.MESSAGE_SIZE)
+            self.outbox.end()
+            self.expiry.stop()
+            if self._outbox_timer is not None:
+                self._outbox_timer.cancel()
+        self.inbox.wake()
+        self._finish_if_over()

@@ -1,0 +1,68 @@
+"""What one connection has done so far: the figures of its ``ws.closed`` line."""
+
+import time
+from collections import deque
+from statistics import quantiles
+from typing import Final
+
+from app.protocol import CloseRow, Initiator
+from app.realtime.connection.outbox import Outbox
+from app.telemetry.observer import Closed, Opened, ResumeOutcome
+
+RTT_SAMPLES: Final = 64
+
+
+class ConnectionStats:
+    """Plain counts, moved by the session; round trips in seconds, the last 64 of them."""
+
+    __slots__ = ("_rtts", "_started", "bytes_in", "errors", "messages_in", "resume")
+
+    def __init__(self) -> None:
+        self.messages_in = self.bytes_in = self.errors = 0
+        self.resume: ResumeOutcome | None = None
+        self._rtts: deque[float] | None = None
+        self._started = time.monotonic()
+
+    def received(self, size: int) -> None:
+        """A message of `size` payload bytes came in."""
+        self.messages_in += 1
+        self.bytes_in += size
+
+    def measured(self, rtt_s: float) -> None:
+        """A ping was answered."""
+        if self._rtts is None:
+            self._rtts = deque(maxlen=RTT_SAMPLES)
+        self._rtts.append(rtt_s)
+
+    def closed(
+        self, opened: Opened, player_id: str | None, ended: tuple[CloseRow, Initiator, int], outbox: Outbox
+    ) -> Closed:
+        """The record of the whole connection."""
+        row, initiator, received_code = ended
+        p50, p95 = self._quantiles()
+        return Closed(
+            connection_id=opened.connection_id,
+            game_id=opened.game_id,
+            player_id=player_id,
+            row=row,
+            received_code=received_code,
+            initiator=initiator,
+            duration_s=time.monotonic() - self._started,
+            messages_in=self.messages_in,
+            messages_out=outbox.messages_out,
+            bytes_in=self.bytes_in,
+            bytes_out=outbox.bytes_out,
+            errors=self.errors,
+            rtt_p50_s=p50,
+            rtt_p95_s=p95,
+            deepest_outbox_bytes=outbox.deepest,
+            resume=self.resume,
+        )
+
+    def _quantiles(self) -> tuple[float | None, float | None]:
+        if not self._rtts:
+            return None, None
+        if len(self._rtts) == 1:
+            return self._rtts[0], self._rtts[0]
+        cuts = quantiles(self._rtts, n=20, method="inclusive")
+        return cuts[9], cuts[18]

@@ -1,0 +1,1 @@
+"""One game on this replica, and all of them: deadlines, judging, sweeping, counting."""

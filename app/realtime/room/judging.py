@@ -1,0 +1,179 @@
+"""Judging in the background: submissions from the log to verdicts in the log.
+
+The queue is only a hint: what is pending stands in the game's state, so a submission that finds the queue full, a judge
+that is down or a replica that died is picked up again by the hub's sweep. Players take turns in it. Each try is counted
+before it begins, beside the log: one that takes the whole service down with it is not made for ever.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.aio.tasks import TaskOwner
+from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
+from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
+from app.limits import LimitPolicy
+from app.realtime.room.turns import Turns
+from app.telemetry.observer import LimitScope, Observer
+from app.telemetry.tracer import SpanName, Value
+
+MAX_RETRY_DELAY_S: Final = 30.0
+Record = Callable[[str, RecordVerdict], Awaitable[None]]
+Take = Callable[[str, int], Awaitable[int]]
+"""Begin a try of the submission of a game with that seq: which one it is; 0 where another replica is at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingConfig:
+    """See the settings of the same names with JUDGE in front.
+
+    A submission is one replica's for `claim_s`; then, not judged, it is anybody's again.
+    """
+
+    workers: int
+    queue_size: int
+    max_queued_per_player: int
+    max_running_per_player: int
+    retries: int
+    retry_delay_s: float
+    claim_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """What there is to judge."""
+
+    game_id: str
+    problem: Problem
+    submitted: CodeSubmitted
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.game_id, self.submitted.seq)
+
+
+class Judging:
+    """A bounded queue and a worker per sandbox process."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        problems: Mapping[str, JudgeProblem],
+        config: JudgingConfig,
+        record: Record,
+        take: Take,
+        policy: LimitPolicy,
+    ) -> None:
+        self._judge = judge
+        self._take = take
+        self._problems = problems
+        self._config = config
+        self._record = record
+        self._policy = policy
+        self._observer: Observer = policy.observer
+        self._turns: Turns[_Submission] = Turns(config.queue_size, config.max_running_per_player)
+        self._under_way: set[tuple[str, int]] = set()
+
+    @property
+    def depth(self) -> int:
+        """Submissions waiting for a worker."""
+        return len(self._turns)
+
+    def start(self, tasks: TaskOwner) -> None:
+        """Start the workers."""
+        for number in range(self._config.workers):
+            tasks.spawn(self._work(), f"judging {number}")
+
+    def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
+        """Have a submission judged; one under way already is left alone."""
+        player_id = submitted.player_id
+        one = _Submission(game_id, problem, submitted)
+        if one.key in self._under_way or self._has_share(player_id):
+            return
+        self._under_way.add(one.key)
+        left_out = self._turns.put(player_id, one)
+        if left_out is not None:
+            self._under_way.discard(left_out.key)
+            self._observer.judge_queue_full()
+
+    def _has_share(self, player_id: str) -> bool:
+        """Whether as many of a player wait as may."""
+        if self._turns.waiting(player_id) < self._config.max_queued_per_player:
+            return False
+        return self._policy.refuses(LimitScope.SUBMISSIONS_PER_PLAYER, 0, player_id=player_id)
+
+    async def _work(self) -> None:
+        while True:
+            player_id, one = await self._turns.take()
+            try:
+                await self._handle(one)
+            except Exception as fault:  # noqa: BLE001 - the worker lives on; the sweep finds the submission again
+                self._observer.fault("judging", fault)
+            finally:
+                self._under_way.discard(one.key)
+                self._turns.done(player_id)
+
+    async def _handle(self, one: _Submission) -> None:
+        number = await self._take(*one.key)
+        if not number:
+            return  # another replica is at it; should that die, the sweep comes back to it
+        game_id, problem, submitted = one.game_id, one.problem, one.submitted
+        attributes: dict[str, Value] = {
+            "game.id": game_id,
+            "player.id": submitted.player_id,
+            "attempt": submitted.attempt,
+        }
+        with self._observer.tracer.continued(SpanName.JUDGE, submitted.traceparent, attributes) as span:
+            with self._observer.tracer.child(SpanName.JUDGE_RUN, {"problem": problem.id}):
+                report = await self._report(one, number)
+            if report is None:
+                return
+            if span is not None:
+                span.note({"verdict": report.verdict})
+            trace_id = span.trace_id if span else None
+            self._observer.judged(problem.id, report.verdict, report.duration_s, trace_id)
+            await self._append_verdict(game_id, submitted, report)
+
+    async def _append_verdict(self, game_id: str, submitted: CodeSubmitted, report: Report) -> None:
+        await self._record(
+            game_id,
+            RecordVerdict(
+                player_id=submitted.player_id,
+                attempt=submitted.attempt,
+                verdict=report.verdict,
+                tests_passed=report.tests_passed,
+                tests_total=report.tests_total,
+                duration_ms=round(report.duration_s * 1000),
+                detail=report.detail,
+                tests=report.tests,
+            ),
+        )
+
+    async def _report(self, one: _Submission, number: int) -> Report | None:
+        """The report after as many tries as may be, this the `number`th; None where another replica made the next."""
+        started = time.monotonic()
+        known = self._problems.get(one.problem.id)
+        if known is None:
+            return self._error(started, "this problem is no longer known to the judge")
+        while number and number <= self._config.retries + 1:
+            try:
+                return await self._judge.judge(known, one.submitted.code)
+            except JudgeUnavailable as fault:
+                self._observer.fault("judge", fault)
+            if number > self._config.retries:
+                break
+            await asyncio.sleep(min(self._config.retry_delay_s * 2.0 ** (number - 1), MAX_RETRY_DELAY_S))
+            number = await self._take(*one.key)
+        return self._error(started, "the judge could not run this, however often it tried") if number else None
+
+    @staticmethod
+    def _error(started: float, detail: str) -> Report:
+        return Report(
+            verdict=Verdict.JUDGE_ERROR,
+            tests_passed=0,
+            tests_total=0,
+            duration_s=time.monotonic() - started,
+            detail=detail,
+        )

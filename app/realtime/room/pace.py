@@ -1,0 +1,73 @@
+"""The pace of a game: how fast what is stored, and told to everybody in it, may come about.
+
+A message of 40 bytes that all are told of is worth their number; so is coming in, which is told too, and costs whoever
+comes a snapshot and what they missed. Each player has a rate of their own, so that nobody uses up the others', and the
+game has one for all of it. Nothing is refused that nobody asked for: verdicts, deadlines, the end of a connection.
+"""
+
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from app.limits import LimitPolicy, RatePerKey, TooFast
+from app.telemetry.observer import LimitScope
+
+EVENTS: Final = 2
+"""What a player does is told as so many events at most: ready and a countdown, code and its verdict, here and gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceConfig:
+    """See the settings of the same names; a rate of 0 is no limit."""
+
+    commands_per_second: float
+    command_burst: int
+    entries_per_minute: float
+    entry_burst: int
+    event_deliveries_per_second: float
+    event_delivery_burst: int
+
+
+class Pace:
+    """See the module; of all games on this replica, each by itself, whether or not it is loaded."""
+
+    def __init__(self, config: PaceConfig, policy: LimitPolicy) -> None:
+        self._config = config
+        self._policy = policy
+        self._commands = RatePerKey(config.commands_per_second, config.command_burst)
+        self._entries = RatePerKey(config.entries_per_minute / 60, config.entry_burst)
+        self._deliveries = RatePerKey(config.event_deliveries_per_second, config.event_delivery_burst)
+
+    def take_command(self, game_id: str, player_id: str, members: int) -> None:
+        """A player asks for something that so many members are told of. Raises TooFast."""
+        wait_s = self._commands.take(f"{game_id} {player_id}", time.monotonic())
+        self._refuse(LimitScope.COMMANDS, wait_s, player_id)
+        self.take_deliveries(game_id, player_id, members)
+
+    def take_entry(self, game_id: str, player_id: str, client: str) -> None:
+        """A player wants to come in; asked before anything is read of the game. Raises TooFast."""
+        wait_s = self._entries.take(f"{game_id} {player_id}", time.monotonic())
+        self._refuse(LimitScope.ENTRIES, wait_s, player_id, client)
+
+    def look(self, game_id: str, player_id: str, client: str) -> None:
+        """Refuse an entry that would be refused, without taking it. Raises TooFast."""
+        wait_s = self._entries.look(f"{game_id} {player_id}", time.monotonic())
+        self._refuse(LimitScope.ENTRIES, wait_s, player_id, client)
+
+    def take_deliveries(
+        self, game_id: str, player_id: str, members: int, missed: int = 0, client: str | None = None
+    ) -> None:
+        """So many members will be told of what a player does, who is sent so many missed events. Raises TooFast."""
+        cost = min(EVENTS * members + missed, self._config.event_delivery_burst)
+        wait_s = self._deliveries.take(game_id, time.monotonic(), cost)
+        if wait_s:  # the others wait too: they come back one after the other, as fast as there is room for them
+            spread_s = EVENTS * members**2 / self._config.event_deliveries_per_second
+            wait_s += random.uniform(0, spread_s)  # noqa: S311 - jitter
+        self._refuse(LimitScope.EVENT_DELIVERIES, wait_s, player_id, client)
+
+    def _refuse(self, scope: LimitScope, wait_s: float, player_id: str, client: str | None = None) -> None:
+        wait_ms = math.ceil(wait_s * 1000)
+        if wait_ms and self._policy.refuses(scope, wait_ms, player_id=player_id, client=client):
+            raise TooFast(wait_s)

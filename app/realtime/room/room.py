@@ -1,0 +1,479 @@
+"""One game on this replica: decide, append, apply, fan out.
+
+The room's state is a fold over the log. Nobody is sent an event before the log has accepted it, and every
+member is put every durable frame exactly once, in order: the frame is encoded once for all.
+
+Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
+connection is a member as soon as it has entered, but replaces nobody before its own Join is in the log, and is replaced
+only by one that comes after it. A Join is not asked for any more once its connection is closing: it would take the
+place from one that lives. (Closed while the log is about to accept it, it does; its player is told 4409 on the other,
+or lost, and comes back.)
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from app.eventlog import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
+from app.game import (
+    CodeSubmitted,
+    Command,
+    GameEvent,
+    GameFinished,
+    GameState,
+    Join,
+    Leave,
+    LeaveReason,
+    Phase,
+    PlayerJoined,
+    PlayerLeft,
+    PlayerReconnected,
+    Rejected,
+    Rejection,
+    SetReady,
+    SubmissionJudged,
+    Submit,
+    decide,
+    evolve,
+    refusal,
+    unbounded,
+)
+from app.limits import LimitPolicy
+from app.protocol import MALFORMED, Close, CloseRow
+from app.realtime.cluster.log_health import Appender
+from app.realtime.connection.outbox import Put
+from app.realtime.connection.session import Session
+from app.realtime.encoding import event_frame, event_type, result_frame, snapshot
+from app.realtime.refusals import REFUSED
+from app.realtime.room.pace import Pace
+from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
+from app.telemetry.bulkhead import Bulkhead
+from app.telemetry.observer import LimitScope, Observer, ResumeOutcome
+from app.telemetry.tracer import Span, SpanName, Value
+from app.transport import Frame
+
+
+class RoomOwner(Protocol):
+    """What a room tells its hub, and asks of it."""
+
+    policy: LimitPolicy
+
+    def changed(self, room: "Room", before: Phase | None) -> None:
+        """Events were applied: the phase, which was `before`, or the deadline may be new."""
+
+    def submitted(self, room: "Room", event: CodeSubmitted) -> None:
+        """A submission wants to be judged."""
+
+    def fell_behind(self, room: "Room") -> None:
+        """Commits were missed: the room wants `catch_up`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What every member of every room is told besides the game: the replica and its limits."""
+
+    replica: str
+    heartbeat_s: float
+    limits: dict[str, float]
+
+
+_encode_progress = msgspec.json.Encoder().encode
+_decode_progress = msgspec.json.Decoder(PlayerProgress).decode
+
+
+class Room:
+    """See the module. `state` is None until the first events are applied."""
+
+    def __init__(
+        self,
+        game_id: str,
+        log: EventLog,
+        appender: Appender,
+        owner: RoomOwner,
+        observer: Observer,
+        now: Callable[[], int],
+        progress: ProgressConfig,
+    ) -> None:
+        self.game_id = game_id
+        self.state: GameState | None = None
+        self.members: dict[str, Session] = {}  # by connection id
+        self.users = 0
+        self._live = False
+        self._accepted_at = 0.0
+        self._told: list[tuple[str, Frame] | GameEvent] = []
+        self._cursor: Cursor = START
+        self._log = log
+        self._appender = appender
+        self._owner = owner
+        self._observer = observer
+        self._tracer = observer.tracer
+        self._now = now
+        self._bulkhead = Bulkhead(observer.fault, "room")
+        self._progress = ProgressBoard(progress, self.members, observer, self._tell)
+        self._deciding = asyncio.Lock()
+        self._subscription: Subscription | None = None
+
+    @property
+    def known(self) -> GameState:
+        """The state of a loaded room."""
+        if self.state is None:
+            raise LookupError(f"game {self.game_id} is not loaded")
+        return self.state
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far the log has been applied."""
+        return self._cursor
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing on this replica needs the room."""
+        return not self.members and not self.users and not (self.state and self.state.pending)
+
+    # ---------------------------------------------------------------- life
+
+    async def load(self) -> bool:
+        """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
+        self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear)
+        try:
+            await self.catch_up()
+        except BaseException:  # nobody holds a room that could not be read: nobody would close it
+            self.close()
+            raise
+        if self.state is None:
+            self.close()
+            return False
+        self._live = True
+        self._observer.replayed(self.state.seq)
+        self._owner.changed(self, None)
+        for submitted in self.state.pending.values():
+            self._owner.submitted(self, submitted)
+        return True
+
+    def close(self) -> None:
+        """Hear no more of the game."""
+        self._progress.clear()
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    async def catch_up(self) -> None:
+        """Read and apply what the log has and this room has not. Raises LogUnavailable."""
+        for commit in await self._log.read(self.game_id, self._cursor):
+            self.deliver(commit)
+
+    # ---------------------------------------------------------------- commands
+
+    async def join(self, session: Session, name: str) -> None:
+        """Have the log say that a member's player is here, unless the connection ends before. Raises as `handle`."""
+        await self.handle(Join(session.player_id, name, session.connection_id), lambda: session.is_open)
+
+    async def handle(self, command: Command, is_wanted: Callable[[], bool] = lambda: True) -> list[GameEvent]:
+        """Decide, append, apply, unless it is no longer wanted by then; the events that were accepted.
+
+        Raises:
+            Rejected: the rules forbid it.
+            LogUnavailable: nothing is known to be accepted.
+        """
+        async with self._deciding:
+            while is_wanted():
+                with self._tracer.child(SpanName.DECIDE) as span:
+                    events = self._decide(command)
+                    if span is not None:
+                        span.note({"events": len(events)})
+                if not events:
+                    return []
+                after = self._cursor
+                try:
+                    commit = await self._appender.append(self.game_id, after, events)
+                except Conflict:
+                    await self._catch_up_after_conflict(after)
+                    continue
+                self.deliver(commit)
+                self._note_end(events)
+                return events
+        return []
+
+    def _decide(self, command: Command) -> list[GameEvent]:
+        try:
+            return decide(self.state, command, self._now())
+        except Rejected as rejected:
+            if self._is_refused(rejected, getattr(command, "player_id", "")):
+                raise
+        return decide(unbounded(self.known), command, self._now())
+
+    def joining_refused(self, player_id: str) -> Rejected | None:
+        """Why a player may not join now; None where they may."""
+        rejected = refusal(self.known, player_id)
+        if rejected is None or self._is_refused(rejected, player_id):
+            return rejected
+        return refusal(unbounded(self.known), player_id)
+
+    def _is_refused(self, rejected: Rejected, player_id: str) -> bool:
+        """Whether what the rules forbid is refused: not where it is a bound on the game that is only counted."""
+        if rejected.code is not Rejection.RATE_LIMITED:
+            return True
+        retry_ms = REFUSED[rejected.code].retry_after_ms
+        return self._owner.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
+
+    def _note_end(self, events: list[GameEvent]) -> None:
+        end = events[-1]
+        if isinstance(end, GameFinished) and self.known.starts_at is not None:
+            self._observer.game_lasted((end.at - self.known.starts_at) / 1000)
+
+    async def _catch_up_after_conflict(self, refused: Cursor) -> None:
+        if self._cursor == refused:  # else what came first has been heard meanwhile
+            await self.catch_up()
+        if self._cursor == refused:
+            if not await self._log.read(self.game_id):
+                self._be_gone()
+            raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {refused} but holds no more")
+
+    def _be_gone(self) -> None:
+        """The log, deleted and made anew, has lost the game: nobody can go on with it."""
+        self.end_all(Close.NO_SUCH_GAME, "the game is gone from the event log")
+
+    def end_all(self, row: CloseRow, message: str) -> None:
+        """End the connections of all members."""
+        for session in tuple(self.members.values()):
+            with self._bulkhead:
+                session.close(row, message)
+
+    # ---------------------------------------------------------------- events
+
+    def deliver(self, commit: Commit) -> None:
+        """Apply a commit of the log; one seen already changes nothing, one too early asks for the missing."""
+        seq, before = (self.state.seq, self.state.phase) if self.state else (0, None)
+        if commit.events[-1].seq <= seq:
+            return
+        self._accepted_at = self._read_at(commit) if commit.accepted_at is None else commit.accepted_at
+        if commit.events[0].seq > seq + 1:
+            self._owner.fell_behind(self)
+            return
+        if len(commit.events) > 1:
+            for member in self.members.values():
+                with self._bulkhead:
+                    member.cork()
+        for event in commit.events:
+            if event.seq > seq:
+                self._apply(event)
+        self._cursor = commit.cursor
+        if self._live:
+            self._observer.applied(time.time() - self._accepted_at)
+            self._owner.changed(self, before)
+
+    def _read_at(self, commit: Commit) -> float:
+        """What is read again has only its own time stamp, by the games' clock, made just before the log took it."""
+        return time.time() - (self._now() - commit.events[-1].at) / 1000
+
+    def _apply(self, event: GameEvent) -> None:
+        self.state = evolve(self.state, event)
+        if not self._live:  # a replay has no effects; it is encoded should anybody resume from before it
+            self._told.append(event)
+            return
+        frame = event_frame(event)
+        self._told.append((event_type(event), frame))
+        self._fan_out(event, frame)
+
+    def _fan_out(self, event: GameEvent, frame: Frame) -> None:
+        attributes: dict[str, Value] = {
+            "game.id": self.game_id,
+            "event.type": event_type(event),
+            "event.seq": event.seq,
+        }
+        with self._tracer.continued(SpanName.FAN_OUT, event.traceparent, attributes) as span:
+            recipients, written = self._put_to_all(event, frame, span)
+            if span is not None:
+                span.note({"recipients": recipients})
+        self._observer.sent(event_type(event), recipients, frame.size)
+        trace_id = span.trace_id if span else None
+        self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
+        with self._bulkhead:
+            self._have_effects(event)
+
+    def _put_to_all(self, event: GameEvent, frame: Frame, span: Span | None) -> tuple[int, int]:
+        """To how many members, and to how many of them at once."""
+        written = waiting = 0
+        for session in tuple(self.members.values()):
+            try:
+                if span is None and session.outbox.put_now(frame):
+                    written += 1
+                    continue
+                put = session.put_event(event.seq, event_type(event), frame, span)
+                written += put is Put.WRITTEN
+                waiting += put is Put.WAITS
+            except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
+                session.fail(error)
+        return written + waiting, written
+
+    def _have_effects(self, event: GameEvent) -> None:
+        if isinstance(event, CodeSubmitted):
+            if self.connections_of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
+                self._owner.submitted(self, event)
+        elif isinstance(event, SubmissionJudged):
+            self._send_result(event)
+        elif isinstance(event, (PlayerJoined, PlayerReconnected)):
+            self._take_place(event)
+        elif isinstance(event, PlayerLeft) and event.reason is LeaveReason.REMOVED:
+            self._put_out(event.player_id)
+        elif isinstance(event, GameFinished):
+            self._progress.clear()
+
+    def _send_result(self, event: SubmissionJudged) -> None:
+        frame = result_frame(event)
+        count = sum(session.put(frame) is not Put.FULL for session in self.connections_of(event.player_id))
+        if count:
+            self._observer.sent("submission_result", count, frame.size)
+
+    def _put_out(self, player_id: str) -> None:
+        for session in self.connections_of(player_id):
+            session.close(Close.FORBIDDEN)
+
+    def _take_place(self, event: PlayerJoined | PlayerReconnected) -> None:
+        """The log names the player's current connection; whichever had joined before it is replaced."""
+        for session in self.connections_of(event.player_id):
+            if session.connection_id == event.connection_id:
+                session.has_joined = True
+            elif session.has_joined:
+                self._replace(session)
+
+    def _replace(self, session: Session) -> None:
+        del self.members[session.connection_id]
+        session.close(Close.REPLACED)
+
+    # ---------------------------------------------------------------- members
+
+    def connections_of(self, player_id: str) -> list[Session]:
+        """A player's connections here: the one that has the place, and those that have yet to join."""
+        return [session for session in self.members.values() if session.player_id == player_id]
+
+    def replacements(self, player_id: str, now: int) -> list[int]:
+        """When connections took a player's place from others that were up, and would do so now (epoch ms).
+
+        Empty where one more would take it from nobody.
+        """
+        player = self.known.players.get(player_id)
+        is_up = player is not None and player.connection_id is not None
+        rivals = is_up + sum(not session.has_joined for session in self.connections_of(player_id))
+        past = player.replaced_at if player and rivals else ()
+        return [*past, *[now] * (rivals - 1)]
+
+    def resume_point(self, last_seq: int | None) -> tuple[int, ResumeOutcome | None]:
+        """From which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
+        if last_seq is None:
+            return self.known.seq, None
+        if last_seq > self.known.seq:
+            return self.known.seq, ResumeOutcome.SNAPSHOT
+        return last_seq, ResumeOutcome.RESUMED
+
+    def enter(self, session: Session, name: str, last_seq: int | None, welcome: Welcome) -> None:
+        """Make `session` a member: ``welcome``, then what it missed, then live frames; nothing in between.
+
+        One turn of the event loop, so no frame is lost or doubled.
+        """
+        if self.known.phase is Phase.FINISHED:  # nobody joins any more: the log says nothing of who comes
+            for older in self.connections_of(session.player_id):
+                self._replace(older)
+        start, resume = self.resume_point(last_seq)
+        session.stats.resume = resume
+        if resume is not None:
+            self._observer.resumed(resume)
+        session.send("welcome", self._welcome(session, name, resume, welcome))
+        for index in range(start, len(self._told)):
+            type, frame = self._frame(index)
+            if session.put(frame) is Put.FULL:
+                break  # it resumes from what it has got
+            self._observer.sent(type, 1, frame.size)
+        if session.ended is None:
+            self.members[session.connection_id] = session
+
+    def _frame(self, index: int) -> tuple[str, Frame]:
+        """The type and the frame of the event of seq `index` + 1."""
+        told = self._told[index]
+        if not isinstance(told, tuple):
+            told = self._told[index] = (event_type(told), event_frame(told))
+        return told
+
+    def _welcome(
+        self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome
+    ) -> dict[str, object]:
+        return {
+            "connection_id": session.connection_id,
+            "player": {"player_id": session.player_id, "name": name},
+            "game": snapshot(self.known),
+            "last_seq": self.known.seq,
+            "resumed": resume is ResumeOutcome.RESUMED,
+            "heartbeat_s": welcome.heartbeat_s,
+            "limits": welcome.limits,
+            "server_time": self._now(),
+            "replica": welcome.replica,
+        }
+
+    def exit(self, session: Session) -> None:
+        """The session is no member any more."""
+        self.members.pop(session.connection_id, None)
+
+    def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        """Show the other members, on whichever replica, how far a player is."""
+        self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
+
+    def _tell(self, progress: PlayerProgress) -> None:
+        if self._log.shared:
+            self._log.tell(self.game_id, _encode_progress(progress))
+
+    def _hear(self, payload: bytes) -> None:
+        """Another replica told a player's progress: shown under the bounds of what is said here."""
+        try:
+            progress = _decode_progress(payload)
+        except MALFORMED as error:
+            self._observer.fault("progress of another replica", error)
+            return
+        if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
+            self._progress.show(progress, here=False)
+
+
+class RoomSeat:
+    """A player's place in a room: turns the session's wishes into commands."""
+
+    __slots__ = ("_pace", "_player_id", "_room")
+
+    def __init__(self, room: Room, player_id: str, pace: Pace) -> None:
+        self._room = room
+        self._player_id = player_id
+        self._pace = pace
+
+    async def ready(self, ready: bool, cause: str | None) -> int | None:
+        """See `Seat.ready`."""
+        return await self._handle(SetReady(self._player_id, ready, cause), cause)
+
+    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
+        """See `Seat.submit`."""
+        return await self._handle(Submit(self._player_id, code, language, cause), cause)
+
+    async def leave(self, cause: str | None) -> int | None:
+        """See `Seat.leave`."""
+        return await self._handle(Leave(self._player_id, cause), cause)
+
+    def progress(self, percent: float | None, lines: int | None) -> None:
+        """See `Seat.progress`."""
+        if self._room.known.phase is Phase.RUNNING:
+            self._room.broadcast_progress(self._player_id, percent, lines)
+
+    async def _handle(self, command: Command, cause: str | None) -> int | None:
+        room = self._room
+        self._pace.take_command(room.game_id, self._player_id, len(room.members))
+        return self._seq(await room.handle(command), cause)
+
+    def _seq(self, events: list[GameEvent], cause: str | None) -> int | None:
+        """The seq of the event that `cause` led to, now or, where the message is a repeat, back then."""
+        if cause is None:
+            return None
+        for event in events:
+            if event.cause == cause:
+                return event.seq
+        player = self._room.known.players.get(self._player_id)
+        return player.seen.get(cause) if player else None

@@ -1,0 +1,183 @@
+"""Care for games: what a fault, a restart or a replica that died has left undone is taken up, again and again.
+
+Every open game is somebody's: whoever has players in it looks after it by its own clock. Those that nobody has fall to
+the replica that their id says (`Fleet.shares`); the log's compare-and-append lets what is done twice happen once.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from app.eventlog import EventLog, LogUnavailable
+from app.game import CodeSubmitted, Disconnect, GameState, Phase, Tick, deadline
+from app.realtime.cluster.replicas import Replicas
+from app.realtime.connection.session import Session
+from app.realtime.room.deadlines import Deadlines
+from app.realtime.room.room import Room
+from app.telemetry.observer import Observer
+
+EXPIRING: Final = "expiring"
+LIST_EVERY_S: Final = 60.0
+"""All open games are listed so often, besides when a replica has gone: there may be thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweeperConfig:
+    """See the settings of the same names."""
+
+    retention_s: float
+    sweep_interval_s: float
+
+
+class Rooms(Protocol):
+    """What is cared for: the hub."""
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The games loaded here."""
+
+    def use(self, game_id: str) -> AbstractAsyncContextManager[Room | None]:
+        """A game's room, loaded and kept for the block."""
+
+    def submitted(self, room: Room, event: CodeSubmitted) -> None:
+        """A submission wants to be judged."""
+
+    def log_failed(self, where: str, error: LogUnavailable) -> None:
+        """The log did not do what it was asked; it is asked again."""
+
+    async def rejoin(self, room: Room, session: Session, name: str) -> None:
+        """A member whom the log calls lost is here all the same."""
+
+
+class Sweeper:
+    """See the module. `now` is the clock in epoch milliseconds; `log_bytes` are as last looked at."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        log: EventLog,
+        replicas: Replicas,
+        timers: Deadlines,
+        config: SweeperConfig,
+        observer: Observer,
+        now: Callable[[], int],
+    ) -> None:
+        self._hub = rooms
+        self._log = log
+        self._replicas = replicas
+        self._deadlines = timers
+        self._config = config
+        self._observer = observer
+        self._now = now
+        self._list_at = 0.0
+        self.log_bytes = self.log_limit_bytes = 0
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await self.sweep()
+            except LogUnavailable as error:
+                self._hub.log_failed("sweep", error)
+            except Exception as error:  # noqa: BLE001 - the next sweep tries again
+                self._observer.fault("sweep", error)
+            await asyncio.sleep(self._config.sweep_interval_s)
+
+    async def sweep(self) -> None:
+        """Once. Raises LogUnavailable."""
+        await self.catch_up()
+        await self.adopt()
+        for room in tuple(self._hub.rooms.values()):
+            await self._look_after(room.game_id, self._look_at(room))
+        self.log_bytes, self.log_limit_bytes = await self._log.usage()
+        if not self._log.shared:
+            await self._replicas.refresh()  # there is nobody else to hear of, but the machine's clock may have been set
+        if self._replicas.shares(EXPIRING):
+            retained = self._now() - round(self._config.retention_s * 1000)
+            await self._log.expire(retained, round(time.time() * 1000))  # claims end by the machine's clock, as tickets
+
+    async def catch_up(self) -> None:
+        """Read what was told and not heard. Raises LogUnavailable."""
+        if not self._log.shared:
+            return
+        for game_id in await self._log.behind({game_id: room.cursor for game_id, room in self._hub.rooms.items()}):
+            room = self._hub.rooms.get(game_id)
+            if room is not None:
+                self._observer.log_gap()
+                await self._look_after(game_id, room.catch_up())
+
+    async def adopt(self) -> None:
+        """Take up the open games that fall to this replica and that it does not know, or, where one has gone, all.
+
+        Raises LogUnavailable.
+        """
+        anew = self._replicas.take_change()
+        if not anew and (not self._log.shared or time.monotonic() < self._list_at):
+            return  # an embedded log's games are all known here, once they have been taken up
+        try:
+            self._list_at = time.monotonic() + LIST_EVERY_S
+            for game_id in await self._log.open_games():
+                known = game_id in self._hub.rooms or (game_id in self._deadlines and not anew)
+                if not known and self._replicas.shares(game_id):
+                    await self._look_after(game_id, self._take_up(game_id))
+        except LogUnavailable:
+            self._replicas.give_back_change()
+            raise
+
+    async def _look_after(self, game_id: str, work: Awaitable[None]) -> None:
+        """What goes wrong with one game, like a log that cannot be read, is told, and the others have their turn.
+
+        Raises LogUnavailable where the log is away, and so for all of them.
+        """
+        try:
+            await work
+        except Exception as error:
+            if isinstance(error, LogUnavailable) and error.is_away:
+                raise
+            self._observer.fault("game", error, game_id)
+
+    async def _take_up(self, game_id: str) -> None:
+        async with self._hub.use(game_id) as room:
+            if room is not None:
+                await self._reconcile(room)
+                await room.handle(Tick())
+
+    async def _look_at(self, room: Room) -> None:
+        for submitted in room.known.pending.values():
+            if self._is_due(submitted):
+                self._hub.submitted(room, submitted)
+        await self._reconcile(room)
+        due = deadline(room.known)
+        if due is not None and due <= self._now():
+            await room.handle(Tick())
+
+    def _is_due(self, submitted: CodeSubmitted) -> bool:
+        """Whether a submission should be judged by now: on a shared log, another replica may be at it."""
+        return not self._log.shared or submitted.at + self._config.sweep_interval_s * 1000 <= self._now()
+
+    async def _reconcile(self, room: Room) -> None:
+        """Make the log and the connections agree on who is called connected and is not, or lost and is not."""
+        if room.known.phase is Phase.FINISHED:
+            return
+        for player in room.known.active_players:
+            one = player.connection_id
+            if one is not None and one not in room.members and self._is_over(one):
+                await room.handle(Disconnect(player.id, one))
+        for session in tuple(room.members.values()):
+            name = _lost_name(room.known, session)
+            if name is not None:
+                await self._hub.rejoin(room, session, name)
+
+    def _is_over(self, connection_id: str) -> bool:
+        return self._replicas.is_own(connection_id) or self._replicas.is_gone(connection_id)
+
+
+def _lost_name(state: GameState, session: Session) -> str | None:
+    """The name of a session's player, where the log calls them lost; not while they are only coming in, or leaving."""
+    player = state.players.get(session.player_id)
+    if player is None or player.removed or session.ended is not None or not session.inbox.is_at_rest:
+        return None
+    return player.name if player.connection_id is None else None

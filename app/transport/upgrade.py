@@ -1,0 +1,242 @@
+"""The opening handshake (RFC 6455 section 4.2) as an ASGI connection: it is over, and forgotten, when answered."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.protocol import Close, encode, problem
+from app.telemetry.observer import HandshakeOutcome, Observer
+from app.transport.port import EXTENSION, Transport
+
+Headers = Iterable[tuple[bytes, bytes]]
+Message = MutableMapping[str, Any]
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES: Final = 16
+_NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
+_SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
+_GAME_PATH: Final = "/ws/"
+PROBLEM_HEADERS: Final = (
+    (b"content-type", b"application/problem+json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_REFUSALS: Final = {
+    HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An answer other than 101."""
+
+    status: HTTPStatus
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+def refusal_without_reason(path: str, observer: Observer) -> Refused:
+    """What Litestar refuses by itself comes as a close without a word: say what it was, and count it."""
+    known = path.startswith(_GAME_PATH) and "/" not in path.removeprefix(_GAME_PATH).rstrip("/")
+    known = known and len(path) > len(_GAME_PATH)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR if known else HTTPStatus.NOT_FOUND
+    outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
+    observer.handshake(outcome, 0.0)
+    detail = _REFUSALS[status]
+    return Refused(status, encode(problem(status, detail, outcome)), PROBLEM_HEADERS)
+
+
+def accept_key(method: str, headers: Headers) -> bytes:
+    """The value of Sec-WebSocket-Accept. Raises BadHandshake."""
+    found: dict[bytes, list[bytes]] = {name: [] for name in _NEEDED}
+    for name, value in headers:
+        if name in found:
+            found[name].append(value)
+    if method != "GET":
+        raise BadHandshake("an upgrade is a GET")
+    if b"upgrade" not in _tokens(found, b"connection") or b"websocket" not in _tokens(found, b"upgrade"):
+        raise BadHandshake("it needs Connection: Upgrade and Upgrade: websocket")
+    keys = found[b"sec-websocket-key"]
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise BadHandshake("it needs one Sec-WebSocket-Key of 16 bytes in base64")
+    if found[b"sec-websocket-version"] != [b"13"]:
+        raise BadHandshake("it needs one Sec-WebSocket-Version: 13")
+    return base64.b64encode(hashlib.sha1(keys[0].strip() + _GUID, usedforsecurity=False).digest())
+
+
+class BadHandshake(Exception):  # noqa: N818 - names what it is
+    """The request is no opening handshake of RFC 6455."""
+
+
+def _tokens(headers: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
+    return [token.strip().lower() for value in headers[name] for token in value.split(b",")]
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(binascii.a2b_base64(value.strip(), strict_mode=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False
+
+
+def websocket_scope(http: MutableMapping[str, Any], url: bytes, transport: Transport) -> Message:
+    """The ASGI scope of an upgrade, from what the HTTP protocol has parsed."""
+    raw_path, _, query = url.partition(b"?")
+    root = http["root_path"]
+    offered = [value for name, value in http["headers"] if name == b"sec-websocket-protocol"]
+    return {
+        **{name: http[name] for name in _SHARED},
+        "type": "websocket",
+        "asgi": {**http["asgi"], "spec_version": "2.4"},
+        "scheme": "wss" if http["scheme"] == "https" else "ws",
+        "path": root + unquote(raw_path.decode("latin-1")),
+        "raw_path": root.encode() + raw_path,
+        "query_string": query,
+        "subprotocols": [one.strip() for value in offered for one in value.decode("latin-1").split(",")],
+        "extensions": {"websocket.http.response": {}, EXTENSION: transport},
+    }
+
+
+class Opening(Protocol):
+    """The connection whose handshake this is."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the peer has gone."""
+
+    def opened(self, answer: bytes) -> None:
+        """Answer 101: frames follow."""
+
+    def refused(self, answer: bytes) -> None:
+        """Answer otherwise, and end."""
+
+    def finished(self) -> None:
+        """The application has returned: the connection lives on only if somebody has attached to it."""
+
+
+class Upgrade:
+    """One handshake: what the application receives and sends until it is answered."""
+
+    __slots__ = (
+        "_app",
+        "_connection",
+        "_default_headers",
+        "_extensions",
+        "_key",
+        "_observer",
+        "_response",
+        "_told",
+        "_wake",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        connection: Opening,
+        scope: Message,
+        key: bytes,
+        app: Callable[..., Any],
+        default_headers: Headers,
+        observer: Observer,
+        extensions: bytes | None = None,
+    ) -> None:
+        self.scope = scope
+        self._extensions = extensions
+        self._connection = connection
+        self._key = key
+        self._app = app
+        self._default_headers = default_headers
+        self._observer = observer
+        self._response: tuple[int, list[tuple[bytes, bytes]], bytes] | None = None
+        self._told = False
+        self._wake: asyncio.Event | None = None
+
+    async def run(self) -> None:
+        """Have the application answer; a fault of its own is answered with 500."""
+        try:
+            await self._app(self.scope, self.receive, self.send)
+        except Exception as fault:  # noqa: BLE001 - the application's outermost frame: the fault is logged, the peer told
+            if not self._connection.is_lost:  # that a peer has gone is no fault of ours, and wakes nobody
+                self._observer.fault("websocket handshake", fault)
+        if self._key and not self._connection.is_lost:
+            self._refuse(refusal_without_reason(self.scope["path"], self._observer))
+        self._connection.finished()
+        # Litestar's connection refers to itself, and would keep ours until a collection.
+        self.scope["extensions"].clear()
+        self.scope.clear()
+        del self._connection
+
+    def lost(self) -> None:
+        """The peer has gone."""
+        if self._wake is not None:
+            self._wake.set()
+
+    async def receive(self) -> Message:
+        """See ASGI: first ``websocket.connect``, then, should anybody ask, ``websocket.disconnect``."""
+        if not self._told:
+            self._told = True
+            return {"type": "websocket.connect"}
+        if not self._connection.is_lost:
+            self._wake = self._wake or asyncio.Event()
+            await self._wake.wait()
+        return {"type": "websocket.disconnect", "code": Close.LOST.code}
+
+    async def send(self, message: Message) -> None:
+        """See ASGI.
+
+        Raises:
+            OSError: the peer has gone.
+            RuntimeError: not a message that may follow.
+        """
+        if self._connection.is_lost:
+            raise OSError("the client has gone")
+        type = message["type"]
+        if not self._key:
+            raise RuntimeError(f"{type} after the handshake; frames go over the transport")
+        if type == "websocket.accept":
+            self._accept(message)
+        elif type == "websocket.close":
+            self._refuse(refusal_without_reason(self.scope["path"], self._observer))
+        elif type == "websocket.http.response.start":
+            self._response = (message["status"], list(message.get("headers", ())), b"")
+        elif type == "websocket.http.response.body" and self._response is not None:
+            status, headers, body = self._response
+            self._response = status, headers, body + message.get("body", b"")
+            if not message.get("more_body"):
+                self._answer(*self._response)
+        else:
+            raise RuntimeError(f"{type} is no answer to a handshake")
+
+    def _accept(self, message: Message) -> None:
+        lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]
+        lines.append(b"Sec-WebSocket-Accept: " + self._key + b"\r\n")
+        if self._extensions is not None:
+            lines.append(b"Sec-WebSocket-Extensions: " + self._extensions + b"\r\n")
+        if message.get("subprotocol"):
+            lines.append(b"Sec-WebSocket-Protocol: " + message["subprotocol"].encode("latin-1") + b"\r\n")
+        lines.extend(name + b": " + value + b"\r\n" for name, value in message.get("headers") or ())
+        self._key = b""
+        self._connection.opened(b"".join((*lines, b"\r\n")))
+
+    def _refuse(self, refused: Refused) -> None:
+        self._answer(refused.status, list(refused.headers), refused.body)
+
+    def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self._key = b""
+        self._connection.refused(http_answer(status, [*self._default_headers, *headers], body))
+
+
+def http_answer(status: int, headers: Headers, body: bytes) -> bytes:
+    """A whole HTTP/1.1 response that ends the connection."""
+    lines = [name + b": " + value + b"\r\n" for name, value in headers]
+    length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return b"".join((STATUS_LINE[status], *lines, length, body))

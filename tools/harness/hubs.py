@@ -1,0 +1,169 @@
+"""A hub on a log in memory, and peers to nobody: for faults that no client can cause."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from app.configure import hub_config
+from app.eventlog import EventLog
+from app.eventlog.memory import MemoryEventLog
+from app.game import GameState, Problem, Rules
+from app.judge import JudgeProblem, Report
+from app.protocol import Close, CloseRow, Initiator
+from app.realtime import Hub, Session
+from app.realtime.identity import Identity
+from app.settings import load_settings
+from app.telemetry.observer import Closed, Opened
+from app.transport.port import Listener
+from tools.harness.faults import Faults
+from tools.harness.games import PROBLEM
+from tools.harness.server import SECRET
+
+
+class Seen(Faults):
+    """Faults, and the connections that ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[Closed] = []
+
+    def closed(self, closed: Closed) -> None:
+        self.ended.append(closed)
+
+
+class NoJudge:
+    """Never asked."""
+
+    closed = False
+
+    async def open(self) -> None:
+        """Nothing."""
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def judge(self, problem: JudgeProblem, code: str) -> Report:
+        raise AssertionError((problem, code))
+
+
+class Peer:
+    """A transport to nobody: the test is its peer. `broken`: writing raises."""
+
+    deflate = None
+
+    def __init__(self) -> None:
+        self.is_open = self.is_writable = True
+        self.broken = False
+        self.row: CloseRow | None = None
+        self.written: list[bytes] = []
+        self.listener: Listener | None = None
+
+    @property
+    def types(self) -> list[str]:
+        """Of the messages it was sent."""
+        return [json.loads(wire[wire.index(b'{"') :])["type"] for wire in self.written]
+
+    def write(self, wire: bytes) -> None:
+        """As after the way out was shut."""
+        if self.broken:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        self.written.append(wire)
+
+    def attach(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def close(self, row: CloseRow) -> None:
+        self.write(b'{"type":"close frame"}')
+        self.end(row, Initiator.SERVER)
+
+    def abort(self) -> None:
+        self.end(Close.LOST, Initiator.NETWORK)
+
+    def end(self, row: CloseRow, initiator: Initiator) -> None:
+        """In a later turn, as sockets do it."""
+        if self.is_open and self.listener is not None:
+            self.is_open, self.row = False, row
+            asyncio.get_running_loop().call_soon(self.listener.on_closed, row, initiator, 0)
+
+    def nothing(self) -> None:
+        """For all that is not of interest here."""
+
+    cork = start = pause_reading = resume_reading = nothing
+
+
+class OneHub:
+    """A hub that runs, and its players."""
+
+    def __init__(self, log: EventLog | None = None, **settings: Any) -> None:
+        self.seen = Seen()
+        self.log = log or MemoryEventLog()
+        self.judge = NoJudge()
+        chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
+        problems: Any = {PROBLEM.id: _Known(PROBLEM)}
+        config = hub_config(chosen, "one")
+        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, lambda: int(time.time() * 1000))
+        self.peers: dict[str, Peer] = {}
+        self.sessions: dict[str, Session] = {}
+        self.left: list[str] = []
+
+    async def game(self, *players: str, **rules: Any) -> GameState:
+        """A game with players in it."""
+        state = await self.hub.create("host", PROBLEM.id, Rules(**({"min_players": 1} | rules)))
+        for player in players:
+            await self.enter(state.game_id, player)
+        return state
+
+    async def enter(self, game_id: str, player: str) -> None:
+        """As the endpoint does it: see `app.web.ws`."""
+        peer = self.peers[player] = Peer()
+        opened = Opened(self.hub.replicas.new_connection_id(), game_id, player, "127.0.0.1")
+        async with self.hub.use(game_id) as room:
+            assert room is not None
+            session = self.hub.open(opened, peer, leave=lambda: self.left.append(player))
+            self.sessions[player] = session
+            try:
+                await self.hub.play(session, room, Identity(player, player.title(), 2e12), None)
+            finally:
+                session.begin()
+
+    def say(self, player: str, type: str, data: object = None, **more: object) -> None:
+        """A player sends a message."""
+        text = json.dumps({"type": type, "data": {} if data is None else data, **more})
+        self.sessions[player].on_text(text.encode())
+
+    async def until_told(self, player: str, type: str) -> None:
+        """Wait until a player was sent a message of that type."""
+        await eventually(lambda: type in self.peers[player].types)
+
+
+class _Known:
+    """As much of a problem as making a game needs."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.public = problem
+
+
+@contextlib.asynccontextmanager
+async def running(log: EventLog | None = None, **settings: Any) -> AsyncIterator[OneHub]:
+    """A hub for the block; it ends in time, whatever was done to it."""
+    one = OneHub(log, **settings)
+    await one.hub.start()
+    try:
+        yield one
+    finally:
+        async with asyncio.timeout(10):
+            await one.hub.close()
+
+
+async def eventually(check: Any) -> None:
+    """Let the loop turn until it is so."""
+    async with asyncio.timeout(20):
+        while not check():  # noqa: ASYNC110 - what is waited for announces itself to nobody
+            await asyncio.sleep(0.001)
+
+
+async def _nobody(_token: str) -> Identity:
+    raise LookupError

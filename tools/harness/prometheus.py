@@ -1,0 +1,82 @@
+"""A real Prometheus over real servers."""
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tools.harness.server import ServerProcess, free_port, until
+
+SCRAPE_S = 1
+_VARIABLES = {"$namespace": ".*", "$job": ".+", "$instance": ".+"}
+
+
+def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> str:
+    """A panel's query with its variables filled in as Grafana would."""
+    for variable, value in (_VARIABLES | {"$__rate_interval": rate_interval, "$__range": time_range}).items():
+        expr = expr.replace(variable, value)
+    return expr
+
+
+@contextmanager
+def prometheus(
+    folder: Path, server: ServerProcess, *flags: str, rules: Sequence[Path] = (), canary: str = ""
+) -> Iterator[httpx.Client]:
+    """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
+
+    `canary` is where a canary's metrics are.
+    """
+    target = {"targets": [server.host], "labels": {"namespace": "test"}}
+    config: dict[str, Any] = {
+        "global": {
+            "scrape_interval": f"{SCRAPE_S}s",
+            "scrape_timeout": f"{SCRAPE_S}s",
+            "evaluation_interval": f"{SCRAPE_S}s",
+        },
+        "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
+        "rule_files": [str(path) for path in rules],
+    }
+    if canary:
+        bird = {"targets": [canary], "labels": {"namespace": "test"}}
+        config["scrape_configs"].append({"job_name": "code-racer-canary", "static_configs": [bird]})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    with (folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={address}",
+                *flags,
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with httpx.Client(base_url=f"http://{address}") as client:
+            until(lambda: _answers(client))
+            until(lambda: query(client, "up == 1"))
+            yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/-/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def query(client: httpx.Client, expr: str) -> list[Any]:
+    """The series of an instant query."""
+    answer = client.get("/api/v1/query", params={"query": expr}).json()
+    assert answer["status"] == "success", answer
+    return list(answer["data"]["result"])

@@ -21,12 +21,11 @@ from app.protocol import (
     Ready,
     ReadyMessage,
     Reconnect,
-    _decode_data,
-    _decode_envelope,
     client_close,
     decode,
     should_reconnect,
 )
+from app.protocol.codec import _decode_data, _decode_envelope
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

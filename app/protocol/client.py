@@ -1,0 +1,128 @@
+"""What a client may send: the types of its messages."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+SUBPROTOCOL: Final = "code-racer.v1"
+TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a token
+MAX_BATCH: Final = 50
+MAX_ID_LENGTH: Final = 64
+MAX_TOKEN_LENGTH: Final = 8_192
+
+MessageId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+Language = Literal["python"]
+
+
+class Ready(Struct, frozen=True):
+    """``ready``: the player is, or is no longer, ready to start."""
+
+    status: Literal["ready", "not_ready"] = "ready"
+
+
+class Ping(Struct, frozen=True):
+    """``ping``: answered by ``pong``; `rtt_ms` is the round trip the client measured last."""
+
+    timestamp: int | float
+    rtt_ms: Annotated[float, Meta(ge=0, le=600_000)] | None = None
+
+
+class SubmitCode(Struct, frozen=True):
+    """``submit_code``: a solution to be judged."""
+
+    code: Annotated[str, Meta(min_length=1)]
+    language: Language = "python"
+
+
+class Progress(Struct, frozen=True):
+    """``progress``: how far the player is; shown to the others, never stored."""
+
+    percent: Annotated[float, Meta(ge=0, le=100)] | None = None
+    lines: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+
+
+class Leave(Struct, frozen=True):
+    """``leave``: out of the game for good; answered by ``player_left`` and close 1000."""
+
+
+class Auth(Struct, frozen=True):
+    """``auth``: the first message of a connection that came without a token, or a fresh token for a running one."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
+
+
+BATCH: Final = "batch"
+
+ClientData = Ready | Ping | SubmitCode | Progress | Leave | Auth
+
+CLIENT_TYPES: Final[dict[str, type[ClientData]]] = {
+    "ready": Ready,
+    "ping": Ping,
+    "submit_code": SubmitCode,
+    "progress": Progress,
+    "leave": Leave,
+    "auth": Auth,
+}
+RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
+"""Label values of received messages; what the server does not know is `other`."""
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A decoded client message: its type, the id the client wants acknowledged, the client's trace; `data` by type."""
+
+    type: ClassVar[str]
+    id: MessageId | None = None
+    traceparent: str | None = None
+
+
+class ReadyMessage(Message, frozen=True, kw_only=True, tag="ready"):
+    """See `Ready`."""
+
+    type: ClassVar[str] = "ready"
+    data: Ready = Ready()
+
+
+class PingMessage(Message, frozen=True, kw_only=True, tag="ping"):
+    """See `Ping`."""
+
+    type: ClassVar[str] = "ping"
+    data: Ping
+
+
+class SubmitCodeMessage(Message, frozen=True, kw_only=True, tag="submit_code"):
+    """See `SubmitCode`."""
+
+    type: ClassVar[str] = "submit_code"
+    data: SubmitCode
+
+
+class ProgressMessage(Message, frozen=True, kw_only=True, tag="progress"):
+    """See `Progress`."""
+
+    type: ClassVar[str] = "progress"
+    data: Progress = Progress()
+
+
+class LeaveMessage(Message, frozen=True, kw_only=True, tag="leave"):
+    """See `Leave`."""
+
+    type: ClassVar[str] = "leave"
+    data: Leave = Leave()
+
+
+class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
+    """See `Auth`."""
+
+    type: ClassVar[str] = "auth"
+    data: Auth
+
+
+ClientMessage = ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | AuthMessage
+
+
+class RawBatch(Message, frozen=True, kw_only=True, tag="batch"):
+    """A ``batch`` whose messages have yet to be decoded, one by one."""
+
+    type: ClassVar[str] = BATCH
+    data: list[msgspec.Raw]

@@ -1,0 +1,85 @@
+"""The close table: from it metrics, logs, documentation and clients are derived."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Reconnect(StrEnum):
+    """What a client does after a close."""
+
+    NO = "no"
+    YES = "yes"
+    RESUME = "resume"
+    NEW_TOKEN = "new_token"  # noqa: S105 - an instruction, not a token
+
+
+class Initiator(StrEnum):
+    """Who ended the connection: `network` where the peer vanished without a close frame."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRow:
+    """One row of the close table: wire code, reason, what the client does, who can initiate it, when."""
+
+    code: int
+    reason: str
+    reconnect: Reconnect
+    initiators: tuple[Initiator, ...]
+    when: str
+
+
+_C, _S, _N = Initiator.CLIENT, Initiator.SERVER, Initiator.NETWORK
+
+
+class Close:
+    """The rows, by name."""
+
+    NORMAL = CloseRow(1000, "normal", Reconnect.NO, (_S, _C), "the player left or the game is over")
+    GOING_AWAY = CloseRow(1001, "client_going_away", Reconnect.RESUME, (_C,), "page closed or navigated away")
+    WIRE_ERROR = CloseRow(1002, "wire_protocol_error", Reconnect.NO, (_S, _C), "RFC 6455 broken")
+    BINARY = CloseRow(1003, "binary_unsupported", Reconnect.NO, (_S,), "a binary frame was sent")
+    NO_CODE = CloseRow(1005, "client_no_code", Reconnect.RESUME, (_C,), "close frame without a code")
+    LOST = CloseRow(1006, "connection_lost", Reconnect.RESUME, (_N,), "the peer vanished without a close frame")
+    INVALID_UTF8 = CloseRow(1007, "invalid_utf8", Reconnect.NO, (_S,), "a text frame was not UTF-8")
+    TOO_BIG = CloseRow(1009, "message_too_big", Reconnect.NO, (_S,), "a message was over MAX_MESSAGE_BYTES")
+    INTERNAL = CloseRow(1011, "internal_error", Reconnect.YES, (_S,), "a fault of the server")
+    PING_TIMEOUT = CloseRow(1011, "ping_timeout", Reconnect.YES, (_S,), "a ping stayed unanswered")
+    DRAINING = CloseRow(1012, "draining", Reconnect.YES, (_S,), "deploy or scale-down")
+    AGE = CloseRow(1012, "connection_age", Reconnect.YES, (_S,), "open for MAX_CONNECTION_AGE_S")
+    OVERLOADED = CloseRow(1013, "overloaded", Reconnect.YES, (_S,), "shedding load")
+    PROTOCOL_ERROR = CloseRow(4400, "protocol_error", Reconnect.NO, (_S,), "too many invalid messages")
+    AUTH_FAILED = CloseRow(4401, "auth_failed", Reconnect.NEW_TOKEN, (_S,), "the token was refused")
+    TOKEN_EXPIRED = CloseRow(4401, "token_expired", Reconnect.NEW_TOKEN, (_S,), "the token ran out")
+    FORBIDDEN = CloseRow(4403, "forbidden", Reconnect.NO, (_S,), "removed by the host or an operator")
+    NO_SUCH_GAME = CloseRow(4404, "no_such_game", Reconnect.NO, (_S,), "found after the upgrade")
+    AUTH_TIMEOUT = CloseRow(4408, "auth_timeout", Reconnect.YES, (_S,), "no auth message in time")
+    IDLE = CloseRow(4408, "idle", Reconnect.YES, (_S,), "no message for IDLE_TIMEOUT_S")
+    REPLACED = CloseRow(4409, "replaced", Reconnect.NO, (_S,), "the same player connected again")
+    GAME_FULL = CloseRow(4411, "game_full", Reconnect.NO, (_S,), "found after the upgrade")
+    GAME_OVER = CloseRow(4412, "game_over", Reconnect.NO, (_S,), "found after the upgrade")
+    RATE_LIMITED = CloseRow(4429, "rate_limited", Reconnect.YES, (_S,), "kept sending after warnings")
+    SLOW_CONSUMER = CloseRow(4430, "slow_consumer", Reconnect.RESUME, (_S,), "the outbound queue was over its limit")
+    OTHER = CloseRow(0, "other", Reconnect.RESUME, (_C,), "a code of the client's own")
+
+
+CLOSE_TABLE: Final[tuple[CloseRow, ...]] = tuple(row for row in vars(Close).values() if isinstance(row, CloseRow))
+_CLIENT_ROWS = {row.code: row for row in CLOSE_TABLE if Initiator.CLIENT in row.initiators}
+
+
+def client_close(code: int) -> CloseRow:
+    """The row of a close frame that the client sent; codes we do not list are `OTHER`."""
+    return _CLIENT_ROWS.get(code, Close.OTHER)
+
+
+_NO_RETRY = frozenset({Reconnect.NO, Reconnect.NEW_TOKEN})
+
+
+def should_reconnect(code: int) -> bool:
+    """Whether a client comes back after the close code `code` (RFC 6455 section 7.4); unknown codes: yes."""
+    rows = [row for row in CLOSE_TABLE if row.code == code]
+    return not rows or any(row.reconnect not in _NO_RETRY for row in rows)

@@ -17,8 +17,9 @@ from prometheus_client import start_http_server
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Api
 from app.client.websocket import Message
-from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, CanaryOutcome, Events
+from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, Events
 from app.telemetry.metrics import MetricStore
+from app.vocabulary import CanaryOutcome
 
 PLAYERS: Final = 2
 RECONNECTS: Final = 3

@@ -16,8 +16,8 @@ from app.realtime.room.pace import PaceConfig
 from app.realtime.room.progress import ProgressConfig
 from app.realtime.room.sweeper import SweeperConfig
 from app.settings import Settings, SettingsError
-from app.telemetry.observer import LimitScope
 from app.transport.http_bounds import HttpBounds
+from app.vocabulary import LimitScope
 from app.web.limits import ApiConfig, DoorConfig
 
 if TYPE_CHECKING:  # loaded only where traces are wanted

@@ -5,7 +5,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
 
-from app.telemetry.observer import Limited, LimitScope, Observer
+from app.telemetry.observer import Limited, Observer
+from app.vocabulary import LimitScope
 
 MAX_KEYS: Final = 10_000
 IPV6_PREFIX: Final = 64

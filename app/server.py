@@ -23,9 +23,9 @@ from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.settings import Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
-from app.telemetry.observer import LimitScope
 from app.transport.http import BoundedHttp
 from app.transport.http_bounds import HttpPlaces
+from app.vocabulary import LimitScope
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02

@@ -17,20 +17,16 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.vocabulary import LimitScope, ReadyGate
+
 MIN_SECRET_BYTES: Final = 32
 DOTENV: Final = Path(".env")
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
 _NATS_URL: Final = r"(nats|tls)://[^/@\s,]+"
 _EVENT_LOG_URL: Final = re.compile(rf"^(memory:|sqlite:///.+|{_NATS_URL}(,{_NATS_URL})*)$")
 JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
-READY_GATES: Final = ("event_log", "overload", "signing_keys")
-LIMIT_SCOPES: Final = (
-    "connections", "connections_per_address", "connections_per_player", "handshakes", "replacements", "messages",
-    "bytes", "control_frames", "message_size", "batch_size", "invalid_messages", "commands", "entries",
-    "event_deliveries", "players_per_game", "events_per_game",
-    "games_per_player", "guests", "http_connections", "http_connections_per_address", "api_requests_per_address",
-    "api_requests_per_player", "games_per_address", "submissions_per_player",
-)  # fmt: skip
+READY_GATES: Final = tuple(gate.value for gate in ReadyGate)
+LIMIT_SCOPES: Final = tuple(scope.value for scope in LimitScope)
 _OWN_TO_A_REPLICA: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT"}
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
 

@@ -14,18 +14,17 @@ from app.protocol import (
     MAX_BATCH,
     Batch,
     Close,
-    ErrorCode,
     InvalidMessage,
     Message,
     PingMessage,
     Ready,
     ReadyMessage,
-    Reconnect,
     client_close,
     decode,
     should_reconnect,
 )
 from app.protocol.codec import _decode_data, _decode_envelope
+from app.vocabulary import ErrorCode, Reconnect
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

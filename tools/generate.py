@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from alerts.build import generated as alert_files
-from app.protocol import CLOSE_TABLE, DURABLE_TYPES, ErrorCode, should_reconnect
+from app.protocol import CLOSE_TABLE, DURABLE_TYPES, should_reconnect
 from app.settings import Settings
 from app.telemetry.catalogue import (
     CANARY_METRICS,
@@ -27,6 +27,7 @@ from app.telemetry.catalogue import (
     Metric,
 )
 from app.telemetry.profiles import PROFILES, schema
+from app.vocabulary import ErrorCode
 from dashboards.build import boards
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.eventlog.port import START, Commit, Cursor, EventLog, LogOwner, LogUnavailable, Subscription
 from app.game import GameEvent
-from app.telemetry.observer import LogOp, Observer
+from app.telemetry.observer import Observer
+from app.vocabulary import LogOp
 
 
 class MeasuredEventLog:

@@ -10,7 +10,7 @@ from typing import Final, NewType, Protocol
 from msgspec import Struct
 
 from app.game import GameEvent
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 Cursor = NewType("Cursor", int)
 START = Cursor(0)

@@ -27,7 +27,7 @@ from app.eventlog.lock import OwnerLock
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogUnavailable, Subscription
 from app.game import GameEvent
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 MAX_GROUP: Final = 512
 MAX_QUEUED: Final = 10_000

@@ -30,8 +30,6 @@ from app.protocol.closes import (
     CLOSE_TABLE,
     Close,
     CloseRow,
-    Initiator,
-    Reconnect,
     client_close,
     should_reconnect,
 )
@@ -44,7 +42,7 @@ from app.protocol.codec import (
     encode,
 )
 from app.protocol.problems import problem
-from app.protocol.server import DURABLE_TYPES, SENT_TYPES, ErrorCode
+from app.protocol.server import DURABLE_TYPES, SENT_TYPES
 
 __all__ = [
     "BATCH",
@@ -64,8 +62,6 @@ __all__ = [
     "ClientMessage",
     "Close",
     "CloseRow",
-    "ErrorCode",
-    "Initiator",
     "InvalidMessage",
     "LeaveMessage",
     "Message",
@@ -75,7 +71,6 @@ __all__ = [
     "ProgressMessage",
     "Ready",
     "ReadyMessage",
-    "Reconnect",
     "SubmitCodeMessage",
     "client_close",
     "decode",

@@ -1,25 +1,9 @@
 """The close table: from it metrics, logs, documentation and clients are derived."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class Reconnect(StrEnum):
-    """What a client does after a close."""
-
-    NO = "no"
-    YES = "yes"
-    RESUME = "resume"
-    NEW_TOKEN = "new_token"  # noqa: S105 - an instruction, not a token
-
-
-class Initiator(StrEnum):
-    """Who ended the connection: `network` where the peer vanished without a close frame."""
-
-    CLIENT = "client"
-    SERVER = "server"
-    NETWORK = "network"
+from app.vocabulary import Initiator, Reconnect
 
 
 @dataclass(frozen=True, slots=True)

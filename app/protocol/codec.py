@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from app.protocol.client import BATCH, CLIENT_TYPES, MAX_BATCH, ClientMessage, MessageId, RawBatch
-from app.protocol.server import ErrorCode
+from app.vocabulary import ErrorCode
 
 
 class InvalidMessage(Exception):  # noqa: N818 - names what it is, as the protocol page does

@@ -1,25 +1,6 @@
-"""What the server sends: the types of its messages and the codes of its errors."""
+"""What the server sends: the types of its messages."""
 
-from enum import StrEnum
 from typing import Final
-
-
-class ErrorCode(StrEnum):
-    """Codes of ``error`` messages, a closed set."""
-
-    INVALID_JSON = "invalid_json"
-    INVALID_DATA = "invalid_data"
-    UNKNOWN_TYPE = "unknown_type"
-    NOT_ALLOWED = "not_allowed"
-    BATCH_TOO_LARGE = "batch_too_large"
-    GAME_FULL = "game_full"
-    GAME_RUNNING = "game_running"
-    GAME_OVER = "game_over"
-    AUTH_FAILED = "auth_failed"
-    RATE_LIMITED = "rate_limited"
-    UNAVAILABLE = "unavailable"
-    INTERNAL = "internal"
-
 
 DURABLE_TYPES: Final = (
     "game_created",

@@ -15,7 +15,8 @@ from typing import Final
 from app.protocol import Close
 from app.realtime.hub import Hub
 from app.settings import DrainPlan
-from app.telemetry.observer import DrainPhase, Observer
+from app.telemetry.observer import Observer
+from app.vocabulary import DrainPhase
 
 HANDOVER_JITTER_S: Final = 1.0
 """Where others take over at once, the players come back within this, beside the spread of the closes."""

@@ -49,9 +49,10 @@ from app.realtime.room.progress import ProgressConfig
 from app.realtime.room.room import Room, RoomSeat, Welcome
 from app.realtime.room.sweeper import Sweeper, SweeperConfig
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import LimitScope, LogTrouble, Observer, Opened
-from app.telemetry.tracer import Link, SpanName
+from app.telemetry.observer import Observer, Opened
+from app.telemetry.tracer import Link
 from app.transport import Transport
+from app.vocabulary import LimitScope, LogTrouble, SpanName
 
 _CLOSING_RANK = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 

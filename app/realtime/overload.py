@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import Observer, OverloadCause
+from app.telemetry.observer import Observer
+from app.vocabulary import OverloadCause
 
 IN_A_ROW: Final = 3
 SHED_SHARE: Final = 0.02

@@ -6,7 +6,7 @@ from typing import Final
 
 from app.game import Rejection
 from app.protocol import Close, CloseRow
-from app.telemetry.observer import HandshakeOutcome
+from app.vocabulary import HandshakeOutcome
 
 GAME_RETRY_MS: Final = 60_000
 """A game that has had its events takes players again once others have gone, or ends by its time limit."""

@@ -10,14 +10,19 @@ from itertools import product
 from typing import Final
 
 from app.game import Phase, Verdict
-from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES, ErrorCode
+from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES
 from app.sandbox.messages import Stop
-from app.telemetry.observer import (
+from app.telemetry.tracer import MESSAGE_SPANS
+from app.vocabulary import (
     AppendOutcome,
+    AuthKind,
+    CanaryOutcome,
+    ErrorCode,
     FunnelStep,
     HandshakeOutcome,
     HttpRejection,
     KeyRefresh,
+    LimitMode,
     LimitScope,
     LogOp,
     LogTrouble,
@@ -28,45 +33,13 @@ from app.telemetry.observer import (
     PlayerStanding,
     Reader,
     ResumeOutcome,
+    SpanExport,
+    SpanName,
 )
-from app.telemetry.tracer import MESSAGE_SPANS, SpanName
 
 PREFIX: Final = "code_racer_"
 OTHER: Final = "other"
 """The label value of what a family knows no better name for."""
-
-
-class LimitMode(StrEnum):
-    """Whether an exceeded limit refused anything."""
-
-    ENFORCED = "enforced"
-    DRY_RUN = "dry_run"
-
-
-class AuthKind(StrEnum):
-    """What a token in an ``auth`` message was for."""
-
-    LOGIN = "login"
-    REFRESH = "refresh"
-
-
-class SpanExport(StrEnum):
-    """What became of a span: the collector took it, did not, or it found the queue full."""
-
-    EXPORTED = "exported"
-    FAILED = "failed"
-    DROPPED = "dropped"
-
-
-class CanaryOutcome(StrEnum):
-    """How a race of the canary ended."""
-
-    OK = "ok"
-    UNREACHABLE = "unreachable"
-    REFUSED = "refused"
-    LOST = "lost"
-    TIMEOUT = "timeout"
-    WRONG = "wrong"
 
 
 class Kind(StrEnum):

@@ -4,199 +4,30 @@ The service calls it and knows nothing else: no metric name, no logger, no vendo
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from app.game import GameEvent, Phase, Verdict
-from app.protocol import CloseRow, ErrorCode, Initiator
+from app.protocol import CloseRow
 from app.sandbox.messages import Stop
 from app.telemetry.tracer import NullTracer, Tracer
-
-
-class HandshakeOutcome(StrEnum):
-    """How an attempt to connect ended."""
-
-    ACCEPTED = "accepted"
-    INVALID_GAME_ID = "invalid_game_id"
-    UNAUTHORIZED = "unauthorized"
-    ORIGIN_REFUSED = "origin_refused"
-    NO_SUCH_GAME = "no_such_game"
-    GAME_FULL = "game_full"
-    GAME_RUNNING = "game_running"
-    GAME_OVER = "game_over"
-    LEFT = "left"
-    FORBIDDEN = "forbidden"
-    RATE_LIMITED = "rate_limited"
-    DRAINING = "draining"
-    OVERLOADED = "overloaded"
-    UNAVAILABLE = "unavailable"
-    INTERNAL_ERROR = "internal_error"
-    ABANDONED = "abandoned"
-    BAD_REQUEST = "bad_request"
-    NO_SUCH_PATH = "no_such_path"
-
-
-class HttpRejection(StrEnum):
-    """Why a request was refused before it reached the application; `unread`: its answer was not taken."""
-
-    MALFORMED = "malformed"
-    TIMEOUT = "timeout"
-    TOO_LARGE = "too_large"
-    NOT_SUPPORTED = "not_supported"
-    TOO_MANY = "too_many"
-    UNREAD = "unread"
-
-
-class LimitScope(StrEnum):
-    """What a limit is about; the settings of LIMITS_DRY_RUN."""
-
-    CONNECTIONS = "connections"
-    CONNECTIONS_PER_ADDRESS = "connections_per_address"
-    CONNECTIONS_PER_PLAYER = "connections_per_player"
-    HANDSHAKES = "handshakes"
-    REPLACEMENTS = "replacements"
-    MESSAGES = "messages"
-    BYTES = "bytes"
-    CONTROL_FRAMES = "control_frames"
-    MESSAGE_SIZE = "message_size"
-    BATCH_SIZE = "batch_size"
-    INVALID_MESSAGES = "invalid_messages"
-    COMMANDS = "commands"
-    ENTRIES = "entries"
-    EVENT_DELIVERIES = "event_deliveries"
-    PLAYERS_PER_GAME = "players_per_game"
-    EVENTS_PER_GAME = "events_per_game"
-    GAMES_PER_PLAYER = "games_per_player"
-    GUESTS = "guests"
-    HTTP_CONNECTIONS = "http_connections"
-    HTTP_CONNECTIONS_PER_ADDRESS = "http_connections_per_address"
-    API_REQUESTS_PER_ADDRESS = "api_requests_per_address"
-    API_REQUESTS_PER_PLAYER = "api_requests_per_player"
-    GAMES_PER_ADDRESS = "games_per_address"
-    SUBMISSIONS_PER_PLAYER = "submissions_per_player"
-
-
-class OverloadCause(StrEnum):
-    """Why new connections are refused."""
-
-    LOOP_LAG = "loop_lag"
-    MEMORY = "memory"
-
-
-class KeyRefresh(StrEnum):
-    """How a fetch of the signing keys (JWKS) ended."""
-
-    FETCHED = "fetched"
-    FAILED = "failed"
-
-
-class LogOp(StrEnum):
-    """What the event log is asked to do."""
-
-    OPEN = "open"
-    APPEND = "append"
-    READ = "read"
-    SUBSCRIBE = "subscribe"
-    OPEN_GAMES = "open_games"
-    EXPIRE = "expire"
-    CLAIM = "claim"
-    COUNT = "count"
-    BEHIND = "behind"
-    PROBE = "probe"
-    REPLICAS = "replicas"
-    USAGE = "usage"
-
-
-class LogTrouble(StrEnum):
-    """What is wrong with the event log."""
-
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    NO_LEADER = "no_leader"
-    NO_STREAM = "no_stream"
-    FULL = "full"
-    DENIED = "denied"
-    MISCONFIGURED = "misconfigured"
-    BUSY = "busy"
-    SLOW_CONSUMER = "slow_consumer"
-    OTHER = "other"
-
-
-class PlayerStanding(StrEnum):
-    """What a player of a game is up to."""
-
-    WAITING = "waiting"
-    READY = "ready"
-    RACING = "racing"
-    DONE = "done"
-    LOST = "lost"
-
-
-class OutboxDepth(StrEnum):
-    """How much waits in one outbox, in bytes."""
-
-    EMPTY = "empty"
-    TO_4_KIB = "to_4KiB"
-    TO_64_KIB = "to_64KiB"
-    TO_1_MIB = "to_1MiB"
-    MORE = "more"
-
-
-class Reader(StrEnum):
-    """Whether a member's socket took a frame at once (`prompt`), or the frame had to wait for it (`slow`)."""
-
-    PROMPT = "prompt"
-    SLOW = "slow"
-
-
-class FunnelStep(StrEnum):
-    """How far players come."""
-
-    JOINED = "joined"
-    READY = "ready"
-    STARTED = "started"
-    FINISHED = "finished"
-
-
-class DrainPhase(StrEnum):
-    """Where a drain is."""
-
-    DELAY = "delay"
-    GAMES = "games"
-    CLOSING = "closing"
-    SCRAPE = "scrape"
-    DONE = "done"
-
-
-class MessageOutcome(StrEnum):
-    """How a message was answered: `error` is a fault of the server, `rejected` one of the client."""
-
-    OK = "ok"
-    REJECTED = "rejected"
-    ERROR = "error"
-
-
-class AppendOutcome(StrEnum):
-    """How the event log answered an append."""
-
-    ACCEPTED = "accepted"
-    CONFLICT = "conflict"
-    UNAVAILABLE = "unavailable"
-
-
-class ResumeOutcome(StrEnum):
-    """How a reconnect with ``last_seq`` went."""
-
-    RESUMED = "resumed"
-    SNAPSHOT = "snapshot"
-
-
-class PingOutcome(StrEnum):
-    """How a protocol ping ended; `abandoned`: the connection closed with it unanswered."""
-
-    ANSWERED = "answered"
-    TIMEOUT = "timeout"
-    ABANDONED = "abandoned"
+from app.vocabulary import (
+    AppendOutcome,
+    DrainPhase,
+    ErrorCode,
+    HandshakeOutcome,
+    HttpRejection,
+    Initiator,
+    KeyRefresh,
+    LimitScope,
+    LogOp,
+    LogTrouble,
+    MessageOutcome,
+    OutboxDepth,
+    OverloadCause,
+    PingOutcome,
+    PlayerStanding,
+    ResumeOutcome,
+)
 
 
 @dataclass(frozen=True, slots=True)

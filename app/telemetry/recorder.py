@@ -19,32 +19,32 @@ from app.game import (
     SubmissionJudged,
     Verdict,
 )
-from app.protocol import Close, ErrorCode
+from app.protocol import Close
 from app.sandbox.messages import Stop
-from app.telemetry.catalogue import LATENCY_BUCKETS, AuthKind, Events, LimitMode, LogEvent, Metrics, SpanExport
+from app.telemetry.catalogue import LATENCY_BUCKETS, Events, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
-from app.telemetry.observer import (
+from app.telemetry.observer import Closed, Limited, Live, Opened, Refusal
+from app.telemetry.repeats import Repeats
+from app.telemetry.tracer import NullTracer, Tracer
+from app.vocabulary import (
     AppendOutcome,
-    Closed,
+    AuthKind,
     DrainPhase,
+    ErrorCode,
     FunnelStep,
     HandshakeOutcome,
     HttpRejection,
     KeyRefresh,
-    Limited,
-    Live,
+    LimitMode,
     LogOp,
     LogTrouble,
     MessageOutcome,
-    Opened,
     OverloadCause,
     PingOutcome,
     Reader,
-    Refusal,
     ResumeOutcome,
+    SpanExport,
 )
-from app.telemetry.repeats import Repeats
-from app.telemetry.tracer import NullTracer, Tracer
 
 _OK: Final = MessageOutcome.OK
 

@@ -9,41 +9,16 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Protocol
 
 from app.protocol import RECEIVED_TYPES
+from app.vocabulary import LateCause, SpanName
 
 Value = str | int | float | bool
 
 
-class SpanName(StrEnum):
-    """The spans besides those of messages (`message_span`)."""
-
-    HANDSHAKE = "ws.handshake"
-    CREATE = "game.create"
-    JOIN = "game.join"
-    DISCONNECT = "game.disconnect"
-    REMOVE = "game.remove"
-    TICK = "game.tick"
-    DECIDE = "game.decide"
-    APPEND = "event_log.append"
-    FAN_OUT = "game.fan_out"
-    DELIVER = "ws.deliver"
-    JUDGE = "judge.submission"
-    JUDGE_RUN = "judge.run"
-
-
 MESSAGE_SPANS: Final = {type: f"game.{type}" for type in RECEIVED_TYPES}
 """The span of a handled message, by its type."""
-
-
-class LateCause(StrEnum):
-    """Why a message that was not sampled got its span after all."""
-
-    ERROR = "error"
-    REJECTED = "rejected"
-    SLOW = "slow"
 
 
 @dataclass(frozen=True, slots=True)

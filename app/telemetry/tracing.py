@@ -30,11 +30,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from app.eventlog import Conflict
 from app.game import Rejected
-from app.telemetry.catalogue import SPANS, SpanExport, SpanKind
+from app.telemetry.catalogue import SPANS, SpanKind
 from app.telemetry.catalogue import Span as Spec
 from app.telemetry.repeats import Repeats
-from app.telemetry.tracer import MESSAGE_SPANS, NOTHING, Handshake, LateCause, Maybe, Span, SpanName, Value
+from app.telemetry.tracer import MESSAGE_SPANS, NOTHING, Handshake, Maybe, Span, Value
 from app.telemetry.tracer import Link as LinkPort
+from app.vocabulary import LateCause, SpanExport, SpanName
 
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _TRACEPARENT: Final = "traceparent"

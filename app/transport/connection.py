@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from app.protocol import Close, CloseRow, Initiator
+from app.protocol import Close, CloseRow
 from app.telemetry.observer import Observer
 from app.transport.port import Listener
+from app.vocabulary import Initiator
 
 BYTES_PER_TURN: Final = 65_536
 """What one connection may have handled in a turn: as long as a message may be by default."""

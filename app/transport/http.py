@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from app.protocol import encode, problem
-from app.telemetry.observer import HttpRejection, Observer
+from app.telemetry.observer import Observer
 from app.transport import PROBLEM_HEADERS, LeanConfig, LeanTransport, http_answer
 from app.transport.http_bounds import RETRY_MS, HttpBounds, HttpPlaces
 from app.transport.http_head import (
@@ -32,6 +32,7 @@ from app.transport.http_head import (
     origin_form,
     too_large,
 )
+from app.vocabulary import HttpRejection
 
 MAX_UPGRADE_LINE: Final = 8_160
 """What `websockets` takes, which one of the transports reads the head with."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.limits import LimitPolicy, address_key
-from app.telemetry.observer import LimitScope
+from app.vocabulary import LimitScope
 
 RETRY_MS: Final = 1_000
 """A connection that is no WebSocket yet is short: who finds no place may come back soon."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import httptools
 
-from app.telemetry.observer import HttpRejection
+from app.vocabulary import HttpRejection
 
 VERSIONS: Final = frozenset(("1.0", "1.1"))
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")

@@ -18,8 +18,8 @@ from uvicorn.server import ServerState
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow, Initiator, client_close, encode, problem
-from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
+from app.protocol import Close, CloseRow, client_close, encode, problem
+from app.telemetry.observer import Observer
 from app.transport.connection import FRAME_COST, Connection, nowhere
 from app.transport.deflate import Deflate, inflate
 from app.transport.framing import (
@@ -45,6 +45,7 @@ from app.transport.upgrade import (
     http_answer,
     websocket_scope,
 )
+from app.vocabulary import HandshakeOutcome, Initiator, PingOutcome
 
 _FINAL_TEXT: Final = 0x81
 _MASKED_LESS_HEADER: Final = 0x80 - 6

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from app.protocol import Close, CloseRow, Initiator
-from app.telemetry.observer import PingOutcome
+from app.protocol import Close, CloseRow
 from app.transport.deflate import Deflate
+from app.vocabulary import Initiator, PingOutcome
 
 EXTENSION: Final = "code_racer.transport"
 """Where the ASGI scope holds the transport, in `extensions`."""

@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.protocol import Close, encode, problem
-from app.telemetry.observer import HandshakeOutcome, Observer
+from app.telemetry.observer import Observer
 from app.transport.port import EXTENSION, Transport
+from app.vocabulary import HandshakeOutcome
 
 Headers = Iterable[tuple[bytes, bytes]]
 Message = MutableMapping[str, Any]

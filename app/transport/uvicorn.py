@@ -19,12 +19,13 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
-from app.protocol import Close, CloseRow, Initiator, client_close
-from app.telemetry.observer import HandshakeOutcome, Observer, PingOutcome
+from app.protocol import Close, CloseRow, client_close
+from app.telemetry.observer import Observer
 from app.transport.connection import FRAME_COST, Connection, nowhere
 from app.transport.deflate import Deflate
 from app.transport.port import EXTENSION, VIOLATIONS
 from app.transport.upgrade import refusal_without_reason
+from app.vocabulary import HandshakeOutcome, Initiator, PingOutcome
 
 _PIECE: Final = 256
 """So many bytes are parsed at once, at most 42 frames of a client: the parser does not stop by itself."""

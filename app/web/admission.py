@@ -20,7 +20,7 @@ from app.protocol import SUBPROTOCOL
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.refusals import REFUSED
-from app.telemetry.observer import HandshakeOutcome, LimitScope
+from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.auth import Authenticator, find_token
 from app.web.errors import ProblemError, refusal
 from app.web.limits import ApiRates

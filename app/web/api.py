@@ -17,7 +17,7 @@ from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
 from app.realtime import Hub
 from app.realtime.encoding import snapshot
 from app.settings import Settings
-from app.telemetry.observer import LimitScope
+from app.vocabulary import LimitScope
 from app.web.admission import Admission, client_address, unavailable
 from app.web.auth import Issuer, clean_name, guest_id
 from app.web.errors import ProblemError, refusal

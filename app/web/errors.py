@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response
 
 from app.protocol import problem
-from app.telemetry.observer import HandshakeOutcome, HttpRejection
+from app.vocabulary import HandshakeOutcome, HttpRejection
 
 MEDIA_TYPE = "application/problem+json"
 

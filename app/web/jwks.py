@@ -14,7 +14,8 @@ from typing import Final
 from jwt import PyJWK
 
 from app.realtime.identity import VerifierUnavailable
-from app.telemetry.observer import KeyRefresh, Observer
+from app.telemetry.observer import Observer
+from app.vocabulary import KeyRefresh
 from app.web.key_set import KeySetFetch
 
 FIRST_RETRY_S: Final = 1.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.limits import LimitPolicy, RateLimit, RatePerKey, address_key
 from app.realtime.cluster.presence import Presence
-from app.telemetry.observer import HandshakeOutcome, LimitScope
+from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.errors import refusal
 
 BUSY_RETRY_S: Final = (1.0, 5.0)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from app.game import FinishReason, LeaveReason, Phase, Problem, RankingEntry, StartedPlayer, TestReport, Verdict
-from app.protocol import ErrorCode
+from app.vocabulary import ErrorCode
 
 
 class _Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

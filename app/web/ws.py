@@ -19,9 +19,10 @@ from app.protocol import SUBPROTOCOL, AuthMessage, Close
 from app.realtime import Hub, Room, Session, Transport
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.refusals import REFUSED
-from app.telemetry.observer import HandshakeOutcome, Observer, Opened, Refusal
+from app.telemetry.observer import Observer, Opened, Refusal
 from app.telemetry.tracer import Handshake, Link
 from app.transport import EXTENSION
+from app.vocabulary import HandshakeOutcome
 from app.web.admission import Admission, Wanted, client_address, unavailable
 from app.web.errors import MEDIA_TYPE, Problem, ProblemError
 from app.web.limits import Door, Place

@@ -14,7 +14,8 @@ import jwt
 import pytest
 from websockets.frames import CloseCode, Frame, Opcode
 
-from app.protocol import CLOSE_TABLE, Close, CloseRow, Initiator, Reconnect
+from app.protocol import CLOSE_TABLE, Close, CloseRow
+from app.vocabulary import Initiator, Reconnect
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess, difference
 

@@ -14,7 +14,7 @@ import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.telemetry.observer import LimitScope
+from app.vocabulary import LimitScope
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess, until
 

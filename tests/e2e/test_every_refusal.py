@@ -19,7 +19,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.telemetry.observer import HandshakeOutcome
+from app.vocabulary import HandshakeOutcome
 from tools.harness.jwks import SigningKey
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess, until

@@ -15,7 +15,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.realtime.overload import IN_A_ROW, LoadConfig, LoadMonitor
-from app.telemetry.observer import NullObserver, OverloadCause
+from app.telemetry.observer import NullObserver
+from app.vocabulary import OverloadCause
 from tools.harness.player import Player
 from tools.harness.readers import small_socket
 from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until

@@ -11,7 +11,7 @@ import pytest
 from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_log
 from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, wipe
 

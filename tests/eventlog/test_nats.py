@@ -18,7 +18,7 @@ import pytest
 from app.eventlog import START, Conflict, LogUnavailable
 from app.eventlog.nats import NatsConfig, NatsEventLog, tls_context
 from app.game import GameEvent, PlayerReady
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 from tools.harness.nats import Nats, wipe
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import free_port

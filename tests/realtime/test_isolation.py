@@ -14,7 +14,7 @@ import pytest
 from app.eventlog import LogUnavailable
 from app.eventlog.memory import MemoryEventLog
 from app.game import Rules
-from app.protocol import Close, Initiator
+from app.protocol import Close
 from app.realtime import Session
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas
@@ -26,6 +26,7 @@ from app.realtime.overload import LoadMonitor
 from app.realtime.room.room import Room
 from app.realtime.room.sweeper import Sweeper
 from app.settings import load_settings
+from app.vocabulary import Initiator
 from tools.harness.hubs import OneHub, Peer, eventually, running
 from tools.harness.server import SECRET
 

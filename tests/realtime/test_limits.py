@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
-from app.telemetry.observer import Limited, LimitScope, NullObserver
+from app.telemetry.observer import Limited, NullObserver
+from app.vocabulary import LimitScope
 
 
 def test_a_burst_then_the_rate() -> None:

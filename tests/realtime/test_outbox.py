@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.realtime.connection.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
-from app.telemetry.observer import NullObserver, OutboxDepth
+from app.telemetry.observer import NullObserver
 from app.telemetry.tracer import Value
 from app.transport import text_frame
+from app.vocabulary import OutboxDepth
 
 
 class Socket:

@@ -17,12 +17,13 @@ from app.eventlog.memory import MemoryEventLog
 from app.eventlog.port import Subscription
 from app.game import GameEvent, PlayerDisconnected, PlayerJoined, PlayerReconnected, fold
 from app.judge import SandboxJudge
-from app.protocol import Close, CloseRow, Initiator
+from app.protocol import Close, CloseRow
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
 from app.settings import load_settings
 from app.telemetry.observer import NullObserver, Opened
 from app.transport.port import Listener
+from app.vocabulary import Initiator
 from tools.harness.games import GAME_ID, Game
 from tools.harness.server import SECRET
 

@@ -136,8 +136,8 @@ def test_what_is_sent_is_what_the_catalogue_lists_and_holds_no_secret(tmp_path: 
 def _note_something_else(collector: Collector) -> None:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    from app.telemetry.tracer import SpanName
     from app.telemetry.tracing import TracingConfig
+    from app.vocabulary import SpanName
 
     config = TracingConfig(1.0, trust=False, slow_s=1, late_per_s=1, max_queued=512, flush_timeout_s=1)
     tracer = OtelTracer(config, OTLPSpanExporter(f"{collector.endpoint}/v1/traces"), {}, lambda _: None)

@@ -13,12 +13,13 @@ import uvicorn
 from app.aio.timing_wheel import TimingWheel
 from app.configure import http_bounds
 from app.limits import LimitPolicy
-from app.protocol import CloseRow, Initiator
+from app.protocol import CloseRow
 from app.settings import load_settings
-from app.telemetry.observer import NullObserver, PingOutcome
+from app.telemetry.observer import NullObserver
 from app.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, framing, text_frame
 from app.transport.http import BoundedHttp
 from app.transport.http_bounds import HttpPlaces
+from app.vocabulary import Initiator, PingOutcome
 
 MAX_MESSAGE = 16 * 2**20
 """As large as the suite's largest message."""

@@ -12,12 +12,13 @@ from app.eventlog import EventLog
 from app.eventlog.memory import MemoryEventLog
 from app.game import GameState, Problem, Rules
 from app.judge import JudgeProblem, Report
-from app.protocol import Close, CloseRow, Initiator
+from app.protocol import Close, CloseRow
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
 from app.settings import load_settings
 from app.telemetry.observer import Closed, Opened
 from app.transport.port import Listener
+from app.vocabulary import Initiator
 from tools.harness.faults import Faults
 from tools.harness.games import PROBLEM
 from tools.harness.server import SECRET

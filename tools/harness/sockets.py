@@ -11,9 +11,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import CloseRow, Initiator
-from app.telemetry.observer import PingOutcome
+from app.protocol import CloseRow
 from app.transport import EXTENSION, LeanConfig, LeanTransport, UvicornTransport
+from app.vocabulary import Initiator, PingOutcome
 from tools.harness.faults import Faults, unexpected
 from tools.harness.wire import upgrade
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from app.eventlog.port import LogUnavailable
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 BATCH: Final = 1_000
 _END: Final = "204"

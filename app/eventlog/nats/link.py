@@ -18,7 +18,7 @@ from app.aio.cancellation import end
 from app.eventlog.nats.batch import Batch, Collector
 from app.eventlog.nats.config import NatsConfig
 from app.eventlog.port import LogOwner, LogUnavailable
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 PING_INTERVAL_S: Final = 2
 """With two unanswered pings a frozen server is noticed after some 6 s; the library's own 120 would be minutes."""

@@ -33,7 +33,7 @@ from app.eventlog.nats.streams import (
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogOwner, LogUnavailable, Subscription
 from app.game import GameEvent
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 ATTEMPT_TIMEOUT_S: Final = 2.0
 RETRY_DELAY_S: Final = 0.02

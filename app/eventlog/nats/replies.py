@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from app.telemetry.observer import LogTrouble
+from app.vocabulary import LogTrouble
 
 
 class ApiError(Struct, frozen=True):

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from app.eventlog import Commit, Conflict, Cursor, EventLog, LogUnavailable
 from app.game import GameEvent
-from app.telemetry.observer import AppendOutcome, LogTrouble, Observer
-from app.telemetry.tracer import SpanName, Value
+from app.telemetry.observer import Observer
+from app.telemetry.tracer import Value
+from app.vocabulary import AppendOutcome, LogTrouble, SpanName
 
 PROBE_INTERVAL_S: Final = 1.0
 SLOW_S: Final = 1.0

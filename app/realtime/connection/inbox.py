@@ -26,7 +26,6 @@ from app.protocol import (
     ClientMessage,
     Close,
     CloseRow,
-    ErrorCode,
     InvalidMessage,
     LeaveMessage,
     Message,
@@ -42,8 +41,9 @@ from app.realtime.connection.quota import Quota, QuotaConfig
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.refusals import REFUSED
-from app.telemetry.observer import LimitScope, MessageOutcome, Observer, Opened
-from app.telemetry.tracer import LateCause, Link, Span
+from app.telemetry.observer import Observer, Opened
+from app.telemetry.tracer import Link, Span
+from app.vocabulary import ErrorCode, LateCause, LimitScope, MessageOutcome
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
 _FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}

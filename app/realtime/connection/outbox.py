@@ -10,9 +10,10 @@ from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from app.telemetry.observer import Observer, OutboxDepth
+from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span
 from app.transport import Frame, Transport
+from app.vocabulary import OutboxDepth
 
 MAX_DROPPABLE: Final = 100
 """Droppable frames that wait at most, one a key: a usual game's players; more are dropped, and counted."""

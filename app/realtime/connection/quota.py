@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.limits import LimitPolicy, RateLimit, Recent
-from app.telemetry.observer import LimitScope, Opened
+from app.telemetry.observer import Opened
+from app.vocabulary import LimitScope
 
 WINDOW_S: Final = 60.0
 CONTROL_PAUSE_S: Final = 0.25

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow, Initiator, Reconnect
+from app.protocol import Close, CloseRow
 from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
 from app.realtime.connection.inbox import Inbox, InboxConfig, InboxOwner, Seat
 from app.realtime.connection.outbox import Outbox, Outboxes, Put
@@ -15,9 +15,10 @@ from app.realtime.connection.stats import ConnectionStats
 from app.realtime.encoding import message_frame
 from app.realtime.identity import Identity
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import Closed, LimitScope, Opened, PingOutcome
+from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
 from app.transport import Frame, Transport
+from app.vocabulary import Initiator, LimitScope, PingOutcome, Reconnect
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from collections import deque
 from statistics import quantiles
 from typing import Final
 
-from app.protocol import CloseRow, Initiator
+from app.protocol import CloseRow
 from app.realtime.connection.outbox import Outbox
-from app.telemetry.observer import Closed, Opened, ResumeOutcome
+from app.telemetry.observer import Closed, Opened
+from app.vocabulary import Initiator, ResumeOutcome
 
 RTT_SAMPLES: Final = 64
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from app.game import GameState, Phase, Player
-from app.telemetry.observer import PlayerStanding
+from app.vocabulary import PlayerStanding
 
 
 class GameCounts:

@@ -16,8 +16,9 @@ from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
 from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
 from app.limits import LimitPolicy
 from app.realtime.room.turns import Turns
-from app.telemetry.observer import LimitScope, Observer
-from app.telemetry.tracer import SpanName, Value
+from app.telemetry.observer import Observer
+from app.telemetry.tracer import Value
+from app.vocabulary import LimitScope, SpanName
 
 MAX_RETRY_DELAY_S: Final = 30.0
 Record = Callable[[str, RecordVerdict], Awaitable[None]]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.limits import LimitPolicy, RatePerKey, TooFast
-from app.telemetry.observer import LimitScope
+from app.vocabulary import LimitScope
 
 EVENTS: Final = 2
 """What a player does is told as so many events at most: ready and a countdown, code and its verdict, here and gone."""

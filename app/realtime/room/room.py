@@ -52,9 +52,10 @@ from app.realtime.refusals import REFUSED
 from app.realtime.room.pace import Pace
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import LimitScope, Observer, ResumeOutcome
-from app.telemetry.tracer import Span, SpanName, Value
+from app.telemetry.observer import Observer
+from app.telemetry.tracer import Span, Value
 from app.transport import Frame
+from app.vocabulary import LimitScope, ResumeOutcome, SpanName
 
 
 class RoomOwner(Protocol):

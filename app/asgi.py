@@ -29,7 +29,7 @@ from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import SandboxJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.realtime.overload import memory_bytes, open_files
+from app.process import memory_bytes, open_files
 from app.settings import Settings, fingerprint, signing_secret
 from app.telemetry.catalogue import Metrics
 from app.telemetry.gc_pauses import measured_gc

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from app import __version__
-from app.eventlog import NATS_SCHEMES
+from app.eventlog import NATS_SCHEMES, Conflict
+from app.game import Rejected
 from app.judge import Limits
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.connection.expiry import ExpiryConfig
 from app.realtime.connection.inbox import InboxConfig
 from app.realtime.connection.quota import QuotaConfig
-from app.realtime.overload import LoadConfig, container_limit_bytes
+from app.process import container_limit_bytes
+from app.realtime.overload import LoadConfig
 from app.realtime.room.judging import JudgingConfig
 from app.realtime.room.pace import PaceConfig
 from app.realtime.room.progress import ProgressConfig
@@ -160,7 +162,7 @@ def open_tracer(settings: Settings, replica: str, on_change: Callable[[bool], No
         "service.instance.id": replica,
         "deployment.environment.name": settings.environment.value,
     }
-    return OtelTracer(config, _span_exporter(settings, endpoint), resource, on_change)
+    return OtelTracer(config, _span_exporter(settings, endpoint), resource, on_change, (Rejected, Conflict))
 
 
 def _span_exporter(settings: Settings, endpoint: str) -> "SpanExporter":

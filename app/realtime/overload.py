@@ -5,24 +5,17 @@ no overload: it takes three in a row, and three at half the limit to be over it.
 """
 
 import asyncio
-import os
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from app.process import memory_bytes
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
 
 IN_A_ROW: Final = 3
 SHED_SHARE: Final = 0.02
-_CONTAINER_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-_CONTAINER_SHARE: Final = 0.85
-_NO_LIMIT: Final = 2**50
-_STATM: Final = Path("/proc/self/statm")
-_FDS: Final = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +79,3 @@ class LoadMonitor:
             self._observer.overload(self.causes)
         if self._config.memory_shed_bytes and memory > self._config.memory_shed_bytes:
             self._observer.shed(self._shed(SHED_SHARE))
-
-
-def memory_bytes() -> int:
-    """Resident memory of this process; 0 where the system does not tell (it is read from /proc)."""
-    try:
-        return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def open_files() -> tuple[int, int]:
-    """Open file descriptors of this process and how many it may have; 0 where the system does not tell."""
-    try:
-        # Linux 6.2 and later tell the number as the folder's size; counting would cost a step per connection
-        count = _FDS.stat().st_size or sum(1 for _ in _FDS.iterdir())
-    except OSError:
-        count = 0
-    return count, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def container_limit_bytes() -> int:
-    """85 % of what the container may use (cgroup v2 or v1); 0 where there is no limit."""
-    for path in _CONTAINER_LIMITS:
-        try:
-            text = path.read_text("ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit() and int(text) < _NO_LIMIT:
-            return int(int(text) * _CONTAINER_SHARE)
-    return 0

@@ -28,8 +28,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.eventlog import Conflict
-from app.game import Rejected
 from app.telemetry.catalogue import SPANS, SpanKind
 from app.telemetry.catalogue import Span as Spec
 from app.telemetry.repeats import Repeats
@@ -41,8 +39,6 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 _TRACEPARENT: Final = "traceparent"
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
-_ANSWERS: Final = (Rejected, Conflict, asyncio.CancelledError)
-"""What ends a block without being a fault."""
 SERVER_FAULTS: Final = 500
 """From this status on a refused handshake is our own fault."""
 
@@ -197,7 +193,10 @@ class _Handshake:
 
 
 class OtelTracer:
-    """See the module and `Tracer`. `counts` are of spans, by what became of them."""
+    """Traces over OpenTelemetry.
+
+    `counts` are of spans, by what became of them; `answers` are exceptions that end a block without being a fault.
+    """
 
     def __init__(
         self,
@@ -205,8 +204,10 @@ class OtelTracer:
         exporter: SpanExporter,
         resource: Mapping[str, str],
         on_change: Callable[[bool], None],
+        answers: tuple[type[Exception], ...] = (),
     ) -> None:
         self._config = config
+        self._answers = (*answers, asyncio.CancelledError)
         self.slow_s = config.slow_s
         self._ratio = config.ratio
         self._random = random.random
@@ -367,7 +368,7 @@ class OtelTracer:
         try:
             with self._use(span):
                 yield span
-        except _ANSWERS as answer:
+        except self._answers as answer:
             span.note({"error.type": type(answer).__name__})
             raise
         except BaseException as error:

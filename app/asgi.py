@@ -27,9 +27,9 @@ from app.clock import Clock
 from app.configure import api_config, door_config, hub_config, judge_limits, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
 from app.judge import SandboxJudge, load_problems
+from app.process import memory_bytes, open_files
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.process import memory_bytes, open_files
 from app.settings import Settings, fingerprint, signing_secret
 from app.telemetry.catalogue import Metrics
 from app.telemetry.gc_pauses import measured_gc

@@ -7,11 +7,11 @@ from app import __version__
 from app.eventlog import NATS_SCHEMES, Conflict
 from app.game import Rejected
 from app.judge import Limits
+from app.process import container_limit_bytes
 from app.realtime import HubConfig, SessionConfig
 from app.realtime.connection.expiry import ExpiryConfig
 from app.realtime.connection.inbox import InboxConfig
 from app.realtime.connection.quota import QuotaConfig
-from app.process import container_limit_bytes
 from app.realtime.overload import LoadConfig
 from app.realtime.room.judging import JudgingConfig
 from app.realtime.room.pace import PaceConfig

@@ -207,7 +207,7 @@ class OtelTracer:
         answers: tuple[type[Exception], ...] = (),
     ) -> None:
         self._config = config
-        self._answers = (*answers, asyncio.CancelledError)
+        self._answers: tuple[type[BaseException], ...] = (*answers, asyncio.CancelledError)
         self.slow_s = config.slow_s
         self._ratio = config.ratio
         self._random = random.random

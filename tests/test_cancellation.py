@@ -8,7 +8,7 @@ import pytest
 from app.aio.cancellation import end
 from app.aio.tasks import TaskOwner
 from app.realtime.room.deadlines import Deadlines
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ class Stubborn:
 
 
 async def test_a_cancellation_that_was_lost_is_repeated() -> None:
-    stubborn, owner = Stubborn(), TaskOwner(NullObserver())
+    stubborn, owner = Stubborn(), TaskOwner(Observer())
     owner.spawn(stubborn.run(), "stubborn")
     await stubborn.begun.wait()
     async with asyncio.timeout(30):

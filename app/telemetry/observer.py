@@ -4,12 +4,11 @@ The service calls it and knows nothing else: no metric name, no logger, no vendo
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.game import GameEvent, Phase, Verdict
 from app.protocol import CloseRow
 from app.sandbox.messages import Stop
-from app.telemetry.tracer import NullTracer, Tracer
+from app.telemetry.tracer import Tracer
 from app.vocabulary import (
     AppendOutcome,
     DrainPhase,
@@ -87,13 +86,8 @@ class Closed:
     resume: ResumeOutcome | None
 
 
-class Observer(Protocol):
-    """Implemented by the recorder, by `NullObserver`, and by tests.
-
-    Where there is a `trace_id`, the measurement is an example of that trace.
-    """
-
-    tracer: Tracer
+class ConnectionsObserver:
+    """Sees what happens to connections, and before there is one."""
 
     def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """An attempt to connect was answered."""
@@ -107,38 +101,42 @@ class Observer(Protocol):
     def closed(self, closed: Closed) -> None:
         """A connection ended, by whomever."""
 
-    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
-        """A request was refused before it reached the application; no `status`: the connection was cut."""
-
-    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
-        """A token came in a message: the first one of a connection, or (`refresh`) a fresh one."""
-
     def resumed(self, outcome: ResumeOutcome) -> None:
         """A connection came with ``last_seq``."""
+
+    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
+        """A request was refused before it reached the application; no `status`: the connection was cut."""
 
     def limited(self, limited: Limited) -> None:
         """A limit was exceeded."""
 
-    def overload(self, causes: frozenset[OverloadCause]) -> None:
-        """The service became overloaded, or (none) is so no more."""
-
-    def loop_lag(self, lag_s: float) -> None:
-        """The event loop was so late for an appointment."""
-
-    def shed(self, count: int) -> None:
-        """Connections were ended because memory ran short."""
-
-    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
-        """The signing keys were fetched, or not."""
+    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
+        """A token came in a message: the first one of a connection, or (`refresh`) a fresh one."""
 
     def ticket(self) -> None:
         """A ticket was made."""
 
-    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
-        """The drain has come to a phase; `details` are of the phase (``app.drain_progressed``)."""
+    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
+        """The signing keys were fetched, or not."""
+
+    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
+        """A protocol ping ended; `rtt_s` counts where it was answered."""
+
+    def client_rtt(self, rtt_s: float) -> None:
+        """A client told the round trip it had measured."""
+
+    def shed(self, count: int) -> None:
+        """Connections were ended because memory ran short."""
+
+
+class MessagesObserver:
+    """Sees what comes in, what goes out, and how long it waits."""
 
     def received(self, type: str, size: int | None) -> None:
         """A message of `size` payload bytes came in; None: it came in a batch, whose bytes are counted."""
+
+    def batch(self, size: int) -> None:
+        """A batch of so many messages came in."""
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """A message was answered, `duration_s` after it came in."""
@@ -149,23 +147,11 @@ class Observer(Protocol):
     def sent(self, type: str, count: int, size: int) -> None:
         """One message of `size` payload bytes was put into `count` outboxes."""
 
-    def batch(self, size: int) -> None:
-        """A batch of so many messages came in."""
-
     def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
         """A durable event was put to so many members, and written to some at once, so long after the log took it."""
 
     def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """A frame was written that had to wait; `event`: it is a durable event."""
-
-    def replayed(self, events: int) -> None:
-        """A game of so many events was loaded from the log."""
-
-    def game_lasted(self, duration_s: float) -> None:
-        """A race ended, so long after its start."""
-
-    def gc_pause(self, pause_s: float) -> None:
-        """The garbage collector held the process up."""
 
     def dropped(self, type: str, count: int) -> None:
         """Droppable messages were not sent, counted for each receiver: it reads too slowly, or the race has ended."""
@@ -173,11 +159,28 @@ class Observer(Protocol):
     def coalesced(self, type: str, count: int) -> None:
         """Droppable messages were replaced by newer ones before they were written, counted for each receiver."""
 
-    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """A protocol ping ended; `rtt_s` counts where it was answered."""
 
-    def client_rtt(self, rtt_s: float) -> None:
-        """A client told the round trip it had measured."""
+class GamesObserver:
+    """Sees games, and the judge."""
+
+    def event(self, game_id: str, event: GameEvent) -> None:
+        """This replica appended an event."""
+
+    def game_lasted(self, duration_s: float) -> None:
+        """A race ended, so long after its start."""
+
+    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
+        """The judge answered."""
+
+    def judge_queue_full(self) -> None:
+        """A submission has to wait for the next sweep because the queue is full."""
+
+    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
+        """A run was cut short; `worker_ended`: its worker had to be replaced, or was found dead."""
+
+
+class EventLogObserver:
+    """Sees the event log."""
 
     def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """The event log answered an append."""
@@ -191,14 +194,14 @@ class Observer(Protocol):
     def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
         """Something is wrong with the event log, though it was not asked for anything."""
 
+    def log_slow(self, duration_s: float) -> None:
+        """The event log took very long to answer an append."""
+
     def log_gap(self) -> None:
         """A game's commits were missed, or are late: they are read again."""
 
     def log_untold(self) -> None:
         """Progress, or the like, could not be told to other replicas."""
-
-    def log_slow(self, duration_s: float) -> None:
-        """The event log took very long to answer an append."""
 
     def clock_skewed(self, offset_s: float) -> None:
         """The event log's clock is so far ahead of this replica's."""
@@ -206,152 +209,36 @@ class Observer(Protocol):
     def applied(self, lag_s: float) -> None:
         """A commit was applied here, so long after the log took it; negative where clocks differ."""
 
-    def event(self, game_id: str, event: GameEvent) -> None:
-        """This replica appended an event."""
+    def replayed(self, events: int) -> None:
+        """A game of so many events was loaded from the log."""
 
-    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
-        """The judge answered."""
 
-    def judge_queue_full(self) -> None:
-        """A submission has to wait for the next sweep because the queue is full."""
+class RuntimeObserver:
+    """Sees the process."""
 
-    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
-        """A run was cut short; `worker_ended`: its worker had to be replaced, or was found dead."""
+    def overload(self, causes: frozenset[OverloadCause]) -> None:
+        """The service became overloaded, or (none) is so no more."""
+
+    def loop_lag(self, lag_s: float) -> None:
+        """The event loop was so late for an appointment."""
+
+    def gc_pause(self, pause_s: float) -> None:
+        """The garbage collector held the process up."""
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
+        """The drain has come to a phase; `details` are of the phase (``app.drain_progressed``)."""
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """Something went wrong that nobody else answers for, with one game where there is `game_id`."""
 
 
-class NullObserver:
-    """Sees nothing."""
+class Observer(ConnectionsObserver, MessagesObserver, GamesObserver, EventLogObserver, RuntimeObserver):
+    """Sees everything and does nothing; the recorder overrides it.
 
-    tracer: Tracer = NullTracer()
+    Where there is a `trace_id`, the measurement is an example of that trace.
+    """
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """See `Observer.handshake`."""
-
-    def refused(self, refusal: Refusal) -> None:
-        """See `Observer.refused`."""
-
-    def opened(self, opened: Opened) -> None:
-        """See `Observer.opened`."""
-
-    def closed(self, closed: Closed) -> None:
-        """See `Observer.closed`."""
-
-    def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
-        """See `Observer.http_rejected`."""
-
-    def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
-        """See `Observer.authenticated`."""
-
-    def resumed(self, outcome: ResumeOutcome) -> None:
-        """See `Observer.resumed`."""
-
-    def limited(self, limited: Limited) -> None:
-        """See `Observer.limited`."""
-
-    def overload(self, causes: frozenset[OverloadCause]) -> None:
-        """See `Observer.overload`."""
-
-    def loop_lag(self, lag_s: float) -> None:
-        """See `Observer.loop_lag`."""
-
-    def shed(self, count: int) -> None:
-        """See `Observer.shed`."""
-
-    def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
-        """See `Observer.signing_keys`."""
-
-    def ticket(self) -> None:
-        """See `Observer.ticket`."""
-
-    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
-        """See `Observer.draining`."""
-
-    def received(self, type: str, size: int | None) -> None:
-        """See `Observer.received`."""
-
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """See `Observer.handled`."""
-
-    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
-        """See `Observer.rejected`."""
-
-    def sent(self, type: str, count: int, size: int) -> None:
-        """See `Observer.sent`."""
-
-    def batch(self, size: int) -> None:
-        """See `Observer.batch`."""
-
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
-        """See `Observer.fanned_out`."""
-
-    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
-        """See `Observer.outbox_wait`."""
-
-    def replayed(self, events: int) -> None:
-        """See `Observer.replayed`."""
-
-    def game_lasted(self, duration_s: float) -> None:
-        """See `Observer.game_lasted`."""
-
-    def gc_pause(self, pause_s: float) -> None:
-        """See `Observer.gc_pause`."""
-
-    def dropped(self, type: str, count: int) -> None:
-        """See `Observer.dropped`."""
-
-    def coalesced(self, type: str, count: int) -> None:
-        """See `Observer.coalesced`."""
-
-    def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """See `Observer.ping`."""
-
-    def client_rtt(self, rtt_s: float) -> None:
-        """See `Observer.client_rtt`."""
-
-    def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """See `Observer.append`."""
-
-    def event_log(self, reachable: bool, fault: str) -> None:
-        """See `Observer.event_log`."""
-
-    def event_log_failed(self, op: LogOp, trouble: LogTrouble) -> None:
-        """See `Observer.event_log_failed`."""
-
-    def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
-        """See `Observer.event_log_troubled`."""
-
-    def log_gap(self) -> None:
-        """See `Observer.log_gap`."""
-
-    def log_untold(self) -> None:
-        """See `Observer.log_untold`."""
-
-    def log_slow(self, duration_s: float) -> None:
-        """See `Observer.log_slow`."""
-
-    def clock_skewed(self, offset_s: float) -> None:
-        """See `Observer.clock_skewed`."""
-
-    def applied(self, lag_s: float) -> None:
-        """See `Observer.applied`."""
-
-    def event(self, game_id: str, event: GameEvent) -> None:
-        """See `Observer.event`."""
-
-    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
-        """See `Observer.judged`."""
-
-    def judge_queue_full(self) -> None:
-        """See `Observer.judge_queue_full`."""
-
-    def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
-        """See `Observer.judge_stopped`."""
-
-    def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
-        """See `Observer.fault`."""
+    tracer: Tracer = Tracer()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,14 +60,18 @@ class Link(Protocol):
 Maybe = AbstractContextManager[Span | None]
 
 
-class Tracer(Protocol):
-    """Implemented over OpenTelemetry, and by `NullTracer`."""
+NOTHING: Final = contextlib.nullcontext(None)
 
-    slow_s: float
+
+class Tracer:
+    """Samples nothing; the one over OpenTelemetry overrides it."""
+
+    slow_s: float = math.inf
     """A message that took longer is slow."""
 
-    def handshake(self, handshake: Handshake) -> tuple[Link | None, str | None]:
+    def handshake(self, handshake: Handshake) -> tuple[Link | None, str | None]:  # noqa: ARG002 - the interface's
         """An attempt to connect was answered: what its messages link to, and its trace's id where it was sampled."""
+        return None, None
 
     def message(self, type: str, arrived: float, link: Link | None, traceparent: str | None) -> Span | None:
         """A message is to be handled: its span, if it is sampled."""
@@ -77,56 +81,22 @@ class Tracer(Protocol):
     ) -> Span | None:
         """A message that was not sampled went wrong or was slow: its span from its arrival on, at a bounded rate."""
 
-    def root(self, name: SpanName, link: Link | None = None, attributes: Mapping[str, Value] | None = None) -> Maybe:
-        """A block that nobody's message caused, in a trace of its own, if that is sampled."""
-
-    def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:
-        """A block within the span that is current, if there is one."""
-
-    def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:
-        """A block that an event caused, in the trace that the event carries, if any."""
-
-    def delivery(self, span: Span, link: Link | None, attributes: Mapping[str, Value]) -> Span:
-        """A frame goes to one member: begun within `span`, linked to the member's connection, ended by the caller."""
-
-    def active(self, span: Span | None) -> AbstractContextManager[None]:
-        """Make `span` the current one for the block; it is not ended by it."""
-
-
-NOTHING: Final = contextlib.nullcontext(None)
-
-
-class NullTracer:
-    """Samples nothing."""
-
-    slow_s = math.inf
-
-    def handshake(self, handshake: Handshake) -> tuple[None, None]:  # noqa: ARG002 - the interface's
-        """See `Tracer.handshake`."""
-        return None, None
-
-    def message(self, type: str, arrived: float, link: Link | None, traceparent: str | None) -> None:
-        """See `Tracer.message`."""
-
-    def late(self, type: str, arrived: float, link: Link | None, traceparent: str | None, cause: LateCause) -> None:
-        """See `Tracer.late`."""
-
     def root(self, name: SpanName, link: Link | None = None, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
-        """See `Tracer.root`."""
+        """A block that nobody's message caused, in a trace of its own, if that is sampled."""
         return NOTHING
 
     def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
-        """See `Tracer.child`."""
+        """A block within the span that is current, if there is one."""
         return NOTHING
 
     def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:  # noqa: ARG002 - the interface's
-        """See `Tracer.continued`."""
+        """A block that an event caused, in the trace that the event carries, if any."""
         return NOTHING
 
     def delivery(self, span: Span, link: Link | None, attributes: Mapping[str, Value]) -> Span:  # noqa: ARG002 - the interface's
-        """See `Tracer.delivery`."""
+        """A frame goes to one member: begun within `span`, linked to the member's connection, ended by the caller."""
         return span
 
     def active(self, span: Span | None) -> AbstractContextManager[None]:  # noqa: ARG002 - the interface's
-        """See `Tracer.active`."""
+        """Make `span` the current one for the block; it is not ended by it."""
         return NOTHING

@@ -31,7 +31,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.telemetry.catalogue import SPANS, SpanKind
 from app.telemetry.catalogue import Span as Spec
 from app.telemetry.repeats import Repeats
-from app.telemetry.tracer import MESSAGE_SPANS, NOTHING, Handshake, Maybe, Span, Value
+from app.telemetry.tracer import MESSAGE_SPANS, NOTHING, Handshake, Maybe, Span, Tracer, Value
 from app.telemetry.tracer import Link as LinkPort
 from app.vocabulary import LateCause, SpanExport, SpanName
 
@@ -192,7 +192,7 @@ class _Handshake:
         return self._attributes
 
 
-class OtelTracer:
+class OtelTracer(Tracer):
     """Traces over OpenTelemetry.
 
     `counts` are of spans, by what became of them; `answers` are exceptions that end a block without being a fault.
@@ -253,7 +253,6 @@ class OtelTracer:
     # ---------------------------------------------------------------- Tracer
 
     def handshake(self, handshake: Handshake) -> tuple[LinkPort | None, str | None]:
-        """See `Tracer.handshake`."""
         link = _Handshake(handshake)
         is_late = handshake.status >= SERVER_FAULTS and self._late.suppressed("handshake") is not None
         if not (self._samples(handshake.traceparent) or is_late):
@@ -261,7 +260,6 @@ class OtelTracer:
         return link, trace.format_trace_id(self._links_to(link)[0].context.trace_id)
 
     def message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> Span | None:
-        """See `Tracer.message`."""
         if not (self._random() < self._ratio if traceparent is None else self._samples(traceparent)):
             return None
         return self._message(type, arrived, link, traceparent)
@@ -269,7 +267,6 @@ class OtelTracer:
     def late(
         self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None, cause: LateCause
     ) -> Span | None:
-        """See `Tracer.late`."""
         if self._late.suppressed(cause) is None:
             return None
         span = self._message(type, arrived, link, traceparent)
@@ -279,7 +276,6 @@ class OtelTracer:
     def root(
         self, name: SpanName, link: LinkPort | None = None, attributes: Mapping[str, Value] | None = None
     ) -> Maybe:
-        """See `Tracer.root`."""
         if self._random() >= self._ratio:
             return NOTHING
         known = link if isinstance(link, _Handshake) else None
@@ -288,27 +284,23 @@ class OtelTracer:
         )
 
     def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:
-        """See `Tracer.child`."""
         current = self._current.get()
         if current is None:
             return NOTHING
         return self._block(self._start(name, current.span_context, None, attributes or {}))
 
     def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:
-        """See `Tracer.continued`."""
         parent = _parse(traceparent) if traceparent else None
         if parent is None or not parent.trace_flags.sampled:
             return NOTHING
         return self._block(self._start(name, parent, None, attributes))
 
     def delivery(self, span: Span, link: LinkPort | None, attributes: Mapping[str, Value]) -> Span:
-        """See `Tracer.delivery`."""
         parent = span.span_context if isinstance(span, _Span) else None
         known = link if isinstance(link, _Handshake) else None
         return self._start(SpanName.DELIVER, parent, known, {**attributes, **(known.attributes if known else {})})
 
     def active(self, span: Span | None) -> AbstractContextManager[None]:
-        """See `Tracer.active`."""
         return self._use(span) if isinstance(span, _Span) else NOTHING
 
     # ---------------------------------------------------------------- own

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.realtime.overload import IN_A_ROW, LoadConfig, LoadMonitor
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
 from tools.harness.player import Player
 from tools.harness.readers import small_socket
@@ -116,7 +116,7 @@ def test_the_newest_are_shed_first_and_told_to_come_back_later(tmp_path: Path) -
 
 
 def test_one_late_appointment_is_no_overload() -> None:
-    monitor = LoadMonitor(LoadConfig(0.5, 0, 0, 1), NullObserver(), lambda _: 0)
+    monitor = LoadMonitor(LoadConfig(0.5, 0, 0, 1), Observer(), lambda _: 0)
     for lag in (9.0, 9.0, 0.3, 9.0, 9.0):
         monitor.look(lag, 0)
         assert not monitor.causes

@@ -7,7 +7,7 @@ import pytest
 
 from app.game import Verdict
 from app.judge import JudgeProblem, Limits, SandboxJudge, load_problems
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 
 pytestmark = pytest.mark.anyio
 PROBLEMS = load_problems()
@@ -15,7 +15,7 @@ PROBLEMS = load_problems()
 
 @pytest.fixture(scope="module")
 async def judge() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(1, Limits(10, 64_000_000, 65_536, 1), NullObserver())
+    running = SandboxJudge(1, Limits(10, 64_000_000, 65_536, 1), Observer())
     await running.open()
     yield running
     await running.close()

@@ -18,7 +18,7 @@ from app.game import Verdict
 from app.judge import JudgeProblem, JudgeUnavailable, Limits, Report, SandboxJudge, Stop, Test, load_problems
 from app.sandbox.messages import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ RETURN_X = "def solve(x):\n    return x"
 DOUBLED = "x = [1]\nfor _ in range({}):\n    x = [x, x]\n"
 
 
-class Noted(NullObserver):
+class Noted(Observer):
     """Notes what the judge tells of runs that were cut short."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Noted(NullObserver):
 
 @pytest.fixture(scope="module")
 async def judge() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(2, LIMITS, NullObserver())
+    running = SandboxJudge(2, LIMITS, Observer())
     await running.open()
     yield running
     await running.close()
@@ -137,7 +137,7 @@ RESULTS = {
 
 @pytest.fixture(scope="module")
 async def patient() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(2, PATIENT, NullObserver())
+    running = SandboxJudge(2, PATIENT, Observer())
     await running.open()
     yield running
     await running.close()
@@ -248,7 +248,7 @@ async def test_no_test_sees_what_another_left(patient: SandboxJudge) -> None:
 
 async def test_code_is_run_once_however_many_tests_there_are() -> None:
     tests = [Test([number], number) for number in range(20)]
-    judge = SandboxJudge(1, msgspec.structs.replace(LIMITS, time_limit_s=20 * 0.3), NullObserver())
+    judge = SandboxJudge(1, msgspec.structs.replace(LIMITS, time_limit_s=20 * 0.3), Observer())
     await judge.open()
     report = await judge.judge(
         JudgeProblem("many", "", "easy", "", "", [], [], tests),
@@ -363,17 +363,17 @@ async def test_a_worker_that_says_nonsense_or_goes_is_ended(after: str, cause: S
 async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     for program in ((str(tmp_path / "missing"),), (sys.executable, "-c", "raise SystemExit(1)")):
         with pytest.raises(JudgeUnavailable, match="could not be started"):
-            await SandboxJudge(1, LIMITS, NullObserver(), program).open()
+            await SandboxJudge(1, LIMITS, Observer(), program).open()
 
 
 async def test_a_sandbox_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONTY_BIN", "/no/such/sandbox")
     with pytest.raises(JudgeUnavailable, match="/no/such/sandbox"):
-        await SandboxJudge(1, LIMITS, NullObserver()).open()
+        await SandboxJudge(1, LIMITS, Observer()).open()
 
 
 async def test_closing_waits_for_nothing() -> None:
-    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), NullObserver())
+    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)
@@ -389,7 +389,7 @@ async def test_closing_waits_for_nothing() -> None:
 
 
 async def test_a_cancelled_run_holds_no_worker() -> None:
-    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), NullObserver())
+    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)
@@ -402,7 +402,7 @@ async def test_a_cancelled_run_holds_no_worker() -> None:
 
 async def test_workers_know_no_secret_and_end_with_whoever_started_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "a-secret")
-    judge = SandboxJudge(1, LIMITS, NullObserver())
+    judge = SandboxJudge(1, LIMITS, Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)

@@ -13,7 +13,7 @@ from app.judge import JudgeProblem, Limits, SandboxJudge, Test
 from app.judge.workers import SANDBOX
 from app.limits import LimitPolicy
 from app.realtime.room.judging import Judging, JudgingConfig
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 
 pytestmark = pytest.mark.anyio
 ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([1], 1)])
@@ -41,7 +41,7 @@ class Replica:
             retry_delay_s=0.001,
             claim_s=30,
         )
-        observer = NullObserver()
+        observer = Observer()
         self.tasks = TaskOwner(observer)
         policy = LimitPolicy(frozenset(), observer)
         self.judging = Judging(judge, {"echo": ECHO}, config, self._record, self._take, policy)
@@ -72,7 +72,7 @@ async def replica() -> AsyncIterator[Make]:
     made: list[tuple[SandboxJudge, Replica]] = []
 
     async def make(retries: int, program: tuple[str, ...] = SANDBOX) -> Replica:
-        judge = SandboxJudge(1, Limits(10, 32_000_000, 65_536, 1), NullObserver(), program)
+        judge = SandboxJudge(1, Limits(10, 32_000_000, 65_536, 1), Observer(), program)
         await judge.open()
         made.append((judge, Replica(log, judge, retries)))
         return made[-1][1]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
-from app.telemetry.observer import Limited, NullObserver
+from app.telemetry.observer import Limited, Observer
 from app.vocabulary import LimitScope
 
 
@@ -79,7 +79,7 @@ def test_what_is_long_ago_is_forgotten() -> None:
     assert recent.add(200.0) == 1
 
 
-class Seen(NullObserver):
+class Seen(Observer):
     """Keeps what it is told."""
 
     def __init__(self) -> None:

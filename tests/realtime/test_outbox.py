@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.realtime.connection.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from app.telemetry.tracer import Value
 from app.transport import text_frame
 from app.vocabulary import OutboxDepth
@@ -39,7 +39,7 @@ def payloads(socket: Socket) -> list[bytes]:
 
 def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
     socket = Socket()
-    return Outbox(socket, max_bytes, Outboxes(NullObserver())), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
+    return Outbox(socket, max_bytes, Outboxes(Observer())), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
 
 
 def test_an_outbox_keeps_order_and_its_limit() -> None:
@@ -86,7 +86,7 @@ def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
     assert box.bytes == 0
 
 
-class Waits(NullObserver):
+class Waits(Observer):
     """Keeps how long frames waited."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, str, int]]) -> None:
-    outboxes = Outboxes(NullObserver())
+    outboxes = Outboxes(Observer())
     sockets = [Socket() for _ in range(3)]
     boxes = {number: Outbox(one, 2_000_000, outboxes) for number, one in enumerate(sockets)}  # type: ignore[arg-type] # as above
     for number, step, size in steps:

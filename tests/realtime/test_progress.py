@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.realtime.connection.outbox import Sent
 from app.realtime.connection.session import Session
 from app.realtime.room.progress import MOST_PER_TURN, PlayerProgress, ProgressBoard, ProgressConfig
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from app.transport import Frame
 from tools.harness.clock import VirtualLoop
 
@@ -53,7 +53,7 @@ class Member:
         self.failed = True
 
 
-class Counted(NullObserver):
+class Counted(Observer):
     """Counts what is not sent."""
 
     def __init__(self) -> None:

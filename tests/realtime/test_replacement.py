@@ -21,7 +21,7 @@ from app.protocol import Close, CloseRow
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
 from app.settings import load_settings
-from app.telemetry.observer import NullObserver, Opened
+from app.telemetry.observer import Observer, Opened
 from app.transport.port import Listener
 from app.vocabulary import Initiator
 from tools.harness.games import GAME_ID, Game
@@ -160,9 +160,9 @@ class World:
 
     def _hub(self, name: str) -> Hub:
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:")
-        judge = SandboxJudge(1, judge_limits(chosen), NullObserver())
+        judge = SandboxJudge(1, judge_limits(chosen), Observer())
         log = SteppedLog(self.log, self.steps, lambda connection_id: self.peers[connection_id].is_open)
-        return Hub(log, judge, {}, hub_config(chosen, name), self._nobody, NullObserver(), lambda: Game().now)
+        return Hub(log, judge, {}, hub_config(chosen, name), self._nobody, Observer(), lambda: Game().now)
 
     async def _nobody(self, _token: str) -> Identity:
         raise LookupError

@@ -15,7 +15,7 @@ from app.configure import http_bounds
 from app.limits import LimitPolicy
 from app.protocol import CloseRow
 from app.settings import load_settings
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from app.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, framing, text_frame
 from app.transport.http import BoundedHttp
 from app.transport.http_bounds import HttpPlaces
@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
 
 def server(kind: str) -> uvicorn.Server:
     """A server of this transport on any port of the loopback."""
-    observer, deflate = NullObserver(), Deflate(0)
+    observer, deflate = Observer(), Deflate(0)
     ws = partial(UvicornTransport, close_timeout_s=5.0, observer=observer, deflate=deflate)
     config = uvicorn.Config(
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False

@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 from app.transport import LeanConfig, LeanTransport
 from tools.harness.faults import unexpected
 
@@ -41,7 +41,7 @@ async def _app(*_: object) -> None:
 
 
 def transport(socket: Socket) -> LeanTransport:
-    config = LeanConfig(uvicorn.Config(_app), TimingWheel(unexpected), NullObserver(), 1_000, 20.0, 20.0, 0.01)
+    config = LeanConfig(uvicorn.Config(_app), TimingWheel(unexpected), Observer(), 1_000, 20.0, 20.0, 0.01)
     return LeanTransport(config, ServerState(), cast("asyncio.Transport", socket))
 
 

@@ -1,9 +1,9 @@
 """What sees faults."""
 
-from app.telemetry.observer import NullObserver
+from app.telemetry.observer import Observer
 
 
-class Faults(NullObserver):
+class Faults(Observer):
     """Keeps where faults were, and of which games."""
 
     def __init__(self) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from app.__main__ import main
 from app.telemetry.catalogue import Events
 from app.telemetry.recorder import Recorder
+from app.telemetry.recorder.recording import Recording
 
 _log = Recorder.log
 
 
-def _told_again(self: Recorder, event: Any, **fields: Any) -> None:
+def _told_again(self: Recording, event: Any, **fields: Any) -> None:
     if event is Events.APP_STOPPED:
         os.kill(os.getpid(), signal.SIGTERM)
     _log(self, event, **fields)

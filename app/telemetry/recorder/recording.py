@@ -1,0 +1,48 @@
+"""What the recorders of all areas share: the metrics' store and the logger."""
+
+from typing import Any
+
+from app.telemetry.catalogue import LogEvent
+from app.telemetry.metrics import MetricStore
+from app.telemetry.repeats import Repeats
+
+
+def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa: ANN401 - see `Recording`
+    """Write a log line of the catalogue, where there is a logger; fields that are None are left out.
+
+    Raises:
+        ValueError: a field that the catalogue does not list.
+    """
+    unknown = fields.keys() - event.fields
+    if unknown:
+        raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
+    if logger is not None:
+        present = {key: value for key, value in fields.items() if value is not None}
+        getattr(logger, event.level)(event.name, **present)
+
+
+class Recording:
+    """Moves metrics of `store` and writes lines to `logger`.
+
+    `logger` may be any structlog logger; None records metrics only. Of lines that others can cause as often as they
+    like, `repeats_per_s` of each kind are written a second.
+    """
+
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+        self.store = store
+        self._logger = logger
+        self._repeats = Repeats(repeats_per_s)
+
+    def log(self, event: LogEvent, **fields: object) -> None:
+        """Write a log line of the catalogue.
+
+        Raises:
+            ValueError: a field that the catalogue does not list.
+        """
+        write_event(self._logger, event, **fields)
+
+    def log_repeated(self, event: LogEvent, kind: str, **fields: object) -> None:
+        """Write a line that others can cause as often as they like: of one kind only so many a second."""
+        suppressed = self._repeats.suppressed(f"{event.name} {kind}")
+        if suppressed is not None:
+            self.log(event, suppressed=suppressed or None, **fields)

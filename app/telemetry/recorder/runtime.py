@@ -1,0 +1,41 @@
+"""Records how the process does."""
+
+import traceback
+
+from app.telemetry.catalogue import Events, Metrics
+from app.telemetry.observer import RuntimeObserver
+from app.telemetry.recorder.recording import Recording
+from app.vocabulary import DrainPhase, OverloadCause
+
+
+class RuntimeRecorder(Recording, RuntimeObserver):
+    """Records how the process does."""
+
+    _overloaded: frozenset[OverloadCause] = frozenset()
+
+    def overload(self, causes: frozenset[OverloadCause]) -> None:
+        self._overloaded = causes
+        if causes:
+            self.log(Events.APP_OVERLOADED, causes=sorted(causes))
+        else:
+            self.log(Events.APP_RELIEVED)
+
+    def loop_lag(self, lag_s: float) -> None:
+        self.store.histogram(Metrics.LOOP_LAG).observe(lag_s)
+
+    def gc_pause(self, pause_s: float) -> None:
+        self.store.histogram(Metrics.GC_PAUSE).observe(pause_s)
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
+        self.log(Events.APP_DRAIN_PROGRESSED, phase=phase, connections=connections, **details)
+
+    def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
+        self.store.counter(Metrics.FAULTS).inc()
+        self.log_repeated(
+            Events.APP_FAULT,
+            where,
+            where=where,
+            error=f"{type(error).__name__}: {error}",
+            exception="".join(traceback.format_exception(error)),
+            game_id=game_id,
+        )

@@ -137,6 +137,46 @@ class Reader(StrEnum):
 # ------------------------------------------------------------------------------------ games
 
 
+class Phase(StrEnum):
+    """Where a game is; it only moves forward, but for a cancelled countdown."""
+
+    WAITING = "waiting"
+    COUNTDOWN = "countdown"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Verdict(StrEnum):
+    """What the judge says of a submission."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    RUNTIME_ERROR = "runtime_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    INVALID = "invalid"
+    UNSUPPORTED = "unsupported"
+    JUDGE_ERROR = "judge_error"
+
+
+class FinishReason(StrEnum):
+    """Why a game ended."""
+
+    FIRST_ACCEPTED = "first_accepted"
+    ALL_DONE = "all_done"
+    TIME_LIMIT = "time_limit"
+    ABANDONED = "abandoned"
+    EXPIRED = "expired"
+
+
+class LeaveReason(StrEnum):
+    """Why a player is out of the game."""
+
+    LEFT = "left"
+    GRACE_EXPIRED = "grace_expired"
+    REMOVED = "removed"
+
+
 class PlayerStanding(StrEnum):
     """What a player of a game is up to."""
 

@@ -22,29 +22,24 @@ from app.game.events import (
     CountdownCancelled,
     CountdownStarted,
     Event,
-    FinishReason,
     GameCreated,
     GameEvent,
     GameFinished,
     GameStarted,
-    LeaveReason,
     PlayerDisconnected,
     PlayerJoined,
     PlayerLeft,
     PlayerReady,
     PlayerReconnected,
-    Problem,
-    RankingEntry,
     Rules,
-    StartedPlayer,
     SubmissionJudged,
-    TestReport,
-    Verdict,
-    VisibleTest,
 )
+from app.game.public import public_event, public_result, snapshot
 from app.game.rejection import Rejected, Rejection
 from app.game.rules import deadline, decide
-from app.game.state import GameState, Phase, Player, evolve, fold
+from app.game.state import GameState, Player, evolve, fold
+from app.protocol import Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
+from app.vocabulary import FinishReason, LeaveReason, Phase, Verdict
 
 __all__ = [
     "CodeSubmitted",
@@ -90,6 +85,9 @@ __all__ = [
     "evolve",
     "fold",
     "misses_end",
+    "public_event",
+    "public_result",
     "refusal",
+    "snapshot",
     "unbounded",
 ]

@@ -2,7 +2,9 @@
 
 from msgspec import Struct
 
-from app.game.events import Problem, Rules, TestReport, Verdict
+from app.game.events import Rules
+from app.protocol import Problem, TestReport
+from app.vocabulary import Verdict
 
 
 class Create(Struct, frozen=True):

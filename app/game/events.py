@@ -5,79 +5,28 @@ holds everything that folding it needs, so that a replay never asks the present.
 client message that caused the event, if it had one.
 """
 
-from enum import StrEnum
-from typing import Any
-
 from msgspec import Struct
 
-
-class Verdict(StrEnum):
-    """What the judge says of a submission."""
-
-    ACCEPTED = "accepted"
-    WRONG_ANSWER = "wrong_answer"
-    RUNTIME_ERROR = "runtime_error"
-    TIME_LIMIT = "time_limit"
-    MEMORY_LIMIT = "memory_limit"
-    INVALID = "invalid"
-    UNSUPPORTED = "unsupported"
-    JUDGE_ERROR = "judge_error"
-
+from app.protocol import Finish, Problem, RankingEntry, StartedPlayer, TestReport
+from app.vocabulary import FinishReason, LeaveReason, Verdict
 
 FREE_VERDICTS = frozenset({Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR})
 """Verdicts that cost the player no try, for the first few times: the fault is not the solution's."""
 
 
-class FinishReason(StrEnum):
-    """Why a game ended."""
-
-    FIRST_ACCEPTED = "first_accepted"
-    ALL_DONE = "all_done"
-    TIME_LIMIT = "time_limit"
-    ABANDONED = "abandoned"
-    EXPIRED = "expired"
-
-
-class LeaveReason(StrEnum):
-    """Why a player is out of the game."""
-
-    LEFT = "left"
-    GRACE_EXPIRED = "grace_expired"
-    REMOVED = "removed"
-
-
-class VisibleTest(Struct, frozen=True):
-    """A test that players may read: call arguments and expected value as JSON values."""
-
-    args: list[Any]
-    expected: Any
-
-
-class Problem(Struct, frozen=True):
-    """The public part of a problem: no hidden test, no solution."""
-
-    id: str
-    title: str
-    difficulty: str
-    statement: str
-    starter: str
-    tests: list[VisibleTest]
-
-
 class Rules(Struct, frozen=True, kw_only=True):
     """The rules a game was created under; times in milliseconds.
 
-    `finish` is ``first_accepted`` or ``all_done``. `judge_grace_ms` bounds how long the end waits for
-    submissions still being judged. `free_verdicts`: so many verdicts of `FREE_VERDICTS` cost a player nothing, the
-    next ones cost a try each; None where none ever does, as in all games from before there was this rule. What a game
-    may come to (0: anything, as in all games from before there were bounds): `max_events` of its log, `max_code_bytes`
-    of each player, `max_comers` different players over its life.
+    `judge_grace_ms` bounds how long the end waits for submissions still being judged. `free_verdicts`: so many verdicts
+    of `FREE_VERDICTS` cost a player nothing, the next ones cost a try each; None where none ever does, as in all games
+    from before there was this rule. What a game may come to (0: anything, as in all games from before there were
+    bounds): `max_events` of its log, `max_code_bytes` of each player, `max_comers` different players over its life.
     """
 
     min_players: int = 2
     max_players: int = 8
     time_limit_ms: int = 900_000
-    finish: str = "first_accepted"
+    finish: Finish = "first_accepted"
     countdown_ms: int = 3_000
     grace_ms: int = 30_000
     waiting_ttl_ms: int = 3_600_000
@@ -132,13 +81,6 @@ class CountdownCancelled(Event, frozen=True, kw_only=True, tag="countdown_cancel
     """A player left or is no longer ready: back to waiting."""
 
 
-class StartedPlayer(Struct, frozen=True):
-    """A player at the start."""
-
-    player_id: str
-    name: str
-
-
 class GameStarted(Event, frozen=True, kw_only=True, tag="game_started"):
     """The race runs: the problem is revealed."""
 
@@ -155,17 +97,6 @@ class CodeSubmitted(Event, frozen=True, kw_only=True, tag="code_submitted"):
     attempt: int
     language: str
     code: str
-
-
-class TestReport(Struct, frozen=True):
-    """The outcome of one visible test; values as short texts."""
-
-    __test__ = False  # not a pytest class
-
-    input: str
-    expected: str
-    got: str
-    passed: bool
 
 
 class SubmissionJudged(Event, frozen=True, kw_only=True, tag="submission_judged"):
@@ -201,18 +132,6 @@ class PlayerLeft(Event, frozen=True, kw_only=True, tag="player_left"):
 
     player_id: str
     reason: LeaveReason
-
-
-class RankingEntry(Struct, frozen=True):
-    """One line of the ranking; `solved_ms` counts from the start to the accepted submission."""
-
-    rank: int
-    player_id: str
-    name: str
-    accepted: bool
-    tests_passed: int
-    attempts: int
-    solved_ms: int | None
 
 
 class GameFinished(Event, frozen=True, kw_only=True, tag="game_finished"):

@@ -20,24 +20,21 @@ from app.game.events import (
     CodeSubmitted,
     CountdownCancelled,
     CountdownStarted,
-    FinishReason,
     GameCreated,
     GameEvent,
     GameFinished,
     GameStarted,
-    LeaveReason,
     PlayerDisconnected,
     PlayerJoined,
     PlayerLeft,
     PlayerReady,
     PlayerReconnected,
-    RankingEntry,
-    StartedPlayer,
     SubmissionJudged,
-    Verdict,
 )
 from app.game.rejection import Rejected, Rejection
-from app.game.state import GameState, Phase, Player, evolve
+from app.game.state import GameState, Player, evolve
+from app.protocol import RankingEntry, StartedPlayer
+from app.vocabulary import FinishReason, LeaveReason, Phase, Verdict
 
 
 class _Draft:

@@ -1,7 +1,6 @@
 """The state of a game: a fold over its events."""
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
@@ -12,23 +11,20 @@ from app.game.events import (
     CodeSubmitted,
     CountdownCancelled,
     CountdownStarted,
-    FinishReason,
     GameCreated,
     GameEvent,
     GameFinished,
     GameStarted,
-    LeaveReason,
     PlayerDisconnected,
     PlayerJoined,
     PlayerLeft,
     PlayerReady,
     PlayerReconnected,
-    Problem,
-    RankingEntry,
     Rules,
     SubmissionJudged,
-    Verdict,
 )
+from app.protocol import Problem, RankingEntry
+from app.vocabulary import FinishReason, LeaveReason, Phase, Verdict
 
 REMEMBERED_CAUSES: Final = 256
 """Message ids kept per player, so that a repeated message is applied once."""
@@ -36,15 +32,6 @@ REMEMBERED_CAUSES: Final = 256
 
 REMEMBERED_REPLACEMENTS: Final = 20
 """Times kept per player at which one connection took over from another that was still up."""
-
-
-class Phase(StrEnum):
-    """Where a game is; it only moves forward, but for a cancelled countdown."""
-
-    WAITING = "waiting"
-    COUNTDOWN = "countdown"
-    RUNNING = "running"
-    FINISHED = "finished"
 
 
 class Player(Struct, frozen=True):

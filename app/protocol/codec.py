@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from app.protocol.client import BATCH, CLIENT_TYPES, MAX_BATCH, ClientMessage, MessageId, RawBatch
+from app.protocol.server import EventData, ServerData
 from app.vocabulary import ErrorCode
 
 
@@ -33,7 +34,7 @@ class InvalidMessage(Exception):  # noqa: N818 - names what it is, as the protoc
         self.type = type
 
 
-class _Envelope(Struct, frozen=True):
+class _Received(Struct, frozen=True):
     type: str
     data: msgspec.Raw = msgspec.Raw(b"{}")
     id: MessageId | None = None
@@ -46,7 +47,7 @@ MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | RawBatch] = msgspec.json.Decoder(
     ClientMessage | RawBatch
 ).decode
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_envelope = msgspec.json.Decoder(_Received).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}
 _decode_any = msgspec.json.Decoder().decode
 encode: Final = msgspec.json.Encoder().encode
@@ -120,6 +121,27 @@ def _batch_item(raw: msgspec.Raw) -> ClientMessage | InvalidMessage:
         text = "batch: a batch cannot hold a batch"
         return InvalidMessage(ErrorCode.INVALID_DATA, text, id=message.id, type=BATCH)
     return message
+
+
+class _Message(Struct, frozen=True):
+    type: str
+    data: ServerData
+
+
+class _Event(Struct, frozen=True):
+    type: str
+    data: EventData
+    seq: int
+
+
+def encode_message(data: ServerData) -> bytes:
+    """Encode a message about the moment."""
+    return encode(_Message(data.type, data))
+
+
+def encode_event(data: EventData, seq: int) -> bytes:
+    """Encode the message of the durable event that is number `seq` of its game."""
+    return encode(_Event(data.type, data, seq))
 
 
 def decode_server_message(frame: bytes | str) -> dict[str, Any]:

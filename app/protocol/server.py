@@ -1,29 +1,290 @@
-"""What the server sends: the types of its messages."""
+"""What the server sends: each message once, as the type that is encoded.
 
-from typing import Final
+From these types come the bytes on the wire (`codec`), the AsyncAPI document, the message types of the JavaScript
+declarations and the labels of sent messages. A message is ``{"type", "data"}``, that of a durable event also has
+``seq``; the classes here are its `data`, and each knows its type. Fields are encoded in the order in which they stand
+here, `at` last. Times are epoch milliseconds.
+"""
 
-DURABLE_TYPES: Final = (
-    "game_created",
-    "player_joined",
-    "player_ready",
-    "countdown_started",
-    "countdown_cancelled",
-    "game_started",
-    "code_submitted",
-    "submission_judged",
-    "player_disconnected",
-    "player_reconnected",
-    "player_left",
-    "game_finished",
-)
-TRANSIENT_TYPES: Final = (
-    "welcome",
-    "player_progress",
-    "submission_result",
-    "pong",
-    "ack",
-    "error",
-    "token_expiring",
-    "disconnect",
-)
-SENT_TYPES: Final = (*DURABLE_TYPES, *TRANSIENT_TYPES)
+from typing import ClassVar, Final, Literal, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+from app.protocol.values import Finish, Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
+from app.vocabulary import ErrorCode, FinishReason, LeaveReason, Phase, Verdict
+
+_Value = TypeVar("_Value")
+
+
+def or_unset(value: _Value | None) -> _Value | UnsetType:
+    """Have a field left out of its message where there is nothing to say."""
+    return UNSET if value is None else value
+
+
+class ServerData(Struct, frozen=True, forbid_unknown_fields=True):
+    """The data of a message of the server. `type` is the message's; a field that is `UNSET` is left out."""
+
+    type: ClassVar[str]
+
+
+class TransientData(ServerData, frozen=True):
+    """The data of a message about the moment: it has no `seq`, and nobody asks for it again."""
+
+
+class EventData(ServerData, frozen=True, kw_only=True):
+    """The data of a durable event, the same for all members; it happened `at`."""
+
+    at: int
+
+
+# ------------------------------------------------------------------------------------ durable events
+
+
+class GameCreatedData(EventData, frozen=True):
+    """The game was made."""
+
+    type: ClassVar[str] = "game_created"
+    game_id: str
+    host_id: str
+
+
+class PlayerJoinedData(EventData, frozen=True):
+    """A player came in, for the first time or again after having left."""
+
+    type: ClassVar[str] = "player_joined"
+    player_id: str
+    name: str
+
+
+class PlayerReadyData(EventData, frozen=True):
+    """A player said to be ready, or not to be ready any more."""
+
+    type: ClassVar[str] = "player_ready"
+    player_id: str
+    status: Literal["ready", "not_ready"]
+
+
+class CountdownStartedData(EventData, frozen=True):
+    """Enough players are in and all are ready."""
+
+    type: ClassVar[str] = "countdown_started"
+    starts_at: int
+
+
+class CountdownCancelledData(EventData, frozen=True):
+    """A player left or is no longer ready: back to waiting."""
+
+    type: ClassVar[str] = "countdown_cancelled"
+
+
+class GameStartedData(EventData, frozen=True):
+    """The race runs: the problem is revealed."""
+
+    type: ClassVar[str] = "game_started"
+    problem: Problem
+    starts_at: int
+    ends_at: int
+    players: list[StartedPlayer]
+
+
+class CodeSubmittedData(EventData, frozen=True):
+    """A player handed in `size` bytes of code, which nobody else is shown."""
+
+    type: ClassVar[str] = "code_submitted"
+    player_id: str
+    attempt: int
+    language: str
+    size: int
+
+
+class SubmissionJudgedData(EventData, frozen=True):
+    """The judge's verdict."""
+
+    type: ClassVar[str] = "submission_judged"
+    player_id: str
+    attempt: int
+    verdict: Verdict
+    tests_passed: int
+    tests_total: int
+    duration_ms: int
+
+
+class PlayerDisconnectedData(EventData, frozen=True):
+    """A player's connection is gone; the player stays in the game until `grace_until`."""
+
+    type: ClassVar[str] = "player_disconnected"
+    player_id: str
+    grace_until: int
+
+
+class PlayerReconnectedData(EventData, frozen=True):
+    """A player is connected again."""
+
+    type: ClassVar[str] = "player_reconnected"
+    player_id: str
+
+
+class PlayerLeftData(EventData, frozen=True):
+    """A player is out of the game."""
+
+    type: ClassVar[str] = "player_left"
+    player_id: str
+    reason: LeaveReason
+
+
+class GameFinishedData(EventData, frozen=True):
+    """The game is over."""
+
+    type: ClassVar[str] = "game_finished"
+    reason: FinishReason
+    winner: str | None
+    ranking: list[RankingEntry]
+
+
+# ------------------------------------------------------------------------------------ parts of a welcome
+
+
+class PlayerCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who you are."""
+
+    player_id: str
+    name: str
+
+
+class PlayerState(Struct, frozen=True, forbid_unknown_fields=True):
+    """A player in a snapshot."""
+
+    player_id: str
+    name: str
+    status: Literal["active", "left"]
+    ready: bool
+    connected: bool
+    attempts: int
+    tests_passed: int
+    accepted: bool
+    judging: bool
+
+
+class ProblemCard(Struct, frozen=True, forbid_unknown_fields=True):
+    """The problem in a snapshot: statement, starter and tests only once the race has started."""
+
+    id: str
+    title: str
+    difficulty: str
+    statement: str | UnsetType = UNSET
+    starter: str | UnsetType = UNSET
+    tests: list[VisibleTest] | UnsetType = UNSET
+
+
+class GameSnapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole public state of a game; the problem is a card until the race starts."""
+
+    game_id: str
+    state: Phase
+    host_id: str
+    created_at: int
+    min_players: int
+    max_players: int
+    time_limit_s: float
+    finish: Finish
+    problem: ProblemCard
+    players: list[PlayerState]
+    starts_at: int | None
+    ends_at: int | None
+    reason: FinishReason | None
+    winner: str | None
+    ranking: list[RankingEntry]
+
+
+# ------------------------------------------------------------------------------------ messages about the moment
+
+
+class WelcomeData(TransientData, frozen=True):
+    """The first message of every connection that is let in."""
+
+    type: ClassVar[str] = "welcome"
+    connection_id: str
+    player: PlayerCard
+    game: GameSnapshot
+    last_seq: int
+    resumed: bool
+    heartbeat_s: float
+    limits: dict[str, float]
+    server_time: int
+    replica: str
+
+
+class PlayerProgressData(TransientData, frozen=True):
+    """How far another player is; may be dropped or replaced by a newer one."""
+
+    type: ClassVar[str] = "player_progress"
+    player_id: str
+    percent: float | UnsetType = UNSET
+    lines: int | UnsetType = UNSET
+
+
+class SubmissionResultData(TransientData, frozen=True):
+    """The visible tests, to the submitter alone."""
+
+    type: ClassVar[str] = "submission_result"
+    attempt: int
+    verdict: Verdict
+    detail: str
+    tests: list[TestReport]
+
+
+class PongData(TransientData, frozen=True):
+    """The answer to a ping."""
+
+    type: ClassVar[str] = "pong"
+    timestamp: float
+    server_time: int
+
+
+class AckData(TransientData, frozen=True):
+    """The message with this id was taken; `seq` is that of the event it caused."""
+
+    type: ClassVar[str] = "ack"
+    id: str
+    seq: int | UnsetType = UNSET
+
+
+class ErrorData(TransientData, frozen=True):
+    """A message was refused; the connection lives on."""
+
+    type: ClassVar[str] = "error"
+    code: ErrorCode
+    message: str
+    id: str | UnsetType = UNSET
+    index: int | UnsetType = UNSET
+    retry_after_ms: int | UnsetType = UNSET
+
+
+class TokenExpiringData(TransientData, frozen=True):
+    """Send a fresh token in an auth message before this."""
+
+    type: ClassVar[str] = "token_expiring"
+    expires_at: int
+
+
+class DisconnectData(TransientData, frozen=True):
+    """The server is about to close; what to do then."""
+
+    type: ClassVar[str] = "disconnect"
+    code: int
+    reason: str
+    message: str
+    reconnect: bool
+    retry_after_ms: int
+
+
+# ------------------------------------------------------------------------------------ all of them
+
+EVENT_DATA: Final[dict[str, type[EventData]]] = {kind.type: kind for kind in EventData.__subclasses__()}
+"""The durable events, by type, as they stand above."""
+SERVER_DATA: Final[dict[str, type[ServerData]]] = EVENT_DATA | {
+    kind.type: kind for kind in TransientData.__subclasses__()
+}
+"""Every message, by type."""
+DURABLE_TYPES: Final = tuple(EVENT_DATA)
+SENT_TYPES: Final = tuple(SERVER_DATA)

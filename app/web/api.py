@@ -3,7 +3,7 @@
 import datetime as dt
 from http import HTTPStatus
 from http import HTTPStatus as S
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post
@@ -11,11 +11,12 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from app.eventlog import LogUnavailable
-from app.game import CodeSubmitted, Problem, Rejected, Rules, SubmissionJudged
+from app.game import CodeSubmitted, GameState, Problem, Rejected, Rules, SubmissionJudged, snapshot
+from app.protocol import Finish
 from app.realtime import Hub
-from app.realtime.encoding import snapshot
 from app.settings import Settings
 from app.vocabulary import LimitScope
 from app.web.admission import Admission, client_address, unavailable
@@ -37,7 +38,7 @@ class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
     min_players: Annotated[int, Meta(ge=1, le=100)] = 2
     max_players: Annotated[int, Meta(ge=1, le=1_000)] = 8
     time_limit_s: Annotated[int, Meta(ge=5, le=7200)] = 900
-    finish: Literal["first_accepted", "all_done"] = "first_accepted"
+    finish: Finish = "first_accepted"
 
 
 class NewGuest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +54,9 @@ def _rfc3339(epoch_ms: float | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _public(document: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot for HTTP: times as RFC 3339."""
+def _public(state: GameState) -> dict[str, Any]:
+    """The snapshot of a game for HTTP: times as RFC 3339."""
+    document = asdict(snapshot(state))
     times = {key: _rfc3339(document[key]) for key in ("created_at", "starts_at", "ends_at")}
     return {**document, **times}
 
@@ -124,7 +126,7 @@ async def create_game(
         state = await hub.create(identity.player_id, problem_id, _rules(wish, settings))
     except LogUnavailable as error:
         raise unavailable(error) from None
-    return {**_public(snapshot(state)), "ws_url": _ws_url(request, settings, state.game_id)}
+    return {**_public(state), "ws_url": _ws_url(request, settings, state.game_id)}
 
 
 def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub) -> None:
@@ -183,7 +185,7 @@ async def show_game(
         raise unavailable(error) from None
     if state is None:
         raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
-    return _public(snapshot(state))
+    return _public(state)
 
 
 @get(

@@ -12,9 +12,9 @@ from app.protocol import (
     CLOSE_TABLE,
     DURABLE_TYPES,
     MAX_ID_LENGTH,
+    SERVER_DATA,
     SUBPROTOCOL,
 )
-from app.web.messages import SERVER_DATA
 
 SCHEMAS: Final = "#/components/schemas/{name}"
 MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"

@@ -79,7 +79,7 @@ def validate_strictly(frame: dict[str, Any]) -> None:
     """Also no field that the types do not list."""
     import msgspec
 
-    from app.web.messages import SERVER_DATA
+    from app.protocol import SERVER_DATA
 
     msgspec.convert(frame["data"], SERVER_DATA[frame["type"]], strict=False)
 

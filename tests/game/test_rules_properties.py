@@ -28,10 +28,11 @@ from app.game import (
     Verdict,
     deadline,
     fold,
+    public_event,
+    snapshot,
 )
 from app.game.events import FREE_VERDICTS
-from app.protocol import encode
-from app.realtime.encoding import event_frame, snapshot
+from app.protocol import encode, encode_event
 from tools.harness.games import CODE, Game
 
 PLAYERS = st.sampled_from(["ann", "bob", "cay", "dan"])
@@ -189,7 +190,7 @@ class AnyGame(RuleBasedStateMachine):
     @invariant()
     def frames_hide_code(self) -> None:
         for event in self.game.events[-3:]:
-            assert CODE.encode() not in event_frame(event).wire
+            assert CODE.encode() not in encode_event(public_event(event), event.seq)
         assert CODE.encode() not in encode(snapshot(self.game.known))
 
     def _verdict(self, submitted: CodeSubmitted) -> Verdict | None:

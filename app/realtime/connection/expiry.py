@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow
+from app.protocol import Close, CloseRow, ServerData, TokenExpiringData
 
 LONGEST_TIMER_S: Final = 86_400.0
 
@@ -25,7 +25,7 @@ class ExpiryConfig:
 class Owner(Protocol):
     """The connection whose life this is."""
 
-    def send(self, type: str, data: object) -> None:
+    def send(self, data: ServerData) -> None:
         """Send one message."""
 
     def close(self, row: CloseRow) -> None:
@@ -101,7 +101,7 @@ class Expiry:
             self._owner.close(Close.TOKEN_EXPIRED)
             return
         self._noticed = True
-        self._owner.send("token_expiring", {"expires_at": round(self._expires_at * 1000)})
+        self._owner.send(TokenExpiringData(round(self._expires_at * 1000)))
 
 
 def later(delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:

@@ -21,20 +21,25 @@ from app.game import Rejected
 from app.limits import LimitPolicy, TooFast
 from app.protocol import (
     BATCH,
+    AckData,
     AuthMessage,
     Batch,
     ClientMessage,
     Close,
     CloseRow,
+    ErrorData,
     InvalidMessage,
     LeaveMessage,
     Message,
     Ping,
     PingMessage,
+    PongData,
     ProgressMessage,
     ReadyMessage,
+    ServerData,
     SubmitCodeMessage,
     decode,
+    or_unset,
 )
 from app.realtime.connection.expiry import Expiry
 from app.realtime.connection.quota import Quota, QuotaConfig
@@ -84,7 +89,7 @@ class Connection(Protocol):
     link: Link | None
     ended: Any
 
-    def send(self, type: str, data: object) -> None:
+    def send(self, data: ServerData) -> None:
         """Send one message."""
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
@@ -334,7 +339,7 @@ class Inbox:
         if what is not None:
             self._handled(what.type, MessageOutcome.OK, item)
         if item.id is not None:
-            self._connection.send("ack", {"id": item.id})
+            self._connection.send(AckData(item.id))
         return True
 
     async def _answer(self, item: _Item, seat: Seat) -> None:
@@ -411,12 +416,12 @@ class Inbox:
 
     def _ack(self, id: str | None, seq: int | None) -> None:
         if id is not None:
-            self._connection.send("ack", {"id": id} if seq is None else {"id": id, "seq": seq})
+            self._connection.send(AckData(id, or_unset(seq)))
 
     def _pong(self, ping: Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
-        self._connection.send("pong", {"timestamp": ping.timestamp, "server_time": self._now()})
+        self._connection.send(PongData(ping.timestamp, self._now()))
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)
@@ -442,8 +447,7 @@ class Inbox:
 
     def _error(self, code: ErrorCode, message: str, type: str, item: _Item, retry: int | None = None) -> None:
         self._connection.stats.errors += 1
-        data = {"code": code, "message": message, "id": item.id, "index": item.index, "retry_after_ms": retry}
-        self._connection.send("error", {key: value for key, value in data.items() if value is not None})
+        self._connection.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry)))
         raw = item.raw
         digest = hashlib.sha256(raw).hexdigest()[:16] if raw else ""
         if item.span is None:

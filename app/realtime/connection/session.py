@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow
+from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
 from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
 from app.realtime.connection.inbox import Inbox, InboxConfig, InboxOwner, Seat
 from app.realtime.connection.outbox import Outbox, Outboxes, Put
 from app.realtime.connection.stats import ConnectionStats
-from app.realtime.encoding import message_frame
 from app.realtime.identity import Identity
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
-from app.transport import Frame, Transport
+from app.transport import Frame, Transport, text_frame
 from app.vocabulary import Initiator, LimitScope, PingOutcome, Reconnect
 
 
@@ -99,11 +98,11 @@ class Session:
 
     # ---------------------------------------------------------------- sending
 
-    def send(self, type: str, data: object) -> None:
+    def send(self, data: ServerData) -> None:
         """Send one message of this connection's own."""
-        frame = message_frame(type, data)
+        frame = text_frame(encode_message(data))
         if self.outbox.put_now(frame) or self.put(frame) is not Put.FULL:
-            self._observer.sent(type, 1, frame.size)
+            self._observer.sent(data.type, 1, frame.size)
 
     def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
         """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
@@ -134,17 +133,12 @@ class Session:
         if self.ended is not None:
             return
         self.retry_after_ms = retry_after_ms
-        data = {
-            "code": row.code,
-            "reason": row.reason,
-            "message": message or row.when,
-            "reconnect": row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN},
-            "retry_after_ms": retry_after_ms,
-        }
-        frame = message_frame("disconnect", data)
+        reconnect = row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN}
+        data = DisconnectData(row.code, row.reason, message or row.when, reconnect, retry_after_ms)
+        frame = text_frame(encode_message(data))
         try:
             if self.outbox.put_last(frame):
-                self._observer.sent("disconnect", 1, frame.size)
+                self._observer.sent(data.type, 1, frame.size)
             self._transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
             self._observer.fault("connection", error)

@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
-from app.protocol import Progress
+from app.protocol import PlayerProgressData, Progress, encode_message, or_unset
 from app.realtime.connection.outbox import Sent
 from app.realtime.connection.session import Session
-from app.realtime.encoding import message_frame
 from app.telemetry.observer import Observer
-from app.transport import Frame
+from app.transport import Frame, text_frame
 
 MOST_PER_TURN: Final = 256
 """Deliveries of one room in one turn of the event loop: about a millisecond."""
 MOST_TOGETHER: Final = 16
 """Players whose progress leaves in one write."""
-TYPE: Final = "player_progress"
+TYPE: Final = PlayerProgressData.type
 _Turn = tuple[float, int]
 """From when a player may be shown again, and, of those that may from the same moment, who comes first."""
 _FIRST: Final[_Turn] = (0.0, 0)
@@ -187,5 +186,5 @@ class ProgressBoard:
 
 
 def _frame(progress: PlayerProgress) -> Frame:
-    data = {"player_id": progress.player_id, "percent": progress.percent, "lines": progress.lines}
-    return message_frame(TYPE, {key: value for key, value in data.items() if value is not None})
+    data = PlayerProgressData(progress.player_id, or_unset(progress.percent), or_unset(progress.lines))
+    return text_frame(encode_message(data))

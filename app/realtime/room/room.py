@@ -39,22 +39,32 @@ from app.game import (
     Submit,
     decide,
     evolve,
+    public_event,
+    public_result,
     refusal,
+    snapshot,
     unbounded,
 )
 from app.limits import LimitPolicy
-from app.protocol import MALFORMED, Close, CloseRow
+from app.protocol import (
+    MALFORMED,
+    Close,
+    CloseRow,
+    PlayerCard,
+    WelcomeData,
+    encode_event,
+    encode_message,
+)
 from app.realtime.cluster.log_health import Appender
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
-from app.realtime.encoding import event_frame, event_type, result_frame, snapshot
 from app.realtime.refusals import REFUSED
 from app.realtime.room.pace import Pace
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
-from app.transport import Frame
+from app.transport import Frame, text_frame
 from app.vocabulary import LimitScope, ResumeOutcome, SpanName
 
 
@@ -276,27 +286,27 @@ class Room:
         if not self._live:  # a replay has no effects; it is encoded should anybody resume from before it
             self._told.append(event)
             return
-        frame = event_frame(event)
-        self._told.append((event_type(event), frame))
-        self._fan_out(event, frame)
+        told = _frame_of(event)
+        self._told.append(told)
+        self._fan_out(event, *told)
 
-    def _fan_out(self, event: GameEvent, frame: Frame) -> None:
+    def _fan_out(self, event: GameEvent, type: str, frame: Frame) -> None:
         attributes: dict[str, Value] = {
             "game.id": self.game_id,
-            "event.type": event_type(event),
+            "event.type": type,
             "event.seq": event.seq,
         }
         with self._tracer.continued(SpanName.FAN_OUT, event.traceparent, attributes) as span:
-            recipients, written = self._put_to_all(event, frame, span)
+            recipients, written = self._put_to_all(event.seq, type, frame, span)
             if span is not None:
                 span.note({"recipients": recipients})
-        self._observer.sent(event_type(event), recipients, frame.size)
+        self._observer.sent(type, recipients, frame.size)
         trace_id = span.trace_id if span else None
         self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
         with self._bulkhead:
             self._have_effects(event)
 
-    def _put_to_all(self, event: GameEvent, frame: Frame, span: Span | None) -> tuple[int, int]:
+    def _put_to_all(self, seq: int, type: str, frame: Frame, span: Span | None) -> tuple[int, int]:
         """To how many members, and to how many of them at once."""
         written = waiting = 0
         for session in tuple(self.members.values()):
@@ -304,7 +314,7 @@ class Room:
                 if span is None and session.outbox.put_now(frame):
                     written += 1
                     continue
-                put = session.put_event(event.seq, event_type(event), frame, span)
+                put = session.put_event(seq, type, frame, span)
                 written += put is Put.WRITTEN
                 waiting += put is Put.WAITS
             except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
@@ -325,10 +335,11 @@ class Room:
             self._progress.clear()
 
     def _send_result(self, event: SubmissionJudged) -> None:
-        frame = result_frame(event)
+        data = public_result(event)
+        frame = text_frame(encode_message(data))
         count = sum(session.put(frame) is not Put.FULL for session in self.connections_of(event.player_id))
         if count:
-            self._observer.sent("submission_result", count, frame.size)
+            self._observer.sent(data.type, count, frame.size)
 
     def _put_out(self, player_id: str) -> None:
         for session in self.connections_of(player_id):
@@ -383,7 +394,7 @@ class Room:
         session.stats.resume = resume
         if resume is not None:
             self._observer.resumed(resume)
-        session.send("welcome", self._welcome(session, name, resume, welcome))
+        session.send(self._welcome(session, name, resume, welcome))
         for index in range(start, len(self._told)):
             type, frame = self._frame(index)
             if session.put(frame) is Put.FULL:
@@ -396,23 +407,21 @@ class Room:
         """The type and the frame of the event of seq `index` + 1."""
         told = self._told[index]
         if not isinstance(told, tuple):
-            told = self._told[index] = (event_type(told), event_frame(told))
+            told = self._told[index] = _frame_of(told)
         return told
 
-    def _welcome(
-        self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome
-    ) -> dict[str, object]:
-        return {
-            "connection_id": session.connection_id,
-            "player": {"player_id": session.player_id, "name": name},
-            "game": snapshot(self.known),
-            "last_seq": self.known.seq,
-            "resumed": resume is ResumeOutcome.RESUMED,
-            "heartbeat_s": welcome.heartbeat_s,
-            "limits": welcome.limits,
-            "server_time": self._now(),
-            "replica": welcome.replica,
-        }
+    def _welcome(self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome) -> WelcomeData:
+        return WelcomeData(
+            connection_id=session.connection_id,
+            player=PlayerCard(session.player_id, name),
+            game=snapshot(self.known),
+            last_seq=self.known.seq,
+            resumed=resume is ResumeOutcome.RESUMED,
+            heartbeat_s=welcome.heartbeat_s,
+            limits=welcome.limits,
+            server_time=self._now(),
+            replica=welcome.replica,
+        )
 
     def exit(self, session: Session) -> None:
         """The session is no member any more."""
@@ -435,6 +444,12 @@ class Room:
             return
         if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
             self._progress.show(progress, here=False)
+
+
+def _frame_of(event: GameEvent) -> tuple[str, Frame]:
+    """The type and the frame of the event's message, encoded once for all members."""
+    data = public_event(event)
+    return data.type, text_frame(encode_event(data, event.seq))
 
 
 class RoomSeat:

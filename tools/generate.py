@@ -1,7 +1,7 @@
 """Write the generated files, or with ``--check`` say which are out of date.
 
-Generated are: the close codes in the JavaScript client, the reference of settings and of signals, and the
-dashboards. Each is committed, so that people read it without running anything.
+Generated are: the close codes in the JavaScript client, the message types in its declarations, the reference of
+settings and of signals, and the dashboards. Each is committed, so that people read it without running anything.
 """
 
 import argparse
@@ -29,12 +29,14 @@ from app.telemetry.catalogue import (
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
 from dashboards.build import boards
+from tools import declarations
 
 ROOT = Path(__file__).parent.parent
 SHORT = 14
 """Label values that fit a line."""
 CLIENT = ROOT / "app/web/static/client.js"
-_BLOCK = re.compile(r"(// generated: close table\n).*?(// end of generated\n)", re.DOTALL)
+DECLARATIONS = ROOT / "app/web/static/client.d.ts"
+_BLOCK = re.compile(r"(// generated: [a-z ]+\n).*?(// end of generated\n)", re.DOTALL)
 
 
 def client_js() -> str:
@@ -44,7 +46,20 @@ def client_js() -> str:
         "/** Close codes after which no reconnect helps (without a new token); from the server's close table. */\n"
         f"export const FINAL_CLOSE_CODES = Object.freeze({final});\n"
     )
-    return _BLOCK.sub(lambda block: block[1] + lines + block[2], CLIENT.read_text("utf-8"))
+    return _with_block(CLIENT, lines)
+
+
+def client_d_ts() -> str:
+    """The declarations of the JavaScript client with the types of all messages of the server."""
+    return _with_block(DECLARATIONS, declarations.messages())
+
+
+def _with_block(path: Path, lines: str) -> str:
+    """The file with `lines` in the one place that is generated."""
+    text, blocks = _BLOCK.subn(lambda block: block[1] + lines + block[2], path.read_text("utf-8"))
+    if blocks != 1:
+        raise ValueError(f"{path.name}: there must be one block between `// generated: …` and `// end of generated`")
+    return text
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -255,6 +270,7 @@ def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
     files = {
         CLIENT: client_js(),
+        DECLARATIONS: client_d_ts(),
         ROOT / ".env.example": env_example(),
         ROOT / "docs/settings.md": settings_reference(),
         ROOT / "docs/signals.md": telemetry_reference(),

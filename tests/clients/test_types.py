@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from app.protocol import SENT_TYPES
 from tools.harness.server import ROOT
 
 STATIC = ROOT / "app/web/static"
@@ -29,3 +30,8 @@ def test_every_declared_method_is_there() -> None:
     missing = [name for name in declared if not re.search(rf"^  (?:async )?{name}\(", source, re.MULTILINE)]
     assert declared
     assert not [name for name in missing if name not in {"send", "close"}]
+
+
+def test_every_message_of_the_server_is_declared() -> None:
+    table = (STATIC / "client.d.ts").read_text().partition("export interface ServerMessages {")[2].partition("}")[0]
+    assert re.findall(r"^  (\w+): Server", table, re.MULTILINE) == list(SENT_TYPES)

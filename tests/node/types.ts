@@ -2,6 +2,7 @@
 import {
   FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool, fullJitter,
 } from '../../app/web/static/client.js';
+import type { ServerMessages, Verdict } from '../../app/web/static/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
@@ -11,6 +12,25 @@ game.on('game_finished', (message) => { const winner: string | null = message.da
 game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });
 game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} ${detail}`; void text; });
 game.on('something_new', (message) => { const type: string = message.type; void type; });
+game.on('submission_result', ({ data }) => { const got: string[] = data.tests.map((test) => test.got); void got; });
+game.on('player_left', (message) => { const seq: number = message.seq; void seq; });
+game.on('welcome', ({ data: { game: { problem, players } } }) => {
+  const text: string | undefined = problem.statement;
+  const ready: boolean = players.some((player) => player.ready);
+  void [text, ready];
+});
+const verdicts: Record<Verdict, string> = {
+  accepted: '', wrong_answer: '', runtime_error: '', time_limit: '', memory_limit: '', invalid: '', unsupported: '',
+  judge_error: '',
+};
+/** Messages of the server are told apart by their type. */
+export function told(message: ServerMessages[keyof ServerMessages]): string {
+  switch (message.type) {
+    case 'error': return message.data.code;
+    case 'submission_judged': return verdicts[message.data.verdict];
+    default: return message.type;
+  }
+}
 game.connect();
 const sent: boolean = game.sendMessage('ready', { status: 'ready' });
 const seq: Promise<number | null> = game.request('submit_code', { code: '' });
@@ -29,6 +49,10 @@ class Mine extends GameWebSocket {
 new GameWebSocket('id', 'token', { auth: 'cookie' });
 // @ts-expect-error: code is a number
 game.on('end', ({ code }) => code.toUpperCase());
+// @ts-expect-error: nobody leaves for fun
+game.on('player_left', (message) => message.data.reason === 'fun');
+// @ts-expect-error: a pong has no seq that could be relied on
+game.on('pong', (message) => message.seq.toFixed());
 // @ts-expect-error: a winner is a name
 game.on('game_finished', (message) => message.data.winner * 2);
 

@@ -4,22 +4,206 @@ export const FINAL_CLOSE_CODES: readonly number[];
 
 export function fullJitter(attempt: number): number;
 
-/** A message of the server; durable events carry `seq`. */
-export interface ServerMessage<Data = any> {
-  type: string;
+/** A message of the server. */
+export interface ServerMessage<Data = any, Type extends string = string> {
+  type: Type;
   data: Data;
   seq?: number;
 }
 
-export interface Player {
+/** A durable event: `seq` is its number in the game. */
+export interface ServerEvent<Data = any, Type extends string = string> extends ServerMessage<Data, Type> {
+  seq: number;
+}
+
+// generated: messages
+/** The game was made. */
+export interface GameCreatedData {
+  game_id: string;
+  host_id: string;
+  at: number;
+}
+
+/** A player came in, for the first time or again after having left. */
+export interface PlayerJoinedData {
+  player_id: string;
+  name: string;
+  at: number;
+}
+
+/** A player said to be ready, or not to be ready any more. */
+export interface PlayerReadyData {
+  player_id: string;
+  status: 'not_ready' | 'ready';
+  at: number;
+}
+
+/** Enough players are in and all are ready. */
+export interface CountdownStartedData {
+  starts_at: number;
+  at: number;
+}
+
+/** A player left or is no longer ready: back to waiting. */
+export interface CountdownCancelledData {
+  at: number;
+}
+
+/** A test that players may read: call arguments and expected value as JSON values. */
+export interface VisibleTest {
+  args: Array<any>;
+  expected: any;
+}
+
+/** The public part of a problem: no hidden test, no solution. */
+export interface Problem {
+  id: string;
+  title: string;
+  difficulty: string;
+  statement: string;
+  starter: string;
+  tests: Array<VisibleTest>;
+}
+
+/** A player at the start. */
+export interface StartedPlayer {
   player_id: string;
   name: string;
 }
 
-export interface Welcome {
+/** The race runs: the problem is revealed. */
+export interface GameStartedData {
+  problem: Problem;
+  starts_at: number;
+  ends_at: number;
+  players: Array<StartedPlayer>;
+  at: number;
+}
+
+/** A player handed in `size` bytes of code, which nobody else is shown. */
+export interface CodeSubmittedData {
+  player_id: string;
+  attempt: number;
+  language: string;
+  size: number;
+  at: number;
+}
+
+/** What the judge says of a submission. */
+export type Verdict = 'accepted' | 'wrong_answer' | 'runtime_error' | 'time_limit' | 'memory_limit' | 'invalid' | 'unsupported' | 'judge_error';
+
+/** The judge's verdict. */
+export interface SubmissionJudgedData {
+  player_id: string;
+  attempt: number;
+  verdict: Verdict;
+  tests_passed: number;
+  tests_total: number;
+  duration_ms: number;
+  at: number;
+}
+
+/** A player's connection is gone; the player stays in the game until `grace_until`. */
+export interface PlayerDisconnectedData {
+  player_id: string;
+  grace_until: number;
+  at: number;
+}
+
+/** A player is connected again. */
+export interface PlayerReconnectedData {
+  player_id: string;
+  at: number;
+}
+
+/** Why a player is out of the game. */
+export type LeaveReason = 'left' | 'grace_expired' | 'removed';
+
+/** A player is out of the game. */
+export interface PlayerLeftData {
+  player_id: string;
+  reason: LeaveReason;
+  at: number;
+}
+
+/** Why a game ended. */
+export type FinishReason = 'first_accepted' | 'all_done' | 'time_limit' | 'abandoned' | 'expired';
+
+/** One line of the ranking; `solved_ms` counts from the start to the accepted submission. */
+export interface RankingEntry {
+  rank: number;
+  player_id: string;
+  name: string;
+  accepted: boolean;
+  tests_passed: number;
+  attempts: number;
+  solved_ms: number | null;
+}
+
+/** The game is over. */
+export interface GameFinishedData {
+  reason: FinishReason;
+  winner: string | null;
+  ranking: Array<RankingEntry>;
+  at: number;
+}
+
+/** Who you are. */
+export interface PlayerCard {
+  player_id: string;
+  name: string;
+}
+
+/** Where a game is; it only moves forward, but for a cancelled countdown. */
+export type Phase = 'waiting' | 'countdown' | 'running' | 'finished';
+
+/** The problem in a snapshot: statement, starter and tests only once the race has started. */
+export interface ProblemCard {
+  id: string;
+  title: string;
+  difficulty: string;
+  statement?: string;
+  starter?: string;
+  tests?: Array<VisibleTest>;
+}
+
+/** A player in a snapshot. */
+export interface PlayerState {
+  player_id: string;
+  name: string;
+  status: 'active' | 'left';
+  ready: boolean;
+  connected: boolean;
+  attempts: number;
+  tests_passed: number;
+  accepted: boolean;
+  judging: boolean;
+}
+
+/** The whole public state of a game; the problem is a card until the race starts. */
+export interface GameSnapshot {
+  game_id: string;
+  state: Phase;
+  host_id: string;
+  created_at: number;
+  min_players: number;
+  max_players: number;
+  time_limit_s: number;
+  finish: 'all_done' | 'first_accepted';
+  problem: ProblemCard;
+  players: Array<PlayerState>;
+  starts_at: number | null;
+  ends_at: number | null;
+  reason: FinishReason | null;
+  winner: string | null;
+  ranking: Array<RankingEntry>;
+}
+
+/** The first message of every connection that is let in. */
+export interface WelcomeData {
   connection_id: string;
-  player: Player;
-  game: Record<string, any>;
+  player: PlayerCard;
+  game: GameSnapshot;
   last_seq: number;
   resumed: boolean;
   heartbeat_s: number;
@@ -28,31 +212,94 @@ export interface Welcome {
   replica: string;
 }
 
-/** Messages of the server that have a type of their own here; the others are `ServerMessage`. */
-export interface ServerMessages {
-  welcome: ServerMessage<Welcome>;
-  player_joined: ServerMessage<Player & { at: number }>;
-  player_ready: ServerMessage<{ player_id: string; status: 'ready' | 'not_ready'; at: number }>;
-  player_progress: ServerMessage<{ player_id: string; percent?: number; lines?: number }>;
-  countdown_started: ServerMessage<{ starts_at: number; at: number }>;
-  game_started: ServerMessage<{ problem: Record<string, any>; starts_at: number; ends_at: number; players: any[]; at: number }>;
-  code_submitted: ServerMessage<{ player_id: string; attempt: number; language: string; size: number; at: number }>;
-  submission_judged: ServerMessage<{
-    player_id: string;
-    attempt: number;
-    verdict: string;
-    tests_passed: number;
-    tests_total: number;
-    duration_ms: number;
-    at: number;
-  }>;
-  game_finished: ServerMessage<{ reason: string; winner: string | null; ranking: any[]; at: number }>;
-  pong: ServerMessage<{ timestamp: number; server_time: number }>;
-  ack: ServerMessage<{ id: string; seq?: number }>;
-  error: ServerMessage<{ code: string; message: string; id?: string; index?: number; retry_after_ms?: number }>;
-  token_expiring: ServerMessage<{ expires_at: number }>;
-  disconnect: ServerMessage<{ code: number; reason: string; message: string; reconnect: boolean; retry_after_ms: number }>;
+/** How far another player is; may be dropped or replaced by a newer one. */
+export interface PlayerProgressData {
+  player_id: string;
+  percent?: number;
+  lines?: number;
 }
+
+/** The outcome of one visible test; values as short texts. */
+export interface TestReport {
+  input: string;
+  expected: string;
+  got: string;
+  passed: boolean;
+}
+
+/** The visible tests, to the submitter alone. */
+export interface SubmissionResultData {
+  attempt: number;
+  verdict: Verdict;
+  detail: string;
+  tests: Array<TestReport>;
+}
+
+/** The answer to a ping. */
+export interface PongData {
+  timestamp: number;
+  server_time: number;
+}
+
+/** The message with this id was taken; `seq` is that of the event it caused. */
+export interface AckData {
+  id: string;
+  seq?: number;
+}
+
+/** Codes of ``error`` messages, a closed set. */
+export type ErrorCode = 'invalid_json' | 'invalid_data' | 'unknown_type' | 'not_allowed' | 'batch_too_large' | 'game_full' | 'game_running' | 'game_over' | 'auth_failed' | 'rate_limited' | 'unavailable' | 'internal';
+
+/** A message was refused; the connection lives on. */
+export interface ErrorData {
+  code: ErrorCode;
+  message: string;
+  id?: string;
+  index?: number;
+  retry_after_ms?: number;
+}
+
+/** Send a fresh token in an auth message before this. */
+export interface TokenExpiringData {
+  expires_at: number;
+}
+
+/** The server is about to close; what to do then. */
+export interface DisconnectData {
+  code: number;
+  reason: string;
+  message: string;
+  reconnect: boolean;
+  retry_after_ms: number;
+}
+
+/** Every message of the server, by type. */
+export interface ServerMessages {
+  game_created: ServerEvent<GameCreatedData, 'game_created'>;
+  player_joined: ServerEvent<PlayerJoinedData, 'player_joined'>;
+  player_ready: ServerEvent<PlayerReadyData, 'player_ready'>;
+  countdown_started: ServerEvent<CountdownStartedData, 'countdown_started'>;
+  countdown_cancelled: ServerEvent<CountdownCancelledData, 'countdown_cancelled'>;
+  game_started: ServerEvent<GameStartedData, 'game_started'>;
+  code_submitted: ServerEvent<CodeSubmittedData, 'code_submitted'>;
+  submission_judged: ServerEvent<SubmissionJudgedData, 'submission_judged'>;
+  player_disconnected: ServerEvent<PlayerDisconnectedData, 'player_disconnected'>;
+  player_reconnected: ServerEvent<PlayerReconnectedData, 'player_reconnected'>;
+  player_left: ServerEvent<PlayerLeftData, 'player_left'>;
+  game_finished: ServerEvent<GameFinishedData, 'game_finished'>;
+  welcome: ServerMessage<WelcomeData, 'welcome'>;
+  player_progress: ServerMessage<PlayerProgressData, 'player_progress'>;
+  submission_result: ServerMessage<SubmissionResultData, 'submission_result'>;
+  pong: ServerMessage<PongData, 'pong'>;
+  ack: ServerMessage<AckData, 'ack'>;
+  error: ServerMessage<ErrorData, 'error'>;
+  token_expiring: ServerMessage<TokenExpiringData, 'token_expiring'>;
+  disconnect: ServerMessage<DisconnectData, 'disconnect'>;
+}
+// end of generated
+
+export type Player = PlayerCard;
+export type Welcome = WelcomeData;
 
 /** What the client tells of itself. */
 export interface ClientEvents {

@@ -7,7 +7,6 @@ belongs to the process (root logging, signals) is the main program's.
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable
 from http import HTTPStatus
 from pathlib import Path
@@ -26,16 +25,15 @@ from app.aio.tasks import TaskOwner
 from app.clock import Clock
 from app.configure import api_config, door_config, hub_config, judge_limits, nats_config, open_tracer
 from app.eventlog import LogUnavailable, MeasuredEventLog, open_event_log
+from app.health import Health
 from app.judge import SandboxJudge, load_problems
-from app.process import memory_bytes, open_files
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.settings import Settings, fingerprint, signing_secret
-from app.telemetry.catalogue import Metrics
+from app.settings import Settings, signing_secret
+from app.telemetry import gauges
 from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.logs import Logs
 from app.telemetry.metrics import MetricStore
-from app.telemetry.observer import Live
 from app.telemetry.recorder import Recorder
 from app.telemetry.scrapes import Scrapes
 from app.web import errors
@@ -80,9 +78,6 @@ class Service:
             self.recorder.traces_with(traces, lambda: traces.counts)
             if logs is not None:
                 logs.trace_ids = traces.current_ids
-        self.started = False
-        self.listening = True
-        """Whether the game's port takes connections: who serves probes on another one sets it to when it does."""
         self.scrapes = 0
         self._scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = _keys(settings, self.recorder)
@@ -100,9 +95,10 @@ class Service:
             self.recorder,
             Clock(settings.clock_slew_ppm),
         )
-        self.recorder.live(self.live, version=__version__, replica=self.replica, config_hash=fingerprint(settings))
+        self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
+        gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         if logs is not None:
-            _measure_logs(self.recorder.store, logs)
+            gauges.read_logs(self.recorder.store, logs.writer)
 
     def drain(self) -> Drain:
         """A drain of this service, to be run once."""
@@ -113,41 +109,6 @@ class Service:
         exposition = await self._scrapes.render(accept)
         self.scrapes += 1
         return exposition
-
-    def live(self) -> Live:
-        """The live things, read now."""
-        remote = self.keys if isinstance(self.keys, JwksKeys) else None
-        open_fds, max_fds = open_files()
-        return Live(
-            connections=len(self.hub.sessions),
-            max_connections=self.settings.max_connections,
-            rooms=self.hub.room_count,
-            games=self.hub.counts.games,
-            game_overdue_s=self.hub.game_overdue_s,
-            players=self.hub.counts.players,
-            judge_queue=self.hub.judge_queue,
-            started=self.started and self.listening,
-            draining=self.hub.draining,
-            ready_gates=self.settings.ready_gates,
-            overloaded=bool(self.hub.load.causes),
-            event_log_connected=self.started and self.hub.appender.reachable,
-            event_log_reached=self.hub.reached,
-            event_log_lost_s=time.monotonic() - self.hub.appender.lost_at,
-            ready_grace_s=self.settings.ready_grace_s,
-            event_log_clock_offset_s=self.hub.replicas.clock_offset_s,
-            event_log_bytes=self.hub.sweeper.log_bytes,
-            event_log_limit_bytes=self.hub.sweeper.log_limit_bytes,
-            replicas=self.hub.replicas.size,
-            signing_keys=remote.count if remote else 1,
-            signing_keys_age_s=remote.age_s if remote else 0.0,
-            memory_bytes=memory_bytes(),
-            open_fds=open_fds,
-            max_fds=max_fds,
-            background_tasks=self.hub.background_tasks,
-            outbox_frames=self.hub.outboxes.frames,
-            outbox_bytes=self.hub.outboxes.bytes,
-            outbox_depths=self.hub.outboxes.depths,
-        )
 
     async def own_log(self) -> None:
         """Open an event log that is this process's alone, before anything else is; a shared one is waited for later.
@@ -172,7 +133,7 @@ class Service:
         await self._within_ready_timeout(self.hub.start())
         if isinstance(self.keys, JwksKeys):
             tasks.spawn(self.keys.run(), "signing keys")
-        self.started = True
+        self.health.has_begun = True
         try:
             with measured_gc(self.recorder):
                 yield
@@ -208,12 +169,6 @@ def _tickets(settings: Settings, service: Service) -> TicketOffice:
     else:
         keys = ()
     return TicketOffice(keys, settings.ticket_ttl_s, service.event_log.claim)
-
-
-def _measure_logs(store: MetricStore, logs: Logs) -> None:
-    records, writer = store.counter(Metrics.LOG_RECORDS), logs.writer
-    store.folding(records, lambda: {(level,): count for level, count in writer.records.items()})
-    store.folding(store.counter(Metrics.LOG_DROPPED), lambda: {(): writer.dropped})
 
 
 def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
@@ -264,7 +219,7 @@ def _answers() -> dict[int | type[Exception], Any]:
 
 def _ops(service: Service) -> Ops:
     settings = service.settings
-    return Ops(service.live, service.render_metrics, __version__, service.replica, settings.environment)
+    return Ops(service.health, service.render_metrics, __version__, service.replica, settings.environment)
 
 
 def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict[str, Provide]:

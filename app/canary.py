@@ -74,7 +74,7 @@ class Canary:
         self._api = Api(config.url.rstrip("/"), config.timeout_s)
         self._last_ok = 0.0
         self.store = MetricStore(metrics=CANARY_METRICS)
-        self.store.gauge(CanaryMetrics.LAST_OK, lambda: {(): self._last_ok})
+        self.store.gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
 
     async def run(self) -> None:
         """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile.

@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
         self._load_certificate()
         await self._service.own_log()
-        self._service.listening = False
+        self._service.health.is_listening = False
         async with _serving_ops(self._service, self._listeners.ops):
             await super().serve(sockets or self._listeners.game)
 
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         if not self._listeners.do_listen:
             await self.lifespan.shutdown()
             raise CannotListenError("cannot listen on PORT: another process began to, in this moment")
-        self._service.listening = True
+        self._service.health.is_listening = True
         _tune_gc()
         host, port = self._settings.host, port_of(self._listeners.game)
         reached = "localhost" if host in EVERYWHERE else host

@@ -8,7 +8,8 @@ series is reached: what comes then is counted as `other`.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -22,7 +23,8 @@ from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
 MAX_SIZES = 1_000
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]
-Reading = dict[tuple[str, ...], float]
+Reading = float | Mapping[Any, float]
+"""A number, or one for each value of the label; for each row of values where there are several labels."""
 
 
 class Counter:
@@ -247,6 +249,7 @@ class MetricStore(Collector):
             return histogram
         gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
         read = self._gauges.get(metric.name)
-        for row, value in (read() if read else {}).items():
-            gauge.add_metric(row, value)
+        reading = read() if read else {}
+        for row, value in (reading if isinstance(reading, Mapping) else {(): reading}).items():
+            gauge.add_metric((row,) if isinstance(row, str) else row, value)
         return gauge

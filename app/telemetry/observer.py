@@ -5,7 +5,7 @@ The service calls it and knows nothing else: no metric name, no logger, no vendo
 
 from dataclasses import dataclass
 
-from app.game import GameEvent, Phase, Verdict
+from app.game import GameEvent, Verdict
 from app.protocol import CloseRow
 from app.sandbox.messages import Stop
 from app.telemetry.tracer import Tracer
@@ -21,10 +21,8 @@ from app.vocabulary import (
     LogOp,
     LogTrouble,
     MessageOutcome,
-    OutboxDepth,
     OverloadCause,
     PingOutcome,
-    PlayerStanding,
     ResumeOutcome,
 )
 
@@ -239,54 +237,3 @@ class Observer(ConnectionsObserver, MessagesObserver, GamesObserver, EventLogObs
     """
 
     tracer: Tracer = Tracer()
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Live things, read at scrape from the registry that owns them."""
-
-    connections: int
-    max_connections: int
-    rooms: int
-    games: dict[Phase, int]
-    game_overdue_s: float
-    players: dict[PlayerStanding, int]
-    judge_queue: int
-    started: bool
-    draining: bool
-    ready_gates: tuple[str, ...]
-    overloaded: bool
-    event_log_connected: bool
-    event_log_reached: bool
-    event_log_lost_s: float
-    ready_grace_s: float
-    event_log_clock_offset_s: float
-    event_log_bytes: int
-    event_log_limit_bytes: int
-    replicas: int
-    signing_keys: int
-    signing_keys_age_s: float
-    memory_bytes: int
-    open_fds: int
-    max_fds: int
-    background_tasks: int
-    outbox_frames: int
-    outbox_bytes: int
-    outbox_depths: dict[OutboxDepth, int]
-
-    @property
-    def states(self) -> dict[str, bool]:
-        """What can hit all replicas at once: whether each is well. Of the readiness checks only by READY_GATES."""
-        return {
-            "event_log": self.event_log_connected,
-            "overload": not self.overloaded,
-            "signing_keys": self.signing_keys > 0,
-        }
-
-    @property
-    def checks(self) -> dict[str, bool]:
-        """The checks of readiness, by name; a gate that is the event log fails once that has been away for a while."""
-        states = self.states | {"event_log": self.event_log_connected or self.event_log_lost_s <= self.ready_grace_s}
-        gates = {name: passed for name, passed in states.items() if name in self.ready_gates}
-        own = {"started": self.started, "event_log_reached": self.event_log_reached, "not_draining": not self.draining}
-        return own | gates

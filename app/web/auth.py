@@ -37,6 +37,14 @@ class Keys(Protocol):
     def have_ids(self) -> bool:
         """Whether a token's header says which of them it was signed with."""
 
+    @property
+    def count(self) -> int:
+        """How many keys are believed now; with none, no token can be verified."""
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the keys were fetched, in seconds; 0 where they are not fetched."""
+
     async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:
         """The keys a token may be signed with, likeliest first: named `key_id`, if it names one, and for `algorithm`.
 
@@ -63,6 +71,16 @@ class SharedSecrets:
     def have_ids(self) -> bool:
         """See `Keys.have_ids`."""
         return False
+
+    @property
+    def count(self) -> int:
+        """There is always the one key that signs."""
+        return 1
+
+    @property
+    def age_s(self) -> float:
+        """A shared secret is configured, never fetched."""
+        return 0.0
 
     async def candidates(self, key_id: str | None, algorithm: str) -> Sequence[str | PyJWK]:  # noqa: ARG002 - shared secrets have no ids
         """See `Keys.candidates`."""

@@ -1,6 +1,5 @@
 """Operations: health, metrics, version."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -9,7 +8,7 @@ from litestar import HttpMethod, MediaType, Request, Response, get, route
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from app.telemetry.observer import Live
+from app.health import Health
 
 AnyRequest = Request[Any, Any, State]
 PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
@@ -26,7 +25,7 @@ class RenderMetrics(Protocol):
 class Ops:
     """What the operations endpoints tell."""
 
-    live: Callable[[], Live]
+    health: Health
     render_metrics: RenderMetrics
     version: str
     replica: str
@@ -60,14 +59,13 @@ async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
 @route("/startupz", http_method=PROBE_METHODS, include_in_schema=False)
 async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Start-up has finished."""
-    return _answer({"started": ops.live().started}, verbose=_is_verbose(request))
+    return _answer({"started": ops.health.is_started}, verbose=_is_verbose(request))
 
 
 @route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Ready for new connections. What hits all replicas at once is only shown, unless READY_GATES names it."""
-    live = ops.live()
-    return _answer(live.checks, verbose=_is_verbose(request), shown=live.states)
+    return _answer(ops.health.checks, verbose=_is_verbose(request), shown=ops.health.states)
 
 
 @get("/metrics", include_in_schema=False)

@@ -85,7 +85,7 @@ def test_names_follow_the_convention() -> None:
 
 
 def test_every_metric_can_be_moved_and_every_event_logged() -> None:
-    outside = [ROOT / "app" / name for name in ("asgi.py", "server.py", "cli.py", "canary.py")]
+    outside = [ROOT / "app" / name for name in ("server.py", "cli.py", "canary.py", "telemetry/gauges.py")]
     source = "".join(path.read_text("utf-8") for path in (*outside, *ROOT.glob("app/telemetry/recorder/*.py")))
     from app.telemetry.catalogue import Metrics
 

@@ -92,7 +92,7 @@ def test_a_gauge_that_raises_is_left_out_and_counted() -> None:
 
     store.before_scrape(fail)
     store.gauge(Metrics.ROOMS, fail)
-    store.gauge(Metrics.CONNECTIONS, lambda: {(): 7})
+    store.gauge(Metrics.CONNECTIONS, lambda: 7)
     store.folding(store.counter(Metrics.LOG_DROPPED), fail)
     text = store.render("")[0].decode()
     assert "code_racer_ws_connections 7.0" in text

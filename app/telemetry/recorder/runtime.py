@@ -11,10 +11,7 @@ from app.vocabulary import DrainPhase, OverloadCause
 class RuntimeRecorder(Recording, RuntimeObserver):
     """Records how the process does."""
 
-    _overloaded: frozenset[OverloadCause] = frozenset()
-
     def overload(self, causes: frozenset[OverloadCause]) -> None:
-        self._overloaded = causes
         if causes:
             self.log(Events.APP_OVERLOADED, causes=sorted(causes))
         else:

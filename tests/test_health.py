@@ -1,0 +1,63 @@
+"""Readiness is decided from what the parts know; what all replicas share decides only where it is told to."""
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.health import Health
+from app.vocabulary import OverloadCause, ReadyGate
+
+GRACE_S = 60.0
+
+
+def a_hub(**changes: Any) -> Any:
+    """What readiness asks of a hub where all is well."""
+    log = SimpleNamespace(reachable=changes.pop("reachable", True), lost_at=changes.pop("lost_at", time.monotonic()))
+    load = SimpleNamespace(causes=changes.pop("causes", frozenset()))
+    return SimpleNamespace(**{"appender": log, "load": load, "reached": True, "draining": False, **changes})
+
+
+def health_of(hub: Any, *gates: ReadyGate, keys: int = 1) -> Health:
+    health = Health(hub, lambda: keys, gates, GRACE_S)
+    health.has_begun = True
+    return health
+
+
+def test_a_replica_is_ready_once_it_has_begun_and_while_it_listens() -> None:
+    health = Health(a_hub(), lambda: 1, (), GRACE_S)
+    assert not health.is_ready
+    health.has_begun = True
+    assert health.is_ready
+    health.is_listening = False
+    assert not health.is_ready
+    assert not health.is_started
+
+
+@pytest.mark.parametrize("changes", [{"draining": True}, {"reached": False}])
+def test_what_concerns_this_replica_alone_always_decides(changes: dict[str, Any]) -> None:
+    assert not health_of(a_hub(**changes)).is_ready
+
+
+TROUBLES: dict[ReadyGate, tuple[dict[str, Any], int]] = {
+    ReadyGate.EVENT_LOG: ({"reachable": False, "lost_at": time.monotonic() - GRACE_S - 1}, 1),
+    ReadyGate.OVERLOAD: ({"causes": frozenset({OverloadCause.MEMORY})}, 1),
+    ReadyGate.SIGNING_KEYS: ({}, 0),
+}
+
+
+@pytest.mark.parametrize("gate", ReadyGate)
+def test_what_all_replicas_share_is_shown_and_decides_only_as_a_gate(gate: ReadyGate) -> None:
+    changes, keys = TROUBLES[gate]
+    shown = health_of(a_hub(**changes), keys=keys)
+    assert [name for name, well in shown.states.items() if not well] == [gate]
+    assert shown.is_ready
+    gated = health_of(a_hub(**changes), gate, keys=keys)
+    assert [name for name, passed in gated.checks.items() if not passed] == [gate]
+
+
+def test_the_gate_of_the_event_log_waits_for_it_to_come_back() -> None:
+    health = health_of(a_hub(reachable=False), ReadyGate.EVENT_LOG)
+    assert not health.event_log_connected
+    assert health.is_ready

@@ -25,14 +25,13 @@ def health_of(hub: Any, *gates: ReadyGate, keys: int = 1) -> Health:
     return health
 
 
-def test_a_replica_is_ready_once_it_has_begun_and_while_it_listens() -> None:
-    health = Health(a_hub(), lambda: 1, (), GRACE_S)
-    assert not health.is_ready
-    health.has_begun = True
-    assert health.is_ready
-    health.is_listening = False
-    assert not health.is_ready
-    assert not health.is_started
+@pytest.mark.parametrize("has_begun", [True, False])
+@pytest.mark.parametrize("is_listening", [True, False])
+def test_a_replica_is_ready_once_it_has_begun_and_while_it_listens(has_begun: bool, is_listening: bool) -> None:
+    health = health_of(a_hub())
+    health.has_begun, health.is_listening = has_begun, is_listening
+    assert health.is_started == (has_begun and is_listening)
+    assert health.is_ready == (has_begun and is_listening)
 
 
 @pytest.mark.parametrize("changes", [{"draining": True}, {"reached": False}])

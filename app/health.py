@@ -40,7 +40,7 @@ class Health:
     @property
     def event_log_connected(self) -> bool:
         """Whether the event log takes appends: it took the last one."""
-        return self.has_begun and self._hub.appender.reachable
+        return self.has_begun and self._hub.log_health.reachable
 
     @property
     def states(self) -> dict[str, bool]:
@@ -56,12 +56,12 @@ class Health:
         """The checks of readiness, by name, and whether each passes."""
         own = {
             "started": self.is_started,
-            "event_log_reached": self._hub.reached,
+            "event_log_reached": self._hub.log_health.is_reached,
             "not_draining": not self._hub.draining,
         }
         return own | {name: passed for name, passed in self._gated.items() if name in self._gates}
 
     @property
     def _gated(self) -> dict[str, bool]:
-        lost_s = time.monotonic() - self._hub.appender.lost_at
+        lost_s = time.monotonic() - self._hub.log_health.lost_at
         return self.states | {ReadyGate.EVENT_LOG: self.event_log_connected or lost_s <= self._grace_s}

@@ -102,10 +102,10 @@ class Server(uvicorn.Server):
     async def _tell(self, page: str) -> None:
         """Tell the person who typed make run where the page is, once it can be used."""
         hub = self._service.hub
-        if not hub.reached:
+        if not hub.log_health.is_reached:
             log = self._settings.event_log_url
             print(f"Code Racer listens on {page} and waits for the event log, {log} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
-        await hub.wait_reached()
+        await hub.log_health.wait_reached()
         print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
 
     def _load_certificate(self) -> None:
@@ -132,7 +132,7 @@ class Server(uvicorn.Server):
         if self._drain is None:
             service = self._service
             service.recorder.log(
-                Events.APP_DRAINING, connections=len(service.hub.sessions), signal=signals.name(number)
+                Events.APP_DRAINING, connections=len(service.hub.connections), signal=signals.name(number)
             )
             self._drain = service.drain()
             self._draining = asyncio.get_running_loop().create_task(self._run(self._drain), name="drain")
@@ -280,7 +280,7 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
     )
     lean = LeanConfig(
         config,
-        service.hub.wheel,
+        service.hub.connections.wheel,
         observer,
         max_message_bytes=max_message_bytes,
         ping_interval_s=settings.ping_interval_s,

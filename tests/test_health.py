@@ -14,9 +14,13 @@ GRACE_S = 60.0
 
 def a_hub(**changes: Any) -> Any:
     """What readiness asks of a hub where all is well."""
-    log = SimpleNamespace(reachable=changes.pop("reachable", True), lost_at=changes.pop("lost_at", time.monotonic()))
+    log = SimpleNamespace(
+        reachable=changes.pop("reachable", True),
+        lost_at=changes.pop("lost_at", time.monotonic()),
+        is_reached=changes.pop("reached", True),
+    )
     load = SimpleNamespace(causes=changes.pop("causes", frozenset()))
-    return SimpleNamespace(**{"appender": log, "load": load, "reached": True, "draining": False, **changes})
+    return SimpleNamespace(**{"log_health": log, "load": load, "draining": False, **changes})
 
 
 def health_of(hub: Any, *gates: ReadyGate, keys: int = 1) -> Health:

@@ -52,7 +52,7 @@ class Drain:
         self._tell(DrainPhase.DELAY)
         await self._wait(plan.delay_s)
         hub.accepting = False
-        self._tell(DrainPhase.GAMES, games=len(hub.games_ending_within(plan.game_wait_s)))
+        self._tell(DrainPhase.GAMES, games=len(hub.rooms.ending_within(plan.game_wait_s)))
         await self._wait_for_games()
         self._tell(DrainPhase.CLOSING)
         await self._close_all()
@@ -62,7 +62,7 @@ class Drain:
         self._tell(DrainPhase.DONE)
 
     def _tell(self, phase: DrainPhase, **details: float) -> None:
-        self._observer.draining(phase, len(self._hub.sessions), **details)
+        self._observer.draining(phase, len(self._hub.connections), **details)
 
     async def _wait(self, seconds: float) -> None:
         if seconds > 0:
@@ -74,23 +74,25 @@ class Drain:
         """Let the games finish that will within the time; the others end with their connections."""
         deadline = time.monotonic() + self._plan.game_wait_s
         while (left_s := deadline - time.monotonic()) > 0 and not self.is_hurried:
-            if not self._hub.games_ending_within(left_s):
+            if not self._hub.rooms.ending_within(left_s):
                 return
-            self._hub.something_ended.clear()
-            watched = [asyncio.ensure_future(event.wait()) for event in (self._hub.something_ended, self._hurried)]
+            self._hub.rooms.something_ended.clear()
+            watched = [
+                asyncio.ensure_future(event.wait()) for event in (self._hub.rooms.something_ended, self._hurried)
+            ]
             await asyncio.wait(watched, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             for waiting in watched:
                 waiting.cancel()
 
     async def _close_all(self) -> None:
-        sessions = self._hub.closing_order()
+        sessions = self._hub.connections.closing_order(self._hub.membership.closing_ranks())
         begin = time.monotonic()
         for number, session in enumerate(sessions):
             if session.ended is None:
                 await self._wait(begin + self._plan.spread_s * number / len(sessions) - time.monotonic())
                 with self._hub.bulkhead:
                     session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
-        await self._hub.wait_empty(self._plan.close_timeout_s)
+        await self._hub.connections.wait_empty(self._plan.close_timeout_s)
 
     def _retry_after_ms(self, begin: float) -> int:
         """The others are there already; a lone replica has to come back first, and then not to all at once."""

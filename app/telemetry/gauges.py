@@ -27,21 +27,21 @@ def read_service(store: MetricStore, settings: Settings, replica: str, hub: Hub,
 
 
 def _read_connections(store: MetricStore, settings: Settings, hub: Hub, keys: Keys) -> None:
-    store.gauge(Metrics.CONNECTIONS, lambda: len(hub.sessions))
+    store.gauge(Metrics.CONNECTIONS, lambda: len(hub.connections))
     store.gauge(Metrics.CONNECTIONS_LIMIT, lambda: settings.max_connections)
-    store.gauge(Metrics.OUTBOX_FRAMES, lambda: hub.outboxes.frames)
-    store.gauge(Metrics.OUTBOX_BYTES, lambda: hub.outboxes.bytes)
-    store.gauge(Metrics.OUTBOX_CONNECTIONS, lambda: hub.outboxes.depths)
+    store.gauge(Metrics.OUTBOX_FRAMES, lambda: hub.connections.outboxes.frames)
+    store.gauge(Metrics.OUTBOX_BYTES, lambda: hub.connections.outboxes.bytes)
+    store.gauge(Metrics.OUTBOX_CONNECTIONS, lambda: hub.connections.outboxes.depths)
     store.gauge(Metrics.SIGNING_KEYS, lambda: keys.count)
     store.gauge(Metrics.SIGNING_KEYS_AGE, lambda: keys.age_s)
 
 
 def _read_games(store: MetricStore, hub: Hub) -> None:
-    store.gauge(Metrics.GAMES, lambda: hub.counts.games)
-    store.gauge(Metrics.GAME_OVERDUE, lambda: hub.game_overdue_s)
-    store.gauge(Metrics.ROOMS, lambda: hub.room_count)
-    store.gauge(Metrics.PLAYERS, lambda: hub.counts.players)
-    store.gauge(Metrics.JUDGE_QUEUE, lambda: hub.judge_queue)
+    store.gauge(Metrics.GAMES, lambda: hub.rooms.counts.games)
+    store.gauge(Metrics.GAME_OVERDUE, lambda: hub.rooms.deadlines.overdue_s)
+    store.gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
+    store.gauge(Metrics.PLAYERS, lambda: hub.rooms.counts.players)
+    store.gauge(Metrics.JUDGE_QUEUE, lambda: hub.rooms.judging.depth)
 
 
 def _read_event_log(store: MetricStore, hub: Hub, health: Health) -> None:
@@ -56,7 +56,7 @@ def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:
     store.gauge(Metrics.READY, lambda: health.is_ready)
     store.gauge(Metrics.DRAINING, lambda: hub.draining)
     store.gauge(Metrics.OVERLOADED, lambda: {cause: cause in hub.load.causes for cause in OverloadCause})
-    store.gauge(Metrics.BACKGROUND_TASKS, lambda: hub.background_tasks)
+    store.gauge(Metrics.BACKGROUND_TASKS, lambda: len(hub.tasks))
     store.gauge(Metrics.MEMORY, memory_bytes)
     store.gauge(Metrics.OPEN_FDS, lambda: open_files()[0])
     store.gauge(Metrics.MAX_FDS, lambda: open_files()[1])

@@ -70,7 +70,7 @@ class Admission:
                 HandshakeOutcome.DRAINING,
                 self.retry_after_ms(),
             )
-        if not self.hub.appender.reachable:
+        if not self.hub.log_health.reachable:
             raise unavailable(LogUnavailable())
         if self.hub.load.causes:
             raise refusal(

@@ -118,12 +118,12 @@ async def create_game(
     admission.require_open()
     wish = data or NewGame()
     _require_allowed(wish, identity.player_id, settings, hub)
-    problem_id = wish.problem if wish.problem is not None else hub.pick_problem()
-    if problem_id not in hub.problems:
+    problem_id = wish.problem if wish.problem is not None else hub.rooms.pick_problem()
+    if problem_id not in hub.rooms.problems:
         raise refusal(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
     admission.rates.game(client_address(request), identity.player_id)
     try:
-        state = await hub.create(identity.player_id, problem_id, _rules(wish, settings))
+        state = await hub.rooms.create(identity.player_id, problem_id, _rules(wish, settings))
     except LogUnavailable as error:
         raise unavailable(error) from None
     return {**_public(state), "ws_url": _ws_url(request, settings, state.game_id)}
@@ -135,7 +135,7 @@ def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub
     most = settings.max_players_per_game
     if wish.max_players > most and hub.policy.refuses(LimitScope.PLAYERS_PER_GAME, 0, player_id=player_id):
         raise refusal(HTTPStatus.BAD_REQUEST, f"max_players can be at most {most} (MAX_PLAYERS_PER_GAME)")
-    if hub.counts.hosted_by(player_id) < settings.max_games_per_player:
+    if hub.rooms.counts.hosted_by(player_id) < settings.max_games_per_player:
         return
     if hub.policy.refuses(LimitScope.GAMES_PER_PLAYER, GAMES_RETRY_MS, player_id=player_id):
         raise refusal(
@@ -180,7 +180,7 @@ async def show_game(
     """The public state of a game."""
     await admission.authenticate(request)
     try:
-        state = await hub.state(str(game_id))
+        state = await hub.rooms.state(str(game_id))
     except LogUnavailable as error:
         raise unavailable(error) from None
     if state is None:
@@ -202,7 +202,7 @@ async def show_submission(
     """One of the asking player's own submissions: code, verdict, visible tests."""
     player_id = (await admission.authenticate(request)).player_id
     try:
-        events = await hub.events(str(game_id))
+        events = await hub.rooms.events(str(game_id))
     except LogUnavailable as error:
         raise unavailable(error) from None
     submitted = judged = None
@@ -253,12 +253,12 @@ async def remove_player(
     """Put a player out of a game for good: for its host and for OPERATORS."""
     asking = (await admission.authenticate(request)).player_id
     try:
-        state = await hub.state(str(game_id))
+        state = await hub.rooms.state(str(game_id))
         if state is None:
             raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
         if asking != state.host_id and asking not in settings.operators:
             raise refusal(HTTPStatus.FORBIDDEN, "only the game's host and operators remove players")
-        await hub.remove(str(game_id), player_id)
+        await hub.rooms.remove(str(game_id), player_id)
     except Rejected as rejected:
         raise refusal(HTTPStatus.CONFLICT, f"this player cannot be removed: {rejected.message}") from None
     except LogUnavailable as error:
@@ -268,7 +268,7 @@ async def remove_player(
 @get("/problems", security=[{}], responses=problems())
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """All problems, without their tests."""
-    return [_problem_card(problem.public) for problem in hub.problems.values()]
+    return [_problem_card(problem.public) for problem in hub.rooms.problems.values()]
 
 
 def _problem_card(problem: Problem) -> dict[str, Any]:

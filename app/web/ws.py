@@ -102,14 +102,14 @@ async def _serve_known(attempt: _Attempt, place: Place, identity: Identity, tick
     gate, wanted = attempt.gate, attempt.aim
     place.seat(identity.player_id)
     gate.admission.require_pace(wanted.game_id, identity.player_id, attempt.client)
-    async with gate.hub.use(wanted.game_id) as found:
+    async with gate.hub.rooms.use(wanted.game_id) as found:
         room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
         gate.admission.require_deliveries(room, identity.player_id, wanted.last_seq, attempt.client)
         await gate.admission.redeem(ticket)
         opened = attempt.opened(room)
         async with _connection(attempt, opened, place) as session:
             if session is not None:
-                await gate.hub.play(session, room, identity, wanted.last_seq)
+                await gate.hub.membership.enter(session, room, identity, wanted.last_seq)
 
 
 async def _serve_unknown(attempt: _Attempt, place: Place) -> None:
@@ -158,10 +158,10 @@ async def _seat(attempt: _Attempt, place: Place, session: Session, identity: Ide
     gate.observer.authenticated(session.connection_id, identity.player_id, refresh=False)
     place.seat(identity.player_id)
     gate.admission.require_pace(wanted.game_id, identity.player_id, attempt.client)
-    async with gate.hub.use(wanted.game_id) as found:
+    async with gate.hub.rooms.use(wanted.game_id) as found:
         room = gate.admission.require_place(found, identity, wanted.last_seq, attempt.client)
         gate.admission.require_deliveries(room, identity.player_id, wanted.last_seq, attempt.client)
-        await gate.hub.play(session, room, identity, wanted.last_seq)
+        await gate.hub.membership.enter(session, room, identity, wanted.last_seq)
 
 
 @contextlib.asynccontextmanager
@@ -172,7 +172,7 @@ async def _connection(attempt: _Attempt, opened: Opened, place: Place) -> AsyncI
         yield None
         return
     attempt.place = None  # the connection's from now on
-    session = attempt.gate.hub.open(opened, *accepted, place.leave)
+    session = attempt.gate.hub.connections.open(opened, *accepted, place.leave)
     try:
         yield session
     except BaseException:  # a cancelled handshake too: the peer is told, the cause goes on up
@@ -257,7 +257,7 @@ async def diagnose(request: AnyRequest, game_id: FromPath[str], gate: NamedDepen
         gate.door.look_player(client, identity.player_id)
         gate.admission.require_pace(wanted.game_id, identity.player_id, client, look=True)
         try:
-            async with gate.hub.use(wanted.game_id) as room:
+            async with gate.hub.rooms.use(wanted.game_id) as room:
                 gate.admission.require_place(room, identity, wanted.last_seq, client)
         except LogUnavailable as error:
             raise unavailable(error) from None

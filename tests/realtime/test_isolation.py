@@ -23,6 +23,7 @@ from app.realtime.connection.outbox import Outbox
 from app.realtime.drain import Drain
 from app.realtime.hub import Hub
 from app.realtime.overload import LoadMonitor
+from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
 from app.realtime.room.sweeper import Sweeper
 from app.settings import load_settings
@@ -156,14 +157,14 @@ async def a_connection_whose_record_raises(patch: Patch) -> None:
         await one.game("ann", "eve", min_players=9)
         one.peers["eve"].end(Close.LOST, Initiator.NETWORK)
         await eventually(lambda: one.left == ["eve"])
-        assert not [session for session in one.hub.sessions if session.player_id == "eve"]
+        assert not [session for session in one.hub.connections if session.player_id == "eve"]
 
 
 async def a_connection_that_cannot_be_closed_after_the_race(patch: Patch) -> None:
     async with running(finished_linger_s=0) as one:
         state = await one.game("eve", "ann", min_players=9)
         plant(patch, Session, "close", is_eve)
-        one.hub._linger(one.hub.rooms[state.game_id])
+        one.hub.rooms.linger(one.hub.rooms.loaded[state.game_id])
         await eventually(lambda: one.peers["ann"].row is Close.NORMAL)
         assert "room" in one.seen.where
 
@@ -172,7 +173,7 @@ async def a_connection_that_cannot_be_shed(patch: Patch) -> None:
     async with running() as one:
         await one.game("ann", "bob", "eve", min_players=9)
         plant(patch, Session, "close", is_eve)
-        assert one.hub._shed(1.0) == 3
+        assert one.hub.connections.shed(1.0) == 3
         assert (one.peers["ann"].row, one.peers["bob"].row) == (Close.OVERLOADED, Close.OVERLOADED)
 
 
@@ -207,7 +208,7 @@ async def a_game_that_the_sweep_cannot_look_at(patch: Patch) -> None:
 
         patch.setattr(Sweeper, "_look_at", note)
         await one.hub.sweeper.sweep()
-        assert set(looked) == set(one.hub.rooms) - {bad.game_id}
+        assert set(looked) == set(one.hub.rooms.loaded) - {bad.game_id}
         assert one.seen.games == [bad.game_id]
 
 
@@ -225,7 +226,7 @@ async def a_game_of_which_the_log_knows_no_more_at_the_sweep(patch: Patch) -> No
 
         patch.setattr(Sweeper, "_look_at", look_at)
         await one.hub.sweeper.sweep()
-        assert set(looked) == set(one.hub.rooms)
+        assert set(looked) == set(one.hub.rooms.loaded)
         assert one.seen.games == [bad.game_id]
 
 
@@ -256,7 +257,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     del patch
     log = MemoryEventLog()
     async with running(log) as one:
-        good = [await one.hub.create("host", "sum", Rules()) for _ in range(3)]
+        good = [await one.hub.rooms.create("host", "sum", Rules()) for _ in range(3)]
     torn, unknown, empty = (state.game_id for state in good)
     bare = str(uuid.UUID(int=1))
     other = str(log._games[torn][0][1], "utf-8")
@@ -266,7 +267,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     log._ended[bare] = None
     async with running(log) as again:
         assert sorted(again.seen.games) == sorted([torn, unknown, bare])
-        assert set(again.hub._deadlines._deadlines) == {empty}, "the one that can be read is looked after"
+        assert set(again.hub.rooms.deadlines._deadlines) == {empty}, "the one that can be read is looked after"
         await again.game("ann", "bob", min_players=9)
         await assert_the_others_go_on(again, "ann", "bob")
         for _ in range(3):
@@ -276,25 +277,25 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
 
 async def a_deadline_that_raises(patch: Patch) -> None:
     bad_ids: list[str] = []
-    plant(patch, Hub, "_fire", lambda _, game_id: game_id in bad_ids)
+    plant(patch, Rooms, "_fire", lambda _, game_id: game_id in bad_ids)
     async with running() as one:
         bad = await one.game(countdown_ms=1)
         good = await one.game("ann", countdown_ms=1)
         bad_ids.append(bad.game_id)
-        one.hub._deadlines.set(bad.game_id, 1)
+        one.hub.rooms.deadlines.set(bad.game_id, 1)
         await eventually(lambda: "deadline" in one.seen.where)
         one.say("ann", "ready")
         await one.until_told("ann", "game_started")
-        assert good.game_id in one.hub.rooms
+        assert good.game_id in one.hub.rooms.loaded
 
 
 async def a_game_that_cannot_move_on_when_its_time_comes(patch: Patch) -> None:
     """Nobody is in it, so nothing but its deadline looks at it: that is tried again."""
-    raised = plant(patch, Hub, "_handle", lambda *_: not raised)
-    patch.setattr("app.realtime.hub.FAULT_RETRY_MS", 20)
+    raised = plant(patch, Rooms, "_handle", lambda *_: not raised)
+    patch.setattr("app.realtime.room.registry.FAULT_RETRY_MS", 20)
     log = MemoryEventLog()
     async with running(log) as one:
-        state = await one.hub.create("host", "sum", Rules(waiting_ttl_ms=1))
+        state = await one.hub.rooms.create("host", "sum", Rules(waiting_ttl_ms=1))
         await eventually(lambda: "deadline" in one.seen.where)
         await eventually(lambda: log._ended[state.game_id])
 
@@ -319,7 +320,7 @@ class SharedLog(MemoryEventLog):
 
 async def a_beat_that_raises(patch: Patch) -> None:
     async with running(SharedLog(), replica_ttl_s=2) as one:
-        await eventually(lambda: one.hub.reached)
+        await eventually(lambda: one.hub.log_health.is_reached)
         raised = plant(patch, Replicas, "refresh", lambda *_: len(raised) < 1)
         beats = one.hub.replicas._refreshed
         await eventually(lambda: one.hub.replicas._refreshed > beats)
@@ -351,10 +352,10 @@ async def a_return_of_the_log_that_raises(patch: Patch) -> None:
             await catch_up(sweeper)
 
         patch.setattr(Sweeper, "catch_up", note)
-        one.hub.appender.lose("gone")
+        one.hub.log_health.lose("gone")
         await eventually(lambda: "event log" in one.seen.where)
         before = len(restored)
-        one.hub.appender.lose("gone again")
+        one.hub.log_health.lose("gone again")
         await eventually(lambda: len(restored) > before)
 
 
@@ -362,7 +363,7 @@ async def a_start_that_raises(patch: Patch) -> None:
     patch.setattr("app.realtime.hub.REACH_RETRY_S", 0.001)
     raised = plant(patch, Replicas, "refresh", lambda *_: len(raised) < 2)
     async with running(SharedLog()) as one:
-        await eventually(lambda: one.hub.reached)
+        await eventually(lambda: one.hub.log_health.is_reached)
         assert one.seen.where == ["hub", "hub"]
 
 

@@ -179,11 +179,11 @@ class World:
         self.peers[opened.connection_id] = peer
 
         async def play() -> None:
-            async with hub.use(GAME_ID) as room:
+            async with hub.rooms.use(GAME_ID) as room:
                 assert room is not None
-                session = peer.session = hub.open(opened, peer)
+                session = peer.session = hub.connections.open(opened, peer)
                 try:
-                    await hub.play(session, room, Identity(PLAYER, "Ann", 2e12), None)
+                    await hub.membership.enter(session, room, Identity(PLAYER, "Ann", 2e12), None)
                 finally:
                     session.begin()
 
@@ -257,7 +257,7 @@ def assert_one_lives(world: World, events: list[GameEvent]) -> None:
     lost = [event.connection_id for event in events if isinstance(event, PlayerDisconnected)]
     assert not set(lost) & set(replaced), "the end of a replaced connection changes nothing"
     for hub in world.hubs:
-        for room in hub.rooms.values():
+        for room in hub.rooms.loaded.values():
             assert set(room.members) <= set(alive)
 
 

@@ -4,7 +4,8 @@ import sys
 
 from app.__main__ import main
 from app.realtime.identity import Identity
-from app.realtime.room.room import Room, RoomSeat
+from app.realtime.room.room import Room
+from app.realtime.room.seat import RoomSeat
 from app.web.admission import Admission
 
 SECRET_DETAIL = "a detail that must not leave the server"

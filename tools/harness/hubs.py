@@ -112,7 +112,7 @@ class OneHub:
 
     async def game(self, *players: str, **rules: Any) -> GameState:
         """A game with players in it."""
-        state = await self.hub.create("host", PROBLEM.id, Rules(**({"min_players": 1} | rules)))
+        state = await self.hub.rooms.create("host", PROBLEM.id, Rules(**({"min_players": 1} | rules)))
         for player in players:
             await self.enter(state.game_id, player)
         return state
@@ -121,12 +121,12 @@ class OneHub:
         """As the endpoint does it: see `app.web.ws`."""
         peer = self.peers[player] = Peer()
         opened = Opened(self.hub.replicas.new_connection_id(), game_id, player, "127.0.0.1")
-        async with self.hub.use(game_id) as room:
+        async with self.hub.rooms.use(game_id) as room:
             assert room is not None
-            session = self.hub.open(opened, peer, leave=lambda: self.left.append(player))
+            session = self.hub.connections.open(opened, peer, leave=lambda: self.left.append(player))
             self.sessions[player] = session
             try:
-                await self.hub.play(session, room, Identity(player, player.title(), 2e12), None)
+                await self.hub.membership.enter(session, room, Identity(player, player.title(), 2e12), None)
             finally:
                 session.begin()
 

@@ -4,7 +4,7 @@ import sys
 
 from app.__main__ import main
 from app.eventlog.fanout import LocalFanout
-from app.realtime.room.room import RoomSeat
+from app.realtime.room.seat import RoomSeat
 from tools.harness.late import publish_late
 
 

@@ -1,4 +1,8 @@
-"""Appending to the event log, measured; and whether the log takes anything at all."""
+"""Whether the event log takes anything at all; and appending to it, measured.
+
+`LogHealth` is told by whoever asks the log for something how that went, and by the log itself what becomes of it. While
+the log is lost `watch` writes something small to it again and again, until it takes that.
+"""
 
 import asyncio
 import time
@@ -17,15 +21,106 @@ PROBE_INTERVAL_S: Final = 1.0
 SLOW_S: Final = 1.0
 
 
-class Appender:
-    """The way into the log. `reachable` is whether it took the last thing; while it did not, `watch` tries again."""
+class LogHealth:
+    """Follows the event log: `reachable` is whether it took the last thing, `lost_at` when it last stopped doing so.
+
+    A shared log is reached once: nobody is let in before. It is the log's `LogOwner`.
+    """
 
     def __init__(self, log: EventLog, observer: Observer) -> None:
         self.reachable = not log.shared  # a shared one has to be reached first
         self.lost_at = time.monotonic()
         self._log = log
         self._observer = observer
-        self._lost = asyncio.Event()
+        self._reached = asyncio.Event()
+        self._probe_due = asyncio.Event()
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the log has been reached, once."""
+        return self._reached.is_set()
+
+    async def wait_reached(self) -> None:
+        """Wait until the log has been reached."""
+        await self._reached.wait()
+
+    def reach(self) -> None:
+        """Note that the log is there for the first time: nothing was lost that could be restored."""
+        self.reachable = True
+        self._reached.set()
+
+    async def watch(self, restored: Callable[[], Awaitable[None]]) -> None:
+        """For ever: once the log is lost, write something small to it until it takes that; then call `restored`."""
+        while True:
+            await self._probe_due.wait()
+            try:
+                await self._log.probe()
+                self.note(None)
+                self._probe_due.clear()
+                await restored()
+            except LogUnavailable as error:
+                self.lose(str(error))
+                await asyncio.sleep(PROBE_INTERVAL_S)
+            except Exception as error:  # noqa: BLE001 - whoever gave up here would never find the log again
+                self._observer.fault("event log", error)
+                await asyncio.sleep(PROBE_INTERVAL_S)
+
+    def lose(self, fault: str) -> None:
+        """Note that the log is away, or that what followed from its return could not be done."""
+        self.note(fault)
+        self._probe_due.set()
+
+    def note(self, fault: str | None) -> None:
+        """Note how the last thing that was asked of the log went; None where it went well."""
+        reachable = fault is None
+        if reachable is self.reachable:
+            return
+        self.reachable = reachable
+        if not reachable:
+            self.lost_at = time.monotonic()
+            self._probe_due.set()
+        self._observer.event_log(reachable, fault or "")
+
+    def note_failure(self, where: str, error: LogUnavailable) -> None:
+        """Note that background work was refused by the log: where the log is away, that is reported as such, once."""
+        if error.is_away:
+            self.lose(str(error))
+        else:
+            self._observer.fault(where, error)
+
+    def _probe(self) -> None:
+        """Have a probe find out whether the log is away, or has been: then what was missed is read."""
+        if self.is_reached:
+            self._probe_due.set()
+
+    # ---------------------------------------------------------------- what the log reports
+
+    def troubled(self, trouble: LogTrouble, detail: str) -> None:
+        """See `LogOwner.troubled`."""
+        self._observer.event_log_troubled(trouble, detail)
+        if trouble is LogTrouble.UNREACHABLE:
+            self._probe()
+
+    def returned(self) -> None:
+        """See `LogOwner.returned`."""
+        self._probe()
+
+    def untold(self) -> None:
+        """See `LogOwner.untold`."""
+        self._observer.log_untold()
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """See `LogOwner.failed`."""
+        self._observer.fault(where, error)
+
+
+class Appender:
+    """The way into the log for events."""
+
+    def __init__(self, log: EventLog, health: LogHealth, observer: Observer) -> None:
+        self._log = log
+        self._health = health
+        self._observer = observer
 
     async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
         """Append one commit and tell the observer how that went and what happened.
@@ -52,51 +147,12 @@ class Appender:
         except LogUnavailable as error:
             outcome = AppendOutcome.UNAVAILABLE
             if error.trouble is not LogTrouble.BUSY:  # it is there, and has enough to do
-                self._note(str(error))
+                self._health.note(str(error))
             raise
         finally:
             duration_s = time.perf_counter() - started
             self._observer.append(outcome, duration_s, trace_id)
             if duration_s > SLOW_S:
                 self._observer.log_slow(duration_s)
-        self._note(None)
+        self._health.note(None)
         return cursor
-
-    async def watch(self, restored: Callable[[], Awaitable[None]]) -> None:
-        """For ever: once the log is lost, write something small to it until it takes that; then call `restored`."""
-        while True:
-            await self._lost.wait()
-            try:
-                await self._log.probe()
-                self._note(None)
-                self._lost.clear()
-                await restored()
-            except LogUnavailable as error:
-                self.lose(str(error))
-                await asyncio.sleep(PROBE_INTERVAL_S)
-            except Exception as error:  # noqa: BLE001 - whoever gave up here would never find the log again
-                self._observer.fault("event log", error)
-                await asyncio.sleep(PROBE_INTERVAL_S)
-
-    def lose(self, fault: str) -> None:
-        """The log is away, or what followed from its return could not be done."""
-        self._note(fault)
-        self._lost.set()
-
-    def doubt(self) -> None:
-        """The log may be away, or have been: a probe finds out."""
-        self._lost.set()
-
-    def reach(self) -> None:
-        """The log is there for the first time: nothing was lost that could be restored."""
-        self.reachable = True
-
-    def _note(self, fault: str | None) -> None:
-        reachable = fault is None
-        if reachable is self.reachable:
-            return
-        self.reachable = reachable
-        if not reachable:
-            self.lost_at = time.monotonic()
-            self._lost.set()
-        self._observer.event_log(reachable, fault or "")

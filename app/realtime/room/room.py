@@ -26,7 +26,6 @@ from app.game import (
     GameFinished,
     GameState,
     Join,
-    Leave,
     LeaveReason,
     Phase,
     PlayerJoined,
@@ -34,9 +33,7 @@ from app.game import (
     PlayerReconnected,
     Rejected,
     Rejection,
-    SetReady,
     SubmissionJudged,
-    Submit,
     decide,
     evolve,
     public_event,
@@ -59,7 +56,6 @@ from app.realtime.cluster.log_health import Appender
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
 from app.realtime.refusals import REFUSED
-from app.realtime.room.pace import Pace
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
@@ -450,46 +446,3 @@ def _frame_of(event: GameEvent) -> tuple[str, Frame]:
     """The type and the frame of the event's message, encoded once for all members."""
     data = public_event(event)
     return data.type, text_frame(encode_event(data, event.seq))
-
-
-class RoomSeat:
-    """A player's place in a room: turns the session's wishes into commands."""
-
-    __slots__ = ("_pace", "_player_id", "_room")
-
-    def __init__(self, room: Room, player_id: str, pace: Pace) -> None:
-        self._room = room
-        self._player_id = player_id
-        self._pace = pace
-
-    async def ready(self, ready: bool, cause: str | None) -> int | None:
-        """See `Seat.ready`."""
-        return await self._handle(SetReady(self._player_id, ready, cause), cause)
-
-    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
-        """See `Seat.submit`."""
-        return await self._handle(Submit(self._player_id, code, language, cause), cause)
-
-    async def leave(self, cause: str | None) -> int | None:
-        """See `Seat.leave`."""
-        return await self._handle(Leave(self._player_id, cause), cause)
-
-    def progress(self, percent: float | None, lines: int | None) -> None:
-        """See `Seat.progress`."""
-        if self._room.known.phase is Phase.RUNNING:
-            self._room.broadcast_progress(self._player_id, percent, lines)
-
-    async def _handle(self, command: Command, cause: str | None) -> int | None:
-        room = self._room
-        self._pace.take_command(room.game_id, self._player_id, len(room.members))
-        return self._seq(await room.handle(command), cause)
-
-    def _seq(self, events: list[GameEvent], cause: str | None) -> int | None:
-        """The seq of the event that `cause` led to, now or, where the message is a repeat, back then."""
-        if cause is None:
-            return None
-        for event in events:
-            if event.cause == cause:
-                return event.seq
-        player = self._room.known.players.get(self._player_id)
-        return player.seen.get(cause) if player else None

@@ -1,27 +1,31 @@
-"""Care for games: what a fault, a restart or a replica that died has left undone is taken up, again and again.
+"""The sweep: what a fault, a restart or a replica that died has left undone is taken up, again and again.
 
 Every open game is somebody's: whoever has players in it looks after it by its own clock. Those that nobody has fall to
-the replica that their id says (`Fleet.shares`); the log's compare-and-append lets what is done twice happen once.
+the replica that their id says (`Replicas.shares`); the log's compare-and-append lets what is done twice happen once.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from app.eventlog import EventLog, LogUnavailable
 from app.game import CodeSubmitted, Disconnect, GameState, Phase, Tick, deadline
+from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.replicas import Replicas
 from app.realtime.connection.session import Session
-from app.realtime.room.deadlines import Deadlines
+from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
 from app.telemetry.observer import Observer
 
 EXPIRING: Final = "expiring"
 LIST_EVERY_S: Final = 60.0
 """All open games are listed so often, besides when a replica has gone: there may be thousands."""
+
+
+Join = Callable[[Room, Session, str], Awaitable[None]]
+"""Have the log say that a member, whom it calls lost, is here all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +36,27 @@ class SweeperConfig:
     sweep_interval_s: float
 
 
-class Rooms(Protocol):
-    """What is cared for: the hub."""
-
-    @property
-    def rooms(self) -> Mapping[str, Room]:
-        """The games loaded here."""
-
-    def use(self, game_id: str) -> AbstractAsyncContextManager[Room | None]:
-        """A game's room, loaded and kept for the block."""
-
-    def submitted(self, room: Room, event: CodeSubmitted) -> None:
-        """A submission wants to be judged."""
-
-    def log_failed(self, where: str, error: LogUnavailable) -> None:
-        """The log did not do what it was asked; it is asked again."""
-
-    async def rejoin(self, room: Room, session: Session, name: str) -> None:
-        """A member whom the log calls lost is here all the same."""
-
-
 class Sweeper:
-    """See the module. `now` is the clock in epoch milliseconds; `log_bytes` are as last looked at."""
+    """Looks after all games; `log_bytes` and `log_limit_bytes` are as last looked at."""
 
     def __init__(
         self,
         rooms: Rooms,
+        join: Join,
         log: EventLog,
+        health: LogHealth,
         replicas: Replicas,
-        timers: Deadlines,
         config: SweeperConfig,
         observer: Observer,
-        now: Callable[[], int],
     ) -> None:
-        self._hub = rooms
+        self._rooms = rooms
+        self._join = join
         self._log = log
+        self._health = health
         self._replicas = replicas
-        self._deadlines = timers
         self._config = config
         self._observer = observer
-        self._now = now
+        self._now = rooms.now
         self._list_at = 0.0
         self.log_bytes = self.log_limit_bytes = 0
 
@@ -81,7 +66,7 @@ class Sweeper:
             try:
                 await self.sweep()
             except LogUnavailable as error:
-                self._hub.log_failed("sweep", error)
+                self._health.note_failure("sweep", error)
             except Exception as error:  # noqa: BLE001 - the next sweep tries again
                 self._observer.fault("sweep", error)
             await asyncio.sleep(self._config.sweep_interval_s)
@@ -90,7 +75,7 @@ class Sweeper:
         """Once. Raises LogUnavailable."""
         await self.catch_up()
         await self.adopt()
-        for room in tuple(self._hub.rooms.values()):
+        for room in tuple(self._rooms.loaded.values()):
             await self._look_after(room.game_id, self._look_at(room))
         self.log_bytes, self.log_limit_bytes = await self._log.usage()
         if not self._log.shared:
@@ -103,8 +88,8 @@ class Sweeper:
         """Read what was told and not heard. Raises LogUnavailable."""
         if not self._log.shared:
             return
-        for game_id in await self._log.behind({game_id: room.cursor for game_id, room in self._hub.rooms.items()}):
-            room = self._hub.rooms.get(game_id)
+        for game_id in await self._log.behind({game_id: room.cursor for game_id, room in self._rooms.loaded.items()}):
+            room = self._rooms.loaded.get(game_id)
             if room is not None:
                 self._observer.log_gap()
                 await self._look_after(game_id, room.catch_up())
@@ -120,7 +105,7 @@ class Sweeper:
         try:
             self._list_at = time.monotonic() + LIST_EVERY_S
             for game_id in await self._log.open_games():
-                known = game_id in self._hub.rooms or (game_id in self._deadlines and not anew)
+                known = game_id in self._rooms.loaded or (game_id in self._rooms.deadlines and not anew)
                 if not known and self._replicas.shares(game_id):
                     await self._look_after(game_id, self._take_up(game_id))
         except LogUnavailable:
@@ -140,7 +125,7 @@ class Sweeper:
             self._observer.fault("game", error, game_id)
 
     async def _take_up(self, game_id: str) -> None:
-        async with self._hub.use(game_id) as room:
+        async with self._rooms.use(game_id) as room:
             if room is not None:
                 await self._reconcile(room)
                 await room.handle(Tick())
@@ -148,7 +133,7 @@ class Sweeper:
     async def _look_at(self, room: Room) -> None:
         for submitted in room.known.pending.values():
             if self._is_due(submitted):
-                self._hub.submitted(room, submitted)
+                self._rooms.submitted(room, submitted)
         await self._reconcile(room)
         due = deadline(room.known)
         if due is not None and due <= self._now():
@@ -169,7 +154,7 @@ class Sweeper:
         for session in tuple(room.members.values()):
             name = _lost_name(room.known, session)
             if name is not None:
-                await self._hub.rejoin(room, session, name)
+                await self._join(room, session, name)
 
     def _is_over(self, connection_id: str) -> bool:
         return self._replicas.is_own(connection_id) or self._replicas.is_gone(connection_id)

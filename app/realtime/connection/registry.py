@@ -1,0 +1,119 @@
+"""The connections of this replica: opened, counted, ended. What they are connected to is not known here."""
+
+import asyncio
+import contextlib
+import itertools
+import math
+import random
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Final
+
+from app.aio.tasks import TaskOwner
+from app.aio.timing_wheel import TimingWheel
+from app.limits import LimitPolicy
+from app.protocol import Close
+from app.realtime.connection.outbox import Outboxes
+from app.realtime.connection.session import Session, SessionConfig
+from app.realtime.identity import Verify
+from app.telemetry.bulkhead import Bulkhead
+from app.telemetry.observer import Observer, Opened
+from app.telemetry.tracer import Link
+from app.transport import Transport
+
+SHED_RETRY_S: Final = (5.0, 30.0)
+
+
+class Connections:
+    """All sessions, in the order they were opened, and what they share.
+
+    `now` is the games' clock in epoch milliseconds; `on_end` is called once with each session that is over.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        max_age_s: float,
+        verify: Verify,
+        policy: LimitPolicy,
+        now: Callable[[], int],
+        on_end: Callable[[Session], None],
+    ) -> None:
+        self.verify = verify
+        self.policy = policy
+        self.observer: Observer = policy.observer
+        self.now = now
+        self.wheel = TimingWheel(self.observer.fault)
+        self.outboxes = Outboxes(self.observer)
+        self.bulkhead = Bulkhead(self.observer.fault, "hub")
+        self._config = config
+        self._max_age_s = max_age_s
+        self._on_end = on_end
+        self._sessions: dict[Session, Callable[[], None]] = {}  # and what gives back the room each takes
+        self._handling = TaskOwner(self.observer)
+        self._empty = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions)
+
+    def open(
+        self, opened: Opened, transport: Transport, link: Link | None = None, leave: Callable[[], None] = lambda: None
+    ) -> Session:
+        """Open an accepted connection, accounted for from here to its end; its traces point at `link`.
+
+        Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
+        """
+        session = Session(opened, transport, self._config, self)
+        session.link = link
+        if self._max_age_s:
+            session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+        self._sessions[session] = leave
+        self.observer.opened(opened)
+        session.attach()
+        return session
+
+    def handle(self, messages: Coroutine[Any, Any, None]) -> None:
+        """See `SessionOwner.handle`."""
+        self._handling.spawn(messages, "messages")
+
+    def finished(self, session: Session) -> None:
+        """See `SessionOwner.finished`."""
+        leave = self._sessions.pop(session)
+        with self.bulkhead:
+            self._on_end(session)
+        session.expiry.stop()
+        with self.bulkhead:  # whatever is wrong with its record, its place is free
+            self.observer.closed(session.summary())
+        if not self._sessions:
+            self._empty.set()
+        leave()
+        session.forget()
+
+    # ---------------------------------------------------------------- ending many
+
+    def closing_order(self, ranks: Mapping[Session, int]) -> list[Session]:
+        """All connections by rank, the oldest first; one without a rank is of rank 0."""
+        return sorted(self._sessions, key=lambda session: ranks.get(session, 0))
+
+    async def wait_empty(self, timeout_s: float) -> None:
+        """Wait for the end of all connections; those of peers that do not answer are cut after a while anyway."""
+        self._empty.clear()
+        if self._sessions:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._empty.wait()
+
+    def shed(self, share: float) -> int:
+        """End the newest connections: a share of all, at least one; how many that were."""
+        count = math.ceil(len(self._sessions) * share)
+        newest = list(itertools.islice((one for one in reversed(self._sessions) if one.ended is None), count))
+        for session in newest:
+            with self.bulkhead:
+                session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
+        return len(newest)
+
+    async def close(self) -> None:
+        """Stop handling messages; connections must have ended before."""
+        await self._handling.close()

@@ -1,0 +1,92 @@
+"""Which connection plays in which room: entering, joining, and what the log is told at a connection's end."""
+
+from collections.abc import Callable
+from typing import Final
+
+from app.aio.tasks import TaskOwner
+from app.eventlog import LogUnavailable
+from app.game import Disconnect, Phase, Rejected
+from app.protocol import Close
+from app.realtime.connection.session import Session
+from app.realtime.identity import Identity
+from app.realtime.refusals import REFUSED
+from app.realtime.room.pace import Pace
+from app.realtime.room.registry import Rooms
+from app.realtime.room.room import Room, Welcome
+from app.realtime.room.seat import RoomSeat
+from app.telemetry.observer import Observer
+from app.vocabulary import SpanName
+
+_CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
+
+
+class Membership:
+    """Seats sessions in rooms; a room is used as long as one has a seat in it.
+
+    `reports_ends` says whether the log is told of a connection's end.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        pace: Pace,
+        welcome: Welcome,
+        observer: Observer,
+        tasks: TaskOwner,
+        reports_ends: Callable[[], bool],
+    ) -> None:
+        self._rooms = rooms
+        self._pace = pace
+        self._welcome = welcome
+        self._observer = observer
+        self._tasks = tasks
+        self._reports_ends = reports_ends
+        self._room_of: dict[Session, Room] = {}
+
+    async def enter(self, session: Session, room: Room, identity: Identity, last_seq: int | None) -> None:
+        """Seat a connection in a game, to its end, and have the log say that its player is here."""
+        self._room_of[session] = room
+        room.users += 1
+        session.sit(identity, RoomSeat(room, identity.player_id, self._pace))
+        room.enter(session, identity.name, last_seq, self._welcome)
+        session.start()
+        await self.join(room, session, identity.name)
+
+    async def join(self, room: Room, session: Session, name: str) -> None:
+        """Have the log say that a member's player is here; a connection that may not join is closed."""
+        if room.known.phase is Phase.FINISHED:
+            self._rooms.linger(room)
+            return
+        try:
+            with self._observer.tracer.root(SpanName.JOIN, session.link):
+                await room.join(session, name)
+        except Rejected as rejected:
+            refused = REFUSED[rejected.code]
+            session.close(refused.close, rejected.message, refused.retry_after_ms)
+        except LogUnavailable:
+            session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
+
+    def end(self, session: Session) -> None:
+        """A connection is over: its seat is free, and the log is told."""
+        room = self._room_of.pop(session, None)
+        if room is None:
+            return
+        room.exit(session)
+        self._rooms.something_ended.set()
+        self._tasks.spawn(self._disconnected(room, session), "disconnect")
+
+    async def _disconnected(self, room: Room, session: Session) -> None:
+        try:
+            if self._reports_ends():
+                with self._observer.tracer.root(SpanName.DISCONNECT, session.link):
+                    await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
+        finally:
+            self._rooms.release(room)
+
+    def closing_ranks(self) -> dict[Session, int]:
+        """How much the end of each member would disturb: of a waiting game little, of a race most."""
+        return {
+            session: _CLOSING_RANK[room.known.phase]
+            for room in self._rooms.loaded.values()
+            for session in room.members.values()
+        }

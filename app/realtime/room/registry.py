@@ -1,0 +1,264 @@
+"""The rooms of this replica: loaded while they are used, their deadlines kept, their submissions judged.
+
+A game whose room is not loaded is still looked after: its deadline is known, and loads it.
+"""
+
+import asyncio
+import contextlib
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+from app.aio.tasks import TaskOwner
+from app.eventlog import START, EventLog, LogUnavailable
+from app.game import (
+    CodeSubmitted,
+    Command,
+    Create,
+    GameEvent,
+    GameState,
+    Phase,
+    RecordVerdict,
+    Remove,
+    Rules,
+    Tick,
+    deadline,
+    decide,
+    fold,
+)
+from app.judge import Judge, JudgeProblem
+from app.limits import LimitPolicy
+from app.protocol import Close
+from app.realtime.cluster.log_health import Appender, LogHealth
+from app.realtime.cluster.replicas import Replicas
+from app.realtime.room.claims import JudgingClaims
+from app.realtime.room.counts import GameCounts
+from app.realtime.room.deadlines import Deadlines
+from app.realtime.room.judging import Judging, JudgingConfig
+from app.realtime.room.progress import ProgressConfig
+from app.realtime.room.room import Room
+from app.telemetry.observer import Observer
+from app.vocabulary import SpanName
+
+TICK_RETRY_MS: Final = 1_000
+FAULT_RETRY_MS: Final = 30_000
+"""A game that something of its own keeps from moving on is tried again, but is not all that is in the log."""
+BACKUP_MS: Final = 500
+"""So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
+
+
+class Rooms:
+    """All loaded rooms, by game id, and what is known of the other games.
+
+    `now` is the games' clock in epoch milliseconds; `something_ended` is set whenever a race or a connection ends.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        health: LogHealth,
+        replicas: Replicas,
+        judge: Judge,
+        problems: Mapping[str, JudgeProblem],
+        policy: LimitPolicy,
+        tasks: TaskOwner,
+        now: Callable[[], int],
+        *,
+        judging: JudgingConfig,
+        progress: ProgressConfig,
+        finished_linger_s: float,
+    ) -> None:
+        self.problems = problems
+        self.policy = policy
+        self.now = now
+        self.loaded: dict[str, Room] = {}
+        self.counts = GameCounts()
+        self.deadlines = Deadlines(now, policy.observer.fault)
+        self.something_ended = asyncio.Event()
+        self._log = log
+        self._health = health
+        self._replicas = replicas
+        self._progress = progress
+        self._finished_linger_s = finished_linger_s
+        self._tasks = tasks
+        self._observer: Observer = policy.observer
+        self._appender = Appender(log, health, self._observer)
+        claims = JudgingClaims(log, judging.claim_s)
+        self.judging = Judging(judge, problems, judging, self._record, claims.begin, policy)
+        self._loading: dict[str, asyncio.Future[Room | None]] = {}
+        self._catching_up: set[str] = set()
+
+    def start(self) -> None:
+        """Judge, and keep deadlines, from now on."""
+        self.judging.start(self._tasks)
+        self._tasks.spawn(self.deadlines.run(self._fire), "timers")
+
+    # ---------------------------------------------------------------- games
+
+    def pick_problem(self) -> str:
+        """The id of any problem."""
+        return random.choice(tuple(self.problems))  # noqa: S311 - a game, not a secret
+
+    async def create(self, host_id: str, problem_id: str, rules: Rules) -> GameState:
+        """Make a game. Raises LogUnavailable."""
+        game_id = str(uuid.uuid4())
+        command = Create(game_id, host_id, self.problems[problem_id].public, rules)
+        events = decide(None, command, self.now())
+        with self._observer.tracer.root(SpanName.CREATE, attributes={"game.id": game_id, "player.id": host_id}):
+            await self._appender.append(game_id, START, events)
+        state = fold(events)
+        if state is None:
+            raise LookupError(game_id)  # a fold over game_created is a game
+        self._remember(state)
+        return state
+
+    async def state(self, game_id: str) -> GameState | None:
+        """The state of a game, None where there is none. Raises LogUnavailable."""
+        async with self.use(game_id) as room:
+            return room.known if room else None
+
+    async def events(self, game_id: str) -> list[GameEvent]:
+        """All events of a game, hidden parts included. Raises LogUnavailable."""
+        return [event for commit in await self._log.read(game_id) for event in commit.events]
+
+    async def remove(self, game_id: str, player_id: str) -> None:
+        """Put a player out of a game. Raises Rejected, LogUnavailable."""
+        with self._observer.tracer.root(SpanName.REMOVE, attributes={"game.id": game_id, "player.id": player_id}):
+            await self._handle(game_id, Remove(player_id))
+
+    def ending_within(self, seconds: float) -> list[str]:
+        """Races with members here whose end is near: their time runs out, or they are decided."""
+        until = self.now() + seconds * 1000
+        return [room.game_id for room in self.loaded.values() if room.members and _ends_by(room.known, until)]
+
+    # ---------------------------------------------------------------- loaded while they are used
+
+    @contextlib.asynccontextmanager
+    async def use(self, game_id: str) -> AsyncIterator[Room | None]:
+        """The room of a game, loaded and kept for the block; None where there is no such game.
+
+        Raises LogUnavailable.
+        """
+        room = await self._load(game_id)
+        while room is not None and self.loaded.get(game_id) is not room:
+            room = await self._load(game_id)  # released between being loaded and being handed to us
+        if room is None:
+            yield None
+            return
+        room.users += 1
+        try:
+            yield room
+        finally:
+            self.release(room)
+
+    async def _load(self, game_id: str) -> Room | None:
+        room = self.loaded.get(game_id)
+        if room is not None:
+            return room
+        loading = self._loading.get(game_id)
+        if loading is None:
+            loading = asyncio.ensure_future(self._read_room(game_id))
+            self._loading[game_id] = loading
+        return await asyncio.shield(loading)
+
+    async def _read_room(self, game_id: str) -> Room | None:
+        room = Room(game_id, self._log, self._appender, self, self._observer, self.now, self._progress)
+        try:
+            if not await room.load():
+                return None
+        finally:
+            del self._loading[game_id]  # at once: whoever found it done and its room released would ask it for ever
+        self.loaded[game_id] = room
+        return room
+
+    def release(self, room: Room) -> None:
+        """One that used a room (`Room.users`) does so no more; it is let go where nobody does."""
+        room.users -= 1
+        if room.is_idle and self.loaded.get(room.game_id) is room:
+            del self.loaded[room.game_id]
+            room.close()
+            if room.known.phase is Phase.FINISHED or self._log.shared:  # else it goes on here, and only here
+                self.counts.forget(room.game_id)
+
+    # ---------------------------------------------------------------- what rooms report
+
+    def changed(self, room: Room, before: Phase | None) -> None:
+        """See `RoomOwner.changed`."""
+        self._remember(room.known)
+        if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
+            self.something_ended.set()
+            self.linger(room)
+
+    def submitted(self, room: Room, event: CodeSubmitted) -> None:
+        """See `RoomOwner.submitted`."""
+        if event.player_id in room.known.pending:
+            self.judging.enqueue(room.game_id, room.known.problem, event)
+
+    def fell_behind(self, room: Room) -> None:
+        """See `RoomOwner.fell_behind`."""
+        self._observer.log_gap()
+        if room.game_id not in self._catching_up:
+            self._catching_up.add(room.game_id)
+            self._tasks.spawn(self._catch_up(room), "catch up")
+
+    async def _catch_up(self, room: Room) -> None:
+        try:
+            await room.catch_up()
+        except LogUnavailable as error:
+            self._health.note_failure("catch up", error)  # the sweep tries again
+        finally:
+            self._catching_up.discard(room.game_id)
+
+    def linger(self, room: Room) -> None:
+        """The game is over: its connections end after a while."""
+        asyncio.get_running_loop().call_later(self._finished_linger_s, self._end_lingering, room)
+
+    def _end_lingering(self, room: Room) -> None:
+        room.end_all(Close.NORMAL, "the game is over")
+
+    def _remember(self, state: GameState) -> None:
+        """Keep what has changed. The game is counted, and its time kept first, by the replica that leads it."""
+        due = deadline(state)
+        leads = self._replicas.leads(state)
+        self.deadlines.set(state.game_id, due if leads or due is None else due + BACKUP_MS)
+        if leads or due is None:
+            self.counts.note(state)
+        if not leads:
+            self.counts.forget(state.game_id)
+
+    # ---------------------------------------------------------------- time and verdicts
+
+    def _fire(self, game_id: str) -> None:
+        self._tasks.spawn(self._tick(game_id), "deadline")
+
+    async def _tick(self, game_id: str) -> None:
+        try:
+            with self._observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
+                due = await self._handle(game_id, Tick())
+        except LogUnavailable:
+            self.deadlines.retry(game_id, self.now() + TICK_RETRY_MS)
+            raise
+        except Exception:  # no sweep looks at a game that is not loaded: forgotten here, it would never end
+            self.deadlines.retry(game_id, self.now() + FAULT_RETRY_MS)
+            raise
+        if due is None or due > self.now():  # else it should have moved on: it stays overdue
+            self.deadlines.set(game_id, due)
+
+    async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
+        await self._handle(game_id, verdict)
+
+    async def _handle(self, game_id: str, command: Command) -> int | None:
+        """Handle a command; the game's deadline after it."""
+        async with self.use(game_id) as room:
+            if room is None:
+                return None
+            await room.handle(command)
+            return deadline(room.known)
+
+
+def _ends_by(state: GameState, until: float) -> bool:
+    """Whether a race ends by `until` (epoch ms), without anybody doing anything more."""
+    if state.phase is not Phase.RUNNING or state.ends_at is None:
+        return False
+    return state.decided_at is not None or state.ends_at <= until

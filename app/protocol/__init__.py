@@ -1,8 +1,8 @@
 """The wire: messages, codec and the close table.
 
-One JSON text frame is one message, ``{"type": string, "data": object, ...}``. This package is the single
-source of the message types, the error codes and the close codes: the server, the Python client, the
-metric labels and the documentation derive from it. Times are epoch milliseconds.
+One JSON text frame is one message, ``{"type": string, "data": object, ...}``. This package is the single source of the
+message types and the close codes: the server, both clients, the metric labels and the documentation derive from it.
+Times are epoch milliseconds.
 """
 
 from app.protocol.client import (

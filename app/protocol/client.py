@@ -1,6 +1,9 @@
-"""What a client may send: the types of its messages."""
+"""What a client may send: the data of each message, and the message around it.
 
-from typing import Annotated, ClassVar, Final, Literal
+From these types come the decoder (`codec`), the AsyncAPI document and the labels of received messages.
+"""
+
+from typing import Annotated, ClassVar, Final, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -52,22 +55,6 @@ class Auth(Struct, frozen=True):
     token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
-BATCH: Final = "batch"
-
-ClientData = Ready | Ping | SubmitCode | Progress | Leave | Auth
-
-CLIENT_TYPES: Final[dict[str, type[ClientData]]] = {
-    "ready": Ready,
-    "ping": Ping,
-    "submit_code": SubmitCode,
-    "progress": Progress,
-    "leave": Leave,
-    "auth": Auth,
-}
-RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
-"""Label values of received messages; what the server does not know is `other`."""
-
-
 class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A decoded client message: its type, the id the client wants acknowledged, the client's trace; `data` by type."""
 
@@ -77,48 +64,56 @@ class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class ReadyMessage(Message, frozen=True, kw_only=True, tag="ready"):
-    """See `Ready`."""
+    """The player says to be ready, or not to be ready any more."""
 
     type: ClassVar[str] = "ready"
     data: Ready = Ready()
 
 
 class PingMessage(Message, frozen=True, kw_only=True, tag="ping"):
-    """See `Ping`."""
+    """The client measures the round trip."""
 
     type: ClassVar[str] = "ping"
     data: Ping
 
 
 class SubmitCodeMessage(Message, frozen=True, kw_only=True, tag="submit_code"):
-    """See `SubmitCode`."""
+    """The player hands in a solution."""
 
     type: ClassVar[str] = "submit_code"
     data: SubmitCode
 
 
 class ProgressMessage(Message, frozen=True, kw_only=True, tag="progress"):
-    """See `Progress`."""
+    """The player shows the others how far they are."""
 
     type: ClassVar[str] = "progress"
     data: Progress = Progress()
 
 
 class LeaveMessage(Message, frozen=True, kw_only=True, tag="leave"):
-    """See `Leave`."""
+    """The player leaves for good."""
 
     type: ClassVar[str] = "leave"
     data: Leave = Leave()
 
 
 class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
-    """See `Auth`."""
+    """The client says who it is."""
 
     type: ClassVar[str] = "auth"
     data: Auth
 
 
 ClientMessage = ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | AuthMessage
+BATCH: Final = "batch"
+
+CLIENT_TYPES: Final[dict[str, type[Struct]]] = {
+    kind.type: get_type_hints(kind)["data"] for kind in get_args(ClientMessage)
+}
+"""The data of every message but a batch, by type."""
+RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
+"""Label values of received messages; what the server does not know is `other`."""
 
 
 class RawBatch(Message, frozen=True, kw_only=True, tag="batch"):

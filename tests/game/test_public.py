@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.game import GameCreated, GameEvent, Phase, VisibleTest, public_event, snapshot
 from app.game.public import _PUBLIC
+from app.game.state import _FOLDS
 from app.protocol import DURABLE_TYPES, EVENT_DATA, encode_event
 from tools.harness.games import CODE, PROBLEM, Game
 
@@ -24,6 +25,10 @@ def event_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Any event of the kind, whose fields to be kept back all say `SECRET`."""
     secret = {name: st.just(SECRET) for name in KEPT_BACK if name in kind.__struct_fields__}
     return st.builds(kind, seq=st.integers(1, 2**53), at=st.integers(0, 2**53), **secret)
+
+
+def test_every_kind_of_event_is_folded() -> None:
+    assert {GameCreated, *_FOLDS} == set(EVENTS), "app/game/state.py folds each event of GameEvent, and nothing else"
 
 
 def test_every_kind_of_event_has_one_message_of_its_own() -> None:

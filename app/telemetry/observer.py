@@ -3,6 +3,7 @@
 The service calls it and knows nothing else: no metric name, no logger, no vendor.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.game import GameEvent, Verdict
@@ -130,11 +131,11 @@ class ConnectionsObserver:
 class MessagesObserver:
     """Sees what comes in, what goes out, and how long it waits."""
 
-    def received(self, type: str, size: int | None) -> None:
-        """A message of `size` payload bytes came in; None: it came in a batch, whose bytes are counted."""
+    def received(self, type: str, size: int) -> None:
+        """A message of `size` payload bytes came in."""
 
-    def batch(self, size: int) -> None:
-        """A batch of so many messages came in."""
+    def batch(self, types: Sequence[str]) -> None:
+        """A batch of messages of these types came in, whose bytes are counted."""
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """A message was answered, `duration_s` after it came in."""
@@ -145,17 +146,23 @@ class MessagesObserver:
     def sent(self, type: str, count: int, size: int) -> None:
         """One message of `size` payload bytes was put into `count` outboxes."""
 
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
-        """A durable event was put to so many members, and written to some at once, so long after the log took it."""
+    def fanned_out(
+        self, type: str, size: int, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None
+    ) -> None:
+        """A durable event of `size` payload bytes was put into the outboxes of so many members.
+
+        To some it was written at once, so long after the log took it.
+        """
 
     def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
         """A frame was written that had to wait; `event`: it is a durable event."""
 
-    def dropped(self, type: str, count: int) -> None:
-        """Droppable messages were not sent, counted for each receiver: it reads too slowly, or the race has ended."""
+    def skipped(self, type: str, replaced: int, dropped: int) -> None:
+        """Droppable messages were not sent, counted for each receiver.
 
-    def coalesced(self, type: str, count: int) -> None:
-        """Droppable messages were replaced by newer ones before they were written, counted for each receiver."""
+        Some were replaced by newer ones before they were written; the others dropped, as the receiver reads too slowly
+        or the race has ended.
+        """
 
 
 class GamesObserver:
@@ -191,9 +198,6 @@ class EventLogObserver:
 
     def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
         """Something is wrong with the event log, though it was not asked for anything."""
-
-    def log_slow(self, duration_s: float) -> None:
-        """The event log took very long to answer an append."""
 
     def log_gap(self) -> None:
         """A game's commits were missed, or are late: they are read again."""

@@ -59,11 +59,9 @@ class Counted(Observer):
     def __init__(self) -> None:
         self.counts = {"coalesced": 0, "dropped": 0, "sent": 0}
 
-    def coalesced(self, type: str, count: int) -> None:  # noqa: ARG002 - the interface's
-        self.counts["coalesced"] += count
-
-    def dropped(self, type: str, count: int) -> None:  # noqa: ARG002 - the interface's
-        self.counts["dropped"] += count
+    def skipped(self, type: str, replaced: int, dropped: int) -> None:  # noqa: ARG002 - the interface's
+        self.counts["coalesced"] += replaced
+        self.counts["dropped"] += dropped
 
     def sent(self, type: str, count: int, size: int) -> None:  # noqa: ARG002 - the interface's
         self.counts["sent"] += count

@@ -75,7 +75,7 @@ def test_a_clock_that_is_ahead_is_counted_and_makes_no_negative_delay() -> None:
     recorder = Recorder(MetricStore())
     recorder.applied(-0.5)
     recorder.applied(0.25)
-    recorder.fanned_out(3, 3, -0.5)
+    recorder.fanned_out("player_ready", 100, 3, 3, -0.5)
     lag = recorder.store.histogram(Metrics.LOG_LAG)
     assert lag.samples(())[1] == 0.25
     assert lag.samples(())[0][-1][1] == 2

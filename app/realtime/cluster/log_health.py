@@ -18,7 +18,6 @@ from app.telemetry.tracer import Value
 from app.vocabulary import AppendOutcome, LogTrouble, SpanName
 
 PROBE_INTERVAL_S: Final = 1.0
-SLOW_S: Final = 1.0
 
 
 class LogHealth:
@@ -62,7 +61,7 @@ class LogHealth:
                 self.lose(str(error))
                 await asyncio.sleep(PROBE_INTERVAL_S)
             except Exception as error:  # noqa: BLE001 - whoever gave up here would never find the log again
-                self._observer.fault("event log", error)
+                self.failed("event log", error)
                 await asyncio.sleep(PROBE_INTERVAL_S)
 
     def lose(self, fault: str) -> None:
@@ -86,7 +85,7 @@ class LogHealth:
         if error.is_away:
             self.lose(str(error))
         else:
-            self._observer.fault(where, error)
+            self.failed(where, error)
 
     def _probe(self) -> None:
         """Have a probe find out whether the log is away, or has been: then what was missed is read."""
@@ -150,9 +149,6 @@ class Appender:
                 self._health.note(str(error))
             raise
         finally:
-            duration_s = time.perf_counter() - started
-            self._observer.append(outcome, duration_s, trace_id)
-            if duration_s > SLOW_S:
-                self._observer.log_slow(duration_s)
+            self._observer.append(outcome, time.perf_counter() - started, trace_id)
         self._health.note(None)
         return cursor

@@ -10,7 +10,6 @@ import hashlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from app.eventlog import LogUnavailable
 from app.game import Rejected
-from app.limits import LimitPolicy, TooFast
+from app.limits import TooFast
 from app.protocol import (
     BATCH,
     AckData,
@@ -41,12 +40,13 @@ from app.protocol import (
     decode,
     or_unset,
 )
+from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.expiry import Expiry
 from app.realtime.connection.quota import Quota, QuotaConfig
 from app.realtime.connection.stats import ConnectionStats
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
 from app.realtime.refusals import REFUSED
-from app.telemetry.observer import Observer, Opened
+from app.telemetry.observer import Opened
 from app.telemetry.tracer import Link, Span
 from app.vocabulary import ErrorCode, LateCause, LimitScope, MessageOutcome
 
@@ -95,7 +95,7 @@ class Connection(Protocol):
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
         """End the connection."""
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, where: str = "connection") -> None:
         """End the connection for a fault of ours."""
 
     def pause_reading(self) -> None:
@@ -106,21 +106,6 @@ class Connection(Protocol):
 
     def handled_all(self) -> None:
         """Nothing waits any more."""
-
-
-class InboxOwner(Protocol):
-    """What the inboxes of all connections share."""
-
-    observer: Observer
-    policy: LimitPolicy
-    verify: Verify
-
-    @property
-    def now(self) -> Callable[[], int]:
-        """The games' clock, in epoch milliseconds."""
-
-    def handle(self, messages: Coroutine[Any, Any, None]) -> None:
-        """Run what handles messages, to its end."""
 
 
 class _TooFast(Struct, frozen=True, gc=False):
@@ -148,28 +133,24 @@ class Inbox:
     __slots__ = (
         "_config",
         "_connection",
-        "_handle",
+        "_context",
         "_has_begun",
         "_is_handling",
         "_items",
-        "_now",
         "_observer",
         "_quota",
         "_seat",
         "_tracer",
-        "_verify",
         "_wake",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, opened: Opened, config: InboxConfig, owner: InboxOwner) -> None:
+    def __init__(self, connection: Connection, opened: Opened, config: InboxConfig, context: ConnectionContext) -> None:
         self._connection = connection
         self._config = config
-        self._quota = Quota(config.quota, owner.policy, opened)
-        self._observer = owner.observer
-        self._tracer = owner.observer.tracer
-        self._verify = owner.verify
-        self._now = owner.now
-        self._handle = owner.handle
+        self._quota = Quota(config.quota, context.policy, opened)
+        self._context = context
+        self._observer = context.observer
+        self._tracer = context.observer.tracer
         self._seat: Seat | None = None
         self._items: deque[_Item] | None = None
         self._wake: asyncio.Event | None = None
@@ -226,13 +207,13 @@ class Inbox:
         size = len(payload)
         try:
             connection.stats.received(size)
-            try:
-                message = self._decode(payload)
-            except InvalidMessage as error:
-                self._take_invalid(error, arrived, payload)
-                return
+            message = self._decode(payload)
             self._observer.received(message.type, size)
-            if isinstance(message, Batch):
+            if isinstance(message, InvalidMessage):
+                wait_s = self._quota.take(arrived, size, 1)
+                what = _TooFast(message.type, wait_s) if wait_s else message
+                self._take(_Item(what, arrived, message.id, raw=payload))
+            elif isinstance(message, Batch):
                 self._take_batch(message, arrived, size)
             elif wait_s := self._quota.take(arrived, size, 1):
                 self._take(_Item(_TooFast(message.type, wait_s), arrived, message.id))
@@ -240,11 +221,6 @@ class Inbox:
                 self._take(_Item(message, arrived, message.id, message.traceparent))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
             connection.fail(fault)
-
-    def _take_invalid(self, error: InvalidMessage, arrived: float, payload: bytes) -> None:
-        self._observer.received(error.type, len(payload))
-        wait_s = self._quota.take(arrived, len(payload), 1)
-        self._take(_Item(_TooFast(error.type, wait_s) if wait_s else error, arrived, error.id, raw=payload))
 
     def take_control(self) -> float:
         """A frame came in that completes no message: for so many seconds no more is to be read."""
@@ -257,14 +233,17 @@ class Inbox:
         """A limit of this connection is exceeded: whether that is refused."""
         return self._quota.refuses(scope)
 
-    def _decode(self, payload: bytes) -> ClientMessage | Batch:
+    def _decode(self, payload: bytes) -> ClientMessage | Batch | InvalidMessage:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
             return decode(payload, self._config.quota.max_batch)
         except InvalidMessage as error:
             if error.code is not ErrorCode.BATCH_TOO_LARGE or self._quota.refuses(LimitScope.BATCH_SIZE):
-                raise
-        return decode(payload, len(payload))  # no batch has more items than letters
+                return error
+        try:
+            return decode(payload, len(payload))  # no batch has more items than letters
+        except InvalidMessage as error:
+            return error
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
         if wait_s := self._quota.take(arrived, size, len(batch.items)):
@@ -273,9 +252,8 @@ class Inbox:
         if self._seat is None:
             self._take(_Item(InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH), arrived))
             return
-        self._observer.batch(len(batch.items))
+        self._observer.batch([what.type for what in batch.items])
         for index, what in enumerate(batch.items):
-            self._observer.received(what.type, None)
             traceparent = what.traceparent if isinstance(what, Message) else None
             self._take(_Item(what, arrived, what.id, traceparent, index))
         if batch.id is not None:
@@ -301,7 +279,7 @@ class Inbox:
     def _handle_items(self) -> None:
         if not self._is_handling:
             self._is_handling = True
-            self._handle(self._handle_all())
+            self._context.spawn(self._handle_all(), "messages")
 
     async def _handle_all(self) -> None:
         """Handle queued messages in order until nothing waits."""
@@ -366,9 +344,8 @@ class Inbox:
             self._error(ErrorCode.UNAVAILABLE, text, message.type, item, retry=UNAVAILABLE_RETRY_MS)
             return MessageOutcome.ERROR
         except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server
-            self._observer.fault(f"message {message.type}", fault)
             self._error(ErrorCode.INTERNAL, "a fault of the server", message.type, item)
-            self._connection.close(Close.INTERNAL)
+            self._connection.fail(fault, f"message {message.type}")
             return MessageOutcome.ERROR
         return MessageOutcome.OK
 
@@ -388,7 +365,7 @@ class Inbox:
     async def _identify(self, token: str) -> Identity:
         """Who a fresh token is of: it must be the same player. Raises _Refused."""
         try:
-            identity = await self._verify(token)
+            identity = await self._context.verify(token)
         except TokenRefused as refused:
             raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
         except VerifierUnavailable as error:
@@ -404,12 +381,12 @@ class Inbox:
         span = item.span
         if span is None and outcome is MessageOutcome.OK and duration_s > self._tracer.slow_s:
             span = self._late_span(type, item, LateCause.SLOW)
-        if span is None:
-            self._observer.handled(type, outcome, duration_s)
-            return
-        span.note({"message.outcome": outcome})
-        span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
-        self._observer.handled(type, outcome, duration_s, span.trace_id)
+        trace_id = None
+        if span is not None:
+            trace_id = span.trace_id
+            span.note({"message.outcome": outcome})
+            span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
+        self._observer.handled(type, outcome, duration_s, trace_id)
 
     def _late_span(self, type: str, item: _Item, cause: LateCause) -> Span | None:
         return self._tracer.late(type, item.arrived, self._connection.link, item.traceparent, cause)
@@ -421,7 +398,7 @@ class Inbox:
     def _pong(self, ping: Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
-        self._connection.send(PongData(ping.timestamp, self._now()))
+        self._connection.send(PongData(ping.timestamp, self._context.now()))
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)

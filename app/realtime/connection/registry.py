@@ -5,18 +5,19 @@ import contextlib
 import itertools
 import math
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from app.aio.tasks import TaskOwner
 from app.aio.timing_wheel import TimingWheel
 from app.limits import LimitPolicy
 from app.protocol import Close
+from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.connection.session import Session, SessionConfig
 from app.realtime.identity import Verify
 from app.telemetry.bulkhead import Bulkhead
-from app.telemetry.observer import Observer, Opened
+from app.telemetry.observer import Opened
 from app.telemetry.tracer import Link
 from app.transport import Transport
 
@@ -38,18 +39,18 @@ class Connections:
         now: Callable[[], int],
         on_end: Callable[[Session], None],
     ) -> None:
-        self.verify = verify
-        self.policy = policy
-        self.observer: Observer = policy.observer
-        self.now = now
-        self.wheel = TimingWheel(self.observer.fault)
-        self.outboxes = Outboxes(self.observer)
-        self.bulkhead = Bulkhead(self.observer.fault, "hub")
+        self._observer = observer = policy.observer
+        self.wheel = TimingWheel(observer.fault)
+        self.outboxes = Outboxes(observer)
+        self._bulkhead = Bulkhead(observer.fault, "hub")
+        self._handling = TaskOwner(observer)
+        self._context = ConnectionContext(
+            observer, policy, verify, now, self.wheel, self.outboxes, self._bulkhead, self._handling.spawn
+        )
         self._config = config
         self._max_age_s = max_age_s
         self._on_end = on_end
         self._sessions: dict[Session, Callable[[], None]] = {}  # and what gives back the room each takes
-        self._handling = TaskOwner(self.observer)
         self._empty = asyncio.Event()
 
     def __len__(self) -> int:
@@ -65,27 +66,23 @@ class Connections:
 
         Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
         """
-        session = Session(opened, transport, self._config, self)
+        session = Session(opened, transport, self._config, self._context, self._finish)
         session.link = link
         if self._max_age_s:
             session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self._sessions[session] = leave
-        self.observer.opened(opened)
+        self._observer.opened(opened)
         session.attach()
         return session
 
-    def handle(self, messages: Coroutine[Any, Any, None]) -> None:
-        """See `SessionOwner.handle`."""
-        self._handling.spawn(messages, "messages")
-
-    def finished(self, session: Session) -> None:
-        """See `SessionOwner.finished`."""
+    def _finish(self, session: Session) -> None:
+        """Account for a session that is over and whose messages are handled; called once."""
         leave = self._sessions.pop(session)
-        with self.bulkhead:
+        with self._bulkhead:
             self._on_end(session)
         session.expiry.stop()
-        with self.bulkhead:  # whatever is wrong with its record, its place is free
-            self.observer.closed(session.summary())
+        with self._bulkhead:  # whatever is wrong with its record, its place is free
+            self._observer.closed(session.summary())
         if not self._sessions:
             self._empty.set()
         leave()
@@ -110,7 +107,7 @@ class Connections:
         count = math.ceil(len(self._sessions) * share)
         newest = list(itertools.islice((one for one in reversed(self._sessions) if one.ended is None), count))
         for session in newest:
-            with self.bulkhead:
+            with self._bulkhead:
                 session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
         return len(newest)
 

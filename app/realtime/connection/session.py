@@ -4,16 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
+from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
-from app.realtime.connection.inbox import Inbox, InboxConfig, InboxOwner, Seat
-from app.realtime.connection.outbox import Outbox, Outboxes, Put
+from app.realtime.connection.inbox import Inbox, InboxConfig, Seat
+from app.realtime.connection.outbox import Outbox, Put
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity
-from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
 from app.transport import Frame, Transport, text_frame
@@ -30,27 +28,16 @@ class SessionConfig:
     outbox_max_age_s: float
 
 
-class SessionOwner(InboxOwner, Protocol):
-    """Whose connections these are, and what all of them share."""
-
-    outboxes: Outboxes
-    wheel: TimingWheel
-    bulkhead: Bulkhead
-
-    def finished(self, session: "Session") -> None:
-        """The session is over and its messages are handled; told once."""
-
-
 class Session:
     """See the module. `ended` is set once the connection is over, by whomever; `has_joined` once the log says so."""
 
     __slots__ = (
         "_config",
+        "_context",
         "_observer",
+        "_on_end",
         "_opened",
         "_outbox_timer",
-        "_owner",
-        "_tracer",
         "_transport",
         "connection_id",
         "ended",
@@ -70,13 +57,14 @@ class Session:
         opened: Opened,
         transport: Transport,
         config: SessionConfig,
-        owner: SessionOwner,
+        context: ConnectionContext,
+        on_end: Callable[["Session"], None],
     ) -> None:
         self.connection_id = opened.connection_id
         self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, config.outbox_max_bytes, owner.outboxes)
-        self.expiry = Expiry(self, config.expiry, owner.wheel)
+        self.outbox = Outbox(transport, config.outbox_max_bytes, context.outboxes)
+        self.expiry = Expiry(self, config.expiry, context.wheel)
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
@@ -84,11 +72,11 @@ class Session:
         self._opened = opened
         self._transport = transport
         self._config = config
-        self._owner = owner
-        self._observer = owner.observer
-        self._tracer = owner.observer.tracer
+        self._context = context
+        self._on_end = on_end
+        self._observer = context.observer
         self._outbox_timer: asyncio.TimerHandle | None = None
-        self.inbox = Inbox(self, opened, config.inbox, owner)
+        self.inbox = Inbox(self, opened, config.inbox, context)
         self.on_text: Callable[[bytes], None] = self.inbox.take
 
     @property
@@ -100,15 +88,20 @@ class Session:
 
     def send(self, data: ServerData) -> None:
         """Send one message of this connection's own."""
-        frame = text_frame(encode_message(data))
+        self.send_frame(data.type, text_frame(encode_message(data)))
+
+    def send_frame(self, type: str, frame: Frame) -> bool:
+        """Send one encoded message to this connection alone; False where it cannot be sent any more."""
         if self.outbox.put_now(frame) or self.put(frame) is not Put.FULL:
-            self._observer.sent(data.type, 1, frame.size)
+            self._observer.sent(type, 1, frame.size)
+            return True
+        return False
 
     def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
         """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
         if fan_out is None:
             return self.put(frame, event=True)
-        span = self._tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
+        span = self._observer.tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
         put = self.put(frame, event=True, span=span)
         if put is Put.WAITS:
             span.note({"waited": True})
@@ -141,13 +134,16 @@ class Session:
                 self._observer.sent(data.type, 1, frame.size)
             self._transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
-            self._observer.fault("connection", error)
+            self._report(error)
             self._transport.abort()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception, where: str = "connection") -> None:
         """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
-        self._observer.fault("connection", error)
+        self._report(error, where)
         self.close(Close.INTERNAL)
+
+    def _report(self, error: Exception, where: str = "connection") -> None:
+        self._observer.fault(where, error)
 
     # ---------------------------------------------------------------- the player
 
@@ -185,7 +181,7 @@ class Session:
     def handled_all(self) -> None:
         """See `Connection.handled_all`."""
         if self.ended is not None:
-            self._owner.finished(self)
+            self._on_end(self)
 
     def summary(self) -> Closed:
         """The record of the whole connection; only once it has ended."""
@@ -198,7 +194,7 @@ class Session:
 
     def _finish_if_over(self) -> None:
         if self.ended is not None and self.inbox.is_at_rest:
-            asyncio.get_running_loop().call_soon(self._owner.finished, self)
+            asyncio.get_running_loop().call_soon(self._on_end, self)
 
     def _on_outbox_age(self) -> None:
         """A durable frame may have waited too long; if not, look again when the oldest one would have."""
@@ -244,7 +240,7 @@ class Session:
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """The connection is over."""
         self.ended = (row, initiator, received_code)
-        with self._owner.bulkhead:  # whatever is left undone here, the connection is over, and its place free
+        with self._context.bulkhead:  # whatever is left undone here, the connection is over, and its place free
             if row is Close.TOO_BIG:
                 self.inbox.refuses(LimitScope.MESSAGE_SIZE)
             self.outbox.end()

@@ -74,6 +74,7 @@ class Judging:
         self._record = record
         self._policy = policy
         self._observer: Observer = policy.observer
+        self._report_fault = policy.observer.fault
         self._turns: Turns[_Submission] = Turns(config.queue_size, config.max_running_per_player)
         self._under_way: set[tuple[str, int]] = set()
 
@@ -111,7 +112,7 @@ class Judging:
             try:
                 await self._handle(one)
             except Exception as fault:  # noqa: BLE001 - the worker lives on; the sweep finds the submission again
-                self._observer.fault("judging", fault)
+                self._report_fault("judging", fault)
             finally:
                 self._under_way.discard(one.key)
                 self._turns.done(player_id)
@@ -162,7 +163,7 @@ class Judging:
             try:
                 return await self._judge.judge(known, one.submitted.code)
             except JudgeUnavailable as fault:
-                self._observer.fault("judge", fault)
+                self._report_fault("judge", fault)
             if number > self._config.retries:
                 break
             await asyncio.sleep(min(self._config.retry_delay_s * 2.0 ** (number - 1), MAX_RETRY_DELAY_S))

@@ -15,6 +15,7 @@ from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room, Welcome
 from app.realtime.room.seat import RoomSeat
 from app.telemetry.observer import Observer
+from app.telemetry.tracer import Maybe
 from app.vocabulary import SpanName
 
 _CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
@@ -58,7 +59,7 @@ class Membership:
             self._rooms.linger(room)
             return
         try:
-            with self._observer.tracer.root(SpanName.JOIN, session.link):
+            with self._traced(SpanName.JOIN, session):
                 await room.join(session, name)
         except Rejected as rejected:
             refused = REFUSED[rejected.code]
@@ -78,10 +79,14 @@ class Membership:
     async def _disconnected(self, room: Room, session: Session) -> None:
         try:
             if self._reports_ends():
-                with self._observer.tracer.root(SpanName.DISCONNECT, session.link):
+                with self._traced(SpanName.DISCONNECT, session):
                     await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
         finally:
             self._rooms.release(room)
+
+    def _traced(self, name: SpanName, session: Session) -> Maybe:
+        """A block in a trace of its own, which points at the connection's."""
+        return self._observer.tracer.root(name, session.link)
 
     def closing_ranks(self) -> dict[Session, int]:
         """How much the end of each member would disturb: of a waiting game little, of a race most."""

@@ -77,7 +77,7 @@ class ProgressBoard:
         player_id = progress.player_id
         if player_id in self._newest:
             self._newest[player_id] = (progress, here)
-            self._observer.coalesced(TYPE, self._others(here=here))
+            self._skipped(replaced=self._others(here=here))
             return
         now = asyncio.get_running_loop().time()
         turn = max(self._turns.get(player_id, _FIRST), (now, 0))
@@ -95,8 +95,7 @@ class ProgressBoard:
             self._timer.cancel()
             self._timer = None
         waiting = sum(self._others(here=here) for _, here in self._newest.values())
-        if forgotten := waiting + len(self._left) * len(self._shown):
-            self._observer.dropped(TYPE, forgotten)
+        self._skipped(dropped=waiting + len(self._left) * len(self._shown))
         self._newest.clear()
         self._queue.clear()
         self._turns.clear()
@@ -174,15 +173,13 @@ class ProgressBoard:
             except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
                 session.fail(error)
         if blocked:
-            self._count_blocked(blocked)
+            self._skipped(blocked[Sent.REPLACED_OLDER], blocked[Sent.DROPPED])
             written += blocked[Sent.TAKEN]
         self._observer.sent(TYPE, written, frame.size)
 
-    def _count_blocked(self, sent: Counter[Sent]) -> None:
-        if sent[Sent.REPLACED_OLDER]:
-            self._observer.coalesced(TYPE, sent[Sent.REPLACED_OLDER])
-        if sent[Sent.DROPPED]:
-            self._observer.dropped(TYPE, sent[Sent.DROPPED])
+    def _skipped(self, replaced: int = 0, dropped: int = 0) -> None:
+        """So many deliveries were replaced by newer ones, or not made."""
+        self._observer.skipped(TYPE, replaced, dropped)
 
 
 def _frame(progress: PlayerProgress) -> Frame:

@@ -37,8 +37,10 @@ from app.realtime.room.counts import GameCounts
 from app.realtime.room.deadlines import Deadlines
 from app.realtime.room.judging import Judging, JudgingConfig
 from app.realtime.room.progress import ProgressConfig
-from app.realtime.room.room import Room
+from app.realtime.room.room import Room, RoomContext
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
+from app.telemetry.tracer import Maybe, Value
 from app.vocabulary import SpanName
 
 TICK_RETRY_MS: Final = 1_000
@@ -70,7 +72,6 @@ class Rooms:
         finished_linger_s: float,
     ) -> None:
         self.problems = problems
-        self.policy = policy
         self.now = now
         self.loaded: dict[str, Room] = {}
         self.counts = GameCounts()
@@ -79,11 +80,22 @@ class Rooms:
         self._log = log
         self._health = health
         self._replicas = replicas
-        self._progress = progress
         self._finished_linger_s = finished_linger_s
         self._tasks = tasks
         self._observer: Observer = policy.observer
         self._appender = Appender(log, health, self._observer)
+        self._context = RoomContext(
+            log,
+            self._appender,
+            policy,
+            now,
+            progress,
+            Bulkhead(self._observer.fault, "room"),
+            self._observer.fault,
+            self._changed,
+            self.submitted,
+            self._fell_behind,
+        )
         claims = JudgingClaims(log, judging.claim_s)
         self.judging = Judging(judge, problems, judging, self._record, claims.begin, policy)
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
@@ -105,7 +117,7 @@ class Rooms:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self.now())
-        with self._observer.tracer.root(SpanName.CREATE, attributes={"game.id": game_id, "player.id": host_id}):
+        with self._traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}):
             await self._appender.append(game_id, START, events)
         state = fold(events)
         if state is None:
@@ -124,7 +136,7 @@ class Rooms:
 
     async def remove(self, game_id: str, player_id: str) -> None:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""
-        with self._observer.tracer.root(SpanName.REMOVE, attributes={"game.id": game_id, "player.id": player_id}):
+        with self._traced(SpanName.REMOVE, {"game.id": game_id, "player.id": player_id}):
             await self._handle(game_id, Remove(player_id))
 
     def ending_within(self, seconds: float) -> list[str]:
@@ -163,7 +175,7 @@ class Rooms:
         return await asyncio.shield(loading)
 
     async def _read_room(self, game_id: str) -> Room | None:
-        room = Room(game_id, self._log, self._appender, self, self._observer, self.now, self._progress)
+        room = Room(game_id, self._context)
         try:
             if not await room.load():
                 return None
@@ -183,20 +195,18 @@ class Rooms:
 
     # ---------------------------------------------------------------- what rooms report
 
-    def changed(self, room: Room, before: Phase | None) -> None:
-        """See `RoomOwner.changed`."""
+    def _changed(self, room: Room, before: Phase | None) -> None:
         self._remember(room.known)
         if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
             self.something_ended.set()
             self.linger(room)
 
     def submitted(self, room: Room, event: CodeSubmitted) -> None:
-        """See `RoomOwner.submitted`."""
+        """Have a submission judged, if it still is to be."""
         if event.player_id in room.known.pending:
             self.judging.enqueue(room.game_id, room.known.problem, event)
 
-    def fell_behind(self, room: Room) -> None:
-        """See `RoomOwner.fell_behind`."""
+    def _fell_behind(self, room: Room) -> None:
         self._observer.log_gap()
         if room.game_id not in self._catching_up:
             self._catching_up.add(room.game_id)
@@ -234,7 +244,7 @@ class Rooms:
 
     async def _tick(self, game_id: str) -> None:
         try:
-            with self._observer.tracer.root(SpanName.TICK, attributes={"game.id": game_id}):
+            with self._traced(SpanName.TICK, {"game.id": game_id}):
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
             self.deadlines.retry(game_id, self.now() + TICK_RETRY_MS)
@@ -244,6 +254,10 @@ class Rooms:
             raise
         if due is None or due > self.now():  # else it should have moved on: it stays overdue
             self.deadlines.set(game_id, due)
+
+    def _traced(self, name: SpanName, attributes: Mapping[str, Value]) -> Maybe:
+        """A block that no message caused, in a trace of its own."""
+        return self._observer.tracer.root(name, attributes=attributes)
 
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
         await self._handle(game_id, verdict)

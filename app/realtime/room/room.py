@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
@@ -57,26 +56,32 @@ from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
 from app.realtime.refusals import REFUSED
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
-from app.telemetry.bulkhead import Bulkhead
+from app.telemetry.bulkhead import Bulkhead, Report
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
 from app.transport import Frame, text_frame
 from app.vocabulary import LimitScope, ResumeOutcome, SpanName
 
 
-class RoomOwner(Protocol):
-    """What a room tells its hub, and asks of it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class RoomContext:
+    """What all rooms of a replica share; `now` is the games' clock in epoch milliseconds.
 
+    `changed` is called when events were applied: the phase, which was the one given, or the deadline may be new;
+    `submitted` when a submission wants to be judged, `fell_behind` when commits were missed: then the room wants
+    `catch_up`.
+    """
+
+    log: EventLog
+    appender: Appender
     policy: LimitPolicy
-
-    def changed(self, room: "Room", before: Phase | None) -> None:
-        """Events were applied: the phase, which was `before`, or the deadline may be new."""
-
-    def submitted(self, room: "Room", event: CodeSubmitted) -> None:
-        """A submission wants to be judged."""
-
-    def fell_behind(self, room: "Room") -> None:
-        """Commits were missed: the room wants `catch_up`."""
+    now: Callable[[], int]
+    progress: ProgressConfig
+    bulkhead: Bulkhead
+    report: Report
+    changed: Callable[["Room", Phase | None], None]
+    submitted: Callable[["Room", CodeSubmitted], None]
+    fell_behind: Callable[["Room"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +100,7 @@ _decode_progress = msgspec.json.Decoder(PlayerProgress).decode
 class Room:
     """See the module. `state` is None until the first events are applied."""
 
-    def __init__(
-        self,
-        game_id: str,
-        log: EventLog,
-        appender: Appender,
-        owner: RoomOwner,
-        observer: Observer,
-        now: Callable[[], int],
-        progress: ProgressConfig,
-    ) -> None:
+    def __init__(self, game_id: str, context: RoomContext) -> None:
         self.game_id = game_id
         self.state: GameState | None = None
         self.members: dict[str, Session] = {}  # by connection id
@@ -113,14 +109,13 @@ class Room:
         self._accepted_at = 0.0
         self._told: list[tuple[str, Frame] | GameEvent] = []
         self._cursor: Cursor = START
-        self._log = log
-        self._appender = appender
-        self._owner = owner
-        self._observer = observer
-        self._tracer = observer.tracer
-        self._now = now
-        self._bulkhead = Bulkhead(observer.fault, "room")
-        self._progress = ProgressBoard(progress, self.members, observer, self._tell)
+        self._context = context
+        self._log = context.log
+        self._now = context.now
+        self._bulkhead = context.bulkhead
+        self._observer: Observer = context.policy.observer
+        self._tracer = self._observer.tracer
+        self._progress = ProgressBoard(context.progress, self.members, self._observer, self._broadcast)
         self._deciding = asyncio.Lock()
         self._subscription: Subscription | None = None
 
@@ -145,7 +140,7 @@ class Room:
 
     async def load(self) -> bool:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
-        self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear)
+        self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear_progress)
         try:
             await self.catch_up()
         except BaseException:  # nobody holds a room that could not be read: nobody would close it
@@ -156,9 +151,9 @@ class Room:
             return False
         self._live = True
         self._observer.replayed(self.state.seq)
-        self._owner.changed(self, None)
+        self._context.changed(self, None)
         for submitted in self.state.pending.values():
-            self._owner.submitted(self, submitted)
+            self._context.submitted(self, submitted)
         return True
 
     def close(self) -> None:
@@ -196,7 +191,7 @@ class Room:
                     return []
                 after = self._cursor
                 try:
-                    commit = await self._appender.append(self.game_id, after, events)
+                    commit = await self._context.appender.append(self.game_id, after, events)
                 except Conflict:
                     await self._catch_up_after_conflict(after)
                     continue
@@ -225,7 +220,7 @@ class Room:
         if rejected.code is not Rejection.RATE_LIMITED:
             return True
         retry_ms = REFUSED[rejected.code].retry_after_ms
-        return self._owner.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
+        return self._context.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
     def _note_end(self, events: list[GameEvent]) -> None:
         end = events[-1]
@@ -259,7 +254,7 @@ class Room:
             return
         self._accepted_at = self._read_at(commit) if commit.accepted_at is None else commit.accepted_at
         if commit.events[0].seq > seq + 1:
-            self._owner.fell_behind(self)
+            self._context.fell_behind(self)
             return
         if len(commit.events) > 1:
             for member in self.members.values():
@@ -271,7 +266,7 @@ class Room:
         self._cursor = commit.cursor
         if self._live:
             self._observer.applied(time.time() - self._accepted_at)
-            self._owner.changed(self, before)
+            self._context.changed(self, before)
 
     def _read_at(self, commit: Commit) -> float:
         """What is read again has only its own time stamp, by the games' clock, made just before the log took it."""
@@ -296,9 +291,8 @@ class Room:
             recipients, written = self._put_to_all(event.seq, type, frame, span)
             if span is not None:
                 span.note({"recipients": recipients})
-        self._observer.sent(type, recipients, frame.size)
         trace_id = span.trace_id if span else None
-        self._observer.fanned_out(recipients, written, time.time() - self._accepted_at, trace_id)
+        self._observer.fanned_out(type, frame.size, recipients, written, time.time() - self._accepted_at, trace_id)
         with self._bulkhead:
             self._have_effects(event)
 
@@ -320,7 +314,7 @@ class Room:
     def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
             if self.connections_of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
-                self._owner.submitted(self, event)
+                self._context.submitted(self, event)
         elif isinstance(event, SubmissionJudged):
             self._send_result(event)
         elif isinstance(event, (PlayerJoined, PlayerReconnected)):
@@ -333,9 +327,8 @@ class Room:
     def _send_result(self, event: SubmissionJudged) -> None:
         data = public_result(event)
         frame = text_frame(encode_message(data))
-        count = sum(session.put(frame) is not Put.FULL for session in self.connections_of(event.player_id))
-        if count:
-            self._observer.sent(data.type, count, frame.size)
+        for session in self.connections_of(event.player_id):
+            session.send_frame(data.type, frame)
 
     def _put_out(self, player_id: str) -> None:
         for session in self.connections_of(player_id):
@@ -393,9 +386,8 @@ class Room:
         session.send(self._welcome(session, name, resume, welcome))
         for index in range(start, len(self._told)):
             type, frame = self._frame(index)
-            if session.put(frame) is Put.FULL:
+            if not session.send_frame(type, frame):
                 break  # it resumes from what it has got
-            self._observer.sent(type, 1, frame.size)
         if session.ended is None:
             self.members[session.connection_id] = session
 
@@ -427,16 +419,16 @@ class Room:
         """Show the other members, on whichever replica, how far a player is."""
         self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
 
-    def _tell(self, progress: PlayerProgress) -> None:
+    def _broadcast(self, progress: PlayerProgress) -> None:
         if self._log.shared:
             self._log.tell(self.game_id, _encode_progress(progress))
 
-    def _hear(self, payload: bytes) -> None:
+    def _hear_progress(self, payload: bytes) -> None:
         """Another replica told a player's progress: shown under the bounds of what is said here."""
         try:
             progress = _decode_progress(payload)
         except MALFORMED as error:
-            self._observer.fault("progress of another replica", error)
+            self._context.report("progress of another replica", error)
             return
         if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
             self._progress.show(progress, here=False)

@@ -56,6 +56,7 @@ class Sweeper:
         self._replicas = replicas
         self._config = config
         self._observer = observer
+        self._report = observer.fault
         self._now = rooms.now
         self._list_at = 0.0
         self.log_bytes = self.log_limit_bytes = 0
@@ -68,7 +69,7 @@ class Sweeper:
             except LogUnavailable as error:
                 self._health.note_failure("sweep", error)
             except Exception as error:  # noqa: BLE001 - the next sweep tries again
-                self._observer.fault("sweep", error)
+                self._report("sweep", error)
             await asyncio.sleep(self._config.sweep_interval_s)
 
     async def sweep(self) -> None:
@@ -122,7 +123,7 @@ class Sweeper:
         except Exception as error:
             if isinstance(error, LogUnavailable) and error.is_away:
                 raise
-            self._observer.fault("game", error, game_id)
+            self._report("game", error, game_id)
 
     async def _take_up(self, game_id: str) -> None:
         async with self._rooms.use(game_id) as room:

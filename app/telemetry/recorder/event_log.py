@@ -1,9 +1,14 @@
 """Records how the event log does."""
 
+from typing import Final
+
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.observer import EventLogObserver
 from app.telemetry.recorder.recording import Recording
 from app.vocabulary import AppendOutcome, LogOp, LogTrouble
+
+SLOW_S: Final = 1.0
+"""An append that takes longer is logged."""
 
 
 class EventLogRecorder(Recording, EventLogObserver):
@@ -13,6 +18,8 @@ class EventLogRecorder(Recording, EventLogObserver):
         if outcome is AppendOutcome.CONFLICT:
             self.store.counter(Metrics.CONFLICTS).inc()
         self.store.histogram(Metrics.APPEND_DURATION).observe(duration_s, (outcome,), trace_id)
+        if duration_s > SLOW_S:
+            self.log_repeated(Events.EVENT_LOG_SLOWED, "", duration_s=round(duration_s, 3))
 
     def event_log(self, reachable: bool, fault: str) -> None:
         if reachable:
@@ -27,9 +34,6 @@ class EventLogRecorder(Recording, EventLogObserver):
     def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
         self.store.counter(Metrics.LOG_TROUBLES).inc((trouble,))
         self.log_repeated(Events.EVENT_LOG_TROUBLED, trouble, trouble=trouble, error=detail)
-
-    def log_slow(self, duration_s: float) -> None:
-        self.log_repeated(Events.EVENT_LOG_SLOWED, "", duration_s=round(duration_s, 3))
 
     def log_gap(self) -> None:
         self.store.counter(Metrics.LOG_GAPS).inc()

@@ -1,6 +1,7 @@
 """Records what comes in, what goes out, and how long it waits."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any, Final
 
 from app.telemetry.catalogue import LATENCY_BUCKETS, Events, Metrics
@@ -23,14 +24,13 @@ class MessagesRecorder(Recording, MessagesObserver):
         self._message_durations = store.histogram(Metrics.MESSAGE_DURATION).rows
         self._answered = {type: cells for (type, outcome), cells in self._message_durations.items() if outcome == _OK}
 
-    def received(self, type: str, size: int | None) -> None:
-        if size is None:
-            self.store.counter(Metrics.MESSAGES).inc(("in", type))
-        else:
-            self._received[type][size] += 1
+    def received(self, type: str, size: int) -> None:
+        self._received[type][size] += 1
 
-    def batch(self, size: int) -> None:
-        self.store.histogram(Metrics.BATCH_SIZE).observe(size)
+    def batch(self, types: Sequence[str]) -> None:
+        self.store.histogram(Metrics.BATCH_SIZE).observe(len(types))
+        for type in types:
+            self.store.counter(Metrics.MESSAGES).inc(("in", type))
 
     def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
         # once a message: `Histogram.observe` without the call, and without making a row of what is usual
@@ -55,7 +55,10 @@ class MessagesRecorder(Recording, MessagesObserver):
     def sent(self, type: str, count: int, size: int) -> None:
         self._sent[type][size] += count
 
-    def fanned_out(self, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None) -> None:
+    def fanned_out(
+        self, type: str, size: int, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None
+    ) -> None:
+        self.sent(type, recipients, size)
         self.store.histogram(Metrics.FANOUT_RECIPIENTS).observe(recipients)
         self.store.histogram(Metrics.EVENT_DELIVERY).observe_many(
             max(0.0, since_accepted_s), written, (Reader.PROMPT,), trace_id
@@ -66,8 +69,6 @@ class MessagesRecorder(Recording, MessagesObserver):
         if event:
             self.store.histogram(Metrics.EVENT_DELIVERY).observe(waited_s, (Reader.SLOW,), trace_id)
 
-    def dropped(self, type: str, count: int) -> None:
-        self.store.counter(Metrics.DROPPED).inc((type,), count)
-
-    def coalesced(self, type: str, count: int) -> None:
-        self.store.counter(Metrics.COALESCED).inc((type,), count)
+    def skipped(self, type: str, replaced: int, dropped: int) -> None:
+        self.store.counter(Metrics.COALESCED).inc((type,), replaced)
+        self.store.counter(Metrics.DROPPED).inc((type,), dropped)

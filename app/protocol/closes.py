@@ -5,6 +5,8 @@ from typing import Final
 
 from app.vocabulary import Initiator, Reconnect
 
+_NO_RETRY: Final = frozenset({Reconnect.NO, Reconnect.NEW_TOKEN})
+
 
 @dataclass(frozen=True, slots=True)
 class CloseRow:
@@ -15,6 +17,11 @@ class CloseRow:
     reconnect: Reconnect
     initiators: tuple[Initiator, ...]
     when: str
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a client connects again with the token that it has."""
+        return self.reconnect not in _NO_RETRY
 
 
 _C, _S, _N = Initiator.CLIENT, Initiator.SERVER, Initiator.NETWORK
@@ -60,10 +67,7 @@ def client_close(code: int) -> CloseRow:
     return _CLIENT_ROWS.get(code, Close.OTHER)
 
 
-_NO_RETRY = frozenset({Reconnect.NO, Reconnect.NEW_TOKEN})
-
-
 def should_reconnect(code: int) -> bool:
     """Whether a client comes back after the close code `code` (RFC 6455 section 7.4); unknown codes: yes."""
     rows = [row for row in CLOSE_TABLE if row.code == code]
-    return not rows or any(row.reconnect not in _NO_RETRY for row in rows)
+    return not rows or any(row.comes_back for row in rows)

@@ -15,7 +15,7 @@ from app.realtime.identity import Identity
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
 from app.transport import Frame, Transport, text_frame
-from app.vocabulary import Initiator, LimitScope, PingOutcome, Reconnect
+from app.vocabulary import Initiator, LimitScope, PingOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,7 @@ class Session:
         if self.ended is not None:
             return
         self.retry_after_ms = retry_after_ms
-        reconnect = row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN}
-        data = DisconnectData(row.code, row.reason, message or row.when, reconnect, retry_after_ms)
+        data = DisconnectData(row.code, row.reason, message or row.when, row.comes_back, retry_after_ms)
         frame = text_frame(encode_message(data))
         try:
             if self.outbox.put_last(frame):

@@ -8,7 +8,6 @@ reads the final figures. A second signal hurries: nothing is waited for but the 
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -35,6 +34,7 @@ class Drain:
         self._scrapes = scrapes
         self._lone = lone
         self._hurried = asyncio.Event()
+        self._time = asyncio.get_running_loop().time
 
     @property
     def is_hurried(self) -> bool:
@@ -72,8 +72,8 @@ class Drain:
 
     async def _wait_for_games(self) -> None:
         """Let the games finish that will within the time; the others end with their connections."""
-        deadline = time.monotonic() + self._plan.game_wait_s
-        while (left_s := deadline - time.monotonic()) > 0 and not self.is_hurried:
+        deadline = self._time() + self._plan.game_wait_s
+        while (left_s := deadline - self._time()) > 0 and not self.is_hurried:
             if not self._hub.rooms.ending_within(left_s):
                 return
             self._hub.rooms.something_ended.clear()
@@ -86,10 +86,10 @@ class Drain:
 
     async def _close_all(self) -> None:
         sessions = self._hub.connections.closing_order(self._hub.membership.closing_ranks())
-        begin = time.monotonic()
+        begin = self._time()
         for number, session in enumerate(sessions):
             if session.ended is None:
-                await self._wait(begin + self._plan.spread_s * number / len(sessions) - time.monotonic())
+                await self._wait(begin + self._plan.spread_s * number / len(sessions) - self._time())
                 with self._hub.bulkhead:
                     session.close(Close.DRAINING, retry_after_ms=self._retry_after_ms(begin))
         await self._hub.connections.wait_empty(self._plan.close_timeout_s)
@@ -101,10 +101,10 @@ class Drain:
         plan = self._plan
         gone = begin + (0 if self.is_hurried else plan.spread_s + (plan.scrape_wait_s if self._scrapes() else 0))
         jitter = random.uniform(0, max(plan.spread_s, plan.restart_hint_s))  # noqa: S311 - jitter
-        return round(1000 * (max(0.0, gone - time.monotonic()) + plan.restart_hint_s + jitter))
+        return round(1000 * (max(0.0, gone - self._time()) + plan.restart_hint_s + jitter))
 
     async def _wait_for_scrape(self, seen: int) -> None:
         """The last figures are read once more, where anybody reads them at all."""
-        deadline = time.monotonic() + self._plan.scrape_wait_s
-        while self._scrapes() == seen and time.monotonic() < deadline and not self.is_hurried:
+        deadline = self._time() + self._plan.scrape_wait_s
+        while self._scrapes() == seen and self._time() < deadline and not self.is_hurried:
             await self._wait(min(SCRAPE_POLL_S, self._plan.scrape_wait_s))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from app.configure import hub_config
@@ -36,9 +36,10 @@ class Seen(Faults):
 
 
 class NoJudge:
-    """Never asked."""
+    """Never asked, unless the test gives it a report to answer with."""
 
     closed = False
+    report: Report | None = None
 
     async def open(self) -> None:
         """Nothing."""
@@ -47,7 +48,9 @@ class NoJudge:
         self.closed = True
 
     async def judge(self, problem: JudgeProblem, code: str) -> Report:
-        raise AssertionError((problem, code))
+        if self.report is None:
+            raise AssertionError((problem, code))
+        return self.report
 
 
 class Peer:
@@ -61,11 +64,33 @@ class Peer:
         self.row: CloseRow | None = None
         self.written: list[bytes] = []
         self.listener: Listener | None = None
+        self.is_read = True
+        self._asserted = 0
 
     @property
     def types(self) -> list[str]:
         """Of the messages it was sent."""
         return [json.loads(wire[wire.index(b'{"') :])["type"] for wire in self.written]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What it was sent, decoded."""
+        return [json.loads(wire[wire.index(b'{"') :]) for wire in self.written]
+
+    def last(self, type: str) -> Any:
+        """The data of the newest message of a type."""
+        return [message for message in self.messages if message["type"] == type][-1]["data"]
+
+    def assert_sent(self, *types: str) -> None:
+        """It was sent exactly these since this was last asked."""
+        new, self._asserted = self.types[self._asserted :], len(self.written)
+        assert new == list(types), f"sent {new}, not {list(types)}"
+
+    def assert_closed(self, row: CloseRow) -> None:
+        """It was told why, and closed so; `disconnect` and the close frame came last."""
+        assert self.row is row, f"closed by {self.row}, not {row}"
+        assert self.types[-2:] == ["disconnect", "close frame"]
+        assert self.last("disconnect")["reason"] == row.reason
 
     def write(self, wire: bytes) -> None:
         """As after the way out was shut."""
@@ -77,7 +102,8 @@ class Peer:
         self.listener = listener
 
     def close(self, row: CloseRow) -> None:
-        self.write(b'{"type":"close frame"}')
+        if self.is_open:
+            self.write(b'{"type":"close frame"}')
         self.end(row, Initiator.SERVER)
 
     def abort(self) -> None:
@@ -92,20 +118,28 @@ class Peer:
     def nothing(self) -> None:
         """For all that is not of interest here."""
 
-    cork = start = pause_reading = resume_reading = nothing
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+    cork = start = nothing
 
 
 class OneHub:
     """A hub that runs, and its players."""
 
-    def __init__(self, log: EventLog | None = None, **settings: Any) -> None:
+    def __init__(
+        self, log: EventLog | None = None, now: Callable[[], int] = lambda: int(time.time() * 1000), **settings: Any
+    ) -> None:
         self.seen = Seen()
         self.log = log or MemoryEventLog()
         self.judge = NoJudge()
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         problems: Any = {PROBLEM.id: _Known(PROBLEM)}
         config = hub_config(chosen, "one")
-        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, lambda: int(time.time() * 1000))
+        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, now)
         self.peers: dict[str, Peer] = {}
         self.sessions: dict[str, Session] = {}
         self.left: list[str] = []
@@ -117,7 +151,7 @@ class OneHub:
             await self.enter(state.game_id, player)
         return state
 
-    async def enter(self, game_id: str, player: str) -> None:
+    async def enter(self, game_id: str, player: str, last_seq: int | None = None) -> Peer:
         """As the endpoint does it: see `app.web.ws`."""
         peer = self.peers[player] = Peer()
         opened = Opened(self.hub.replicas.new_connection_id(), game_id, player, "127.0.0.1")
@@ -126,9 +160,10 @@ class OneHub:
             session = self.hub.connections.open(opened, peer, leave=lambda: self.left.append(player))
             self.sessions[player] = session
             try:
-                await self.hub.membership.enter(session, room, Identity(player, player.title(), 2e12), None)
+                await self.hub.membership.enter(session, room, Identity(player, player.title(), 2e12), last_seq)
             finally:
                 session.begin()
+        return peer
 
     def say(self, player: str, type: str, data: object = None, **more: object) -> None:
         """A player sends a message."""

@@ -62,6 +62,7 @@ class LogHealth:
                 await asyncio.sleep(PROBE_INTERVAL_S)
             except Exception as error:  # noqa: BLE001 - whoever gave up here would never find the log again
                 self.failed("event log", error)
+                self._probe_due.set()  # what was missed is still to be read
                 await asyncio.sleep(PROBE_INTERVAL_S)
 
     def lose(self, fault: str) -> None:

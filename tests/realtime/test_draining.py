@@ -1,0 +1,155 @@
+"""The drain of a hub whose time passes at once: in which order it goes away, and what everybody is told."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.eventlog.memory import MemoryEventLog
+from app.protocol import Close
+from app.realtime.drain import Drain
+from app.settings import load_settings
+from app.vocabulary import DrainPhase, Initiator
+from tools.harness.clock import loop_ms, without_waiting
+from tools.harness.hubs import OneHub, Seen, running
+from tools.harness.server import SECRET
+
+
+class Phases(Seen):
+    """And the phases of the drain, with the connections there were, and when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.phases: list[tuple[DrainPhase, int]] = []
+
+    def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:  # noqa: ARG002 - the interface's
+        self.phases.append((phase, connections))
+
+
+def drain_of(one: OneHub, seen: Seen, *, lone: bool = True, scrapes: Any = lambda: 0, **settings: float) -> Drain:
+    """A drain of that hub."""
+    plan = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings).drain
+    return Drain(one.hub, plan, seen, scrapes, lone=lone)
+
+
+async def race(one: OneHub, *players: str, **rules: int) -> None:
+    """A race that runs."""
+    await one.game(*players, **({"countdown_ms": 1_000} | rules))
+    for player in players:
+        one.say(player, "ready", {"status": "ready"})
+    for player in players:
+        await one.until_told(player, "game_started")
+
+
+@without_waiting
+async def test_its_phases_come_in_order() -> None:
+    async with running(now=loop_ms) as one:
+        await one.game("ann", "bob", min_players=9)
+        seen = Phases()
+        await drain_of(one, seen, drain_spread_s=2).run()
+        delay, games, closing, done = DrainPhase.DELAY, DrainPhase.GAMES, DrainPhase.CLOSING, DrainPhase.DONE
+        assert seen.phases == [(delay, 2), (games, 2), (closing, 2), (done, 0)]
+
+
+@without_waiting
+async def test_readiness_fails_before_anybody_is_refused() -> None:
+    async with running(now=loop_ms) as one:
+        draining = asyncio.create_task(drain_of(one, Phases(), drain_delay_s=5).run())
+        await asyncio.sleep(4)
+        assert (one.hub.draining, one.hub.accepting) == (True, True)
+        await asyncio.sleep(2)
+        assert (one.hub.draining, one.hub.accepting) == (True, False)
+        await draining
+
+
+@without_waiting
+async def test_a_race_that_is_about_to_end_ends_first() -> None:
+    async with running(now=loop_ms, finished_linger_s=0) as one:
+        await race(one, "ann", time_limit_ms=10_000)
+        await drain_of(one, Phases(), drain_game_wait_s=30, drain_delay_s=0).run()
+        assert "game_finished" in one.peers["ann"].types
+        one.peers["ann"].assert_closed(Close.NORMAL)
+
+
+@without_waiting
+async def test_a_race_that_would_last_longer_is_not_waited_for() -> None:
+    async with running(now=loop_ms) as one:
+        await race(one, "ann", time_limit_ms=600_000)
+        before = loop_ms()
+        await drain_of(one, Phases(), drain_game_wait_s=30, drain_delay_s=0, drain_spread_s=0).run()
+        assert loop_ms() - before < 1_000
+        one.peers["ann"].assert_closed(Close.DRAINING)
+
+
+@without_waiting
+async def test_those_end_first_whose_end_disturbs_least() -> None:
+    async with running(now=loop_ms) as one:
+        await race(one, "ann", time_limit_ms=600_000)
+        await one.game("bob", min_players=9)
+        draining = asyncio.create_task(
+            drain_of(one, Phases(), drain_delay_s=0, drain_game_wait_s=0, drain_spread_s=10).run()
+        )
+        await asyncio.sleep(4)
+        one.peers["bob"].assert_closed(Close.DRAINING)
+        assert one.peers["ann"].is_open
+        await draining
+        one.peers["ann"].assert_closed(Close.DRAINING)
+
+
+@without_waiting
+async def test_a_second_signal_waits_for_nothing() -> None:
+    async with running(now=loop_ms) as one:
+        await race(one, "ann", time_limit_ms=20_000)
+        drain = drain_of(one, Phases(), drain_delay_s=5, drain_game_wait_s=30, drain_spread_s=10)
+        before = loop_ms()
+        draining = asyncio.create_task(drain.run())
+        await asyncio.sleep(1)
+        drain.hurry()
+        await draining
+        assert loop_ms() - before < 2_000
+        one.peers["ann"].assert_closed(Close.DRAINING)
+
+
+@without_waiting
+async def test_where_others_take_over_all_come_back_within_a_second() -> None:
+    async with running(now=loop_ms) as one:
+        await one.game("ann", min_players=9)
+        await drain_of(one, Phases(), lone=False, drain_delay_s=0, drain_spread_s=0).run()
+        assert one.peers["ann"].last("disconnect")["retry_after_ms"] <= 1_000
+
+
+@without_waiting
+async def test_a_lone_replica_has_everybody_come_back_once_it_is_there_again() -> None:
+    async with running(now=loop_ms) as one:
+        await one.game("ann", min_players=9)
+        await drain_of(one, Phases(), drain_delay_s=0, drain_spread_s=4, restart_hint_s=3).run()
+        assert one.peers["ann"].last("disconnect")["retry_after_ms"] >= 3_000
+
+
+@without_waiting
+async def test_the_last_figures_are_scraped_before_it_ends() -> None:
+    async with running(now=loop_ms) as one:
+        scrapes = 1
+        drain = drain_of(one, Phases(), scrapes=lambda: scrapes, drain_delay_s=0, drain_spread_s=0, scrape_wait_s=20)
+        draining = asyncio.create_task(drain.run())
+        await asyncio.sleep(10)
+        assert not draining.done()
+        scrapes = 2
+        await asyncio.sleep(1)
+        assert draining.done()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@without_waiting
+async def test_an_embedded_log_is_not_told_of_ends_while_draining(shared: bool) -> None:
+    """Its players get their grace at the next start."""
+    log = MemoryEventLog()
+    log.shared = shared
+    async with running(log, now=loop_ms) as one:
+        await one.hub.log_health.wait_reached()
+        state = await one.game("ann", "bob", min_players=9)
+        one.hub.draining = True
+        one.peers["bob"].end(Close.LOST, Initiator.NETWORK)
+        await asyncio.sleep(1)
+        events = await one.hub.rooms.events(state.game_id)
+        assert ("PlayerDisconnected" in [type(event).__name__ for event in events]) is shared

@@ -37,8 +37,8 @@ from app.realtime.room.membership import Membership
 from app.realtime.room.pace import Pace, PaceConfig
 from app.realtime.room.progress import ProgressConfig
 from app.realtime.room.registry import Rooms
-from app.realtime.room.room import Welcome
 from app.realtime.room.sweeper import Sweeper, SweeperConfig
+from app.realtime.room.welcome import Welcome
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.vocabulary import LimitScope

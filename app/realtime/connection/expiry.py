@@ -5,10 +5,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow, ServerData, TokenExpiringData
+from app.protocol import Close, TokenExpiringData
+from app.realtime.connection.port import Expiring
 
 LONGEST_TIMER_S: Final = 86_400.0
 
@@ -22,25 +23,15 @@ class ExpiryConfig:
     idle_timeout_s: float
 
 
-class Owner(Protocol):
-    """The connection whose life this is."""
-
-    def send(self, data: ServerData) -> None:
-        """Send one message."""
-
-    def close(self, row: CloseRow) -> None:
-        """End the connection."""
-
-
 class Expiry:
-    """See the module. `last_message` (`time.perf_counter`) is set by the owner."""
+    """See the module. `last_message` (`time.perf_counter`) is set by the inbox."""
 
     __slots__ = (
-        "_config", "_ends_at", "_expires_at", "_noticed", "_owner", "_slot", "_stopped", "_wheel", "last_message",
+        "_config", "_connection", "_ends_at", "_expires_at", "_noticed", "_slot", "_stopped", "_wheel", "last_message",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, config: ExpiryConfig, wheel: TimingWheel) -> None:
-        self._owner = owner
+    def __init__(self, connection: Expiring, config: ExpiryConfig, wheel: TimingWheel) -> None:
+        self._connection = connection
         self._config = config
         self._wheel = wheel
         self.last_message = time.perf_counter()
@@ -69,9 +60,9 @@ class Expiry:
         """Something is due."""
         now = time.perf_counter()
         if now >= self._ends_at:
-            self._owner.close(Close.AGE)
+            self._connection.close(Close.AGE)
         elif self._config.idle_timeout_s and now >= self._idle_due():
-            self._owner.close(Close.IDLE)
+            self._connection.close(Close.IDLE)
         elif time.time() >= self._token_due():
             self._on_token()
         self._schedule()
@@ -98,10 +89,10 @@ class Expiry:
 
     def _on_token(self) -> None:
         if self._noticed:
-            self._owner.close(Close.TOKEN_EXPIRED)
+            self._connection.close(Close.TOKEN_EXPIRED)
             return
         self._noticed = True
-        self._owner.send(TokenExpiringData(round(self._expires_at * 1000)))
+        self._connection.send(TokenExpiringData(round(self._expires_at * 1000)))
 
 
 def later(delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:

@@ -11,7 +11,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -25,7 +25,6 @@ from app.protocol import (
     Batch,
     ClientMessage,
     Close,
-    CloseRow,
     ErrorData,
     InvalidMessage,
     LeaveMessage,
@@ -35,19 +34,17 @@ from app.protocol import (
     PongData,
     ProgressMessage,
     ReadyMessage,
-    ServerData,
     SubmitCodeMessage,
     decode,
     or_unset,
 )
 from app.realtime.connection.context import ConnectionContext
-from app.realtime.connection.expiry import Expiry
+from app.realtime.connection.port import Connection, Seat
 from app.realtime.connection.quota import Quota, QuotaConfig
-from app.realtime.connection.stats import ConnectionStats
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
 from app.realtime.refusals import REFUSED
 from app.telemetry.observer import Opened
-from app.telemetry.tracer import Link, Span
+from app.telemetry.tracer import Span
 from app.vocabulary import ErrorCode, LateCause, LimitScope, MessageOutcome
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
@@ -61,51 +58,6 @@ class InboxConfig:
     quota: QuotaConfig
     max_pending_messages: int
     rate_limit_retry_s: float
-
-
-class Seat(Protocol):
-    """The player's place in the game, given by the room."""
-
-    async def ready(self, ready: bool, cause: str | None) -> int | None:
-        """Say to be ready or not; the seq of the event it caused, if any. Like all that waits, raises TooFast."""
-
-    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
-        """Hand in code; the seq of the event it caused."""
-
-    async def leave(self, cause: str | None) -> int | None:
-        """Go for good; the seq of the event it caused."""
-
-    def progress(self, percent: float | None, lines: int | None) -> None:
-        """Show the others how far the player is."""
-
-
-class Connection(Protocol):
-    """Whose messages these are."""
-
-    connection_id: str
-    player_id: str
-    stats: ConnectionStats
-    expiry: Expiry
-    link: Link | None
-    ended: Any
-
-    def send(self, data: ServerData) -> None:
-        """Send one message."""
-
-    def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
-        """End the connection."""
-
-    def fail(self, error: Exception, where: str = "connection") -> None:
-        """End the connection for a fault of ours."""
-
-    def pause_reading(self) -> None:
-        """Take no more messages from the peer."""
-
-    def resume_reading(self) -> None:
-        """Take messages again."""
-
-    def handled_all(self) -> None:
-        """Nothing waits any more."""
 
 
 class _TooFast(Struct, frozen=True, gc=False):
@@ -138,16 +90,16 @@ class Inbox:
         "_is_handling",
         "_items",
         "_observer",
-        "_quota",
         "_seat",
         "_tracer",
         "_wake",
+        "quota",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, opened: Opened, config: InboxConfig, context: ConnectionContext) -> None:
         self._connection = connection
         self._config = config
-        self._quota = Quota(config.quota, context.policy, opened)
+        self.quota = Quota(config.quota, context.policy, opened)
         self._context = context
         self._observer = context.observer
         self._tracer = context.observer.tracer
@@ -210,12 +162,12 @@ class Inbox:
             message = self._decode(payload)
             self._observer.received(message.type, size)
             if isinstance(message, InvalidMessage):
-                wait_s = self._quota.take(arrived, size, 1)
+                wait_s = self.quota.take(arrived, size, 1)
                 what = _TooFast(message.type, wait_s) if wait_s else message
                 self._take(_Item(what, arrived, message.id, raw=payload))
             elif isinstance(message, Batch):
                 self._take_batch(message, arrived, size)
-            elif wait_s := self._quota.take(arrived, size, 1):
+            elif wait_s := self.quota.take(arrived, size, 1):
                 self._take(_Item(_TooFast(message.type, wait_s), arrived, message.id))
             else:
                 self._take(_Item(message, arrived, message.id, message.traceparent))
@@ -224,21 +176,17 @@ class Inbox:
 
     def take_control(self) -> float:
         """A frame came in that completes no message: for so many seconds no more is to be read."""
-        pause_s = self._quota.take_control(time.perf_counter())
+        pause_s = self.quota.take_control(time.perf_counter())
         if pause_s:
             self._warned()
         return pause_s
-
-    def refuses(self, scope: LimitScope) -> bool:
-        """A limit of this connection is exceeded: whether that is refused."""
-        return self._quota.refuses(scope)
 
     def _decode(self, payload: bytes) -> ClientMessage | Batch | InvalidMessage:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
             return decode(payload, self._config.quota.max_batch)
         except InvalidMessage as error:
-            if error.code is not ErrorCode.BATCH_TOO_LARGE or self._quota.refuses(LimitScope.BATCH_SIZE):
+            if error.code is not ErrorCode.BATCH_TOO_LARGE or self.quota.refuses(LimitScope.BATCH_SIZE):
                 return error
         try:
             return decode(payload, len(payload))  # no batch has more items than letters
@@ -246,7 +194,7 @@ class Inbox:
             return error
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
-        if wait_s := self._quota.take(arrived, size, len(batch.items)):
+        if wait_s := self.quota.take(arrived, size, len(batch.items)):
             self._take(_Item(_TooFast(BATCH, wait_s), arrived, batch.id))
             return
         if self._seat is None:
@@ -268,7 +216,7 @@ class Inbox:
             self._items = deque()
         self._items.append(item)
         if len(self._items) >= self._config.max_pending_messages:
-            self._connection.pause_reading()
+            self._connection.transport.pause_reading()
         if self._has_begun:
             self._handle_items()
         else:
@@ -291,7 +239,7 @@ class Inbox:
                     await self._answer(item, seat)
                 self._items.popleft()
                 if len(self._items) <= self._config.max_pending_messages // 2:
-                    self._connection.resume_reading()
+                    self._connection.transport.resume_reading()
         except Exception as error:  # noqa: BLE001 - messages are lost, so the connection must not go on
             self._connection.fail(error)
         finally:
@@ -310,7 +258,8 @@ class Inbox:
             self._refuse_invalid(what, item)
             return True
         elif isinstance(what, _TooFast):
-            self._refuse_too_fast(what, item)
+            self._tell_too_fast(what.type, what.wait_s, item)
+            self._handled(what.type, MessageOutcome.REJECTED, item)
             return True
         elif what is not None:
             return False
@@ -358,21 +307,10 @@ class Inbox:
             self._ack(message.id, await seat.leave(message.id))
             self._connection.close(Close.NORMAL, "you left the game")
         elif isinstance(message, AuthMessage):
-            self._connection.expiry.renew((await self._identify(message.data.token)).expires_at)
+            token = await _identify(self._context.verify, message.data.token, self._connection.player_id)
+            self._connection.expiry.renew(token.expires_at)
             self._observer.authenticated(self._connection.connection_id, self._connection.player_id, refresh=True)
             self._ack(message.id, None)
-
-    async def _identify(self, token: str) -> Identity:
-        """Who a fresh token is of: it must be the same player. Raises _Refused."""
-        try:
-            identity = await self._context.verify(token)
-        except TokenRefused as refused:
-            raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
-        except VerifierUnavailable as error:
-            raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
-        if identity.player_id != self._connection.player_id:
-            raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
-        return identity
 
     def _handled(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
         """Measure a message that has been answered; a slow one is traced after all."""
@@ -403,12 +341,8 @@ class Inbox:
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._error(error.code, error.message, error.type, item)
         self._handled(error.type, MessageOutcome.REJECTED, item)
-        if self._quota.is_often_invalid(time.monotonic()):
+        if self.quota.is_often_invalid(time.monotonic()):
             self._connection.close(Close.PROTOCOL_ERROR)
-
-    def _refuse_too_fast(self, too_fast: _TooFast, item: _Item) -> None:
-        self._tell_too_fast(too_fast.type, too_fast.wait_s, item)
-        self._handled(too_fast.type, MessageOutcome.REJECTED, item)
 
     def _tell_too_fast(self, type: str, wait_s: float, item: _Item) -> None:
         wait_ms = math.ceil(wait_s * 1000)
@@ -418,7 +352,7 @@ class Inbox:
 
     def _warned(self) -> None:
         """The peer was too fast, and told or slowed down: who goes on regardless is closed."""
-        if self._quota.is_often_refused(time.monotonic()):
+        if self.quota.is_often_refused(time.monotonic()):
             retry_ms = round(self._config.rate_limit_retry_s * 1000)
             self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)
 
@@ -443,3 +377,16 @@ class _Refused(Exception):  # noqa: N818 - an answer
         self.code = code
         self.message = message
         self.retry_after_ms = retry_after_ms
+
+
+async def _identify(verify: Verify, token: str, player_id: str) -> Identity:
+    """Who a fresh token is of: it must be the same player. Raises _Refused."""
+    try:
+        identity = await verify(token)
+    except TokenRefused as refused:
+        raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
+    except VerifierUnavailable as error:
+        raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
+    if identity.player_id != player_id:
+        raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
+    return identity

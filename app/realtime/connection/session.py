@@ -1,4 +1,16 @@
-"""One connection: what it is sent, how long it lives, and why it ended. What it says is the `Inbox`'s."""
+"""One connection: what it is sent, how long it lives, and why it ended. What it says is the `Inbox`'s.
+
+Theory of operation. A session lives on the event loop alone; nothing here waits but the task that handles queued
+messages. The transport calls `on_...`, the room `send`, `send_frame` and `put`, the clock `close`; all return at once.
+
+States: open (until `sit` everything that comes in queues; until `begin` what needs waiting); closing (`close` was
+called: nothing is sent after its ``disconnect``); ended (`on_closed`: `ended` is set, nothing can be sent). Once it has
+ended and its inbox is at rest `on_end` is called, once, and `forget` lets its parts go: they hold each other (a timer
+or a task calls back into the session), and thousands must be freed without waiting for a collection.
+
+A fault while something is sent ends the connection (`fail`): a frame may be missing, and the client resumes from the
+log. Faults of one connection reach no other: whoever sends to many catches what one raises.
+"""
 
 import asyncio
 import time
@@ -8,8 +20,9 @@ from dataclasses import dataclass
 from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
-from app.realtime.connection.inbox import Inbox, InboxConfig, Seat
+from app.realtime.connection.inbox import Inbox, InboxConfig
 from app.realtime.connection.outbox import Outbox, Put
+from app.realtime.connection.port import Seat
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity
 from app.telemetry.observer import Closed, Opened
@@ -38,7 +51,6 @@ class Session:
         "_on_end",
         "_opened",
         "_outbox_timer",
-        "_transport",
         "connection_id",
         "ended",
         "expiry",
@@ -50,6 +62,7 @@ class Session:
         "player_id",
         "retry_after_ms",
         "stats",
+        "transport",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +83,7 @@ class Session:
         self.retry_after_ms = 0
         self.link: Link | None = None
         self._opened = opened
-        self._transport = transport
+        self.transport = transport
         self._config = config
         self._context = context
         self._on_end = on_end
@@ -82,7 +95,7 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether it is neither over nor about to be."""
-        return self.ended is None and self._transport.is_open
+        return self.ended is None and self.transport.is_open
 
     # ---------------------------------------------------------------- sending
 
@@ -115,7 +128,7 @@ class Session:
             return Put.FULL
         put = self.outbox.put(frame, event, span)
         if put is Put.FULL:
-            self._transport.close(Close.SLOW_CONSUMER)
+            self.transport.close(Close.SLOW_CONSUMER)
             return put
         if put is Put.WAITS and self._outbox_timer is None:
             self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
@@ -131,10 +144,10 @@ class Session:
         try:
             if self.outbox.put_last(frame):
                 self._observer.sent(data.type, 1, frame.size)
-            self._transport.close(row)
+            self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
             self._report(error)
-            self._transport.abort()
+            self.transport.abort()
 
     def fail(self, error: Exception, where: str = "connection") -> None:
         """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
@@ -154,28 +167,20 @@ class Session:
 
     def cork(self) -> None:
         """See `Transport.cork`."""
-        self._transport.cork()
+        self.transport.cork()
 
     def attach(self) -> None:
         """Be told what becomes of the connection."""
-        self._transport.attach(self)
+        self.transport.attach(self)
 
     def start(self) -> None:
         """Take what the transport brings; what came before first."""
-        self._transport.start()
+        self.transport.start()
 
     def begin(self) -> None:
         """The player has joined, or will not: handle what waits, now and from now on."""
         self.inbox.begin()
         self._finish_if_over()
-
-    def pause_reading(self) -> None:
-        """See `Connection.pause_reading`."""
-        self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """See `Connection.resume_reading`."""
-        self._transport.resume_reading()
 
     def handled_all(self) -> None:
         """See `Connection.handled_all`."""
@@ -203,7 +208,7 @@ class Session:
             return
         left_s = oldest + self._config.outbox_max_age_s - time.monotonic()
         if left_s <= 0:
-            self._transport.close(Close.SLOW_CONSUMER)
+            self.transport.close(Close.SLOW_CONSUMER)
         else:
             self._outbox_timer = later(left_s, self._on_outbox_age)
 
@@ -241,7 +246,7 @@ class Session:
         self.ended = (row, initiator, received_code)
         with self._context.bulkhead:  # whatever is left undone here, the connection is over, and its place free
             if row is Close.TOO_BIG:
-                self.inbox.refuses(LimitScope.MESSAGE_SIZE)
+                self.inbox.quota.refuses(LimitScope.MESSAGE_SIZE)
             self.outbox.end()
             self.expiry.stop()
             if self._outbox_timer is not None:

@@ -12,8 +12,9 @@ from app.realtime.identity import Identity
 from app.realtime.refusals import REFUSED
 from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
-from app.realtime.room.room import Room, Welcome
+from app.realtime.room.room import Room
 from app.realtime.room.seat import RoomSeat
+from app.realtime.room.welcome import Welcome
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Maybe
 from app.vocabulary import SpanName

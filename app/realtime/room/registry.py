@@ -225,7 +225,7 @@ class Rooms:
         asyncio.get_running_loop().call_later(self._finished_linger_s, self._end_lingering, room)
 
     def _end_lingering(self, room: Room) -> None:
-        room.end_all(Close.NORMAL, "the game is over")
+        room.close_all(Close.NORMAL, "the game is over")
 
     def _remember(self, state: GameState) -> None:
         """Keep what has changed. The game is counted, and its time kept first, by the replica that leads it."""

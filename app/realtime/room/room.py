@@ -1,12 +1,22 @@
 """One game on this replica: decide, append, apply, fan out.
 
-The room's state is a fold over the log. Nobody is sent an event before the log has accepted it, and every
-member is put every durable frame exactly once, in order: the frame is encoded once for all.
+Theory of operation. The room's state is a fold over the log. A command is decided by the pure rules against that state,
+appended at the room's `cursor`, and applied when the log has accepted it, whether by the answer to the append or by
+the subscription, whichever comes first (`deliver`; the other changes nothing). One command is decided at a time (the
+lock); if another replica was faster the log answers Conflict, the room reads on and decides again. Commits that come
+too early are not applied: the room asks to catch up.
+
+Nobody is sent an event before the log has accepted it, and every member is put every durable frame exactly once, in
+order: the frame is encoded once for all. What an event leads to (`_have_effects`) comes after everybody was told of it.
+Nothing between reading the state and entering as a member waits, so no frame is lost or doubled.
+
+States: loading (`load`: subscribed, then read; a replay has no effects), live, closed. A room is kept while it has
+members, `users` or submissions to be judged (`is_idle`).
 
 Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
 connection is a member as soon as it has entered, but replaces nobody before its own Join is in the log, and is replaced
 only by one that comes after it. A Join is not asked for any more once its connection is closing: it would take the
-place from one that lives. (Closed while the log is about to accept it, it does; its player is told 4409 on the other,
+player from one that lives. (Closed while the log is about to accept it, it does; its player is told 4409 on the other,
 or lost, and comes back.)
 """
 
@@ -38,16 +48,12 @@ from app.game import (
     public_event,
     public_result,
     refusal,
-    snapshot,
     unbounded,
 )
 from app.limits import LimitPolicy
 from app.protocol import (
     MALFORMED,
     Close,
-    CloseRow,
-    PlayerCard,
-    WelcomeData,
     encode_event,
     encode_message,
 )
@@ -56,6 +62,8 @@ from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
 from app.realtime.refusals import REFUSED
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
+from app.realtime.room.roster import Roster
+from app.realtime.room.welcome import Welcome
 from app.telemetry.bulkhead import Bulkhead, Report
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
@@ -84,37 +92,33 @@ class RoomContext:
     fell_behind: Callable[["Room"], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """What every member of every room is told besides the game: the replica and its limits."""
-
-    replica: str
-    heartbeat_s: float
-    limits: dict[str, float]
-
-
 _encode_progress = msgspec.json.Encoder().encode
 _decode_progress = msgspec.json.Decoder(PlayerProgress).decode
 
 
 class Room:
-    """See the module. `state` is None until the first events are applied."""
+    """Holds one game; `state` is None until the first events are applied, `cursor` is how far the log has been.
+
+    `members` are the sessions by connection id; `users` counts those who use the room besides.
+    """
 
     def __init__(self, game_id: str, context: RoomContext) -> None:
         self.game_id = game_id
         self.state: GameState | None = None
-        self.members: dict[str, Session] = {}  # by connection id
+        self.members: dict[str, Session] = {}
         self.users = 0
         self._live = False
         self._accepted_at = 0.0
         self._told: list[tuple[str, Frame] | GameEvent] = []
-        self._cursor: Cursor = START
+        self.cursor: Cursor = START
         self._context = context
         self._log = context.log
         self._now = context.now
         self._bulkhead = context.bulkhead
         self._observer: Observer = context.policy.observer
         self._tracer = self._observer.tracer
+        self._roster = Roster(self.members, context.bulkhead)
+        self.close_all = self._roster.close_all
         self._progress = ProgressBoard(context.progress, self.members, self._observer, self._broadcast)
         self._deciding = asyncio.Lock()
         self._subscription: Subscription | None = None
@@ -125,11 +129,6 @@ class Room:
         if self.state is None:
             raise LookupError(f"game {self.game_id} is not loaded")
         return self.state
-
-    @property
-    def cursor(self) -> Cursor:
-        """How far the log has been applied."""
-        return self._cursor
 
     @property
     def is_idle(self) -> bool:
@@ -165,7 +164,7 @@ class Room:
 
     async def catch_up(self) -> None:
         """Read and apply what the log has and this room has not. Raises LogUnavailable."""
-        for commit in await self._log.read(self.game_id, self._cursor):
+        for commit in await self._log.read(self.game_id, self.cursor):
             self.deliver(commit)
 
     # ---------------------------------------------------------------- commands
@@ -189,14 +188,16 @@ class Room:
                         span.note({"events": len(events)})
                 if not events:
                     return []
-                after = self._cursor
+                after = self.cursor
                 try:
                     commit = await self._context.appender.append(self.game_id, after, events)
                 except Conflict:
                     await self._catch_up_after_conflict(after)
                     continue
                 self.deliver(commit)
-                self._note_end(events)
+                end = events[-1]
+                if isinstance(end, GameFinished) and self.known.starts_at is not None:
+                    self._observer.game_lasted((end.at - self.known.starts_at) / 1000)
                 return events
         return []
 
@@ -222,28 +223,13 @@ class Room:
         retry_ms = REFUSED[rejected.code].retry_after_ms
         return self._context.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
-    def _note_end(self, events: list[GameEvent]) -> None:
-        end = events[-1]
-        if isinstance(end, GameFinished) and self.known.starts_at is not None:
-            self._observer.game_lasted((end.at - self.known.starts_at) / 1000)
-
     async def _catch_up_after_conflict(self, refused: Cursor) -> None:
-        if self._cursor == refused:  # else what came first has been heard meanwhile
+        if self.cursor == refused:  # else what came first has been heard meanwhile
             await self.catch_up()
-        if self._cursor == refused:
-            if not await self._log.read(self.game_id):
-                self._be_gone()
+        if self.cursor == refused:
+            if not await self._log.read(self.game_id):  # deleted and made anew: nobody can go on with the game
+                self.close_all(Close.NO_SUCH_GAME, "the game is gone from the event log")
             raise LogUnavailable(f"game {self.game_id}: the log refuses what follows {refused} but holds no more")
-
-    def _be_gone(self) -> None:
-        """The log, deleted and made anew, has lost the game: nobody can go on with it."""
-        self.end_all(Close.NO_SUCH_GAME, "the game is gone from the event log")
-
-    def end_all(self, row: CloseRow, message: str) -> None:
-        """End the connections of all members."""
-        for session in tuple(self.members.values()):
-            with self._bulkhead:
-                session.close(row, message)
 
     # ---------------------------------------------------------------- events
 
@@ -252,7 +238,7 @@ class Room:
         seq, before = (self.state.seq, self.state.phase) if self.state else (0, None)
         if commit.events[-1].seq <= seq:
             return
-        self._accepted_at = self._read_at(commit) if commit.accepted_at is None else commit.accepted_at
+        self._accepted_at = _read_at(commit, self._now()) if commit.accepted_at is None else commit.accepted_at
         if commit.events[0].seq > seq + 1:
             self._context.fell_behind(self)
             return
@@ -263,14 +249,10 @@ class Room:
         for event in commit.events:
             if event.seq > seq:
                 self._apply(event)
-        self._cursor = commit.cursor
+        self.cursor = commit.cursor
         if self._live:
             self._observer.applied(time.time() - self._accepted_at)
             self._context.changed(self, before)
-
-    def _read_at(self, commit: Commit) -> float:
-        """What is read again has only its own time stamp, by the games' clock, made just before the log took it."""
-        return time.time() - (self._now() - commit.events[-1].at) / 1000
 
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
@@ -313,44 +295,19 @@ class Room:
 
     def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
-            if self.connections_of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
+            if self._roster.of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
                 self._context.submitted(self, event)
         elif isinstance(event, SubmissionJudged):
-            self._send_result(event)
+            data = public_result(event)
+            self._roster.send(event.player_id, data.type, text_frame(encode_message(data)))
         elif isinstance(event, (PlayerJoined, PlayerReconnected)):
-            self._take_place(event)
+            self._roster.joined(event)
         elif isinstance(event, PlayerLeft) and event.reason is LeaveReason.REMOVED:
-            self._put_out(event.player_id)
+            self._roster.close_player(event.player_id, Close.FORBIDDEN)
         elif isinstance(event, GameFinished):
             self._progress.clear()
 
-    def _send_result(self, event: SubmissionJudged) -> None:
-        data = public_result(event)
-        frame = text_frame(encode_message(data))
-        for session in self.connections_of(event.player_id):
-            session.send_frame(data.type, frame)
-
-    def _put_out(self, player_id: str) -> None:
-        for session in self.connections_of(player_id):
-            session.close(Close.FORBIDDEN)
-
-    def _take_place(self, event: PlayerJoined | PlayerReconnected) -> None:
-        """The log names the player's current connection; whichever had joined before it is replaced."""
-        for session in self.connections_of(event.player_id):
-            if session.connection_id == event.connection_id:
-                session.has_joined = True
-            elif session.has_joined:
-                self._replace(session)
-
-    def _replace(self, session: Session) -> None:
-        del self.members[session.connection_id]
-        session.close(Close.REPLACED)
-
     # ---------------------------------------------------------------- members
-
-    def connections_of(self, player_id: str) -> list[Session]:
-        """A player's connections here: the one that has the place, and those that have yet to join."""
-        return [session for session in self.members.values() if session.player_id == player_id]
 
     def replacements(self, player_id: str, now: int) -> list[int]:
         """When connections took a player's place from others that were up, and would do so now (epoch ms).
@@ -359,7 +316,7 @@ class Room:
         """
         player = self.known.players.get(player_id)
         is_up = player is not None and player.connection_id is not None
-        rivals = is_up + sum(not session.has_joined for session in self.connections_of(player_id))
+        rivals = is_up + sum(not session.has_joined for session in self._roster.of(player_id))
         past = player.replaced_at if player and rivals else ()
         return [*past, *[now] * (rivals - 1)]
 
@@ -377,39 +334,20 @@ class Room:
         One turn of the event loop, so no frame is lost or doubled.
         """
         if self.known.phase is Phase.FINISHED:  # nobody joins any more: the log says nothing of who comes
-            for older in self.connections_of(session.player_id):
-                self._replace(older)
+            for older in self._roster.of(session.player_id):
+                self._roster.replace(older)
         start, resume = self.resume_point(last_seq)
         session.stats.resume = resume
         if resume is not None:
             self._observer.resumed(resume)
-        session.send(self._welcome(session, name, resume, welcome))
+        resumed = resume is ResumeOutcome.RESUMED
+        session.send(welcome.message(session, name, self.known, resumed, self._now()))
         for index in range(start, len(self._told)):
-            type, frame = self._frame(index)
+            type, frame = _frame_at(self._told, index)
             if not session.send_frame(type, frame):
                 break  # it resumes from what it has got
         if session.ended is None:
             self.members[session.connection_id] = session
-
-    def _frame(self, index: int) -> tuple[str, Frame]:
-        """The type and the frame of the event of seq `index` + 1."""
-        told = self._told[index]
-        if not isinstance(told, tuple):
-            told = self._told[index] = _frame_of(told)
-        return told
-
-    def _welcome(self, session: Session, name: str, resume: ResumeOutcome | None, welcome: Welcome) -> WelcomeData:
-        return WelcomeData(
-            connection_id=session.connection_id,
-            player=PlayerCard(session.player_id, name),
-            game=snapshot(self.known),
-            last_seq=self.known.seq,
-            resumed=resume is ResumeOutcome.RESUMED,
-            heartbeat_s=welcome.heartbeat_s,
-            limits=welcome.limits,
-            server_time=self._now(),
-            replica=welcome.replica,
-        )
 
     def exit(self, session: Session) -> None:
         """The session is no member any more."""
@@ -438,3 +376,16 @@ def _frame_of(event: GameEvent) -> tuple[str, Frame]:
     """The type and the frame of the event's message, encoded once for all members."""
     data = public_event(event)
     return data.type, text_frame(encode_event(data, event.seq))
+
+
+def _frame_at(told: list[tuple[str, Frame] | GameEvent], index: int) -> tuple[str, Frame]:
+    """The type and the frame of the event of seq `index` + 1, which is encoded when it is first asked for."""
+    one = told[index]
+    if not isinstance(one, tuple):
+        one = told[index] = _frame_of(one)
+    return one
+
+
+def _read_at(commit: Commit, now: int) -> float:
+    """When a commit that is read again was taken: by its time stamp of the games' clock, made just before."""
+    return time.time() - (now - commit.events[-1].at) / 1000

@@ -1,0 +1,30 @@
+"""The ``welcome`` of a connection: the game as it is, who the player is, what the replica allows."""
+
+from dataclasses import dataclass
+
+from app.game import GameState, snapshot
+from app.protocol import PlayerCard, WelcomeData
+from app.realtime.connection.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What every member of every room is told besides the game: the replica and its limits."""
+
+    replica: str
+    heartbeat_s: float
+    limits: dict[str, float]
+
+    def message(self, session: Session, name: str, state: GameState, resumed: bool, server_time: int) -> WelcomeData:
+        """The message to one member, whose player is called `name`; `server_time` in epoch milliseconds."""
+        return WelcomeData(
+            connection_id=session.connection_id,
+            player=PlayerCard(session.player_id, name),
+            game=snapshot(state),
+            last_seq=state.seq,
+            resumed=resumed,
+            heartbeat_s=self.heartbeat_s,
+            limits=self.limits,
+            server_time=server_time,
+            replica=self.replica,
+        )

@@ -1,7 +1,7 @@
 """The drain: how a replica goes away without anybody losing a race or everybody coming back at once.
 
 Readiness fails at once while connections are still taken (endpoints catch up); then new ones are refused, games
-near their end finish, connections end evenly spread, each told its own time to come back, and a last scrape
+near their end finish, connections end evenly spread, each with its own time to come back, and a last scrape
 reads the final figures. A second signal hurries: nothing is waited for but the peers' close frames.
 """
 
@@ -49,19 +49,19 @@ class Drain:
         """Drain; the process may stop when it returns."""
         hub, plan = self._hub, self._plan
         hub.draining = True
-        self._tell(DrainPhase.DELAY)
+        self._enter(DrainPhase.DELAY)
         await self._wait(plan.delay_s)
         hub.accepting = False
-        self._tell(DrainPhase.GAMES, games=len(hub.rooms.ending_within(plan.game_wait_s)))
+        self._enter(DrainPhase.GAMES, games=len(hub.rooms.ending_within(plan.game_wait_s)))
         await self._wait_for_games()
-        self._tell(DrainPhase.CLOSING)
+        self._enter(DrainPhase.CLOSING)
         await self._close_all()
         if scraped := self._scrapes():
-            self._tell(DrainPhase.SCRAPE)
+            self._enter(DrainPhase.SCRAPE)
             await self._wait_for_scrape(scraped)
-        self._tell(DrainPhase.DONE)
+        self._enter(DrainPhase.DONE)
 
-    def _tell(self, phase: DrainPhase, **details: float) -> None:
+    def _enter(self, phase: DrainPhase, **details: float) -> None:
         self._observer.draining(phase, len(self._hub.connections), **details)
 
     async def _wait(self, seconds: float) -> None:

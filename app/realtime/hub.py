@@ -162,7 +162,7 @@ class Hub:
         await self.sweeper.catch_up()
 
     def _reports_ends(self) -> bool:
-        """Whether ends of connections are told to the log.
+        """Whether ends of connections are reported to the log.
 
         Not while draining an embedded one: its players get their grace at the next start.
         """
@@ -181,7 +181,7 @@ class Hub:
 
 
 def _announced(config: HubConfig) -> dict[str, float]:
-    """The limits that a client is told in its ``welcome``."""
+    """The limits that a ``welcome`` announces."""
     quota = config.session.inbox.quota
     return {
         "max_message_bytes": quota.max_message_bytes,

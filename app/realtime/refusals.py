@@ -1,4 +1,4 @@
-"""How it is told that the rules do not let a player join: before the upgrade, after it, and in the figures."""
+"""How a refusal to let a player join is answered: before the upgrade, after it, and in the metrics."""
 
 from dataclasses import dataclass
 from http import HTTPStatus

@@ -328,7 +328,7 @@ async def a_beat_that_raises(patch: Patch) -> None:
 
 
 async def a_presence_that_cannot_be_told(patch: Patch) -> None:
-    raised = plant(patch, Presence, "_tell_changes", lambda *_: len(raised) < 1)
+    raised = plant(patch, Presence, "_send_changes", lambda *_: len(raised) < 1)
     async with running(SharedLog()) as one:
         await eventually(lambda: one.hub.presence._subscription is not None)
         told: list[str] = []

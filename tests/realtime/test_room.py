@@ -104,9 +104,12 @@ async def test_a_commit_that_is_delivered_twice_is_told_once() -> None:
     async with running(now=loop_ms) as one:
         room = await a_room(one, "ann", "bob")
         await room.handle(SetReady("ann", True))
-        commit = (await one.log.read(room.game_id))[-1]
-        room.deliver(commit)
+        cursor = room.cursor
+        for commit in await one.log.read(room.game_id):
+            room.deliver(commit)
+        room.deliver((await one.log.read(room.game_id))[0])
         one.peers["bob"].assert_sent("player_ready")
+        assert room.cursor == cursor
 
 
 @without_waiting

@@ -116,6 +116,16 @@ async def test_nothing_is_handled_before_the_player_has_a_seat() -> None:
 
 
 @without_waiting
+async def test_what_came_before_a_player_was_refused_is_forgotten() -> None:
+    talk = Talk(seated=False)
+    talk.say("ready", {"status": "ready"})
+    talk.session.close(Close.AUTH_FAILED)
+    talk.session.begin()
+    await talk.assert_over()
+    assert talk.seen.where == []
+
+
+@without_waiting
 async def test_the_first_message_of_a_connection_that_ends_is_none() -> None:
     talk = Talk(seated=False)
     waiting = asyncio.create_task(talk.session.inbox.first_message(60))
@@ -221,7 +231,8 @@ async def test_it_is_closed_once_for_the_first_reason() -> None:
     talk.session.close(Close.FORBIDDEN)
     talk.session.close(Close.DRAINING)
     await talk.settle()
-    talk.session.close(Close.DRAINING)
+    talk.session.close(Close.DRAINING, retry_after_ms=5_000)
+    assert talk.session.retry_after_ms == 0, "what the player was told"
     talk.peer.assert_sent("disconnect", "close frame")
     talk.peer.assert_closed(Close.FORBIDDEN)
     await talk.assert_over()

@@ -1,6 +1,6 @@
 """Whether the event log takes anything at all; and appending to it, measured.
 
-`LogHealth` is told by whoever asks the log for something how that went, and by the log itself what becomes of it. While
+Whoever asks the log for something notes here how that went, and the log itself reports what becomes of it. While
 the log is lost `watch` writes something small to it again and again, until it takes that.
 """
 
@@ -96,21 +96,21 @@ class LogHealth:
     # ---------------------------------------------------------------- what the log reports
 
     def troubled(self, trouble: LogTrouble, detail: str) -> None:
-        """See `LogOwner.troubled`."""
+        """Something is wrong with the log, whether or not anybody asks it for something."""
         self._observer.event_log_troubled(trouble, detail)
         if trouble is LogTrouble.UNREACHABLE:
             self._probe()
 
     def returned(self) -> None:
-        """See `LogOwner.returned`."""
+        """The log was away and is back: commits may have been missed."""
         self._probe()
 
     def untold(self) -> None:
-        """See `LogOwner.untold`."""
+        """An ephemeral broadcast was dropped."""
         self._observer.log_untold()
 
     def failed(self, where: str, error: BaseException) -> None:
-        """See `LogOwner.failed`."""
+        """A fault of the background, or of a subscriber: the others go on."""
         self._observer.fault(where, error)
 
 
@@ -123,7 +123,7 @@ class Appender:
         self._observer = observer
 
     async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
-        """Append one commit and tell the observer how that went and what happened.
+        """Append one commit and measure how that went and what happened.
 
         Its events carry the trace they came about in. Raises Conflict, LogUnavailable.
         """

@@ -1,7 +1,7 @@
 """How many connections a player has on other replicas, so that a limit holds over all of them.
 
-Each replica tells the others what has changed, gathered for a moment, and everything once a minute and when one that is
-new asks. What is told may be lost or late: for that long, a player may have a connection too many.
+Each replica reports to the others what has changed, gathered for a moment, and everything once a minute and when one
+that is new asks. A report may be lost or late: for that long, a player may have a connection too many.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ CHUNK: Final = 2_000
 """Players in one message, so that it stays well under what a message may hold."""
 
 
-class _Told(Struct, omit_defaults=True):
-    """What a server process tells: `whole` replaces all it has told before, `asks` wants everybody to."""
+class _Report(Struct, omit_defaults=True):
+    """The players of a server process: `whole` replaces all its reports before, `asks` wants everybody's."""
 
     instance: str
     players: dict[str, int] = {}
@@ -47,7 +47,7 @@ class Presence:
         self._due = asyncio.Event()
         self._is_whole_due = True
         self._subscription: Subscription | None = None
-        self._decode = msgspec.json.Decoder(_Told).decode
+        self._decode = msgspec.json.Decoder(_Report).decode
 
     def count(self, player_id: str) -> int:
         """Connections of a player on all replicas."""
@@ -64,13 +64,13 @@ class Presence:
             self._due.set()
 
     async def run(self) -> None:
-        """Tell and hear, for ever; only on a shared log."""
+        """Send and receive reports, for ever; only on a shared log."""
         while self._subscription is None:
             try:
-                self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._hear)
+                self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._receive)
             except LogUnavailable:
                 await asyncio.sleep(RETRY_S)
-        self._tell(_Told(self._instance, asks=True))
+        self._send(_Report(self._instance, asks=True))
         loop = asyncio.get_running_loop()
         whole_at = loop.time()
         while True:
@@ -78,10 +78,10 @@ class Presence:
                 if self._is_whole_due or loop.time() >= whole_at:
                     self._is_whole_due, whole_at = False, loop.time() + WHOLE_EVERY_S
                     self._changed.clear()
-                    self._tell_whole()
+                    self._send_whole()
                 elif self._changed:
                     changed, self._changed = self._changed, set()
-                    self._tell_changes(changed)
+                    self._send_changes(changed)
             await asyncio.sleep(GATHER_S)  # whatever else changes meanwhile goes into the same message
             if not (self._changed or self._is_whole_due):
                 self._due.clear()
@@ -94,32 +94,32 @@ class Presence:
         except TimeoutError:
             return
 
-    def _tell_whole(self) -> None:
+    def _send_whole(self) -> None:
         players = iter(self._own.items())
-        self._tell(_Told(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
+        self._send(_Report(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
         while chunk := dict(itertools.islice(players, CHUNK)):
-            self._tell(_Told(self._instance, chunk))
+            self._send(_Report(self._instance, chunk))
 
-    def _tell_changes(self, changed: set[str]) -> None:
+    def _send_changes(self, changed: set[str]) -> None:
         players = iter(changed)
         while chunk := {one: self._own[one] for one in itertools.islice(players, CHUNK)}:
-            self._tell(_Told(self._instance, chunk))
+            self._send(_Report(self._instance, chunk))
 
-    def _tell(self, told: _Told) -> None:
-        self._log.tell(TOPIC, msgspec.json.encode(told))
+    def _send(self, report: _Report) -> None:
+        self._log.tell(TOPIC, msgspec.json.encode(report))
 
-    def _hear(self, payload: bytes) -> None:
-        told = self._decode(payload)
-        if told.asks:
+    def _receive(self, payload: bytes) -> None:
+        report = self._decode(payload)
+        if report.asks:
             self._is_whole_due = True
             self._due.set()
             return
-        players = self._others.setdefault(told.instance, {})
-        if told.whole:
+        players = self._others.setdefault(report.instance, {})
+        if report.whole:
             players.clear()
             self._others = {one: counts for one, counts in self._others.items() if self._is_alive(one)}
-            self._others[told.instance] = players
-        for player_id, count in told.players.items():
+            self._others[report.instance] = players
+        for player_id, count in report.players.items():
             if count:
                 players[player_id] = count
             else:

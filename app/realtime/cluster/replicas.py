@@ -59,11 +59,11 @@ class Replicas:
     # ---------------------------------------------------------------- who lives
 
     async def run(self) -> None:
-        """Say that this process lives, and hear who else does, for ever."""
+        """Say that this process lives, and find out who else does, for ever."""
         while True:
             await asyncio.sleep(self._ttl_s / BEATS_PER_TTL)
             with self._bulkhead, contextlib.suppress(LogUnavailable):
-                await self.refresh()  # the log is measured; whoever is not heard of meanwhile is not held to be gone
+                await self.refresh()  # the log is measured; whoever does not show meanwhile is not held to be gone
 
     async def refresh(self) -> None:
         """Once. Raises LogUnavailable."""
@@ -74,7 +74,7 @@ class Replicas:
             self._note_clock(at - (began + ended) / 2)
         found = await self._log.instances()
         now = time.monotonic()
-        if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what was not heard proves nothing
+        if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what did not show proves nothing
             self._seen = dict.fromkeys(self._seen, now)
         self._refreshed = now
         self._seen.update(dict.fromkeys(found, now))

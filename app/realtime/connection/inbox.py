@@ -115,7 +115,7 @@ class Inbox:
         return self._has_begun and not self._is_handling
 
     def sit(self, seat: Seat) -> None:
-        """The player has a place: messages are answered from now on."""
+        """The player has a seat: messages are answered from now on."""
         self._seat = seat
 
     def begin(self) -> None:
@@ -351,7 +351,7 @@ class Inbox:
         self._warned()
 
     def _warned(self) -> None:
-        """The peer was too fast, and told or slowed down: who goes on regardless is closed."""
+        """The peer was too fast, and was answered so or slowed down: who goes on regardless is closed."""
         if self.quota.is_often_refused(time.monotonic()):
             retry_ms = round(self._config.rate_limit_retry_s * 1000)
             self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)

@@ -81,7 +81,7 @@ class Connections:
         with self._bulkhead:
             self._on_end(session)
         session.expiry.stop()
-        with self._bulkhead:  # whatever is wrong with its record, its place is free
+        with self._bulkhead:  # whatever is wrong with its record, its slot is free
             self._observer.closed(session.summary())
         if not self._sessions:
             self._empty.set()

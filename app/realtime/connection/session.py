@@ -160,7 +160,7 @@ class Session:
     # ---------------------------------------------------------------- the player
 
     def sit(self, identity: Identity, seat: Seat) -> None:
-        """The player is known and has a place: from now on messages are handled."""
+        """The player is known and has a seat: from now on messages are handled."""
         self.player_id = identity.player_id
         self.inbox.sit(seat)
         self.expiry.renew(identity.expires_at)
@@ -170,7 +170,7 @@ class Session:
         self.transport.cork()
 
     def attach(self) -> None:
-        """Be told what becomes of the connection."""
+        """Have the transport report what becomes of the connection."""
         self.transport.attach(self)
 
     def start(self) -> None:
@@ -244,7 +244,7 @@ class Session:
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """The connection is over."""
         self.ended = (row, initiator, received_code)
-        with self._context.bulkhead:  # whatever is left undone here, the connection is over, and its place free
+        with self._context.bulkhead:  # whatever is left undone here, the connection is over, and its slot free
             if row is Close.TOO_BIG:
                 self.inbox.quota.refuses(LimitScope.MESSAGE_SIZE)
             self.outbox.end()

@@ -1,4 +1,4 @@
-"""The census: the games of this replica and their players, counted by every change so that nobody walks over them."""
+"""Counts: the games of this replica and their players, counted by every change so that nobody walks over them."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Which connection plays in which room: entering, joining, and what the log is told at a connection's end."""
+"""Which connection plays in which room: entering, joining, and what is reported to the log at a connection's end."""
 
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +25,7 @@ _CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1,
 class Membership:
     """Seats sessions in rooms; a room is used as long as one has a seat in it.
 
-    `reports_ends` says whether the log is told of a connection's end.
+    `reports_ends` says whether the end of a connection is reported to the log.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Membership:
             session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
 
     def end(self, session: Session) -> None:
-        """A connection is over: its seat is free, and the log is told."""
+        """A connection is over: its seat is free, and that is reported to the log."""
         room = self._room_of.pop(session, None)
         if room is None:
             return

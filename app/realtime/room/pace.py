@@ -1,6 +1,6 @@
-"""The pace of a game: how fast what is stored, and told to everybody in it, may come about.
+"""The pace of a game: how fast what is stored, and sent to everybody in it, may come about.
 
-A message of 40 bytes that all are told of is worth their number; so is coming in, which is told too, and costs whoever
+A message of 40 bytes that leads to an event for all costs their number; so does coming in, which also costs whoever
 comes a snapshot and what they missed. Each player has a rate of their own, so that nobody uses up the others', and the
 game has one for all of it. Nothing is refused that nobody asked for: verdicts, deadlines, the end of a connection.
 """
@@ -15,7 +15,7 @@ from app.limits import LimitPolicy, RatePerKey, TooFast
 from app.vocabulary import LimitScope
 
 EVENTS: Final = 2
-"""What a player does is told as so many events at most: ready and a countdown, code and its verdict, here and gone."""
+"""What a player does leads to so many events at most: ready and a countdown, code and its verdict, here and gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Pace:
         self._deliveries = RatePerKey(config.event_deliveries_per_second, config.event_delivery_burst)
 
     def take_command(self, game_id: str, player_id: str, members: int) -> None:
-        """A player asks for something that so many members are told of. Raises TooFast."""
+        """A player asks for something that leads to an event for so many members. Raises TooFast."""
         wait_s = self._commands.take(f"{game_id} {player_id}", time.monotonic())
         self._refuse(LimitScope.COMMANDS, wait_s, player_id)
         self.take_deliveries(game_id, player_id, members)
@@ -59,7 +59,7 @@ class Pace:
     def take_deliveries(
         self, game_id: str, player_id: str, members: int, missed: int = 0, client: str | None = None
     ) -> None:
-        """So many members will be told of what a player does, who is sent so many missed events. Raises TooFast."""
+        """So many members will be sent what a player does, who is itself sent so many missed events. Raises TooFast."""
         cost = min(EVENTS * members + missed, self._config.event_delivery_burst)
         wait_s = self._deliveries.take(game_id, time.monotonic(), cost)
         if wait_s:  # the others wait too: they come back one after the other, as fast as there is room for them

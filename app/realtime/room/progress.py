@@ -38,17 +38,28 @@ class ProgressConfig:
 
 
 class PlayerProgress(Progress, frozen=True, kw_only=True, omit_defaults=True):
-    """Whose it is; so one replica tells it the others."""
+    """Whose progress it is: so one replica sends it to the others."""
 
     player_id: str
 
 
 class ProgressBoard:
-    """See the module. `tell` is called with what was said here, as often as it is shown."""
+    """See the module. `broadcast` is called with what was said here, as often as it is shown."""
 
     __slots__ = (
-        "_config", "_free_at", "_left", "_members", "_newest", "_numbers", "_observer", "_queue", "_shown", "_tell",
-        "_timer", "_timer_at", "_turns",
+        "_broadcast",
+        "_config",
+        "_free_at",
+        "_left",
+        "_members",
+        "_newest",
+        "_numbers",
+        "_observer",
+        "_queue",
+        "_shown",
+        "_timer",
+        "_timer_at",
+        "_turns",
     )  # fmt: skip
 
     def __init__(
@@ -56,12 +67,12 @@ class ProgressBoard:
         config: ProgressConfig,
         members: Mapping[str, Session],
         observer: Observer,
-        tell: Callable[[PlayerProgress], None],
+        broadcast: Callable[[PlayerProgress], None],
     ) -> None:
         self._config = config
         self._members = members
         self._observer = observer
-        self._tell = tell
+        self._broadcast = broadcast
         self._newest: dict[str, tuple[PlayerProgress, bool]] = {}
         self._queue: list[tuple[_Turn, str]] = []
         self._turns: dict[str, _Turn] = {}
@@ -141,7 +152,7 @@ class ProgressBoard:
             self._turns[progress.player_id] = (now + self._config.interval_s, next(self._numbers))
             self._shown.append((progress.player_id, _frame(progress)))
             if here:
-                self._tell(progress)
+                self._broadcast(progress)
         self._left = list(self._members.values())
 
     def _deliver(self, now: float) -> None:

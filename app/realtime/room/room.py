@@ -7,7 +7,7 @@ lock); if another replica was faster the log answers Conflict, the room reads on
 too early are not applied: the room asks to catch up.
 
 Nobody is sent an event before the log has accepted it, and every member is put every durable frame exactly once, in
-order: the frame is encoded once for all. What an event leads to (`_have_effects`) comes after everybody was told of it.
+order: the frame is encoded once for all. What an event leads to (`_have_effects`) comes after everybody was sent it.
 Nothing between reading the state and entering as a member waits, so no frame is lost or doubled.
 
 States: loading (`load`: subscribed, then read; a replay has no effects), live, closed. A room is kept while it has
@@ -16,8 +16,8 @@ members, `users` or submissions to be judged (`is_idle`).
 Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
 connection is a member as soon as it has entered, but replaces nobody before its own Join is in the log, and is replaced
 only by one that comes after it. A Join is not asked for any more once its connection is closing: it would take the
-player from one that lives. (Closed while the log is about to accept it, it does; its player is told 4409 on the other,
-or lost, and comes back.)
+player from one that lives. (Closed while the log is about to accept it, it does; its player is closed with 4409 on the
+other, or lost, and comes back.)
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class Room:
         self.users = 0
         self._live = False
         self._accepted_at = 0.0
-        self._told: list[tuple[str, Frame] | GameEvent] = []
+        self._history: list[tuple[str, Frame] | GameEvent] = []
         self.cursor: Cursor = START
         self._context = context
         self._log = context.log
@@ -224,7 +224,7 @@ class Room:
         return self._context.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
     async def _catch_up_after_conflict(self, refused: Cursor) -> None:
-        if self.cursor == refused:  # else what came first has been heard meanwhile
+        if self.cursor == refused:  # else what came first has been delivered meanwhile
             await self.catch_up()
         if self.cursor == refused:
             if not await self._log.read(self.game_id):  # deleted and made anew: nobody can go on with the game
@@ -257,11 +257,11 @@ class Room:
     def _apply(self, event: GameEvent) -> None:
         self.state = evolve(self.state, event)
         if not self._live:  # a replay has no effects; it is encoded should anybody resume from before it
-            self._told.append(event)
+            self._history.append(event)
             return
-        told = _frame_of(event)
-        self._told.append(told)
-        self._fan_out(event, *told)
+        encoded = _frame_of(event)
+        self._history.append(encoded)
+        self._fan_out(event, *encoded)
 
     def _fan_out(self, event: GameEvent, type: str, frame: Frame) -> None:
         attributes: dict[str, Value] = {
@@ -310,9 +310,9 @@ class Room:
     # ---------------------------------------------------------------- members
 
     def replacements(self, player_id: str, now: int) -> list[int]:
-        """When connections took a player's place from others that were up, and would do so now (epoch ms).
+        """When connections replaced others of a player that were up, and would do so now (epoch ms).
 
-        Empty where one more would take it from nobody.
+        Empty where one more would replace none.
         """
         player = self.known.players.get(player_id)
         is_up = player is not None and player.connection_id is not None
@@ -342,8 +342,8 @@ class Room:
             self._observer.resumed(resume)
         resumed = resume is ResumeOutcome.RESUMED
         session.send(welcome.message(session, name, self.known, resumed, self._now()))
-        for index in range(start, len(self._told)):
-            type, frame = _frame_at(self._told, index)
+        for index in range(start, len(self._history)):
+            type, frame = _frame_at(self._history, index)
             if not session.send_frame(type, frame):
                 break  # it resumes from what it has got
         if session.ended is None:
@@ -362,7 +362,7 @@ class Room:
             self._log.tell(self.game_id, _encode_progress(progress))
 
     def _hear_progress(self, payload: bytes) -> None:
-        """Another replica told a player's progress: shown under the bounds of what is said here."""
+        """Another replica sent a player's progress: it is shown under the bounds of what is said here."""
         try:
             progress = _decode_progress(payload)
         except MALFORMED as error:
@@ -378,11 +378,11 @@ def _frame_of(event: GameEvent) -> tuple[str, Frame]:
     return data.type, text_frame(encode_event(data, event.seq))
 
 
-def _frame_at(told: list[tuple[str, Frame] | GameEvent], index: int) -> tuple[str, Frame]:
+def _frame_at(history: list[tuple[str, Frame] | GameEvent], index: int) -> tuple[str, Frame]:
     """The type and the frame of the event of seq `index` + 1, which is encoded when it is first asked for."""
-    one = told[index]
+    one = history[index]
     if not isinstance(one, tuple):
-        one = told[index] = _frame_of(one)
+        one = history[index] = _frame_of(one)
     return one
 
 

@@ -16,19 +16,19 @@ class RoomSeat:
         self._pace = pace
 
     async def ready(self, ready: bool, cause: str | None) -> int | None:
-        """See `Seat.ready`."""
+        """Say to be ready or not; the seq of the event it caused, if any. Raises TooFast, Rejected, LogUnavailable."""
         return await self._handle(SetReady(self._player_id, ready, cause), cause)
 
     async def submit(self, code: str, language: str, cause: str | None) -> int | None:
-        """See `Seat.submit`."""
+        """Hand in code; the seq of the event it caused. Raises as `ready`."""
         return await self._handle(Submit(self._player_id, code, language, cause), cause)
 
     async def leave(self, cause: str | None) -> int | None:
-        """See `Seat.leave`."""
+        """Go for good; the seq of the event it caused. Raises as `ready`."""
         return await self._handle(Leave(self._player_id, cause), cause)
 
     def progress(self, percent: float | None, lines: int | None) -> None:
-        """See `Seat.progress`."""
+        """Show the others how far the player is, while the race runs."""
         if self.room.known.phase is Phase.RUNNING:
             self.room.broadcast_progress(self._player_id, percent, lines)
 

@@ -86,7 +86,7 @@ class Sweeper:
             await self._log.expire(retained, round(time.time() * 1000))  # claims end by the machine's clock, as tickets
 
     async def catch_up(self) -> None:
-        """Read what was told and not heard. Raises LogUnavailable."""
+        """Read the commits that were missed. Raises LogUnavailable."""
         if not self._log.shared:
             return
         for game_id in await self._log.behind({game_id: room.cursor for game_id, room in self._rooms.loaded.items()}):
@@ -114,7 +114,7 @@ class Sweeper:
             raise
 
     async def _look_after(self, game_id: str, work: Awaitable[None]) -> None:
-        """What goes wrong with one game, like a log that cannot be read, is told, and the others have their turn.
+        """What goes wrong with one game, like a log that cannot be read, is reported, and the others have their turn.
 
         Raises LogUnavailable where the log is away, and so for all of them.
         """

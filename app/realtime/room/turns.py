@@ -26,7 +26,7 @@ class Turns(Generic[Item]):
         return len(self._waiting.get(party, ()))
 
     def put(self, party: str, item: Item) -> Item | None:
-        """Add an item behind the others of its party; what has no place, where the queue is full.
+        """Add an item behind the others of its party; what has no room, where the queue is full.
 
         That is the last item of the party with the most, unless this one then had as many: it is no use to fill it.
         """

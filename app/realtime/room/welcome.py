@@ -9,7 +9,7 @@ from app.realtime.connection.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What every member of every room is told besides the game: the replica and its limits."""
+    """What the welcome says besides the game, the same for all: the replica and its limits."""
 
     replica: str
     heartbeat_s: float

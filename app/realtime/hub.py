@@ -102,7 +102,7 @@ class Hub:
             finished_linger_s=config.finished_linger_s,
         )
         welcome = Welcome(config.replica, config.ping_interval_s, _announced(config))
-        self.membership = Membership(self.rooms, self.pace, welcome, observer, self.tasks, self._reports_ends)
+        self.membership = Membership(self.rooms, self.pace, welcome, self.tasks, self._reports_ends)
         self.connections = Connections(
             config.session, config.max_connection_age_s, verify, self.policy, now, self.membership.end
         )

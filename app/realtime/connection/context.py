@@ -8,7 +8,7 @@ from app.aio.timing_wheel import TimingWheel
 from app.limits import LimitPolicy
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.identity import Verify
-from app.telemetry.bulkhead import Bulkhead
+from app.telemetry.bulkhead import Bulkhead, Report
 from app.telemetry.observer import Observer
 
 
@@ -16,7 +16,8 @@ from app.telemetry.observer import Observer
 class ConnectionContext:
     """Parts that every connection uses.
 
-    `now` is the games' clock in epoch milliseconds; `spawn` runs what handles messages, to its end.
+    `now` is the games' clock in epoch milliseconds; `report` is called with
+    faults; `spawn` runs what handles messages, to its end.
     """
 
     observer: Observer
@@ -26,4 +27,5 @@ class ConnectionContext:
     wheel: TimingWheel
     outboxes: Outboxes
     bulkhead: Bulkhead
+    report: Report
     spawn: Callable[[Coroutine[Any, Any, None], str], None]

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from app.protocol import CloseRow, ServerData
 from app.realtime.connection.stats import ConnectionStats
 from app.telemetry.tracer import Link
+from app.transport import Transport
 
 
 class Seat(Protocol):
@@ -42,16 +43,6 @@ class Renewable(Protocol):
         """The token of the connection ends at `expires_at` (epoch seconds)."""
 
 
-class Reading(Protocol):
-    """A transport whose reading can be held up."""
-
-    def pause_reading(self) -> None:
-        """Take no more messages from the peer."""
-
-    def resume_reading(self) -> None:
-        """Take messages again."""
-
-
 class Connection(Protocol):
     """A connection, as its inbox sees it."""
 
@@ -66,7 +57,7 @@ class Connection(Protocol):
         """When time ends it."""
 
     @property
-    def transport(self) -> Reading:
+    def transport(self) -> Transport:
         """What brings its messages."""
 
     def send(self, data: ServerData) -> None:

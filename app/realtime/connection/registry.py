@@ -45,7 +45,15 @@ class Connections:
         self._bulkhead = Bulkhead(observer.fault, "hub")
         self._handling = TaskOwner(observer)
         self._context = ConnectionContext(
-            observer, policy, verify, now, self.wheel, self.outboxes, self._bulkhead, self._handling.spawn
+            observer,
+            policy,
+            verify,
+            now,
+            self.wheel,
+            self.outboxes,
+            self._bulkhead,
+            observer.fault,
+            self._handling.spawn,
         )
         self._config = config
         self._max_age_s = max_age_s

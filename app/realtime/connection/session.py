@@ -146,16 +146,13 @@ class Session:
                 self._observer.sent(data.type, 1, frame.size)
             self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
-            self._report(error)
+            self._context.report("connection", error)
             self.transport.abort()
 
     def fail(self, error: Exception, where: str = "connection") -> None:
         """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
-        self._report(error, where)
+        self._context.report(where, error)
         self.close(Close.INTERNAL)
-
-    def _report(self, error: Exception, where: str = "connection") -> None:
-        self._observer.fault(where, error)
 
     # ---------------------------------------------------------------- the player
 

@@ -15,8 +15,6 @@ from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
 from app.realtime.room.seat import RoomSeat
 from app.realtime.room.welcome import Welcome
-from app.telemetry.observer import Observer
-from app.telemetry.tracer import Maybe
 from app.vocabulary import SpanName
 
 _CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
@@ -33,14 +31,12 @@ class Membership:
         rooms: Rooms,
         pace: Pace,
         welcome: Welcome,
-        observer: Observer,
         tasks: TaskOwner,
         reports_ends: Callable[[], bool],
     ) -> None:
         self._rooms = rooms
         self._pace = pace
         self._welcome = welcome
-        self._observer = observer
         self._tasks = tasks
         self._reports_ends = reports_ends
         self._room_of: dict[Session, Room] = {}
@@ -60,7 +56,7 @@ class Membership:
             self._rooms.linger(room)
             return
         try:
-            with self._traced(SpanName.JOIN, session):
+            with self._rooms.traced(SpanName.JOIN, link=session.link):
                 await room.join(session, name)
         except Rejected as rejected:
             refused = REFUSED[rejected.code]
@@ -80,14 +76,10 @@ class Membership:
     async def _disconnected(self, room: Room, session: Session) -> None:
         try:
             if self._reports_ends():
-                with self._traced(SpanName.DISCONNECT, session):
+                with self._rooms.traced(SpanName.DISCONNECT, link=session.link):
                     await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
         finally:
             self._rooms.release(room)
-
-    def _traced(self, name: SpanName, session: Session) -> Maybe:
-        """A block in a trace of its own, which points at the connection's."""
-        return self._observer.tracer.root(name, session.link)
 
     def closing_ranks(self) -> dict[Session, int]:
         """How much the end of each member would disturb: of a waiting game little, of a race most."""

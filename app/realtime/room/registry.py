@@ -40,7 +40,7 @@ from app.realtime.room.progress import ProgressConfig
 from app.realtime.room.room import Room, RoomContext
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
-from app.telemetry.tracer import Maybe, Value
+from app.telemetry.tracer import Link, Maybe, Value
 from app.vocabulary import SpanName
 
 TICK_RETRY_MS: Final = 1_000
@@ -117,7 +117,7 @@ class Rooms:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, self.problems[problem_id].public, rules)
         events = decide(None, command, self.now())
-        with self._traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}):
+        with self.traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}):
             await self._appender.append(game_id, START, events)
         state = fold(events)
         if state is None:
@@ -136,7 +136,7 @@ class Rooms:
 
     async def remove(self, game_id: str, player_id: str) -> None:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""
-        with self._traced(SpanName.REMOVE, {"game.id": game_id, "player.id": player_id}):
+        with self.traced(SpanName.REMOVE, {"game.id": game_id, "player.id": player_id}):
             await self._handle(game_id, Remove(player_id))
 
     def ending_within(self, seconds: float) -> list[str]:
@@ -244,7 +244,7 @@ class Rooms:
 
     async def _tick(self, game_id: str) -> None:
         try:
-            with self._traced(SpanName.TICK, {"game.id": game_id}):
+            with self.traced(SpanName.TICK, {"game.id": game_id}):
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
             self.deadlines.retry(game_id, self.now() + TICK_RETRY_MS)
@@ -255,9 +255,9 @@ class Rooms:
         if due is None or due > self.now():  # else it should have moved on: it stays overdue
             self.deadlines.set(game_id, due)
 
-    def _traced(self, name: SpanName, attributes: Mapping[str, Value]) -> Maybe:
-        """A block that no message caused, in a trace of its own."""
-        return self._observer.tracer.root(name, attributes=attributes)
+    def traced(self, name: SpanName, attributes: Mapping[str, Value] | None = None, link: Link | None = None) -> Maybe:
+        """A block that no message caused, in a trace of its own, which points at `link`."""
+        return self._observer.tracer.root(name, link, attributes)
 
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:
         await self._handle(game_id, verdict)

@@ -23,7 +23,10 @@ SCRAPE_POLL_S: Final = 0.05
 
 
 class Drain:
-    """See the module. `scrapes` counts scrapes so far; `lone` where no other replica takes the players over."""
+    """Takes a hub out of service, once.
+
+    `scrapes` counts scrapes so far; `lone` where no other replica takes the players over.
+    """
 
     def __init__(
         self, hub: Hub, plan: DrainPlan, observer: Observer, scrapes: Callable[[], int], *, lone: bool

@@ -47,7 +47,10 @@ class _Switch:
 
 
 class LoadMonitor:
-    """See the module. `shed` ends so many of the newest connections and says how many that were."""
+    """Says in `causes` why the replica is overloaded.
+
+    `shed` ends so many of the newest connections and says how many that were.
+    """
 
     def __init__(self, config: LoadConfig, observer: Observer, shed: Callable[[float], int]) -> None:
         self.causes: frozenset[OverloadCause] = frozenset()

@@ -34,7 +34,7 @@ class _Report(Struct, omit_defaults=True):
 
 
 class Presence:
-    """See the module. `is_alive` says whether a server process lives."""
+    """Counts the connections of players, here and elsewhere; `is_alive` says whether a server process lives."""
 
     def __init__(self, log: EventLog, instance: str, is_alive: Callable[[str], bool], report: Report) -> None:
         self._log = log

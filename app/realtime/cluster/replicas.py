@@ -26,7 +26,7 @@ _SEPARATOR: Final = "-"
 
 
 class Replicas:
-    """See the module.
+    """Knows which server processes live, and which of them acts for a game.
 
     `instance` is this process's id, `clock_offset_s` how far the log's clock is ahead of `now`, the games' clock: an
     embedded log's is this machine's, which may have been set meanwhile.

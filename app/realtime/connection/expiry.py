@@ -24,7 +24,7 @@ class ExpiryConfig:
 
 
 class Expiry:
-    """See the module. `last_message` (`time.perf_counter`) is set by the inbox."""
+    """Ends one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
 
     __slots__ = (
         "_config", "_connection", "_ends_at", "_expires_at", "_noticed", "_slot", "_stopped", "_wheel", "last_message",

@@ -80,7 +80,7 @@ class _Item(Struct):
 
 
 class Inbox:
-    """See the module."""
+    """Takes and answers the messages of one connection; `quota` is what it may send."""
 
     __slots__ = (
         "_config",

@@ -79,7 +79,9 @@ _DEPTHS: Final = (
 
 
 class Outbox:
-    """See the module. `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
+    """Sends, or keeps until the socket takes it, what is for one connection.
+
+    `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
 
     `messages_out` and `bytes_out` (of payload) count what was taken and not replaced.
     """

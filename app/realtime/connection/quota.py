@@ -30,7 +30,7 @@ class QuotaConfig:
 
 
 class Quota:
-    """See the module. Times are those of one monotonic clock, in seconds."""
+    """Counts what one connection sends against its limits. Times are those of one monotonic clock, in seconds."""
 
     __slots__ = (
         "_bytes", "_config", "_control", "_invalid", "_is_slowed", "_messages", "_opened", "_policy", "_refused",

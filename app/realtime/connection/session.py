@@ -42,7 +42,7 @@ class SessionConfig:
 
 
 class Session:
-    """See the module. `ended` is set once the connection is over, by whomever; `has_joined` once the log says so."""
+    """Holds one connection; `ended` is set once it is over, by whomever, `has_joined` once the log says so."""
 
     __slots__ = (
         "_config",
@@ -163,7 +163,7 @@ class Session:
         self.expiry.renew(identity.expires_at)
 
     def cork(self) -> None:
-        """See `Transport.cork`."""
+        """Write what follows in this turn of the event loop together."""
         self.transport.cork()
 
     def attach(self) -> None:
@@ -180,7 +180,7 @@ class Session:
         self._finish_if_over()
 
     def handled_all(self) -> None:
-        """See `Connection.handled_all`."""
+        """The inbox is at rest: a connection that has ended is over now."""
         if self.ended is not None:
             self._on_end(self)
 

@@ -7,7 +7,7 @@ from app.vocabulary import PlayerStanding
 
 
 class GameCounts:
-    """See the module. Games are known from the start or their making until they are over and nobody uses them."""
+    """Counts games and players. A game is known from the start or their making until it is over and nobody uses it."""
 
     def __init__(self) -> None:
         self.games = dict.fromkeys(Phase, 0)

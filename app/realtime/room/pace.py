@@ -31,7 +31,7 @@ class PaceConfig:
 
 
 class Pace:
-    """See the module; of all games on this replica, each by itself, whether or not it is loaded."""
+    """Holds the rates of all games on this replica, each by itself, whether or not it is loaded."""
 
     def __init__(self, config: PaceConfig, policy: LimitPolicy) -> None:
         self._config = config

@@ -44,7 +44,10 @@ class PlayerProgress(Progress, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ProgressBoard:
-    """See the module. `broadcast` is called with what was said here, as often as it is shown."""
+    """Shows the progress of one room's players to its members.
+
+    `broadcast` is called with what was said here, as often as it is shown.
+    """
 
     __slots__ = (
         "_broadcast",

@@ -90,7 +90,7 @@ async def test_a_lost_connection_is_waited_for_only_so_long(tmp_path: Path) -> N
         with pytest.raises(LogUnavailable) as refused:
             await log.append("g", START, event(1))
         assert refused.value.trouble in {LogTrouble.UNREACHABLE, LogTrouble.TIMEOUT}
-        assert time.monotonic() - began >= 0.5
+        assert time.monotonic() - began >= 0.5 - 0.002, "the loop's clock counts whole milliseconds"
         await log.close()
 
 

@@ -5,7 +5,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
-QUICK := -m 'not node' tests/game tests/judge tests/realtime tests/web tests/contract tests/eventlog tests/test_*.py
+# Tests wait for half of their time: three run beside each other on two cores.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + (cores + 1) / 2)))
+QUICK := -m 'not node' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
+    tests/clients/test_reconnection.py tests/clients/test_token.py
 PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 export PORT
@@ -27,9 +30,9 @@ compose-env: ## Make the secrets and the certificate that deploy/compose.yaml ne
 	@deploy/make-compose-env.sh
 
 .PHONY: test
-test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests (half an hour)
+test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, WORKERS at a time (seventeen minutes on two cores)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	tools/run-tests.sh $(BIN)/python $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: about-test
 about-test:
@@ -42,7 +45,7 @@ packages: # before anything else: whoever may not install them hears of all of t
 .PHONY: test-quick
 test-quick: $(VENV)/.dev ## The checks, and the tests that need Python alone (three minutes)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(QUICK)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(QUICK)
 
 .PHONY: test-fresh
 test-fresh: $(VENV)/.dev ## Both commands on bare Debian systems made for it: SUITE=bookworm or trixie, as root
@@ -60,8 +63,14 @@ check: $(VENV)/.dev ## Format, lint, types, import rules, generated files up to 
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.house
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.queries
+
+.PHONY: house
+house: $(VENV)/.dev ## What is counted of the structure; the walk of a submission through it
+	$(BIN)/python -m tools.house
+	$(BIN)/python -m tools.house walk
 
 .PHONY: fmt
 fmt: $(VENV)/.dev ## Format the code, fix what can be fixed

@@ -2,19 +2,49 @@
 
 from typing import Final
 
-from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity
+from alerts.config import CONFIG
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, gone, last, part_of_fleet, rest_of_fleet
 
-DOWN: Final = Alert(
-    name="CodeRacerDown",
-    severity=Severity.CRITICAL,
-    expr='up{job="code-racer"} == 0',
-    hold="1m",
-    summary="A Code Racer replica cannot be scraped.",
-    description="{{ $labels.instance }} has not answered its scrapes for more than a minute.",
-    cases=(
+_JOB: Final = CONFIG["jobs"]["service"]
+_CANARY: Final = CONFIG["jobs"]["canary"]
+_UP: Final = f'up{{job="{_JOB}"}}'
+_TWELVE: Final = {f'up{{job="code-racer", instance="{name}:8080"}}': "1x30" for name in "bcdefghijkl"}
+
+
+def _down(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
+    return Alert(
+        name="CodeRacerDown",
+        severity=severity,
+        expr=expr,
+        hold=str(CONFIG["CodeRacerDown"]["for"]),
+        keeps=KEEPS,
+        summary="A Code Racer replica cannot be scraped.",
+        description="{{ $labels.instance }} has not answered its scrapes for more than a minute.",
+        cases=cases,
+    )
+
+
+DOWN: Final = _down(
+    Severity.CRITICAL,
+    part_of_fleet(f"{_UP} == 0", _UP),
+    (
         Case(
             "a replica stops answering",
             {f"up{{{INSTANCE}}}": "1 1 0 0 0 0"},
+            fires=3,
+            labels=WHERE,
+            description="a:8080 has not answered its scrapes for more than a minute.",
+        ),
+        Case("restarts within a scrape", {f"up{{{INSTANCE}}}": "1 0 1 0 1 1"}, silent=(3, 5)),
+    ),
+)
+DOWN_ONE: Final = _down(
+    Severity.WARNING,
+    rest_of_fleet(f"{_UP} == 0", _UP),
+    (
+        Case(
+            "one of twelve",
+            _TWELVE | {f"up{{{INSTANCE}}}": "1 1 0x20"},
             fires=3,
             labels=WHERE,
             description="a:8080 has not answered its scrapes for more than a minute.",
@@ -26,26 +56,61 @@ DOWN: Final = Alert(
 ABSENT: Final = Alert(
     name="CodeRacerAbsent",
     severity=Severity.CRITICAL,
-    expr='absent(up{job="code-racer"})',
+    expr=f"{gone(_UP)}\nor absent({_UP}) unless on () {_UP} offset 1h\n",
     hold="5m",
-    summary="Prometheus knows of no Code Racer replica at all.",
+    keeps=KEEPS,
+    summary="Prometheus knows of no Code Racer replica any more, or of none at all.",
     description="There has been no target of the job {{ $labels.job }} for five minutes.",
     cases=(
         Case(
-            "the targets have gone",
+            "there never was one",
             {'up{job="other"}': "1x30"},
             fires=5,
             labels={"job": "code-racer"},
             description="There has been no target of the job code-racer for five minutes.",
         ),
+        Case(
+            "production's targets vanish from discovery, staging's stay",
+            {
+                'up{cluster="eu", namespace="prod", job="code-racer", instance="a:8080"}': "1x70 stale",
+                'up{cluster="eu", namespace="staging", job="code-racer", instance="s:8080"}': "1x130",
+            },
+            fires=76,
+            labels={"cluster": "eu", "namespace": "prod", "job": "code-racer"},
+            description="There has been no target of the job code-racer for five minutes.",
+        ),
+        Case(
+            "a deploy: others have come in their place",
+            {f"up{{{INSTANCE}}}": "1x70 stale", 'up{job="code-racer", instance="b:8080"}': "_x72 1x60"},
+            silent=(72, 80, 100),
+        ),
         Case("a target that is down is there", {f"up{{{INSTANCE}}}": "0x30"}, silent=(6, 20)),
+    ),
+)
+
+FLAPPING: Final = Alert(
+    name="CodeRacerScrapesFlapping",
+    severity=Severity.WARNING,
+    expr=f'changes(up{{job=~"{_JOB}|{_CANARY}"}}[15m]) > {CONFIG["CodeRacerScrapesFlapping"]["changes"]}',
+    hold="5m",
+    summary="Scrapes fail and work by turns: alerts hear of this target late, or not at all.",
+    description="{{ $labels.instance }} was reached and not reached {{ $value }} times by turns in 15 minutes.",
+    cases=(
+        Case(
+            "every other scrape fails",
+            {f"up{{{INSTANCE}}}": "1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0"},
+            fires=14,
+            labels=WHERE,
+            description="a:8080 was reached and not reached 14 times by turns in 15 minutes.",
+        ),
+        Case("three restarts", {f"up{{{INSTANCE}}}": "1 0 1 1 0 1 1 0 1x20"}, silent=(8, 14, 20)),
     ),
 )
 
 NOT_READY: Final = Alert(
     name="CodeRacerNotReady",
     severity=Severity.WARNING,
-    expr="code_racer_ready == 0 unless code_racer_draining == 1",
+    expr=f"{last('code_racer_ready')} == 0 unless {last('code_racer_draining')} == 1",
     hold="5m",
     summary="A Code Racer replica runs and takes no connections.",
     description="{{ $labels.instance }} has not been ready for five minutes, and is not shutting down.",
@@ -65,29 +130,73 @@ NOT_READY: Final = Alert(
     ),
 )
 
-CRASH_LOOPING: Final = Alert(
-    name="CodeRacerCrashLooping",
-    severity=Severity.CRITICAL,
-    expr="changes(code_racer_start_time_seconds[15m]) > 2",
-    hold="0m",
-    summary="A Code Racer replica starts again and again.",
-    description="{{ $labels.instance }} has started {{ $value }} times more in 15 minutes.",
-    cases=(
+_LOOPS: Final = (
+    "(changes(code_racer_start_time_seconds[15m]) - changes(code_racer_draining[15m]) / 2 > 3"
+    " or changes(code_racer_start_time_seconds[15m]) > 6)"
+)
+"""Starts that no drain went before; a drain is seen as two changes. So many that no deploy explains them count too."""
+
+
+def _looping(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
+    return Alert(
+        name="CodeRacerCrashLooping",
+        severity=severity,
+        expr=expr,
+        hold="0m",
+        keeps=KEEPS,
+        summary="A Code Racer replica starts again and again.",
+        description="{{ $labels.instance }} has started {{ $value }} times more in 15 minutes.",
+        cases=cases,
+    )
+
+
+def _starts(starts: str, drains: str = "0x40") -> dict[str, str]:
+    return {
+        f"up{{{INSTANCE}}}": "1x40",
+        f"code_racer_start_time_seconds{{{INSTANCE}}}": starts,
+        f"code_racer_draining{{{INSTANCE}}}": drains,
+    }
+
+
+_CRASHES: Final = "100 100 200 200 300 300 400 400 500x20"
+CRASH_LOOPING: Final = _looping(
+    Severity.CRITICAL,
+    part_of_fleet(_LOOPS, _UP),
+    (
         Case(
-            "three restarts",
-            {f"code_racer_start_time_seconds{{{INSTANCE}}}": "100 100 200 200 300 300 400 400"},
-            fires=6,
+            "four crashes",
+            _starts(_CRASHES),
+            fires=8,
             labels=WHERE,
-            description="a:8080 has started 3 times more in 15 minutes.",
+            description="a:8080 has started 4 times more in 15 minutes.",
         ),
-        Case("a deploy", {f"code_racer_start_time_seconds{{{INSTANCE}}}": "100 100 200x20"}, silent=(3, 10)),
+        Case("three orderly restarts, whose drains no scrape saw", _starts("100x2 200x2 300x2 400x20"), silent=(9, 15)),
+        Case(
+            "six orderly restarts, as scrapes see them",
+            _starts("1 1 2 2 3 3 4 4 5 5 6 6 7x20", "0 1 0 1 0 1 0 1 0 1 0 1 0x20"),
+            silent=(6, 10, 12, 14),
+        ),
+    ),
+)
+CRASH_LOOPING_ONE: Final = _looping(
+    Severity.WARNING,
+    rest_of_fleet(_LOOPS, _UP),
+    (
+        Case(
+            "one of twelve",
+            _TWELVE | _starts(_CRASHES),
+            fires=8,
+            labels=WHERE,
+            description="a:8080 has started 4 times more in 15 minutes.",
+        ),
+        Case("a deploy", _starts("100 100 200x20"), silent=(3, 10)),
     ),
 )
 
 DRAIN_STUCK: Final = Alert(
     name="CodeRacerDrainStuck",
     severity=Severity.WARNING,
-    expr="code_racer_draining == 1",
+    expr=f"{last('code_racer_draining')} == 1",
     hold="3m",
     summary="A Code Racer replica does not come to the end of its drain.",
     description="{{ $labels.instance }} has been shutting down for more than three minutes.",
@@ -121,4 +230,7 @@ WATCHDOG: Final = Alert(
     always=True,
 )
 
-AVAILABILITY: Final = Group("code-racer-availability", (WATCHDOG, DOWN, ABSENT, NOT_READY, CRASH_LOOPING, DRAIN_STUCK))
+AVAILABILITY: Final = Group(
+    "code-racer-availability",
+    (WATCHDOG, DOWN, DOWN_ONE, ABSENT, FLAPPING, NOT_READY, CRASH_LOOPING, CRASH_LOOPING_ONE, DRAIN_STUCK),
+)

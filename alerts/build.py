@@ -6,10 +6,11 @@ from typing import Final
 from alerts.availability import AVAILABILITY
 from alerts.canary import CANARY
 from alerts.connections import CONNECTIONS
+from alerts.games import GAMES
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
-from alerts.parts import GAMES, RUNTIME
 from alerts.replicas import REPLICAS
+from alerts.runtime import RUNTIME
 
 GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
@@ -24,12 +25,12 @@ GROUPS: Final = (
 
 
 def alerts() -> list[Alert]:
-    """All alerts."""
+    """List all alerts."""
     return [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """Every file that is written from the rules, and what it must hold."""
+    """Return every file that is written from the rules, and what it must hold."""
     return {
         root / "alerts/rules/code-racer.yaml": to_yaml(rules(GROUPS)),
         root / "alerts/tests/code-racer.test.yaml": to_yaml(tests(GROUPS, ["../rules/code-racer.yaml"])),

@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity
+from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
 
 JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
 _CLOSES: Final = "code_racer_ws_closes_total"
+_OPEN: Final = last("code_racer_ws_connections")
+_OPEN_BEFORE: Final = last("code_racer_ws_connections", "5m")
 
 
 def _handshakes(outcome: str) -> str:
@@ -28,9 +30,9 @@ AUTH_FAILURES: Final = Alert(
     name="CodeRacerAuthFailureSurge",
     severity=Severity.WARNING,
     expr=(
-        f'sum by (namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m])) > 1\n'
-        f'and sum by (namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m]))\n'
-        f'  > sum by (namespace, job) (rate({_HANDSHAKES}{{outcome="accepted"}}[5m]))\n'
+        f'sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m])) > 1\n'
+        f'and sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m]))\n'
+        f'  > sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="accepted"}}[5m]))\n'
     ),
     hold="5m",
     summary="More tokens are refused than taken.",
@@ -54,7 +56,7 @@ AUTH_FAILURES: Final = Alert(
 ORIGIN_REFUSALS: Final = Alert(
     name="CodeRacerOriginRefusalSurge",
     severity=Severity.WARNING,
-    expr=f'sum by (namespace, job) (rate({_HANDSHAKES}{{outcome="origin_refused"}}[5m])) > 0.2',
+    expr=f'sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="origin_refused"}}[5m])) > 0.2',
     hold="5m",
     summary="Browsers are refused for the page they come from.",
     description="{{ $value | humanize }} handshakes a second come from pages that are not allowed.",
@@ -74,9 +76,9 @@ ABNORMAL_CLOSES: Final = Alert(
     name="CodeRacerAbnormalCloses",
     severity=Severity.WARNING,
     expr=(
-        f'sum by (namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.5\n'
-        f'and sum by (namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
-        f"  > 0.5 * sum by (namespace, job) (rate({_CLOSES}[10m]))\n"
+        f'sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.5\n'
+        f'and sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
+        f"  > 0.5 * sum by (cluster, namespace, job) (rate({_CLOSES}[10m]))\n"
     ),
     hold="5m",
     summary="Most connections end without a goodbye.",
@@ -101,9 +103,9 @@ CLIFF: Final = Alert(
     name="CodeRacerConnectionCliff",
     severity=Severity.CRITICAL,
     expr=(
-        "sum by (namespace, job) (code_racer_ws_connections)\n"
-        "  < 0.5 * sum by (namespace, job) (code_racer_ws_connections offset 5m)\n"
-        "and sum by (namespace, job) (code_racer_ws_connections offset 5m) > 100\n"
+        f"sum by (cluster, namespace, job) ({_OPEN})\n"
+        f"  < 0.5 * sum by (cluster, namespace, job) ({_OPEN_BEFORE})\n"
+        f"and sum by (cluster, namespace, job) ({_OPEN_BEFORE}) > 100\n"
     ),
     hold="1m",
     summary="More than half of the connections are gone.",
@@ -132,9 +134,9 @@ RECONNECT_STORM: Final = Alert(
     name="CodeRacerReconnectStorm",
     severity=Severity.WARNING,
     expr=(
-        f"sum by (namespace, job) (rate({_HANDSHAKES}[5m])) > 20\n"
-        f"and sum by (namespace, job) (rate({_HANDSHAKES}[5m]))\n"
-        f"  > 5 * sum by (namespace, job) (rate({_HANDSHAKES}[1h] offset 5m))\n"
+        f"sum by (cluster, namespace, job) (rate({_HANDSHAKES}[5m])) > 20\n"
+        f"and sum by (cluster, namespace, job) (rate({_HANDSHAKES}[5m]))\n"
+        f"  > 5 * sum by (cluster, namespace, job) (rate({_HANDSHAKES}[1h] offset 5m))\n"
     ),
     hold="2m",
     summary="Many more clients come than usual: they may be coming back again and again.",
@@ -155,9 +157,9 @@ SLOW_CONSUMERS: Final = Alert(
     name="CodeRacerSlowConsumers",
     severity=Severity.WARNING,
     expr=(
-        "sum by (namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m])) > 10\n"
-        "and sum by (namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m]))\n"
-        "  > 0.01 * sum by (namespace, job) (code_racer_ws_connections)\n"
+        "sum by (cluster, namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m])) > 10\n"
+        "and sum by (cluster, namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m]))\n"
+        f"  > 0.01 * sum by (cluster, namespace, job) ({_OPEN})\n"
     ),
     hold="1m",
     summary="Many clients read too slowly and are cut off.",
@@ -187,7 +189,7 @@ SLOW_CONSUMERS: Final = Alert(
 OUTBOX_GROWTH: Final = Alert(
     name="CodeRacerOutboxGrowth",
     severity=Severity.WARNING,
-    expr="code_racer_ws_outbox_bytes > 64 * 1024 * 1024",
+    expr=f"{last('code_racer_ws_outbox_bytes')} > 64 * 1024 * 1024",
     hold="5m",
     summary="Much waits to be read by clients.",
     description="{{ $value | humanize1024 }}B wait in the outboxes of {{ $labels.instance }}.",
@@ -206,7 +208,7 @@ OUTBOX_GROWTH: Final = Alert(
 LIMIT_SURGE: Final = Alert(
     name="CodeRacerRateLimitSurge",
     severity=Severity.WARNING,
-    expr='sum by (namespace, job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m])) > 10',
+    expr='sum by (cluster, namespace, job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m])) > 10',
     hold="10m",
     summary="Clients run into a limit again and again.",
     description="The limit {{ $labels.scope }} is exceeded {{ $value | humanize }} times a second.",
@@ -229,7 +231,7 @@ LIMIT_SURGE: Final = Alert(
 CONNECTION_LIMIT: Final = Alert(
     name="CodeRacerConnectionLimitNear",
     severity=Severity.WARNING,
-    expr="code_racer_ws_connections / code_racer_ws_connections_limit > 0.9",
+    expr=f"{_OPEN} / {last('code_racer_ws_connections_limit')} > 0.9",
     hold="5m",
     summary="A replica has nearly all the connections it may have; soon it refuses.",
     description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its connections.",
@@ -259,9 +261,9 @@ ERROR_SURGE: Final = Alert(
     name="CodeRacerErrorSurge",
     severity=Severity.WARNING,
     expr=(
-        'sum by (namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])) > 5\n'
-        'and sum by (namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m]))\n'
-        '  > 0.2 * sum by (namespace, job) (rate(code_racer_ws_messages_total{direction="in"}[5m]))\n'
+        'sum by (cluster, namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])) > 5\n'
+        'and sum by (cluster, namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m]))\n'
+        '  > 0.2 * sum by (cluster, namespace, job) (rate(code_racer_ws_messages_total{direction="in"}[5m]))\n'
     ),
     hold="5m",
     summary="Many messages are answered with an error: clients and server may not understand each other.",

@@ -42,23 +42,23 @@ class Objective:
     alike: tuple[str, ...] = ()
 
     def errors(self, window: str) -> str:
-        """The name of the recorded part of bad events over a window."""
+        """Name the recording of the ratio of bad events over a window."""
         return f"job:code_racer_{self.name}_errors:ratio_rate{window}"
 
     def recordings(self) -> Group:
-        """The error ratio over each window."""
+        """Record the error ratio over each window."""
         rules = tuple(
             Recording(
                 self.errors(window),
-                f"1 - sum by (namespace, job) (rate({self.good}[{window}]))"
-                f" / sum by (namespace, job) (rate({self.valid}[{window}]))",
+                f"1 - sum by (cluster, namespace, job) (rate({self.good}[{window}]))"
+                f" / sum by (cluster, namespace, job) (rate({self.valid}[{window}]))",
             )
             for window in WINDOWS
         )
         return Group(f"code-racer-{self.name}-errors", rules)
 
     def alerts(self) -> tuple[Alert, ...]:
-        """The page, where there is one, and the ticket."""
+        """Make the page, where there is one, and the ticket."""
         severities = (Severity.CRITICAL, Severity.WARNING) if self.pages else (Severity.WARNING,)
         return tuple(self._alert(severity) for severity in severities)
 
@@ -80,10 +80,10 @@ class Objective:
 
     def _burning(self, budget: float, factor: float, long: str, short: str) -> str:
         most = f"{factor * budget:.4g}"
-        valid, good = (f"sum by (namespace, job) (increase({one}[{long}]))" for one in (self.valid, self.good))
+        valid, good = (f"sum by (cluster, namespace, job) (increase({one}[{long}]))" for one in (self.valid, self.good))
         return (
             f"({self.errors(long)} > {most} and {self.errors(short)} > {most}\n"
-            f"  and on (namespace, job) ({valid} - {good}) >= {LEAST_BAD})"
+            f"  and on (cluster, namespace, job) ({valid} - {good}) >= {LEAST_BAD})"
         )
 
     def _cases(self, severity: Severity) -> tuple[Case, ...]:

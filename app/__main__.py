@@ -12,10 +12,20 @@ from app import signals  # noqa: E402 - the same
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Signals wait from here on until somebody can answer them."""
-    signals.hold()
-    from app import cli  # noqa: PLC0415 - it takes far longer than all that is before it
+    signals.block()
+    try:
+        from app import cli  # noqa: PLC0415 - it takes far longer than all that is before it
 
-    return cli.run(arguments, began=_BEGAN)
+        return cli.run(arguments, began=_BEGAN)
+    except ImportError as error:
+        if (error.name or "app").partition(".")[0] == "app":
+            raise
+        print(  # noqa: T201 - for whoever typed the command, with another Python than the one that it was set up for
+            f"code-racer: {sys.executable} (Python {sys.version.split()[0]}) cannot use a package: {error}; set up with"
+            " `make run`, or install the wheel, and start .venv/bin/code-racer",
+            file=sys.stderr,
+        )
+        return 2
 
 
 if __name__ == "__main__":

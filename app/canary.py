@@ -10,26 +10,28 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import start_http_server
 
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Api
-from app.client.websocket import Message
+from app.client.message import Message
 from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, Events
 from app.telemetry.metrics import MetricStore
 from app.vocabulary import CanaryOutcome
 
 PLAYERS: Final = 2
-RECONNECTS: Final = 3
-"""Tries of a player in a row; a deploy, which says when to come back, costs none."""
+NO_UPGRADE: Final = "refused with 426: the proxy before the service does not pass Upgrade on"
+RECONNECTS: Final = 6
+"""Tries of a player in a row: three may all come while a single server starts again. The race's time bounds them."""
 Write = Callable[..., None]
 """Writes a log line: an event of the catalogue and its fields."""
 
 
 class CannotListen(Exception):  # noqa: N818 - it says what happened
-    """The address of the metrics cannot be had."""
+    """The metrics cannot be served where they were wanted."""
 
 
 class RaceFailed(Exception):  # noqa: N818 - it says what happened
@@ -43,7 +45,10 @@ class RaceFailed(Exception):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class CanaryConfig:
-    """What the canary does. `tokens` makes a token for each name; None: the service has guests."""
+    """Which service the canary races on, how often, and where it serves its metrics.
+
+    `tokens` makes a token for each name; None: the service has guests.
+    """
 
     url: str
     every_s: float
@@ -66,7 +71,7 @@ class _Race:
 
 
 class Canary:
-    """See the module."""
+    """Plays races on a service, one after the other, and measures them."""
 
     def __init__(self, config: CanaryConfig, write: Write) -> None:
         self._config = config
@@ -74,7 +79,7 @@ class Canary:
         self._api = Api(config.url.rstrip("/"), config.timeout_s)
         self._last_ok = 0.0
         self.store = MetricStore(metrics=CANARY_METRICS)
-        self.store.gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
+        self.store.read_gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
 
     async def run(self) -> None:
         """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile.
@@ -100,7 +105,7 @@ class Canary:
             server.server_close()
 
     async def race(self) -> CanaryOutcome:
-        """One race, measured and logged; how it ended."""
+        """Run one race, measured and logged; return how it ended."""
         race, began = _Race(), time.monotonic()
         try:
             await self._play(race)
@@ -134,7 +139,7 @@ class Canary:
         )
 
     async def _play(self, race: _Race) -> None:
-        """A race within `timeout_s`. Raises RaceFailed."""
+        """Play a race within `timeout_s`. Raises RaceFailed."""
         try:
             async with asyncio.timeout(self._config.timeout_s), contextlib.AsyncExitStack() as stack:
                 await self._steps(race, stack)
@@ -142,7 +147,8 @@ class Canary:
             detail = f"not done after {self._config.timeout_s:g} s"
             raise RaceFailed(CanaryOutcome.TIMEOUT, race.step, detail) from None
         except Refused as error:
-            raise RaceFailed(CanaryOutcome.REFUSED, race.step, str(error)) from None
+            detail = NO_UPGRADE if error.status == HTTPStatus.UPGRADE_REQUIRED else str(error)
+            raise RaceFailed(CanaryOutcome.REFUSED, race.step, detail) from None
         except Disconnected as error:
             raise RaceFailed(CanaryOutcome.LOST, race.step, str(error)) from None
         except Rejected as error:
@@ -168,10 +174,10 @@ class Canary:
         first, second = race.sockets
         types = ("game_started", "submission_judged", "game_finished")
         listening = [asyncio.create_task(second.wait_for(type), name=type) for type in types]  # before it happens
-        stack.push_async_callback(_end, listening)
+        stack.push_async_callback(_cancel, listening)
         started, judged, over = listening
         race.step = "message"
-        race.message_s, race.delivery_s = await _measured(first, second)
+        race.message_s, race.delivery_s = await _measure_message(first, second)
         race.step = "start"
         await second.request("ready", {"status": "ready"})
         await started
@@ -182,7 +188,7 @@ class Canary:
         _expect("the winner", (await over)["data"]["winner"], _player_id(first), race.step)
 
     async def _tokens(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """A token for each player. Raises RaceFailed and ClientError."""
+        """Return a token for each player. Raises RaceFailed and ClientError."""
         if self._config.tokens is None:
             return tuple([await self._api.guest(name) for name in names])
         try:
@@ -192,26 +198,26 @@ class Canary:
             raise RaceFailed(CanaryOutcome.REFUSED, "token", detail) from None
 
 
-async def _end(tasks: list[asyncio.Task[Message]]) -> None:
+async def _cancel(tasks: list[asyncio.Task[Message]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _measured(first: GameWebSocket, second: GameWebSocket) -> tuple[float, float]:
-    """How long a message of the first takes until it is acknowledged, and until its event is with the second."""
+async def _measure_message(first: GameWebSocket, second: GameWebSocket) -> tuple[float, float]:
+    """Return how long a message of the first takes until its ack, and until its event is with the second."""
     loop = asyncio.get_running_loop()
-    told: asyncio.Future[float] = loop.create_future()
+    delivered: asyncio.Future[float] = loop.create_future()
 
-    def hear(message: Message) -> None:
-        if message["data"]["player_id"] == _player_id(first) and not told.done():
-            told.set_result(time.perf_counter())
+    def on_ready(message: Message) -> None:
+        if message["data"]["player_id"] == _player_id(first) and not delivered.done():
+            delivered.set_result(time.perf_counter())
 
-    second.on("player_ready", hear)
+    second.on("player_ready", on_ready)
     began = time.perf_counter()
     await first.request("ready", {"status": "ready"})
     acknowledged = time.perf_counter()
-    return acknowledged - began, await told - began
+    return acknowledged - began, await delivered - began
 
 
 def _player_id(ws: GameWebSocket) -> str:
@@ -224,7 +230,7 @@ def _expect(what: str, found: object, wanted: object, step: str) -> None:
 
 
 async def run_canary(config: CanaryConfig, write: Write, *, once: bool) -> bool:
-    """Race once, or until cancelled; whether the last race ended as it should. Raises CannotListen."""
+    """Race once, or until cancelled; return whether the last race ended as it should. Raises CannotListen."""
     canary = Canary(config, write)
     if once:
         return await canary.race() is CanaryOutcome.OK

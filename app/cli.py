@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import functools
 import math
 import re
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from app import __version__, signals
 from app.environment import read_dotenv, strays
 from app.listeners import bind
+from app.process import most_open_files
 from app.settings import (
     CannotStartError,
     Environment,
@@ -34,6 +36,9 @@ if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 CANARY_TOKEN_TTL_S = 600
 MAX_TTL_S = 3_650 * 86_400
+OWN_FILES = 48
+"""So many are open at once, with some to spare, before the first connection; each judge worker takes one more."""
+JUDGE_NEEDS = "it needs the package pydantic-monty (or MONTY_BIN), memory, open files and processes (ulimit -a)"
 
 EXAMPLES = """examples:
   code-racer serve                                   serve the game on HOST:PORT
@@ -41,6 +46,7 @@ EXAMPLES = """examples:
   code-racer token --player ann --ttl 2h             a token to connect with
   code-racer check-config                            verify and print the settings
   code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
+  code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
 _TTL = re.compile(r"(\d+)([smhd]?)")
@@ -55,11 +61,12 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
     options = _parser().parse_args(arguments, argparse.Namespace(began=began))
     if options.command not in {"serve", "canary"}:  # those are told to end, and hear it once they can
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signals.hear()
+        signals.unblock()
     if options.command == "version":
         print(__version__)  # noqa: T201 - a command's answer
         return EXIT_OK
     try:
+        _require_folder()
         for line in strays(read_dotenv()):
             _tell(line)
         settings = load_settings()
@@ -69,6 +76,7 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
             "check-config": check_config,
             "copy-log": copy_log,
             "canary": canary,
+            "doctor": doctor,
         }
         return commands[options.command](settings, options)
     except SettingsError as error:
@@ -76,6 +84,24 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
         return _tell(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
     except CannotStartError as error:
         return _tell(str(error), EXIT_USAGE)
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise CannotStartError(
+            f"the folder that this was started in cannot be used: {error.strerror}; change to one that is there"
+        ) from None
+
+
+def _require_files(settings: Settings) -> None:
+    allowed, needed = most_open_files(), OWN_FILES + settings.judge_processes + settings.reserved_descriptors
+    if 0 <= allowed < needed:  # there is no limit where it is -1
+        raise CannotStartError(
+            f"no more than {allowed} files may be open at once (ulimit -n); raise that to {needed}, and one more for"
+            " each connection"
+        )
 
 
 def _tell(text: str, exit_code: int = EXIT_OK) -> int:
@@ -117,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file", type=Path, action="append", default=[], metavar="FILE",
         help="a player's token, read before each race; give two of them where only others can make tokens",
     )  # fmt: skip
+    who = commands.add_parser("doctor", help="ask a running service what is wrong with it; 1: something is")
+    who.add_argument("--replica", type=_url, action="append", default=[], metavar="URL", help="a replica's ops port")
+    who.add_argument("--prometheus", type=_url, metavar="URL", help="it knows the replicas, and which alerts fire")
+    who.add_argument("--url", type=_url, action="append", default=[], metavar="URL", help="the service for players")
+    who.add_argument("--timeout-s", type=_positive, default=5.0, metavar="S", help="for each question (5)")
+    who.add_argument("--json", action="store_true", help="for programs")
     commands.add_parser("check-config", help="verify and print the settings, secrets starred")
     commands.add_parser("version", help="the same as --version")
     return parser
@@ -147,9 +179,11 @@ def _positive(text: str) -> float:
 
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    _require_files(settings)
     listeners = bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
+    from app.judge import JudgeUnavailable, UnusableProblem  # noqa: PLC0415 - the same
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
 
@@ -163,6 +197,10 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - options.began, 3))
     except LogUnavailable as error:
         raise CannotStartError(f"EVENT_LOG_URL: {error}") from None
+    except UnusableProblem as error:
+        raise CannotStartError(f"{error}; mend it, or install the package again") from None
+    except JudgeUnavailable as error:
+        raise CannotStartError(f"the judge: {error}; {JUDGE_NEEDS}") from None
     else:
         return EXIT_OK if server.started else EXIT_FAILED
     finally:
@@ -174,6 +212,8 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
     """Logs on stdout, as the settings have them; the writer must be closed. Raises SettingsError."""
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
 
+    if sys.stdout is None:
+        raise CannotStartError("standard output is closed, and logs go there; who wants none sends it to /dev/null")
     try:
         writer = LogWriter(
             open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
@@ -184,8 +224,9 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
             flush_timeout_s=settings.log_flush_timeout_s,
         )
     except OSError as error:
+        why = "a FIFO that nobody reads" if error.errno == errno.ENXIO else error.strerror
         raise SettingsError(
-            f"LOG_FILE: cannot write {settings.log_path and settings.log_path.absolute()}: {error.strerror};"
+            f"LOG_FILE: cannot write {settings.log_path and settings.log_path.absolute()}: {why};"
             " make it writable, or start in another folder, or set LOG_FILE= for no file"
         ) from None
     common = {
@@ -227,13 +268,13 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
 
 def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str, ...]], tuple[str, ...]] | None:
     """How the canary gets its tokens: from files, made with JWT_SECRET, or (None) as a guest of the service."""
-    from app.web.auth import Issuer  # noqa: PLC0415 - the other commands need not wait for it
+    from app.web.auth.issuer import TokenIssuer  # noqa: PLC0415 - the other commands need not wait for it
 
     if files:
         return lambda _: tuple(file.read_text("ascii").strip() for file in files)
     if not settings.jwt_secret.get_secret_value():
         return None
-    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    issuer = TokenIssuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
     return lambda names: tuple(issuer.issue(name, name, CANARY_TOKEN_TTL_S)[0] for name in names)
 
 
@@ -242,7 +283,7 @@ async def _until_told(work: Coroutine[None, None, bool]) -> bool:
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    signals.hear()
+    signals.unblock()
     try:
         return await task
     except asyncio.CancelledError:
@@ -251,7 +292,8 @@ async def _until_told(work: Coroutine[None, None, bool]) -> bool:
 
 def token(settings: Settings, options: argparse.Namespace) -> int:
     """Print a token."""
-    from app.web.auth import PLAYER_IDS, Issuer, is_player_id  # noqa: PLC0415 - the other commands need not wait for it
+    from app.web.auth.issuer import TokenIssuer  # noqa: PLC0415 - the other commands need not wait for it
+    from app.web.auth.player import PLAYER_IDS, is_player_id  # noqa: PLC0415 - the same
 
     if not is_player_id(options.player):
         return _tell(f"--player: must be {PLAYER_IDS}, or no server takes the token", EXIT_USAGE)
@@ -259,23 +301,22 @@ def token(settings: Settings, options: argparse.Namespace) -> int:
         raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
     if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
         return _tell("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
-    issuer = Issuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    issuer = TokenIssuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
     print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
     return EXIT_OK
 
 
 def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     """Copy an event log into the one of the settings."""
-    from app.configure import nats_config  # noqa: PLC0415 - the other commands need not wait for it
-    from app.eventlog import CopyFailed, LogInUse, LogUnavailable, open_event_log  # noqa: PLC0415 - the same
+    from app.eventlog import CopyFailed, LogInUse, LogUnavailable, open_event_log  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import copy_log as copy  # noqa: PLC0415 - the same
 
     try:
         source_settings = load_settings(event_log_url=options.source)
     except SettingsError as error:
         raise CannotStartError(str(error).replace("EVENT_LOG_URL", "--from")) from None
-    source = open_event_log(options.source, nats_config(source_settings, "copy-log"), must_exist=True)
-    target = open_event_log(settings.event_log_url, nats_config(settings, "copy-log"))
+    source = open_event_log(source_settings, "copy-log", must_exist=True)
+    target = open_event_log(settings, "copy-log")
 
     async def run() -> str:
         async with contextlib.AsyncExitStack() as opened:
@@ -292,6 +333,19 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     except (CopyFailed, LogUnavailable) as error:
         return _tell(str(error), EXIT_FAILED)
     return EXIT_OK
+
+
+def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Say what is wrong with a running service; 1 where something is."""
+    from app.doctor import Questions, ask, diagnose, to_json, to_text  # noqa: PLC0415 - the other commands need not wait for it
+
+    if not (options.replica or options.prometheus or options.url):
+        return _tell("doctor: whom shall it ask? Give --prometheus, --replica or --url", EXIT_USAGE)
+    asked = Questions(tuple(options.replica), options.prometheus, tuple(options.url), options.timeout_s)
+    facts = ask(asked, settings)
+    findings = diagnose(facts)
+    print((to_json if options.json else to_text)(facts, findings))  # noqa: T201 - a command's answer
+    return EXIT_FAILED if findings else EXIT_OK
 
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:

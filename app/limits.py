@@ -67,7 +67,7 @@ class RatePerKey:
         self._limits: OrderedDict[str, RateLimit] = OrderedDict()
 
     def take(self, key: str, now: float, cost: float = 1.0) -> float:
-        """See `RateLimit.take`."""
+        """Take `cost` if the rate of `key` allows it: 0.0, or else the seconds until it would."""
         if not self._rate:
             return 0.0
         limit = self._limits.setdefault(key, RateLimit(self._rate, self._burst))
@@ -77,18 +77,18 @@ class RatePerKey:
         return limit.take(now, cost)
 
     def look(self, key: str, now: float) -> float:
-        """See `RateLimit.look`."""
+        """Return what `take` would for a cost of 1; nothing is taken."""
         limit = self._limits.get(key)
         return limit.look(now) if limit is not None else 0.0
 
 
 def address_key(client: str) -> str:
     """What an address is counted under: itself, or the /64 network of an IPv6 address, which is one household."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
+    if ":" not in client:  # IPv4, or no address
         return client
-    if isinstance(address, ipaddress.IPv4Address):
+    try:
+        address = ipaddress.IPv6Address(client)
+    except ValueError:
         return client
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)

@@ -11,7 +11,7 @@ ALL = {"", "::"}
 
 
 class CannotListenError(CannotStartError):
-    """The message says where, and why not."""
+    """An address cannot be listened on; the message says which, and why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,13 @@ class Listeners:
     ops: list[socket.socket]
 
     @property
-    def do_listen(self) -> bool:
+    def are_listening(self) -> bool:
         """Whether all of the game's take connections: who binds at the same moment as another may fail to, after it."""
         return all(one.fileno() >= 0 and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in self.game)
 
 
 def bind(settings: Settings) -> Listeners:
-    """What the settings say. Raises CannotListenError."""
+    """Bind the sockets that the settings ask for. Raises CannotListenError."""
     host, port, ops_port = settings.host, settings.port, settings.ops_port
     unsent = settings.socket_unsent_bytes
     game = bound("PORT", host, port, unsent, settings.tls_unread_bytes if settings.tls_cert_file else 0)
@@ -36,12 +36,12 @@ def bind(settings: Settings) -> Listeners:
 
 
 def port_of(sockets: list[socket.socket]) -> int:
-    """The port that they share."""
+    """Return the port that the sockets share."""
     return int(sockets[0].getsockname()[1])
 
 
 def bound(name: str, host: str, port: int, unsent_bytes: int = 0, unread_bytes: int = 0) -> list[socket.socket]:
-    """Sockets bound to each address of `host`, all to one port (0: a free one) of setting `name`; none listens yet.
+    """Bind a socket to each address of `host`, all to one port (0: a free one) of setting `name`; none listens yet.
 
     Connections inherit `unsent_bytes`: else the kernel takes megabytes for a peer that reads nothing, unseen by us; and
     `unread_bytes` (0: the kernel's own), as TLS keeps buffers as large as the largest read.
@@ -57,7 +57,7 @@ def bound(name: str, host: str, port: int, unsent_bytes: int = 0, unread_bytes: 
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            _bound_unsent(one, unsent_bytes)
+            _limit_unsent(one, unsent_bytes)
             if unread_bytes:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread_bytes)
             one.bind((address[0], sockets[0].getsockname()[1] or port, *address[2:]))
@@ -70,7 +70,7 @@ def bound(name: str, host: str, port: int, unsent_bytes: int = 0, unread_bytes: 
 
 
 def shown(host: str, port: int) -> str:
-    """Host and port as in a URL (RFC 3986 3.2.2)."""
+    """Return host and port as in a URL (RFC 3986 3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -78,7 +78,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, int, int, str, tuple[str
     return socket.getaddrinfo(None if host in ALL else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)  # type: ignore[return-value] # typeshed knows of other families
 
 
-def _bound_unsent(one: socket.socket, unsent_bytes: int) -> None:
+def _limit_unsent(one: socket.socket, unsent_bytes: int) -> None:
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
     if option is not None and unsent_bytes:
         one.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 from pathlib import Path
 from typing import Final
 
@@ -9,29 +10,55 @@ _CONTAINER_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgr
 _CONTAINER_SHARE: Final = 0.85
 _NO_LIMIT: Final = 2**50
 _STATM: Final = Path("/proc/self/statm")
+_STAT: Final = Path("/proc/self/stat")
+_STARTED: Final = 19
+"""The place of the start among the numbers behind the process's name; proc(5) counts from the front, and from 1: 22."""
 _FDS: Final = Path("/proc/self/fd")
 
 
 def memory_bytes() -> int:
-    """Resident memory of this process; 0 where the system does not tell (it is read from /proc)."""
+    """Return the resident memory of this process; 0 where the system does not tell (it is read from /proc)."""
+    return _pages(1)
+
+
+def virtual_memory_bytes() -> int:
+    """Return the address space of this process; 0 where the system does not tell."""
+    return _pages(0)
+
+
+def _pages(column: int) -> int:
     try:
-        return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(_STATM.read_bytes().split()[column]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
 
 
+def process_age_s() -> float:
+    """Return for how many seconds this process has run; 0 where the system does not tell."""
+    try:
+        started_ticks = int(_STAT.read_bytes().rpartition(b")")[2].split()[_STARTED])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def open_files() -> tuple[int, int]:
-    """Open file descriptors of this process and how many it may have; 0 where the system does not tell."""
+    """Return the open file descriptors of this process and how many it may have; 0 where the system does not tell."""
     try:
         # Linux 6.2 and later tell the number as the folder's size; counting would cost a step per connection
         count = _FDS.stat().st_size or sum(1 for _ in _FDS.iterdir())
     except OSError:
         count = 0
-    return count, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return count, most_open_files()
+
+
+def most_open_files() -> int:
+    """Return how many file descriptors this process may have (ulimit -n); -1 where there is no limit."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def container_limit_bytes() -> int:
-    """85 % of what the container may use (cgroup v2 or v1); 0 where there is no limit."""
+    """Return 85 % of what the container may use (cgroup v2 or v1); 0 where there is no limit."""
     for path in _CONTAINER_LIMITS:
         try:
             text = path.read_text("ascii").strip()

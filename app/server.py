@@ -10,22 +10,25 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from litestar import Litestar
 
 from app import signals
 from app.asgi import Service, create_ops_app
-from app.configure import http_bounds
+from app.eventlog import LogUnavailable
+from app.judge import JudgeUnavailable
 from app.listeners import CannotListenError, Listeners, port_of, shown
-from app.realtime import Deflate, LeanConfig, LeanTransport, UvicornTransport
+from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.settings import Settings, SettingsError, WsTransport
+from app.settings import CannotStartError, Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
+from app.telemetry.measured_http import MeasuredHttp
 from app.transport.http import BoundedHttp
-from app.transport.http_bounds import HttpPlaces
+from app.transport.http_connections import HttpConnections
 from app.vocabulary import LimitScope
+from app.web.auth.jwks import JwksKeys
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
@@ -57,7 +60,7 @@ class Server(uvicorn.Server):
         for number in signals.HANDLED:
             ends = signals.ends(number, on_terminal=on_terminal)
             loop.add_signal_handler(number, self._on_end if ends else self._on_signal, number)
-        signals.hear()
+        signals.unblock()
         try:
             yield
         finally:
@@ -66,8 +69,8 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; probes and metrics on a port of their own are there first, and last.
 
-        Raises LogUnavailable where the event log is to be this process's alone and cannot be, SettingsError where the
-        certificate cannot be used; nothing is served then.
+        Raises LogUnavailable where the event log is to be this process's alone and cannot be, JudgeUnavailable where no
+        submission could be judged, SettingsError where the certificate cannot be used; no game is served then.
         """
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
         self._load_certificate()
@@ -77,10 +80,14 @@ class Server(uvicorn.Server):
             await super().serve(sockets or self._listeners.game)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say where the page is. Raises CannotListenError where somebody was quicker than us."""
+        """Start, then say where the page is.
+
+        Raises LogUnavailable, JudgeUnavailable, CannotListenError where somebody was quicker than us.
+        """
+        await self._start()
         with contextlib.suppress(OSError), _bounded_tls(self._settings):  # uvloop tells nothing, asyncio raises
             await super().startup(sockets)
-        if not self._listeners.do_listen:
+        if not self._listeners.are_listening:
             await self.lifespan.shutdown()
             raise CannotListenError("cannot listen on PORT: another process began to, in this moment")
         self._service.health.is_listening = True
@@ -99,13 +106,30 @@ class Server(uvicorn.Server):
         if self._settings.is_development:
             self._telling = asyncio.get_running_loop().create_task(self._tell(page), name="tell")
 
+    async def _start(self) -> None:
+        """Start the service, before the lifespan would: of its errors uvicorn tells no more than a traceback."""
+        try:
+            await self._service.start()
+        except (LogUnavailable, JudgeUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is logged, and told in the one way
+            self._service.recorder.fault("start-up", error)
+            raise CannotStartError(
+                f"a fault of the service, {type(error).__name__}: {error}; more is in the log, as app.fault"
+            ) from None
+
     async def _tell(self, page: str) -> None:
         """Tell the person who typed make run where the page is, once it can be used."""
-        hub = self._service.hub
-        if not hub.log_health.is_reached:
-            log = self._settings.event_log_url
-            print(f"Code Racer listens on {page} and waits for the event log, {log} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
-        await hub.log_health.wait_reached()
+        log_health, keys = self._service.hub.log_health, self._service.keys
+        waits = [] if log_health.is_reached else [f"the event log, {self._settings.event_log_url}"]
+        if not keys.count:
+            waits.append(f"the signing keys, {self._settings.jwt_jwks_url}")
+        if waits:
+            what = " and ".join(waits)
+            print(f"Code Racer listens on {page} and waits for {what} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
+        await log_health.wait_reached()
+        if isinstance(keys, JwksKeys):
+            await keys.wait_fetched()
         print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
 
     def _load_certificate(self) -> None:
@@ -175,11 +199,11 @@ def _stop_handling(*, do_spare: bool = False) -> None:
     """
     loop = asyncio.get_running_loop()
     ending = _end_next_time if do_spare else signal.SIG_DFL
-    signals.hold()
+    signals.block()
     for number in signals.HANDLED:
         if loop.remove_signal_handler(number):
             signal.signal(number, ending if number in signals.ENDING else signal.SIG_IGN)
-    signals.hear()
+    signals.unblock()
 
 
 def _end_next_time(_number: int, _frame: FrameType | None) -> None:
@@ -224,8 +248,8 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
         yield
         return
     config = uvicorn.Config(
-        create_ops_app(service),
-        http=_http(service.settings, service),
+        cast("Any", MeasuredHttp(create_ops_app(service), service.recorder)),
+        http=_http(service.settings, service, reserved=0),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -260,7 +284,7 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
     observer = service.recorder
     deflate = Deflate(settings.ws_deflate_min_bytes) if settings.ws_deflate else None
     config = uvicorn.Config(
-        app,
+        cast("Any", MeasuredHttp(app, service.recorder)),
         backlog=settings.listen_backlog,
         ws=partial(  # type: ignore[arg-type] # called like the class
             UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer, deflate=deflate
@@ -278,22 +302,20 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
         ssl_keyfile=settings.tls_key_file or None,
         timeout_graceful_shutdown=max(1, round(settings.close_timeout_s)),
     )
-    lean = LeanConfig(
+    lean = LeanContext(
         config,
         service.hub.connections.wheel,
         observer,
+        settings,
         max_message_bytes=max_message_bytes,
-        ping_interval_s=settings.ping_interval_s,
-        ping_timeout_s=settings.ping_timeout_s,
-        close_timeout_s=settings.close_timeout_s,
         deflate=deflate,
     )
-    config.http = _http(settings, service, lean if settings.ws_transport is WsTransport.LEAN else None)
+    lean_context = lean if settings.ws_transport is WsTransport.LEAN else None
+    config.http = _http(settings, service, lean_context, reserved=settings.reserved_descriptors)
     return config
 
 
-def _http(settings: Settings, service: Service, lean: LeanConfig | None = None) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
+def _http(settings: Settings, service: Service, lean: LeanContext | None = None, *, reserved: int) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
     """HTTP of one port, with its bounds."""
-    bounds = http_bounds(settings)
-    places = HttpPlaces(bounds, service.hub.policy, settings.trusted_proxies)
-    return partial(BoundedHttp, bounds=bounds, places=places, observer=service.recorder, lean=lean)
+    table = HttpConnections(settings, service.hub.policy, reserved)
+    return partial(BoundedHttp, settings=settings, table=table, observer=service.recorder, lean=lean)

@@ -24,23 +24,23 @@ HANDLED: Final = frozenset(signal.valid_signals() - LEFT_ALONE)
 """Those that would end the process by default. What is not in `ENDING` is logged, and that is all."""
 
 
-def hold() -> None:
-    """Keep signals waiting until `hear`: while the process starts there is nobody to answer them."""
+def block() -> None:
+    """Keep signals waiting until `unblock`: while the process starts there is nobody to answer them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
 
 
-def hear() -> None:
-    """Have those that wait, and those to come."""
+def unblock() -> None:
+    """Deliver the signals that wait, and those to come."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
 
 def ends(number: int, *, on_terminal: bool) -> bool:
-    """Whether the signal says that the process has to end: SIGHUP does where the terminal goes that it runs on."""
+    """Return whether the signal says that the process must end: SIGHUP does where the terminal goes that it runs on."""
     return number in ENDING or (number == signal.SIGHUP and on_terminal)
 
 
 def has_terminal() -> bool:
-    """Whether the process has a controlling terminal, whose end ends it too."""
+    """Return whether the process has a controlling terminal, whose end ends it too."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:
@@ -49,5 +49,5 @@ def has_terminal() -> bool:
 
 
 def name(number: int) -> str:
-    """As ``kill -l`` has it."""
+    """Return the name of a signal, as ``kill -l`` has it."""
     return signal.Signals(number).name if number in set(signal.Signals) else f"SIGRTMIN+{number - signal.SIGRTMIN}"

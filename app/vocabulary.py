@@ -32,14 +32,35 @@ class HandshakeOutcome(StrEnum):
     NO_SUCH_PATH = "no_such_path"
 
 
+class HttpRoute(StrEnum):
+    """Whose a request over HTTP is: a template of the API's, a group, or `other`: a path that nobody serves so."""
+
+    GUESTS = "/api/guests"
+    TICKETS = "/api/tickets"
+    GAMES = "/api/games"
+    GAME = "/api/games/{game_id}"
+    SUBMISSION = "/api/games/{game_id}/submissions/{attempt}"
+    PLAYER = "/api/games/{game_id}/players/{player_id}"
+    PROBLEMS = "/api/problems"
+    SOCKET = "/ws/{game_id}"
+    SCHEMA = "schema"
+    OPS = "ops"
+    PAGE = "page"
+    OTHER = "other"
+
+
 class HttpRejection(StrEnum):
-    """Why a request was refused before it reached the application; `unread`: its answer was not taken."""
+    """Why a request was refused before it reached the application.
+
+    `unread`: its answer was not taken; `no_descriptors`: there were no file descriptors left to serve it with.
+    """
 
     MALFORMED = "malformed"
     TIMEOUT = "timeout"
     TOO_LARGE = "too_large"
     NOT_SUPPORTED = "not_supported"
     TOO_MANY = "too_many"
+    NO_DESCRIPTORS = "no_descriptors"
     UNREAD = "unread"
 
 
@@ -313,6 +334,7 @@ class SpanName(StrEnum):
     """The spans besides those of messages (`message_span`)."""
 
     HANDSHAKE = "ws.handshake"
+    REQUEST = "http.request"
     CREATE = "game.create"
     JOIN = "game.join"
     DISCONNECT = "game.disconnect"

@@ -12,9 +12,12 @@ LOGS: Final = Board(
     (
         Panel(
             "Lines by level",
-            "Log lines a second.",
+            "Log lines a second; suppressed: not written, as there were more than LOG_REPEATS_PER_S of their kind.",
             "ops",
-            (Query(rate("code_racer_log_records_total", "level"), "{{level}}"),),
+            (
+                Query(rate("code_racer_log_records_total", "level"), "{{level}}"),
+                Query(rate("code_racer_log_suppressed_total", "event"), "suppressed {{event}}"),
+            ),
             warn=1_000,
             range=(0, 1_000),
             width=6,
@@ -23,7 +26,13 @@ LOGS: Final = Board(
             "Lines lost",
             "Lines that could not be written, within the step shown: nobody reads them, or the disk is full.",
             "none",
-            (Query(f"sum(increase({selected('code_racer_log_dropped_total')}[$__rate_interval]))", "lost"),),
+            (
+                Query(f"sum(increase({selected('code_racer_log_dropped_total')}[$__rate_interval]))", "lost"),
+                Query(
+                    f"sum(increase({selected('code_racer_log_writer_restarts_total')}[$__rate_interval]))",
+                    "deaths of the writer",
+                ),
+            ),
             warn=0.5,
             range=(0, 0),
             alerts=("CodeRacerLogsDropped",),

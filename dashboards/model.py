@@ -12,7 +12,7 @@ from alerts.model import RUNBOOKS
 
 Json = dict[str, Any]
 
-SELECTOR: Final = 'namespace=~"$namespace", job=~"$job", instance=~"$instance"'
+SELECTOR: Final = 'cluster=~"$cluster", namespace=~"$namespace", job=~"$job", instance=~"$instance"'
 SCHEMA_VERSION: Final = 39
 WIDTH: Final = 24
 TAG: Final = "code-racer"
@@ -133,6 +133,7 @@ def to_json(board: Board) -> Json:
         "templating": {
             "list": [
                 *(_source_variable(source) for source in board.sources),
+                _variable("cluster", ".*"),  # where there is one Prometheus for each, it has no label
                 _variable("namespace", ".*"),  # without Kubernetes there is none
                 _variable("job", ".+"),
                 _variable("instance", ".+"),

@@ -6,10 +6,11 @@ from alerts.objectives import OBJECTIVES, Objective
 from dashboards.model import Board, Kind, Panel, Query, quantile, quantiles, rate, selected
 
 _MANY: Final = 1e6
-_CANARY_ALL: Final = 'rate(code_racer_canary_races_total{namespace=~"$namespace"}[$__rate_interval])'
-_CANARY_OK: Final = 'rate(code_racer_canary_races_total{namespace=~"$namespace", outcome="ok"}[$__rate_interval])'
+_PLACE: Final = 'cluster=~"$cluster", namespace=~"$namespace"'
+_CANARY_ALL: Final = f"rate(code_racer_canary_races_total{{{_PLACE}}}[$__rate_interval])"
+_CANARY_OK: Final = f'rate(code_racer_canary_races_total{{{_PLACE}, outcome="ok"}}[$__rate_interval])'
 _RUNNING: Final = selected("code_racer_games", 'state="running"')
-_RECORDED: Final = 'namespace=~"$namespace", job=~"$job"'
+_RECORDED: Final = f'{_PLACE}, job=~"$job"'
 """Objectives are of all replicas together."""
 
 
@@ -58,7 +59,7 @@ OVERVIEW: Final = Board(
             (Query(f"avg({selected('up')}) or vector(0)", "up"),),
             warn=1,
             range=(1, 1),
-            alerts=("CodeRacerDown", "CodeRacerAbsent", "CodeRacerWatchdog"),
+            alerts=("CodeRacerDown", "CodeRacerAbsent", "CodeRacerScrapesFlapping", "CodeRacerWatchdog"),
             kind=Kind.STAT,
             below=True,
             width=3,
@@ -122,11 +123,18 @@ OVERVIEW: Final = Board(
         ),
         Panel(
             "What changed: versions",
-            "Replicas by version, and how many run with which settings (a hash of them).",
+            "Replicas by version, and how many run with which settings (a hash of them) and with which secrets.",
             "none",
             (
-                Query(f"count by (version) ({selected('code_racer_build_info')})", "version {{version}}"),
+                Query(
+                    f"count by (version, revision) ({selected('code_racer_build_info')})",
+                    "version {{version}} {{revision}}",
+                ),
                 Query(f"count by (hash) ({selected('code_racer_config_info')})", "settings {{hash}}"),
+                Query(
+                    "count by (name, fingerprint) (" + selected("code_racer_secret_info", 'fingerprint!="none"') + ")",
+                    "{{name}} {{fingerprint}}",
+                ),
             ),
             warn=1_000,
             range=(1, 1),
@@ -174,7 +182,7 @@ OVERVIEW: Final = Board(
                     "{{instance}}",
                 ),
             ),
-            warn=0.5,
+            warn=0.25,
             range=(0, 1),
             alerts=("CodeRacerCanaryFailing", "CodeRacerCanaryDown"),
             height=7,
@@ -190,10 +198,10 @@ OVERVIEW: Final = Board(
         ),
         Panel(
             "Starts within 15 minutes",
-            "How often replicas have started; more than two of one replica is a crash loop.",
+            "How often replicas have started; more than three of one replica, with no drain before, is a crash loop.",
             "none",
             (Query(f"sum by (instance) (changes({selected('code_racer_start_time_seconds')}[15m]))", "{{instance}}"),),
-            warn=3,
+            warn=4,
             range=(0, 0),
             alerts=("CodeRacerCrashLooping",),
             height=7,

@@ -72,6 +72,20 @@ RUNTIME: Final = Board(
             alerts=("CodeRacerOverloaded",),
         ),
         Panel(
+            "Processor",
+            "Cores that each replica uses, without its judge's workers: it has one event loop, so it is full at 1.",
+            "none",
+            (
+                Query(
+                    f"sum by (instance) (rate({selected('process_cpu_seconds_total')}[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.9,
+            range=(0, 1),
+            width=6,
+        ),
+        Panel(
             "Memory",
             "Resident memory of each replica.",
             "bytes",
@@ -153,6 +167,34 @@ RUNTIME: Final = Board(
             (Query(rate("code_racer_http_rejected_total", "reason"), "{{reason}}"),),
             warn=10,
             range=(0, 0),
+            width=6,
+        ),
+        Panel(
+            "HTTP: requests",
+            "A second, by route and class of status; without probes and scrapes.",
+            "ops",
+            (
+                Query(
+                    rate("code_racer_http_requests_total", "route, status", 'route!="ops"'),
+                    "{{route}} {{status}}",
+                ),
+            ),
+            warn=1_000,
+            range=(0, 100),
+            width=6,
+        ),
+        Panel(
+            "HTTP: time to answer, and requests in flight",
+            "The 99th percentile by route, in seconds; and how many requests each replica is answering.",
+            "none",
+            (
+                Query(quantile(0.99, "code_racer_http_request_duration_seconds", "route"), "{{route}} s"),
+                Query(
+                    f"max by (instance) ({selected('code_racer_http_requests_in_flight')})", "{{instance}} in flight"
+                ),
+            ),
+            warn=10,
+            range=(0, 1),
             width=6,
         ),
     ),

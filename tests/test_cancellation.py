@@ -28,7 +28,7 @@ class Stubborn:
 
 
 async def test_a_cancellation_that_was_lost_is_repeated() -> None:
-    stubborn, owner = Stubborn(), TaskOwner(Observer())
+    stubborn, owner = Stubborn(), TaskOwner(Observer().fault)
     owner.spawn(stubborn.run(), "stubborn")
     await stubborn.begun.wait()
     async with asyncio.timeout(30):

@@ -116,7 +116,7 @@ def test_production_without_a_secret_does_not_start(tmp_path: Path) -> None:
 
 
 def test_health_and_version_endpoints(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, replica="r1") as server:
+    with ServerProcess(tmp_path, replica="r1", revision="4f2c") as server:
         for path in ("/livez", "/readyz", "/startupz", "/health"):
             assert httpx.get(f"{server.http_url}{path}").json() == {"status": "ok"}
             assert httpx.head(f"{server.http_url}{path}").status_code == 200
@@ -125,7 +125,13 @@ def test_health_and_version_endpoints(tmp_path: Path) -> None:
             ("started", "event_log_reached", "not_draining", "event_log", "overload", "signing_keys"), True
         )
         version = httpx.get(f"{server.http_url}/version").json()
-        assert version == {"version": __version__, "replica": "r1", "environment": "development"}
+        assert version == {
+            "version": __version__,
+            "revision": "4f2c",
+            "replica": "r1",
+            "environment": "development",
+        }
+        assert server.metric("build_info", version=__version__, revision="4f2c", replica="r1") == 1
         assert server.records()[0]["event"] == "app.started"
 
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, describe, load_settings, signing_secret
+from app.settings import (
+    SECRETS,
+    Settings,
+    SettingsError,
+    describe,
+    fingerprint,
+    load_settings,
+    secret_fingerprints,
+    signing_secret,
+)
 from app.vocabulary import LimitScope
 
 GOOD_SECRET = "9f2b7c1e4d8a6053b1e7f4c2a9d8e6b3"
@@ -142,3 +151,15 @@ def test_a_developer_need_not_wait_for_a_drain_and_a_cluster_gets_time(monkeypat
     plan = load_settings(drain_spread_s=60).drain
     assert (plan.delay_s, plan.spread_s) == (5, 60)
     assert plan.longest_s == plan.delay_s + plan.game_wait_s + 60 + 3 * plan.close_timeout_s + plan.scrape_wait_s + 6
+
+
+def test_secrets_are_told_apart_by_fingerprints_that_tell_nothing_else() -> None:
+    one, other = load_settings(jwt_secret="a" * 32 + "1"), load_settings(jwt_secret="a" * 32 + "2", replica="b")
+    mine, theirs = secret_fingerprints(one), secret_fingerprints(other)
+    assert mine.keys() == set(SECRETS) >= {"JWT_SECRET", "JWT_PREVIOUS_SECRET", "TICKET_SECRET", "NATS_PASSWORD"}
+    assert {name for name in SECRETS if mine[name] != theirs[name]} == {"JWT_SECRET"}
+    assert mine["NATS_PASSWORD"] == "none"
+    rotated = load_settings(jwt_secret="b" * 33, jwt_previous_secret="a" * 32 + "1")
+    assert secret_fingerprints(rotated)["JWT_PREVIOUS_SECRET"] == mine["JWT_SECRET"], "where it went is seen"
+    assert fingerprint(one) == fingerprint(other), "which leaves secrets out, and what is a replica's own"
+    assert len(mine["JWT_SECRET"]) == 4, "too short to tell a guessed secret from others"

@@ -1,7 +1,10 @@
 """What keeps a command from its work is told in one way: what is wrong, where, what to do; exit code 2."""
 
+import json
+import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,8 +19,7 @@ from app.client.__main__ import EXAMPLES
 from app.environment import read_dotenv, strays
 from app.judge import load_problems
 from app.settings import SettingsError
-from tools.harness.nats import Nats
-from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.server import ROOT, SECRET, ServerProcess
 from tools.harness.tls import Certificates
 
 NOBODY_WRITES = Path("/sys")
@@ -50,6 +52,13 @@ def test_a_log_file_that_cannot_be_written(tmp_path: Path) -> None:
         f"  LOG_FILE: cannot write {tmp_path}: Is a directory; make it writable, or start in another"
         " folder, or set LOG_FILE= for no file\n"
     )
+
+
+def test_a_log_file_that_is_a_fifo_without_a_reader(tmp_path: Path) -> None:
+    """To open one for writing is to wait for its reader: that was a start without a word and without an end."""
+    os.mkfifo(tmp_path / "pipe")
+    said = refused(tmp_path, "serve", LOG_FILE="pipe", JWT_SECRET=SECRET)
+    assert f"  LOG_FILE: cannot write {tmp_path}/pipe: a FIFO that nobody reads; " in said
 
 
 @pytest.mark.parametrize(
@@ -104,6 +113,134 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             f"code-racer: cannot listen on 127.0.0.1:{port}: Address already in use; set HOST and PORT\n"
         )
     assert not any(tmp_path.iterdir()), "nothing has begun"
+
+
+def test_a_port_for_two_things(tmp_path: Path) -> None:
+    assert refused(tmp_path, "check-config", PORT="9000", OPS_PORT="9000") == (
+        "code-racer: the settings cannot be used:\n"
+        "  OPS_PORT: is PORT; set another, or none to have probes and metrics on PORT\n"
+    )
+
+
+def test_a_kept_secret_that_is_none(tmp_path: Path) -> None:
+    """An empty key would sign whatever anybody likes."""
+    kept = tmp_path / "var/dev-secret"
+    kept.parent.mkdir()
+    for content in (b"", b"short\n", b"\xff" * 64):
+        kept.write_bytes(content)
+        assert refused(tmp_path, "serve", LOG_FILE="") == (
+            "code-racer: the settings cannot be used:\n"
+            f"  JWT_SECRET: is not set, and {kept} holds no secret; remove that file\n"
+        )
+
+
+def test_a_file_that_is_no_event_log(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("a letter, long enough to be looked at, and nothing that SQLite has written")
+    assert refused(tmp_path, "serve", EVENT_LOG_URL="sqlite:///x.db", LOG_FILE="", JWT_SECRET=SECRET) == (
+        f"code-racer: EVENT_LOG_URL: cannot open {tmp_path}/x.db: file is not a database; restore a backup of it, or"
+        " set EVENT_LOG_URL to another file\n"
+    )
+
+
+def test_files_of_the_connection_to_nats_that_are_not_there(tmp_path: Path) -> None:
+    for name in ("NATS_CREDENTIALS_FILE", "NATS_NKEY_SEED_FILE", "NATS_TLS_CA_FILE"):
+        said = refused(
+            tmp_path, "serve", EVENT_LOG_URL="nats://127.0.0.1:1", LOG_FILE="", JWT_SECRET=SECRET, **{name: "/none"}
+        )
+        assert re.search(rf"  {name}: .*No such file or directory", said), said
+
+
+# ---------------------------------------------------------------- where it runs
+
+
+def in_bash(folder: Path, command: str, python: str = sys.executable, **environment: str) -> str:
+    """What `$SERVE` says that does not begin, in a command of the shell."""
+    settings = {"PORT": "0", "LOG_FILE": "", "EVENT_LOG_URL": "memory:", "JWT_SECRET": SECRET}
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "SERVE": f"exec {python} -m app serve"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=clean | settings | environment,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_sandbox_that_runs_no_code(tmp_path: Path) -> None:
+    """One that is not there, and one that ends at once: no submission could be judged."""
+    for sandbox, reason in {"/none": r"/none: No such file", "/bin/false": r"crashed"}.items():
+        said = in_bash(tmp_path, "$SERVE", MONTY_BIN=sandbox)
+        assert re.fullmatch(
+            rf"code-racer: the judge: a worker could not be started: .*{reason}.*; it needs the package pydantic-monty"
+            r" \(or MONTY_BIN\), memory, open files and processes \(ulimit -a\)\n",
+            said,
+        ), said
+
+
+def test_so_few_open_files_that_nobody_could_connect(tmp_path: Path) -> None:
+    assert in_bash(tmp_path, "ulimit -n 81; $SERVE", JUDGE_PROCESSES="2") == (
+        "code-racer: no more than 81 files may be open at once (ulimit -n); raise that to 82, and one more for each"
+        " connection\n"
+    )
+
+
+def test_no_place_for_the_logs(tmp_path: Path) -> None:
+    assert in_bash(tmp_path, "$SERVE >&-") == (
+        "code-racer: standard output is closed, and logs go there; who wants none sends it to /dev/null\n"
+    )
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    assert in_bash(tmp_path, "mkdir gone && cd gone && rmdir ../gone && $SERVE") == (
+        "code-racer: the folder that this was started in cannot be used: No such file or directory; change to one that"
+        " is there\n"
+    )
+
+
+def test_a_python_without_the_packages(tmp_path: Path) -> None:
+    """The system's, in place of the environment's."""
+    said = in_bash(tmp_path, "$SERVE", python=f"{sys.executable} -S")
+    assert re.fullmatch(
+        rf"code-racer: {sys.executable} \(Python [\d.]+\) cannot use a package: No module named '\w+'; set up with"
+        r" `make run`, or install the wheel, and start \.venv/bin/code-racer\n",
+        said,
+    ), said
+
+
+def test_a_problem_that_is_none(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    problem = tmp_path / "app/judge/problems/two-sum.toml"
+    for content, reason in {"x = [": "Invalid value", "id = 1": "Expected `str`, got `int`"}.items():
+        problem.write_text(content)
+        said = in_bash(tmp_path, "$SERVE", PYTHONPATH=str(tmp_path))
+        assert said.startswith(f"code-racer: problem {problem}: {reason}")
+        assert said.endswith("; mend it, or install the package again\n")
+
+
+FAULTY = """
+import sys
+from app.__main__ import main
+from app.realtime.hub import Hub
+
+async def start(_):
+    raise ZeroDivisionError("of nobody's doing")
+
+Hub.start = start
+sys.exit(main(["serve"]))
+"""
+
+
+def test_a_fault_of_ours_is_logged_and_told(tmp_path: Path) -> None:
+    settings = {"PORT": "0", "EVENT_LOG_URL": "memory:", "JWT_SECRET": SECRET, "LOG_FILE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTY], cwd=tmp_path, env=settings | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    told = "a fault of the service, ZeroDivisionError: of nobody's doing; more is in the log, as app.fault"
+    assert (done.returncode, done.stderr) == (2, f"code-racer: {told}\n")
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert (line["event"], line["where"]) == ("app.fault", "start-up")
+    assert "Traceback" in line["exception"]
 
 
 # ---------------------------------------------------------------- .env and names
@@ -263,20 +400,3 @@ def test_what_a_wrong_path_or_wish_is_told(tmp_path: Path) -> None:
         assert answer.json()["detail"] == (
             "min_players (20) must not be more than max_players (8; without one it is 8)"
         )
-
-
-# ---------------------------------------------------------------- readiness
-
-
-def test_ready_is_said_when_players_can_come(tmp_path: Path) -> None:
-    """The event log is away at first: /readyz and the person at the terminal hear the same."""
-    nats = Nats(tmp_path / "nats")  # not started yet
-    with ServerProcess(tmp_path, event_log_url=nats.url) as server:
-        page = f"{server.http_url}/".replace("127.0.0.1", "localhost")
-        waits = f"Code Racer listens on {page} and waits for the event log, {nats.url} (Ctrl+C stops it)\n"
-        until(lambda: server.stderr == waits)
-        assert httpx.get(f"{server.http_url}/readyz").status_code == 503
-        with nats:
-            until(lambda: server.stderr == f"{waits}Code Racer is ready: {page} (Ctrl+C stops it)\n")
-            assert httpx.get(f"{server.http_url}/readyz").status_code == 200
-            server.stop()

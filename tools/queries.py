@@ -20,14 +20,18 @@ from alerts.model import Recording
 from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, TRACE_FIELDS, Kind, Metric
 
 ROOT: Final = Path(__file__).parent.parent
-TARGET_LABELS: Final = frozenset({"job", "instance", "namespace"})
+TARGET_LABELS: Final = frozenset({"cluster", "namespace", "job", "instance"})
 """What a scrape adds to every series."""
 _FOREIGN: Final = {
     "up": TARGET_LABELS,
     "scrape_duration_seconds": TARGET_LABELS,
     "ALERTS": TARGET_LABELS | {"alertname", "alertstate", "severity"},
 }
-_VARIABLES: Final = {"$__rate_interval": "5m", "$__range": "1h", "$namespace": ".*", "$job": ".*", "$instance": ".*"}
+_VARIABLES: Final = {
+    "$__rate_interval": "5m",
+    "$__range": "1h",
+    **dict.fromkeys(("$cluster", "$namespace", "$job", "$instance"), ".*"),
+}
 _BLOCK: Final = re.compile(r"^[ ]*```(promql|sh)\n(.*?)^[ ]*```$", re.DOTALL | re.MULTILINE)
 _LOG_EVENT: Final = re.compile(r"""\.event == "([^"]+)"|\| event=~?"([^"]+)\"""")
 _LOG_FIELD: Final = re.compile(r"(?<![\w\"\])])\.([a-z_0-9]+)")
@@ -55,7 +59,7 @@ def known_series() -> dict[str, Series]:
     for metric in (*METRICS, *CANARY_METRICS):
         known |= _of_metric(metric)
     recorded = [rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
-    return known | {name: Series({"namespace": None, "job": None}) for name in recorded}
+    return known | {name: Series(dict.fromkeys(("cluster", "namespace", "job"))) for name in recorded}
 
 
 def _of_metric(metric: Metric) -> dict[str, Series]:

@@ -23,12 +23,6 @@ DRILLS: Final = (
     *replicas.DRILLS,
     *canary.DRILLS,
 )
-SLICES: Final = 4
-
-
-def slice_of(day: dt.date) -> tuple[Drill, ...]:
-    """The drills of a day: every one within `SLICES` days."""
-    return DRILLS[day.toordinal() % SLICES :: SLICES]
 
 
 def run_all(drills: Sequence[Drill], at_once: int) -> list[Result]:
@@ -45,11 +39,13 @@ def run_all(drills: Sequence[Drill], at_once: int) -> list[Result]:
 
 def _line(result: Result) -> str:
     said = result.failure or f"detected after {result.detected_s:.1f} s, silent after {result.silent_s:.1f} s"
-    return f"{result.drill.name}: {said}"
+    slower = f"; {result.pace} times slower, as the machine is" if result.pace > 1 else ""
+    excused = f"; the machine caused {', '.join(sorted(result.excused))}" if result.excused else ""
+    return f"{result.drill.name}: {said}{slower}{excused}"
 
 
 def table(results: Sequence[Result]) -> str:
-    """The table of a run, in Markdown."""
+    """Write the table of a run, in Markdown."""
     heads = ("fault", "alert", "detected after", "clock", "silent after", "panel", "log event", "also told")
     rows = [heads, tuple("---" for _ in heads), *map(_row, results)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
@@ -63,7 +59,7 @@ def _row(result: Result) -> tuple[str, ...]:
         drill.fault,
         f"[{drill.alert}](../alerts/runbooks/{drill.alert}.md) ({drill.severity})",
         f"{result.detected_s:.1f} s",
-        f"{drill.factor:g} times faster",
+        f"{drill.factor / result.pace:g} times faster",
         f"{result.silent_s:.1f} s",
         f"{shown[0].title}: {shown[1].title}" if shown else "",
         f"`{where}`" if where else "",
@@ -72,7 +68,7 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 def main() -> int:
-    """Run them; the exit code is 1 when one failed."""
+    """Run drills; the exit code is 1 when one failed."""
     parser = argparse.ArgumentParser(prog="python -m alerts.drills", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of names of drills; all by default")
     parser.add_argument("--at-once", type=int, default=4, help="drills that run at the same time")
@@ -86,7 +82,10 @@ def main() -> int:
     failed = [result for result in results if result.failure]
     text = table([result for result in results if not result.failure])
     print(f"\n{text}\n{len(failed)} of {len(results)} failed")  # noqa: T201 - a command's answer
-    if len(chosen) == len(DRILLS) and not failed:
+    drowned = [
+        result for result in results if result.drill.alert in result.excused
+    ]  # nobody knows how fast it was told
+    if len(chosen) == len(DRILLS) and not failed and not drowned:
         TABLE.write_text(_document(text), "utf-8")
     return 1 if failed else 0
 

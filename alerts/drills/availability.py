@@ -1,18 +1,21 @@
 """Drills of whether the service is there, and comes and goes as it should."""
 
+import contextlib
+import itertools
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
-from alerts.drills.drill import FACTORS, Drill
-from alerts.drills.scale import scaled
+from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.jwks import IdentityProvider, SigningKey
+from tools.harness.proxy import TcpProxy
+from tools.harness.server import ServerProcess
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
-_QUARTER: Final = scaled("15m", FACTORS["code-racer-availability"])
+_SECOND_A_MINUTE: Final = 60.0
 
 
 def _prometheus_frozen(stage: Stage) -> Generator[None, None, None]:
@@ -35,6 +38,24 @@ def _killed(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _one_of_six_killed(stage: Stage) -> Generator[None, None, None]:
+    with _one_of_six(stage) as server:
+        yield
+        server.kill()
+        yield
+        server.start()
+        yield
+
+
+@contextlib.contextmanager
+def _one_of_six(stage: Stage) -> Iterator[ServerProcess]:
+    """One replica, and five more that are well."""
+    with stage.serve(scraped=False) as server:
+        stage.stack.target(server.host, well=5)
+        stage.seen("count(up == 1) == 6")
+        yield server
+
+
 def _frozen(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
@@ -52,6 +73,32 @@ def _no_targets(stage: Stage) -> Generator[None, None, None]:
         stage.stack.target()
         yield
         stage.stack.target(server.host)
+        yield
+
+
+def _namespace_gone(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(scraped=False) as server:
+        stage.stack.target(server.host, elsewhere=server.host)
+        stage.seen(f'up{{namespace="drill"}} offset {stage.stack.scaled("1h", "code-racer-availability")}', 120)
+        yield
+        stage.stack.target(elsewhere=server.host)
+        yield
+        stage.stack.target(server.host, elsewhere=server.host)
+        yield
+
+
+def _scrapes_cut(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(scraped=False) as server, TcpProxy(int(server.settings["PORT"])) as way:
+        stage.stack.target(f"127.0.0.1:{way.port}")
+        yield
+        turns = itertools.cycle((way.partition, way.heal))
+
+        def turn() -> None:
+            next(turns)()
+
+        with stage.again(turn, per_s=0.6 / stage.stack.pace):
+            yield
+        way.heal()
         yield
 
 
@@ -83,10 +130,23 @@ def _provider_broken(stage: Stage) -> Generator[None, None, None]:
 def _killed_again_and_again(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
-        for count in (1, 2, 3):
-            server.kill()
-            server.start()
-            stage.seen(f"changes(code_racer_start_time_seconds[{_QUARTER}]) >= {count}")
+        _kill_four_times(stage, server)
+        yield
+        yield
+
+
+def _kill_four_times(stage: Stage, server: ServerProcess) -> None:
+    for count in (1, 2, 3, 4):
+        server.kill()
+        server.start()
+        quarter = stage.stack.scaled("15m", "code-racer-availability")
+        stage.seen(f"changes(code_racer_start_time_seconds[{quarter}]) >= {count}")
+
+
+def _one_of_six_killed_again_and_again(stage: Stage) -> Generator[None, None, None]:
+    with _one_of_six(stage) as server:
+        yield
+        _kill_four_times(stage, server)
         yield
         yield
 
@@ -107,7 +167,25 @@ DRILLS: Final = (
     Drill("CodeRacerWatchdog", _TICKET, "SIGSTOP Prometheus", _prometheus_frozen, None, None),
     Drill("CodeRacerDown", _PAGE, "kill -9 the server", _killed, "Scraped", "app.started"),
     Drill("CodeRacerDown", _PAGE, "SIGSTOP the server", _frozen, "Scraped", None),
+    Drill("CodeRacerDown", _TICKET, "kill -9 one of six", _one_of_six_killed, "Scraped", "app.started"),
     Drill("CodeRacerAbsent", _PAGE, "take all targets away", _no_targets, "Scraped", None),
+    Drill(
+        "CodeRacerAbsent",
+        _PAGE,
+        "take production's targets away, staging's stay",
+        _namespace_gone,
+        None,
+        None,
+        factors={"code-racer-availability": _SECOND_A_MINUTE},
+    ),
+    Drill(
+        "CodeRacerScrapesFlapping",
+        _TICKET,
+        "the way from Prometheus carries nothing, and all again, by turns",
+        _scrapes_cut,
+        "Scraped",
+        None,
+    ),
     Drill(
         "CodeRacerNotReady",
         _TICKET,
@@ -127,11 +205,19 @@ DRILLS: Final = (
     Drill(
         "CodeRacerCrashLooping",
         _PAGE,
-        "kill -9 the server three times",
+        "kill -9 the server four times",
         _killed_again_and_again,
         "Starts within 15 minutes",
         "app.started",
         pages=frozenset({"CodeRacerDown"}),  # where a start takes longer than three seconds
+    ),
+    Drill(
+        "CodeRacerCrashLooping",
+        _TICKET,
+        "kill -9 one of six four times",
+        _one_of_six_killed_again_and_again,
+        "Starts within 15 minutes",
+        "app.started",
     ),
     Drill(
         "CodeRacerDrainStuck",

@@ -38,6 +38,16 @@ def _canary_killed(stage: Stage) -> Generator[None, None, None]:
             yield
 
 
+def _canary_gone(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(scraped=False), TcpProxy(int(stage.server.settings["PORT"])) as way, _canary(stage, way) as bird:
+        stage.seen(f'up{{job="code-racer-canary"}} offset {stage.stack.scaled("1h", "code-racer-canary")}', 120)
+        yield
+        stage.scrape()
+        yield
+        stage.stack.target(stage.server.host, canary=bird.host)
+        yield
+
+
 DRILLS: Final = (
     Drill(
         "CodeRacerCanaryFailing",
@@ -48,4 +58,5 @@ DRILLS: Final = (
         None,
     ),
     Drill("CodeRacerCanaryDown", Severity.WARNING, "kill -9 the canary", _canary_killed, None, None),
+    Drill("CodeRacerCanaryDown", Severity.WARNING, "take the canary's target away", _canary_gone, None, None),
 )

@@ -5,17 +5,16 @@ import itertools
 from collections.abc import Generator
 from typing import Any, Final
 
-from alerts.drills.drill import FACTORS, Drill
-from alerts.drills.scale import scaled
+from alerts.drills.drill import Drill
 from alerts.drills.stage import NAMES, Stage
 from alerts.model import Severity
 from app.client import GameWebSocket
 from tools.harness.proxy import FaultProxy
-from tools.harness.readers import token
 from tools.harness.server import UNLIMITED
+from tools.harness.tokens import token
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
-_AGO: Final = scaled("5m", FACTORS["code-racer-connections"])
+_GROUP: Final = "code-racer-connections"
 _HELD: Final = 130
 
 
@@ -63,7 +62,7 @@ async def _gone(clients: list[GameWebSocket]) -> None:
 def _all_cut(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server, FaultProxy(int(server.settings["PORT"])) as proxy:
         stage.hold(_HELD, proxy.ws_url)
-        stage.seen(f"code_racer_ws_connections offset {_AGO} > {_HELD}")
+        stage.seen(f"code_racer_ws_connections offset {stage.stack.scaled('5m', _GROUP)} > {_HELD}")
         yield
         proxy.refusing = True
         proxy.cut()
@@ -74,9 +73,8 @@ def _all_cut(stage: Stage) -> Generator[None, None, None]:
 
 def _storm(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
-        stage.seen(
-            f"rate(code_racer_ws_handshakes_total[{scaled('1h', FACTORS['code-racer-connections'])}] offset {_AGO})"
-        )
+        hour, five_minutes = (stage.stack.scaled(one, _GROUP) for one in ("1h", "5m"))
+        stage.seen(f"rate(code_racer_ws_handshakes_total[{hour}] offset {five_minutes})")
         yield
         numbers = itertools.count()
 

@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import httpx
 from websockets.exceptions import WebSocketException
 
 from alerts.build import GROUPS, alerts
-from alerts.drills.scale import scaled_expr
-from alerts.drills.stack import WATCHDOG, Stack, waited_for
+from alerts.drills.late import LATE, SCRAPED_LATE, bounds, looks_back_s, rules_named, told_apart
+from alerts.drills.machine import SLOWEST, Witness, pace
+from alerts.drills.scale import milliseconds, scaled_expr
+from alerts.drills.stack import WATCHDOG, Notice, Stack, waited_for
 from alerts.drills.stage import DrillFailed, Stage
 from alerts.model import Alert, Group, Severity
 from alerts.objectives import OBJECTIVES
@@ -85,7 +88,7 @@ class Drill:
         return {**FACTORS, **self.factors}[self.group.name]
 
     def shown_by(self) -> tuple[Board, Panel] | None:
-        """The panel that should show it. Raises LookupError where the alert is not linked from there."""
+        """Find the panel that should show it. Raises LookupError where the alert is not linked from there."""
         if self.panel is None:
             return None
         for board in BOARDS:
@@ -97,52 +100,77 @@ class Drill:
 
 @dataclass
 class Result:
-    """What a drill has shown; times in seconds on the drill's clock."""
+    """What a drill has shown; times in seconds on the drill's clock, which was so many times slower (`pace`).
+
+    `excused` are alerts that the machine was right to cause (late.py).
+    """
 
     drill: Drill
+    pace: int = 1
     detected_s: float = 0.0
     silent_s: float = 0.0
     others: set[str] = field(default_factory=set)
     false_pages: set[str] = field(default_factory=set)
+    excused: set[str] = field(default_factory=set)
+    starved: bool = False
     failure: str = ""
 
 
 def run(drill: Drill) -> Result:
-    """Run a drill; what goes wrong is in the result, and its files are kept then."""
-    result = Result(drill)
+    """Run a drill; what goes wrong is in the result, and its files are kept then.
+
+    Its clock is as slow as the machine. Where it fails while the machine kept it waiting it is run again on a clock
+    half as fast, but for pages that should not have been: these are told from the machine's own, and are failures.
+    """
+    slower = pace()
+    while True:
+        result = _run(drill, slower)
+        if not result.failure or result.false_pages or not result.starved or slower >= SLOWEST:
+            return result
+        slower *= 2
+
+
+def _run(drill: Drill, slower: int) -> Result:
+    result = Result(drill, slower)
     place = Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
-    stack = Stack(place / "stack", {**FACTORS, **drill.factors})
-    with stack.running():
+    stack = Stack(place / "stack", {**FACTORS, **drill.factors}, slower)
+    witness = Witness(place)
+    with witness.looking(), stack.running():
         stage = Stage(place, stack)
         act = drill.act(stage)
         try:
-            _Run(drill, stack, stage, result).play(act)
+            _Run(drill, stack, stage, result, witness).play(act)
         except (DrillFailed, AssertionError, OSError, WebSocketException, subprocess.TimeoutExpired) as error:
             result.failure = f"{type(error).__name__}: {error}; see {place}"
         finally:
             act.close()
+    result.starved = witness.withheld.longest_s(stack.scrape_s) >= stack.scrape_s / 2
     if not result.failure:
         shutil.rmtree(place)
     return result
 
 
 class _Run:
-    def __init__(self, drill: Drill, stack: Stack, stage: Stage, result: Result) -> None:
+    def __init__(self, drill: Drill, stack: Stack, stage: Stage, result: Result, witness: Witness) -> None:
+        self.witness = witness
         self.drill = drill
         self.stack = stack
         self.stage = stage
         self.result = result
         self.panel_was_bad = False
+        self.began = 0.0
 
     def play(self, act: Iterator[None]) -> None:
-        """The three stops."""
+        """Go through the three stops."""
         next(act)
         self._require(self._is_well, QUIET_S, "it was not quiet before the fault")
         logged = self._logged()
-        began = time.monotonic()
+        began = self.began = time.monotonic()
         next(act)
         if self.drill.alert == WATCHDOG:
-            self._require(lambda: self._missed_s() > 5 * 60 / FACTOR, FIRES_WITHIN_S, "the watchdog was not missed")
+            self._require(
+                lambda: self._missed_s() > self._missed_after_s, FIRES_WITHIN_S, "the watchdog was not missed"
+            )
             self.result.detected_s = time.monotonic() - began
         else:
             self._await_alert(began)
@@ -160,45 +188,109 @@ class _Run:
     # ---------------------------------------------------------------- looks
 
     def _require(self, condition: Callable[[], object], timeout_s: float, otherwise: str) -> None:
-        in_time = waited_for(lambda: self.stage.raised or condition(), timeout_s)
+        soon_enough = waited_for(lambda: self.stage.raised or condition(), self._clock(timeout_s))
         if self.stage.raised:
             raise DrillFailed(f"what causes the fault failed itself: {self.stage.raised[0]!r}")
-        if not in_time:
+        if not soon_enough:
             states = self.stack.query('ALERTS{alertname!="CodeRacerWatchdog"}')
             active = sorted(f"{one['metric']['alertname']} {one['metric']['alertstate']}" for one in states)
             raise DrillFailed(f"{otherwise}; alerts: {active}; the panel: {self._panel_values()}")
+
+    def _clock(self, timeout_s: float) -> Callable[[], bool]:
+        """Begin to wait by the rules' own clock, of which a busy machine drops beats, and not for ever."""
+        began = time.monotonic()
+        first_s: list[float] = []
+
+        def in_time() -> bool:
+            took_s = (time.monotonic() - began) / self.stack.pace
+            if took_s < timeout_s / 2:
+                return True
+            try:
+                first_s.append(self.stack.rule_clock_s())
+            except httpx.TransportError:  # a drill stops Prometheus itself
+                return took_s < timeout_s
+            return first_s[-1] - first_s[0] < timeout_s / 2 and took_s < SLOWEST * timeout_s
+
+        return in_time
 
     def _is_well(self) -> bool:
         return bool(
             self.stack.query("up == 1")
             and self.stack.listener.fired(WATCHDOG, "warning")
-            and not self.stack.alerts()
-            and (self.drill.panel is None or self.drill.stays_bad or not self._panel_is_bad(remember=False))
+            and not self._unexcused(self.stack.alerts())
+            and self._panel_is_well()
         )
 
     def _is_silent(self) -> bool:
         return bool(
-            not self.stack.alerts()
-            and not self.stack.delivered()
-            and self._missed_s() < 5 * 60 / FACTOR
-            and (self.drill.panel is None or self.drill.stays_bad or not self._panel_is_bad(remember=False))
+            not self._unexcused(self.stack.alerts())
+            and not self._unexcused(self.stack.delivered())
+            and self._missed_s() < self._missed_after_s
+            and self._panel_is_well()
         )
 
+    def _panel_is_well(self) -> bool:
+        is_any = self.drill.panel is None or self.drill.stays_bad
+        return is_any or not self._panel_is_bad(remember=False) or not self._unexcused({self.drill.alert})
+
+    @property
+    def _missed_after_s(self) -> float:
+        return 5 * 60 / FACTOR * self.stack.pace
+
     def _missed_s(self) -> float:
-        """How long the dead man's switch has heard nothing."""
+        """Measure how long the dead man's switch has heard nothing."""
         last = max((one.at for one in tuple(self.stack.listener.notices) if one.name == WATCHDOG), default=0.0)
         return time.monotonic() - last
 
     def _await_alert(self, began: float) -> None:
         def told() -> bool:
             self._panel_is_bad()
-            return self.stack.listener.fired(self.drill.alert, self.drill.severity) is not None
+            return self._told() is not None
 
         self._require(told, FIRES_WITHIN_S, "the alert did not fire")
-        notice = self.stack.listener.fired(self.drill.alert, self.drill.severity)
+        notice = self._told()
         if notice is None or notice.receiver != {"critical": "pager", "warning": "tickets"}[self.drill.severity]:
             raise DrillFailed(f"it went to the wrong receiver: {notice}")
-        self.result.detected_s = notice.at - began
+        self.result.detected_s = max(0.0, notice.at - began)
+
+    def _told(self) -> Notice | None:
+        """Return when somebody was told of the drill's alert; before the fault where the machine had caused it too."""
+        rule = self.drill.rule
+        since = 0.0 if rule.name in self.stack.delivered() and rule.name in self.result.excused else self.began
+        return self.stack.listener.fired(rule.name, rule.severity, since)
+
+    # ---------------------------------------------------------------- the machine
+
+    def _unexcused(self, names: set[str]) -> set[str]:
+        """Leave out the alerts that are true of the machine now, and of nothing else."""
+        excused = {name for name in names if all(self._excused(rule) for rule in rules_named(name))}
+        self.result.excused |= excused
+        return names - excused
+
+    def _excused(self, rule: Alert, notice: Notice | None = None) -> bool:
+        """Check whether lateness is no more than the machine withheld: now, or when somebody was told of it."""
+        bound_s = self._given_back(rule, time.monotonic() if notice is None else notice.at)
+        if bound_s is None:
+            return False
+        expr = told_apart(rule, bound_s, self._factor(rule))
+        if notice is None:
+            return not self.stack.query(expr)
+        return not self.stack.held(expr, notice.since, milliseconds(rule.hold) / 1000 / self._factor(rule))
+
+    def _given_back(self, rule: Alert, until: float) -> float | None:
+        """Find from which time on the rule's lateness is none of the machine's; None where all of it is not."""
+        since = until - looks_back_s(rule, self._factor(rule)) - 1
+        if rule.name in SCRAPED_LATE:
+            limit_s = self.stack.scrape_s
+        elif rule.name in LATE:
+            limit_s = LATE[rule.name].limit_s
+        else:
+            return None
+        bound_s = self.witness.withheld.given_back(limit_s, bounds(), since, until)
+        return None if bound_s == limit_s else bound_s
+
+    def _factor(self, rule: Alert) -> float:
+        return self.stack.factors[next(group.name for group in GROUPS if rule in group.rules)]
 
     # ---------------------------------------------------------------- the panel
 
@@ -206,12 +298,13 @@ class _Run:
         shown = self.drill.shown_by()
         if shown is None:
             return []
-        exprs = (scaled_expr(filled(query.expr, "5m", "1h"), self.drill.factor) for query in shown[1].queries)
+        factor = self.stack.factors[self.drill.group.name]
+        exprs = (scaled_expr(filled(query.expr, "5m", "1h"), factor) for query in shown[1].queries)
         series = [one for expr in exprs for one in self.stack.query(expr)]
         return [value for one in series if (value := float(one["value"][1])) == value]
 
     def _panel_is_bad(self, *, remember: bool = True) -> bool:
-        """Whether the panel shows it; once it did while the fault is there, that is enough."""
+        """Check whether the panel shows it; once it did while the fault is there, that is enough."""
         shown = self.drill.shown_by()
         is_bad = shown is None or any(shown[1].needs_attention(value) for value in self._panel_values())
         if remember:
@@ -230,7 +323,7 @@ class _Run:
             self.stack.query(expr)
 
     def _search_logs(self) -> None:
-        """With the real jq on the server's real log; kubectl is a stand-in that prints it."""
+        """Search with the real jq on the server's real log; kubectl is a stand-in that prints it."""
         log = self.stage.folder / "server.log"
         log.write_text("".join(f"{line}\n" for line in tuple(self.stage.server.lines)))
         found = 0
@@ -253,11 +346,15 @@ class _Run:
         return len(self.stage.server.logged(self.drill.event, **self.drill.fields))
 
     def _judge_others(self) -> None:
-        told: list[Any] = [
-            one for one in self.stack.listener.notices if one.status == "firing" and one.name != WATCHDOG
+        told = [
+            one
+            for one in self.stack.listener.notices
+            if one.status == "firing" and one.at >= self.began and one.name not in {WATCHDOG, self.drill.alert}
         ]
-        self.result.others = {one.name for one in told} - {self.drill.alert}
-        paged = {one.name for one in told if one.receiver == "pager"}
-        self.result.false_pages = paged - self.drill.pages - {self.drill.alert}
+        honest = [one for one in told if any(self._excused(rule, one) for rule in rules_named(one.name, one.severity))]
+        self.result.excused |= {one.name for one in honest}
+        self.result.others = {one.name for one in told if one not in honest}
+        paged = {one.name for one in told if one.receiver == "pager" and one not in honest}
+        self.result.false_pages = paged - self.drill.pages
         if self.result.false_pages:
             raise DrillFailed(f"pages that should not have been: {sorted(self.result.false_pages)}")

@@ -10,8 +10,8 @@ from typing import Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import NAMES, PLAYERS, Stage
 from alerts.model import Severity
-from tools.harness.readers import token
 from tools.harness.server import UNLIMITED, until
+from tools.harness.tokens import token
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _GOOD_TO_ONE_BAD: Final = 220

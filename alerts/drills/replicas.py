@@ -15,8 +15,8 @@ from alerts.drills.stage import FREE, Stage
 from alerts.model import Severity
 from tools.harness.nats import Nats
 from tools.harness.proxy import TcpProxy
-from tools.harness.readers import token
-from tools.harness.server import ServerProcess, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _QUICK: Final[dict[str, Any]] = {"replica_ttl_s": 2, "sweep_interval_s": 0.5, "nats_timeout_s": 1}
@@ -64,6 +64,19 @@ def _server_killed(stage: Stage) -> Generator[None, None, None]:
         yield
         nats.nodes[0].start()
         yield
+
+
+def _one_of_six_cut_off(stage: Stage) -> Generator[None, None, None]:
+    with Nats(stage.folder / "nats") as nats, TcpProxy(nats.nodes[0].port) as way:
+        settings: dict[str, Any] = {"event_log_url": f"nats://127.0.0.1:{way.port}", **_QUICK}
+        with stage.serve(scraped=False, **settings), _wanting(stage):
+            stage.stack.target(stage.server.host, well=5)
+            stage.seen("count(up == 1) == 6")
+            yield
+            way.partition()
+            yield
+            way.heal()
+            yield
 
 
 def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
@@ -210,7 +223,7 @@ def _live_lost(stage: Stage) -> Generator[None, None, None]:
         proxy = stack.enter_context(TcpProxy(nats.nodes[0].port))
         url = f"nats://127.0.0.1:{proxy.port}"
         stack.enter_context(stage.serve(event_log_url=url, **_QUICK))
-        second = stack.enter_context(_second(stage, event_log_url=nats.url))
+        second = stack.enter_context(_second(stage, event_log_url=nats.url, **UNLIMITED))
         game = stage.new_game()
         stack.enter_context(stage.player(game, "ann"))
         with _player(second, game, "bob") as bob:
@@ -260,6 +273,15 @@ DRILLS: Final = (
         "Takes appends",
         "event_log.lost",
         pages=_BURNT,
+    ),
+    Drill(
+        "CodeRacerEventLogDown",
+        _TICKET,
+        "one of six replicas is cut off from NATS",
+        _one_of_six_cut_off,
+        "Takes appends",
+        "event_log.lost",
+        pages=_BURNT,  # of the six, it alone has players here
     ),
     Drill(
         "CodeRacerEventLogDown",

@@ -31,7 +31,9 @@ def _stopped_in_turns(stage: Stage, overload_lag_s: float = 10) -> Generator[Non
             never.wait(_STOPPED_S)
             os.kill(server.pid, signal.SIGCONT)
 
-        with stage.again(stop_for_a_moment, per_s=40):
+        with stage.again(
+            stop_for_a_moment, per_s=40 / stage.stack.pace
+        ):  # between, it gets on as slowly as the machine
             yield
         yield
 
@@ -48,7 +50,7 @@ def _one_fault(stage: Stage) -> Generator[None, None, None]:
 
 def _leak(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tools.harness.leaky", memory_limit_bytes=350_000_000) as server:
-        stage.seen("code_racer_memory_bytes offset 16s")
+        stage.seen(f"code_racer_memory_bytes offset {stage.stack.scaled('1h', 'code-racer-runtime')}")
         yield
         (server.folder / "leak").touch()
         yield
@@ -59,7 +61,7 @@ def _leak(stage: Stage) -> Generator[None, None, None]:
 
 
 def _few_descriptors(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve() as server:
+    with stage.serve(reserved_descriptors=2) as server:
         yield
         limit = server.open_files() + 45
         before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)

@@ -23,23 +23,23 @@ SAMPLES_IN_A_RANGE: Final = 4
 
 
 def milliseconds(duration: str) -> int:
-    """A duration of Prometheus (1h30m) in milliseconds."""
+    """Return a duration of Prometheus (1h30m) in milliseconds."""
     return sum(int(number) * _UNITS_MS[unit] for number, unit in _PART.findall(duration))
 
 
 def scaled(duration: str, factor: float) -> str:
-    """A duration divided by a factor; 0 stays 0."""
+    """Divide a duration by a factor; 0 stays 0."""
     whole = milliseconds(duration)
     return f"{max(1, round(whole / factor))}ms" if whole else "0s"
 
 
 def scaled_expr(expr: str, factor: float) -> str:
-    """An expression with its ranges and offsets divided by a factor."""
+    """Divide the ranges and offsets of an expression by a factor."""
     return _IN_EXPRESSION.sub(lambda match: match[1] + scaled(match[2], factor), expr)
 
 
 def scaled_rules(rules: Json, factors: Mapping[str, float]) -> Json:
-    """A rules file on a faster clock; `factors` has one for each group.
+    """Put a rules file on a faster clock; `factors` has one for each group.
 
     Raises:
         KeyError: a group without a factor.
@@ -49,26 +49,26 @@ def scaled_rules(rules: Json, factors: Mapping[str, float]) -> Json:
         factor = factors[group["name"]]
         for rule in group["rules"]:
             rule["expr"] = scaled_expr(rule["expr"], factor)
-            if "for" in rule:
-                rule["for"] = scaled(rule["for"], factor)
+            for wait in {"for", "keep_firing_for"} & rule.keys():
+                rule[wait] = scaled(rule[wait], factor)
     return document
 
 
 def shortest_range_s(rules: Json) -> float:
-    """The shortest range of all rules, in seconds."""
+    """Find the shortest range of all rules, in seconds."""
     found = [_RANGE.findall(rule["expr"]) for group in rules["groups"] for rule in group["rules"]]
     return min(milliseconds(one) for ranges in found for one in ranges) / 1000
 
 
 def require_samples(rules: Json, scrape_s: float) -> None:
-    """Every range must hold enough scrapes. Raises ValueError."""
+    """Check that every range holds enough scrapes. Raises ValueError."""
     shortest = shortest_range_s(rules)
     if shortest < SAMPLES_IN_A_RANGE * scrape_s:
         raise ValueError(f"a scrape every {scrape_s:g} s is too seldom for a range of {shortest:g} s")
 
 
 def scaled_routing(config: Json, factor: float) -> Json:
-    """Alertmanager's configuration on a faster clock."""
+    """Put Alertmanager's configuration on a faster clock."""
     document = copy.deepcopy(config)
     pending = [document.get("global", {}), document["route"]]
     while pending:

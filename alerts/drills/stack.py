@@ -1,7 +1,9 @@
 """A real Prometheus with the shipped rules on a faster clock, a real Alertmanager, and somebody who listens."""
 
 import contextlib
+import datetime as dt
 import json
+import re
 import subprocess
 import threading
 import time
@@ -15,7 +17,7 @@ import httpx
 import yaml
 
 from alerts.build import GROUPS
-from alerts.drills.scale import require_samples, scaled_routing, scaled_rules
+from alerts.drills.scale import require_samples, scaled, scaled_routing, scaled_rules
 from alerts.model import rules
 from tools.harness.prometheus import query
 from tools.harness.server import free_port, until
@@ -24,17 +26,21 @@ ROOT: Final = Path(__file__).parents[2]
 SCRAPE_S: Final = 0.3
 ROUTING_FACTOR: Final = 60
 WATCHDOG: Final = "CodeRacerWatchdog"
+_WELL: Final = b"code_racer_event_log_connected 1\n"
+"""What replicas that stand for a large fleet tell: the listener is scraped under the name of each."""
+_EVALUATED: Final = re.compile(r'^prometheus_rule_evaluations_total\{rule_group="[^"]*;([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One alert as a receiver was told of it; `at` is monotonic, in seconds."""
+    """One alert as a receiver was told of it; `at` is monotonic, in seconds, `since` when it began, of the epoch."""
 
     receiver: str
     status: str
     name: str
     severity: str
     at: float
+    since: float
 
 
 class Listener:
@@ -46,14 +52,23 @@ class Listener:
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # one connection for all scrapes
+
             def do_POST(self) -> None:
                 listener.hear(json.loads(self.rfile.read(int(self.headers["content-length"]))))
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/plain; version=0.0.4")
+                self.send_header("content-length", str(len(_WELL)))
+                self.end_headers()
+                self.wfile.write(_WELL)
+
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log line for a request."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -61,7 +76,7 @@ class Listener:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -70,16 +85,18 @@ class Listener:
         now = time.monotonic()
         with self._changed:
             self.notices += [
-                Notice(message["receiver"], alert["status"], labels["alertname"], labels["severity"], now)
+                Notice(
+                    message["receiver"], alert["status"], labels["alertname"], labels["severity"], now, _since(alert)
+                )
                 for alert in message["alerts"]
                 for labels in [alert["labels"]]
             ]
             self._changed.notify_all()
 
-    def fired(self, name: str, severity: str) -> Notice | None:
-        """The first time that somebody was told of an alert."""
+    def fired(self, name: str, severity: str, since: float = 0.0) -> Notice | None:
+        """Return when somebody was first told of an alert, since a time of the monotonic clock."""
         for notice in tuple(self.notices):
-            if (notice.status, notice.name, notice.severity) == ("firing", name, severity):
+            if notice.at >= since and (notice.status, notice.name, notice.severity) == ("firing", name, severity):
                 return notice
         return None
 
@@ -90,20 +107,33 @@ class Listener:
 
 
 class Stack:
-    """See the module; `factors` has one for each group of rules."""
+    """Runs Prometheus, Alertmanager and the receivers; `factors` has one for each group of rules.
 
-    def __init__(self, folder: Path, factors: Mapping[str, float]) -> None:
+    With a `pace` all their clocks are so many times slower: on a machine that has little time for a drill nothing is
+    late only because the drill is in a hurry.
+    """
+
+    def __init__(self, folder: Path, factors: Mapping[str, float], pace: int = 1) -> None:
         self.listener = Listener()
         self.folder = folder
-        self.rules = scaled_rules(rules(GROUPS), factors)
-        require_samples(self.rules, SCRAPE_S)
+        self.pace = pace
+        self.scrape_s = SCRAPE_S * pace
+        self.factors = {group: factor / pace for group, factor in factors.items()}
+        self.rules = scaled_rules(rules(GROUPS), self.factors)
+        require_samples(self.rules, self.scrape_s)
         self.prometheus = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.alertmanager = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.pid = 0
 
-    def target(self, *hosts: str, canary: str = "") -> None:
-        """Have these scraped, and nothing else."""
+    def target(self, *hosts: str, canary: str = "", well: int = 0, elsewhere: str = "") -> None:
+        """Have these scraped, and nothing else: `well` further replicas which are, one of a namespace `elsewhere`."""
         targets = [{"targets": list(hosts), "labels": {"namespace": "drill"}}]
+        if elsewhere:
+            targets.append({"targets": [elsewhere], "labels": {"namespace": "staging"}})
+        listener = self.listener.url.removeprefix("http://")
+        for number in range(well):
+            labels = {"namespace": "drill", "instance": f"well-{number}"}
+            targets.append({"targets": [listener], "labels": labels})
         if canary:
             targets.append({"targets": [canary], "labels": {"namespace": "drill", "job": "code-racer-canary"}})
         text = json.dumps(targets)
@@ -111,23 +141,39 @@ class Stack:
         new.write_text(text)
         new.rename(self.folder / "targets.json")
 
+    def scaled(self, duration: str, group: str) -> str:
+        """Say how long something is on the clock of a group of rules."""
+        return scaled(duration, self.factors[group])
+
     def query(self, expr: str) -> list[Any]:
-        """The series of an instant query."""
+        """Return the series of an instant query."""
         return query(self.prometheus, expr)
 
+    def held(self, expr: str, at: float, for_s: float) -> bool:
+        """Check whether an expression was true of something at a time of the epoch, and so long before, all along."""
+        steps = int(for_s / self.scrape_s)
+        times = (at - step * self.scrape_s for step in range(steps + 1))
+        return all(query(self.prometheus, expr, at=one) for one in times)
+
+    def rule_clock_s(self) -> float:
+        """Read the rules' own clock: how often all of them were evaluated, in seconds of a machine that keeps up."""
+        text = self.prometheus.get("/metrics").text
+        done = {match[1]: float(match[2]) for match in _EVALUATED.finditer(text)}
+        return SCRAPE_S * min(done.get(group["name"], 0.0) / len(group["rules"]) for group in self.rules["groups"])
+
     def alerts(self) -> set[str]:
-        """What Prometheus holds for pending or firing, the watchdog apart."""
+        """Ask Prometheus which alerts are pending or firing, the watchdog apart."""
         series = self.query(f'ALERTS{{alertname!="{WATCHDOG}"}}')
         return {one["metric"]["alertname"] for one in series}
 
     def delivered(self) -> set[str]:
-        """What Alertmanager holds for active, the watchdog apart."""
+        """Ask Alertmanager which alerts are active, the watchdog apart."""
         active = self.alertmanager.get("/api/v2/alerts").json()
         return {one["labels"]["alertname"] for one in active} - {WATCHDOG}
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Start all; it ends with the block."""
+        """Start all for the block."""
         self.folder.mkdir(parents=True)
         self.target()
         (self.folder / "rules.yaml").write_text(yaml.safe_dump(self.rules))
@@ -151,7 +197,7 @@ class Stack:
                     "prometheus",
                     "--config.file=prometheus.yaml",
                     "--storage.tsdb.path=data",
-                    "--rules.alert.resend-delay=1s",  # of one minute, on the faster clock
+                    f"--rules.alert.resend-delay={self.pace}s",  # of one minute, on the faster clock
                     f"--web.listen-address={_address(self.prometheus)}",
                 )
             )
@@ -160,7 +206,7 @@ class Stack:
             yield
 
     def _scraping(self) -> dict[str, Any]:
-        every = f"{round(SCRAPE_S * 1000)}ms"
+        every = f"{round(self.scrape_s * 1000)}ms"
         return {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
             "scrape_configs": [{"job_name": "code-racer", "file_sd_configs": [{"files": ["targets.json"]}]}],
@@ -169,7 +215,9 @@ class Stack:
         }
 
     def _routing(self) -> dict[str, Any]:
-        config = scaled_routing(yaml.safe_load((ROOT / "alerts/alertmanager.yaml").read_text()), ROUTING_FACTOR)
+        config = scaled_routing(
+            yaml.safe_load((ROOT / "alerts/alertmanager.yaml").read_text()), ROUTING_FACTOR / self.pace
+        )
         for receiver in config["receivers"]:
             for webhook in receiver["webhook_configs"]:
                 webhook["url"] = self.listener.url
@@ -197,11 +245,14 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def waited_for(condition: Callable[[], object], timeout_s: float) -> bool:
-    """Ask again until it is so; whether it was in time."""
-    deadline = time.monotonic() + timeout_s
+def _since(alert: Mapping[str, Any]) -> float:
+    return dt.datetime.fromisoformat(alert["startsAt"]).timestamp()
+
+
+def waited_for(condition: Callable[[], object], in_time: Callable[[], bool]) -> bool:
+    """Ask again until it is so; return whether it was in time."""
     while not condition():
-        if time.monotonic() > deadline:
+        if not in_time():
             return False
         time.sleep(0.1)  # between two looks at another process
     return True

@@ -16,8 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from alerts.drills.stack import Stack
 from app.client import GameWebSocket
 from tools.harness.player import Player
-from tools.harness.readers import small_socket, token
-from tools.harness.server import ServerProcess, until
+from tools.harness.readers import small_socket
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import close_frame, upgrade
 
 PLAYERS: Final = 3
@@ -41,7 +42,7 @@ class DrillFailed(Exception):  # noqa: N818 - it says what happened
 
 
 class Stage:
-    """See the module."""
+    """Holds the server, the stack over it and the clients of one drill."""
 
     def __init__(self, folder: Path, stack: Stack) -> None:
         self.folder = folder
@@ -61,7 +62,7 @@ class Stage:
         scraped: bool = True,
         **settings: Any,  # noqa: ANN401 - whatever a setting is
     ) -> Iterator[ServerProcess]:
-        """A server with some players who come back after a cut.
+        """Start a server with some players who come back after a cut.
 
         Where it is not `scraped` from the beginning, the drill does something first that Prometheus need not see.
         """
@@ -91,7 +92,7 @@ class Stage:
 
     def do(self, coroutine: Any, timeout_s: float = 60) -> Any:  # noqa: ANN401 - of many types
         """Run a coroutine on the clients' event loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s * self.stack.pace)
 
     async def _come(self, count: int) -> list[GameWebSocket]:
         if not count:
@@ -115,16 +116,16 @@ class Stage:
     # ---------------------------------------------------------------- clients
 
     def new_game(self, **wishes: object) -> str:
-        """A game that waits, unless told otherwise."""
+        """Make a game, which waits unless told otherwise."""
         return self.server.new_game(token("host"), **{**LARGE, **wishes})
 
     def hold(self, count: int, ws_url: str | None = None) -> None:
-        """So many further members who read and say nothing; until `let_go`."""
+        """Connect so many further members who read and say nothing, until `let_go`."""
         self.games = [self.new_game() for _ in range(-(-count // 100))]
         self.do(self._hold(count, ws_url or self.server.ws_url))
 
     def let_go(self) -> None:
-        """Those that were held leave."""
+        """Disconnect those that `hold` has connected."""
         self.do(self._let_go())
 
     async def _hold(self, count: int, ws_url: str) -> None:
@@ -138,7 +139,7 @@ class Stage:
         await asyncio.gather(*(one.close() for one in held))
 
     def deaf(self, game_id: str, name: str, query: str = "") -> socket.socket:
-        """A member who never reads; the caller closes the socket."""
+        """Connect a member who never reads; the caller closes the socket."""
         one = small_socket(self.server)
         one.sendall(upgrade(f"/ws/{game_id}{query}", f"Authorization: Bearer {token(name)}"))
         one.recv(12)
@@ -164,7 +165,7 @@ class Stage:
         self.knock(f"Authorization: Bearer {token(name)}", status=HTTPStatus.SWITCHING_PROTOCOLS)
 
     def player(self, game_id: str, name: str) -> Player:
-        """A player whose messages a drill sends one by one."""
+        """Connect a player whose messages a drill sends one by one."""
         return Player(self.server, game_id, token(name), max_queue=None)
 
     def toggle(self, player: Player, times: int) -> None:
@@ -198,15 +199,15 @@ class Stage:
             yield
         finally:
             stop.set()
-            thread.join(60)
+            thread.join()  # its steps have their own time limits; on a busy machine there are many
 
-    def seen(self, expr: str) -> None:
-        """Wait until Prometheus answers a query with something."""
-        until(lambda: self.stack.query(expr))
+    def seen(self, expr: str, timeout_s: float = STEP_TIMEOUT_S) -> None:
+        """Wait until Prometheus answers a query with something, for so long on a machine that keeps up."""
+        until(lambda: self.stack.query(expr), timeout_s * self.stack.pace)
 
 
 async def member(ws_url: str, game_id: str, name: str) -> ClientConnection:
-    """A connection with a token in its header."""
+    """Connect with a token in the header."""
     headers = {"Authorization": f"Bearer {token(name)}"}
     options: dict[str, Any] = {"proxy": None, "compression": None, "max_queue": None, "ping_interval": None}
     return await connect(f"{ws_url}/ws/{game_id}", additional_headers=headers, open_timeout=60, **options)

@@ -6,14 +6,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.aio.cancellation import end
-from app.telemetry.observer import Observer
+from app.telemetry.bulkhead import Report
 
 
 class TaskOwner:
-    """Owns background tasks: none is lost to the garbage collector, no exception goes unseen."""
+    """Owns background tasks: none is lost to the garbage collector, no exception goes without a `report`."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -32,4 +32,4 @@ class TaskOwner:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._observer.fault(task.get_name(), error)
+            self._report(task.get_name(), error)

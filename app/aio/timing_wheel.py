@@ -22,11 +22,11 @@ class Timed(Protocol):
     """Something that waits for a time."""
 
     def on_due(self) -> None:
-        """The time has come."""
+        """Act: the time has come."""
 
 
 class TimingWheel:
-    """See the module. Told to `report` is what goes wrong with one of the entries."""
+    """See the module. What goes wrong with one of the entries is reported to `report`."""
 
     __slots__ = ("_armed", "_bulkhead", "_order", "_slots", "_timer")
 

@@ -1,16 +1,11 @@
 """The Python client (asyncio): a game over one WebSocket, across reconnects."""
 
 from app.client.batching import MessageBatcher
+from app.client.errors import ClientError, Disconnected, Refused, Rejected
 from app.client.metrics import WebSocketMetrics
 from app.client.pool import WebSocketPool
-from app.client.websocket import (
-    ClientError,
-    Disconnected,
-    GameWebSocket,
-    Refused,
-    Rejected,
-    full_jitter,
-)
+from app.client.reconnection import full_jitter
+from app.client.websocket import GameWebSocket
 
 __all__ = [
     "ClientError",

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
-from app.client.websocket import ClientError, GameWebSocket
+from app.client.errors import ClientError
+from app.client.websocket import GameWebSocket
 
 EXAMPLES = """examples:
   python -m app.client                                 two bots race on http://localhost:8080

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any, Final
 
-from app.client.websocket import ClientError, GameWebSocket
+from app.client.errors import ClientError
+from app.client.websocket import GameWebSocket
 from app.protocol import MAX_BATCH
 
 MAX_QUEUED: Final = 1_000

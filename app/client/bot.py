@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.client.websocket import ClientError, GameWebSocket, Message, Refused, Rejected
+from app.client.errors import ClientError, Refused, Rejected
+from app.client.message import Message
+from app.client.websocket import GameWebSocket
 
 PROBLEM: Final = "running-total"
 SOLUTION: Final = """def solve(numbers, limit):

@@ -1,11 +1,11 @@
-"""The event log: one append-only log per game, the truth of the service.
+"""The event log: one append-only log per game, the truth of the service; and what its replicas coordinate by.
 
-`port` is what the service asks of a log; `memory`, `sqlite` and, for many replicas, `nats` stand behind it, `measured`
-before them.
+`port` is what the service asks of a log, `coordination` what replicas ask of each other; `memory`, `sqlite` and, for
+many replicas, `nats` stand behind both.
 """
 
+from app.eventlog.coordination import Coordination, Subscription
 from app.eventlog.copying import Copied, CopyFailed, copy_log
-from app.eventlog.measured import MeasuredEventLog
 from app.eventlog.port import (
     START,
     Commit,
@@ -13,25 +13,23 @@ from app.eventlog.port import (
     Cursor,
     EventLog,
     LogInUse,
-    LogOwner,
+    LogListener,
     LogUnavailable,
-    Subscription,
 )
-from app.eventlog.select import NATS_SCHEMES, open_event_log
+from app.eventlog.select import open_event_log
 
 __all__ = [
-    "NATS_SCHEMES",
     "START",
     "Commit",
     "Conflict",
+    "Coordination",
     "Copied",
     "CopyFailed",
     "Cursor",
     "EventLog",
     "LogInUse",
-    "LogOwner",
+    "LogListener",
     "LogUnavailable",
-    "MeasuredEventLog",
     "Subscription",
     "copy_log",
     "open_event_log",

@@ -11,12 +11,12 @@ _decode = msgspec.json.Decoder(tuple[GameEvent, ...]).decode
 
 
 def encode_events(events: Sequence[GameEvent]) -> bytes:
-    """The bytes of a commit."""
+    """Encode the events of a commit."""
     return _encode(events)
 
 
 def decode_events(data: bytes) -> tuple[GameEvent, ...]:
-    """The events of a commit.
+    """Decode the events of a commit.
 
     Raises:
         msgspec.MsgspecError: the bytes are no commit.
@@ -28,6 +28,6 @@ def decode_events(data: bytes) -> tuple[GameEvent, ...]:
 
 
 def ended_at(events: Sequence[GameEvent]) -> int | None:
-    """When the game finished (epoch ms), if it did in this commit."""
+    """Tell when the game finished (epoch ms), if it did in this commit."""
     last = events[-1]
     return last.at if isinstance(last, GameFinished) else None

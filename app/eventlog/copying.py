@@ -37,5 +37,5 @@ async def _copy_game(source: EventLog, target: EventLog, game_id: str) -> int:
         raise CopyFailed(f"game {game_id} is another one in the target")
     cursor = there[-1].cursor if there else START
     for commit in wanted[len(there) :]:
-        cursor = await target.append(game_id, cursor, commit.events)
+        cursor = (await target.append(game_id, cursor, commit.events)).cursor
     return len(wanted) - len(there)

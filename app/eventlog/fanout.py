@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from app.eventlog.port import Commit, Subscription
+from app.eventlog.coordination import Subscription
+from app.eventlog.port import Commit
 from app.telemetry.bulkhead import Bulkhead, Report
 
 Deliver = Callable[[Commit], None]
@@ -19,7 +20,10 @@ class _Handle:
 
 
 class LocalFanout:
-    """Who wants the commits of which game; empty games leave no key behind. Told to `report` is who raises."""
+    """Holds who wants the commits of which game; a game that nobody wants leaves no key behind.
+
+    A subscriber that raises is reported, and the others get theirs.
+    """
 
     def __init__(self, report: Report) -> None:
         self._bulkhead = Bulkhead(report, "subscriber")
@@ -31,7 +35,7 @@ class LocalFanout:
         return _Handle(self, game_id, deliver)
 
     def remove(self, game_id: str, deliver: Deliver) -> None:
-        """Stop; unknown ones are ignored."""
+        """Stop delivering; who is not subscribed is ignored."""
         deliveries = self._deliveries.get(game_id, [])
         if deliver in deliveries:
             deliveries.remove(deliver)
@@ -39,7 +43,7 @@ class LocalFanout:
             self._deliveries.pop(game_id, None)
 
     def publish(self, game_id: str, commit: Commit) -> None:
-        """Deliver to everybody subscribed now."""
+        """Deliver a commit to everybody subscribed now."""
         for deliver in tuple(self._deliveries.get(game_id, ())):
             with self._bulkhead:
                 deliver(commit)

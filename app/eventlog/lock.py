@@ -25,7 +25,7 @@ _FAR: Final = 1 << 62
 
 
 class OwnerLock:
-    """The lock of `path`; it is held by one `OwnerLock` at a time, also within one process (flock(2))."""
+    """Locks `path`; the lock is held by one `OwnerLock` at a time, also within one process (flock(2))."""
 
     def __init__(self, path: Path) -> None:
         self._owned = path.resolve()
@@ -91,7 +91,7 @@ def _holder() -> bytes:
 
 
 def _read_holder(text: bytes) -> str:
-    """Who it says has it; it may just be being written."""
+    """Tell who has the lock, by what the file says; it may just be being written."""
     try:
         holder = json.loads(text)
         return f"process {holder['pid']} on {holder['host']} since {holder['since']}"

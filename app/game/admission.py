@@ -1,4 +1,4 @@
-"""Who may join a game: asked by the rules when a player joins, and at the door before that.
+"""Who may join a game: asked by the rules when a player joins, and before the upgrade, when a connection asks.
 
 A player who is in may always come on another connection. While the game waits, and in its countdown, whoever left or
 was lost for too long has given up the seat and needs room like everybody else; a countdown takes nobody new. From the

@@ -4,18 +4,18 @@
 """
 
 from app.judge.port import Judge, JudgeUnavailable, Report
-from app.judge.problems import JudgeProblem, load_problems
+from app.judge.problems import JudgeProblem, UnusableProblem, load_problems
 from app.judge.workers import SandboxJudge
-from app.sandbox.messages import Limits, Stop, Test
+from app.sandbox.messages import Stop, Test
 
 __all__ = [
     "Judge",
     "JudgeProblem",
     "JudgeUnavailable",
-    "Limits",
     "Report",
     "SandboxJudge",
     "Stop",
     "Test",
+    "UnusableProblem",
     "load_problems",
 ]

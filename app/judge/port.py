@@ -13,7 +13,7 @@ class JudgeUnavailable(Exception):  # noqa: N818 - a state of the judge
 
 
 class Judge(Protocol):
-    """What every judge does."""
+    """Runs submissions, in whatever it runs them."""
 
     async def open(self) -> None:
         """Start the workers. Raises JudgeUnavailable."""

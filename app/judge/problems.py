@@ -29,24 +29,24 @@ class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def public(self) -> Problem:
-        """What players may see."""
+        """Show what players may see."""
         visible = [VisibleTest(test.args, test.expected) for test in self.tests if not test.hidden]
         return Problem(self.id, self.title, self.difficulty, self.statement, self.starter, visible)
 
 
-def load_problems() -> dict[str, JudgeProblem]:
-    """All problems by id, easy ones first.
+class UnusableProblem(Exception):  # noqa: N818 - it says what is wrong
+    """A file is no problem; the message says which, and why."""
 
-    Raises:
-        ValueError: a file is no problem; the message names it.
-    """
+
+def load_problems() -> dict[str, JudgeProblem]:
+    """Load all problems by id, easy ones first. Raises UnusableProblem."""
     problems = []
     for file in resources.files(__package__).joinpath("problems").iterdir():
         if file.name.endswith(".toml"):
             try:
                 problems.append(msgspec.convert(tomllib.loads(file.read_text("utf-8")), JudgeProblem))
-            except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-                raise ValueError(f"problem {file.name}: {error}") from None
+            except (OSError, ValueError, msgspec.ValidationError) as error:  # of a value are also TOML's and UTF-8's
+                raise UnusableProblem(f"problem {file}: {error}") from None
     order = ("easy", "medium", "hard")
     problems.sort(key=lambda problem: (order.index(problem.difficulty), problem.id))
     return {problem.id: problem for problem in problems}

@@ -34,6 +34,7 @@ from app.sandbox.messages import (
     encode,
     framed,
 )
+from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 
 SANDBOX: Final = (sys.executable, "-m", "app.sandbox")
@@ -47,10 +48,16 @@ _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -
 
 
 class SandboxJudge:
-    """So many workers as `processes` says; whoever wants one while all are busy waits for the next that is free."""
+    """Has JUDGE_PROCESSES workers; whoever wants one while all are busy waits for the next that is free."""
 
-    def __init__(self, processes: int, limits: Limits, observer: Observer, program: Sequence[str] = SANDBOX) -> None:
-        self._workers = [_Worker(limits, observer, program) for _ in range(processes)]
+    def __init__(self, settings: JudgeSettings, observer: Observer, program: Sequence[str] = SANDBOX) -> None:
+        limits = Limits(
+            time_limit_s=settings.judge_time_limit_s,
+            memory_bytes=settings.judge_memory_bytes,
+            result_bytes=settings.judge_result_bytes,
+            kill_grace_s=settings.judge_kill_grace_s,
+        )
+        self._workers = [_Worker(limits, observer, program) for _ in range(settings.judge_processes)]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
 
     async def open(self) -> None:
@@ -64,7 +71,7 @@ class SandboxJudge:
         await asyncio.gather(*(worker.close() for worker in self._workers))
 
     async def judge(self, problem: JudgeProblem, code: str) -> Report:
-        """See `Judge.judge`."""
+        """Run `code` in the next worker that is free. Raises JudgeUnavailable."""
         worker = await self._idle.get()
         try:
             return await worker.run(Job(code, problem.tests))
@@ -81,7 +88,7 @@ class _Lost(Exception):  # noqa: N818 - it says what happened
 
 
 class _Worker:
-    """The place of one worker: its process is started anew where it is not there."""
+    """Keeps one worker: its process is started anew where it is not there."""
 
     def __init__(self, limits: Limits, observer: Observer, program: Sequence[str]) -> None:
         self._limits = limits
@@ -128,8 +135,7 @@ class _Worker:
         except BaseException:  # cancelled: what it does is of no use any more
             await self._end()
             raise
-        if report.stop is not None:
-            self._observer.judge_stopped(report.stop, worker_ended=False)
+        self._note(report.stop)
         return report
 
     async def _ensure(self) -> None:
@@ -161,10 +167,13 @@ class _Worker:
     async def _end(self, stop: Stop | None = None) -> None:
         """End the process and all that it has started; another takes its place when it is needed."""
         process, self._process = self._process, None
-        if stop is not None:
-            self._observer.judge_stopped(stop, worker_ended=True)
+        self._note(stop)
         if process is not None:
             await process.end()
+
+    def _note(self, stop: Stop | None) -> None:
+        if stop is not None:
+            self._observer.judge_stopped(stop, worker_ended=self._process is None)
 
 
 @dataclass(slots=True)
@@ -176,20 +185,20 @@ class _Process:
     writer: asyncio.StreamWriter
 
     async def ask(self, job: Job) -> Answer:
-        """Have a submission run. Raises _Lost."""
+        """Have a submission run; the worker's answer. Raises _Lost."""
         self.writer.write(framed(job))
         with contextlib.suppress(ConnectionError):  # then there is no answer either, and that says why
             await self.writer.drain()
         return await self.answer()
 
     async def ready(self) -> None:
-        """It takes jobs. Raises _Lost."""
+        """Wait until it takes jobs. Raises _Lost."""
         answer = await self.answer()
         if answer.failed:
             raise _Lost(Stop.DIED, answer.failed)
 
     async def answer(self) -> Answer:
-        """What it says next. Raises _Lost."""
+        """Read what it says next. Raises _Lost."""
         try:
             size = int.from_bytes(await self.reader.readexactly(PREFIX_BYTES), "big")
             if size > MAX_ANSWER_BYTES:
@@ -201,14 +210,14 @@ class _Process:
             raise _death(await self._exit_code()) from None
 
     async def end(self) -> None:
-        """End it and all that it has started."""
+        """End the process and all that it has started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
         self.writer.close()
         await self._exit_code()
 
     async def _exit_code(self) -> int | None:
-        """The exit code of a process that is about to end; None where it does not."""
+        """Wait for the exit code of a process that is about to end; None where it does not."""
         until = time.monotonic() + END_TIMEOUT_S
         while self.child.poll() is None and time.monotonic() < until:  # noqa: ASYNC110 - a process has no event everywhere
             await asyncio.sleep(_POLL_S)
@@ -229,7 +238,7 @@ async def _spawn(command: list[str]) -> _Process:
 
 
 def _popen(command: list[str], theirs: int) -> subprocess.Popen[bytes]:
-    """Not by the loop: uvloop's way would copy the page tables of the service, 20 ms for each gigabyte."""
+    """Start a process, not by the loop: uvloop's way would copy the service's page tables, 20 ms for each gigabyte."""
     return subprocess.Popen(  # noqa: S603 - our own program
         command,
         stdin=theirs,
@@ -241,7 +250,7 @@ def _popen(command: list[str], theirs: int) -> subprocess.Popen[bytes]:
 
 
 def _death(exit_code: int | None) -> _Lost:
-    """A worker is gone: by a fault that the code it ran has caused, or otherwise."""
+    """Return whether a worker that is gone ended by a fault that the code it ran has caused."""
     if exit_code in _CRASHES:
         return _Lost(Stop.CRASH, "the sandbox cannot run this code")
     return _Lost(Stop.DIED, f"a worker died ({'still there' if exit_code is None else exit_code})")

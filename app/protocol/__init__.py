@@ -37,7 +37,7 @@ from app.protocol.codec import (
     encode_event,
     encode_message,
 )
-from app.protocol.problems import problem
+from app.protocol.problem_document import problem_document
 from app.protocol.server import (
     DURABLE_TYPES,
     EVENT_DATA,
@@ -110,6 +110,6 @@ __all__ = [
     "encode_event",
     "encode_message",
     "or_unset",
-    "problem",
+    "problem_document",
     "should_reconnect",
 ]

@@ -5,12 +5,12 @@ event log, and fans out what the log accepted. The `Hub` makes, starts and close
 together stands at the top of `hub`, `room.room` and `connection.session`.
 """
 
-from app.realtime.connection.session import Session, SessionConfig
-from app.realtime.hub import Hub, HubConfig
+from app.realtime.connection.session import Session
+from app.realtime.hub import Hub
 from app.realtime.room.room import Room
-from app.transport import Deflate, LeanConfig, LeanTransport, Transport, UvicornTransport
+from app.transport import Deflate, LeanContext, LeanTransport, Transport, UvicornTransport
 
 __all__ = [
-    "Deflate", "Hub", "HubConfig", "LeanConfig", "LeanTransport", "Room", "Session", "SessionConfig", "Transport",
+    "Deflate", "Hub", "LeanContext", "LeanTransport", "Room", "Session", "Transport",
     "UvicornTransport",
 ]  # fmt: skip

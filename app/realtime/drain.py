@@ -98,7 +98,7 @@ class Drain:
         await self._hub.connections.wait_empty(self._plan.close_timeout_s)
 
     def _retry_after_ms(self, begin: float) -> int:
-        """The others are there already; a lone replica has to come back first, and then not to all at once."""
+        """Choose when a client comes back: soon where other replicas are, else spread, once this one is back."""
         if not self._lone:
             return round(1000 * random.uniform(0, HANDOVER_JITTER_S))  # noqa: S311 - jitter
         plan = self._plan
@@ -107,7 +107,7 @@ class Drain:
         return round(1000 * (max(0.0, gone - self._time()) + plan.restart_hint_s + jitter))
 
     async def _wait_for_scrape(self, seen: int) -> None:
-        """The last figures are read once more, where anybody reads them at all."""
+        """Wait until the last figures are read once more, where anybody reads them at all."""
         deadline = self._time() + self._plan.scrape_wait_s
         while self._scrapes() == seen and self._time() < deadline and not self.is_hurried:
             await self._wait(min(SCRAPE_POLL_S, self._plan.scrape_wait_s))

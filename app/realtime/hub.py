@@ -18,7 +18,6 @@ ended. `Drain` takes a hub from started to closed.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from app.aio.tasks import TaskOwner
@@ -29,39 +28,19 @@ from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas
 from app.realtime.connection.registry import Connections
-from app.realtime.connection.session import SessionConfig
 from app.realtime.identity import Verify
-from app.realtime.overload import LoadConfig, LoadMonitor
-from app.realtime.room.judging import JudgingConfig
+from app.realtime.overload import LoadMonitor
 from app.realtime.room.membership import Membership
-from app.realtime.room.pace import Pace, PaceConfig
-from app.realtime.room.progress import ProgressConfig
+from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
-from app.realtime.room.sweeper import Sweeper, SweeperConfig
+from app.realtime.room.sweeper import Sweeper
 from app.realtime.room.welcome import Welcome
+from app.settings import LimitSettings, Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.vocabulary import LimitScope
 
 REACH_RETRY_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class HubConfig:
-    """What the hub needs of the settings; times in seconds unless they say otherwise."""
-
-    replica: str
-    session: SessionConfig
-    judging: JudgingConfig
-    ping_interval_s: float
-    sweeper: SweeperConfig
-    replica_ttl_s: float
-    finished_linger_s: float
-    max_connection_age_s: float
-    pace: PaceConfig
-    progress: ProgressConfig
-    load: LoadConfig
-    limits_dry_run: frozenset[LimitScope]
 
 
 class Hub:
@@ -72,7 +51,8 @@ class Hub:
         log: EventLog,
         judge: Judge,
         problems: Mapping[str, JudgeProblem],
-        config: HubConfig,
+        settings: Settings,
+        replica: str,
         verify: Verify,
         observer: Observer,
         now: Callable[[], int],
@@ -82,12 +62,12 @@ class Hub:
         self.observer = observer
         self.now = now
         self.bulkhead = Bulkhead(observer.fault, "hub")
-        self.tasks = TaskOwner(observer)
-        self.policy = LimitPolicy(config.limits_dry_run, observer)
-        self.pace = Pace(config.pace, self.policy)
+        self.tasks = TaskOwner(observer.fault)
+        self.policy = LimitPolicy(frozenset(map(LimitScope, settings.limits_dry_run)), observer)
+        self.pace = Pace(settings, self.policy)
         self.log_health = LogHealth(log, observer)
-        self.replicas = Replicas(log, config.replica_ttl_s, observer, now)
-        self.presence = Presence(log, self.replicas.instance, self.replicas.lives, observer.fault)
+        self.replicas = Replicas(log.coordination, settings.replica_ttl_s, observer, now)
+        self.presence = Presence(log.coordination, self.replicas.instance, self.replicas.lives, observer.fault)
         self.rooms = Rooms(
             log,
             self.log_health,
@@ -97,18 +77,14 @@ class Hub:
             self.policy,
             self.tasks,
             now,
-            judging=config.judging,
-            progress=config.progress,
-            finished_linger_s=config.finished_linger_s,
+            settings=settings,
         )
-        welcome = Welcome(config.replica, config.ping_interval_s, _announced(config))
+        welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
         self.membership = Membership(self.rooms, self.pace, welcome, self.tasks, self._reports_ends)
-        self.connections = Connections(
-            config.session, config.max_connection_age_s, verify, self.policy, now, self.membership.end
-        )
-        self.load = LoadMonitor(config.load, observer, self.connections.shed)
+        self.connections = Connections(settings, verify, self.policy, now, self.membership.end)
+        self.load = LoadMonitor(settings, observer, self.connections.shed)
         self.sweeper = Sweeper(
-            self.rooms, self.membership.join, log, self.log_health, self.replicas, config.sweeper, observer
+            self.rooms, self.membership.join, log, self.log_health, self.replicas, settings, observer
         )
         self._log = log
         self._judge = judge
@@ -140,13 +116,13 @@ class Hub:
                     opened = True
                     await self._begin()
                 except LogUnavailable as error:
-                    self.log_health.troubled(error.trouble, str(error))
+                    self.observer.event_log_troubled(error.trouble, str(error))
                 else:
                     return
             await asyncio.sleep(REACH_RETRY_S)
 
     async def _begin(self) -> None:
-        """The log is there: take up what was under way, and let players in."""
+        """Begin, as the log is there: take up what was under way, and let players in."""
         await self.replicas.refresh()
         await self.sweeper.adopt()
         self.log_health.reach()
@@ -157,12 +133,12 @@ class Hub:
             self.tasks.spawn(self.presence.run(), "presence")
 
     async def _restored(self) -> None:
-        """The log was away and is back: what was missed is read at once. Raises LogUnavailable."""
+        """Read what was missed at once: the log was away and is back. Raises LogUnavailable."""
         await self.replicas.refresh()
         await self.sweeper.catch_up()
 
     def _reports_ends(self) -> bool:
-        """Whether ends of connections are reported to the log.
+        """Return whether ends of connections are reported to the log.
 
         Not while draining an embedded one: its players get their grace at the next start.
         """
@@ -180,12 +156,11 @@ class Hub:
                 await self.replicas.leave()
 
 
-def _announced(config: HubConfig) -> dict[str, float]:
+def _announced(settings: LimitSettings) -> dict[str, float]:
     """The limits that a ``welcome`` announces."""
-    quota = config.session.inbox.quota
     return {
-        "max_message_bytes": quota.max_message_bytes,
-        "max_batch": quota.max_batch,
-        "messages_per_second": quota.messages_per_second,
-        "message_burst": quota.message_burst,
+        "max_message_bytes": settings.max_message_bytes,
+        "max_batch": settings.max_batch,
+        "messages_per_second": settings.messages_per_second,
+        "message_burst": settings.message_burst,
     }

@@ -5,27 +5,18 @@ no overload: it takes three in a row, and three at half the limit to be over it.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from app.process import memory_bytes
+from app.process import container_limit_bytes, memory_bytes
+from app.settings import HealthSettings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
 
 IN_A_ROW: Final = 3
 SHED_SHARE: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class LoadConfig:
-    """See the settings of the same names; bytes of 0 are no limit."""
-
-    lag_s: float
-    memory_limit_bytes: int
-    memory_shed_bytes: int
-    interval_s: float
 
 
 class _Switch:
@@ -52,33 +43,32 @@ class LoadMonitor:
     `shed` ends so many of the newest connections and says how many that were.
     """
 
-    def __init__(self, config: LoadConfig, observer: Observer, shed: Callable[[float], int]) -> None:
+    def __init__(self, settings: HealthSettings, observer: Observer, shed: Callable[[float], int]) -> None:
         self.causes: frozenset[OverloadCause] = frozenset()
-        self._config = config
+        self._settings = settings
+        self._memory_limit_bytes = settings.memory_limit_bytes or container_limit_bytes()
         self._observer = observer
         self._shed = shed
-        self._lag = _Switch(config.lag_s)
+        self._lag = _Switch(settings.overload_lag_s)
         self._bulkhead = Bulkhead(observer.fault, "load")
 
     async def run(self) -> None:
         """Look, for ever."""
-        loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + self._config.interval_s
-            await asyncio.sleep(self._config.interval_s)
+            due = time.perf_counter() + self._settings.overload_interval_s
+            await asyncio.sleep(self._settings.overload_interval_s)
             with self._bulkhead:
-                self.look(max(0.0, loop.time() - due), memory_bytes())
+                self.look(max(0.0, time.perf_counter() - due), memory_bytes())
 
     def look(self, lag_s: float, memory: int) -> None:
         """Take one reading."""
-        self._observer.loop_lag(lag_s)
         causes = set()
         if self._lag.read(lag_s):
             causes.add(OverloadCause.LOOP_LAG)
-        if self._config.memory_limit_bytes and memory > self._config.memory_limit_bytes:
+        if self._memory_limit_bytes and memory > self._memory_limit_bytes:
             causes.add(OverloadCause.MEMORY)
-        if causes != self.causes:
-            self.causes = frozenset(causes)
-            self._observer.overload(self.causes)
-        if self._config.memory_shed_bytes and memory > self._config.memory_shed_bytes:
-            self._observer.shed(self._shed(SHED_SHARE))
+        self.causes = frozenset(causes)
+        ended = None
+        if self._settings.memory_shed_bytes and memory > self._settings.memory_shed_bytes:
+            ended = self._shed(SHED_SHARE)
+        self._observer.load(lag_s, self.causes, ended)

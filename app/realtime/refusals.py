@@ -1,4 +1,8 @@
-"""How a refusal to let a player join is answered: before the upgrade, after it, and in the metrics."""
+"""The table of refusals: how an attempt to connect that is refused is answered, before the upgrade and after it.
+
+An outcome labels the metrics and leads to the HTTP status, and to the close row where the refusal is found out only
+after the upgrade. What the rules of a game reject leads to an outcome.
+"""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,26 +17,49 @@ GAME_RETRY_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The answer to an upgrade, its outcome, and how a connection is closed where that is found out only later.
+class Refusal:
+    """One row: the outcome, the answer to an upgrade, and how a connection is closed.
 
-    `retry_after_ms` is 0 where coming again is of no use.
+    `retry_after_ms` is sent where no other time is known; 0 where coming again is of no use. What is always found out
+    before the upgrade has no close row of its own: it would be a fault to find it out later.
     """
 
-    status: HTTPStatus
     outcome: HandshakeOutcome
-    close: CloseRow
+    status: HTTPStatus
+    close: CloseRow = Close.INTERNAL
     retry_after_ms: int = 0
 
 
-REFUSED: Final = {
-    Rejection.GAME_FULL: Refused(HTTPStatus.CONFLICT, HandshakeOutcome.GAME_FULL, Close.GAME_FULL),
-    Rejection.GAME_RUNNING: Refused(HTTPStatus.CONFLICT, HandshakeOutcome.GAME_RUNNING, Close.GAME_FULL),
-    Rejection.GAME_OVER: Refused(HTTPStatus.CONFLICT, HandshakeOutcome.GAME_OVER, Close.GAME_OVER),
-    Rejection.LEFT: Refused(HTTPStatus.CONFLICT, HandshakeOutcome.LEFT, Close.GAME_FULL),
-    Rejection.RATE_LIMITED: Refused(
-        HTTPStatus.TOO_MANY_REQUESTS, HandshakeOutcome.RATE_LIMITED, Close.RATE_LIMITED, GAME_RETRY_MS
-    ),
-    Rejection.REMOVED: Refused(HTTPStatus.FORBIDDEN, HandshakeOutcome.FORBIDDEN, Close.FORBIDDEN),
-    Rejection.NOT_ALLOWED: Refused(HTTPStatus.FORBIDDEN, HandshakeOutcome.FORBIDDEN, Close.FORBIDDEN),
+_O, _S = HandshakeOutcome, HTTPStatus
+
+REFUSALS: Final = {
+    row.outcome: row
+    for row in (
+        Refusal(_O.INVALID_GAME_ID, _S.BAD_REQUEST),
+        Refusal(_O.BAD_REQUEST, _S.BAD_REQUEST),
+        Refusal(_O.UNAUTHORIZED, _S.UNAUTHORIZED, Close.AUTH_FAILED),
+        Refusal(_O.ORIGIN_REFUSED, _S.FORBIDDEN),
+        Refusal(_O.FORBIDDEN, _S.FORBIDDEN, Close.FORBIDDEN),
+        Refusal(_O.NO_SUCH_GAME, _S.NOT_FOUND, Close.NO_SUCH_GAME),
+        Refusal(_O.GAME_FULL, _S.CONFLICT, Close.GAME_FULL),
+        Refusal(_O.GAME_RUNNING, _S.CONFLICT, Close.GAME_FULL),
+        Refusal(_O.GAME_OVER, _S.CONFLICT, Close.GAME_OVER),
+        Refusal(_O.LEFT, _S.CONFLICT, Close.GAME_FULL),
+        Refusal(_O.RATE_LIMITED, _S.TOO_MANY_REQUESTS, Close.RATE_LIMITED, GAME_RETRY_MS),
+        Refusal(_O.DRAINING, _S.SERVICE_UNAVAILABLE),
+        Refusal(_O.OVERLOADED, _S.SERVICE_UNAVAILABLE, retry_after_ms=5_000),
+        Refusal(_O.UNAVAILABLE, _S.SERVICE_UNAVAILABLE, Close.OVERLOADED, 1_000),
+    )
 }
+"""The rows, by outcome."""
+
+REJECTIONS: Final = {
+    Rejection.GAME_FULL: REFUSALS[_O.GAME_FULL],
+    Rejection.GAME_RUNNING: REFUSALS[_O.GAME_RUNNING],
+    Rejection.GAME_OVER: REFUSALS[_O.GAME_OVER],
+    Rejection.LEFT: REFUSALS[_O.LEFT],
+    Rejection.RATE_LIMITED: REFUSALS[_O.RATE_LIMITED],
+    Rejection.REMOVED: REFUSALS[_O.FORBIDDEN],
+    Rejection.NOT_ALLOWED: REFUSALS[_O.FORBIDDEN],
+}
+"""The rows of what the rules of a game reject."""

@@ -1,4 +1,4 @@
-"""What the service and a worker tell each other: each message is JSON behind its length, four bytes, big-endian."""
+"""What the service and a worker send each other: each message is JSON behind its length, four bytes, big-endian."""
 
 from enum import StrEnum
 from typing import Any, Final

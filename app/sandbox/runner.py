@@ -5,7 +5,7 @@ another left. A result leaves the sandbox as text of bounded length: the sandbox
 the code, and an f-string is a string whatever the code has done to names. So no result, however it is shaped, is ever
 larger out here than `result_bytes`, and it is compared here: the expected values never enter the sandbox.
 
-Of a hidden test only the kind of a failure is told, out of a closed list: whatever text the code makes could hold its
+Of a hidden test only the kind of a failure is shown, out of a closed list: whatever text the code makes could hold its
 arguments.
 """
 
@@ -61,7 +61,7 @@ class _Failure(Exception):  # noqa: N818 - the verdict on a piece of code
         self.detail = _cut(detail or kind)
 
     def hidden(self) -> "_Failure":
-        """What may be told where the test is hidden."""
+        """Return what may be shown where the test is hidden."""
         return _Failure(self.verdict, self.kind, f"in a hidden test: {self.kind}", self.stop)
 
 
@@ -79,8 +79,10 @@ class Runner:
         )
 
     def __enter__(self) -> Self:
-        """Start the sandbox."""
+        """Start the sandbox, and see that it runs code: whoever waits for it learns of it now, not a player later."""
         self._pool.__enter__()
+        with self._pool.checkout(script_name="start.py") as session:
+            session.feed_run("None")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -116,7 +118,7 @@ class _Tally:
         self._visible: list[TestReport] = []
 
     def note(self, test: Test, got: str, failure: _Failure | None) -> None:
-        """One test is done."""
+        """Count a test that is done."""
         self._passed += failure is None
         self.failure = self.failure or failure
         if not test.hidden:
@@ -124,7 +126,7 @@ class _Tally:
             self._visible.append(TestReport(shown, _short(test.expected), got, failure is None))
 
     def report(self, duration_s: float) -> Report:
-        """All of it."""
+        """Return the whole report."""
         failure = self.failure
         return Report(
             verdict=failure.verdict if failure else Verdict.ACCEPTED,
@@ -166,10 +168,10 @@ class _Run:
         try:
             value = self._value(state, test)
         except _Failure as failure:
-            told = failure.hidden() if test.hidden else failure
+            shown = failure.hidden() if test.hidden else failure
             if failure.verdict in _FINAL or failure.stop in _ENOUGH:
-                raise told from None
-            return told.detail, told
+                raise shown from None
+            return shown.detail, shown
         if same(value, test.expected):
             return _short(value), None
         return _short(value), _Failure(Verdict.WRONG_ANSWER, "a test gave another value")

@@ -8,6 +8,7 @@ No query value and no token leaves in any text.
 import contextlib
 import datetime as dt
 import logging
+import os
 import queue
 import re
 import threading
@@ -21,6 +22,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from app.telemetry.bulkhead import Report
 from app.telemetry.profiles import rename
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -37,8 +39,13 @@ _MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a FIFO that nobody reads is an error, not a start that never ends."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
+
+
 def redact(text: str) -> str:
-    """`text` without the values of query strings and without anything that looks like a token."""
+    """Remove the values of query strings from `text`, and anything that looks like a token."""
     if "?" in text or "&" in text:
         text = _QUERY_VALUE.sub(r"\1<redacted>", text)
     return _JWT.sub("<token>", text) if "eyJ" in text else text
@@ -52,7 +59,7 @@ class _Sink:
         self._torn = False
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Write lines; how many were, before one could not be: disk full, stdout closed, reader asleep."""
+        """Write lines; count those written before one could not be: disk full, stdout closed, reader asleep."""
         mended = b"\n" if self._torn else b""
         data = b"".join((mended, *lines))
         done = self._write(data)
@@ -77,10 +84,15 @@ class _Sink:
         return done
 
 
+def _ignore(_where: str, _error: BaseException) -> None:
+    """Tell nobody, as long as there is nobody to tell."""
+
+
 class LogWriter:
     """The only writer: a thread that writes lines to an unbuffered stream and, if asked to, to a file.
 
-    `flush_timeout_s` is how long `close` waits for it.
+    `flush_timeout_s` is how long `close` waits for it. A thread that dies is replaced, which `restarts` counts and
+    `report` is told; the lines it had in hand are counted as dropped.
     """
 
     def __init__(
@@ -104,15 +116,47 @@ class LogWriter:
         self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
         self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
+        self.restarts = 0
+        self.report: Report = _ignore
+        self._in_hand = 0
+        self._is_over = False
+        self._is_down = False
+        self._thread = self._begin()
+
+    def _begin(self) -> threading.Thread:
+        thread = threading.Thread(target=self._supervised, name="log-writer", daemon=True)
+        thread.start()
+        return thread
+
+    def _supervised(self) -> None:
+        """Write until told to stop. A thread that dies of something has a successor, which writes what is queued."""
+        try:
+            self._run()
+        except BaseException as error:  # noqa: BLE001 - whatever it was, lines must go on
+            with self._counting:
+                self.restarts += 1
+                self.dropped += self._in_hand
+                self._in_hand = 0
+            if not self._is_over:
+                self._replace()
+            self.report("log writer", error)
+
+    def _replace(self) -> None:
+        """Begin a successor; where the system has no thread to give, the next record asks again."""
+        self._is_down = False
+        try:
+            self._thread = self._begin()
+        except RuntimeError:
+            self._is_down = True
 
     @staticmethod
     def _open(file: Path | None) -> _Sink | None:
         if file is None:
             return None
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _Sink(file.open("ab", buffering=0))
+        opened = open(file, "ab", buffering=0, opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener; close() closes it
+        os.set_blocking(opened.fileno(), True)
+        return _Sink(opened)
 
     def put(self, record: MutableMapping[str, Any]) -> None:
         """Hand over a record, from any thread; never waits for the writing."""
@@ -122,25 +166,30 @@ class LogWriter:
                 self._queue.put(record)
             else:
                 self.dropped += 1
+        if self._is_down:
+            self._replace()
 
     def close(self) -> None:
         """Write what is queued, then stop; a reader that takes nothing is not waited for longer than is set."""
         self._queue.put(None)
-        self._thread.join(self._flush_timeout_s)
+        deadline = time.monotonic() + self._flush_timeout_s
+        while (thread := self._thread).is_alive() and (left := deadline - time.monotonic()) > 0:
+            thread.join(left)  # and then its successor, should it have died
         if self._file is not None and not self._thread.is_alive():
             self._file.raw.close()
 
     def _run(self) -> None:
         """Write until told to stop. What comes in quick succession is gathered: waking and writing cost most."""
-        goes_on = True
-        while goes_on:
+        while not self._is_over:
             records, goes_on = self._gather()
+            self._in_hand, self._is_over = len(records), not goes_on
             self._write(records)
+            self._in_hand = 0
             if goes_on and self._queue.empty():
                 time.sleep(_GATHER_S)  # the pause is the point: who puts now wakes nobody
 
     def _gather(self) -> tuple[list[MutableMapping[str, Any]], bool]:
-        """Wait for a record; those that are there, and whether there will be more."""
+        """Wait for a record; return all that are there, and whether there will be more."""
         record = self._queue.get()
         records: list[MutableMapping[str, Any]] = []
         while record is not None:
@@ -224,7 +273,7 @@ class _Handler(logging.Handler):
 
 
 def _presentable(text: str) -> str:
-    """A text without secrets, not too long, and with nothing that UTF-8 cannot say."""
+    """Make a text presentable: without secrets, not too long, and with nothing that UTF-8 cannot say."""
     text = redact(text)
     if len(text) > _TEXT_LIMIT:
         text = f"{text[:_TEXT_LIMIT]}... ({len(text) - _TEXT_LIMIT} more)"
@@ -232,7 +281,7 @@ def _presentable(text: str) -> str:
 
 
 def _one_line(line: bytes) -> bytes:
-    """JSON lets U+2028, U+2029 and U+0085 stand; some readers take them for the end of a line."""
+    """Escape U+2028, U+2029 and U+0085, which JSON lets stand: some readers take them for the end of a line."""
     if not line.isascii():
         for separator, escape in _SEPARATORS:
             line = line.replace(separator, escape)

@@ -81,10 +81,10 @@ class Histogram:
         cells[bisect_left(self.edges, value)] += 1
         cells[-1] += value
         if trace_id is not None:
-            self.exemplify(value, row, trace_id)
+            self.add_exemplar(value, row, trace_id)
 
-    def exemplify(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
-        """This observed value is an example of its bucket."""
+    def add_exemplar(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
+        """Make this observed value the exemplar of its bucket."""
         self._exemplars[row, bisect_left(self.edges, value)] = Exemplar({"trace_id": trace_id}, value, time.time())
 
     def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
@@ -93,10 +93,10 @@ class Histogram:
         cells[bisect_left(self.edges, value)] += count
         cells[-1] += value * count
         if trace_id is not None and count:
-            self.exemplify(value, row, trace_id)
+            self.add_exemplar(value, row, trace_id)
 
     def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
-        """Cumulative buckets, as the exposition wants them, and the sum."""
+        """Return cumulative buckets, as the exposition wants them, and the sum."""
         cells = self.rows[row]
         total = 0.0
         buckets: list[Bucket] = []
@@ -158,8 +158,8 @@ class MetricStore(Collector):
         self.overflows = 0
         self.counters = {metric.name: self._counter(metric) for metric in metrics if metric.kind is Kind.COUNTER}
         self.histograms = {metric.name: Histogram(metric) for metric in metrics if metric.kind is Kind.HISTOGRAM}
-        self._gauges: dict[str, Callable[[], Reading]] = {}
-        self._folded: dict[str, Callable[[], dict[tuple[str, ...], int]]] = {}
+        self._read_gauges: dict[str, Callable[[], Reading]] = {}
+        self._read_counters: dict[str, Callable[[], Mapping[tuple[str, ...], float]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
         self.report: Report = _raise
         self.registry = CollectorRegistry()
@@ -188,42 +188,42 @@ class MetricStore(Collector):
             counter.add(row)
 
     def counter(self, metric: Metric) -> Counter:
-        """The instrument of a counter family."""
+        """Return the counter of a family."""
         return self.counters[metric.name]
 
     def histogram(self, metric: Metric) -> Histogram:
-        """The instrument of a histogram family."""
+        """Return the histogram of a family."""
         return self.histograms[metric.name]
 
-    def gauge(self, metric: Metric, read: Callable[[], Reading]) -> None:
+    def read_gauge(self, metric: Metric, read: Callable[[], Reading]) -> None:
         """Have a gauge family read by `read` at scrape."""
-        self._gauges[metric.name] = read
+        self._read_gauges[metric.name] = read
 
     def before_scrape(self, prepare: Callable[[], None]) -> None:
         """Call `prepare` before each scrape."""
         self._before_scrape.append(prepare)
 
-    def sized(self, direction: str, messages: Metric, sizes: Metric) -> SizedCounts:
-        """Counts of messages that two families share."""
+    def sized_counts(self, direction: str, messages: Metric, sizes: Metric) -> SizedCounts:
+        """Make counts of messages that are folded into two families."""
         counts = SizedCounts(direction, self.counter(messages), self.histogram(sizes))
         self.before_scrape(counts.fold)
         return counts
 
-    def folding(self, counter: Counter, read: Callable[[], dict[tuple[str, ...], int]]) -> None:
-        """Have a counter that is kept elsewhere read by `read` at scrape."""
-        self._folded[counter.name] = read
+    def read_counter(self, metric: Metric, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Have a counter family that is kept elsewhere read by `read` at scrape."""
+        self._read_counters[metric.name] = read
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The exposition in the format the scraper asks for, and its content type."""
+        """Render the exposition in the format that the scraper asks for; return it with its content type."""
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
 
     def describe(self) -> Iterable[Family]:
-        """Nothing to check before the first scrape: the catalogue has been checked."""
+        """Describe nothing: there is nothing to check before the first scrape, as the catalogue has been checked."""
         return ()
 
     def collect(self) -> Iterator[Family]:
-        """All families, folded now."""
+        """Fold and yield all families."""
         bulkhead = Bulkhead(self.report, "scrape")
         for prepare in self._before_scrape:
             with bulkhead:
@@ -235,8 +235,8 @@ class MetricStore(Collector):
     def _family(self, metric: Metric) -> Family:
         if metric.kind is Kind.COUNTER:
             counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-            read_count = self._folded.get(metric.name)
-            values = read_count() if read_count else self.counters[metric.name].values
+            read_count = self._read_counters.get(metric.name)
+            values: Mapping[tuple[str, ...], float] = read_count() if read_count else self.counters[metric.name].values
             for row, count in values.items():
                 counter.add_metric(row, count)
             return counter
@@ -248,7 +248,7 @@ class MetricStore(Collector):
                 histogram.add_metric(row, buckets, total)
             return histogram
         gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-        read = self._gauges.get(metric.name)
+        read = self._read_gauges.get(metric.name)
         reading = read() if read else {}
         for row, value in (reading if isinstance(reading, Mapping) else {(): reading}).items():
             gauge.add_metric((row,) if isinstance(row, str) else row, value)

@@ -6,16 +6,19 @@ The service calls it and knows nothing else: no metric name, no logger, no vendo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from app.game import GameEvent, Verdict
 from app.protocol import CloseRow
 from app.sandbox.messages import Stop
-from app.telemetry.tracer import Tracer
+from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
     AppendOutcome,
     DrainPhase,
     ErrorCode,
     HandshakeOutcome,
     HttpRejection,
+    HttpRoute,
     Initiator,
     KeyRefresh,
     LimitScope,
@@ -26,18 +29,6 @@ from app.vocabulary import (
     PingOutcome,
     ResumeOutcome,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An attempt to connect that was refused; `detail` holds no token and no raw input."""
-
-    outcome: HandshakeOutcome
-    status: int
-    detail: str
-    client: str
-    game_id: str | None
-    player_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The whole life of a connection, in one record."""
+    """The whole life of a connection, in one record; `trace_id` is of its handshake's span, where it has one."""
 
     connection_id: str
     game_id: str
@@ -83,85 +74,125 @@ class Closed:
     rtt_p95_s: float | None
     deepest_outbox_bytes: int
     resume: ResumeOutcome | None
+    trace_id: str | None
 
 
-class ConnectionsObserver:
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request over HTTP and its answer; without a `status` the client went before it.
+
+    `reason` and `detail` say why it was refused, where it was; they hold no token and no raw input.
+    """
+
+    route: HttpRoute
+    method: str
+    status: int
+    duration_s: float
+    client: str
+    reason: str | None = None
+    detail: str | None = None
+    game_id: str | None = None
+    player_id: str | None = None
+    trace_id: str | None = None
+
+
+class MessageTrail(Struct):
+    """What is measured of one received message, from its arrival (`time.perf_counter`) to its answer.
+
+    `traceparent` is its client's; `raw` is kept of one that is malformed; `error` is what it is refused with, if it is.
+    Whoever handles a message adds to this what it needs itself: so there is one object a message.
+    """
+
+    arrived: float
+    traceparent: str | None = None
+    span: Span | None = None
+    error: ErrorCode | None = None
+    raw: bytes = b""
+
+
+class _Traced:
+    """Knows the tracer, which samples nothing until another takes its place."""
+
+    tracer: Tracer = Tracer()
+
+
+class ConnectionsObserver(_Traced):
     """Sees what happens to connections, and before there is one."""
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """An attempt to connect was answered."""
+    def handshake(self, handshake: Handshake) -> Link | None:  # noqa: ARG002 - the interface's
+        """Note how the application answered an attempt to connect; return what the connection's traces link to."""
+        return None
 
-    def refused(self, refusal: Refusal) -> None:
-        """An attempt to connect was refused before the upgrade."""
+    def handshake_refused(self, outcome: HandshakeOutcome, status: int, detail: str, client: str) -> None:
+        """Note that the transport refused an attempt to connect, without asking the application."""
 
-    def opened(self, opened: Opened) -> None:
-        """A connection came up."""
+    def opened(self, opened: Opened, trace_id: str | None = None) -> None:
+        """Note that a connection came up, by a handshake whose span, where it is sampled, is in that trace."""
 
     def closed(self, closed: Closed) -> None:
-        """A connection ended, by whomever."""
+        """Note that a connection ended, by whomever."""
 
     def resumed(self, outcome: ResumeOutcome) -> None:
-        """A connection came with ``last_seq``."""
+        """Note how it went with a connection that came with ``last_seq``."""
 
     def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
-        """A request was refused before it reached the application; no `status`: the connection was cut."""
+        """Note that a request was refused before it reached the application; without `status` it was cut off."""
+
+    def http_request(self, request: HttpRequest) -> None:
+        """Note how the application answered a request over HTTP."""
 
     def limited(self, limited: Limited) -> None:
-        """A limit was exceeded."""
+        """Note that a limit was exceeded."""
 
     def authenticated(self, connection_id: str, player_id: str, *, refresh: bool) -> None:
-        """A token came in a message: the first one of a connection, or (`refresh`) a fresh one."""
+        """Note that a message brought a valid token: the first one of a connection, or (`refresh`) a fresh one."""
 
     def ticket(self) -> None:
-        """A ticket was made."""
+        """Count a ticket that was made."""
 
     def signing_keys(self, outcome: KeyRefresh, detail: str) -> None:
-        """The signing keys were fetched, or not."""
+        """Note how a fetch of the signing keys ended."""
 
     def ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """A protocol ping ended; `rtt_s` counts where it was answered."""
+        """Note how a protocol ping ended; `rtt_s` is its round trip, if it was answered."""
 
     def client_rtt(self, rtt_s: float) -> None:
-        """A client told the round trip it had measured."""
-
-    def shed(self, count: int) -> None:
-        """Connections were ended because memory ran short."""
+        """Note the round trip that a client has measured."""
 
 
-class MessagesObserver:
+class MessagesObserver(_Traced):
     """Sees what comes in, what goes out, and how long it waits."""
 
     def received(self, type: str, size: int) -> None:
-        """A message of `size` payload bytes came in."""
+        """Count a message of `size` payload bytes that came in."""
 
     def batch(self, types: Sequence[str]) -> None:
-        """A batch of messages of these types came in, whose bytes are counted."""
+        """Count the messages of a batch by their types; its bytes are counted as those of one message."""
 
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """A message was answered, `duration_s` after it came in."""
-
-    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
-        """An ``error`` was sent; `digest` names a malformed frame without showing it."""
+    def answered(
+        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, connection_id: str
+    ) -> None:
+        """Note that a message has just been answered, with an ``error`` where the trail has one."""
 
     def sent(self, type: str, count: int, size: int) -> None:
-        """One message of `size` payload bytes was put into `count` outboxes."""
+        """Count one message of `size` payload bytes that was put into `count` outboxes."""
 
     def fanned_out(
         self, type: str, size: int, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None
     ) -> None:
-        """A durable event of `size` payload bytes was put into the outboxes of so many members.
+        """Note that a durable event of `size` payload bytes was put into the outboxes of all `recipients`.
 
-        To some it was written at once, so long after the log took it.
+        To `written` of them it was written at once, `since_accepted_s` after the log accepted it.
         """
 
     def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
-        """A frame was written that had to wait; `event`: it is a durable event."""
+        """Note that a frame was written that had to wait; `event` says whether it is a durable event."""
 
-    def skipped(self, type: str, replaced: int, dropped: int) -> None:
-        """Droppable messages were not sent, counted for each receiver.
+    def sent_droppable(self, type: str, size: int, sent: int, replaced: int, dropped: int) -> None:
+        """Count deliveries of a droppable message of `size` payload bytes, by what became of them.
 
-        Some were replaced by newer ones before they were written; the others dropped, as the receiver reads too slowly
-        or the race has ended.
+        Those in `sent` were put into outboxes; the others were `replaced` by newer ones before they were written, or
+        `dropped`, as the receiver reads too slowly or the race has ended.
         """
 
 
@@ -169,69 +200,69 @@ class GamesObserver:
     """Sees games, and the judge."""
 
     def event(self, game_id: str, event: GameEvent) -> None:
-        """This replica appended an event."""
+        """Note an event that this replica has appended."""
 
     def game_lasted(self, duration_s: float) -> None:
-        """A race ended, so long after its start."""
+        """Note how long a race took that has ended."""
 
     def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
-        """The judge answered."""
+        """Note what the judge answered, and how long it took."""
 
     def judge_queue_full(self) -> None:
-        """A submission has to wait for the next sweep because the queue is full."""
+        """Note that a submission has to wait for the next sweep because the queue is full."""
 
     def judge_stopped(self, cause: Stop, *, worker_ended: bool) -> None:
-        """A run was cut short; `worker_ended`: its worker had to be replaced, or was found dead."""
+        """Note that a run was cut short; `worker_ended` says whether its worker was ended too, or found dead."""
 
 
 class EventLogObserver:
     """Sees the event log."""
 
     def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        """The event log answered an append."""
+        """Note how the event log answered an append, and how long it took."""
 
     def event_log(self, reachable: bool, fault: str) -> None:
-        """The event log was lost, or takes appends again."""
+        """Note that the event log was lost, or that it takes appends again."""
 
     def event_log_failed(self, op: LogOp, trouble: LogTrouble) -> None:
-        """The event log did not do what it was asked."""
+        """Note that the event log did not do what it was asked."""
 
     def event_log_troubled(self, trouble: LogTrouble, detail: str) -> None:
-        """Something is wrong with the event log, though it was not asked for anything."""
+        """Note that something is wrong with the event log, though it was not asked for anything."""
 
     def log_gap(self) -> None:
-        """A game's commits were missed, or are late: they are read again."""
+        """Note that a game's commits were missed, or are late: they are read again."""
 
-    def log_untold(self) -> None:
-        """Progress, or the like, could not be told to other replicas."""
+    def broadcast_dropped(self) -> None:
+        """Note that a broadcast to the other replicas, such as progress, was not sent."""
 
     def clock_skewed(self, offset_s: float) -> None:
-        """The event log's clock is so far ahead of this replica's."""
+        """Note how far the event log's clock is ahead of this replica's."""
 
     def applied(self, lag_s: float) -> None:
-        """A commit was applied here, so long after the log took it; negative where clocks differ."""
+        """Note how long after the log accepted it a commit was applied here; negative where clocks differ."""
 
     def replayed(self, events: int) -> None:
-        """A game of so many events was loaded from the log."""
+        """Note that a game of so many events was loaded from the log."""
 
 
 class RuntimeObserver:
     """Sees the process."""
 
-    def overload(self, causes: frozenset[OverloadCause]) -> None:
-        """The service became overloaded, or (none) is so no more."""
+    def load(self, lag_s: float, causes: frozenset[OverloadCause], shed: int | None) -> None:
+        """Take a reading: how late the event loop was, and for which `causes` new connections are refused.
 
-    def loop_lag(self, lag_s: float) -> None:
-        """The event loop was so late for an appointment."""
+        `shed` counts the connections that were ended because memory ran short; None where it did not.
+        """
 
     def gc_pause(self, pause_s: float) -> None:
-        """The garbage collector held the process up."""
+        """Note how long the garbage collector held the process up."""
 
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
-        """The drain has come to a phase; `details` are of the phase (``app.drain_progressed``)."""
+        """Note that the drain has come to a phase; `details` are fields of ``app.drain_progressed``."""
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
-        """Something went wrong that nobody else answers for, with one game where there is `game_id`."""
+        """Note a fault that nobody else answers for, of one game where there is a `game_id`."""
 
 
 class Observer(ConnectionsObserver, MessagesObserver, GamesObserver, EventLogObserver, RuntimeObserver):
@@ -239,5 +270,3 @@ class Observer(ConnectionsObserver, MessagesObserver, GamesObserver, EventLogObs
 
     Where there is a `trace_id`, the measurement is an example of that trace.
     """
-
-    tracer: Tracer = Tracer()

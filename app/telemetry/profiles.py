@@ -50,13 +50,13 @@ _ECS_VERSION: Final = {"ecs.version": "8.11.0"}
 
 
 def name_in(profile: str, field: str) -> str:
-    """What one of our fields is called in a profile."""
+    """Return what one of our fields is called in a profile."""
     unnamed = f"code_racer.{field}" if profile == "ecs" else field
     return _NAMES[profile].get(field, unnamed)
 
 
 def rename(profile: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the names of a profile; Cloud Logging wants severities in capitals."""
+    """Give a record the names of a profile; Cloud Logging wants severities in capitals."""
     renamed = {name_in(profile, field): value for field, value in record.items()}
     if profile == "gcp":
         renamed["severity"] = str(renamed["severity"]).upper()
@@ -64,7 +64,7 @@ def rename(profile: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def schema(profile: str, common: tuple[str, ...], fields: frozenset[str]) -> dict[str, Any]:
-    """The JSON Schema of a line: `common` fields in every one, `fields` in some, no others."""
+    """Make the JSON Schema of a line: `common` fields in every one, `fields` in some, no others."""
     extra = {"ecs.version": {"type": "string"}} if profile == "ecs" else {}
     required = [name_in(profile, field) for field in common]
     properties: dict[str, Any] = {name_in(profile, field): {} for field in sorted(fields)}

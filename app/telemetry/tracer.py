@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app.protocol import RECEIVED_TYPES
-from app.vocabulary import LateCause, SpanName
+from app.vocabulary import HandshakeOutcome, LateCause, SpanName
 
 Value = str | int | float | bool
 
@@ -23,12 +23,17 @@ MESSAGE_SPANS: Final = {type: f"game.{type}" for type in RECEIVED_TYPES}
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """An attempt to connect and its answer; `traceparent` is the client's."""
+    """An attempt to connect and its answer; `traceparent` is the client's.
+
+    `refusal` says why it was refused, where it was; it holds no token and no raw input.
+    """
 
     started: float
     ended: float
-    outcome: str
+    outcome: HandshakeOutcome
     status: int
+    client: str
+    refusal: str | None = None
     game_id: str | None = None
     connection_id: str | None = None
     player_id: str | None = None
@@ -40,7 +45,7 @@ class Span(Protocol):
 
     @property
     def trace_id(self) -> str:
-        """32 hexadecimal digits."""
+        """The id of its trace, 32 hexadecimal digits."""
 
     @property
     def traceparent(self) -> str:
@@ -49,12 +54,19 @@ class Span(Protocol):
     def note(self, attributes: Mapping[str, Value]) -> None:
         """Add attributes of the catalogue. Raises ValueError for others."""
 
+    def delivery(self, link: "Link | None", attributes: Mapping[str, Value]) -> "Span":
+        """Begin the span of a frame's way to one member, linked to the member's handshake; the caller ends it."""
+
     def end(self, fault: str = "", ended: float | None = None) -> None:
-        """The span is over, now or at `ended`; with a `fault` it failed."""
+        """End the span, now or at `ended`; with a `fault` it failed."""
 
 
 class Link(Protocol):
     """The handshake that a connection's traces point at."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of its span's trace; None while it has none: it is not sampled, and no trace has pointed at it yet."""
 
 
 Maybe = AbstractContextManager[Span | None]
@@ -69,33 +81,31 @@ class Tracer:
     slow_s: float = math.inf
     """A message that took longer is slow."""
 
-    def handshake(self, handshake: Handshake) -> tuple[Link | None, str | None]:  # noqa: ARG002 - the interface's
-        """An attempt to connect was answered: what its messages link to, and its trace's id where it was sampled."""
-        return None, None
+    def handshake(self, handshake: Handshake) -> Link | None:
+        """Trace an answered attempt to connect; return what its messages link to."""
+
+    def request(self, traceparent: str | None) -> Span | None:
+        """Begin the span of a request over HTTP, if it is sampled."""
 
     def message(self, type: str, arrived: float, link: Link | None, traceparent: str | None) -> Span | None:
-        """A message is to be handled: its span, if it is sampled."""
+        """Begin the span of a message that is to be handled, if it is sampled."""
 
     def late(
         self, type: str, arrived: float, link: Link | None, traceparent: str | None, cause: LateCause
     ) -> Span | None:
-        """A message that was not sampled went wrong or was slow: its span from its arrival on, at a bounded rate."""
+        """Begin, as of its arrival, the span of a message that was slow or failed unsampled; at a bounded rate."""
 
     def root(self, name: SpanName, link: Link | None = None, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
-        """A block that nobody's message caused, in a trace of its own, if that is sampled."""
+        """Trace a block that no message caused: within the current span, or in a trace of its own, if it is sampled."""
         return NOTHING
 
     def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:  # noqa: ARG002 - the interface's
-        """A block within the span that is current, if there is one."""
+        """Trace a block within the current span, if there is one."""
         return NOTHING
 
     def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:  # noqa: ARG002 - the interface's
-        """A block that an event caused, in the trace that the event carries, if any."""
+        """Trace a block that an event caused, in the trace that the event carries, if any."""
         return NOTHING
-
-    def delivery(self, span: Span, link: Link | None, attributes: Mapping[str, Value]) -> Span:  # noqa: ARG002 - the interface's
-        """A frame goes to one member: begun within `span`, linked to the member's connection, ended by the caller."""
-        return span
 
     def active(self, span: Span | None) -> AbstractContextManager[None]:  # noqa: ARG002 - the interface's
         """Make `span` the current one for the block; it is not ended by it."""

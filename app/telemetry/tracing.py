@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final, cast
 
 from opentelemetry import trace
@@ -28,8 +27,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.telemetry.catalogue import SPANS, SpanKind
-from app.telemetry.catalogue import Span as Spec
+from app.settings import TelemetrySettings
+from app.telemetry.catalogue import SPANS, SpanKind, SpanSpec
 from app.telemetry.repeats import Repeats
 from app.telemetry.tracer import MESSAGE_SPANS, NOTHING, Handshake, Maybe, Span, Tracer, Value
 from app.telemetry.tracer import Link as LinkPort
@@ -41,18 +40,6 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
 SERVER_FAULTS: Final = 500
 """From this status on a refused handshake is our own fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class TracingConfig:
-    """See the settings TRUST_TRACEPARENT, SLOW_MESSAGE_S, LATE_SPANS_PER_S and OTEL_TRACES_SAMPLER."""
-
-    ratio: float
-    trust: bool
-    slow_s: float
-    late_per_s: int
-    max_queued: int
-    flush_timeout_s: float
 
 
 class _Exporter(SpanExporter):
@@ -120,7 +107,7 @@ class _Span(ReadableSpan):
     def __init__(
         self,
         owner: "OtelTracer",
-        spec: Spec,
+        spec: SpanSpec,
         parent: SpanContext | None,
         links: Sequence[Link],
         attributes: Mapping[str, Value],
@@ -164,6 +151,11 @@ class _Span(ReadableSpan):
             raise ValueError(f"{self.name}: the catalogue does not list {unknown}")
         self._noted.update(attributes)
 
+    def delivery(self, link: LinkPort | None, attributes: Mapping[str, Value]) -> Span:
+        known = link if isinstance(link, _Handshake) else None
+        all_attributes = {**attributes, **(known.attributes if known else {})}
+        return self._owner.start(SpanName.DELIVER, self.span_context, known, all_attributes)
+
     def end(self, fault: str = "", ended: float | None = None) -> None:
         if fault:
             self._status = Status(StatusCode.ERROR, fault)
@@ -183,6 +175,11 @@ class _Handshake:
         self._attributes: dict[str, Value] | None = None
 
     @property
+    def trace_id(self) -> str | None:
+        """The trace of its span, once it has one."""
+        return trace.format_trace_id(self.links[0].context.trace_id) if self.links else None
+
+    @property
     def attributes(self) -> dict[str, Value]:
         """Who and where."""
         if self._attributes is None:
@@ -200,22 +197,23 @@ class OtelTracer(Tracer):
 
     def __init__(
         self,
-        config: TracingConfig,
+        settings: TelemetrySettings,
         exporter: SpanExporter,
         resource: Mapping[str, str],
         on_change: Callable[[bool], None],
         answers: tuple[type[Exception], ...] = (),
     ) -> None:
-        self._config = config
         self._answers: tuple[type[BaseException], ...] = (*answers, asyncio.CancelledError)
-        self.slow_s = config.slow_s
-        self._ratio = config.ratio
+        self.slow_s = settings.slow_message_s
+        self._ratio = settings.trace_ratio
+        self._trusts_parents = settings.trusts_parents
+        self._flush_timeout_s = settings.trace_flush_timeout_s
         self._random = random.random
-        self._late = Repeats(config.late_per_s)
+        self._late = Repeats(settings.late_spans_per_s)
         self._exporter = _Exporter(exporter, on_change)
         self.resource = Resource.create(dict(resource)).merge(OTELResourceDetector().detect())
         self.scope = InstrumentationScope("code-racer", resource.get("service.version"))
-        self._queue = _Bounded(self._exporter, config.max_queued)
+        self._queue = _Bounded(self._exporter, settings.otel_bsp_max_queue_size)
         self._current: ContextVar[_Span | None] = ContextVar("span", default=None)
         ids = RandomIdGenerator()
         self.new_trace_id = ids.generate_trace_id
@@ -237,7 +235,7 @@ class OtelTracer(Tracer):
 
         threading.Thread(target=shut_down, name="trace-flush", daemon=True).start()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), self._config.flush_timeout_s)
+            await asyncio.wait_for(done.wait(), self._flush_timeout_s)
 
     def current_ids(self) -> dict[str, str]:
         """The current span's ids, for log lines; empty outside of spans."""
@@ -250,14 +248,37 @@ class OtelTracer(Tracer):
         """A span is over and goes to the collector."""
         self._queue.on_end(span)
 
+    def start(
+        self,
+        name: str,
+        parent: SpanContext | None,
+        link: _Handshake | None,
+        attributes: Mapping[str, Value],
+        client: str | None = None,
+        started: float | None = None,
+    ) -> _Span:
+        """A new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
+        links = self._links_to(link) if link is not None else ()
+        context = _parse(client) if client else None
+        if context is not None and self._trusts_parents:
+            parent = context
+        elif context is not None:
+            links = (*links, Link(context))
+        return _Span(self, SPANS[name], parent, links, attributes, started)
+
     # ---------------------------------------------------------------- Tracer
 
-    def handshake(self, handshake: Handshake) -> tuple[LinkPort | None, str | None]:
+    def handshake(self, handshake: Handshake) -> LinkPort | None:
         link = _Handshake(handshake)
         is_late = handshake.status >= SERVER_FAULTS and self._late.suppressed("handshake") is not None
-        if not (self._samples(handshake.traceparent) or is_late):
-            return link, None
-        return link, trace.format_trace_id(self._links_to(link)[0].context.trace_id)
+        if self._samples(handshake.traceparent) or is_late:
+            self._links_to(link)
+        return link
+
+    def request(self, traceparent: str | None) -> Span | None:
+        if not self._samples(traceparent):
+            return None
+        return self.start(SpanName.REQUEST, None, None, {}, traceparent)
 
     def message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> Span | None:
         if not (self._random() < self._ratio if traceparent is None else self._samples(traceparent)):
@@ -276,29 +297,24 @@ class OtelTracer(Tracer):
     def root(
         self, name: SpanName, link: LinkPort | None = None, attributes: Mapping[str, Value] | None = None
     ) -> Maybe:
+        if self._current.get() is not None:
+            return self.child(name, attributes)
         if self._random() >= self._ratio:
             return NOTHING
         known = link if isinstance(link, _Handshake) else None
-        return self._block(
-            self._start(name, None, known, {**(attributes or {}), **(known.attributes if known else {})})
-        )
+        return self._block(self.start(name, None, known, {**(attributes or {}), **(known.attributes if known else {})}))
 
     def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:
         current = self._current.get()
         if current is None:
             return NOTHING
-        return self._block(self._start(name, current.span_context, None, attributes or {}))
+        return self._block(self.start(name, current.span_context, None, attributes or {}))
 
     def continued(self, name: SpanName, traceparent: str | None, attributes: Mapping[str, Value]) -> Maybe:
         parent = _parse(traceparent) if traceparent else None
         if parent is None or not parent.trace_flags.sampled:
             return NOTHING
-        return self._block(self._start(name, parent, None, attributes))
-
-    def delivery(self, span: Span, link: LinkPort | None, attributes: Mapping[str, Value]) -> Span:
-        parent = span.span_context if isinstance(span, _Span) else None
-        known = link if isinstance(link, _Handshake) else None
-        return self._start(SpanName.DELIVER, parent, known, {**attributes, **(known.attributes if known else {})})
+        return self._block(self.start(name, parent, None, attributes))
 
     def active(self, span: Span | None) -> AbstractContextManager[None]:
         return self._use(span) if isinstance(span, _Span) else NOTHING
@@ -307,7 +323,7 @@ class OtelTracer(Tracer):
 
     def _samples(self, traceparent: str | None) -> bool:
         """A trusted client's context decides; otherwise the ratio does."""
-        if traceparent is not None and self._config.trust:
+        if traceparent is not None and self._trusts_parents:
             parent = _parse(traceparent)
             if parent is not None:
                 return parent.trace_flags.sampled
@@ -316,35 +332,17 @@ class OtelTracer(Tracer):
     def _message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> _Span:
         known = link if isinstance(link, _Handshake) else None
         attributes = known.attributes if known else {}
-        return self._start(MESSAGE_SPANS[type], None, known, attributes, traceparent, arrived)
+        return self.start(MESSAGE_SPANS[type], None, known, attributes, traceparent, arrived)
 
     def _links_to(self, link: _Handshake) -> tuple[Link, ...]:
         """The link to a handshake, whose span is made now if it was not before."""
         if not link.links:
             one = link.handshake
             attributes = {**link.attributes, "outcome": one.outcome, "http.response.status_code": one.status}
-            span = self._start(SpanName.HANDSHAKE, None, None, attributes, one.traceparent, one.started)
+            span = self.start(SpanName.HANDSHAKE, None, None, attributes, one.traceparent, one.started)
             span.end(one.outcome if one.status >= SERVER_FAULTS else "", one.ended)
             link.links = (Link(span.span_context),)
         return link.links
-
-    def _start(
-        self,
-        name: str,
-        parent: SpanContext | None,
-        link: _Handshake | None,
-        attributes: Mapping[str, Value],
-        client: str | None = None,
-        started: float | None = None,
-    ) -> _Span:
-        """A new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
-        links = self._links_to(link) if link is not None else ()
-        context = _parse(client) if client else None
-        if context is not None and self._config.trust:
-            parent = context
-        elif context is not None:
-            links = (*links, Link(context))
-        return _Span(self, SPANS[name], parent, links, attributes, started)
 
     @contextlib.contextmanager
     def _use(self, span: _Span) -> Iterator[None]:

@@ -7,12 +7,11 @@ both pass the same tests.
 
 from app.transport.deflate import Deflate
 from app.transport.framing import Frame, text_frame
-from app.transport.lean import LeanConfig, LeanTransport
+from app.transport.lean import LeanContext, LeanTransport
 from app.transport.port import EXTENSION, Listener, Transport
-from app.transport.upgrade import PROBLEM_HEADERS, http_answer
 from app.transport.uvicorn import UvicornTransport
 
 __all__ = [
-    "EXTENSION", "PROBLEM_HEADERS", "Deflate", "Frame", "LeanConfig", "LeanTransport", "Listener", "Transport",
-    "UvicornTransport", "http_answer", "text_frame",
+    "EXTENSION", "Deflate", "Frame", "LeanContext", "LeanTransport", "Listener", "Transport",
+    "UvicornTransport", "text_frame",
 ]  # fmt: skip

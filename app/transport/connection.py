@@ -1,9 +1,19 @@
 """What both transports have in common: a fair way in, one end, and a way out that nothing is written to after it.
 
-A connection is read in turns: so much in one turn of the event loop, then the others have theirs. It is not read
-while the session has enough, nor while the peer sends too many frames that are no messages. Once the connection has
-ended it is read on until the peer is gone: a socket closed with bytes unread resets the connection, and the peer
-might never see the close code.
+How it works. All of it runs on the event loop: the socket's callbacks, the listener's, and the timers; none of them
+waits. A listener that raises ends its connection and no other.
+
+- The way in. Bytes that have come are handled frame by frame (`_step`), in turns: so much in one turn of the event
+  loop, then the other connections have theirs (`_rest`). While there is something left the socket is not read. Nor is
+  it while the session has enough (`pause_reading`), nor while the peer sends too many frames that are no messages.
+- The way out. `write` goes straight to the socket. When its buffer is over the mark, the listener is told
+  (`on_blocked`), writes no more and waits for `on_writable`; a ping that comes meanwhile is answered after that, and
+  only the last one.
+- The end. There is one, whoever begins it (`_end`): the last frame is written, `write` does nothing from then on, the
+  listener is told who ended it and why, and the socket is cut after `close_timeout_s`. Until then it is read on, for
+  the peer's close frame or its end: a socket closed with bytes unread resets the connection, and the peer might never
+  see the close code. Of a peer that broke the protocol, or sends too much after the end, nothing is understood any
+  more (`_deafen`): what comes is counted and forgotten. `_lost` is the last that happens.
 """
 
 import asyncio
@@ -12,8 +22,11 @@ from typing import Final
 
 from app.protocol import Close, CloseRow
 from app.telemetry.observer import Observer
+from app.transport.deflate import Deflate
+from app.transport.framing import PONG, frame_bytes
+from app.transport.lingering_close import LingeringClose
 from app.transport.port import Listener
-from app.vocabulary import Initiator
+from app.vocabulary import Initiator, PingOutcome
 
 BYTES_PER_TURN: Final = 65_536
 """What one connection may have handled in a turn: as long as a message may be by default."""
@@ -26,62 +39,62 @@ MAX_DISCARDED_BYTES: Final = 16 * 2**20
 
 
 class Connection:
-    """See the module. `_socket` is set by the subclass, and `_step` handles the next frame of what has come."""
+    """The common part of a `Transport`. A subclass sets `_socket` and `write`, and handles frames in `_step`."""
 
     __slots__ = (
-        "_cut_timer", "_discarded", "_ended", "_is_deaf", "_is_lost", "_is_paused", "_later", "_listener", "_observer",
-        "_socket",
+        "_close_timeout_s", "_cut_timer", "_draining", "_ended", "_frames_after_end", "_is_paused", "_later",
+        "_listener", "_observer", "_socket", "_unanswered_ping", "deflate", "is_lost", "is_writable", "write",
     )  # fmt: skip
 
     _socket: asyncio.Transport
+    write: Callable[[bytes], object]
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, close_timeout_s: float) -> None:
         self._observer = observer
+        self._close_timeout_s = close_timeout_s
         self._listener: Listener | None = None
         self._ended: tuple[CloseRow, Initiator, int] | None = None
         self._cut_timer: asyncio.TimerHandle | None = None
         self._later: asyncio.Handle | None = None
+        self._draining: LingeringClose | None = None
+        self._unanswered_ping: bytes | None = None
+        self._frames_after_end = 0
         self._is_paused = False
-        self._is_deaf = False
-        self._is_lost = False
-        self._discarded = 0
-
-    @property
-    def _close_timeout_s(self) -> float:
-        """The peer has so long to end the closing handshake."""
-        raise NotImplementedError
+        self.deflate: Deflate | None = None
+        self.is_lost = False
+        self.is_writable = True
 
     # ---------------------------------------------------------------- Transport
 
     def attach(self, listener: Listener) -> None:
-        """See `Transport.attach`."""
+        """Tell `listener` what happens from now on, first of all if the connection has ended already."""
         self._listener = listener
         if self._ended is not None:
             self._tell(listener.on_closed, *self._ended)
 
     def pause_reading(self) -> None:
-        """See `Transport.pause_reading`."""
+        """Take no more messages from the peer."""
         self._is_paused = True
         self._socket.pause_reading()
 
     def resume_reading(self) -> None:
-        """See `Transport.resume_reading`; in the next turn, as this may be called while a frame is handled."""
+        """Take messages again, in the next turn, as this may be called while a frame is handled."""
         if self._is_paused:
             self._is_paused = False
             self._rest(0.0)
 
     def abort(self) -> None:
-        """See `Transport.abort`."""
+        """Cut the socket now."""
         self._socket.abort()
 
     # ---------------------------------------------------------------- the way in
 
     def _step(self) -> int:
-        """Handle the next frame; what it counts for (bytes), 0 where none is whole."""
+        """Handle the next frame; return what it counts for (bytes), 0 where none is whole."""
         raise NotImplementedError
 
     def _forget(self) -> None:
-        """What has come and is not handled is of no use any more."""
+        """Forget what has come and is not handled."""
         raise NotImplementedError
 
     def _read(self) -> None:
@@ -115,42 +128,50 @@ class Connection:
         self._read()
 
     def _spend(self) -> None:
-        """A frame came that completes no message: too many of them, and the peer is not read for a while."""
-        if self._is_deaf:
+        """Count a frame that completes no message: after too many of them the peer is not read for a while."""
+        if self._draining is not None:
             return
         if self._ended is not None:
-            self._discarded += 1
-            if self._discarded > MAX_FRAMES_AFTER_END:
+            self._frames_after_end += 1
+            if self._frames_after_end > MAX_FRAMES_AFTER_END:
                 self._deafen()
         elif self._listener is not None and (pause_s := self._listener.on_control_frame()):
             self._rest(pause_s)
 
     def _deafen(self) -> None:
-        """Nothing of the peer counts any more: the way out is shut behind the close frame, the way in drained."""
-        self._is_deaf = True
+        """Understand nothing of the peer any more: the way out is shut behind the close frame, the way in drained."""
+        self._draining = LingeringClose(self._socket, MAX_DISCARDED_BYTES)
         self._is_paused = False
-        self._discarded = 0
         self._forget()
-        if self._socket.is_closing():
-            return
-        if self._socket.can_write_eof():
-            self._socket.write_eof()
+        if self._draining.begin():
             self._rest(0.0)
-        else:  # TLS says that it ends, and drains by itself
-            self._socket.close()
 
-    def _discard(self, size: int) -> None:
-        """So many bytes came that nobody understands."""
-        self._discarded += size
-        if self._discarded > MAX_DISCARDED_BYTES:
-            self._socket.abort()
-        else:
+    def _discard(self, draining: LingeringClose, size: int) -> None:
+        """Count bytes that nobody understands; the next ones have to wait for their turn."""
+        if draining.discard(size):
             self._rest(0.0)
+
+    # ---------------------------------------------------------------- the way out
+
+    def pause_writing(self) -> None:
+        """Tell the listener that the socket's buffer is over its high-water mark."""
+        self.is_writable = False
+        if self._listener is not None:
+            self._tell(self._listener.on_blocked)
+
+    def resume_writing(self) -> None:
+        """Answer the last ping that came meanwhile, and tell the listener that the buffer has drained."""
+        self.is_writable = True
+        ping, self._unanswered_ping = self._unanswered_ping, None
+        if ping is not None:
+            self.write(frame_bytes(PONG, ping))
+        if self._listener is not None and self._ended is None:
+            self._tell(self._listener.on_writable)
 
     # ---------------------------------------------------------------- the end
 
     def close(self, row: CloseRow) -> None:
-        """See `Transport.close`."""
+        """Begin the closing handshake; the socket is cut if the peer does not answer in time."""
         if self._ended is not None:
             return
         if self._socket.is_closing():  # it has failed, and nobody can be told any more
@@ -160,32 +181,42 @@ class Connection:
             self.resume_reading()  # the peer's close frame is behind what it has sent
 
     def _close_frame(self, row: CloseRow) -> bytes:
-        """The bytes of it."""
+        """Return the bytes of it."""
         raise NotImplementedError
 
     def _end(self, row: CloseRow, initiator: Initiator, received_code: int = 0, last: bytes = b"") -> None:
-        """The connection is over, if it was not: `last` is written, nothing after it, and the socket cut in time."""
+        """End the connection, unless it has ended: `last` is written, nothing after it, and the socket cut in time."""
         if self._ended is not None:
             return
         self._ended = (row, initiator, received_code)
-        self._shut_up(last)
-        if not self._is_lost:
-            self._cut_timer = asyncio.get_running_loop().call_later(self._close_timeout_s, self._socket.abort)
+        self._write_last(last)
+        self.write = _discarded
+        self._cut_later()
         if self._listener is not None:
             self._tell(self._listener.on_closed, row, initiator, received_code)
 
-    def _shut_up(self, last: bytes) -> None:
-        """Write `last`, and see to it that `write` does nothing from now on."""
+    def _write_last(self, last: bytes) -> None:
+        """Write the last bytes, unless the socket is lost, and stop what else would write."""
         raise NotImplementedError
 
+    def _cut_later(self) -> None:
+        if not self.is_lost:
+            self._cut_timer = asyncio.get_running_loop().call_later(self._close_timeout_s, self._socket.abort)
+
+    def eof_received(self) -> None:
+        """End: the peer will say no more. The event loop closes the socket, once it has sent what is to be sent."""
+        self._end(Close.LOST, Initiator.NETWORK)
+
     def _lost(self) -> None:
-        """The socket is gone; 1006 if nobody had said goodbye. Nothing will happen any more."""
-        self._is_lost = True
+        """End without a socket, with 1006 if nobody had said goodbye; nothing will happen any more."""
+        self.is_lost = True
         self._end(Close.LOST, Initiator.NETWORK)
         for timer in (self._cut_timer, self._later):
             if timer is not None:
                 timer.cancel()
         self._listener = None
+
+    # ---------------------------------------------------------------- the listener
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:
         """Tell the listener; a fault of its own ends this connection, and nothing else."""
@@ -194,10 +225,14 @@ class Connection:
         except Exception as fault:  # noqa: BLE001 - as it says
             self._failed(fault)
 
+    def _tell_ping(self, outcome: PingOutcome, rtt_s: float = 0.0) -> None:
+        if self._listener is not None:
+            self._tell(self._listener.on_ping, outcome, rtt_s)
+
     def _failed(self, fault: Exception) -> None:
         self._observer.fault("transport", fault)
         self.close(Close.INTERNAL)
 
 
-def nowhere(_data: bytes) -> None:
-    """`Transport.write` of a connection that has ended."""
+def _discarded(_data: bytes) -> None:
+    """Write nothing: the connection has ended."""

@@ -45,7 +45,7 @@ class Deflate:
         )
 
     def negotiate(self, offers: Iterable[bytes]) -> bytes | None:
-        """The value of Sec-WebSocket-Extensions to answer with; None: no offer can be accepted.
+        """Return the value of Sec-WebSocket-Extensions to answer with; None: no offer can be accepted.
 
         Raises:
             ValueError: an offer is no list of extensions.
@@ -68,7 +68,7 @@ class Deflate:
         return build_extension([(self.factory.name, answer)]).encode()
 
     def wire(self, frame: Frame) -> bytes:
-        """The bytes of a frame for a connection that takes compressed ones; compressed the first time only."""
+        """Return the bytes of a frame for a connection that takes compressed ones; compressed the first time only."""
         if frame.size < self._min_bytes:
             return frame.wire
         if not frame.deflated:
@@ -83,7 +83,7 @@ class Deflate:
 
 
 def inflate(payload: bytes, max_size: int) -> bytes:
-    """The message that was compressed; never more than `max_size` bytes are held. Raises Violation."""
+    """Return the message that was compressed; never more than `max_size` bytes are held. Raises Violation."""
     codec = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         message = codec.decompress(payload + _END, max_size + 1)

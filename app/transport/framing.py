@@ -68,24 +68,24 @@ _TEXT_HEADS: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(_TWO_BYT
 
 
 def text_frame(payload: bytes) -> Frame:
-    """A whole text message."""
+    """Return the frame of a whole text message."""
     size = len(payload)
     head = _TEXT_HEADS[size] if size < _TWO_BYTES else _head(_FIN | TEXT, size)
     return Frame(head + payload, size)
 
 
 def deflated_frame(payload: bytes) -> bytes:
-    """A whole text message that has been compressed (RFC 7692 section 6)."""
+    """Return the bytes of a whole text message that has been compressed (RFC 7692 section 6)."""
     return _head(_FIN | _DEFLATED | TEXT, len(payload)) + payload
 
 
 def frame_bytes(opcode: int, payload: bytes) -> bytes:
-    """One final frame of any kind."""
+    """Return the bytes of one final frame of any kind."""
     return _head(_FIN | opcode, len(payload)) + payload
 
 
 def close_bytes(code: int, reason: str) -> bytes:
-    """A close frame; without a code (1005) it is empty, as that code is never sent."""
+    """Return the bytes of a close frame; without a code (1005) it is empty, as that code is never sent."""
     return frame_bytes(CLOSE, b"" if code == NO_CODE else code.to_bytes(2, "big") + reason.encode())
 
 
@@ -98,7 +98,7 @@ def _head(first: int, size: int) -> bytes:
 
 
 def close_code(payload: bytes) -> int:
-    """The code of a close frame, 1005 where it has none (sections 5.5.1 and 7.4). Raises Violation."""
+    """Return the code of a close frame, 1005 where it has none (sections 5.5.1 and 7.4). Raises Violation."""
     if not payload:
         return NO_CODE
     if len(payload) == 1:
@@ -157,7 +157,7 @@ class FrameReader:
             self._held += data
 
     def next(self) -> Received | None:
-        """The next frame's worth; None until more has come. Raises Violation."""
+        """Return the next message, part or control frame; None until more has come. Raises Violation."""
         frame = self._next_frame()
         if frame is None:
             return None
@@ -166,12 +166,12 @@ class FrameReader:
         return Received(opcode, payload) if opcode in _CONTROL else self._join(first, payload)
 
     def _next_frame(self) -> tuple[int, bytes] | None:
-        """The first byte and the unmasked payload of the next frame."""
+        """Return the first byte and the unmasked payload of the next frame."""
         held, at = self._held, self._at
         if held is None or len(held) < at + _LEAST:
             return None
         first, second = held[at], held[at + 1]
-        self._require_sense(first, second)
+        self._check_first_bytes(first, second)
         size, begin = second & _LENGTH, at + _LEAST
         if size >= _TWO_BYTES:
             begin += 2 if size == _TWO_BYTES else 8
@@ -179,7 +179,7 @@ class FrameReader:
                 return None
             size = int.from_bytes(held[at + _LEAST : begin], "big")
         if first & _OPCODE not in _CONTROL:
-            self._require_room(size)
+            self._check_size(size)
         begin += _MASK
         end = begin + size
         if len(held) < end:
@@ -191,8 +191,8 @@ class FrameReader:
             self._at = end
         return first, payload
 
-    def _require_sense(self, first: int, second: int) -> None:
-        """What the first two bytes may be (section 5.2)."""
+    def _check_first_bytes(self, first: int, second: int) -> None:
+        """Check what the first two bytes say (section 5.2)."""
         opcode = first & _OPCODE
         is_control = opcode in _CONTROL
         if is_control:
@@ -207,7 +207,7 @@ class FrameReader:
         if is_wrong or reserved or not second & _MASKED:
             raise Violation(PROTOCOL_ERROR)
 
-    def _require_room(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if len(self._message or b"") + size > self._max_size:
             raise Violation(TOO_BIG)
 

@@ -1,13 +1,23 @@
 """HTTP with an end: every request is bounded in bytes and time, and so is the wait for whoever reads the answer.
 
-A subclass of uvicorn's httptools protocol, which has no such bounds. It reads one request, hands it to the application
-once it is whole, and reads on when that is answered: what was pipelined behind it waits in the socket. What arrives
-behind an upgrade request goes on to the WebSocket. `HttpBounds` has all the bounds; they hold on each port.
+A subclass of uvicorn's httptools protocol, which has no such bounds. The bounds are settings; they hold on each port.
+
+How it works. All of it runs on the event loop; a connection has one request at a time.
+
+- Reading. `data_received` collects bytes; `_read` feeds them to the parser piece by piece, never beyond the end of one
+  request. The parser calls the `on_…` methods meanwhile; one that raises BadRequest ends the reading (`_refuse`). What
+  was pipelined behind the request stays in `_unparsed`, and the socket is paused, until the request is answered.
+- Answering. Only when the request is whole does the application get it, in a task of its own, which writes to the
+  socket. `on_response_complete` comes when it has written all; `_settle` waits until the kernel has taken it
+  (`resume_writing`), and `_read_next` begins the next request.
+- Time. `_deadline` waits for the peer's next step: a whole request, the next one, its end. `_write_deadline` waits for
+  the peer to read: it runs while the socket's buffer is not empty or over its mark (`pause_writing`).
+- The end. A request that is refused is answered, and the connection closed lingering. After an upgrade the socket
+  belongs to a WebSocket transport, with whatever came behind the request, and nothing here is called any more.
 """
 
 import asyncio
 import math
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -18,44 +28,39 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.protocol import encode, problem
+from app.aio.deadline import Deadline
+from app.settings import Settings
 from app.telemetry.observer import Observer
-from app.transport import PROBLEM_HEADERS, LeanConfig, LeanTransport, http_answer
-from app.transport.http_bounds import RETRY_MS, HttpBounds, HttpPlaces
-from app.transport.http_head import (
-    BadRequest,
-    Framing,
-    check_host,
-    check_version_and_method,
-    framing,
-    malformed,
-    origin_form,
-    too_large,
-)
+from app.transport.http_answer import problem_answer
+from app.transport.http_connections import RETRY_MS, HttpConnections
+from app.transport.http_head import BadRequest, malformed
+from app.transport.http_request import BoundedRequest
+from app.transport.lean import LeanContext, LeanTransport
+from app.transport.lingering_close import LingeringClose
 from app.vocabulary import HttpRejection
 
-MAX_UPGRADE_LINE: Final = 8_160
-"""What `websockets` takes, which one of the transports reads the head with."""
 LINGER_FACTOR: Final = 16
 """Of a peer that was refused so many requests' bytes are drained, and forgotten, so that it sees the answer."""
-_EMPTY_LINE: Final = b"\r\n\r\n"
-_HALF_EMPTY_LINES: Final = (b"\r\n\r", b"\r\n", b"\r")
-_NO_BODY: Final = Framing(0, is_chunked=False)
 
 
 class _Flow(FlowControl):
-    """The application has all of its request: its wish for more must not have the next one read."""
+    """Flow control whose reading the application cannot resume: it has all of its request."""
 
     def resume_reading(self) -> None:
-        """Nothing; see `read_on`."""
+        """Do nothing: what the application wishes is the body, and reading on would bring the next request."""
 
     def read_on(self) -> None:
         """Read again."""
         super().resume_reading()
 
 
+def _no_descriptors() -> BadRequest:
+    text = "the server has no file descriptors left (ulimit -n); come back in a moment"
+    return BadRequest(HttpRejection.NO_DESCRIPTORS, HTTPStatus.SERVICE_UNAVAILABLE, text)
+
+
 class BoundedHttp(HttpToolsProtocol):
-    """See the module."""
+    """One connection, from its first byte to its end or to an upgrade."""
 
     flow: _Flow
 
@@ -66,53 +71,61 @@ class BoundedHttp(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        bounds: HttpBounds,
-        places: HttpPlaces,
+        settings: Settings,
+        table: HttpConnections,
         observer: Observer,
-        lean: LeanConfig | None = None,
+        lean: LeanContext | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._lean = lean
-        self._bounds = bounds
-        self._places = places
+        self._settings = settings
+        self._table = table
         self._observer = observer
-        self._address: str | None = None
+        self._address = "unknown"
+        self._counted_as: str | None = None
         self._unparsed = b""
-        self._request_bytes = 0
-        self._body_bytes = 0
-        self._framing = _NO_BODY
-        self._in_head = True
+        self._request = BoundedRequest(settings)
         self._is_idle = False
         self._is_asked = False
-        self._is_ending = False
+        self._is_upgrade: bool | None = None
         self._ready: tuple[RequestResponseCycle, ASGI3Application] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._write_timeout_s = bounds.http_write_timeout_s
+        self._closing: LingeringClose | None = None
+        self._deadline = Deadline()
+        self._write_deadline = Deadline()
+        self._write_timeout_s = settings.http_write_timeout_s
 
     # ---------------------------------------------------------------- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        """The first request must come, and be whole, in time; unless there are too many connections."""
+        """Wait for the first request, which must be whole in time; unless there are too many connections."""
         super().connection_made(transport)
         if hasattr(transport, "set_read_buffer_limits"):  # TLS has a buffer of its own before ours
-            transport.set_read_buffer_limits(self._bounds.tls_unread_bytes)
+            transport.set_read_buffer_limits(self._settings.tls_unread_bytes)
         self.flow = _Flow(transport)
-        self._address = self.client[0] if self.client else "unknown"
-        if self._places.enter(self._address):
+        if self.client:
+            self._address = self.client[0]
+        self._counted_as = self._table.add(self._address)
+        if self._table.lacks_descriptors(transport):
+            self._refuse(_no_descriptors(), RETRY_MS)
+        elif self._table.admits(self._address, self._counted_as):
             self._expect_request()
         else:
-            self._refuse_connection()
+            text = "too many connections are open; come back in a moment"
+            self._refuse(BadRequest(HttpRejection.TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE, text), RETRY_MS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing to wait for any more."""
+        """Wait for nothing any more."""
         self._leave()
-        self._set_write_timer(None)
+        self._write_deadline.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server goes down; whoever has not asked anything yet is not waited for, nor long who reads no answer."""
-        self._write_timeout_s = self._shutdown_write_timeout_s
+        """End as the server goes down, which waits for no request, and not long for whoever does not read its answer.
+
+        The wait ends well before uvicorn would cancel the application's task, which is a fault in the log.
+        """
+        wait_s = min(self._settings.close_timeout_s, self.config.timeout_graceful_shutdown or math.inf)
+        self._write_timeout_s = wait_s / 2
         if self.transport.get_write_buffer_size():
             self._expect_reader()
         if self._is_asked and not self.cycle.response_complete:
@@ -121,17 +134,17 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def _leave(self) -> None:
-        self._set_timer()
-        if self._address is not None:
-            self._places.leave(self._address)
-            self._address = None
+        self._deadline.cancel()
+        if self._counted_as is not None:
+            self._table.remove(self._counted_as)
+            self._counted_as = None
 
     # ---------------------------------------------------------------- reading
 
     def data_received(self, data: bytes) -> None:
         """Parse as far as the end of one request."""
-        if self._is_ending:
-            self._discard(len(data))
+        if self._closing is not None:
+            self._closing.discard(len(data))
             return
         self._unparsed += data
         if not self._is_asked:
@@ -144,10 +157,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_idle:
             self._is_idle = False
             self._expect_request()
-        data, at = self._unparsed, 0
+        request, data, at = self._request, self._unparsed, 0
         try:
-            while at < (end := self._piece(data, at)) and not self._is_asked:
-                self._take(end - at)
+            while at < (end := request.end_of_piece(data, at)) and not self._is_asked:
+                request.count(end - at)
                 at = self._feed(data, at, end)
         except BadRequest as bad:
             self._refuse(bad)
@@ -156,32 +169,8 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._is_asked:
             self.flow.read_on()
 
-    def _piece(self, data: bytes, at: int) -> int:
-        """Where to stop: no later than at the request's end, whether the parser finds one there or not.
-
-        A head and a chunked body end with an empty line; half of one waits for the rest of it.
-        """
-        if not self._in_head and not self._framing.is_chunked:
-            return min(len(data), at + self._framing.length - self._body_bytes)
-        found = data.find(_EMPTY_LINE, at)
-        if found >= 0:
-            return found + len(_EMPTY_LINE)
-        half = next((half for half in _HALF_EMPTY_LINES if data.endswith(half, at)), b"")
-        return len(data) - len(half)
-
-    def _take(self, size: int) -> None:
-        """Count bytes that are about to be parsed. Raises BadRequest."""
-        bounds = self._bounds
-        self._request_bytes += size
-        if self._in_head and self._request_bytes > bounds.max_header_bytes:
-            text = f"the request's head is longer than {bounds.max_header_bytes} bytes"
-            raise too_large(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
-        if self._request_bytes > bounds.max_request_bytes:
-            text = f"the chunks' sizes, extensions and trailers are longer than {bounds.max_chunk_overhead_bytes} bytes"
-            raise too_large(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-
     def _feed(self, data: bytes, at: int, end: int) -> int:
-        """Have the parser take a piece; where to go on. Raises BadRequest."""
+        """Have the parser take a piece; return where to go on. Raises BadRequest."""
         try:
             self.parser.feed_data(memoryview(data)[at:end])
         except httptools.HttpParserUpgrade:
@@ -194,204 +183,135 @@ class BoundedHttp(HttpToolsProtocol):
             raise malformed("this is no valid HTTP request") from None
         return end
 
+    def _expect_request(self) -> None:
+        self._deadline.set(self._settings.handshake_timeout_s, self._on_timeout)
+
+    def _on_timeout(self) -> None:
+        text = f"the request was not whole within {self._settings.handshake_timeout_s:g} s"
+        self._refuse(BadRequest(HttpRejection.TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, text))
+
     # ---------------------------------------------------------------- what the parser calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; the fields of a trailer are nobody's (RFC 9110 section 6.5.1)."""
-        if not self._in_head:
-            return
-        if len(self.headers) >= self._bounds.max_headers:
-            text = f"the request has more than {self._bounds.max_headers} headers"
-            raise too_large(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
-        super().on_header(name, value)
+        """Take a header; the fields of a trailer are nobody's (RFC 9110 section 6.5.1)."""
+        if self._request.is_in_head:
+            self._request.count_header()
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole: it must be one that can be served."""
-        self._in_head = False
+        """Check the whole head: it must be one that can be served."""
         version = self.parser.get_http_version()
-        check_version_and_method(version, self.parser.get_method())
-        check_host(version, self.headers)
-        self._framing = framing(version, self.headers)
-        self.url, authority = origin_form(self.url)
+        method = self.parser.get_method()
+        self.url, authority = self._request.finish_head(version, method, self.url, self.headers)
         if authority is not None:  # which then stands for Host (RFC 9112 section 3.2.2)
             self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
-        self._check_body()
         if self.parser.should_upgrade():
-            self._check_upgrade(version)
+            self._request.check_upgrade(version, self.url, self.headers, to_websocket=self._should_upgrade())
         super().on_headers_complete()
         if self.expect_100_continue and self._ready is not None:
-            self._ask_for_body(self._ready[0])
-
-    def _check_body(self) -> None:
-        if self._framing.length > self._bounds.max_body_bytes:
-            raise self._body_too_large
-
-    @property
-    def _body_too_large(self) -> BadRequest:
-        text = f"the request's body is longer than {self._bounds.max_body_bytes} bytes"
-        return too_large(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-
-    def _check_upgrade(self, version: str) -> None:
-        if self._framing.has_body:  # the parser takes it for what follows the upgrade
-            raise malformed("a request for an upgrade has no body")
-        if not self._should_upgrade():
-            return
-        if version != "1.1":
-            raise malformed("a WebSocket needs HTTP/1.1; behind nginx: proxy_http_version 1.1")
-        longest = max(len(self.url), *(len(name) + len(value) for name, value in self.headers))
-        if longest > MAX_UPGRADE_LINE:
-            text = f"a line of the head is longer than {MAX_UPGRADE_LINE} bytes"
-            raise too_large(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
-
-    def _ask_for_body(self, cycle: RequestResponseCycle) -> None:
-        cycle.waiting_for_100_continue = False
-        if not self._body_bytes:
+            self.cycle.waiting_for_100_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Not before the request is whole: see `on_message_complete`."""
+        """Keep what the head asks for until the request is whole, which `on_message_complete` says."""
         self._ready = cycle, app
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
-        self._body_bytes += len(body)
-        if self._body_bytes > self._bounds.max_body_bytes:
-            raise self._body_too_large
+        """Take a part of the body."""
+        self._request.count_body(len(body))
         self.cycle.body += body
 
     def on_message_complete(self) -> None:
-        """The request is whole: the application may have it."""
+        """Give the whole request to the application."""
         super().on_message_complete()
         if self._ready is not None:
             ready, self._ready = self._ready, None
             self._is_asked = True
-            self._set_timer()
+            self._deadline.cancel()
             super()._start_asgi_task(*ready)
 
     # ---------------------------------------------------------------- answering
 
     def on_response_complete(self) -> None:
-        """Answered; what is to be sent is sent at the end of this turn of the event loop."""
+        """Go on when the answer is sent, which happens at the end of this turn of the event loop."""
         self.server_state.total_requests += 1
         self.loop.call_soon(self._settle)
 
     def _settle(self) -> None:
-        """The next request is read once the answer is in the hands of the kernel."""
+        """Read the next request once the answer is in the hands of the kernel."""
         if self.transport.get_write_buffer_size():
             self.transport.set_write_buffer_limits(0)  # paused at once, resumed when all is sent
         else:
             self._read_next()
 
     def _read_next(self) -> None:
-        self._is_idle, self._is_asked, self._in_head = True, False, True
-        self._request_bytes = self._body_bytes = 0
+        self._is_idle, self._is_asked, self._is_upgrade = True, False, None
+        self._request = BoundedRequest(self._settings)
         if self.transport.is_closing():
             return
         if self._unparsed:
             self._read()
         else:
-            self._set_timer(self._bounds.http_keep_alive_s, self.transport.close)
+            self._deadline.set(self._settings.http_keep_alive_s, self.transport.close)
             self.flow.read_on()
 
     def pause_writing(self) -> None:
-        """Something is unsent: it has to be taken in time, be it the answer or what came before the end."""
+        """Bound the time until what is unsent is taken, be it the answer or what came before its end."""
         super().pause_writing()
         self._expect_reader()
 
     def resume_writing(self) -> None:
-        """It is sent, and where the answer is complete, all of it."""
+        """Go on: it is sent, and where the answer is complete, all of it."""
         super().resume_writing()
-        self._set_write_timer(None)
+        self._write_deadline.cancel()
         if self._is_asked and self.cycle.response_complete:
             self.transport.set_write_buffer_limits()
             self._read_next()
 
-    def _set_write_timer(self, timer: asyncio.TimerHandle | None) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-        self._write_timer = timer
-
     def _expect_reader(self) -> None:
-        self._set_write_timer(self.loop.call_later(self._write_timeout_s, self._on_unread))
-
-    @property
-    def _shutdown_write_timeout_s(self) -> float:
-        """Well before uvicorn would cancel the application's task, which is a fault in the log."""
-        return min(self._bounds.close_timeout_s, self.config.timeout_graceful_shutdown or math.inf) / 2
+        self._write_deadline.set(self._write_timeout_s, self._on_unread)
 
     def _on_unread(self) -> None:
         text = f"the answer was not taken within {self._write_timeout_s:g} s"
-        self._observer.http_rejected(HttpRejection.UNREAD, None, text, str(self._address))
+        self._observer.http_rejected(HttpRejection.UNREAD, None, text, self._address)
         self.transport.abort()
 
-    # ---------------------------------------------------------------- upgrades
+    # ---------------------------------------------------------------- upgrades, and the end
+
+    def _should_upgrade(self) -> bool:
+        """Return whether the request is for a WebSocket; uvicorn asks several times, and would look anew each time."""
+        if self._is_upgrade is None:
+            self._is_upgrade = super()._should_upgrade()
+        return self._is_upgrade
 
     def _upgrade(self, rest: bytes) -> None:
+        """Give the socket to a transport of ours, with the head as it has been parsed, or to uvicorn's."""
         self._leave()
         self.flow.read_on()  # from now on it is the WebSocket's to read, or not
-        self.handle_websocket_upgrade()
+        if self._lean is None:
+            self.handle_websocket_upgrade()
+        else:
+            self.connections.discard(self)
+            lean = LeanTransport(self._lean, self.server_state, self.transport)
+            self.transport.set_protocol(lean)
+            lean.begin(cast("dict[str, Any]", self.scope), self.url)
         websocket = self.transport.get_protocol()
         if rest and isinstance(websocket, asyncio.Protocol):
             websocket.data_received(rest)
         self.parser = None  # type: ignore[assignment] # parser and protocol hold each other
 
-    def handle_websocket_upgrade(self) -> None:
-        """Give the socket to a transport of ours, with the head as it has been parsed, or to uvicorn's."""
-        if self._lean is None:
-            super().handle_websocket_upgrade()
-            return
-        self.connections.discard(self)
-        websocket = LeanTransport(self._lean, self.server_state, self.transport)
-        self.transport.set_protocol(websocket)
-        websocket.begin(cast("dict[str, Any]", self.scope), self.url)
-
-    # ---------------------------------------------------------------- time, and the end
-
-    def _set_timer(self, delay_s: float = 0.0, on_end: Callable[[], None] | None = None) -> None:
-        """There is one thing at a time to wait for: this from now on, or nothing."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(delay_s, on_end) if on_end is not None else None
-
-    def _expect_request(self) -> None:
-        self._set_timer(self._bounds.handshake_timeout_s, self._on_timeout)
-
-    def _on_timeout(self) -> None:
-        text = f"the request was not whole within {self._bounds.handshake_timeout_s:g} s"
-        self._refuse(BadRequest(HttpRejection.TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, text))
-
-    def _refuse(self, bad: BadRequest) -> None:
-        """Answer and end: the way out is shut and the way in drained, as a reset would take the answer away."""
+    def _refuse(self, bad: BadRequest, retry_after_ms: int | None = None) -> None:
+        """Answer and end; with `retry_after_ms` without waiting for the peer: it is its connection that is too many."""
         if self.transport.is_closing():
             return
-        self._answer(bad)
-        self._is_ending = True
+        self._observer.http_rejected(bad.reason, bad.status, bad.detail, self._address)
+        headers = self.server_state.default_headers
+        self.transport.write(problem_answer(bad.status, bad.detail, bad.reason, headers, retry_after_ms))
         self._unparsed = b""
-        self._request_bytes = 0
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._set_timer(self._bounds.close_timeout_s, self.transport.abort)
-            self.flow.read_on()
-        else:
-            self._set_timer()
-            self.transport.close()
-
-    def _discard(self, size: int) -> None:
-        self._request_bytes += size
-        if self._request_bytes > LINGER_FACTOR * self._bounds.max_request_bytes:
-            self.transport.abort()
-
-    def _refuse_connection(self) -> None:
-        """No wait for the peer's end: it is its place that is wanted."""
-        text = "too many connections are open; come back in a moment"
-        self._answer(BadRequest(HttpRejection.TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE, text), RETRY_MS)
-        self._is_ending = True
-        self.transport.close()
-
-    def _answer(self, bad: BadRequest, retry_after_ms: int | None = None) -> None:
-        self._observer.http_rejected(bad.reason, bad.status, bad.detail, str(self._address))
-        body = encode(problem(bad.status, bad.detail, bad.reason, retry_after_ms))
-        headers = [*self.server_state.default_headers, *PROBLEM_HEADERS]
+        self._closing = LingeringClose(self.transport, LINGER_FACTOR * self._settings.max_request_bytes)
+        self._deadline.cancel()
         if retry_after_ms is not None:
-            headers.append((b"retry-after", b"%d" % max(1, -(-retry_after_ms // 1000))))
-        self.transport.write(http_answer(bad.status, headers, body))
+            self.transport.close()
+        elif self._closing.begin():
+            self._deadline.set(self._settings.close_timeout_s, self.transport.abort)
+            self.flow.read_on()

@@ -29,17 +29,17 @@ class BadRequest(Exception):  # noqa: N818 - names what it is
 
 
 def malformed(detail: str) -> BadRequest:
-    """Not what RFC 9112 asks for."""
+    """Return the refusal of what is not as RFC 9112 asks for."""
     return BadRequest(HttpRejection.MALFORMED, HTTPStatus.BAD_REQUEST, detail)
 
 
 def too_large(status: HTTPStatus, detail: str) -> BadRequest:
-    """More bytes, or more of something, than is taken."""
+    """Return the refusal of more bytes, or more of something, than is taken."""
     return BadRequest(HttpRejection.TOO_LARGE, status, detail)
 
 
 def not_supported(status: HTTPStatus, detail: str) -> BadRequest:
-    """Well formed, but nothing that this server does."""
+    """Return the refusal of what is well formed, but nothing that this server does."""
     return BadRequest(HttpRejection.NOT_SUPPORTED, status, detail)
 
 
@@ -76,7 +76,7 @@ def check_host(version: str, headers: Headers) -> None:
 
 
 def framing(version: str, headers: Headers) -> Framing:
-    """How the body is delimited (RFC 9112 section 6), where the parser has refused what is contradictory.
+    """Return how the body is delimited (RFC 9112 section 6), where the parser has refused what is contradictory.
 
     Raises:
         BadRequest: in a way that is not served here.
@@ -95,7 +95,7 @@ def framing(version: str, headers: Headers) -> Framing:
 
 
 def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
-    """The path and query of a request target, and its authority where it is in absolute form (section 3.2.2).
+    """Return the path and query of a request target, and its authority where it is in absolute form (section 3.2.2).
 
     Raises:
         BadRequest: it is no target of a request to an origin server.

@@ -1,16 +1,23 @@
 """Our own connection on uvicorn: a callback a message, a write a frame, and next to nothing while it is idle.
 
-The common frame (one whole, final, masked, small text frame in one read) goes from the socket to the listener in one
-function. Everything else goes through `wire.FrameReader`, which lives only while there is part of something. Pings
-share one timing wheel.
+`app.transport.connection` says how a connection works; this is how its frames are read and written here.
+
+- The handshake. `BoundedHttp` has read the head and calls `begin`; an `Upgrade` asks the application in a task, which
+  attaches a listener and calls `start`. What comes before that is kept, at most one read, and the socket is paused.
+- The way in. The common frame (one whole, final, masked, small text frame in one read) goes from the socket to the
+  listener in one function, `data_received`. Everything else goes through a `FrameReader`, which lives only while there
+  is part of something.
+- The way out. `write` is the socket's own. After `cork` it is a `Cork`'s until the turn of the event loop ends.
+- Pings. All connections share one timing wheel, which calls `on_due` when a ping is to be sent or its answer is
+  overdue; one of the two is set from the handshake to the end.
 """
 
 import asyncio
 import random
 import struct
-from collections.abc import Callable, MutableMapping
+import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn import Config
@@ -18,9 +25,11 @@ from uvicorn.server import ServerState
 from websockets.frames import apply_mask  # type: ignore[attr-defined] # in C where that was built, else in Python
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, CloseRow, client_close, encode, problem
+from app.protocol import Close, CloseRow, client_close
+from app.settings import ConnectionSettings
 from app.telemetry.observer import Observer
-from app.transport.connection import FRAME_COST, Connection, nowhere
+from app.transport.connection import FRAME_COST, Connection
+from app.transport.cork import Cork
 from app.transport.deflate import Deflate, inflate
 from app.transport.framing import (
     BINARY,
@@ -35,117 +44,79 @@ from app.transport.framing import (
     close_code,
     frame_bytes,
 )
+from app.transport.http_answer import http_answer
 from app.transport.port import VIOLATIONS
-from app.transport.upgrade import (
-    PROBLEM_HEADERS,
-    BadHandshake,
-    Headers,
-    Upgrade,
-    accept_key,
-    http_answer,
-    websocket_scope,
-)
-from app.vocabulary import HandshakeOutcome, Initiator, PingOutcome
+from app.transport.upgrade import BadHandshake, Upgrade, accept_key, accepted_extensions, bad_handshake, websocket_scope
+from app.vocabulary import Initiator, PingOutcome
 
 _FINAL_TEXT: Final = 0x81
 _MASKED_LESS_HEADER: Final = 0x80 - 6
 _SMALL: Final = range(6, 6 + 126)
-_MOST_CORKED: Final = 16_384
 _NOBODY: Final = asyncio.Protocol()
 
 
 @dataclass(frozen=True, slots=True)
-class LeanConfig:
+class LeanContext:
     """What all connections of a server share."""
 
     uvicorn: Config
     wheel: TimingWheel
     observer: Observer
+    settings: ConnectionSettings
     max_message_bytes: int
-    ping_interval_s: float
-    ping_timeout_s: float
-    close_timeout_s: float
     deflate: Deflate | None = None
 
 
 class LeanTransport(Connection, asyncio.Protocol):
-    """A `Transport`; see the module."""
+    """A `Transport`, and the `Opening` of its handshake."""
 
     __slots__ = (
-        "_config", "_corked", "_is_live", "_ping", "_ping_slot", "_pinged_at", "_pong", "_reader", "_server",
-        "_upgrade", "deflate", "is_writable", "write",
+        "_context", "_cork", "_is_live", "_ping", "_ping_slot", "_pinged_at", "_reader", "_server", "_upgrade",
     )  # fmt: skip
 
-    def __init__(self, config: LeanConfig, server: ServerState, socket: asyncio.Transport) -> None:
-        super().__init__(config.observer)
-        self._config = config
+    def __init__(self, context: LeanContext, server: ServerState, socket: asyncio.Transport) -> None:
+        super().__init__(context.observer, context.settings.close_timeout_s)
+        self._context = context
         self._server = server
         self._socket = socket
-        self.write: Callable[[bytes], object] = socket.write
-        self.is_writable = True
-        self.deflate: Deflate | None = None
+        self.write = socket.write
         self._upgrade: Upgrade | None = None
         self._reader: FrameReader | None = None
-        self._corked: bytearray | None = None
+        self._cork: Cork | None = None
         self._is_live = False
         self._ping: bytes | None = None
         self._ping_slot = 0
         self._pinged_at = 0.0
-        self._pong: bytes | None = None
-
-    @property
-    def _close_timeout_s(self) -> float:
-        return self._config.close_timeout_s
 
     # ---------------------------------------------------------------- the handshake
 
     def begin(self, http: MutableMapping[str, Any], url: bytes) -> None:
         """Answer the upgrade request that the HTTP protocol has read: ask the application, unless it is none."""
+        context, headers = self._context, self._server.default_headers
         self._server.connections.add(self)  # type: ignore[arg-type] # uvicorn calls no more of it than `shutdown`
-        headers = list(self._server.default_headers)
         try:
             key = accept_key(http["method"], http["headers"])
-            extensions = self._negotiate(http["headers"])
+            extensions = accepted_extensions(http["headers"], context.deflate)
         except BadHandshake as error:
-            self._config.observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
-            headers += [*PROBLEM_HEADERS, (b"sec-websocket-version", b"13")]
-            text = f"this is no WebSocket handshake: {error}"
-            body = encode(problem(HTTPStatus.BAD_REQUEST, text, HandshakeOutcome.BAD_REQUEST))
-            self.refused(http_answer(HTTPStatus.BAD_REQUEST, headers, body))
+            refused = bad_handshake(error, http, context.observer)
+            self.refused(http_answer(refused.status, [*headers, *refused.headers], refused.body))
             return
-        scope = websocket_scope(http, url, self)
-        app = self._config.uvicorn.loaded_app
-        self._upgrade = Upgrade(self, scope, key, app, headers, self._config.observer, extensions)
+        if extensions is not None:
+            self.deflate = context.deflate
+        scope, app = websocket_scope(http, url, self), context.uvicorn.loaded_app
+        self._upgrade = Upgrade(self, scope, key, app, headers, context.observer, extensions)
         task = asyncio.get_running_loop().create_task(self._upgrade.run())
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
 
-    def _negotiate(self, headers: Headers) -> bytes | None:
-        """What is answered to the extensions that are offered. Raises BadHandshake."""
-        deflate = self._config.deflate
-        if deflate is None:
-            return None
-        try:
-            answer = deflate.negotiate(value for name, value in headers if name == b"sec-websocket-extensions")
-        except ValueError as error:
-            raise BadHandshake(f"Sec-WebSocket-Extensions: {error}") from None
-        if answer is not None:
-            self.deflate = deflate
-        return answer
-
-    @property
-    def is_lost(self) -> bool:
-        """See `Opening.is_lost`."""
-        return self._is_lost
-
     def opened(self, answer: bytes) -> None:
-        """See `Opening.opened`."""
+        """Answer 101: frames follow."""
         self.write(answer)  # apart from what follows: some clients drop what they read with it
         self.cork()
-        self._schedule_ping(self._config.ping_interval_s)
+        self._schedule_ping(self._context.settings.ping_interval_s)
 
     def refused(self, answer: bytes) -> None:
-        """See `Opening.refused`."""
+        """Answer otherwise, and end."""
         self._end(Close.LOST, Initiator.SERVER, last=answer)
         if self._reader is None:
             self._socket.close()
@@ -153,7 +124,7 @@ class LeanTransport(Connection, asyncio.Protocol):
             self._deafen()
 
     def finished(self) -> None:
-        """See `Opening.finished`."""
+        """Go on without the handshake, unless the application has returned and nobody has attached."""
         self._upgrade = None
         if self._listener is None and self._ended is None:
             self.close(Close.INTERNAL)
@@ -162,56 +133,45 @@ class LeanTransport(Connection, asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """See `Transport.is_open`."""
+        """Whether frames can still be sent."""
         return self._ended is None and not self._socket.is_closing()
 
     def start(self) -> None:
-        """See `Transport.start`."""
+        """Deliver messages, those first that have come already."""
         if self._ended is not None or self._is_live:
             return
         self._is_live = True
         self._read()
 
     def cork(self) -> None:
-        """See `Transport.cork`."""
-        if self._corked is None and self.is_open:
-            self._corked = bytearray()
-            self.write = self._write_corked
+        """Let what is written until this turn of the event loop ends leave in one write."""
+        if self._cork is None and self.is_open:
+            self._cork = Cork(self._socket.write)
+            self.write = self._cork.write
             asyncio.get_running_loop().call_soon(self._uncork)
 
-    def _write_corked(self, data: bytes) -> None:
-        corked = self._corked
-        if corked is None:  # whoever looked `write` up before
-            self.write(data)
-            return
-        corked += data
-        if len(corked) > _MOST_CORKED:  # let the socket say that it is full
-            self._uncork()
-
     def _uncork(self) -> None:
-        corked, self._corked = self._corked, None
-        if corked is not None:
+        cork, self._cork = self._cork, None
+        if cork is not None:
             self.write = self._socket.write
-            if corked:
-                self._socket.write(corked)
+            cork.flush()
 
     def _close_frame(self, row: CloseRow) -> bytes:
         return close_bytes(row.code, row.reason)
 
-    def _shut_up(self, last: bytes) -> None:
+    def _write_last(self, last: bytes) -> None:
         self._is_live = False
-        if self._is_lost:
-            self._corked = None
-        else:
-            self._uncork()
-            if last:
-                self._socket.write(last)
-        self.write = nowhere
+        if self.is_lost:
+            self._cork = None
+            return
+        self._uncork()
+        if last:
+            self._socket.write(last)
 
     # ---------------------------------------------------------------- what comes in
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the peer: usually one small text frame."""
+        """Take bytes of the peer: usually one small text frame."""
         size = len(data)
         if (
             size in _SMALL
@@ -230,12 +190,12 @@ class LeanTransport(Connection, asyncio.Protocol):
         self._receive(data)
 
     def _receive(self, data: bytes) -> None:
-        if self._is_deaf:
-            self._discard(len(data))
+        if self._draining is not None:
+            self._discard(self._draining, len(data))
             return
         reader = self._reader
         if reader is None:
-            reader = FrameReader(self._config.max_message_bytes, inflate if self.deflate else None)
+            reader = FrameReader(self._context.max_message_bytes, inflate if self.deflate else None)
             self._reader = reader
         reader.feed(data)
         if not (self._is_live or self._ended):
@@ -289,7 +249,7 @@ class LeanTransport(Connection, asyncio.Protocol):
         if self.is_writable:
             self.write(frame_bytes(PONG, payload))
         else:
-            self._pong = payload
+            self._unanswered_ping = payload
 
     def _answer_close(self, payload: bytes) -> None:
         """The peer's close frame: its own wish, or the answer to ours. Raises Violation."""
@@ -307,7 +267,7 @@ class LeanTransport(Connection, asyncio.Protocol):
     # ---------------------------------------------------------------- pings
 
     def on_due(self) -> None:
-        """It is time for a ping, or for its answer."""
+        """Send a ping, or close where its answer is overdue."""
         if self._ended is not None:
             return
         if self._ping is not None:
@@ -316,49 +276,26 @@ class LeanTransport(Connection, asyncio.Protocol):
             self.close(Close.PING_TIMEOUT)
             return
         self._ping = struct.pack("!I", random.getrandbits(32))
-        self._pinged_at = asyncio.get_running_loop().time()
-        self._schedule_ping(self._config.ping_timeout_s)
+        self._pinged_at = time.perf_counter()  # the loop's own clock stands still while it works, in whole milliseconds
+        self._schedule_ping(self._context.settings.ping_timeout_s)
         self.write(frame_bytes(PING, self._ping))
 
     def _on_pong(self) -> None:
         self._ping = None
-        rtt_s = asyncio.get_running_loop().time() - self._pinged_at
-        self._config.wheel.cancel(self, self._ping_slot)
-        self._schedule_ping(self._config.ping_interval_s - rtt_s)
+        rtt_s = time.perf_counter() - self._pinged_at
+        self._context.wheel.cancel(self, self._ping_slot)
+        self._schedule_ping(self._context.settings.ping_interval_s - rtt_s)
         self._tell_ping(PingOutcome.ANSWERED, rtt_s)
 
     def _schedule_ping(self, delay_s: float) -> None:
-        self._ping_slot = self._config.wheel.set(self, delay_s)
-
-    def _tell_ping(self, outcome: PingOutcome, rtt_s: float = 0.0) -> None:
-        if self._listener is not None:
-            self._tell(self._listener.on_ping, outcome, rtt_s)
+        self._ping_slot = self._context.wheel.set(self, delay_s)
 
     # ---------------------------------------------------------------- what the event loop and uvicorn call
 
-    def pause_writing(self) -> None:
-        """The socket's buffer is over its high-water mark."""
-        self.is_writable = False
-        if self._listener is not None:
-            self._tell(self._listener.on_blocked)
-
-    def resume_writing(self) -> None:
-        """It has drained."""
-        self.is_writable = True
-        pong, self._pong = self._pong, None
-        if pong is not None:
-            self.write(frame_bytes(PONG, pong))
-        if self._listener is not None and self._ended is None:
-            self._tell(self._listener.on_writable)
-
-    def eof_received(self) -> None:
-        """The peer will say no more; the event loop closes the socket, once it has sent what is to be sent."""
-        self._end(Close.LOST, Initiator.NETWORK)
-
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The socket is gone."""
+        """End without a socket."""
         self._server.connections.discard(self)
-        self._config.wheel.cancel(self, self._ping_slot)
+        self._context.wheel.cancel(self, self._ping_slot)
         if self._ping is not None:
             self._tell_ping(PingOutcome.ABANDONED)
         self._lost()
@@ -368,7 +305,7 @@ class LeanTransport(Connection, asyncio.Protocol):
         self._socket.set_protocol(_NOBODY)  # uvloop keeps it: the two would hold each other until a collection
 
     def shutdown(self) -> None:
-        """Uvicorn is going down and this connection is still there."""
+        """End, as uvicorn is going down."""
         self.close(Close.DRAINING)
         self._socket.close()
 

@@ -18,25 +18,25 @@ class Listener(Protocol):
     """What a transport calls, all on the event loop."""
 
     def on_text(self, payload: bytes) -> None:
-        """A whole text message; it is UTF-8."""
+        """Take a whole text message; it is UTF-8."""
 
     def on_binary(self, payload: bytes) -> None:
-        """A whole binary message, which this protocol does not take."""
+        """Take a whole binary message, which is nothing that this protocol has."""
 
     def on_control_frame(self) -> float:
-        """A frame came that completes no message; for so many seconds no more of the peer is read, usually 0.0."""
+        """Note a frame that completes no message; return for how many seconds the peer is not read, usually 0.0."""
 
     def on_blocked(self) -> None:
-        """The socket's buffer is over its high-water mark: nothing more should be written."""
+        """Write no more: the socket's buffer is over its high-water mark."""
 
     def on_writable(self) -> None:
-        """The socket takes frames again."""
+        """Write on: the socket takes frames again."""
 
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """A protocol ping ended."""
+        """Note how a protocol ping ended."""
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
-        """The connection has ended, nothing that is written from now on is sent; called exactly once.
+        """Note the end of the connection; nothing written from now on is sent. It is called exactly once.
 
         `received_code` is the wire's, 0 where there was none.
         """
@@ -59,10 +59,10 @@ class Transport(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Write the bytes of whole frames (`wire.Frame`); nothing once the connection has ended."""
+        """Write the bytes of whole frames (`Frame.wire`); nothing once the connection has ended."""
 
     def cork(self) -> None:
-        """What is written until this turn of the event loop ends may leave the process in one write."""
+        """Let what is written until this turn of the event loop ends leave the process in one write."""
 
     def attach(self, listener: Listener) -> None:
         """Tell `listener` what happens from now on; messages wait until `start`."""

@@ -4,20 +4,19 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
-from app.protocol import Close, encode, problem
+from app.protocol import Close, encode, problem_document
 from app.telemetry.observer import Observer
+from app.transport.deflate import Deflate
+from app.transport.http_answer import PROBLEM_HEADERS, Headers, http_answer
 from app.transport.port import EXTENSION, Transport
 from app.vocabulary import HandshakeOutcome
 
-Headers = Iterable[tuple[bytes, bytes]]
 Message = MutableMapping[str, Any]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -25,11 +24,6 @@ _KEY_BYTES: Final = 16
 _NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
 _GAME_PATH: Final = "/ws/"
-PROBLEM_HEADERS: Final = (
-    (b"content-type", b"application/problem+json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
 _REFUSALS: Final = {
     HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
     HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
@@ -37,7 +31,7 @@ _REFUSALS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class UpgradeRefusal:
     """An answer other than 101."""
 
     status: HTTPStatus
@@ -45,19 +39,32 @@ class Refused:
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-def refusal_without_reason(path: str, observer: Observer) -> Refused:
-    """What Litestar refuses by itself comes as a close without a word: say what it was, and count it."""
+def refusal_without_reason(scope: MutableMapping[str, Any], observer: Observer) -> UpgradeRefusal:
+    """Say what it was that Litestar refused by itself, with a close without a word, and record it."""
+    path = scope["path"]
     known = path.startswith(_GAME_PATH) and "/" not in path.removeprefix(_GAME_PATH).rstrip("/")
     known = known and len(path) > len(_GAME_PATH)
     status = HTTPStatus.INTERNAL_SERVER_ERROR if known else HTTPStatus.NOT_FOUND
     outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
-    observer.handshake(outcome, 0.0)
-    detail = _REFUSALS[status]
-    return Refused(status, encode(problem(status, detail, outcome)), PROBLEM_HEADERS)
+    return _refusal(observer, scope, outcome, status, _REFUSALS[status])
+
+
+def bad_handshake(error: "BadHandshake", scope: MutableMapping[str, Any], observer: Observer) -> UpgradeRefusal:
+    """Say what is wrong with a request for an upgrade, and record it."""
+    text = f"this is no WebSocket handshake: {error}"
+    refused = _refusal(observer, scope, HandshakeOutcome.BAD_REQUEST, HTTPStatus.BAD_REQUEST, text)
+    return replace(refused, headers=(*refused.headers, (b"sec-websocket-version", b"13")))
+
+
+def _refusal(
+    observer: Observer, scope: MutableMapping[str, Any], outcome: HandshakeOutcome, status: HTTPStatus, detail: str
+) -> UpgradeRefusal:
+    observer.handshake_refused(outcome, status, detail, scope["client"][0] if scope.get("client") else "unknown")
+    return UpgradeRefusal(status, encode(problem_document(status, detail, outcome)), PROBLEM_HEADERS)
 
 
 def accept_key(method: str, headers: Headers) -> bytes:
-    """The value of Sec-WebSocket-Accept. Raises BadHandshake."""
+    """Return the value of Sec-WebSocket-Accept. Raises BadHandshake."""
     found: dict[bytes, list[bytes]] = {name: [] for name in _NEEDED}
     for name, value in headers:
         if name in found:
@@ -75,7 +82,7 @@ def accept_key(method: str, headers: Headers) -> bytes:
 
 
 class BadHandshake(Exception):  # noqa: N818 - names what it is
-    """The request is no opening handshake of RFC 6455."""
+    """The request is no opening handshake of RFC 6455; the message says what is missing."""
 
 
 def _tokens(headers: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
@@ -89,8 +96,18 @@ def _is_key(value: bytes) -> bool:
         return False
 
 
+def accepted_extensions(headers: Headers, deflate: Deflate | None) -> bytes | None:
+    """Return the value of Sec-WebSocket-Extensions to answer with, None for no such header. Raises BadHandshake."""
+    if deflate is None:
+        return None
+    try:
+        return deflate.negotiate(value for name, value in headers if name == b"sec-websocket-extensions")
+    except ValueError as error:
+        raise BadHandshake(f"Sec-WebSocket-Extensions: {error}") from None
+
+
 def websocket_scope(http: MutableMapping[str, Any], url: bytes, transport: Transport) -> Message:
-    """The ASGI scope of an upgrade, from what the HTTP protocol has parsed."""
+    """Return the ASGI scope of an upgrade, from what the HTTP protocol has parsed."""
     raw_path, _, query = url.partition(b"?")
     root = http["root_path"]
     offered = [value for name, value in http["headers"] if name == b"sec-websocket-protocol"]
@@ -121,7 +138,7 @@ class Opening(Protocol):
         """Answer otherwise, and end."""
 
     def finished(self) -> None:
-        """The application has returned: the connection lives on only if somebody has attached to it."""
+        """Live on if somebody has attached, now that the application has returned."""
 
 
 class Upgrade:
@@ -169,7 +186,7 @@ class Upgrade:
             if not self._connection.is_lost:  # that a peer has gone is no fault of ours, and wakes nobody
                 self._observer.fault("websocket handshake", fault)
         if self._key and not self._connection.is_lost:
-            self._refuse(refusal_without_reason(self.scope["path"], self._observer))
+            self._refuse(refusal_without_reason(self.scope, self._observer))
         self._connection.finished()
         # Litestar's connection refers to itself, and would keep ours until a collection.
         self.scope["extensions"].clear()
@@ -177,12 +194,12 @@ class Upgrade:
         del self._connection
 
     def lost(self) -> None:
-        """The peer has gone."""
+        """Wake the application, as the peer has gone."""
         if self._wake is not None:
             self._wake.set()
 
     async def receive(self) -> Message:
-        """See ASGI: first ``websocket.connect``, then, should anybody ask, ``websocket.disconnect``."""
+        """Return ``websocket.connect``, then, should anybody ask, ``websocket.disconnect`` once the peer has gone."""
         if not self._told:
             self._told = True
             return {"type": "websocket.connect"}
@@ -192,7 +209,7 @@ class Upgrade:
         return {"type": "websocket.disconnect", "code": Close.LOST.code}
 
     async def send(self, message: Message) -> None:
-        """See ASGI.
+        """Take what the application answers, an event of ASGI's WebSocket and its extension for refusals.
 
         Raises:
             OSError: the peer has gone.
@@ -206,7 +223,7 @@ class Upgrade:
         if type == "websocket.accept":
             self._accept(message)
         elif type == "websocket.close":
-            self._refuse(refusal_without_reason(self.scope["path"], self._observer))
+            self._refuse(refusal_without_reason(self.scope, self._observer))
         elif type == "websocket.http.response.start":
             self._response = (message["status"], list(message.get("headers", ())), b"")
         elif type == "websocket.http.response.body" and self._response is not None:
@@ -228,16 +245,9 @@ class Upgrade:
         self._key = b""
         self._connection.opened(b"".join((*lines, b"\r\n")))
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: UpgradeRefusal) -> None:
         self._answer(refused.status, list(refused.headers), refused.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._key = b""
         self._connection.refused(http_answer(status, [*self._default_headers, *headers], body))
-
-
-def http_answer(status: int, headers: Headers, body: bytes) -> bytes:
-    """A whole HTTP/1.1 response that ends the connection."""
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    return b"".join((STATUS_LINE[status], *lines, length, body))

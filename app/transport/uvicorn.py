@@ -2,11 +2,15 @@
 
 A thin subclass of uvicorn's sans-I/O protocol (its documented hook is ``Config(ws=...)``) on `websockets`' parser. It
 adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, and who closed.
+
+`app.transport.connection` says how a connection works; this is how it holds uvicorn's protocol to that. uvicorn runs
+the handshake, sends the pings and has the parser; its `handle_…` methods are called frame by frame, from `_step`,
+instead of all at once. Its task lives as long as the connection (`_serve`), as it would close the socket after it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from uvicorn import Config
@@ -17,11 +21,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import BytesLike
 
 from app.protocol import Close, CloseRow, client_close
 from app.telemetry.observer import Observer
-from app.transport.connection import FRAME_COST, Connection, nowhere
+from app.transport.connection import FRAME_COST, Connection
 from app.transport.deflate import Deflate
 from app.transport.port import EXTENSION, VIOLATIONS
 from app.transport.upgrade import refusal_without_reason
@@ -38,25 +41,29 @@ class _Parser(ServerProtocol):
     """
 
     is_blocked = False
-    unanswered: BytesLike | None = None
+    unanswered: bytes | None = None
+
+    def take_output(self) -> bytes:
+        """Return the bytes that are to be sent."""
+        return b"".join(self.data_to_send())
 
     def fail(self, code: int, reason: str = "") -> None:
         row = VIOLATIONS.get(code)
         super().fail(code, row.reason if row is not None else reason)
 
     def recv_frame(self, frame: Frame) -> None:
-        """A close frame may come amid a fragmented message (RFC 6455 section 5.4), which is then of no use."""
+        """Take a frame; a close frame may come amid a fragmented message (section 5.4), which is then of no use."""
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         if frame.opcode is Opcode.PING and self.is_blocked:
-            self.unanswered = frame.data
+            self.unanswered = bytes(frame.data)
             self.events.append(frame)
         else:
             super().recv_frame(frame)
 
 
 class UvicornTransport(Connection, WebSocketsSansIOProtocol):
-    """See the module; `close_timeout_s` bounds the wait for the peer's close frame."""
+    """A `Transport` that uvicorn's protocol does the work of."""
 
     def __init__(
         self,
@@ -69,11 +76,11 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         observer: Observer,
         deflate: Deflate | None = None,
     ) -> None:
-        Connection.__init__(self, observer)
+        Connection.__init__(self, observer, close_timeout_s)
         WebSocketsSansIOProtocol.__init__(self, config, server_state, app_state, _loop)
         offered = [deflate.factory] if deflate is not None else None
         self.conn = self._parser = _Parser(extensions=offered, max_size=config.ws_max_size, logger=self.logger)
-        self._deflate = deflate
+        self._offered_deflate = deflate
         self.close_timeout = close_timeout_s
         self._held = bytearray()
         self._parsed: deque[Frame] = deque()
@@ -83,41 +90,22 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         self._application = self.app
         self.app = self._serve
 
-    @property
-    def _close_timeout_s(self) -> float:
-        return self.close_timeout
-
     # ---------------------------------------------------------------- Transport
 
     @property
-    def is_writable(self) -> bool:
-        """See `Transport.is_writable`."""
-        return self.writable.is_set()
-
-    @property
     def is_open(self) -> bool:
-        """See `Transport.is_open`.
+        """Whether frames can still be sent.
 
         The parser runs ahead: when a close frame came in one chunk with messages, it knows of the close while
         the messages are still being delivered. They are handled; their answers have nowhere to go.
         """
         return self._ended is None and self.handshake_complete and self.conn.state is State.OPEN
 
-    @property
-    def deflate(self) -> Deflate | None:
-        """See `Transport.deflate`."""
-        return self._deflate if self.conn.extensions else None
-
-    @property
-    def write(self) -> Callable[[bytes], object]:
-        """See `Transport.write`."""
-        return nowhere if self._ended is not None else self.transport.write
-
     def cork(self) -> None:
-        """See `Transport.cork`; here everything leaves at once."""
+        """Do nothing: here everything leaves at once."""
 
     def start(self) -> None:
-        """See `Transport.start`."""
+        """Deliver messages, those first that have come already."""
         if not self._is_started:
             self._is_started = True
             self._read()
@@ -125,56 +113,52 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
     def _close_frame(self, row: CloseRow) -> bytes:
         if self.conn.state is State.OPEN:
             self.conn.send_close(row.code, row.reason)
-        return self._to_send()
+        return self._parser.take_output()
 
-    def _shut_up(self, last: bytes) -> None:
+    def _write_last(self, last: bytes) -> None:
         self.close_sent = self._parser.is_blocked = True
         self.stop_keepalive()
-        if last and not self._is_lost:
+        if last and not self.is_lost:
             self.transport.write(last)
-
-    def _to_send(self) -> bytes:
-        return b"".join(self.conn.data_to_send())
 
     # ---------------------------------------------------------------- the handshake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The HTTP protocol has read an upgrade request."""
+        """Take the socket: the HTTP protocol has read an upgrade request."""
         self._socket = cast("asyncio.Transport", transport)
+        self.write = self._socket.write
         super().connection_made(transport)
 
     def handle_connect(self, event: Request) -> None:
         """Put the transport into the scope, before the ASGI task takes its first step."""
         super().handle_connect(event)
+        self.deflate = self._offered_deflate if self.conn.extensions else None
         if self.close_sent:
-            self._observer.handshake(HandshakeOutcome.BAD_REQUEST, 0.0)
+            client = self.client[0] if self.client else "unknown"
+            detail = "this is no WebSocket handshake"
+            self._observer.handshake_refused(HandshakeOutcome.BAD_REQUEST, HTTPStatus.BAD_REQUEST, detail, client)
             self._cut_later()
         else:
             cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
 
     async def send(self, message: ASGISendEvent) -> None:
-        """A refusal before the upgrade completes the handshake too; uvicorn forgets to say so."""
+        """Send what the application says; a refusal completes the handshake too, which uvicorn forgets to note."""
         if message["type"] == "websocket.close" and not self.handshake_complete:
             await self._refuse()
             return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
-            self._cut_later()
-
-    def _cut_later(self) -> None:
-        """The refusal must be taken in time: a socket that is closed waits for that as long as it takes."""
-        if not self._is_lost:
-            self._cut_timer = self.loop.call_later(self._close_timeout_s, self.transport.abort)
+            self._cut_later()  # it must be taken in time: a closed socket waits for that as long as it takes
 
     async def _refuse(self) -> None:
-        refused = refusal_without_reason(self.scope["path"], self._observer)
+        refused = refusal_without_reason(cast("dict[str, Any]", self.scope), self._observer)
         headers = list(refused.headers)
         await self.send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
         await self.send({"type": "websocket.http.response.body", "body": refused.body, "more_body": False})
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
-        """Uvicorn ends the connection when the application returns, which it does once the session lives by itself."""
+        """Return when the connection has ended, not when the application does: uvicorn closes the socket then."""
         await self._application(scope, receive, send)
         if self._listener is not None:
             await self._over.wait()
@@ -182,9 +166,9 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
     # ---------------------------------------------------------------- what comes in
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the peer: first the head, as one; what comes before `start` waits for it."""
-        if self._is_deaf:
-            self._discard(len(data))
+        """Take bytes of the peer: first the head, as one; what comes before `start` waits for it."""
+        if self._draining is not None:
+            self._discard(self._draining, len(data))
         elif not self.handshake_initiated:
             super().data_received(data)
         elif not self._is_started and self._ended is None:
@@ -208,7 +192,7 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
             self._handled += 1
             self._on_frame(frame)
             return FRAME_COST + len(frame.data)
-        if self.conn.parser_exc is not None and not self._is_deaf:
+        if self.conn.parser_exc is not None and self._draining is None:
             self.handle_parser_exception()
             return 0
         piece = self._held[:_PIECE]
@@ -232,7 +216,7 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
             self._on_part(frame)
 
     def _on_part(self, frame: Frame) -> None:
-        """A message, or a part of one."""
+        """Take a message, or a part of one."""
         if frame.opcode is Opcode.TEXT:
             self.handle_text(frame)
         elif frame.opcode is Opcode.BINARY:
@@ -269,64 +253,52 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
             self._listener.on_ping(PingOutcome.ANSWERED, self.last_ping_rtt)
 
     def handle_close(self, event: Frame) -> None:
-        """The peer's close frame: its own wish, or the answer to ours."""
+        """Take the peer's close frame: its own wish, or the answer to ours."""
         del event
         if self.conn.close_rcvd is not None:
             code = self.conn.close_rcvd.code
-            self._end(client_close(code), Initiator.CLIENT, code, self._to_send())
+            self._end(client_close(code), Initiator.CLIENT, code, self._parser.take_output())
         self._forget()
         self.transport.close()
 
     def handle_parser_exception(self) -> None:
-        """RFC 6455 was broken; websockets has chosen the close code."""
+        """End, as RFC 6455 was broken; websockets has chosen the close code."""
         code = self.conn.close_sent.code if self.conn.close_sent is not None else 0
-        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER, last=self._to_send())
+        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER, last=self._parser.take_output())
         self._deafen()
 
     # ---------------------------------------------------------------- what the event loop and uvicorn call
 
     def keepalive_timeout(self) -> None:
-        """The peer is gone or frozen: say so, and do not wait for a buffer nobody reads."""
+        """Close, as the peer is gone or frozen, and do not wait for a buffer nobody reads."""
         self.pong_timer = None
         self.pending_ping_payload = None
-        if self._listener is not None:
-            self._tell(self._listener.on_ping, PingOutcome.TIMEOUT, 0.0)
+        self._tell_ping(PingOutcome.TIMEOUT)
         self.close(Close.PING_TIMEOUT)
 
     def pause_writing(self) -> None:
-        """The buffer is over its high-water mark."""
-        super().pause_writing()
+        """Have the parser answer no ping, and tell uvicorn and the listener."""
+        WebSocketsSansIOProtocol.pause_writing(self)
         self._parser.is_blocked = True
-        if self._listener is not None:
-            self._tell(self._listener.on_blocked)
+        Connection.pause_writing(self)
 
     def resume_writing(self) -> None:
-        """The buffer has drained."""
-        super().resume_writing()
-        if self._ended is not None:
-            return
-        self._parser.is_blocked = False
-        pong, self._parser.unanswered = self._parser.unanswered, None
-        if pong is not None:
-            self.conn.send_pong(pong)
-            self.transport.write(self._to_send())
-        if self._listener is not None:
-            self._tell(self._listener.on_writable)
-
-    def eof_received(self) -> None:
-        """The peer will say no more; the event loop closes the socket, once it has sent what is to be sent."""
-        self._end(Close.LOST, Initiator.NETWORK)
+        """Have the parser answer pings again, and tell uvicorn and the listener."""
+        WebSocketsSansIOProtocol.resume_writing(self)
+        self._parser.is_blocked = self._ended is not None
+        self._unanswered_ping, self._parser.unanswered = self._parser.unanswered, None
+        Connection.resume_writing(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
-        if self._listener is not None and self.pending_ping_payload is not None:
-            self._tell(self._listener.on_ping, PingOutcome.ABANDONED, 0.0)
+        """End without a socket."""
+        if self.pending_ping_payload is not None:
+            self._tell_ping(PingOutcome.ABANDONED)
         self._lost()
         self._over.set()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Uvicorn is going down and this connection is still there."""
+        """End, as uvicorn is going down."""
         if self.handshake_complete:
             self.close(Close.DRAINING)
         super().shutdown()

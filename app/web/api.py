@@ -6,7 +6,7 @@ from http import HTTPStatus as S
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
@@ -19,11 +19,14 @@ from app.protocol import Finish
 from app.realtime import Hub
 from app.settings import Settings
 from app.vocabulary import LimitScope
-from app.web.admission import Admission, client_address, unavailable
-from app.web.auth import Issuer, clean_name, guest_id
-from app.web.errors import ProblemError, refusal
-from app.web.limits import ApiRates
-from app.web.openapi import problems
+from app.web.access import ApiAccess
+from app.web.auth.issuer import TokenIssuer
+from app.web.auth.player import clean_name, guest_id
+from app.web.auth.tickets import TicketIssuer
+from app.web.client_address import client_address
+from app.web.problems import refusal, unavailable
+from app.web.rates import ApiRates
+from app.web.schema.openapi import problems
 
 AnyRequest = Request[Any, Any, State]
 GAMES_RETRY_MS: Final = 60_000
@@ -55,7 +58,7 @@ def _rfc3339(epoch_ms: float | None) -> str | None:
 
 
 def _public(state: GameState) -> dict[str, Any]:
-    """The snapshot of a game for HTTP: times as RFC 3339."""
+    """Show the snapshot of a game over HTTP: times as RFC 3339."""
     document = asdict(snapshot(state))
     times = {key: _rfc3339(document[key]) for key in ("created_at", "starts_at", "ends_at")}
     return {**document, **times}
@@ -70,15 +73,15 @@ def _public(state: GameState) -> dict[str, Any]:
 async def create_guest(
     request: AnyRequest,
     settings: NamedDependency[Settings],
-    admission: NamedDependency[Admission],
-    issuer: NamedDependency[Issuer],
+    access: NamedDependency[ApiAccess],
+    issuer: NamedDependency[TokenIssuer],
     data: JSONBody[NewGuest | None] = None,
 ) -> dict[str, Any]:
-    """A token for somebody without an account; switched by GUESTS, limited per address."""
+    """Make a token for somebody without an account; switched by GUESTS, limited per address."""
     if not settings.guests_enabled:
         raise refusal(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
-    admission.require_origin(request)
-    admission.rates.guest(client_address(request))
+    access.origins.require(request)
+    access.rates.guest(client_address(request))
     player_id, name = guest_id(), clean_name((data or NewGuest()).name)
     token, expires_at = issuer.issue(player_id, name, settings.guest_token_ttl_s)
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
@@ -90,14 +93,18 @@ async def create_guest(
     responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
 )
 async def create_ticket(
-    request: AnyRequest, settings: NamedDependency[Settings], admission: NamedDependency[Admission]
+    request: AnyRequest,
+    settings: NamedDependency[Settings],
+    access: NamedDependency[ApiAccess],
+    tickets: NamedDependency[TicketIssuer],
+    hub: NamedDependency[Hub],
 ) -> dict[str, Any]:
-    """A ticket to connect with once, within seconds: what a browser puts into the URL instead of its token."""
-    if not admission.tickets.keys:
+    """Make a ticket to connect with once, within seconds: what a browser puts into the URL instead of its token."""
+    if not tickets.keys:
         raise refusal(HTTPStatus.NOT_FOUND, "tickets are not made here; see TICKET_SECRET")
-    identity = await admission.authenticate(request)
-    ticket, expires_at = admission.tickets.issue(identity)
-    admission.hub.observer.ticket()
+    identity = await access.authenticate(request)
+    ticket, expires_at = tickets.issue(identity)
+    hub.observer.ticket()
     return {"ticket": ticket, "expires_at": _rfc3339(expires_at * 1000), "expires_in_s": settings.ticket_ttl_s}
 
 
@@ -109,19 +116,19 @@ async def create_ticket(
 async def create_game(
     request: AnyRequest,
     settings: NamedDependency[Settings],
-    admission: NamedDependency[Admission],
+    access: NamedDependency[ApiAccess],
     hub: NamedDependency[Hub],
     data: JSONBody[NewGame | None] = None,
 ) -> dict[str, Any]:
     """Make a game; whoever connects to its `ws_url` joins it."""
-    identity = await admission.authenticate(request)
-    admission.require_open()
+    identity = await access.authenticate(request)
+    access.availability.require()
     wish = data or NewGame()
     _require_allowed(wish, identity.player_id, settings, hub)
     problem_id = wish.problem if wish.problem is not None else hub.rooms.pick_problem()
     if problem_id not in hub.rooms.problems:
         raise refusal(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
-    admission.rates.game(client_address(request), identity.player_id)
+    access.rates.game(client_address(request), identity.player_id)
     try:
         state = await hub.rooms.create(identity.player_id, problem_id, _rules(wish, settings))
     except LogUnavailable as error:
@@ -175,10 +182,10 @@ def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
 
 @get("/games/{game_id:uuid}", responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE))
 async def show_game(
-    request: AnyRequest, game_id: FromPath[UUID], admission: NamedDependency[Admission], hub: NamedDependency[Hub]
+    request: AnyRequest, game_id: FromPath[UUID], access: NamedDependency[ApiAccess], hub: NamedDependency[Hub]
 ) -> dict[str, Any]:
-    """The public state of a game."""
-    await admission.authenticate(request)
+    """Show the public state of a game."""
+    await access.authenticate(request)
     try:
         state = await hub.rooms.state(str(game_id))
     except LogUnavailable as error:
@@ -196,11 +203,11 @@ async def show_submission(
     request: AnyRequest,
     game_id: FromPath[UUID],
     attempt: FromPath[int],
-    admission: NamedDependency[Admission],
+    access: NamedDependency[ApiAccess],
     hub: NamedDependency[Hub],
 ) -> dict[str, Any]:
-    """One of the asking player's own submissions: code, verdict, visible tests."""
-    player_id = (await admission.authenticate(request)).player_id
+    """Show one of the asking player's own submissions: code, verdict, visible tests."""
+    player_id = (await access.authenticate(request)).player_id
     try:
         events = await hub.rooms.events(str(game_id))
     except LogUnavailable as error:
@@ -247,11 +254,11 @@ async def remove_player(
     game_id: FromPath[UUID],
     player_id: FromPath[str],
     settings: NamedDependency[Settings],
-    admission: NamedDependency[Admission],
+    access: NamedDependency[ApiAccess],
     hub: NamedDependency[Hub],
 ) -> None:
     """Put a player out of a game for good: for its host and for OPERATORS."""
-    asking = (await admission.authenticate(request)).player_id
+    asking = (await access.authenticate(request)).player_id
     try:
         state = await hub.rooms.state(str(game_id))
         if state is None:
@@ -267,7 +274,7 @@ async def remove_player(
 
 @get("/problems", security=[{}], responses=problems())
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
-    """All problems, without their tests."""
+    """List all problems, without their tests."""
     return [_problem_card(problem.public) for problem in hub.rooms.problems.values()]
 
 
@@ -275,13 +282,8 @@ def _problem_card(problem: Problem) -> dict[str, Any]:
     return {"id": problem.id, "title": problem.title, "difficulty": problem.difficulty}
 
 
-def answer_problem(_: Request[Any, Any, Any], error: ProblemError) -> Response[bytes]:
-    """Answer with the problem a handler raised."""
-    return error.problem.response()
-
-
 def api_router(rates: ApiRates) -> Router:
-    """The API; every request counts, whatever comes of it."""
+    """Make the router of the API; every request counts, whatever comes of it."""
 
     async def count(request: AnyRequest) -> None:
         rates.request(client_address(request))

@@ -5,14 +5,14 @@ from typing import Any
 
 from litestar import Request
 
-from app.web.errors import refusal
+from app.web.problems import refusal
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """Litestar's, which takes what msgspec raises beside its own errors for a fault of the server."""
+    """A request of Litestar's, which alone would take what msgspec raises beside its own errors for our fault."""
 
-    async def json(self) -> Any:  # noqa: ANN401 - see `Request.json`
-        """See `Request.json`. Raises ProblemError."""
+    async def json(self) -> Any:  # noqa: ANN401 - a body is anything
+        """Decode the body. Raises ProblemError."""
         try:
             return await super().json()
         except RecursionError:

@@ -1,41 +1,65 @@
 """Operations: health, metrics, version."""
 
+import ipaddress
+from collections.abc import Container
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from litestar import HttpMethod, MediaType, Request, Response, get, route
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from app.health import Health
+from app.web.client_address import client_address
+from app.web.problems import refusal
 
 AnyRequest = Request[Any, Any, State]
+NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class RenderMetrics(Protocol):
     """Renders the exposition for an Accept header: body and content type."""
 
-    async def __call__(self, accept: str) -> tuple[bytes, str]:
-        """See the class."""
+    async def __call__(self, accept: str, *, is_packed: bool, is_scrape: bool) -> tuple[bytes, str]:
+        """Render for a client that accepts `accept`, with gzip if `is_packed`; it is read only by a scrape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """What the operations endpoints tell."""
+    """Holds what the operations endpoints tell."""
 
     health: Health
     render_metrics: RenderMetrics
     version: str
+    revision: str
     replica: str
     environment: str
+    is_guarded: bool
+    """Metrics and verbose probes are for this machine alone."""
+
+    def shows(self, request: AnyRequest) -> bool:
+        """Tell whether a request may see what is for this machine alone."""
+        return not self.is_guarded or is_from_here(client_address(request), request.headers)
+
+
+def is_from_here(address: str, headers: Container[str]) -> bool:
+    """Tell whether a request comes from this machine, and for nobody else: no proxy says that it forwards it."""
+    if any(name in headers for name in _FORWARDED):
+        return False
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
 
 
 def _answer(
     checks: dict[str, bool], *, verbose: bool, shown: dict[str, bool] | None = None
 ) -> Response[dict[str, Any]]:
-    """`checks` decide; what is only `shown` does not."""
+    """Answer a probe: `checks` decide, what is only `shown` does not."""
     failed = [name for name, passed in checks.items() if not passed]
     body: dict[str, Any] = {"status": "failing" if failed else "ok"}
     if failed:
@@ -46,39 +70,59 @@ def _answer(
     return Response(body, status_code=status)
 
 
-def _is_verbose(request: AnyRequest) -> bool:
-    return "verbose" in request.query_params
+def _is_verbose(request: AnyRequest, ops: Ops) -> bool:
+    return "verbose" in request.query_params and ops.shows(request)
 
 
 @route("/livez", http_method=PROBE_METHODS, include_in_schema=False)
-async def livez(request: AnyRequest) -> Response[dict[str, Any]]:
-    """Alive: the event loop turns, or nobody would answer."""
-    return _answer({"event_loop": True}, verbose=_is_verbose(request))
+async def livez(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
+    """Tell that the process is alive: the event loop turns, or nobody would answer."""
+    return _answer({"event_loop": True}, verbose=_is_verbose(request, ops))
 
 
 @route("/startupz", http_method=PROBE_METHODS, include_in_schema=False)
 async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
-    """Start-up has finished."""
-    return _answer({"started": ops.health.is_started}, verbose=_is_verbose(request))
+    """Tell whether start-up has finished."""
+    return _answer({"started": ops.health.is_started}, verbose=_is_verbose(request, ops))
 
 
 @route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
-    """Ready for new connections. What hits all replicas at once is only shown, unless READY_GATES names it."""
-    return _answer(ops.health.checks, verbose=_is_verbose(request), shown=ops.health.states)
+    """Tell whether new connections are welcome.
+
+    What hits all replicas at once is only shown, unless READY_GATES names it.
+    """
+    return _answer(ops.health.checks, verbose=_is_verbose(request, ops), shown=ops.health.states)
 
 
-@get("/metrics", include_in_schema=False)
+@route("/metrics", http_method=PROBE_METHODS, include_in_schema=False)
 async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
-    """The metrics, as Prometheus text or OpenMetrics, whichever is asked for."""
-    body, content_type = await ops.render_metrics(request.headers.get("accept", ""))
-    return Response(body, headers={"content-type": content_type})
+    """Show the metrics, as Prometheus text or OpenMetrics, whichever is asked for, with gzip where that is taken."""
+    if not ops.shows(request):
+        raise refusal(HTTPStatus.FORBIDDEN, NOT_FROM_HERE)
+    is_packed = _takes_gzip(request.headers.get("accept-encoding", ""))
+    body, content_type = await ops.render_metrics(
+        request.headers.get("accept", ""), is_packed=is_packed, is_scrape=request.method == HttpMethod.GET
+    )
+    headers = {"content-type": content_type}
+    return Response(body, headers=headers | ({"content-encoding": "gzip"} if is_packed else {}))
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether a header names gzip, and not to refuse it (RFC 9110 section 12.5.3)."""
+    offers = (offer.replace(" ", "").lower().partition(";q=") for offer in accept_encoding.split(","))
+    return any(name == "gzip" and (not weight or weight.strip("0.")) for name, _, weight in offers)
 
 
 @get("/version", include_in_schema=False, media_type=MediaType.JSON)
 async def version(ops: NamedDependency[Ops]) -> dict[str, str]:
-    """What runs here."""
-    return {"version": ops.version, "replica": ops.replica, "environment": ops.environment}
+    """Tell what runs here."""
+    return {
+        "version": ops.version,
+        "revision": ops.revision,
+        "replica": ops.replica,
+        "environment": ops.environment,
+    }
 
 
 OPS_HANDLERS = [livez, startupz, readyz, metrics, version]

@@ -2,7 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
+
+from app.settings import Settings
+from app.vocabulary import HandshakeOutcome
+from app.web.problems import refused
 
 LOCALHOST: Final = r"https?://(localhost|127\.0\.0\.1)(:\d{1,5})?"
 _LOCALHOST: Final = re.compile(LOCALHOST)
@@ -15,8 +22,15 @@ class OriginPolicy:
     allowed: frozenset[str]
     development: bool
 
+    def require(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+        """Refuse a request from another origin. Raises ProblemError."""
+        headers, scheme = connection.headers, str(connection.scope["scheme"])
+        if not self.allows(headers.get("origin"), scheme=scheme, host=headers.get("host")):
+            text = "this origin is not allowed; add it to CORS_ALLOWED_ORIGINS"
+            raise refused(HandshakeOutcome.ORIGIN_REFUSED, text)
+
     def allows(self, origin: str | None, *, scheme: str, host: str | None) -> bool:
-        """Whether a request from `origin` is taken; without one it is not from a browser.
+        """Tell whether a request from `origin` is taken; without one it is not from a browser.
 
         `scheme` and `host` are the request's own (ws and wss count as http and https).
         """
@@ -26,3 +40,14 @@ class OriginPolicy:
             return False
         own = f"{scheme.replace('ws', 'http')}://{host}"
         return origin == own or _LOCALHOST.fullmatch(origin) is not None
+
+
+def cors_config(settings: Settings) -> CORSConfig:
+    """Configure which origins browsers let read the API's answers."""
+    return CORSConfig(
+        allow_origins=sorted(settings.allowed_origins),
+        allow_origin_regex=LOCALHOST if settings.is_development else None,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["authorization", "content-type"],
+        max_age=600,
+    )

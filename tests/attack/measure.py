@@ -5,7 +5,7 @@ The sink shows what the generator and the machine cost the bystander by themselv
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -41,7 +41,7 @@ USUAL: Final = frozenset(
     {
         "app.started", "app.draining", "app.drain_progressed", "app.stopped", "ws.opened", "ws.closed", "ws.refused",
         "ws.authenticated", "limit.exceeded", "message.rejected", "game.created", "game.started", "game.finished",
-        "submission.judged", "http.rejected",
+        "submission.judged", "http.rejected", "http.refused", "log.suppressed",
     }
 )  # fmt: skip
 ONE_EACH: Final = frozenset({"ws.opened", "ws.closed", "submission.judged"})
@@ -102,14 +102,14 @@ def measured(run: Run, tries: int = TRIES) -> Result:
 
 def measure(run: Run) -> Result:
     """Both fights, and the verdict."""
-    with scene(run.attack, run.folder, run.sink_port, run.code) as around:
+    with _generator(run) as generator, scene(run.attack, run.folder, run.sink_port, run.code) as around:
         if not run.result.sink_p99_s:
             _against_sink(run, around)
         run.folder.mkdir(parents=True, exist_ok=True)
         server = AttackedServer(run.folder / "server", run.code, **run.settings, **around.settings)
         try:
             server.start()
-            _against_server(run, around, server)
+            _against_server(run, around, server, generator)
         finally:
             if server.alive:
                 server.kill()
@@ -123,7 +123,8 @@ def _against_sink(run: Run, around: Scene) -> None:
     games = [f"00000000-0000-4000-8000-{number:012}" for number in range(max(1, run.attack.games))]
     aim = Aim(port=around.sink_port, is_sink=True, games=games, tokens=_tokens(run, around), data=around.data)
     watcher = bystander(run.sink_port, run.sink_port, games[0], around.token("bystander"))
-    with contextlib.closing(watcher), _generator(run, aim) as generator:
+    with contextlib.closing(watcher), _generator(run) as generator:
+        _aim(generator, aim)
         seen, _ = _fight(run, generator, watcher)
     run.result.sink_p99_s = {name: p99(one["latencies"]) for name, one in seen.items()}
 
@@ -132,12 +133,14 @@ def _tokens(run: Run, around: Scene) -> list[str]:
     return [around.token(f"attacker-{number}") for number in range(run.attack.seats)]
 
 
-@contextlib.contextmanager
-def _generator(run: Run, aim: Aim) -> Iterator[Helper]:
-    with helper("tests.attack.generator", run.attack.id) as generator:
-        generator.tell(aim.document())
-        generator.told()
-        yield generator
+def _generator(run: Run) -> contextlib.AbstractContextManager[Helper]:
+    """A process that has yet to be told where; what it imports takes it a while."""
+    return helper("tests.attack.generator", run.attack.id)
+
+
+def _aim(generator: Helper, aim: Aim) -> None:
+    generator.tell(aim.document())
+    generator.told()
 
 
 def _fight(
@@ -157,7 +160,7 @@ def _fight(
 # -------------------------------------------------------------------- against the server
 
 
-def _against_server(run: Run, around: Scene, server: AttackedServer) -> None:
+def _against_server(run: Run, around: Scene, server: AttackedServer, generator: Helper) -> None:
     log = LogOf(server)
     port = int(server.settings["PORT"])
     mine, *games = [_game(server, around, number, run.attack) for number in range(run.attack.games + 1)]
@@ -171,7 +174,8 @@ def _against_server(run: Run, around: Scene, server: AttackedServer) -> None:
     meanwhile = _submission(run, around, server) if run.attack.is_judged else None
     watcher = bystander(port, server.ops_port, mine, around.token("bystander"))
     counted = server.counted()
-    with contextlib.closing(watcher), _generator(run, aim) as generator:
+    with contextlib.closing(watcher):
+        _aim(generator, aim)
         time.sleep(SETTLES_S)
         with Watch(server) as watch:
             try:

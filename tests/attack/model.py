@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
 BOTH: Final = ("lean", "uvicorn")
 LEAN: Final = ("lean",)
-QUICK_S: Final = 1.0
-"""An entry that needs no longer runs in CI every day."""
 
 
 class Place(StrEnum):
@@ -62,11 +60,6 @@ class Attack:
     """A bystander hands in a right solution meanwhile and must have its verdict within a bound."""
     restarts: bool = False
     """The server is killed and started again behind the attack, and measured again."""
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether CI runs it every day."""
-        return self.seconds <= QUICK_S
 
     @property
     def seats(self) -> int:

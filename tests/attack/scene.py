@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 from tests.attack.model import Attack, Place
 from tools.harness.jwks import SigningKey
 from tools.harness.nginx import Site
-from tools.harness.readers import token
 from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
 
 HUGE_BYTES: Final = 300 * 2**20
 NESTED: Final = 100_000

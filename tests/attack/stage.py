@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.attack.bystander import OTHERS
-from tools.harness.server import ROOT, ServerProcess, sample_key
+from tools.harness.server import ROOT, ServerProcess, samples
 
 GUARD_BYTES: Final = 640 * 2**20
 """A server that has grown by so much is ended: the machine must outlive the attack."""
@@ -64,12 +63,7 @@ class AttackedServer(ServerProcess):
 
     def counted(self) -> dict[str, float]:
         """All samples of /metrics, wherever that is."""
-        text = httpx.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=10).text
-        return {
-            sample_key(sample.name, sample.labels): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+        return samples(httpx.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=10).text)
 
     @property
     def ops_port(self) -> int:

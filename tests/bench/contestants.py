@@ -6,15 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import jwt
 
 from tests.bench.generator import LOAD_CORE, SERVER_CORE, compiled, pinned
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.server import UNLIMITED, ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import upgrade
 
 HERE = Path(__file__).parent
@@ -39,11 +38,6 @@ FREE = {
 def player_id(number: int) -> str:
     """The id of a player."""
     return f"player-{number}-".ljust(ID_LENGTH, "x")
-
-
-def token(player: str) -> str:
-    """A token that both the service and the Node peer take."""
-    return jwt.encode({"sub": player, "name": "racer", "exp": int(time.time()) + 7200}, SECRET)
 
 
 @dataclass
@@ -116,12 +110,14 @@ class Service(Contestant):
     def requests(self, count: int, room: int) -> list[bytes]:
         """Players in games of so many."""
         limits = {"min_players": min(room, 100), "max_players": max(room, 100), "time_limit_s": 3600}
-        headers = {"authorization": f"Bearer {token('host')}"}
+        headers = {"authorization": f"Bearer {token('host', 7_200, name='racer')}"}
         with httpx.Client(base_url=self.server.http_url, headers=headers) as client:
             answers = [client.post("/api/games", json=limits) for _ in range(-(-count // room))]
         games = [answer.json()["game_id"] for answer in answers]
         return [
-            upgrade(f"/ws/{games[number // room]}", f"Authorization: Bearer {token(player_id(number))}")
+            upgrade(
+                f"/ws/{games[number // room]}", f"Authorization: Bearer {token(player_id(number), 7_200, name='racer')}"
+            )
             for number in range(count)
         ]
 
@@ -160,7 +156,7 @@ class Peer(Contestant):
         if not self.secret:
             return super().requests(count, room)
         return [
-            upgrade(f"/ws/{number // room}", f"Authorization: Bearer {token(player_id(number))}")
+            upgrade(f"/ws/{number // room}", f"Authorization: Bearer {token(player_id(number), 7_200, name='racer')}")
             for number in range(count)
         ]
 

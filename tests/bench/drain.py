@@ -15,21 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
 
 CONNECTIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 SPREAD_S = 10.0
 SLICES = 10
 ROOM = 50
 AT_ONCE = 100
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
 async def stay(ws: ClientConnection) -> tuple[float, int]:

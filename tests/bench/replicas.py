@@ -22,10 +22,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.bench.contestants import Service, token
+from tests.bench.contestants import Service
 from tests.bench.generator import Generator, compiled
 from tools.harness.nats import Nats
 from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
 BLOCKS, ROUNDS = 10, 200
 OURS = "an event, from its sender to a member on another replica"

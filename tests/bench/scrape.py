@@ -12,18 +12,14 @@ from pathlib import Path
 from statistics import median
 
 import httpx
-import jwt
 from websockets.asyncio.client import ClientConnection, connect
 
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
 
 FEW, MANY = 5, int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 ROOM = 50
 SCRAPES = 200
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
 async def come(server: ServerProcess, game_id: str, number: int) -> ClientConnection:

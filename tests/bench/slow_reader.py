@@ -13,20 +13,16 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 
-import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.server import UNLIMITED, ServerProcess
+from tools.harness.tokens import token
 
 MEMBERS = 49
 ROUNDS = 200
 BLOCKS = 4
 CHATTER = json.dumps({"type": "ping", "data": {"timestamp": 1}, "id": "x" * 64})
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
 async def member(server: ServerProcess, game_id: str, name: str, **options: object) -> ClientConnection:

@@ -4,7 +4,6 @@ Nothing here passes or fails; the figures depend on the machine. It stops by its
 """
 
 import argparse
-import datetime as dt
 import json
 import resource
 import signal
@@ -88,11 +87,6 @@ SCENARIOS: dict[str, Scenario] = {
     "idle": Scenario(scenarios.idle, ("service",) * 4),
     "race": Scenario(scenarios.race, ("service", "uvicorn")),
 }
-
-
-def of_the_day(day: dt.date) -> str:
-    """The scenario that CI runs, small, on a day: each in its turn."""
-    return list(SCENARIOS)[day.toordinal() % len(SCENARIOS)]
 
 
 def measure(names: list[str], plan: Plan) -> Results:

@@ -1,6 +1,5 @@
 """The benchmark runs: each scenario on some day, small. What it measures is no matter of a test."""
 
-import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -9,14 +8,12 @@ from statistics import median
 import pytest
 
 from tests.bench.report import GOALS, goal_table
-from tests.bench.speed import MAKERS, SCENARIOS, main, of_the_day
-
-TODAY = dt.datetime.now(dt.UTC).date()
+from tests.bench.speed import MAKERS, SCENARIOS, main
+from tools.harness.slices import BENCH_DAYS, days_of, slice_of, today
 
 
 def test_every_scenario_has_its_day() -> None:
-    days = [TODAY + dt.timedelta(days=number) for number in range(len(SCENARIOS))]
-    assert sorted(of_the_day(day) for day in days) == sorted(SCENARIOS)
+    assert sorted(days_of(tuple(SCENARIOS), BENCH_DAYS)) == sorted(SCENARIOS)
 
 
 def test_goals_are_about_what_is_measured() -> None:
@@ -33,15 +30,18 @@ def test_a_goal_is_met_by_the_ratios_within_rounds() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_scenario_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_scenarios_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     affinity = os.sched_getaffinity(0)
-    name = os.environ.get("BENCH_SCENARIO", of_the_day(TODAY))
+    names = slice_of(tuple(SCENARIOS), BENCH_DAYS, today())
     try:
-        main([name, "--rounds", "1", "--scale", "0.02", "--json", str(tmp_path / "figures.json")])
+        main([*names, "--rounds", "1", "--scale", "0.02", "--json", str(tmp_path / "figures.json")])
     finally:
         os.sched_setaffinity(0, affinity)
-    figures = json.loads((tmp_path / "figures.json").read_text())[name]
-    assert figures
-    assert all(name in MAKERS or "connections" in name for name in figures)
-    assert all(values and median(values) > 0 for values in figures.values())
-    assert f"### {name}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    measured = json.loads((tmp_path / "figures.json").read_text())
+    assert set(measured) == set(names)
+    for name, figures in measured.items():
+        assert figures
+        assert all(name in MAKERS or "connections" in name for name in figures)
+        assert all(values and median(values) > 0 for values in figures.values())
+        assert f"### {name}" in printed

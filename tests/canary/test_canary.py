@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.telemetry.catalogue import CANARY_METRICS
 from tools.harness.canary import canary
+from tools.harness.nginx import Nginx
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ROOT, SECRET, ServerProcess, free_port, until
 
@@ -115,6 +116,16 @@ def test_it_notices_that_nobody_can_come(tmp_path: Path) -> None:
         proxy.heal()
         well = samples(bird.host)["code_racer_canary_races_totalok"]
         until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] > well)
+
+
+def test_it_tells_of_a_proxy_that_does_not_pass_upgrade_on(tmp_path: Path) -> None:
+    port = free_port()
+    with ServerProcess(tmp_path / "server") as server:
+        http = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {server.http_url}; }} }}"
+        with Nginx(tmp_path / "nginx", http):
+            code, line = run(f"http://127.0.0.1:{port}")
+    assert (code, line["outcome"], line["step"]) == (1, "refused", "handshake")
+    assert "does not pass Upgrade on" in line["detail"]
 
 
 def test_it_notices_that_somebody_else_answers() -> None:

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from app.client import ClientError, GameWebSocket, MessageBatcher, Refused, Rejected, WebSocketMetrics, WebSocketPool
-from app.client.websocket import Disconnected
+from app.client.errors import Disconnected
 
 
 def say(**what: Any) -> None:

@@ -5,19 +5,18 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import jwt
 import pytest
 
 from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import FaultProxy
-from tools.harness.server import ROOT, SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.server import ROOT, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 
 HERE = Path(__file__).parent
 COMMANDS = {
@@ -25,10 +24,6 @@ COMMANDS = {
     "javascript": ["node", str(ROOT / "tests/node/driver.mjs")],
 }
 NO_SUCH_GAME = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2aff"
-
-
-def token(player_id: str, ttl_s: float = 600) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
 
 
 class Client:

@@ -19,17 +19,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
-
 from app.client import ClientError, GameWebSocket
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
-from app.eventlog.nats import NatsConfig, NatsEventLog
+from app.eventlog.nats import NatsEventLog
 from app.eventlog.port import LogUnavailable
 from tests.cluster import checker
-from tools.harness.nats import Nats, Node
+from tools.harness.nats import Nats, Node, log_settings
 from tools.harness.player import WRONG
 from tools.harness.proxy import FaultProxy, TcpProxy
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess, free_port
+from tools.harness.server import UNLIMITED, ServerProcess, free_port
+from tools.harness.tokens import token
 
 REPLICAS: Final = 3
 NODES: Final = 3
@@ -52,11 +51,6 @@ SETTINGS: Final[dict[str, Any]] = {
     "drain_spread_s": 1,
     "log_level": "info",
 }
-
-
-def token(player_id: str) -> str:
-    """A player's token."""
-    return jwt.encode({"sub": player_id, "exp": time.time() + 7_200}, SECRET)
 
 
 class Racer(Bot):
@@ -263,7 +257,7 @@ async def run(place: Stage, seconds: float) -> None:
 
 async def read_log(url: str, games: set[str], nodes: int) -> list[dict[str, Any]]:
     """What the log holds of the games, past all proxies and replicas."""
-    log = NatsEventLog(NatsConfig(tuple(url.split(",")), "checker", replicas=nodes))
+    log = NatsEventLog(log_settings(url, nats_replicas=nodes), "checker")
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -17,7 +17,8 @@ from typing import Any
 
 from app.client import ClientError, GameWebSocket
 from app.client.bot import PROBLEM
-from tests.cluster.chaos import Stage, stage, token
+from tests.cluster.chaos import Stage, stage
+from tools.harness.tokens import token
 
 BROKEN_S = 8.0
 AFTER_S = 12.0

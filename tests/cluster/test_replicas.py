@@ -10,14 +10,13 @@ import pytest
 from nats import connect as connect_nats
 from websockets.asyncio.client import ClientConnection
 
-from app.eventlog.nats.streams import progress_subject
+from app.eventlog.nats.streams import broadcast_subject
 from tools.harness.collector import Collector
 from tools.harness.nats import Nats
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess, until
 from tools.harness.together import answers, begin_together, live_and_ended
 
-pytestmark = pytest.mark.timeout(180)
 TTL_S = 2
 
 
@@ -82,8 +81,8 @@ def test_garbage_that_a_replica_tells_is_counted_and_the_next_one_is_heard(
         for player in (a, b):
             player.until("game_started")
         bad = [b"", b"[]", b"{", b"\xff", b'{"player_id":7}', b'{"player_id":"x","percent":1e308}', b"{" * 100_000]
-        asyncio.run(tell(nats, progress_subject(game), [*bad, b'{"player_id":"a stranger","percent":1}']))
-        asyncio.run(tell(nats, progress_subject("presence"), [b"", b'{"players":[]}']))
+        asyncio.run(tell(nats, broadcast_subject(game), [*bad, b'{"player_id":"a stranger","percent":1}']))
+        asyncio.run(tell(nats, broadcast_subject("presence"), [b"", b'{"players":[]}']))
         until(lambda: two.metric("faults_total") == faults + len(bad) + 2)
         a.send("progress", {"percent": 40})
         assert b.until("player_progress")["data"] == {"player_id": ann["player_id"], "percent": 40.0}
@@ -182,6 +181,7 @@ def test_a_players_connections_are_counted_over_all_replicas(nats: Nats, tmp_pat
 def test_a_dead_replicas_players_get_their_grace_and_leave_once(nats: Nats, tmp_path: Path) -> None:
     with replica(tmp_path, nats, "live", reconnect_grace_s=1) as live:
         dead = replica(tmp_path, nats, "dead", reconnect_grace_s=1).start()
+        dead.until_ready()
         ann, bob = live.guest("Ann"), live.guest("Bob")
         game = live.new_game(ann["token"])
         with Player(live, game, ann["token"]) as a, Player(dead, game, bob["token"]) as b:
@@ -198,6 +198,7 @@ def test_a_dead_replicas_players_get_their_grace_and_leave_once(nats: Nats, tmp_
 def test_a_game_without_players_is_taken_up_when_its_replica_dies(tmp_path: Path) -> None:
     with Nats(tmp_path / "nats") as nats, replica(tmp_path, nats, "heir") as heir:
         dead = replica(tmp_path, nats, "maker", waiting_game_ttl_s=3).start()
+        dead.until_ready()
         ann = heir.guest("Ann")
         game = dead.new_game(ann["token"])
         dead.kill()

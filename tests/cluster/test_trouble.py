@@ -19,7 +19,6 @@ from tools.harness.proxy import TcpProxy
 from tools.harness.server import ServerProcess, until
 from tools.harness.skewed import SLOW_S
 
-pytestmark = pytest.mark.timeout(180)
 FULL_SOON: dict[str, Any] = {
     "nats_max_bytes": 65_536,
     "max_games_per_player": 10_000,

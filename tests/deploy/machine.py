@@ -1,20 +1,14 @@
 """Several server processes on one machine behind the shipped nginx site with TLS."""
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-import jwt
 
 from tools.harness.nats import Nats
 from tools.harness.nginx import Site
-from tools.harness.server import SECRET, ServerProcess, until
-
-
-def token(player_id: str) -> str:
-    """A player's token."""
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
 
 class Machine:

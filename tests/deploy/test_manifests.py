@@ -143,7 +143,7 @@ def container(overlay: str) -> dict[str, Any]:
 def settings(overlay: str) -> Settings:
     """What a pod reads."""
     data = {name.lower(): value for name, value in of_kind(overlay, "ConfigMap")["data"].items()}
-    return Settings(_env_file=None, jwt_secret="f00dfeed" * 8 + "1245789ac", **data)  # type: ignore[call-arg, arg-type] # read like an environment
+    return Settings(_env_file=None, jwt_secret="f00dfeed" * 8 + "1245789ac", **data)  # read like an environment
 
 
 @BOTH

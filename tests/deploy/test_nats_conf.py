@@ -5,13 +5,10 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tools.harness.nats import NATS_SERVER, Nats
 from tools.harness.player import Player
 from tools.harness.server import ROOT, ServerProcess, until
 
-pytestmark = pytest.mark.timeout(180)
 NATS_CONF = ROOT / "deploy/nats/nats.conf"
 
 
@@ -37,7 +34,8 @@ def test_the_rights_of_the_shipped_nats_configuration_are_enough(tmp_path: Path)
         with Player(one, game, ann["token"]) as a, Player(two, game, bob["token"]) as b:
             a.send("ready")
             b.send("ready")
-            b.until("game_started")
+            for player in (a, b):
+                player.until("game_started")
             a.send("progress", {"percent": 10})
             b.until("player_progress")
         assert one.metric("event_log_troubles_total", trouble="denied") == 0

@@ -14,8 +14,9 @@ from app.client import GameWebSocket
 from app.client.bot import PROBLEM
 from tests.cluster import checker
 from tests.cluster.chaos import Racer, read_log
-from tests.deploy.machine import Machine, token
+from tests.deploy.machine import Machine
 from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 GAMES, PLAYERS = 25, 4

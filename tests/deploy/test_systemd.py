@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
 UNIT = Path(__file__).parents[2] / "deploy/systemd/code-racer@.service"
 MOST_EXPOSED = 20
@@ -30,9 +30,18 @@ def test_it_can_reach_little_of_the_machine(tmp_path: Path) -> None:
 
 def test_it_waits_longer_than_the_longest_drain() -> None:
     (timeout_s,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
-    settings = Settings(_env_file=None, environment="production", jwt_secret="f00dfeed" * 8 + "1245789ac")  # type: ignore[call-arg, arg-type] # read like an environment
+    settings = Settings(
+        _env_file=None, environment="production", jwt_secret="f00dfeed" * 8 + "1245789ac"
+    )  # read like an environment
     assert settings.drain.delay_s > 0
     assert int(timeout_s) > settings.drain.longest_s
+
+
+def test_an_instance_has_a_port_of_its_own_for_probes_and_metrics() -> None:
+    ports = dict(re.findall(r"^Environment=(PORT|OPS_PORT)=(.+)$", UNIT.read_text(), re.MULTILINE))
+    for instance in ("8081", "8082"):
+        settings = load_settings(**{name.lower(): value.replace("%i", instance) for name, value in ports.items()})
+        assert (settings.port, settings.ops_port) == (int(instance), 10_000 + int(instance))
 
 
 def test_its_environment_holds_only_settings_that_exist() -> None:

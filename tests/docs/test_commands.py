@@ -1,39 +1,116 @@
 """Every command that a document tells somebody to type is run by a test, or the document says why not."""
 
+import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs import test_guide
-from tests.docs.commands import DOCUMENTS, SHELLS, Block, blocks, examples
+from app import cli
+from tests.docs.commands import DOCUMENTS, RUNBOOKS, SHELLS, blocks, examples, faults, in_sentences
 from tools.harness.server import ROOT, ServerProcess
 
 BIN = Path(sys.executable).parent
 README = examples(ROOT / "README.md")
-RUN = {
-    "README.md": {
-        "run",
-        "test",
-        "connect",
-    },  # the first two: here as what make would do, in tests/fresh on a bare system
-    "operations.md": {"pair", "pair-race", "drain", "backup", "restore", "install"},  # test_operations, test_wheel
-    "WEBSOCKET_SETUP.md": set(test_guide.RUNNERS),
-    "WEBSOCKET_SETUP.en.md": set(test_guide.RUNNERS),
-}
-"""Names of the examples that some test runs, by document."""
 ALL = [block for document in DOCUMENTS for block in blocks(document)]
+ELSEWHERE = {
+    r"kubectl .+": "a cluster of Kubernetes",
+    r"docker run": "a daemon of Docker",
+    r"nats (stream|server) .+": "the program of NATS",
+    r"systemctl (enable --now|restart) .+": "a machine that systemd runs",
+    r"nginx -s reload": "the machine of the guide's nginx",
+    r"amtool alert query \w+|curl (-v|\S+/readyz\?verbose)|openssl s_client .+": "a service that is in trouble",
+    r"(DAY=[\d-]+ )?make [a-z-]+": "the target, which is tested to exist; each is run by the test of what it is for",
+    r"PATH=/tmp/autobahn/bin:\$PATH make autobahn": "Autobahn's suite",
+    r"(\S+/)?code-racer .+": "a service; its arguments are tested to be ones",
+    r"\.venv/bin/python -m alerts --config mine\.toml --to rules/": "nothing: test_alerts_config runs it",
+    r"uv run code-racer serve": "nothing: test_wheel runs it",
+    r"openssl rand -hex 32": "nothing: it prints a number",
+    r"npx wscat": "nothing: the example runs it",
+    r"(\.venv/bin/)?python -m [\w.]+( NAME)?": "minutes; the module is tested to exist",
+    r"\.venv/bin/pytest tests/observability": "nothing more: these are tests",
+    r"ulimit -n|kill -9": "nothing more than is said",
+}
+"""Why a command that stands in a sentence is run by no test: what it would need."""
 
 
-@pytest.mark.parametrize("block", [block for block in ALL if block.language in SHELLS], ids=str)
-def test_commands_are_run_or_say_why_not(block: Block) -> None:
-    if block.name is None:
-        assert block.reason is not None, "mark it: <!-- example: NAME --> with a test, or <!-- not run: WHY -->"
-    else:
-        assert block.name in RUN[block.document.name]
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_commands_are_run_or_say_why_not(document: Path) -> None:
+    assert faults(document) == []
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *RUNBOOKS], ids=lambda document: document.name)
+def test_commands_in_sentences_say_why_not(document: Path) -> None:
+    assert [span for span in in_sentences(document) if not any(re.fullmatch(one, span) for one in ELSEWHERE)] == []
+
+
+EVASIONS = {
+    "no mark": "```sh\nfrobnicate\n```",
+    "an example that no test takes": "<!-- example: nobodys -->\n```sh\nfrobnicate\n```",
+    "a mark that is not before it": "<!-- not run: it is long -->\n\n```sh\nfrobnicate\n```",
+    "an empty mark": "<!-- not run:  -->\n```sh\nfrobnicate\n```",
+    "no language": "```\nfrobnicate\n```",
+    "another shell": "```console\n$ frobnicate\n```",
+    "called text": "```text\n$ make frobnicate\n```",
+    "a fence of tildes": "~~~sh\nfrobnicate\n~~~",
+    "a longer fence": "````sh\nfrobnicate\n````",
+    "a fence with a title": "```sh title=x\nfrobnicate\n```",
+    "in a quotation": "> ```sh\n> frobnicate\n> ```",
+    "in a list": "1. Do:\n\n   ```sh\n   frobnicate\n   ```",
+    "indented": "Do:\n\n    make frobnicate\n",
+    "in HTML": "<pre>frobnicate</pre>",
+}
+
+
+@pytest.mark.parametrize("text", EVASIONS.values(), ids=EVASIONS)
+def test_a_new_command_cannot_pass_unseen(tmp_path: Path, text: str) -> None:
+    document = tmp_path / "README.md"
+    document.write_text(f"{(ROOT / 'README.md').read_text()}\n{text}\n")
+    assert len(faults(document)) == 1
+
+
+def test_a_new_command_in_a_sentence_is_seen(tmp_path: Path) -> None:
+    document = tmp_path / "README.md"
+    document.write_text("Type `helm install\nx` and `git push`, not `helm`, and see `kubectl`.\n")
+    assert in_sentences(document) == ["helm install x", "git push"]
+
+
+@pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda runbook: runbook.stem)
+def test_the_commands_of_a_runbook_run(runbook: Path, tmp_path: Path) -> None:
+    """In place of the cluster stand a few lines of the log; what they are asked for, `make check` looks at."""
+    (tmp_path / "kubectl").write_text('#!/bin/sh\necho \'{"event": "app.started", "timestamp": "now"}\'\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    for block in blocks(runbook):
+        assert block.language in {"sh", "promql"}
+        if block.language == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", block.code], cwd=tmp_path,
+                env={"PATH": f"{tmp_path}:{BIN}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, ""), block.code
+
+
+def test_commands_of_the_service_that_stand_in_sentences_have_arguments_that_there_are() -> None:
+    said = {span for document in (*DOCUMENTS, *RUNBOOKS) for span in in_sentences(document)}
+    commands = [shlex.split(span)[1:] for span in said if re.match(r"(\S+/)?code-racer ", span)]
+    assert len(commands) > 3
+    for arguments in commands:
+        with pytest.raises(SystemExit) as ended:
+            cli.run([*arguments, "--help"], began=0)
+        assert ended.value.code == 0
+
+
+def test_modules_that_stand_in_sentences_exist() -> None:
+    said = {span for document in (*DOCUMENTS, *RUNBOOKS) for span in in_sentences(document)}
+    modules = {match[1] for span in said if (match := re.match(r"(?:\.venv/bin/)?python -m ([\w.]+)", span))}
+    assert len(modules) > 2
+    for module in modules:
+        assert importlib.util.find_spec(module) is not None
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

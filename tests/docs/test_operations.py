@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from tests.docs.commands import examples
+from tools.harness.group import ctrl_c
 from tools.harness.player import Player
 from tools.harness.server import ROOT, ServerProcess, free_port, until
 
@@ -53,8 +53,7 @@ def test_a_new_reader_gets_a_running_pair_behind_tls(tmp_path: Path) -> None:
         ]
         assert ready == [200, 200], "it is a pair"
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(120)
+        ctrl_c(process, timeout_s=120)
     logs = {path.name: path.read_text() for path in (clone / "var/pair").glob("*.log")}
     for name in ("racer-0.log", "racer-1.log"):
         assert '"app.stopped"' in logs[name], "ended in good order"
@@ -91,8 +90,8 @@ def test_what_a_backup_restores(tmp_path: Path) -> None:
         (data / "code-racer.db").write_bytes(b"a disk has eaten it")
         run("restore")
         server.start()
-        assert "some 1,100" in GUIDE
-        assert 1_050 < server.metric("metric_series") < 1_150, "as the guide has it"
+        assert "some 1,500" in GUIDE
+        assert 1_450 < server.metric("metric_series") < 1_550, "as the guide has it"
         headers = {"authorization": f"Bearer {ann['token']}"}
         known = httpx.get(f"{server.http_url}/api/games/{game}", headers=headers)
         assert known.status_code == 200

@@ -62,13 +62,8 @@ def test_a_page_may_be_kept_where_it_is_asked_for_again(production: ServerProces
 
 
 @pytest.mark.parametrize("path", ["/ws/x", f"/ws/{NOBODY}", "/nothing"])
-@pytest.mark.parametrize("transport", ["lean", "uvicorn"])
-def test_a_refused_upgrade_says_the_same(tmp_path: Path, transport: str, path: str) -> None:
-    with (
-        ServerProcess(tmp_path, ws_transport=transport) as server,
-        pytest.raises(InvalidStatus) as refused,
-        connect(server.ws_url + path, proxy=None),
-    ):
+def test_a_refused_upgrade_says_the_same(server: ServerProcess, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(server.ws_url + path, proxy=None):
         pass
     assert said(refused.value.response.headers) == ("nosniff", "no-store")
 

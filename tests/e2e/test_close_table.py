@@ -2,28 +2,24 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.frames import CloseCode, Frame, Opcode
 
 from app.protocol import CLOSE_TABLE, Close, CloseRow
 from app.vocabulary import Initiator, Reconnect
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess, difference
+from tools.harness.server import ServerProcess, difference, until
+from tools.harness.tokens import token
 
+LINGER: dict[str, Any] = {"finished_linger_s": 30}
 FIRST_MESSAGE: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
-
-
-def token(player_id: str, ttl_s: float = 600) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
 
 
 @dataclass
@@ -36,6 +32,8 @@ class Table:
     mine: str
     before: dict[str, float]
     """The metrics before the player came."""
+    logged: int
+    """How often others had been closed for the same."""
 
 
 Ending = Callable[[Table], None]
@@ -181,33 +179,43 @@ def test_every_row_has_its_scene() -> None:
         assert row.reason in (Path(__file__).parents[2] / path).read_text()
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The server of the rows that need no settings and leave it running."""
+    with ServerProcess(tmp_path_factory.mktemp("lasting"), **LINGER) as server:
+        yield server
+
+
 @contextmanager
-def stage(folder: Path, row: CloseRow, scene: Scene) -> Iterator[Table]:
-    settings = {"finished_linger_s": 30, **scene.settings}
-    with ServerProcess(folder, **settings) as server:
-        one_place = row in {Close.GAME_FULL, Close.GAME_OVER}
-        game_id = server.new_game(token("host"), min_players=1 if one_place else 2, max_players=1 if one_place else 8)
-        if row is Close.NO_SUCH_GAME:
-            game_id = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
-        mine = token("ann", scene.ttl_s)
-        options = FIRST_MESSAGE if scene.anonymous else {}
-        before = server.metrics()
-        with Player(server, game_id, mine, **options) as player:
-            if not (scene.anonymous or scene.end in BY_TIME):
-                player.until("player_joined", player_id="ann")
-            yield Table(server, player, game_id, mine, before)
-            player.ws.socket.close()
+def stage(server: ServerProcess, row: CloseRow, scene: Scene) -> Iterator[Table]:
+    until(lambda: server.metric("ws_connections") == 0)
+    one_place = row in {Close.GAME_FULL, Close.GAME_OVER}
+    game_id = server.new_game(token("host"), min_players=1 if one_place else 2, max_players=1 if one_place else 8)
+    if row is Close.NO_SUCH_GAME:
+        game_id = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
+    mine = token("ann", scene.ttl_s)
+    options = FIRST_MESSAGE if scene.anonymous else {}
+    before, logged = server.metrics(), len(server.logged("ws.closed", reason=row.reason))
+    with Player(server, game_id, mine, **options) as player:
+        if not (scene.anonymous or scene.end in BY_TIME):
+            player.until("player_joined", player_id="ann")
+        yield Table(server, player, game_id, mine, before, logged)
+        player.ws.socket.close()
 
 
 @pytest.mark.parametrize("row", SCENES, ids=lambda row: f"{row.code}-{row.reason}")
-def test_a_row_of_the_close_table(tmp_path: Path, row: CloseRow) -> None:
+def test_a_row_of_the_close_table(tmp_path: Path, lasting: ServerProcess, row: CloseRow) -> None:
     scene = SCENES[row]
-    with stage(tmp_path, row, scene) as table:
+    with ExitStack() as stack:
+        server = lasting
+        if scene.settings or row is Close.DRAINING:
+            server = stack.enter_context(ServerProcess(tmp_path, **LINGER, **scene.settings))
+        table = stack.enter_context(stage(server, row, scene))
         scene.end(table)
         if scene.seen_by_client:
             assert table.player.until_closed() == expected(row)
             check_disconnect(table.player, row)
-        record = table.server.wait_for_log("ws.closed", reason=row.reason)
+        record = table.server.wait_for_log("ws.closed", reason=row.reason, skip=table.logged)
         assert (record["code"], record["reason"]) == (row.code, row.reason)
         assert record["initiator"] in row.initiators
         if table.server.alive and row is not Close.DRAINING:

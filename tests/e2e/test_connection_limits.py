@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.vocabulary import LimitScope
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
+pytestmark = pytest.mark.long
 NO_GAME = "e3e70682-c209-4cac-a29f-6fbed82c07cd"
 PRODUCTION = {"environment": "production", "guests": "true", "scrape_wait_s": 0, "drain_delay_s": 0}
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def bearer(player_id: str) -> dict[str, str]:
@@ -346,21 +343,48 @@ def test_every_limit_is_tried() -> None:
     assert set(LIMITS) == set(LimitScope)
 
 
-@pytest.mark.parametrize("dry_run", [False, True], ids=["enforced", "dry_run"])
 @pytest.mark.parametrize("scope", LIMITS, ids=str)
-def test_a_limit(tmp_path: Path, scope: LimitScope, dry_run: bool) -> None:
+def test_a_limit_is_enforced(tmp_path: Path, scope: LimitScope) -> None:
+    """A dry run of all the others changes nothing for it."""
     attempt, settings = LIMITS[scope]
-    if dry_run:
-        settings = settings | {"limits_dry_run": scope}
-    with ServerProcess(tmp_path, **PRODUCTION, **settings) as server:
-        assert attempt(server) is not dry_run
-        mode = "dry_run" if dry_run else "enforced"
-        assert server.metric("ws_rate_limited_total", scope=scope, mode=mode) >= 1
-        other = "enforced" if dry_run else "dry_run"
-        assert server.metric("ws_rate_limited_total", scope=scope, mode=other) == 0
-        record = server.wait_for_log("limit.exceeded", scope=scope)
-        assert record["enforced"] is not dry_run
-        until(lambda: server.metric("ws_connections") == 0)
+    others = ",".join(set(LIMITS) - {scope})
+    with ServerProcess(tmp_path, **PRODUCTION, **settings, limits_dry_run=others) as server:
+        assert attempt(server)
+        assert over(server, scope)[0] >= 1
+        assert over(server, scope)[1] == 0
+        check(server, scope, is_enforced=True)
+
+
+@pytest.fixture(scope="module")
+def dry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with every limit as low as its test has it, all in a dry run."""
+    low = {name: value for _, settings in LIMITS.values() for name, value in settings.items()}
+    low |= LIMITS[LimitScope.COMMANDS][1]  # another has none of them
+    with ServerProcess(tmp_path_factory.mktemp("dry"), **PRODUCTION, **low, limits_dry_run=",".join(LIMITS)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("scope", LIMITS, ids=str)
+def test_a_limit_in_a_dry_run_refuses_nobody(dry: ServerProcess, scope: LimitScope) -> None:
+    _, before = over(dry, scope)
+    assert not LIMITS[scope][0](dry)
+    assert over(dry, scope)[0] == 0
+    assert over(dry, scope)[1] >= before + 1
+    check(dry, scope, is_enforced=False)
+
+
+def over(server: ServerProcess, scope: LimitScope) -> tuple[float, float]:
+    """How often the limit was exceeded: refused, and let through."""
+    refused, let_through = (
+        server.metric("ws_rate_limited_total", scope=scope, mode=mode) for mode in ("enforced", "dry_run")
+    )
+    return refused, let_through
+
+
+def check(server: ServerProcess, scope: LimitScope, *, is_enforced: bool) -> None:
+    """What went over the limit is in the log as that, and has gone."""
+    assert server.wait_for_log("limit.exceeded", scope=scope)["enforced"] is is_enforced
+    until(lambda: server.metric("ws_connections") == 0)
 
 
 def test_who_goes_on_too_fast_is_closed_and_told_when_to_come_back(tmp_path: Path) -> None:

@@ -8,24 +8,19 @@ import os
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tools.harness.player import Player
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 
 pytestmark = pytest.mark.anyio
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def moment(record: dict[str, Any]) -> float:

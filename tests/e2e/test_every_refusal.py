@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -22,14 +20,11 @@ from websockets.sync.client import connect
 from app.vocabulary import HandshakeOutcome
 from tools.harness.jwks import SigningKey
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import upgrade
 
 NOBODY = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
-
-
-def token(player_id: str, ttl_s: float = 600) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
 
 
 @dataclass
@@ -172,10 +167,20 @@ def test_every_outcome_has_its_case() -> None:
     assert set(CASES) | set(ELSEWHERE) == set(HandshakeOutcome)
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The server of the cases that need no settings."""
+    with ServerProcess(tmp_path_factory.mktemp("plain")) as server:
+        yield server
+
+
 @pytest.mark.parametrize("outcome", CASES, ids=str)
-def test_a_refusal(tmp_path: Path, outcome: HandshakeOutcome) -> None:
+def test_a_refusal(tmp_path: Path, plain: ServerProcess, outcome: HandshakeOutcome) -> None:
     case = CASES[outcome]
-    with ServerProcess(tmp_path, case.module, **case.settings) as server:
+    with contextlib.ExitStack() as stack:
+        server = plain
+        if case.settings or case.module != "app":
+            server = stack.enter_context(ServerProcess(tmp_path, case.module, **case.settings))
         path = case.path(server)
         headers = {"Authorization": f"Bearer {token('eve')}"} | case.headers
         with case.during(server):
@@ -196,8 +201,8 @@ def test_a_refusal(tmp_path: Path, outcome: HandshakeOutcome) -> None:
             if outcome not in {HandshakeOutcome.NO_SUCH_PATH, HandshakeOutcome.INTERNAL_ERROR}:
                 assert server.wait_for_log("ws.refused", outcome=outcome)["status"] == case.status
             if case.plain_get:
-                plain = httpx.get(server.http_url + path, headers=headers)
-                assert (plain.status_code, plain.json()["reason"]) == (case.status, outcome)
+                asked = httpx.get(server.http_url + path, headers=headers)
+                assert (asked.status_code, asked.json()["reason"]) == (case.status, outcome)
                 assert server.metric("ws_handshakes_total", outcome=outcome) == before + 1, "asking is no attempt"
 
 

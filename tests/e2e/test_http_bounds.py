@@ -4,6 +4,7 @@ The bounds are small here, so that what is over them is quickly sent.
 """
 
 import json
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -12,9 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tools.harness.server import ServerProcess, until
+from tools.harness.server import ServerProcess, sample_key, samples, until
 from tools.harness.wire import upgrade
 
 HEAD = 8_192
@@ -94,12 +94,7 @@ def port(request: pytest.FixtureRequest, server: ServerProcess) -> Port:
 
 def sample(server: ServerProcess, name: str, **labels: str) -> float:
     text = httpx.get(f"http://127.0.0.1:{ops_port(server)}/metrics").text
-    return sum(
-        one.value
-        for family in text_string_to_metric_families(text)
-        for one in family.samples
-        if one.name == f"code_racer_{name}" and one.labels == labels
-    )
+    return samples(text).get(sample_key(f"code_racer_{name}", labels), 0)
 
 
 def rejected(server: ServerProcess, reason: str) -> float:
@@ -378,6 +373,33 @@ def test_more_connections_than_allowed_are_refused_and_the_others_served(port: P
     until(lambda: port.ask(port.get(HOST, b"Connection: close")).startswith(b"HTTP/1.1 200 "))
     assert rejected(port.server, "too_many") >= before + 5
     assert sample(port.server, "ws_rate_limited_total", scope="http_connections", mode="enforced") >= limited + 5
+
+
+def test_who_would_take_one_of_the_last_file_descriptors_is_told_and_counted_and_the_other_port_goes_on(
+    tmp_path: Path,
+) -> None:
+    """The event loop tells nobody that it accepted without one: it cuts the connection, as if the service were gone."""
+    with ServerProcess(tmp_path, ops_port=0, reserved_descriptors=20) as server:
+        main = Port(int(server.settings["PORT"]), b"/api/problems", server)
+        refused = rejected(server, "no_descriptors")  # and what is opened once is open now
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + 30, hard))
+        comers = [main.dial() for _ in range(40)]
+        for one in comers:
+            with suppress(BrokenPipeError, ConnectionResetError):  # who is refused is not waited for
+                one.sendall(main.get(HOST))
+        answers = [one.recv(65_536) for one in comers]
+        full = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
+        assert 25 <= len(full) <= 35, answers
+        assert all(b"no_descriptors" in answer and b"retry-after: 1" in answer for answer in full)
+        assert sum(answer.startswith(b"HTTP/1.1 200 ") for answer in answers) == 40 - len(full)
+        assert rejected(server, "no_descriptors") == refused + len(full)
+        record = server.logged("http.rejected", reason="no_descriptors")[0]
+        assert record["status"] == 503
+        assert "ulimit -n" in record["detail"]
+        for one in comers:
+            one.close()
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_connections_of_one_address_are_bounded_but_in_development_and_from_proxies(tmp_path: Path) -> None:

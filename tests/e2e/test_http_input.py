@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import jwt
 import pytest
 
-from tools.harness.server import SECRET, ServerProcess, difference, until
+from tools.harness.server import ServerProcess, difference, until
+from tools.harness.tokens import token
 from tools.harness.wire import frame, upgrade
 
 
@@ -19,10 +19,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     limits = {"handshake_timeout_s": 1, "max_header_bytes": 8192}
     with ServerProcess(tmp_path_factory.mktemp("http"), ws_transport=request.param, **limits) as process:
         yield process
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def dial(server: ServerProcess) -> socket.socket:
@@ -127,13 +123,18 @@ def test_a_body_that_is_larger_than_allowed_is_413(server: ServerProcess) -> Non
     ],
     ids=["version", "no key", "two keys", "two versions"],
 )
-def test_a_bad_handshake_is_refused_and_counted(server: ServerProcess, request_bytes: bytes, status: bytes) -> None:
-    before = server.metrics()
+def test_a_bad_handshake_is_refused_counted_and_logged(
+    server: ServerProcess, request_bytes: bytes, status: bytes
+) -> None:
+    before, told = server.metrics(), len(server.logged("ws.refused", outcome="bad_request"))
     with closing(dial(server)) as one:
         one.sendall(request_bytes)
         assert answer(one).split(b" ")[1] == status
     changes = difference(before, server.metrics(), "code_racer_ws_handshakes_total")
     assert changes == {'code_racer_ws_handshakes_total{outcome="bad_request"}': 1}
+    line = server.wait_for_log("ws.refused", outcome="bad_request", skip=told)
+    assert (line["status"], line["client"]) == (400, "127.0.0.1")
+    assert line["detail"].startswith("this is no WebSocket handshake")
 
 
 def test_two_authorization_headers_are_401(server: ServerProcess) -> None:

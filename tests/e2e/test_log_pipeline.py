@@ -5,19 +5,18 @@ import json
 import os
 import resource
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from tools.harness.player import SOLUTION, Player
-from tools.harness.server import SECRET, UnheardServer, until
+from tools.harness.server import UnheardServer, until
+from tools.harness.tokens import token
 
 HOSTILE = 'line\nfeed \r\x00\x1b[31m \u2028\u2029\x85\x0b \ud800 "}{ ' + "x" * 3_000
 CONFIG = """
@@ -33,10 +32,6 @@ ruleset(name="code-racer") {{
   else action(type="omfile" file="{folder}/rest" template="raw")
 }}
 """
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 @contextmanager

@@ -1,13 +1,18 @@
 """Probes and metrics on a port of their own."""
 
+import asyncio
+import gzip
 import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.asgi import create_app
+from app.settings import load_settings
+from app.web.ops import is_from_here
 from tools.harness.player import Player
-from tools.harness.server import ServerProcess
+from tools.harness.server import SECRET, ServerProcess
 
 PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version")
 
@@ -64,3 +69,83 @@ def test_it_is_not_ready_before_the_games_port_listens(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "tools.harness.asked_early", ops_port=0) as server:
         assert "asked early: 503" in server.stderr
         assert httpx.get(f"{ops_url(server)}/readyz").status_code == 200
+
+
+def test_metrics_are_packed_for_who_takes_that_and_their_head_can_be_asked_for(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        url = f"{server.http_url}/metrics"
+
+        def ask(method: str, accept: str, encoding: str) -> tuple[httpx.Response, bytes]:
+            headers = {"accept": accept, "accept-encoding": encoding}
+            with httpx.stream(method, url, headers=headers) as answer:
+                return answer, b"".join(answer.iter_raw())
+
+        for accept in ("text/plain", "application/openmetrics-text; version=1.0.0"):
+            plain, body = ask("GET", accept, "identity")
+            packed, less = ask("GET", accept, "br, gzip;q=0.5")
+            assert (plain.status_code, "content-encoding" in plain.headers) == (200, False)
+            assert (packed.status_code, packed.headers["content-encoding"]) == (200, "gzip")
+            assert plain.headers["content-type"] == packed.headers["content-type"]
+            assert plain.headers["content-type"].count("charset=utf-8") == 1
+            assert len(less) < len(body) / 8
+            assert gzip.decompress(less).count(b"\n# TYPE ") == body.count(b"\n# TYPE ")
+            assert "content-encoding" not in ask("GET", accept, "gzip;q=0, deflate")[0].headers
+            head, nothing = ask("HEAD", accept, "gzip")
+            assert (head.status_code, nothing) == (200, b"")
+            assert head.headers["content-type"] == plain.headers["content-type"]
+
+
+FORWARDED = (
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"Forwarded": "for=127.0.0.1"},
+    {"X-Real-IP": "127.0.0.1"},
+    {"Via": "1.1 x"},
+)
+
+
+@pytest.mark.parametrize("is_public", [False, True])
+def test_in_production_without_it_metrics_and_verbose_probes_are_this_machines_alone_unless_told(
+    tmp_path: Path, is_public: bool
+) -> None:
+    production = {"environment": "production", "drain_delay_s": 0, "scrape_wait_s": 0, "ops_public": is_public}
+    with ServerProcess(tmp_path, trusted_proxies="127.0.0.1", **production) as server:
+        assert httpx.get(f"{server.http_url}/metrics").status_code == 200
+        assert "checks" in httpx.get(f"{server.http_url}/readyz?verbose").json()
+        for headers in FORWARDED:
+            answer = httpx.get(f"{server.http_url}/metrics", headers=headers)
+            assert answer.status_code == (200 if is_public else 403)
+            assert is_public or "OPS_PORT" in answer.json()["detail"]
+            for probe in ("livez", "readyz", "startupz"):
+                seen = httpx.get(f"{server.http_url}/{probe}?verbose", headers=headers)
+                assert seen.status_code == 200
+                assert ("checks" in seen.json()) == is_public
+
+
+@pytest.mark.parametrize(
+    ("address", "is_here"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("unknown", False),
+    ],
+)
+def test_who_comes_from_here(address: str, is_here: bool) -> None:
+    assert is_from_here(address, {"host": "127.0.0.1"}) is is_here
+    assert not is_from_here(address, {"x-forwarded-for": "127.0.0.1"})
+
+
+def test_who_asks_for_the_head_of_the_metrics_has_not_scraped_them() -> None:
+    """A drain waits for the last scrape."""
+    service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
+
+    async def ask() -> None:
+        await service.render_metrics("", is_packed=False, is_scrape=False)
+        assert service.scrapes == 0
+        await service.render_metrics("", is_packed=True, is_scrape=True)
+        assert service.scrapes == 1
+
+    asyncio.run(ask())

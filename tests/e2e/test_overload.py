@@ -10,23 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from app.realtime.overload import IN_A_ROW, LoadConfig, LoadMonitor
+from app.realtime.overload import IN_A_ROW, LoadMonitor
+from app.settings import HealthSettings
 from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
 from tools.harness.player import Player
 from tools.harness.readers import small_socket
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import TEXT, frame, upgrade
 
 CHATTER = frame(TEXT, b'{"type":"ping","data":{"timestamp":1},"id":"%s"}' % (b"x" * 64))
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def refused(server: ServerProcess, game_id: str) -> dict[str, Any]:
@@ -43,7 +40,8 @@ def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
     with ServerProcess(tmp_path / "measured") as server:
         idle = server.metric("memory_bytes")
     settings = {"memory_limit_bytes": int(idle) + 8_000_000, "overload_interval_s": 0.05, "ready_gates": gates}
-    patient = {"outbox_max_bytes": 2**30, "outbox_max_age_s": 3600, **UNLIMITED}
+    # whoever reads nothing answers no ping either, and is to be there however slowly this machine fills its outbox
+    patient = {"outbox_max_bytes": 2**30, "outbox_max_age_s": 3600, "ping_interval_s": 3600, **UNLIMITED}
     with ServerProcess(tmp_path / "limited", **settings, **patient) as server, contextlib.ExitStack() as stack:
         game_id = server.new_game(token("host"))
         first = stack.enter_context(Player(server, game_id, token("first")))
@@ -116,7 +114,7 @@ def test_the_newest_are_shed_first_and_told_to_come_back_later(tmp_path: Path) -
 
 
 def test_one_late_appointment_is_no_overload() -> None:
-    monitor = LoadMonitor(LoadConfig(0.5, 0, 0, 1), Observer(), lambda _: 0)
+    monitor = LoadMonitor(HealthSettings(overload_lag_s=0.5), Observer(), lambda _: 0)
     for lag in (9.0, 9.0, 0.3, 9.0, 9.0):
         monitor.look(lag, 0)
         assert not monitor.causes

@@ -5,19 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-import jwt
 import pytest
 
 from app.signals import ENDING, HANDLED, LEFT_ALONE, name
 from tools.harness.player import Player
 from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.tokens import token
 
+pytestmark = pytest.mark.long
 UNHANDLED = {signal.SIGKILL, signal.SIGSTOP}
 FAULTS = {
     signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP,
@@ -28,10 +28,6 @@ HARMLESS = {
 }  # fmt: skip
 LOGGED = sorted(HANDLED - ENDING)
 STILL_WAITING = {"drain_delay_s": 600, "drain_game_wait_s": 600, "drain_spread_s": 600, "close_timeout_s": 600}
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def playing(server: ServerProcess) -> Player:
@@ -88,6 +84,15 @@ def on_terminal(folder: Path, **settings: object) -> Iterator[tuple[ServerProces
         yield server, partial(os.close, outside)
 
 
+@pytest.fixture
+def hangup_ends() -> Iterator[None]:
+    """Whoever began the tests with nohup has left SIGHUP ignored, also for what they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_ends")
 def test_a_terminal_that_goes_ends_what_runs_on_it(tmp_path: Path) -> None:
     """The kernel sends SIGHUP, the shell often another one: that hurries nobody."""
     with on_terminal(tmp_path, drain_delay_s=600) as (server, hang_up), playing(server) as player:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tools.harness.player import Player
-from tools.harness.readers import member, small_socket, talk, token, until
+from tools.harness.readers import member, small_socket, talk, until
 from tools.harness.server import UNLIMITED, ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import upgrade
 
 pytestmark = pytest.mark.anyio

@@ -15,12 +15,9 @@ from websockets.exceptions import InvalidStatus
 from tools.harness.jwks import ALGORITHMS, IdentityProvider, SigningKey
 from tools.harness.player import Player
 from tools.harness.server import SECRET, UNLIMITED, ServerProcess, difference, until
+from tools.harness.tokens import token
 
 OFFER: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
-
-
-def token(player_id: str, ttl_s: float = 600, secret: str = SECRET, **claims: Any) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s} | claims, secret)
 
 
 def closes(server: ServerProcess, code: int, reason: str) -> float:

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.eventlog import START, Commit, Conflict, Cursor, EventLog, open_event_log
-from app.eventlog.nats import NatsConfig
+from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogListener, open_event_log
 from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
-from app.vocabulary import LogTrouble
 from tools.harness.games import GAME_ID, Game
-from tools.harness.nats import Nats, wipe
+from tools.harness.nats import Nats, log_settings, wipe
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
@@ -28,12 +26,11 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 @pytest.fixture(params=["memory", "sqlite", "nats"])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
     urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'log.db'}", "nats": "nats://"}
-    config = None
     if request.param == "nats":
         running: Nats = request.getfixturevalue("nats")
-        config = NatsConfig((running.url,), "r1")
+        urls["nats"] = running.url
         await wipe(running.url)
-    backend = open_event_log(urls[request.param], config)
+    backend = open_event_log(log_settings(urls[request.param]), "r1")
     await backend.open()
     yield backend
     await backend.close()
@@ -52,7 +49,7 @@ def commits() -> list[list[GameEvent]]:
 async def append_all(log: EventLog, game_id: str, batches: list[list[GameEvent]]) -> Cursor:
     cursor = START
     for events in batches:
-        cursor = await log.append(game_id, cursor, events)
+        cursor = (await log.append(game_id, cursor, events)).cursor
     return cursor
 
 
@@ -79,7 +76,7 @@ async def test_a_game_that_never_was_is_empty(log: EventLog) -> None:
 async def test_reading_after_a_cursor_gives_the_commits_behind_it(log: EventLog) -> None:
     batches = commits()
     second = await append_all(log, GAME_ID, batches[:2])
-    third = await log.append(GAME_ID, second, batches[2])
+    third = (await log.append(GAME_ID, second, batches[2])).cursor
     assert [event.seq for event in events_of(await log.read(GAME_ID, second))] == [3, 4]
     assert await log.read(GAME_ID, third) == []
 
@@ -91,7 +88,7 @@ async def test_a_read_commit_names_the_cursor_to_go_on_from(log: EventLog) -> No
 
 async def test_an_append_behind_the_end_conflicts_and_changes_nothing(log: EventLog) -> None:
     batches = commits()
-    first = await log.append(GAME_ID, START, batches[0])
+    first = (await log.append(GAME_ID, START, batches[0])).cursor
     await log.append(GAME_ID, first, batches[1])
     with pytest.raises(Conflict):
         await log.append(GAME_ID, first, batches[2])
@@ -102,7 +99,7 @@ async def test_an_append_behind_the_end_conflicts_and_changes_nothing(log: Event
 
 async def test_of_many_who_append_at_once_one_wins(log: EventLog) -> None:
     batches = commits()
-    first = await log.append(GAME_ID, START, batches[0])
+    first = (await log.append(GAME_ID, START, batches[0])).cursor
     tries = [log.append(GAME_ID, first, batches[1]) for _ in range(20)]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 19
@@ -117,12 +114,12 @@ async def test_games_do_not_know_each_other(log: EventLog) -> None:
 
 async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: EventLog) -> None:
     batches = commits()
-    first = await log.append(GAME_ID, START, batches[0])
+    first = (await log.append(GAME_ID, START, batches[0])).cursor
     seen: list[Commit] = []
     began = time.time()
     subscription = await log.subscribe(GAME_ID, seen.append)
-    second = await log.append(GAME_ID, first, batches[1])
-    third = await log.append(GAME_ID, second, batches[2])
+    second = (await log.append(GAME_ID, first, batches[1])).cursor
+    third = (await log.append(GAME_ID, second, batches[2])).cursor
     await eventually(lambda: len(seen) == 2)
     assert [commit.cursor for commit in seen] == [second, third]
     assert [event.seq for event in events_of(seen)] == [2, 3, 4]
@@ -139,7 +136,7 @@ async def test_a_subscriber_gets_every_later_commit_once_and_in_order(log: Event
 async def test_a_commit_reaches_subscribers_even_if_the_appender_has_given_up(log: EventLog) -> None:
     arrived = asyncio.Event()
     batches = commits()
-    first = await log.append(GAME_ID, START, batches[0])
+    first = (await log.append(GAME_ID, START, batches[0])).cursor
     await log.subscribe(GAME_ID, lambda commit: arrived.set() if commit.cursor != first else None)
     task = asyncio.ensure_future(log.append(GAME_ID, first, batches[1]))
     await asyncio.sleep(0)  # one turn: the append is under way
@@ -167,47 +164,10 @@ async def test_retention_removes_ended_games_whole_and_no_others(log: EventLog) 
     async with asyncio.timeout(20):
         while OTHER_ID in await log.open_games():
             assert log.shared, "an embedded log knows at once"
-    assert await log.expire(ended_at, 0) == 0
-    assert await log.expire(ended_at + 1, 0) == 1
+    assert await log.expire(ended_at) == 0
+    assert await log.expire(ended_at + 1) == 1
     assert await log.read(OTHER_ID) == []
     assert len(await log.read(GAME_ID)) == 3
-
-
-async def test_a_claim_is_granted_once_until_it_has_ended(log: EventLog) -> None:
-    answers = await asyncio.gather(*(log.claim("ticket 1", 1) for _ in range(20)))
-    assert sorted(answers) == [False] * 19 + [True]
-    assert await log.claim("ticket 2", 600)
-    async with asyncio.timeout(20):
-        while not await log.claim("ticket 1", 600):
-            await log.expire(0, int(time.time() * 1000))
-    assert not await log.claim("ticket 2", 600)
-
-
-async def test_what_is_counted_at_once_is_counted_one_by_one(log: EventLog) -> None:
-    counts = await asyncio.gather(*(log.count("judge 1", 600) for _ in range(20)))
-    assert sorted(counts) == list(range(1, 21))
-    assert [await log.count("judge 2", 600), await log.count("judge 1", 600)] == [1, 21]
-    await log.expire(0, int(time.time() * 1000))
-    assert await log.count("judge 1", 600) == 22
-
-
-async def test_a_count_ends_when_its_time_is_over(log: EventLog) -> None:
-    await log.count("judge 1", 600)
-    await log.count("judge 1", 1)
-    async with asyncio.timeout(20):
-        while await log.count("judge 1", 1) != 1:
-            await asyncio.sleep(1.5)  # its time begins anew with each
-            await log.expire(0, int(time.time() * 1000))
-
-
-async def test_a_server_process_lives_until_it_withdraws(log: EventLog) -> None:
-    await log.beat("a", 60)
-    await log.beat("b", 60)
-    began = time.time()
-    assert began <= await log.beat("a", 60) <= time.time()
-    assert await log.instances() == {"a", "b"}
-    await log.withdraw("a")
-    assert await log.instances() == {"b"}
 
 
 async def test_a_probe_is_read_by_nobody(log: EventLog) -> None:
@@ -225,22 +185,14 @@ async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:
     assert events_of(await log.read(GAME_ID)) == game.events
 
 
-class Owner:
-    """Whom a log tells; only failures are of interest."""
+class Noting(LogListener):
+    """Notes what failed."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
 
-    def failed(self, where: str, error: BaseException) -> None:
+    def on_fault(self, where: str, error: BaseException) -> None:
         self.failures.append(f"{where}: {error}")
-
-    def troubled(self, trouble: LogTrouble, detail: str) -> None:
-        """Nothing."""
-
-    def returned(self) -> None:
-        """Nothing."""
-
-    untold = returned
 
 
 def _note(told: list[str], game_id: str, _: Commit) -> None:
@@ -248,8 +200,8 @@ def _note(told: list[str], game_id: str, _: Commit) -> None:
 
 
 async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(log: EventLog) -> None:
-    owner, told = Owner(), list[str]()
-    log.listen(owner)
+    noting, told = Noting(), list[str]()
+    log.listen(noting)
 
     def fail(_: Commit) -> None:
         raise ValueError("a fault")
@@ -262,6 +214,68 @@ async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(
         cursors = await asyncio.gather(*(append_all(log, game_id, commits()) for game_id in games))
     await eventually(lambda: len(told) == 6)
     assert sorted(told) == sorted(games * 3)
-    assert owner.failures == ["subscriber: a fault"] * 6
+    assert noting.failures == ["subscriber: a fault"] * 6
     for game_id, cursor in zip(games, cursors, strict=True):
         assert (await log.read(game_id))[-1].cursor == cursor
+
+
+# ---------------------------------------------------------------- coordination
+
+
+@pytest.fixture
+def coordination(log: EventLog) -> Coordination:
+    return log.coordination
+
+
+async def test_a_claim_is_granted_once_until_it_has_ended(coordination: Coordination) -> None:
+    answers = await asyncio.gather(*(coordination.claim("ticket 1", 1) for _ in range(20)))
+    assert sorted(answers) == [False] * 19 + [True]
+    assert await coordination.claim("ticket 2", 600)
+    async with asyncio.timeout(20):
+        while not await coordination.claim("ticket 1", 600):
+            await coordination.expire(int(time.time() * 1000))
+    assert not await coordination.claim("ticket 2", 600)
+
+
+async def test_what_is_counted_at_once_is_counted_one_by_one(coordination: Coordination) -> None:
+    counts = await asyncio.gather(*(coordination.count("judge 1", 600) for _ in range(20)))
+    assert sorted(counts) == list(range(1, 21))
+    assert [await coordination.count("judge 2", 600), await coordination.count("judge 1", 600)] == [1, 21]
+    await coordination.expire(int(time.time() * 1000))
+    assert await coordination.count("judge 1", 600) == 22
+
+
+async def test_a_count_ends_when_its_time_is_over(coordination: Coordination) -> None:
+    await coordination.count("judge 1", 600)
+    await coordination.count("judge 1", 1)
+    async with asyncio.timeout(20):
+        while await coordination.count("judge 1", 1) != 1:
+            await asyncio.sleep(1.5)  # its time begins anew with each
+            await coordination.expire(int(time.time() * 1000))
+
+
+async def test_a_server_process_lives_until_it_withdraws(coordination: Coordination) -> None:
+    await coordination.heartbeat("a", 60)
+    await coordination.heartbeat("b", 60)
+    began = time.time()
+    assert began <= await coordination.heartbeat("a", 60) <= time.time()
+    assert await coordination.instances() == {"a", "b"}
+    await coordination.withdraw("a")
+    assert await coordination.instances() == {"b"}
+
+
+async def test_nobody_receives_their_own_broadcasts_and_each_subscription_closes_for_itself(log: EventLog) -> None:
+    seen, received = list[Commit](), list[bytes]()
+    assert log.coordination.shared is log.shared
+    broadcasts = await log.coordination.subscribe(GAME_ID, received.append)
+    commits_of = await log.subscribe(GAME_ID, seen.append)
+    log.coordination.broadcast(GAME_ID, b"news")
+    created, joined, _ = commits()
+    first = (await log.append(GAME_ID, START, created)).cursor
+    await eventually(lambda: len(seen) == 1)
+    broadcasts.close()
+    broadcasts.close()
+    await log.append(GAME_ID, first, joined)
+    await eventually(lambda: len(seen) == 2)
+    commits_of.close()
+    assert received == []

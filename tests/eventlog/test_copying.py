@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.eventlog import START, CopyFailed, EventLog, copy_log, open_event_log
-from app.eventlog.nats import NatsConfig
 from app.game import Join, SetReady
 from tools.harness.games import GAME_ID, Game
-from tools.harness.nats import Nats
+from tools.harness.nats import Nats, log_settings
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ROOT, ServerProcess, until
 
@@ -24,9 +23,9 @@ async def filled(log: EventLog) -> EventLog:
     """A log with a game under way, of several commits, and one that is over."""
     await log.open()
     game = Game(min_players=1)
-    cursor = await log.append(GAME_ID, START, game.events[:])
+    cursor = (await log.append(GAME_ID, START, game.events[:])).cursor
     for command in (Join("ann", "Ann", "c1"), SetReady("ann", True, "m1")):
-        cursor = await log.append(GAME_ID, cursor, game.do(command))
+        cursor = (await log.append(GAME_ID, cursor, game.do(command))).cursor
     over = Game(waiting_ttl_ms=1)
     over.wait(1)
     await log.append(OTHER_ID, START, over.events)
@@ -34,9 +33,9 @@ async def filled(log: EventLog) -> EventLog:
 
 
 async def test_all_games_are_copied_once_and_what_is_missing_later(tmp_path: Path) -> None:
-    source = await filled(open_event_log(f"sqlite:///{tmp_path / 'log.db'}"))
+    source = await filled(open_event_log(log_settings(f"sqlite:///{tmp_path / 'log.db'}"), "r1"))
     with Nats(tmp_path / "nats") as nats:
-        target = open_event_log(nats.url, NatsConfig((nats.url,), "r1"))
+        target = open_event_log(log_settings(nats.url), "r1")
         await target.open()
         copied = await copy_log(source, target)
         assert (copied.games, copied.commits) == (2, 4)
@@ -55,7 +54,10 @@ async def test_all_games_are_copied_once_and_what_is_missing_later(tmp_path: Pat
 
 
 async def test_a_game_that_went_another_way_is_left_alone(tmp_path: Path) -> None:
-    source, target = await filled(open_event_log("memory:")), open_event_log("memory:")
+    source, target = (
+        await filled(open_event_log(log_settings("memory:"), "r1")),
+        open_event_log(log_settings("memory:"), "r1"),
+    )
     other = Game(min_players=2)
     await target.append(GAME_ID, START, other.events)
     with pytest.raises(CopyFailed, match=GAME_ID):
@@ -131,7 +133,7 @@ def make_empty_log(path: Path) -> None:
     """A log without games."""
 
     async def make() -> None:
-        log = open_event_log(f"sqlite:///{path}")
+        log = open_event_log(log_settings(f"sqlite:///{path}"), "r1")
         await log.open()
         await log.close()
 

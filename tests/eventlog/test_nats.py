@@ -15,11 +15,11 @@ import nats as nats_client
 import nkeys
 import pytest
 
-from app.eventlog import START, Conflict, LogUnavailable
-from app.eventlog.nats import NatsConfig, NatsEventLog, tls_context
+from app.eventlog import START, Commit, Conflict, LogUnavailable
+from app.eventlog.nats import NatsEventLog
 from app.game import GameEvent, PlayerReady
 from app.vocabulary import LogTrouble
-from tools.harness.nats import Nats, wipe
+from tools.harness.nats import Nats, log_settings, wipe
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import free_port
 from tools.harness.tls import Certificates
@@ -38,7 +38,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 
 
 async def opened(url: str, **more: Any) -> NatsEventLog:
-    log = NatsEventLog(NatsConfig((url,), "r1", **more))
+    log = NatsEventLog(log_settings(url, **more), "r1")
     await log.open()
     return log
 
@@ -46,10 +46,10 @@ async def opened(url: str, **more: Any) -> NatsEventLog:
 async def test_an_append_whose_answer_was_lost_is_stored_once(nats: Nats) -> None:
     await wipe(nats.url)
     with TcpProxy(nats.nodes[0].port) as proxy:
-        log = await opened(f"nats://127.0.0.1:{proxy.port}", append_timeout_s=20)
-        first = await log.append("g", START, event(1))
+        log = await opened(f"nats://127.0.0.1:{proxy.port}", nats_timeout_s=20)
+        first = (await log.append("g", START, event(1))).cursor
         proxy.lose_next(b'"seq":')
-        second = await log.append("g", first, event(2))
+        second = (await log.append("g", first, event(2))).cursor
         assert proxy.lose is None, "the answer was lost"
         assert [commit.cursor for commit in await log.read("g")] == [first, second]
         await log.close()
@@ -58,14 +58,14 @@ async def test_an_append_whose_answer_was_lost_is_stored_once(nats: Nats) -> Non
 async def test_even_where_the_servers_have_forgotten_the_first_try(nats: Nats) -> None:
     await wipe(nats.url)
     with TcpProxy(nats.nodes[0].port) as proxy:
-        log = await opened(f"nats://127.0.0.1:{proxy.port}", append_timeout_s=20)
-        first = await log.append("g", START, event(1))
+        log = await opened(f"nats://127.0.0.1:{proxy.port}", nats_timeout_s=20)
+        first = (await log.append("g", START, event(1))).cursor
         client = await nats_client.connect(nats.url)
         info = await client.jetstream().stream_info("CODE_RACER")
         info.config.duplicate_window = 0.1
         await client.jetstream().update_stream(info.config)
         proxy.lose_next(b'"seq":')
-        second = await log.append("g", first, event(2))
+        second = (await log.append("g", first, event(2))).cursor
         assert [commit.cursor for commit in await log.read("g")] == [first, second]
         with pytest.raises(Conflict):
             await log.append("g", first, event(2))
@@ -75,16 +75,19 @@ async def test_even_where_the_servers_have_forgotten_the_first_try(nats: Nats) -
 
 async def test_appends_under_way_are_bounded(nats: Nats) -> None:
     await wipe(nats.url)
-    log = await opened(nats.url, max_pending_appends=0)
-    with pytest.raises(LogUnavailable) as refused:
-        await log.append("g", START, event(1))
-    assert refused.value.trouble is LogTrouble.BUSY
+    log = await opened(nats.url, nats_max_pending=1)
+    taken, refused = await asyncio.gather(
+        *(log.append(game, START, event(1)) for game in ("g", "h")), return_exceptions=True
+    )
+    assert not isinstance(taken, BaseException)
+    assert isinstance(refused, LogUnavailable)
+    assert refused.trouble is LogTrouble.BUSY
     await log.close()
 
 
 async def test_a_lost_connection_is_waited_for_only_so_long(tmp_path: Path) -> None:
     with Nats(tmp_path) as nats:
-        log = await opened(nats.url, append_timeout_s=0.5)
+        log = await opened(nats.url, nats_timeout_s=0.5)
         nats.nodes[0].kill()
         began = time.monotonic()
         with pytest.raises(LogUnavailable) as refused:
@@ -97,15 +100,15 @@ async def test_a_lost_connection_is_waited_for_only_so_long(tmp_path: Path) -> N
 async def test_a_server_without_jetstream_is_named(tmp_path: Path) -> None:
     with Nats(tmp_path, more="accounts { A { users: [ { user: a, password: b } ] } }") as nats:
         with pytest.raises(LogUnavailable) as refused:
-            await opened(nats.url, user="a", password="b", append_timeout_s=1)
+            await opened(nats.url, nats_user="a", nats_password="b", nats_timeout_s=1)
         assert refused.value.trouble is LogTrouble.NO_LEADER
 
 
 async def test_a_game_is_behind_until_it_has_caught_up(nats: Nats) -> None:
     await wipe(nats.url)
     log = await opened(nats.url)
-    first = await log.append("g", START, event(1))
-    second = await log.append("g", first, event(2))
+    first = (await log.append("g", START, event(1))).cursor
+    second = (await log.append("g", first, event(2))).cursor
     for _ in range(3):  # whoever could not read it the first time asks again
         assert await log.behind({"g": first}) == ["g"]
     assert await log.behind({"g": second}) == []
@@ -129,9 +132,9 @@ async def test_over_tls_the_servers_certificate_is_checked(tmp_path: Path) -> No
     tls = f'tls {{ cert_file: "{made.cert}", key_file: "{made.key}" }}'
     with Nats(tmp_path / "nats", more=tls) as nats:
         url = f"tls://localhost:{nats.nodes[0].port}"
-        await use(url, tls=tls_context(str(made.ca), "", ""))
+        await use(url, nats_tls_ca_file=str(made.ca))
         with pytest.raises(LogUnavailable, match="certificate verify failed"):
-            await use(url, tls=tls_context("", str(made.cert), str(made.key)), connect_timeout_s=1)
+            await use(url, nats_tls_cert_file=str(made.cert), nats_tls_key_file=str(made.key), ready_timeout_s=1)
 
 
 async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
@@ -139,9 +142,10 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
     tls = f'tls {{ cert_file: "{made.cert}", key_file: "{made.key}", ca_file: "{made.ca}", verify: true }}'
     with Nats(tmp_path / "nats", more=tls) as nats:
         url = f"tls://localhost:{nats.nodes[0].port}"
-        await use(url, tls=tls_context(str(made.ca), str(made.cert), str(made.key)))
+        files = {"ca": made.ca, "cert": made.cert, "key": made.key}
+        await use(url, **{f"nats_tls_{name}_file": str(path) for name, path in files.items()})
         with pytest.raises(LogUnavailable):
-            await use(url, tls=tls_context(str(made.ca), "", ""), connect_timeout_s=1)
+            await use(url, nats_tls_ca_file=str(made.ca), ready_timeout_s=1)
 
 
 def new_key(prefix: int) -> nkeys.KeyPair:
@@ -153,9 +157,9 @@ async def test_with_an_nkey(tmp_path: Path) -> None:
     seed = tmp_path / "seed"
     seed.write_bytes(bytes(key.seed))
     with Nats(tmp_path / "nats", more=f"authorization {{ users: [ {{ nkey: {key.public_key.decode()} }} ] }}") as nats:
-        await use(nats.url, nkey_seed_file=str(seed))
+        await use(nats.url, nats_nkey_seed_file=str(seed))
         with pytest.raises(LogUnavailable) as refused:
-            await use(nats.url, connect_timeout_s=1)
+            await use(nats.url, ready_timeout_s=1)
         assert refused.value.trouble is LogTrouble.DENIED
 
 
@@ -204,16 +208,16 @@ async def test_with_a_credentials_file(tmp_path: Path) -> None:
         f"-----BEGIN USER NKEY SEED-----\n{bytes(user.seed).decode()}\n------END USER NKEY SEED------\n"
     )
     with Nats(tmp_path / "nats", more=more) as nats:
-        await use(nats.url, credentials_file=str(creds))
+        await use(nats.url, nats_credentials_file=str(creds))
         with pytest.raises(LogUnavailable) as refused:
-            await use(nats.url, connect_timeout_s=1)
+            await use(nats.url, ready_timeout_s=1)
         assert refused.value.trouble is LogTrouble.DENIED
 
 
 async def test_whoever_is_refused_while_running_tries_again_one_at_a_time(tmp_path: Path) -> None:
     users = "authorization {{ users: [ {{ user: app, password: {} }} ] }}"
     with Nats(tmp_path, more=users.format("secret")) as nats:
-        log = await opened(nats.url, user="app", password="secret", append_timeout_s=0.5)
+        log = await opened(nats.url, nats_user="app", nats_password="secret", nats_timeout_s=0.5)
         nats.configure(more=users.format("changed"))
         tries = nats.nodes[0].log.count("authentication error")
         async with asyncio.timeout(30):
@@ -244,3 +248,49 @@ async def test_the_servers_know_which_replica_a_connection_is_of(tmp_path: Path)
         names = [one["name"] for one in told["connections"]]
         assert names == ["code-racer r1"]
         await log.close()
+
+
+async def test_the_commits_and_broadcasts_of_a_game_come_over_one_subscription(tmp_path: Path) -> None:
+    """Each costs as much memory as a loaded game otherwise takes."""
+    port = free_port()
+    with Nats(tmp_path, more=f"http: 127.0.0.1:{port}") as nats:
+        sender, receiver = await opened(nats.url), await opened(nats.url)
+        news: asyncio.Queue[object] = asyncio.Queue()
+        commits = await receiver.subscribe("g", news.put_nowait)
+        broadcasts = await receiver.coordination.subscribe("g", news.put_nowait)
+        other = await receiver.coordination.subscribe("g", lambda _: None)
+        stored = await sender.append("g", START, event(1))
+        received = await next_of(news)
+        assert isinstance(received, Commit)
+        assert (received.cursor, received.events) == (stored.cursor, stored.events)
+        sender.coordination.broadcast("g", b"one")
+        assert await next_of(news) == b"one"
+        assert await subscriptions(port) == 1
+        commits.close()
+        other.close()
+        await sender.append("g", stored.cursor, event(2))
+        sender.coordination.broadcast("g", b"two")
+        assert await next_of(news) == b"two", "commits are delivered no more"
+        broadcasts.close()
+        async with asyncio.timeout(20):
+            while await subscriptions(port):
+                pass
+        await receiver.subscribe("g", news.put_nowait)
+        async with asyncio.timeout(20):  # it can be subscribed to again; the server hears of it a moment later
+            while await subscriptions(port) != 1:
+                pass
+        await sender.close()
+        await receiver.close()
+
+
+async def next_of(news: asyncio.Queue[object]) -> object:
+    async with asyncio.timeout(20):
+        return await news.get()
+
+
+async def subscriptions(port: int) -> int:
+    """How many the server has for the game."""
+    async with httpx.AsyncClient() as http:
+        told = (await http.get(f"http://127.0.0.1:{port}/connz?subs=1")).json()
+    subjects = [subject for one in told["connections"] for subject in one.get("subscriptions_list", [])]
+    return subjects.count("live.game.g.*")

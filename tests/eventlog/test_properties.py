@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.eventlog import START, Conflict, Cursor, EventLog, open_event_log
-from app.eventlog.nats import NatsConfig
 from app.game import GameEvent, PlayerReady
-from tools.harness.nats import Nats
+from tools.harness.nats import Nats, log_settings
 
 GAMES = ("a", "b")
 STEPS = st.lists(
@@ -38,7 +37,7 @@ async def play(log: EventLog, steps: list[tuple[str, int, str]]) -> list[object]
             PlayerReady(seq=first + number, at=first, player_id=game, ready=True) for number in range(count)
         ]
         try:
-            known.append(await log.append(game, after, events))
+            known.append((await log.append(game, after, events)).cursor)
             answers.append("accepted")
         except Conflict:
             answers.append("conflict")
@@ -74,6 +73,6 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 @given(STEPS)
 def test_all_backends_answer_alike(nats: Nats, steps: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        sqlite = asyncio.run(play(open_event_log(f"sqlite:///{Path(folder) / 'log.db'}"), steps))
-    assert asyncio.run(play(open_event_log("memory:"), steps)) == sqlite
-    assert asyncio.run(play(open_event_log(nats.url, NatsConfig((nats.url,), "r1")), steps)) == sqlite
+        sqlite = asyncio.run(play(open_event_log(log_settings(f"sqlite:///{Path(folder) / 'log.db'}"), "r1"), steps))
+    assert asyncio.run(play(open_event_log(log_settings("memory:"), "r1"), steps)) == sqlite
+    assert asyncio.run(play(open_event_log(log_settings(nats.url), "r1"), steps)) == sqlite

@@ -7,13 +7,10 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from app.eventlog import START, Commit, LogInUse, LogUnavailable
-from app.eventlog.port import LogOwner
+from app.eventlog import START, Commit, LogInUse, LogListener, LogUnavailable
 from app.eventlog.sqlite import SqliteEventLog
 from tools.harness.games import GAME_ID, Game
 from tools.harness.server import ROOT
@@ -38,12 +35,12 @@ async def test_counts_outlive_the_process_and_a_file_from_before_them_has_them(t
     log = SqliteEventLog(path)
     await log.open()
     await log.append(GAME_ID, START, Game().events)
-    await log._submit(lambda db: db.execute("DROP TABLE counts"))
+    await log._writer.submit(lambda db: db.execute("DROP TABLE counts"))
     await log.close()
     for count in (1, 2):
         again = SqliteEventLog(path)
         await again.open()
-        assert await again.count("judge", 600) == count
+        assert await again.coordination.count("judge", 600) == count
         assert len(await again.read(GAME_ID)) == 1
         await again.close()
 
@@ -51,8 +48,8 @@ async def test_counts_outlive_the_process_and_a_file_from_before_them_has_them(t
 async def test_the_file_is_synced_on_every_commit(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path / "log.db")
     await log.open()
-    mode = await log._submit(lambda db: db.execute("PRAGMA synchronous").fetchone()[0])
-    journal = await log._submit(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0])
+    mode = await log._writer.submit(lambda db: db.execute("PRAGMA synchronous").fetchone()[0])
+    journal = await log._writer.submit(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0])
     await log.close()
     assert (mode, journal) == (2, "wal")
 
@@ -61,7 +58,7 @@ async def test_appends_that_arrive_together_share_a_transaction(tmp_path: Path) 
     log = SqliteEventLog(tmp_path / "log.db")
     await log.open()
     statements: list[str] = []
-    await log._submit(lambda db: db.set_trace_callback(statements.append))
+    await log._writer.submit(lambda db: db.set_trace_callback(statements.append))
     games = [f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00" for number in range(100)]
     await asyncio.gather(*(log.append(game, START, Game().events) for game in games))
     await log.close()
@@ -87,12 +84,12 @@ async def test_a_file_of_another_release_is_refused(tmp_path: Path) -> None:
 async def test_a_failing_write_is_unavailable_and_the_next_one_works(tmp_path: Path) -> None:
     log = SqliteEventLog(tmp_path / "log.db")
     await log.open()
-    pages = await log._submit(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
-    await log._submit(lambda db: db.execute(f"PRAGMA max_page_count={pages}").fetchall())
+    pages = await log._writer.submit(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await log._writer.submit(lambda db: db.execute(f"PRAGMA max_page_count={pages}").fetchall())
     with pytest.raises(LogUnavailable, match="full"):
         for number in range(200):
             await log.append(f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00", START, Game().events)
-    await log._submit(lambda db: db.execute("PRAGMA max_page_count=1000000").fetchall())
+    await log._writer.submit(lambda db: db.execute("PRAGMA max_page_count=1000000").fetchall())
     await log.append(GAME_ID, START, Game().events)
     assert len(await log.read(GAME_ID)) == 1
     await log.close()
@@ -202,12 +199,22 @@ async def test_what_must_exist_is_not_made(tmp_path: Path) -> None:
     db.close()
 
 
+class Noting(LogListener):
+    """Notes what failed."""
+
+    def __init__(self, failures: list[str]) -> None:
+        self._failures = failures
+
+    def on_fault(self, where: str, error: BaseException) -> None:
+        self._failures.append(f"{where}: {error}")
+
+
 async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, failures = SqliteEventLog(tmp_path / "log.db"), list[str]()
     await log.open()
-    log._owner = cast("LogOwner", SimpleNamespace(failed=lambda where, error: failures.append(f"{where}: {error}")))
+    log.listen(Noting(failures))
     games = [f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00" for number in range(20)]
 
     def publish(game_id: str, commit: Commit) -> None:  # noqa: ARG001 - the method's own
@@ -216,7 +223,8 @@ async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer
 
     monkeypatch.setattr(log._fanout, "publish", publish)
     async with asyncio.timeout(20):
-        assert await asyncio.gather(*(log.append(game, START, Game().events) for game in games)) == [1] * 20
+        commits = await asyncio.gather(*(log.append(game, START, Game().events) for game in games))
+    assert [commit.cursor for commit in commits] == [1] * 20
     await log.close()
     assert failures == ["event log: a fault"] * 2
 
@@ -227,10 +235,10 @@ async def test_the_writer_answers_whatever_was_done_to_its_database(tmp_path: Pa
     await log.open()
     async with asyncio.timeout(20):
         with pytest.raises(LogUnavailable):
-            await log._submit(lambda db: db.close() if harm == "close" else db.execute(harm))
+            await log._writer.submit(lambda db: db.close() if harm == "close" else db.execute(harm))
         if harm == "close":
             with pytest.raises(LogUnavailable):
                 await log.append(GAME_ID, START, Game().events)
         else:
-            assert await log.append(GAME_ID, START, Game().events) == 1
+            assert (await log.append(GAME_ID, START, Game().events)).cursor == 1
         await log.close()

@@ -5,6 +5,7 @@ environment and from the places where Debian keeps it; nothing of it is kept.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -12,13 +13,15 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UID: Final = 1_000
+NEEDED_BYTES: Final = 8_000_000_000
+"""On the disk, at most: a bare system, and a copy of it in which everything is set up and tested."""
 NETWORK: Final = re.compile(
     r"(https?|all|no)_proxy|(PIP|NPM_CONFIG|UV|SSL)_\w+|NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE",
     re.IGNORECASE,
@@ -28,6 +31,8 @@ KEPT_AT: Final = (
     "/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/npmrc", "/etc/apt/apt.conf.d/*proxy*",
     "/usr/local/share/ca-certificates/*.crt",
 )  # fmt: skip
+ALONE: Final = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
+"""Before a command: it ends, with all that it has started or mounted, when this process does, also by SIGKILL."""
 # A tree of its own, which is a mount point (programs in it may make namespaces), with processes that end with it.
 ENTER: Final = """
 mount --make-rprivate /
@@ -50,6 +55,7 @@ class System:
 
     folder: Path
     user: str = "root"
+    _started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     @property
     def home(self) -> str:
@@ -68,12 +74,20 @@ class System:
         known |= {"HOME": self.home, "USER": who, "PATH": PATH, "LANG": "C.UTF-8"}
         inside = f"cd {self.project} && {command}"
         become = [] if who == "root" else ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"]
-        return subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER, "sh", self.folder,
-             *become, "bash", "-c", inside],
+        process = subprocess.Popen(
+            [*ALONE, "sh", "-ec", ENTER, "sh", self.folder, *become, "bash", "-c", inside],
             env=known | environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what still runs in it; its mounts go with it."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def run(self, command: str, *, timeout_s: float, user: str | None = None, **environment: str) -> tuple[int, str]:
         """Run a command to its end: its exit code and all that it said."""
@@ -90,10 +104,16 @@ class System:
 @contextlib.contextmanager
 def bare(suite: str) -> Iterator[Path]:
     """The folder of a new Debian with what the README asks for, Python and make, and nothing else."""
-    where = os.environ.get("FRESH_FOLDER", "/var/tmp")  # noqa: S108 - a folder of its own is made in it
-    with tempfile.TemporaryDirectory(prefix=f"code-racer-{suite}-", dir=where) as name:
+    where = Path(os.environ.get("FRESH_FOLDER", "/var/tmp"))  # noqa: S108 - a folder of its own is made in it
+    prefix = f"code-racer-{suite}-"
+    _remove_leftovers(where, prefix)
+    free = shutil.disk_usage(where).free
+    assert free >= NEEDED_BYTES, (
+        f"{where} has {free / 1e9:.1f} GB free, {NEEDED_BYTES / 1e9:.0f} are needed; FRESH_FOLDER names another place"
+    )
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=where) as name, _owned(Path(name)):
         folder = Path(name) / "bare"
-        _must("debootstrap", "--variant=minbase", "--include=python3,make", suite, folder)
+        _must(*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", "--include=python3,make", suite, folder)
         for file in _network_files():
             inside = folder / file.relative_to("/")
             inside.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +137,26 @@ def fresh(base: Path, user: str = "root", *, sudo: bool = False) -> Iterator[Sys
             (folder / f"etc/sudoers.d/{user}").write_text(f"{user} ALL=(ALL) NOPASSWD: ALL\n")
         yield system
     finally:
+        system.end()
         _must("rm", "-rf", "--one-file-system", folder)
+
+
+@contextlib.contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """The folder is this process's while in the block, and nobody's after it, however that ends."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def _remove_leftovers(where: Path, prefix: str) -> None:
+    """Remove what runs have left that were killed; what was running in it has ended with them."""
+    for folder in where.glob(f"{prefix}*"):
+        with contextlib.suppress(BlockingIOError), _owned(folder):
+            _must("rm", "-rf", "--one-file-system", folder)
 
 
 def _put_project(target: Path, owner: int) -> None:

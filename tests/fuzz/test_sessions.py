@@ -4,17 +4,16 @@ import contextlib
 import json
 import socket
 import struct
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import jwt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.protocol import BATCH, Batch, InvalidMessage, decode
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import close_frame, frame, upgrade
 
 JSON_VALUES = st.recursive(
@@ -86,10 +85,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield process
 
 
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
-
-
 def frames(message: Text) -> bytes:
     data = message.text.encode()
     cut = max(1, len(data) // message.fragments)
@@ -129,13 +124,15 @@ def refused_as_invalid(metrics: dict[str, float]) -> int:
     return int(sum(metrics[f'code_racer_ws_errors_total{{code="{code}"}}'] for code in codes))
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 @given(
     messages=st.lists(st.builds(Text, TEXTS, st.integers(1, 5), st.booleans()), max_size=12),
     end=st.sampled_from(sorted(ENDS)),
     vanish=st.sampled_from(["fin", "reset", "wait"]),
     chunk=st.sampled_from([1_000_000, 1000, 7]),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_session(server: ServerProcess, messages: list[Text], end: str, vanish: str, chunk: int) -> None:
     before, files = server.metrics(), server.open_files()
     game_id = server.new_game(token("host"), min_players=100, max_players=100)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.game import Verdict
-from app.judge import JudgeProblem, Limits, SandboxJudge, load_problems
+from app.judge import JudgeProblem, SandboxJudge, load_problems
+from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +16,7 @@ PROBLEMS = load_problems()
 
 @pytest.fixture(scope="module")
 async def judge() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(1, Limits(10, 64_000_000, 65_536, 1), Observer())
+    running = SandboxJudge(JudgeSettings(judge_processes=1, judge_time_limit_s=10), Observer())
     await running.open()
     yield running
     await running.close()

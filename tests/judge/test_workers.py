@@ -11,20 +11,31 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app.game import Verdict
-from app.judge import JudgeProblem, JudgeUnavailable, Limits, Report, SandboxJudge, Stop, Test, load_problems
+from app.judge import JudgeProblem, JudgeUnavailable, Report, SandboxJudge, Stop, Test, load_problems
 from app.sandbox.messages import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
+from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
 ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([[1, 2]], [1, 2]), Test([[3]], [3], hidden=True)])
-LIMITS = Limits(time_limit_s=1, memory_bytes=32_000_000, result_bytes=65_536, kill_grace_s=60)
-PATIENT = Limits(time_limit_s=60, memory_bytes=32_000_000, result_bytes=65_536, kill_grace_s=1)
+
+
+def limits(time_s: float, grace_s: float, processes: int = 1) -> JudgeSettings:
+    return JudgeSettings(
+        judge_processes=processes,
+        judge_time_limit_s=time_s,
+        judge_kill_grace_s=grace_s,
+        judge_memory_bytes=32_000_000,
+    )
+
+
+LIMITS = limits(1, 60)
+PATIENT = limits(60, 1)
 ENDLESS = "def solve(x):\n    while True:\n        pass"
 RETURN_X = "def solve(x):\n    return x"
 DOUBLED = "x = [1]\nfor _ in range({}):\n    x = [x, x]\n"
@@ -43,7 +54,7 @@ class Noted(Observer):
 
 @pytest.fixture(scope="module")
 async def judge() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(2, LIMITS, Observer())
+    running = SandboxJudge(limits(1, 60, processes=2), Observer())
     await running.open()
     yield running
     await running.close()
@@ -137,7 +148,7 @@ RESULTS = {
 
 @pytest.fixture(scope="module")
 async def patient() -> AsyncIterator[SandboxJudge]:
-    running = SandboxJudge(2, PATIENT, Observer())
+    running = SandboxJudge(limits(60, 1, processes=2), Observer())
     await running.open()
     yield running
     await running.close()
@@ -248,7 +259,7 @@ async def test_no_test_sees_what_another_left(patient: SandboxJudge) -> None:
 
 async def test_code_is_run_once_however_many_tests_there_are() -> None:
     tests = [Test([number], number) for number in range(20)]
-    judge = SandboxJudge(1, msgspec.structs.replace(LIMITS, time_limit_s=20 * 0.3), Observer())
+    judge = SandboxJudge(limits(20 * 0.3, 60), Observer())
     await judge.open()
     report = await judge.judge(
         JudgeProblem("many", "", "easy", "", "", [], [], tests),
@@ -278,7 +289,7 @@ async def test_submissions_do_not_see_each_other(patient: SandboxJudge) -> None:
 )
 async def test_a_run_that_is_cut_short_is_counted_and_its_worker_goes_on(code: str, cause: Stop) -> None:
     noted = Noted()
-    judge = SandboxJudge(1, LIMITS if cause is Stop.TIME else PATIENT, noted)
+    judge = SandboxJudge(LIMITS if cause is Stop.TIME else PATIENT, noted)
     await judge.open()
     worker = pid_of(judge)
     report = await judge.judge(ECHO, code)
@@ -291,7 +302,7 @@ async def test_a_run_that_is_cut_short_is_counted_and_its_worker_goes_on(code: s
 
 async def test_a_worker_that_does_not_answer_in_time_is_replaced_and_that_is_the_codes_verdict() -> None:
     noted = Noted()
-    judge = SandboxJudge(1, Limits(0.2, 32_000_000, 65_536, 0.2), noted)
+    judge = SandboxJudge(limits(0.2, 0.2), noted)
     await judge.open()
     worker = pid_of(judge)
     os.kill(worker, signal.SIGSTOP)
@@ -319,7 +330,7 @@ async def run_into(judge: SandboxJudge, number: signal.Signals, *, sandbox: bool
 @pytest.mark.parametrize("sandbox", [False, True])
 async def test_a_worker_that_is_killed_is_the_judges_fault_one_that_falls_over_code_is_the_codes(sandbox: bool) -> None:
     noted = Noted()
-    judge = SandboxJudge(1, Limits(30, 32_000_000, 65_536, 1), noted)
+    judge = SandboxJudge(limits(30, 1), noted)
     await judge.open()
     with pytest.raises(JudgeUnavailable):
         await run_into(judge, signal.SIGKILL, sandbox=sandbox)
@@ -350,7 +361,7 @@ sys.stdin.buffer.read(1)
 )
 async def test_a_worker_that_says_nonsense_or_goes_is_ended(after: str, cause: Stop) -> None:
     noted = Noted()
-    judge = SandboxJudge(1, LIMITS, noted, (sys.executable, "-c", READY + after))
+    judge = SandboxJudge(LIMITS, noted, (sys.executable, "-c", READY + after))
     await judge.open()
     worker = pid_of(judge)
     with pytest.raises(JudgeUnavailable):
@@ -363,17 +374,17 @@ async def test_a_worker_that_says_nonsense_or_goes_is_ended(after: str, cause: S
 async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:
     for program in ((str(tmp_path / "missing"),), (sys.executable, "-c", "raise SystemExit(1)")):
         with pytest.raises(JudgeUnavailable, match="could not be started"):
-            await SandboxJudge(1, LIMITS, Observer(), program).open()
+            await SandboxJudge(LIMITS, Observer(), program).open()
 
 
 async def test_a_sandbox_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONTY_BIN", "/no/such/sandbox")
     with pytest.raises(JudgeUnavailable, match="/no/such/sandbox"):
-        await SandboxJudge(1, LIMITS, Observer()).open()
+        await SandboxJudge(LIMITS, Observer()).open()
 
 
 async def test_closing_waits_for_nothing() -> None:
-    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), Observer())
+    judge = SandboxJudge(limits(60, 60), Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)
@@ -389,7 +400,7 @@ async def test_closing_waits_for_nothing() -> None:
 
 
 async def test_a_cancelled_run_holds_no_worker() -> None:
-    judge = SandboxJudge(1, Limits(60, 32_000_000, 65_536, 60), Observer())
+    judge = SandboxJudge(limits(60, 60), Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)
@@ -402,7 +413,7 @@ async def test_a_cancelled_run_holds_no_worker() -> None:
 
 async def test_workers_know_no_secret_and_end_with_whoever_started_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JWT_SECRET", "a-secret")
-    judge = SandboxJudge(1, LIMITS, Observer())
+    judge = SandboxJudge(LIMITS, Observer())
     await judge.open()
     worker = pid_of(judge)
     (sandbox,) = children(worker)

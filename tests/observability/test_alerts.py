@@ -12,14 +12,12 @@ import yaml
 from alerts import build
 from alerts.model import Alert
 from alerts.objectives import OBJECTIVES, Objective
+from app.telemetry.catalogue import CANARY_METRICS, METRICS, Kind
 
 ALERTS = Path(__file__).parents[2] / "alerts"
-SHIPPED: list[dict[str, Any]] = [
-    rule
-    for path in sorted(ALERTS.glob("rules/*.yaml"))
-    for group in yaml.safe_load(path.read_text())["groups"]
-    for rule in group["rules"]
-]
+GROUPS: list[dict[str, Any]] = yaml.safe_load((ALERTS / "rules/code-racer.yaml").read_text())["groups"]
+CASES: dict[str, Any] = yaml.safe_load((ALERTS / "tests/code-racer.test.yaml").read_text())
+SHIPPED: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
 RULES = [rule for rule in SHIPPED if "alert" in rule]
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
@@ -33,8 +31,63 @@ def test_the_rules_are_clean() -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", *map(str, ALERTS.glob("rules/*.yaml")))
 
 
-def test_every_alert_fires_when_it_should_and_not_a_step_before() -> None:
-    promtool("test", "rules", *map(str, ALERTS.glob("tests/*.yaml")))
+def parts() -> dict[str, list[dict[str, Any]]]:
+    """The cases for promtool, by the groups of rules that their alerts are made of."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for case in CASES["tests"]:
+        names = {one["alertname"] for one in case["alert_rule_test"]}
+        found.setdefault(" ".join(sorted(groups_of(names))), []).append(case)
+    return found
+
+
+def groups_of(alerts: set[str]) -> set[str]:
+    """The groups of these alerts, and of the series recorded for them."""
+    own = {group["name"]: [rule for rule in group["rules"] if rule.get("alert") in alerts] for group in GROUPS}
+    asked = " ".join(rule["expr"] for rules in own.values() for rule in rules)
+    recorded = {group["name"] for group in GROUPS for rule in group["rules"] if rule.get("record", "no name") in asked}
+    return {name for name, rules in own.items() if rules} | recorded
+
+
+PARTS = parts()
+
+
+def test_each_case_asks_for_alerts_of_the_shipped_rules() -> None:
+    assert CASES["rule_files"] == ["../rules/code-racer.yaml"]
+    assert CASES["group_eval_order"] == [group["name"] for group in GROUPS]
+    asked = {one["alertname"] for case in CASES["tests"] for one in case["alert_rule_test"]}
+    assert asked == {rule["alert"] for rule in RULES}
+    assert sum(map(len, PARTS.values())) == len(CASES["tests"])
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_alert_fires_when_it_should_and_not_a_step_before(part: str, tmp_path: Path) -> None:
+    """With the rules that it depends on: promtool would evaluate all the others for each case too."""
+    cases = PARTS[part]
+    names = {one["alertname"] for case in cases for one in case["alert_rule_test"]}
+    groups = [
+        {**group, "rules": [rule for rule in group["rules"] if "record" in rule or rule["alert"] in names]}
+        for group in GROUPS
+        if group["name"] in part.split()
+    ]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}, sort_keys=False))
+    order = [group["name"] for group in groups]
+    tests = {**CASES, "rule_files": ["rules.yaml"], "group_eval_order": order, "tests": cases}
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(tests, sort_keys=False))
+    promtool("test", "rules", str(tmp_path / "tests.yaml"))
+
+
+@pytest.mark.parametrize("rule", SHIPPED, ids=lambda rule: rule.get("alert", rule.get("record")))
+def test_what_a_rule_adds_up_or_matches_is_of_one_cluster_namespace_and_job(rule: dict[str, Any]) -> None:
+    for grouping in re.findall(r"\b(?:by|on|group_left|group_right|without|ignoring) ?\(([^)]*)\)", rule["expr"]):
+        assert grouping.startswith("cluster, namespace, job") or not grouping, rule["expr"]
+    assert "without" not in rule["expr"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule['alert']} {rule['labels']['severity']}")
+def test_a_scrape_that_fails_resets_no_gauge(rule: dict[str, Any]) -> None:
+    gauges = {one.name for one in (*METRICS, *CANARY_METRICS) if one.kind is Kind.GAUGE}
+    for name, is_range in re.findall(r"\b(code_racer_\w+)(?:\{[^}]*\})?(\[)?", rule["expr"]):
+        assert name not in gauges or is_range, f"{name} is read as it is at one moment"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule['alert']} {rule['labels']['severity']}")

@@ -55,12 +55,12 @@ def test_template_datasource_rule(board: dict[str, Any]) -> None:
 
 
 @BOARD
-@pytest.mark.parametrize("name", ["namespace", "job", "instance"])
+@pytest.mark.parametrize("name", ["cluster", "namespace", "job", "instance"])
 def test_template_job_and_instance_rules(board: dict[str, Any], name: str) -> None:
     (one,) = [one for one in board["templating"]["list"] if one["name"] == name]
     assert (one["type"], one["label"], one["multi"]) == ("query", name.title(), True)
     assert one["datasource"]["uid"] == "${prometheus_datasource}"
-    assert one["allValue"] == (".*" if name == "namespace" else ".+")
+    assert one["allValue"] == (".*" if name in {"cluster", "namespace"} else ".+")
     assert one["refresh"] == 2, "template-on-time-change-reload-rule"
     metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", one["query"]["query"]).groups()  # type: ignore[union-attr] # the assertion
     assert label in known_series()[metric].labels, "template-label-promql-rule"
@@ -84,7 +84,7 @@ def test_target_promql_rules(board: dict[str, Any], panel: dict[str, Any]) -> No
         assert not mistakes(expr, known), "target-promql-rule"
         for label in ("job", "instance"):
             if not exempt(f"target-{label}-rule", board, panel):
-                selectors = re.findall(r"(?<!on )\b(?:code_racer|up|job:)[\w:]*(\{[^}]*\})?", expr)
+                selectors = re.findall(r"(?<!on )\b(?:code_racer|process_|up|job:)[\w:]*(\{[^}]*\})?", expr)
                 assert selectors
                 assert all(f'{label}=~"${label}"' in one for one in selectors), f"target-{label}-rule"
         for length in RANGES.findall(expr):
@@ -123,7 +123,7 @@ def test_boards_lead_to_each_other_with_time_and_variables(board: dict[str, Any]
     assert set(link["tags"]) <= set(board["tags"])
     assert [note["name"] for note in board["annotations"]["list"]] == ["Drains", "Starts"]
     for note in board["annotations"]["list"]:
-        assert all(f'{label}=~"${label}"' in note["expr"] for label in ("namespace", "job", "instance"))
+        assert all(f'{label}=~"${label}"' in note["expr"] for label in ("cluster", "namespace", "job", "instance"))
 
 
 def test_each_alert_has_a_panel_that_shows_it_and_leads_to_its_runbook() -> None:

@@ -34,13 +34,15 @@ def test_pages_go_to_the_pager_tickets_to_the_tickets_and_the_watchdog_to_its_sw
 
 def test_inhibitions_name_alerts_that_exist_and_no_warning_silences_a_page() -> None:
     pages = {alert.name for alert in alerts() if alert.severity == "critical"}
+    both = {alert.name for alert in alerts() if alert.severity == "warning"} & pages
     for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
         sources, targets = (named(rule[part]) for part in ("source_matchers", "target_matchers"))
         assert sources
         assert targets
         is_ticket_of_a_page = "severity = warning" in rule["target_matchers"]
+        assert not sources & both or "severity = critical" in rule["source_matchers"], rule
         assert sources <= pages or not targets & pages or is_ticket_of_a_page, rule
-        assert "namespace" in rule["equal"], "one environment silences no other"
+        assert {"cluster", "namespace"} <= set(rule["equal"]), "one environment silences no other"
 
 
 def named(matchers: list[str]) -> set[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import jwt
 import promql_parser
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -16,7 +15,8 @@ from websockets.exceptions import InvalidStatus
 from tools.harness.by_hand import ByHand
 from tools.harness.player import Player
 from tools.harness.prometheus import prometheus, query
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +27,6 @@ FAULTS = 2
 PINGS = 200
 QUICK_S = 0.05
 THREE_DIGITS = 0.0005
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 @dataclass

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.eventlog import Commit, LogUnavailable, Subscription
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog import Coordination, LogUnavailable, Subscription
+from app.eventlog.memory import MemoryCoordination, MemoryEventLog
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas
@@ -18,28 +18,34 @@ from tools.harness.games import Game
 TTL_S = 8.0
 
 
-class SharedLog(MemoryEventLog):
-    """One replica's view of a log: what it tells, those with the same `ears` hear. `is_away`: it cannot be reached."""
+Ears = dict["SharedCoordination", Callable[[bytes], None]]
+
+
+class SharedCoordination(MemoryCoordination):
+    """One replica's view: what it broadcasts, those with the same `ears` receive."""
 
     shared = True
 
-    def __init__(self, ears: "dict[SharedLog, Callable[[bytes], None]] | None" = None) -> None:
+    def __init__(self, ears: Ears | None = None) -> None:
         super().__init__()
         self.ears = {} if ears is None else ears
-        self.is_away = False
 
-    async def subscribe(
-        self, game_id: str, deliver: Callable[[Commit], None], hear: Callable[[bytes], None] | None = None
-    ) -> Subscription:
-        if hear is not None:
-            self.ears[self] = hear
-        return await super().subscribe(game_id, deliver)
+    async def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Subscription:
+        self.ears[self] = receive
+        return await super().subscribe(topic, receive)
 
-    def tell(self, game_id: str, payload: bytes) -> None:
-        del game_id
-        for other, hear in self.ears.items():
+    def broadcast(self, topic: str, payload: bytes) -> None:
+        del topic
+        for other, receive in self.ears.items():
             if other is not self:
-                hear(payload)
+                receive(payload)
+
+
+class SharedLog(MemoryEventLog):
+    """A log that others share. `is_away`: it cannot be reached."""
+
+    shared = True
+    is_away = False
 
     async def probe(self) -> None:
         if self.is_away:
@@ -63,24 +69,24 @@ class Noting(Observer):
 # ---------------------------------------------------------------- who lives
 
 
-def replicas_on(log: MemoryEventLog, count: int) -> list[Replicas]:
-    return [Replicas(log, TTL_S, Observer(), loop_ms) for _ in range(count)]
+def replicas_on(coordination: Coordination, count: int) -> list[Replicas]:
+    return [Replicas(coordination, TTL_S, Observer(), loop_ms) for _ in range(count)]
 
 
 @without_waiting
 async def test_replicas_find_each_other_and_say_when_they_go() -> None:
-    one, two = replicas_on(log := SharedLog(), 2)
+    one, two = replicas_on(shared := SharedCoordination(), 2)
     await two.refresh()
     await one.refresh()
     assert one.size == 2
     assert one.lives(two.instance)
     await two.leave()
-    assert two.instance not in await log.instances()
+    assert two.instance not in await shared.instances()
 
 
 @without_waiting
 async def test_on_an_embedded_log_nobody_else_lives() -> None:
-    one, two = replicas_on(MemoryEventLog(), 2)
+    one, two = replicas_on(MemoryCoordination(), 2)
     await one.refresh()
     assert not one.lives(two.instance)
     assert one.lives(one.instance)
@@ -88,7 +94,7 @@ async def test_on_an_embedded_log_nobody_else_lives() -> None:
 
 @without_waiting
 async def test_a_connection_id_tells_whose_it_is() -> None:
-    one, two = replicas_on(SharedLog(), 2)
+    one, two = replicas_on(SharedCoordination(), 2)
     own = one.new_connection_id()
     assert one.is_own(own)
     assert not two.is_own(own)
@@ -97,7 +103,7 @@ async def test_a_connection_id_tells_whose_it_is() -> None:
 
 @without_waiting
 async def test_the_replica_of_the_first_connected_player_leads_a_game() -> None:
-    one, two = replicas_on(SharedLog(), 2)
+    one, two = replicas_on(SharedCoordination(), 2)
     await two.refresh()
     await one.refresh()
     game = Game()
@@ -116,7 +122,7 @@ async def test_the_replica_of_the_first_connected_player_leads_a_game() -> None:
 
 @without_waiting
 async def test_each_key_falls_to_exactly_one_replica() -> None:
-    replicas = replicas_on(SharedLog(), 3)
+    replicas = replicas_on(SharedCoordination(), 3)
     for one in replicas * 2:
         await one.refresh()
     for number in range(50):
@@ -125,7 +131,7 @@ async def test_each_key_falls_to_exactly_one_replica() -> None:
 
 @without_waiting
 async def test_a_change_is_taken_once_and_can_be_given_back() -> None:
-    one, _ = replicas_on(SharedLog(), 2)
+    one, _ = replicas_on(SharedCoordination(), 2)
     assert one.take_change(), "at first: who knows"
     assert not one.take_change()
     one.give_back_change()
@@ -139,11 +145,11 @@ async def test_a_change_is_taken_once_and_can_be_given_back() -> None:
 class Group:
     """Replicas that tell each other of their players."""
 
-    ears: dict[SharedLog, Callable[[bytes], None]] = field(default_factory=dict)
+    ears: Ears = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
 
     def member(self, name: str) -> Presence:
-        presence = Presence(SharedLog(self.ears), name, lambda one: one not in self.dead, unexpected)
+        presence = Presence(SharedCoordination(self.ears), name, lambda one: one not in self.dead, unexpected)
         self.tasks.append(asyncio.create_task(presence.run()))
         return presence
 

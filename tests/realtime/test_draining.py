@@ -144,7 +144,7 @@ async def test_the_last_figures_are_scraped_before_it_ends() -> None:
 async def test_an_embedded_log_is_not_told_of_ends_while_draining(shared: bool) -> None:
     """Its players get their grace at the next start."""
     log = MemoryEventLog()
-    log.shared = shared
+    log.shared = log.coordination.shared = shared
     async with running(log, now=loop_ms) as one:
         await one.hub.log_health.wait_reached()
         state = await one.game("ann", "bob", min_players=9)

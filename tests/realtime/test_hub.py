@@ -9,7 +9,7 @@ from app.eventlog.memory import MemoryEventLog
 from app.game import Phase, Rejection, Rules, Verdict
 from app.judge import Report
 from app.protocol import Close
-from app.realtime.refusals import REFUSED
+from app.realtime.refusals import REJECTIONS
 from app.realtime.room.room import Room
 from app.vocabulary import Initiator, LogTrouble, PlayerStanding
 from tools.harness.clock import loop_ms, without_waiting
@@ -104,7 +104,7 @@ async def test_who_may_not_join_is_closed_by_the_row_of_the_refusal() -> None:
     async with running(now=loop_ms) as one:
         state = await one.game("ann", max_players=1, min_players=1)
         bob = await one.enter(state.game_id, "bob")
-        bob.assert_closed(REFUSED[Rejection.GAME_FULL].close)
+        bob.assert_closed(REJECTIONS[Rejection.GAME_FULL].close)
 
 
 @without_waiting

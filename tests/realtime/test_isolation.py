@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.eventlog import LogUnavailable
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.memory import MemoryCoordination, MemoryEventLog
 from app.game import Rules
 from app.protocol import Close
 from app.realtime import Session
@@ -312,10 +312,20 @@ async def a_look_at_the_load_that_raises(patch: Patch) -> None:
         await eventually(lambda: looked)
 
 
+class SharedCoordination(MemoryCoordination):
+    """As if there were other replicas."""
+
+    shared = True
+
+
 class SharedLog(MemoryEventLog):
     """As if other replicas appended to it."""
 
     shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coordination: MemoryCoordination = SharedCoordination()
 
 
 async def a_beat_that_raises(patch: Patch) -> None:
@@ -333,7 +343,7 @@ async def a_presence_that_cannot_be_told(patch: Patch) -> None:
         await eventually(lambda: one.hub.presence._subscription is not None)
         told: list[str] = []
         await eventually(lambda: not one.hub.presence._is_whole_due)
-        patch.setattr(one.log, "tell", lambda topic, _: told.append(topic))
+        patch.setattr(one.log.coordination, "broadcast", lambda topic, _: told.append(topic))
         one.hub.presence.add("eve", 1)
         await eventually(lambda: "presence" in one.seen.where)
         one.hub.presence.add("ann", 1)

@@ -9,10 +9,11 @@ import pytest
 from app.aio.tasks import TaskOwner
 from app.eventlog.memory import MemoryEventLog
 from app.game import CodeSubmitted, RecordVerdict, Verdict
-from app.judge import JudgeProblem, Limits, SandboxJudge, Test
+from app.judge import JudgeProblem, SandboxJudge, Test
 from app.judge.workers import SANDBOX
 from app.limits import LimitPolicy
-from app.realtime.room.judging import Judging, JudgingConfig
+from app.realtime.room.judging import Judging
+from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 
 pytestmark = pytest.mark.anyio
@@ -32,19 +33,13 @@ class Replica:
         self.tries = 0
         self.others = False
         self._log = log
-        config = JudgingConfig(
-            workers=1,
-            queue_size=8,
-            max_queued_per_player=8,
-            max_running_per_player=1,
-            retries=retries,
-            retry_delay_s=0.001,
-            claim_s=30,
+        settings = JudgeSettings(
+            judge_processes=1, judge_queue_size=8, judge_retries=retries, judge_retry_delay_s=0.001
         )
         observer = Observer()
-        self.tasks = TaskOwner(observer)
+        self.tasks = TaskOwner(observer.fault)
         policy = LimitPolicy(frozenset(), observer)
-        self.judging = Judging(judge, {"echo": ECHO}, config, self._record, self._take, policy)
+        self.judging = Judging(judge, {"echo": ECHO}, settings, self._record, self._take, policy)
         self.judging.start(self.tasks)
 
     async def judge(self) -> RecordVerdict:
@@ -56,7 +51,7 @@ class Replica:
         if self.others:
             return 0
         self.tries += 1
-        return await self._log.count(f"judge {game_id} {seq}", 60)
+        return await self._log.coordination.count(f"judge {game_id} {seq}", 60)
 
     async def _record(self, _game_id: str, verdict: RecordVerdict) -> None:
         self.verdicts.put_nowait(verdict)
@@ -72,7 +67,9 @@ async def replica() -> AsyncIterator[Make]:
     made: list[tuple[SandboxJudge, Replica]] = []
 
     async def make(retries: int, program: tuple[str, ...] = SANDBOX) -> Replica:
-        judge = SandboxJudge(1, Limits(10, 32_000_000, 65_536, 1), Observer(), program)
+        judge = SandboxJudge(
+            JudgeSettings(judge_processes=1, judge_time_limit_s=10, judge_memory_bytes=32_000_000), Observer(), program
+        )
         await judge.open()
         made.append((judge, Replica(log, judge, retries)))
         return made[-1][1]

@@ -155,6 +155,9 @@ class Noted:
     def note(self, attributes: Mapping[str, Value]) -> None:
         """Nothing."""
 
+    def delivery(self, link: object, attributes: Mapping[str, Value]) -> "Noted":  # noqa: ARG002 - the interface's
+        return Noted()
+
     def end(self, fault: str = "", ended: float | None = None) -> None:  # noqa: ARG002 - the interface's
         self.ends.append(fault)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.realtime.connection.outbox import Sent
 from app.realtime.connection.session import Session
-from app.realtime.room.progress import MOST_PER_TURN, PlayerProgress, ProgressBoard, ProgressConfig
+from app.realtime.room.progress import MOST_PER_TURN, PlayerProgress, ProgressBoard
+from app.settings import LimitSettings
 from app.telemetry.observer import Observer
 from app.transport import Frame
 from tools.harness.clock import VirtualLoop
@@ -59,12 +60,10 @@ class Counted(Observer):
     def __init__(self) -> None:
         self.counts = {"coalesced": 0, "dropped": 0, "sent": 0}
 
-    def skipped(self, type: str, replaced: int, dropped: int) -> None:  # noqa: ARG002 - the interface's
+    def sent_droppable(self, type: str, size: int, sent: int, replaced: int, dropped: int) -> None:  # noqa: ARG002 - the interface's
         self.counts["coalesced"] += replaced
         self.counts["dropped"] += dropped
-
-    def sent(self, type: str, count: int, size: int) -> None:  # noqa: ARG002 - the interface's
-        self.counts["sent"] += count
+        self.counts["sent"] += sent
 
 
 class Board:
@@ -75,7 +74,10 @@ class Board:
         self.observer = Counted()
         self.told: list[PlayerProgress] = []
         self.board = ProgressBoard(
-            ProgressConfig(interval_s, rate), cast("dict[str, Session]", self.members), self.observer, self.told.append
+            LimitSettings(progress_interval_s=interval_s, progress_deliveries_per_second=rate),
+            cast("dict[str, Session]", self.members),
+            self.observer,
+            self.told.append,
         )
 
     def show(self, player: int, lines: int, *, here: bool = True) -> None:

@@ -10,17 +10,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.configure import hub_config, judge_limits
-from app.eventlog import START, Commit, Conflict, Cursor
-from app.eventlog.embedded import Embedded
-from app.eventlog.memory import MemoryEventLog
-from app.eventlog.port import Subscription
+from app.eventlog import START, Commit, Conflict, Cursor, Subscription
+from app.eventlog.embedded import EmbeddedLog
+from app.eventlog.memory import MemoryCoordination, MemoryEventLog
 from app.game import GameEvent, PlayerDisconnected, PlayerJoined, PlayerReconnected, fold
 from app.judge import SandboxJudge
 from app.protocol import Close, CloseRow
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
-from app.settings import load_settings
+from app.settings import JudgeSettings, load_settings
 from app.telemetry.observer import Observer, Opened
 from app.transport.port import Listener
 from app.vocabulary import Initiator
@@ -41,25 +39,32 @@ class Steps:
         self.deliveries: list[list[Callable[[], None]]] = []
 
 
-class SteppedLog(Embedded):
+class SteppedCoordination(MemoryCoordination):
+    """As if there were other replicas."""
+
+    shared = True
+
+
+class SteppedLog(EmbeddedLog):
     """One replica's view of a log that all share. It asks `is_open` of whoever a Join is for, when it is asked."""
 
     shared = True
 
     def __init__(self, log: MemoryEventLog, steps: Steps, is_open: Callable[[str], bool]) -> None:
         super().__init__()
+        self.coordination = SteppedCoordination()
         self._log = log
         self._steps = steps
         self._is_open = is_open
         self._told: list[Callable[[], None]] = []
         steps.deliveries.append(self._told)
 
-    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
         """Once the test lets it."""
         for event in events:
             if isinstance(event, PlayerJoined | PlayerReconnected):
                 assert self._is_open(event.connection_id), "nobody asks for the place of a connection that has ended"
-        answer: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Commit] = asyncio.get_running_loop().create_future()
 
         async def resolve() -> None:
             try:
@@ -74,20 +79,9 @@ class SteppedLog(Embedded):
         """What is there."""
         return await self._log.read(game_id, after)
 
-    async def subscribe(
-        self, game_id: str, deliver: Callable[[Commit], None], hear: Callable[[bytes], None] | None = None
-    ) -> Subscription:
+    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
         """Each commit once the test lets it."""
-        del hear
         return await self._log.subscribe(game_id, lambda commit: self._told.append(lambda: deliver(commit)))
-
-    async def claim(self, key: str, ttl_s: float) -> bool:
-        """Nobody claims anything here."""
-        return await self._log.claim(key, ttl_s)
-
-    async def count(self, key: str, ttl_s: float) -> int:
-        """Nobody counts anything here."""
-        return await self._log.count(key, ttl_s)
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -101,9 +95,16 @@ class SteppedLog(Embedded):
 
     open_games = games
 
-    async def expire(self, ended_before: int, now: int) -> int:
+    async def expire(self, ended_before: int) -> int:
         """Nothing."""
-        return ended_before * now * 0
+        return ended_before * 0
+
+    async def probe(self) -> None:
+        """Nothing."""
+
+    async def usage(self) -> tuple[int, int]:
+        """Nothing."""
+        return 0, 0
 
 
 class Peer:
@@ -160,9 +161,9 @@ class World:
 
     def _hub(self, name: str) -> Hub:
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:")
-        judge = SandboxJudge(1, judge_limits(chosen), Observer())
+        judge = SandboxJudge(JudgeSettings(judge_processes=1), Observer())
         log = SteppedLog(self.log, self.steps, lambda connection_id: self.peers[connection_id].is_open)
-        return Hub(log, judge, {}, hub_config(chosen, name), self._nobody, Observer(), lambda: Game().now)
+        return Hub(log, judge, {}, chosen, name, self._nobody, Observer(), lambda: Game().now)
 
     async def _nobody(self, _token: str) -> Identity:
         raise LookupError
@@ -173,7 +174,7 @@ class World:
             await asyncio.sleep(0)
 
     async def enter(self, replica: int) -> None:
-        """As the endpoint does it: see `app.web.ws`."""
+        """As the endpoint does it: see `app.web.handshake.endpoint`."""
         hub, peer = self.hubs[replica], Peer()
         opened = Opened(hub.replicas.new_connection_id(), GAME_ID, PLAYER, "127.0.0.1")
         self.peers[opened.connection_id] = peer

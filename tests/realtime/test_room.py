@@ -25,7 +25,7 @@ class GatedLog(MemoryEventLog):
         self.trouble: Exception | None = None
         self.conflicts = 0
 
-    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Cursor:
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
         await self.gate.wait()
         if self.trouble is not None:
             raise self.trouble

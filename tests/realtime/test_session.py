@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from app.configure import hub_config
 from app.limits import LimitPolicy, TooFast
 from app.protocol import Close
 from app.realtime.connection.registry import Connections
@@ -52,9 +51,9 @@ class Talk:
         self.peer = Peer()
         self.seat = Chair()
         self.left: list[int] = []
-        config = hub_config(load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings), "one")
+        chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         policy = LimitPolicy(frozenset(), self.seen)
-        self.connections = Connections(config.session, 0, self._verify, policy, loop_ms, self._note_end)
+        self.connections = Connections(chosen, self._verify, policy, loop_ms, self._note_end)
         opened = Opened("c1", "game", None, "127.0.0.1")
         self.session = self.connections.open(opened, self.peer, leave=lambda: self.left.append(1))
         if seated:

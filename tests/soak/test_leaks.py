@@ -7,26 +7,21 @@ import asyncio
 import os
 import socket
 import struct
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import jwt
 import pytest
 
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import close_frame, frame, upgrade
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(600)]
 
 CYCLES = int(os.environ.get("SOAK_CYCLES", "2000"))
 AT_ONCE = 20
 GAMES_OF = 100
 """Cycles in one game: its log grows with every one of them."""
-
-
-def token(player_id: str, ttl_s: float = 3600) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
 
 
 GOOD = f"Authorization: Bearer {token('p')}"
@@ -192,7 +187,7 @@ async def test_nothing_stays_of_thousands_of_connections(tmp_path: Path) -> None
         after = server.metrics()
         for name in ("ws_connections", "rooms", "background_tasks"):
             assert after[f"code_racer_{name}"] == before[f"code_racer_{name}"]
-        assert server.open_files() <= files
+        until(lambda: server.open_files() <= files)  # the connection that asked for the metrics may end a moment later
         assert set(after) == set(before), "and no series has been added"
         closes = sum(value for key, value in after.items() if key.startswith("code_racer_ws_closes_total"))
         assert closes == after['code_racer_ws_handshakes_total{outcome="accepted"}']

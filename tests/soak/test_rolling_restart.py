@@ -7,19 +7,18 @@ import asyncio
 import contextlib
 import os
 import random
-import time
 from pathlib import Path
 
-import jwt
 import pytest
 
 from app.client import GameWebSocket, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Bot
 from tools.harness.player import WRONG
 from tools.harness.proxy import FaultProxy
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(900)]
 
 BOTS = int(os.environ.get("SOAK_BOTS", "40"))
 RESTARTS = int(os.environ.get("SOAK_RESTARTS", "2"))
@@ -27,10 +26,6 @@ RACERS = 4
 TRIES = 5
 RACE_S = 2.0 + 2 * RESTARTS
 """How long a bot thinks, all in all; about as long as the restarts take."""
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 3600}, SECRET)
 
 
 class Racer(Bot):

@@ -1,20 +1,19 @@
 """The number of series does not depend on what clients do: 10,000 games, players, types and closes add none."""
 
 import socket
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
-import jwt
 import pytest
 
 from app.settings import load_settings
 from app.telemetry.catalogue import OTHER, Metrics
 from app.telemetry.metrics import MetricStore
-from tools.harness.server import SECRET, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.server import STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import TEXT, close_frame, frame, upgrade
 
 T = TypeVar("T")
@@ -29,10 +28,6 @@ FREE = {
     "max_invalid_messages_per_minute": 1_000_000,
     "reconnect_grace_s": 0,
 }
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def make_games(server: ServerProcess, count: int) -> list[str]:
@@ -54,7 +49,8 @@ def visit(server: ServerProcess, game_id: str, number: int) -> None:
             pass
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 def test_ten_thousand_of_everything_add_no_series(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, **FREE) as server:
         before = server.metrics()

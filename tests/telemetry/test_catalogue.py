@@ -12,7 +12,7 @@ from alerts.build import GROUPS
 from alerts.model import Recording
 from app.game import Verdict
 from app.judge import load_problems
-from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric
+from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder import Recorder
@@ -51,7 +51,7 @@ def test_what_is_exposed_is_what_the_catalogue_lists(exposed: tuple[str, str]) -
         assert family.type == metric.kind.value
         assert family.documentation == metric.help
         rows = {tuple(sample.labels[label] for label in metric.labels) for sample in family.samples}
-        if metric.labels not in {("version", "replica"), ("hash",)}:
+        if metric.labels not in {("version", "revision", "replica"), ("hash",), ("name", "fingerprint")}:
             assert rows - _configured(metric) == set(metric.rows), "every series exists from the start, and no other"
             assert _configured(metric) <= rows
 
@@ -72,9 +72,16 @@ def test_openmetrics_is_well_formed_and_has_no_created_series(exposed: tuple[str
     assert not any(name.endswith("_created") for name in samples)
 
 
+def test_no_metric_stands_twice() -> None:
+    names = [key for area in Metrics.__bases__ for key in vars(area) if not key.startswith("_")]
+    assert len(names) == len(set(names)) == len(METRICS), "a name in two areas would hide one of them"
+    exposed = [metric.name for metric in (*METRICS, *CANARY_METRICS)]
+    assert len(exposed) == len(set(exposed))
+
+
 def test_names_follow_the_convention() -> None:
     for metric in (*METRICS, *CANARY_METRICS):
-        assert re.fullmatch(r"code_racer_[a-z_]+", metric.name)
+        assert re.fullmatch(r"(code_racer|process)_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         if metric.kind is Kind.HISTOGRAM:
             assert metric.name.endswith(("_seconds", "_bytes", "_size", "_recipients", "_events"))
@@ -87,11 +94,8 @@ def test_names_follow_the_convention() -> None:
 def test_every_metric_can_be_moved_and_every_event_logged() -> None:
     outside = [ROOT / "app" / name for name in ("server.py", "cli.py", "canary.py", "telemetry/gauges.py")]
     source = "".join(path.read_text("utf-8") for path in (*outside, *ROOT.glob("app/telemetry/recorder/*.py")))
-    from app.telemetry.catalogue import Metrics
-
-    for name, value in vars(Metrics).items():
-        if isinstance(value, Metric):
-            assert f"Metrics.{name}" in source, f"{name} is in the catalogue but nothing emits it"
+    for name in (key for area in Metrics.__bases__ for key in vars(area) if not key.startswith("_")):
+        assert f"Metrics.{name}" in source, f"{name} is in the catalogue but nothing emits it"
     for name in (key for key in vars(Events) if not key.startswith("_")):
         assert f"Events.{name}" in source, f"{name} is in the catalogue but nothing logs it"
 

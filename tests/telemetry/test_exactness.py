@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import json
+import os
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -18,14 +19,11 @@ from websockets.sync.client import connect
 from tools.harness import readers
 from tools.harness.by_hand import ByHand
 from tools.harness.player import SOLUTION, WRONG, Player
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess, difference, sample_key, until
+from tools.harness.server import UNLIMITED, ServerProcess, difference, sample_key, until
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING, close_frame
 
 PREFIX = "code_racer_"
-
-
-def token(player_id: str, ttl_s: float = 600) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + ttl_s}, SECRET)
 
 
 @pytest.fixture
@@ -184,15 +182,21 @@ def with_suppressed_close(player: Player) -> None:
         player.until_closed()
 
 
-def test_each_refusal_is_counted_as_often_as_it_was_given(server: ServerProcess) -> None:
+def test_each_refusal_is_counted_and_logged_as_often_as_it_was_given(server: ServerProcess) -> None:
     before = server.metrics()
-    asked = {"unauthorized": 3, "no_such_game": 2, "invalid_game_id": 4, "no_such_path": 1}
+    asked = {"unauthorized": 3, "no_such_game": 2, "invalid_game_id": 4, "bad_request": 2, "no_such_path": 1}
     paths = {
         "unauthorized": ("/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00", "x"),
         "no_such_game": ("/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00", token("a")),
         "invalid_game_id": ("/ws/x", token("a")),
+        "bad_request": ("/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00?last_seq=x", token("a")),
         "no_such_path": ("/other", token("a")),
     }
+
+    def told(outcome: str) -> list[dict[str, Any]]:
+        return server.logged("ws.refused", outcome=outcome)
+
+    seen = {outcome: len(told(outcome)) for outcome in asked}
     for outcome, count in asked.items():
         path, bearer = paths[outcome]
         for _ in range(count):
@@ -201,6 +205,9 @@ def test_each_refusal_is_counted_as_often_as_it_was_given(server: ServerProcess)
                 pass
             httpx.get(server.http_url + path, headers=headers)
     assert deltas(before, server.metrics(), "ws_handshakes_total", "outcome") == asked
+    until(lambda: {outcome: len(told(outcome)) - seen[outcome] for outcome in asked} == asked)
+    lines = [line for outcome in asked for line in told(outcome)[seen[outcome] :]]
+    assert all(line["client"] == "127.0.0.1" and line["detail"] for line in lines)
 
 
 def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
@@ -233,10 +240,21 @@ def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
         assert server.metric("ws_ping_rtt_seconds_sum") >= 0.2
         assert server.metric("ws_ping_rtt_seconds_bucket", le="0.1") == 3
         line = server.wait_for_log("ws.closed", player_id="a")
+        assert not in_whole_ms(line["rtt_p50_s"]), "a clock that the event loop does not hold"
         assert line["rtt_p95_s"] > 0.18  # of two samples, one of nearly nothing: 95 % of the other
         line = server.wait_for_log("ws.closed", player_id="s")
         assert (line["code"], line["reason"], line["initiator"]) == (1011, "ping_timeout", "server")
         assert "rtt_p50_s" not in server.wait_for_log("ws.closed", player_id="l")
+
+
+def in_whole_ms(seconds: float) -> bool:
+    return abs(seconds * 1000 - round(seconds * 1000)) < 1e-6
+
+
+def test_the_event_loops_lag_is_told_to_the_microsecond(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, overload_interval_s=0.01) as server:
+        until(lambda: server.metric("event_loop_lag_seconds_count") > 10)
+        assert not in_whole_ms(server.metric("event_loop_lag_seconds_sum"))
 
 
 def test_resumes_are_counted_by_their_outcome(server: ServerProcess) -> None:
@@ -265,7 +283,7 @@ async def live_events(server: ServerProcess) -> int:
         slow.transport.pause_reading()
         talking = asyncio.create_task(readers.talk(slow))
         while await asyncio.to_thread(server.metric, "ws_outbox_frames") == 0:
-            pass  # each look is a turn for the one who talks
+            assert not talking.done(), (slow.close_code, slow.close_reason)  # each look is a turn for the one who talks
         talking.cancel()
         for status in ("ready", "not_ready") * 5:
             await quick.send(json.dumps({"type": "ready", "data": {"status": status}}))
@@ -351,3 +369,19 @@ def test_open_files_are_those_of_the_process(server: ServerProcess) -> None:
         assert server.metric("open_fds") > 20
         limit = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]
         assert server.metric("max_fds") == limit
+
+
+def test_the_process_is_measured_as_prometheus_names_it_and_the_system_has_it(tmp_path: Path) -> None:
+    begin = time.time()
+    with ServerProcess(tmp_path) as server:
+        now = server.metrics()
+        own = Path(f"/proc/{server.pid}")
+        ticks = own.joinpath("stat").read_text().rpartition(")")[2].split()
+        used_s = sum(map(int, ticks[11:13])) / os.sysconf("SC_CLK_TCK")
+        assert 0 < now["process_cpu_seconds_total"] <= used_s + 0.02, "no more than was used a moment later"
+        later = server.metrics()["process_cpu_seconds_total"]
+        assert later >= used_s - 0.02, "and no less than a moment before"
+        assert begin - 1 <= now["process_start_time_seconds"] <= now["code_racer_start_time_seconds"]
+        assert now["process_virtual_memory_bytes"] > now["process_resident_memory_bytes"] > 10_000_000
+        assert abs(now["process_open_fds"] - server.open_files()) <= 2
+        assert now["process_max_fds"] == resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]

@@ -12,7 +12,7 @@ import threading
 import warnings
 from io import RawIOBase
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -144,6 +144,27 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.put({"level": "info"})
     assert writer.dropped == 5
     assert writer.records["info"] == 15
+
+
+def test_a_writer_that_died_is_replaced_and_loses_no_more_than_it_had_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(record: dict[str, Any]) -> bytes:
+        if record["event"] == "deadly":
+            raise SystemExit("not even an Exception")
+        return json.dumps(record).encode()
+
+    monkeypatch.setattr("app.telemetry.logs._encode", encode)
+    stream = io.BytesIO()
+    writer = LogWriter(raw(stream), render="json", file=None, queue_size=10)
+    told: list[tuple[str, BaseException]] = []
+    writer.report = lambda where, error: told.append((where, error))
+    for deaths, event in enumerate(("deadly", "deadly"), start=1):
+        writer.put({"level": "info", "event": event})
+        until(lambda deaths=deaths: writer.restarts == deaths == len(told))
+    writer.put({"level": "info", "event": "after"})
+    writer.close()
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["after"]
+    assert writer.dropped == 2
+    assert [(where, type(error)) for where, error in told] == [("log writer", SystemExit)] * 2
 
 
 def test_a_full_disk_and_a_closed_stdout_are_counted_and_survived() -> None:

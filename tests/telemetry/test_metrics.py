@@ -45,7 +45,7 @@ def test_a_row_that_is_not_in_the_catalogue_is_an_error() -> None:
 @settings(max_examples=25)
 def test_counts_by_type_and_size_are_folded_whole_and_stay_few(messages: list[tuple[str, int]]) -> None:
     store = MetricStore()
-    counts = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+    counts = store.sized_counts("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
     for type, size in messages:
         counts[type][size] += 1
         assert len(counts[type]) <= MAX_SIZES
@@ -63,7 +63,7 @@ def test_counts_by_type_and_size_are_folded_whole_and_stay_few(messages: list[tu
 
 def test_many_sizes_are_folded_before_the_scrape() -> None:
     store = MetricStore()
-    counts = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+    counts = store.sized_counts("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
     for size in range(10 * MAX_SIZES):
         counts["pong"][size] += 2
         assert len(counts["pong"]) <= MAX_SIZES
@@ -91,9 +91,9 @@ def test_a_gauge_that_raises_is_left_out_and_counted() -> None:
         raise ValueError("a fault")
 
     store.before_scrape(fail)
-    store.gauge(Metrics.ROOMS, fail)
-    store.gauge(Metrics.CONNECTIONS, lambda: 7)
-    store.folding(store.counter(Metrics.LOG_DROPPED), fail)
+    store.read_gauge(Metrics.ROOMS, fail)
+    store.read_gauge(Metrics.CONNECTIONS, lambda: 7)
+    store.read_counter(Metrics.LOG_DROPPED, fail)
     text = store.render("")[0].decode()
     assert "code_racer_ws_connections 7.0" in text
     assert "code_racer_rooms" not in text

@@ -1,6 +1,7 @@
 """Many scrapes cost no more than one, and each has the figures of after its question."""
 
 import asyncio
+import gzip
 from collections.abc import Coroutine
 from typing import Any
 
@@ -62,5 +63,14 @@ def test_one_that_goes_takes_nothing_from_the_others() -> None:
         await asyncio.sleep(0)
         gone.cancel()
         assert (await stays)[0] == b"2"
+
+    run(work())
+
+
+def test_what_is_packed_is_rendered_for_itself_and_is_the_same() -> None:
+    async def work() -> None:
+        scrapes = Scrapes(lambda accept: (b"figures", accept), INTERVAL_S)
+        plain, packed = await asyncio.gather(scrapes.render(""), scrapes.render("", is_packed=True))
+        assert plain[0] == gzip.decompress(packed[0]) == b"figures"
 
     run(work())

@@ -136,11 +136,11 @@ def test_what_is_sent_is_what_the_catalogue_lists_and_holds_no_secret(tmp_path: 
 def _note_something_else(collector: Collector) -> None:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    from app.telemetry.tracing import TracingConfig
+    from app.settings import TelemetrySettings
     from app.vocabulary import SpanName
 
-    config = TracingConfig(1.0, trust=False, slow_s=1, late_per_s=1, max_queued=512, flush_timeout_s=1)
-    tracer = OtelTracer(config, OTLPSpanExporter(f"{collector.endpoint}/v1/traces"), {}, lambda _: None)
+    settings = TelemetrySettings(otel_traces_sampler_arg=1.0)
+    tracer = OtelTracer(settings, OTLPSpanExporter(f"{collector.endpoint}/v1/traces"), {}, lambda _: None)
     with tracer.root(SpanName.TICK, attributes={"code": "1"}):
         pass
 
@@ -190,6 +190,23 @@ def test_a_trusted_context_parents_and_decides(tmp_path: Path) -> None:
     assert (ping.trace_id, ping.parent_id) == (CLIENT_TRACE, CLIENT_SPAN)
     assert (handshake.trace_id, handshake.parent_id) == (CLIENT_TRACE, CLIENT_SPAN)
     assert ping.links == [(handshake.trace_id, handshake.span_id)]
+
+
+def test_lines_on_an_attempt_and_a_connection_name_their_handshakes_trace(tmp_path: Path) -> None:
+    settings = {"trust_traceparent": "true", "otel_traces_sampler": "parentbased_always_off"}
+    with traced(tmp_path, **settings) as (_, server):
+        ann = server.guest("ann")
+        game_id = server.new_game(ann["token"])
+        for flags in (SAMPLED, UNSAMPLED):
+            headers = {"traceparent": client_context(flags)}
+            with pytest.raises(InvalidStatus), Player(server, "none", ann["token"], additional_headers=headers):
+                pass
+            headers["Authorization"] = f"Bearer {ann['token']}"
+            with Player(server, game_id, ann["token"], additional_headers=headers) as player:
+                player.until("welcome")
+        until(lambda: len(server.logged("ws.closed")) == 2)
+        for event in ("ws.refused", "ws.opened", "ws.closed"):
+            assert [line.get("trace_id") for line in server.logged(event)] == [CLIENT_TRACE, None], event
 
 
 def test_a_trusted_no_is_a_no(tmp_path: Path) -> None:
@@ -366,3 +383,26 @@ def test_a_batch_that_is_refused_whole_and_a_removal_are_traced(tmp_path: Path) 
     removal = only(collector.spans, "game.remove", **{"game.id": game_id, "player.id": bob["player_id"]})
     appends = [span for span in collector.named("event_log.append") if span.trace_id == removal.trace_id]
     assert [span.parent_id for span in appends] == [removal.span_id]
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_request_goes_on_with_a_trusted_clients_trace_and_a_game_is_made_within(
+    tmp_path: Path, is_trusted: bool
+) -> None:
+    settings: dict[str, Any] = {"trust_traceparent": is_trusted, "otel_traces_sampler": "parentbased_always_on"}
+    with traced(tmp_path, **settings) as (collector, server):
+        headers = {
+            "authorization": f"Bearer {server.guest('ann')['token']}",
+            "traceparent": client_context(SAMPLED),
+        }
+        assert httpx.post(f"{server.http_url}/api/games", headers=headers, json={}).status_code == 201
+        httpx.get(f"{server.http_url}/readyz", headers=headers)
+    request = only(collector.spans, "http.request", **{"http.route": "/api/games"})
+    assert (request.attributes["http.request.method"], request.attributes["http.response.status_code"]) == ("POST", 201)
+    if is_trusted:
+        assert (request.trace_id, request.parent_id, request.links) == (CLIENT_TRACE, CLIENT_SPAN, [])
+    else:
+        assert (request.parent_id, request.links) == ("", [(CLIENT_TRACE, CLIENT_SPAN)])
+    made = only(collector.spans, "game.create")
+    assert (made.trace_id, made.parent_id) == (request.trace_id, request.span_id)
+    assert len(collector.named("http.request")) == 2, "the guest's and this; probes are not traced"

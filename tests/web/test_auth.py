@@ -14,35 +14,39 @@ from litestar.datastructures import Headers
 
 from app.limits import address_key
 from app.realtime.identity import Identity, TokenRefused
-from app.web.auth import Authenticator, Issuer, SharedSecrets, clean_name, find_token
+from app.web.auth.authenticator import Authenticator
+from app.web.auth.credentials import find_token
+from app.web.auth.issuer import TokenIssuer
+from app.web.auth.keys import SharedSecrets
+from app.web.auth.player import clean_name
 from app.web.origins import OriginPolicy
 from tools.harness.server import SECRET
+from tools.harness.tokens import token
 
 pytestmark = pytest.mark.anyio
 PREVIOUS = "the-key-before-this-one-was-" + "p" * 32
 STRICT = Authenticator(SharedSecrets(SECRET, PREVIOUS), issuer="races", audience="players", leeway_s=0)
 
 
-def token(secret: str = SECRET, **claims: Any) -> str:
-    good = {"sub": "ann", "exp": time.time() + 60, "iss": "races", "aud": "players"}
-    return jwt.encode({key: value for key, value in (good | claims).items() if value is not None}, secret)
+def strict_token(secret: str = SECRET, **claims: Any) -> str:
+    return token("ann", 60, secret, **({"iss": "races", "aud": "players"} | claims))
 
 
 async def test_a_token_that_was_issued_is_verified() -> None:
-    issued, expires_at = Issuer(SECRET, "races", "players").issue("ann", "Ann", 60)
+    issued, expires_at = TokenIssuer(SECRET, "races", "players").issue("ann", "Ann", 60)
     identity = await STRICT.verify(issued)
     assert (identity.player_id, identity.name, identity.expires_at) == ("ann", "Ann", expires_at)
 
 
 async def test_the_previous_secret_is_valid_during_a_rotation_and_no_other() -> None:
-    assert (await STRICT.verify(token(PREVIOUS))).player_id == "ann"
+    assert (await STRICT.verify(strict_token(PREVIOUS))).player_id == "ann"
     with pytest.raises(TokenRefused, match="signature"):
-        await STRICT.verify(token("x" * 64))
+        await STRICT.verify(strict_token("x" * 64))
     with pytest.raises(TokenRefused, match="expired"):
-        await STRICT.verify(token(PREVIOUS, exp=time.time() - 1))
+        await STRICT.verify(strict_token(PREVIOUS, exp=time.time() - 1))
     without = Authenticator(SharedSecrets(SECRET), "races", "players", 0)
     with pytest.raises(TokenRefused, match="signature"):
-        await without.verify(token(PREVIOUS))
+        await without.verify(strict_token(PREVIOUS))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ async def test_the_previous_secret_is_valid_during_a_rotation_and_no_other() -> 
 )
 async def test_issuer_and_audience_are_checked_where_configured(claims: dict[str, Any], says: str) -> None:
     with pytest.raises(TokenRefused, match=says):
-        await STRICT.verify(token(**claims))
+        await STRICT.verify(strict_token(**claims))
 
 
 def signed(claims: object, header: dict[str, Any] | None = None) -> str:
@@ -177,7 +181,7 @@ async def test_any_signed_token_is_an_identity_or_refused(
 
 
 async def test_an_audience_is_no_matter_where_none_is_configured() -> None:
-    assert (await Authenticator(SharedSecrets(SECRET), "", "", 0).verify(token())).player_id == "ann"
+    assert (await Authenticator(SharedSecrets(SECRET), "", "", 0).verify(strict_token())).player_id == "ann"
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,13 @@ from typing import Any, cast
 import uvicorn
 
 from app.aio.timing_wheel import TimingWheel
-from app.configure import http_bounds
 from app.limits import LimitPolicy
 from app.protocol import CloseRow
 from app.settings import load_settings
 from app.telemetry.observer import Observer
-from app.transport import EXTENSION, Deflate, LeanConfig, Transport, UvicornTransport, framing, text_frame
+from app.transport import EXTENSION, Deflate, LeanContext, Transport, UvicornTransport, framing, text_frame
 from app.transport.http import BoundedHttp
-from app.transport.http_bounds import HttpPlaces
+from app.transport.http_connections import HttpConnections
 from app.vocabulary import Initiator, PingOutcome
 
 MAX_MESSAGE = 16 * 2**20
@@ -76,14 +75,16 @@ class Server(uvicorn.Server):
 def server(kind: str) -> uvicorn.Server:
     """A server of this transport on any port of the loopback."""
     observer, deflate = Observer(), Deflate(0)
+    settings = load_settings(ping_interval_s=60.0, ping_timeout_s=60.0, close_timeout_s=5.0)
     ws = partial(UvicornTransport, close_timeout_s=5.0, observer=observer, deflate=deflate)
     config = uvicorn.Config(
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
     )
-    lean = LeanConfig(config, TimingWheel(observer.fault), observer, MAX_MESSAGE, 60.0, 60.0, 5.0, deflate)
-    bounds = http_bounds(load_settings())
-    places = HttpPlaces(bounds, LimitPolicy(frozenset(), observer), ())
-    http = partial(BoundedHttp, bounds=bounds, places=places, observer=observer, lean=lean if kind == "lean" else None)
+    lean = LeanContext(config, TimingWheel(observer.fault), observer, settings, MAX_MESSAGE, deflate)
+    table = HttpConnections(settings, LimitPolicy(frozenset(), observer))
+    http = partial(
+        BoundedHttp, settings=settings, table=table, observer=observer, lean=lean if kind == "lean" else None
+    )
     config.http = cast("Any", http)
     return Server(config)
 

@@ -9,8 +9,9 @@ from uvicorn.server import ServerState
 
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close
+from app.settings import ConnectionSettings
 from app.telemetry.observer import Observer
-from app.transport import LeanConfig, LeanTransport
+from app.transport import LeanContext, LeanTransport
 from tools.harness.faults import unexpected
 
 pytestmark = pytest.mark.anyio
@@ -41,8 +42,9 @@ async def _app(*_: object) -> None:
 
 
 def transport(socket: Socket) -> LeanTransport:
-    config = LeanConfig(uvicorn.Config(_app), TimingWheel(unexpected), Observer(), 1_000, 20.0, 20.0, 0.01)
-    return LeanTransport(config, ServerState(), cast("asyncio.Transport", socket))
+    settings = ConnectionSettings(close_timeout_s=0.01)
+    context = LeanContext(uvicorn.Config(_app), TimingWheel(unexpected), Observer(), settings, 1_000)
+    return LeanTransport(context, ServerState(), cast("asyncio.Transport", socket))
 
 
 async def test_the_answer_to_the_upgrade_is_one_write_and_what_follows_another() -> None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jwt
 import pytest
 
-from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
 
 FLOODS = {
@@ -39,10 +39,6 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         tmp_path_factory.mktemp("fair"), ws_transport=request.param, reconnect_grace_s=0, **rates, **more
     ) as process:
         yield process
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def connected(server: ServerProcess, *headers: str, receive_bytes: int = 0) -> socket.socket:
@@ -152,7 +148,7 @@ def vanish(server: ServerProcess, worker: int) -> None:
     for number in range(RESETS // 40):
         game_id = server.new_game(token(f"host{worker}"), min_players=100, max_players=100)
         with contextlib.ExitStack() as stack:
-            members = [stack.enter_context(member(server, game_id, f"p{one}")) for one in range(10)]
+            members = [stack.enter_context(member(server, game_id, f"p{worker}-{number}-{one}")) for one in range(10)]
             for one in members:
                 one.sendall(said if number % 2 else said + VIOLATIONS[1002])
             for one in members:

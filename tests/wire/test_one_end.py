@@ -224,7 +224,7 @@ async def test_after_the_end_so_much_is_read_and_no_more(kind: str) -> None:
 
 def _frames_counted(one: Wired) -> int | None:
     """Since the end; None where frames are not looked for any more."""
-    return None if one.transport._is_deaf else one.transport._discarded
+    return None if one.transport._draining is not None else one.transport._frames_after_end
 
 
 async def _pour(socket: FakeSocket, data: bytes) -> None:

@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
-import jwt
-
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import TEXT, frame, upgrade
 
 _JOIN_TIMEOUT_S = 60
@@ -73,14 +71,9 @@ class Voice(asyncio.Protocol):
             self._transport.abort()
 
 
-def token(player: str) -> str:
-    """A player's token."""
-    return jwt.encode({"sub": player, "name": player, "exp": int(time.time()) + 3600}, SECRET)
-
-
 async def come(server: ServerProcess, game_id: str, player: str, query: str = "") -> Voice:
     """A player has come into a game."""
-    request = upgrade(f"/ws/{game_id}{query}", f"Authorization: Bearer {token(player)}")
+    request = upgrade(f"/ws/{game_id}{query}", f"Authorization: Bearer {token(player, name=player)}")
     voice = Voice(request)
     joined = (f'"type":"{type}","data":{{"player_id":"{player}"' for type in ("player_joined", "player_reconnected"))
     voice.wanted = tuple(map(str.encode, joined))

@@ -6,7 +6,7 @@ from app.__main__ import main
 from app.realtime.identity import Identity
 from app.realtime.room.room import Room
 from app.realtime.room.seat import RoomSeat
-from app.web.admission import Admission
+from app.web.handshake.admission import Admission
 
 SECRET_DETAIL = "a detail that must not leave the server"
 
@@ -15,16 +15,16 @@ async def _fail(self: RoomSeat, ready: bool, cause: str | None) -> int | None:  
     raise RuntimeError(SECRET_DETAIL)
 
 
-_require_place = Admission.require_place
+_require_joinable = Admission.require_joinable
 
 
 def _refuse_eve(self: Admission, room: Room | None, identity: Identity, last_seq: int | None, client: str) -> Room:
     if identity.player_id == "eve":
         raise RuntimeError(SECRET_DETAIL)
-    return _require_place(self, room, identity, last_seq, client)
+    return _require_joinable(self, room, identity, last_seq, client)
 
 
 if __name__ == "__main__":
-    Admission.require_place = _refuse_eve  # type: ignore[method-assign] # the fault
+    Admission.require_joinable = _refuse_eve  # type: ignore[method-assign] # the fault
     RoomSeat.ready = _fail  # type: ignore[method-assign] # the fault
     sys.exit(main())

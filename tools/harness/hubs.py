@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from app.configure import hub_config
 from app.eventlog import EventLog
 from app.eventlog.memory import MemoryEventLog
 from app.game import GameState, Problem, Rules
@@ -16,6 +15,7 @@ from app.protocol import Close, CloseRow
 from app.realtime import Hub, Session
 from app.realtime.identity import Identity
 from app.settings import load_settings
+from app.telemetry.measured import MeasuredEventLog
 from app.telemetry.observer import Closed, Opened
 from app.transport.port import Listener
 from app.vocabulary import Initiator
@@ -138,8 +138,8 @@ class OneHub:
         self.judge = NoJudge()
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         problems: Any = {PROBLEM.id: _Known(PROBLEM)}
-        config = hub_config(chosen, "one")
-        self.hub = Hub(self.log, self.judge, problems, config, _nobody, self.seen, now)
+        measured = MeasuredEventLog(self.log, self.seen)
+        self.hub = Hub(measured, self.judge, problems, chosen, "one", _nobody, self.seen, now)
         self.peers: dict[str, Peer] = {}
         self.sessions: dict[str, Session] = {}
         self.left: list[str] = []
@@ -152,7 +152,7 @@ class OneHub:
         return state
 
     async def enter(self, game_id: str, player: str, last_seq: int | None = None) -> Peer:
-        """As the endpoint does it: see `app.web.ws`."""
+        """As the endpoint does it: see `app.web.handshake.endpoint`."""
         peer = self.peers[player] = Peer()
         opened = Opened(self.hub.replicas.new_connection_id(), game_id, player, "127.0.0.1")
         async with self.hub.rooms.use(game_id) as room:

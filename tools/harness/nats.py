@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import nats
 
+from app.settings import Settings
 from tools.harness.server import STEP_TIMEOUT_S, free_port, until
 
 NATS_SERVER = Path(sys.executable).with_name("nats-server")
@@ -25,6 +26,11 @@ jetstream {{ store_dir: "{store}", sync_interval: always{limits} }}
 CLUSTER = """
 cluster {{ name: test, host: 127.0.0.1, port: {port}, no_advertise: true, routes: [{routes}] }}
 """
+
+
+def log_settings(url: str, **more: Any) -> Settings:
+    """Settings that say where the event log is, whatever the environment says."""
+    return Settings(_env_file=None, event_log_url=url, **more)
 
 
 class Node:

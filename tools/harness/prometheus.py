@@ -12,7 +12,7 @@ import yaml
 from tools.harness.server import ServerProcess, free_port, until
 
 SCRAPE_S = 1
-_VARIABLES = {"$namespace": ".*", "$job": ".+", "$instance": ".+"}
+_VARIABLES = {"$cluster": ".*", "$namespace": ".*", "$job": ".+", "$instance": ".+"}
 
 
 def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> str:
@@ -75,8 +75,9 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def query(client: httpx.Client, expr: str) -> list[Any]:
-    """The series of an instant query."""
-    answer = client.get("/api/v1/query", params={"query": expr}).json()
+def query(client: httpx.Client, expr: str, at: float | None = None) -> list[Any]:
+    """The series of an instant query, now or at a time of the epoch."""
+    when = {} if at is None else {"time": f"{at:.3f}"}
+    answer = client.get("/api/v1/query", params={"query": expr, **when}).json()
     assert answer["status"] == "success", answer
     return list(answer["data"]["result"])

@@ -4,20 +4,15 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
 from typing import Any
 
-import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
 
 CHATTER = json.dumps({"type": "ping", "data": {"timestamp": 1}, "id": "x" * 64})
-
-
-def token(player_id: str) -> str:
-    return jwt.encode({"sub": player_id, "exp": time.time() + 600}, SECRET)
 
 
 def small_socket(server: ServerProcess) -> socket.socket:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -75,6 +76,17 @@ class ServerProcess:
         assert match is not None
         self.settings["PORT"] = match[1]
         return self
+
+    def until_ready(self) -> None:
+        """Wait until it lets players in: a shared log may be reached only after the start."""
+        until(self._is_ready, START_TIMEOUT_S)
+
+    def _is_ready(self) -> bool:
+        assert self.alive, self.stderr
+        try:
+            return httpx.get(f"{self.http_url}/readyz").is_success
+        except httpx.TransportError:
+            return False
 
     def _launch(self, stdout: int | IO[bytes]) -> subprocess.Popen[str]:
         environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
@@ -188,12 +200,7 @@ class ServerProcess:
 
     def metrics(self) -> dict[str, float]:
         """All samples, by ``name{label="value",…}`` with sorted labels."""
-        text = httpx.get(f"{self.http_url}/metrics").text
-        return {
-            sample_key(sample.name, sample.labels): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+        return samples(httpx.get(f"{self.http_url}/metrics").text)
 
     def metric(self, name: str, **labels: str) -> float:
         """One sample."""
@@ -237,28 +244,40 @@ class UnheardServer(ServerProcess):
         """Start and wait until it answers."""
         self.settings["PORT"] = str(free_port())
         self._process = self._launch(self._stdout)
-        until(self._is_ready, START_TIMEOUT_S)
+        self.until_ready()
         return self
-
-    def _is_ready(self) -> bool:
-        assert self.alive, self.stderr
-        try:
-            return httpx.get(f"{self.http_url}/readyz").is_success
-        except httpx.TransportError:
-            return False
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now.
+
+    It is bound until this process ends: the kernel gives it to nobody else who asks for any port, and lets in whoever
+    asks for this one with SO_REUSEADDR, as all servers do.
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port = int(probe.getsockname()[1])
+    probe.detach()
+    return port
 
 
 def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:
     return record.get("event", record.get("message")) == event and all(
         record.get(key) == value for key, value in fields.items()
     )
+
+
+def samples(text: str) -> dict[str, float]:
+    """All samples of an exposition, by ``name{label="value",…}`` with sorted labels."""
+    lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+    return {_key(series): float(value) for series, _, value in lines}
+
+
+@lru_cache(maxsize=20_000)  # tests ask again and again, and the library's parser takes its time
+def _key(series: str) -> str:
+    ((sample,),) = (family.samples for family in text_string_to_metric_families(f"{series} 0\n"))
+    return sample_key(sample.name, sample.labels)
 
 
 def sample_key(name: str, labels: dict[str, str]) -> str:

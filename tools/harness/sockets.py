@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import CloseRow
-from app.transport import EXTENSION, LeanConfig, LeanTransport, UvicornTransport
+from app.settings import ConnectionSettings
+from app.transport import EXTENSION, LeanContext, LeanTransport, UvicornTransport
 from app.vocabulary import Initiator, PingOutcome
 from tools.harness.faults import Faults, unexpected
 from tools.harness.wire import upgrade
@@ -195,9 +196,10 @@ class Wired:
         )
         config.load()
         if self.kind == "lean":
-            lean = LeanConfig(
-                config, TimingWheel(unexpected), self.faults, 1_000, self._ping_interval_s, 60.0, CLOSE_TIMEOUT_S
+            settings = ConnectionSettings(
+                ping_interval_s=self._ping_interval_s, ping_timeout_s=60.0, close_timeout_s=CLOSE_TIMEOUT_S
             )
+            lean = LeanContext(config, TimingWheel(unexpected), self.faults, settings, 1_000)
             self.transport = LeanTransport(lean, self._state, self.socket)
             self._state.connections.add(self.transport)  # type: ignore[arg-type] # as `begin` does
             self.socket.protocol = self.transport

@@ -24,9 +24,14 @@ class Stored(Struct, frozen=True):
     seq: int
     data: bytes
 
+    @property
+    def last_word(self) -> str:
+        """Tell what the message is about: its subject's end."""
+        return self.subject.rpartition(".")[2]
 
-class Batch(Struct, frozen=True):
-    """What came of a batch: `pending` more would follow; `up_to` is the last sequence the answering node knew."""
+
+class StoredBatch(Struct, frozen=True):
+    """What a batch brought: `pending` more would follow; `up_to` is the last sequence the answering node knew."""
 
     messages: list[Stored]
     pending: int
@@ -37,11 +42,11 @@ class Collector:
     """Gathers the answers to one request, which come one message each."""
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[StoredBatch] = asyncio.get_running_loop().create_future()
         self._messages: list[Stored] = []
 
     def take(self, data: bytes, headers: dict[str, str]) -> None:
-        """One answer."""
+        """Take one answer; the one that says that there are no more completes `done`."""
         if self.done.done():
             return
         status = headers.get("Status")
@@ -49,7 +54,7 @@ class Collector:
             self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data))
         elif status in {_END, _NO_MESSAGE}:
             up_to = int(headers.get("Nats-UpTo-Sequence", 0))
-            self.done.set_result(Batch(self._messages, int(headers.get("Nats-Num-Pending", 0)), up_to))
+            self.done.set_result(StoredBatch(self._messages, int(headers.get("Nats-Num-Pending", 0)), up_to))
         else:
             trouble = LogTrouble.NO_LEADER if status == "503" else LogTrouble.OTHER
             text = headers.get("Description", "")

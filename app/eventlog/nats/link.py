@@ -15,9 +15,10 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from app.aio.cancellation import end
-from app.eventlog.nats.batch import Batch, Collector
-from app.eventlog.nats.config import NatsConfig
-from app.eventlog.port import LogOwner, LogUnavailable
+from app.eventlog.nats.batch import Collector, StoredBatch
+from app.eventlog.nats.tls import require_identity, tls_context
+from app.eventlog.port import LogListener, LogUnavailable
+from app.settings import Settings
 from app.vocabulary import LogTrouble
 
 PING_INTERVAL_S: Final = 2
@@ -30,46 +31,49 @@ MIN_SERVER: Final = (2, 11)
 """The first with batched reads of the last of many subjects, and messages with a time to live."""
 MAX_OUTGOING: Final = 1_000
 REFUSALS: Final = ("authorization", "authentication", "permissions violation")
-Hear = Callable[[Msg], None]
+Receive = Callable[[Msg], None]
 
 
-class Heard:
+class LinkSubscription:
     """A running subscription; it outlives the client it was made with."""
 
-    __slots__ = ("_hear", "_link", "_now", "subject")
+    __slots__ = ("_link", "_now", "_receive", "subject")
 
-    def __init__(self, subject: str, hear: Hear, link: "Link") -> None:
+    def __init__(self, subject: str, receive: Receive, link: "NatsLink") -> None:
         self.subject = subject
-        self._hear = hear
+        self._receive = receive
         self._link = link
         self._now: NatsSubscription | None = None
 
     async def begin(self, client: Client) -> None:
-        """Subscribe."""
+        """Subscribe with a client that is connected."""
         self._now = await client.subscribe(self.subject, cb=self._take)
 
     def close(self) -> None:
-        """See `Subscription.close`."""
+        """Stop receiving; closing twice is allowed."""
         if self._now is not None:
             self._link.forget(self, self._now)
             self._now = None
 
     async def _take(self, message: Msg) -> None:
         if self._now is not None:
-            self._hear(message)
+            self._receive(message)
 
 
-class Link:
-    """See the module."""
+class NatsLink:
+    """Keeps one connection, made anew where it ends; what happens to it is reported to `listener`."""
 
-    def __init__(self, config: NatsConfig, owner: LogOwner) -> None:
-        self._config = config
-        self._owner = owner
+    def __init__(self, settings: Settings, replica: str) -> None:
+        self.listener = LogListener()
+        self._settings = settings
+        self._replica = replica
+        self._tls = tls_context(settings)
+        require_identity(settings)
         self._client: Client | None = None
         self._is_closed = True
         self._connected = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._heard: set[Heard] = set()
+        self._subscriptions: set[LinkSubscription] = set()
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_OUTGOING)
         self._collectors: dict[str, Collector] = {}
         self._number = 0
@@ -91,13 +95,13 @@ class Link:
         client = Client()
         self._fault = self._refusal = ""
         try:
-            async with asyncio.timeout(self._config.connect_timeout_s):
+            async with asyncio.timeout(self._settings.ready_timeout_s):
                 await self._connect_or_be_refused(client)
                 self._inbox = client.new_inbox()
                 await client.subscribe(f"{self._inbox}.*", cb=self._collect)
-                for heard in tuple(self._heard):
-                    if heard in self._heard:  # else it was closed while another one began
-                        await heard.begin(client)
+                for subscription in tuple(self._subscriptions):
+                    if subscription in self._subscriptions:  # else it was closed while another one began
+                        await subscription.begin(client)
         except (OSError, TimeoutError, nats.errors.Error) as error:
             await _close(client)
             detail = self._refusal or self._fault or f"{type(error).__name__} {error}".strip()
@@ -111,7 +115,7 @@ class Link:
         self._connected.set()
 
     async def _connect_or_be_refused(self, client: Client) -> None:
-        """The library tries again what is refused, and tells nobody: here that is the end of it."""
+        """Connect, or raise AuthorizationError: the library tries again what is refused, and says nothing."""
         self._refused.clear()
         connecting = asyncio.ensure_future(client.connect(**self._options()))
         refused = asyncio.ensure_future(self._refused.wait())
@@ -125,10 +129,10 @@ class Link:
             refused.cancel()
 
     def _options(self) -> dict[str, Any]:
-        config = self._config
+        settings = self._settings
         return {
-            "servers": list(config.servers),
-            "name": f"code-racer {config.replica}",
+            "servers": settings.event_log_url.split(","),
+            "name": f"code-racer {self._replica}",
             "error_cb": self._on_error,
             "disconnected_cb": self._on_disconnected,
             "reconnected_cb": self._on_reconnected,
@@ -139,15 +143,15 @@ class Link:
             "ping_interval": PING_INTERVAL_S,
             "max_outstanding_pings": 2,
             "no_echo": True,
-            "tls": config.tls,
-            "user": config.user or None,
-            "password": config.password or None,
-            "user_credentials": config.credentials_file or None,
-            "nkeys_seed": config.nkey_seed_file or None,
+            "tls": self._tls,
+            "user": settings.nats_user or None,
+            "password": settings.nats_password.get_secret_value() or None,
+            "user_credentials": settings.nats_credentials_file or None,
+            "nkeys_seed": settings.nats_nkey_seed_file or None,
         }
 
     async def close(self) -> None:
-        """Let go; what is under way fails."""
+        """End the connection; what is under way fails."""
         self._is_closed = True
         self._connected.clear()
         await end(self._tasks)
@@ -177,7 +181,7 @@ class Link:
         except (OSError, nats.errors.Error) as error:
             raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
 
-    async def batch(self, subject: str, payload: bytes, timeout_s: float) -> Batch:
+    async def batch(self, subject: str, payload: bytes, timeout_s: float) -> StoredBatch:
         """Ask, and gather the answers, one message each, up to the one that says that there are no more."""
         client = await self._ready(timeout_s)
         self._number += 1
@@ -194,33 +198,37 @@ class Link:
         finally:
             del self._collectors[token]
 
-    def tell(self, subject: str, payload: bytes) -> None:
+    def publish(self, subject: str, payload: bytes) -> None:
         """Publish what may be lost; dropped where too much waits already."""
         if not self._connected.is_set() or self._outgoing.full():
-            self._owner.untold()
+            self.listener.on_broadcast_dropped()
             return
         self._outgoing.put_nowait((subject, payload))
 
-    async def subscribe(self, subject: str, hear: Hear) -> Heard:
-        """Call `hear` with every message from now on. Raises LogUnavailable."""
-        client = await self._ready(self._config.append_timeout_s)
-        heard = Heard(subject, hear, self)
+    async def subscribe(self, subject: str, receive: Receive) -> LinkSubscription:
+        """Call `receive` with every message from now on. Raises LogUnavailable."""
+        client = await self._ready(self._settings.nats_timeout_s)
+        subscription = LinkSubscription(subject, receive, self)
         try:
-            await heard.begin(client)
+            await subscription.begin(client)
         except (OSError, nats.errors.Error) as error:
             raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
-        self._heard.add(heard)
-        return heard
+        self._subscriptions.add(subscription)
+        return subscription
 
-    def forget(self, heard: Heard, subscription: NatsSubscription) -> None:
-        """A subscription has ended."""
-        self._heard.discard(heard)
-        self._spawn(_unsubscribe(subscription), "nats unsubscribe")
+    def forget(self, subscription: LinkSubscription, now: NatsSubscription) -> None:
+        """End a subscription."""
+        self._subscriptions.discard(subscription)
+        self._spawn(_unsubscribe(now), "nats unsubscribe")
+
+    def report(self, where: str, error: BaseException) -> None:
+        """Report a fault of a subscriber to the listener."""
+        self.listener.on_fault(where, error)
 
     # ---------------------------------------------------------------- inside
 
     async def _ready(self, timeout_s: float) -> Client:
-        """The client, once it is connected. Raises LogUnavailable."""
+        """Wait for the client to be connected. Raises LogUnavailable."""
         if not self._connected.is_set():
             try:
                 async with asyncio.timeout(timeout_s):
@@ -240,27 +248,27 @@ class Link:
         while True:
             subject, payload = await self._outgoing.get()
             if self._client is None or not self._connected.is_set():
-                self._owner.untold()
+                self.listener.on_broadcast_dropped()
                 continue
             try:
                 await self._client.publish(subject, payload)
             except (OSError, nats.errors.Error):
-                self._owner.untold()
-            except Exception as error:  # noqa: BLE001 - one that cannot be told must not silence the others
-                self._owner.failed("nats outgoing", error)
+                self.listener.on_broadcast_dropped()
+            except Exception as error:  # noqa: BLE001 - one that cannot be sent must not keep the others from it
+                self.listener.on_fault("nats outgoing", error)
 
     async def _reopen(self) -> None:
-        """The library has given up (it does where the server refuses the credentials): begin anew."""
+        """Connect anew where the library has given up, as it does where the server refuses the credentials."""
         while True:
             await asyncio.sleep(REOPEN_WAIT_S)
             try:
                 await self._connect()
             except LogUnavailable as error:
-                self._owner.troubled(error.trouble, str(error))
+                self.listener.on_trouble(error.trouble, str(error))
             except Exception as error:  # noqa: BLE001 - whoever gave up here would never be connected again
-                self._owner.failed("nats reopen", error)
+                self.listener.on_fault("nats reopen", error)
             else:
-                self._owner.returned()
+                self.listener.on_restored()
                 return
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -271,7 +279,7 @@ class Link:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._owner.troubled(LogTrouble.OTHER, f"{task.get_name()}: {type(error).__name__}")
+            self.listener.on_trouble(LogTrouble.OTHER, f"{task.get_name()}: {type(error).__name__}")
 
     async def _on_error(self, error: Exception) -> None:
         self._fault = f"{type(error).__name__} {error}".strip()
@@ -279,21 +287,21 @@ class Link:
             self._denied += 1
             self._refusal = self._fault
             self._refused.set()
-            self._owner.troubled(LogTrouble.DENIED, self._fault)
+            self.listener.on_trouble(LogTrouble.DENIED, self._fault)
         elif isinstance(error, nats.errors.SlowConsumerError):
-            self._owner.troubled(LogTrouble.SLOW_CONSUMER, self._fault)
-        elif not isinstance(error, (nats.errors.Error, OSError, TimeoutError)):  # of what hears: a fault of ours
-            self._owner.troubled(LogTrouble.OTHER, type(error).__name__)
+            self.listener.on_trouble(LogTrouble.SLOW_CONSUMER, self._fault)
+        elif not isinstance(error, (nats.errors.Error, OSError, TimeoutError)):  # of what receives: a fault of ours
+            self.listener.on_trouble(LogTrouble.OTHER, type(error).__name__)
 
     async def _on_disconnected(self) -> None:
         if self._connected.is_set() and not self._is_closed:
             self._connected.clear()
-            self._owner.troubled(LogTrouble.UNREACHABLE, self._fault or "the connection to NATS was lost")
+            self.listener.on_trouble(LogTrouble.UNREACHABLE, self._fault or "the connection to NATS was lost")
 
     async def _on_reconnected(self) -> None:
         self._fault = ""
         self._connected.set()
-        self._owner.returned()
+        self.listener.on_restored()
 
     async def _on_closed(self) -> None:
         client, self._client = self._client, None
@@ -302,12 +310,12 @@ class Link:
         self._connected.clear()
         error = client.last_error
         detail = f"{type(error).__name__} {error}" if error else "the connection to NATS has ended"
-        self._owner.troubled(_connecting_trouble(detail), detail)
+        self.listener.on_trouble(_connecting_trouble(detail), detail)
         self._spawn(self._reopen(), "nats reopen")
 
 
 async def _close(client: Client) -> None:
-    """Within a time: it would wait for a peer that does not answer."""
+    """Close within a time: the library would wait for a peer that does not answer."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await client.close()

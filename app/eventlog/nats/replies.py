@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from app.eventlog.port import LogUnavailable
 from app.vocabulary import LogTrouble
 
 
@@ -93,8 +94,12 @@ _TROUBLES: Final = {
 }
 
 
-def trouble_of(error: ApiError) -> LogTrouble:
-    """Which kind of trouble an error is."""
+def refusal(what: str, error: ApiError) -> LogUnavailable:
+    """Make the exception that says what was refused, and why."""
+    return LogUnavailable(f"{what}: {error.description} ({error.err_code})", _trouble_of(error))
+
+
+def _trouble_of(error: ApiError) -> LogTrouble:
     if error.code == 503 and error.err_code not in _TROUBLES:  # noqa: PLR2004 - as HTTP: unavailable
         return LogTrouble.NO_LEADER
     return _TROUBLES.get(error.err_code, LogTrouble.OTHER)

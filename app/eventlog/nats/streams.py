@@ -6,59 +6,62 @@ differs and is not ready, while those before it go on.
 
 from typing import Any, Final
 
-from app.eventlog.nats.config import NatsConfig
+from app.settings import EventLogSettings
 
 LOG_SUBJECTS: Final = "game.*.log"
 STATE_SUBJECTS: Final = "state.>"
 LIVE: Final = "live.game"
+COMMIT: Final = "log"
+BROADCAST: Final = "progress"
+"""Named after the first that there was, players' progress: replicas of earlier releases use it."""
 DUPLICATE_WINDOW_S: Final = 120
 _SECOND_NS: Final = 1_000_000_000
 
 
 def log_subject(game_id: str) -> str:
-    """Where a game's commits are."""
+    """Name the subject of a game's commits."""
     return f"game.{game_id}.log"
 
 
-def live_subjects(game_id: str) -> str:
-    """Where what happens in a game is heard at once: its commits, as they are stored, and its progress."""
-    return f"{LIVE}.{game_id}.*"
+def live_subjects(topic: str) -> str:
+    """Match what happens under a topic: the commits of the game that it is, as they are stored, and broadcasts."""
+    return f"{LIVE}.{topic}.*"
 
 
-def progress_subject(game_id: str) -> str:
-    """Where the progress of a game's players is told, stored by nobody."""
-    return f"{LIVE}.{game_id}.progress"
+def broadcast_subject(topic: str) -> str:
+    """Name the subject of a topic's broadcasts, which no stream stores."""
+    return f"{LIVE}.{topic}.{BROADCAST}"
 
 
-def log_stream(config: NatsConfig) -> dict[str, Any]:
-    """The games' logs: refuses what does not fit (`discard: new`), tells live what it has stored."""
+def log_stream(settings: EventLogSettings) -> dict[str, Any]:
+    """Define the stream of the games' logs: it refuses what does not fit (`discard: new`), republishes what fits."""
     return {
-        "name": config.stream,
+        "name": settings.nats_stream,
         "subjects": [LOG_SUBJECTS],
         "retention": "limits",
         "storage": "file",
         "discard": "new",
-        "num_replicas": config.replicas,
-        "max_bytes": config.max_bytes or -1,
+        "num_replicas": settings.nats_replicas,
+        "max_bytes": settings.nats_max_bytes or -1,
         "max_age": 0,
         "max_msgs": -1,
         "max_msgs_per_subject": -1,
         "duplicate_window": DUPLICATE_WINDOW_S * _SECOND_NS,
         "allow_direct": True,
         "allow_rollup_hdrs": True,
-        "republish": {"src": LOG_SUBJECTS, "dest": f"{LIVE}.{{{{wildcard(1)}}}}.log"},
+        "republish": {"src": LOG_SUBJECTS, "dest": f"{LIVE}.{{{{wildcard(1)}}}}.{COMMIT}"},
     }
 
 
-def state_stream(config: NatsConfig) -> dict[str, Any]:
-    """What is kept beside the logs, one value a subject, some with a time to live."""
+def state_stream(settings: EventLogSettings) -> dict[str, Any]:
+    """Define the stream of what is kept beside the logs: one value a subject, some with a time to live."""
     return {
-        "name": config.state_stream,
+        "name": f"{settings.nats_stream}_STATE",
         "subjects": [STATE_SUBJECTS],
         "retention": "limits",
         "storage": "file",
         "discard": "old",
-        "num_replicas": config.replicas,
+        "num_replicas": settings.nats_replicas,
         "max_age": 0,
         "max_msgs": -1,
         "max_msgs_per_subject": 1,
@@ -69,7 +72,7 @@ def state_stream(config: NatsConfig) -> dict[str, Any]:
 
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """How a stream differs from what it has to be, a line each; what is not mentioned in `wanted` is free."""
+    """List how a stream differs from what it has to be; what is not mentioned in `wanted` is free."""
     return [
         f"{name} is {found.get(name)!r}, has to be {value!r}"
         for name, value in wanted.items()
@@ -78,7 +81,7 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
 
 
 def _plain(value: object) -> object:
-    """Comparable: only what was asked for of a nested value (servers add fields of their own)."""
+    """Reduce a nested value to what was asked for: servers add fields of their own."""
     if isinstance(value, dict):
         return {key: inner for key, inner in value.items() if inner}
     return value

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from app.eventlog import EventLog, LogUnavailable, Subscription
+from app.eventlog import Coordination, LogUnavailable, Subscription
 from app.telemetry.bulkhead import Bulkhead, Report
 
 TOPIC: Final = "presence"
@@ -25,7 +25,7 @@ CHUNK: Final = 2_000
 
 
 class _Report(Struct, omit_defaults=True):
-    """The players of a server process: `whole` replaces all its reports before, `asks` wants everybody's."""
+    """Names the players of a server process: `whole` replaces all its reports before, `asks` wants everybody's."""
 
     instance: str
     players: dict[str, int] = {}
@@ -36,8 +36,10 @@ class _Report(Struct, omit_defaults=True):
 class Presence:
     """Counts the connections of players, here and elsewhere; `is_alive` says whether a server process lives."""
 
-    def __init__(self, log: EventLog, instance: str, is_alive: Callable[[str], bool], report: Report) -> None:
-        self._log = log
+    def __init__(
+        self, coordination: Coordination, instance: str, is_alive: Callable[[str], bool], report: Report
+    ) -> None:
+        self._coordination = coordination
         self._instance = instance
         self._is_alive = is_alive
         self._bulkhead = Bulkhead(report, "presence")
@@ -50,24 +52,24 @@ class Presence:
         self._decode = msgspec.json.Decoder(_Report).decode
 
     def count(self, player_id: str) -> int:
-        """Connections of a player on all replicas."""
+        """Count the connections of a player on all replicas."""
         elsewhere = sum(players.get(player_id, 0) for one, players in self._others.items() if self._is_alive(one))
         return self._own[player_id] + elsewhere
 
     def add(self, player_id: str, number: int) -> None:
-        """A player has so many connections more here."""
+        """Note that a player has so many connections more here."""
         self._own[player_id] += number
         if not self._own[player_id]:
             del self._own[player_id]
-        if self._log.shared:
+        if self._coordination.shared:
             self._changed.add(player_id)
             self._due.set()
 
     async def run(self) -> None:
-        """Send and receive reports, for ever; only on a shared log."""
+        """Send and receive reports, for ever; only where there may be other replicas."""
         while self._subscription is None:
             try:
-                self._subscription = await self._log.subscribe(TOPIC, lambda _: None, self._receive)
+                self._subscription = await self._coordination.subscribe(TOPIC, self._receive)
             except LogUnavailable:
                 await asyncio.sleep(RETRY_S)
         self._send(_Report(self._instance, asks=True))
@@ -106,7 +108,7 @@ class Presence:
             self._send(_Report(self._instance, chunk))
 
     def _send(self, report: _Report) -> None:
-        self._log.tell(TOPIC, msgspec.json.encode(report))
+        self._coordination.broadcast(TOPIC, msgspec.json.encode(report))
 
     def _receive(self, payload: bytes) -> None:
         report = self._decode(payload)

@@ -1,7 +1,8 @@
 """This server process among the others that share the event log: who lives, who looks after what.
 
-Every process says again and again that it lives; one that has said nothing for REPLICA_TTL_S is gone, and does not come
-back under its name. The id of a connection begins with its process's, so the log itself tells whose players are whose.
+Every process announces again and again that it lives (`Coordination.heartbeat`); one that has been silent for
+REPLICA_TTL_S is gone, and does not come
+back under its name. The id of a connection begins with its process's, so the log itself shows whose players are whose.
 On an embedded log there is only this process, and every other is gone at once.
 """
 
@@ -14,12 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from app.eventlog import EventLog, LogUnavailable
+from app.eventlog import Coordination, LogUnavailable
 from app.game import GameState
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 
-BEATS_PER_TTL: Final = 4
+HEARTBEATS_PER_TTL: Final = 4
 MAX_KNOWN: Final = 10_000
 SKEW_S: Final = 1.0
 _SEPARATOR: Final = "-"
@@ -32,14 +33,14 @@ class Replicas:
     embedded log's is this machine's, which may have been set meanwhile.
     """
 
-    def __init__(self, log: EventLog, ttl_s: float, observer: Observer, now: Callable[[], int]) -> None:
+    def __init__(self, coordination: Coordination, ttl_s: float, observer: Observer, now: Callable[[], int]) -> None:
         self.instance = secrets.token_hex(6)
         self.clock_offset_s = 0.0
-        self._log = log
+        self._coordination = coordination
         self._observer = observer
         self._now = now
         self._bulkhead = Bulkhead(observer.fault, "fleet")
-        self._ttl_s = ttl_s if log.shared else 0.0
+        self._ttl_s = ttl_s if coordination.shared else 0.0
         self._seen: dict[str, float] = {}
         self._alive = frozenset({self.instance})
         self._refreshed = float("-inf")
@@ -49,30 +50,30 @@ class Replicas:
 
     @property
     def size(self) -> int:
-        """Server processes that live, this one included."""
+        """Count the server processes that live, this one included."""
         return len(self._alive)
 
     def new_connection_id(self) -> str:
-        """An id that tells whose the connection is."""
+        """Make an id that shows whose the connection is."""
         return f"{self.instance}{_SEPARATOR}{next(self._numbers)}"
 
     # ---------------------------------------------------------------- who lives
 
     async def run(self) -> None:
-        """Say that this process lives, and find out who else does, for ever."""
+        """Announce that this process lives, and find out who else does, for ever."""
         while True:
-            await asyncio.sleep(self._ttl_s / BEATS_PER_TTL)
+            await asyncio.sleep(self._ttl_s / HEARTBEATS_PER_TTL)
             with self._bulkhead, contextlib.suppress(LogUnavailable):
                 await self.refresh()  # the log is measured; whoever does not show meanwhile is not held to be gone
 
     async def refresh(self) -> None:
-        """Once. Raises LogUnavailable."""
+        """Announce it and find out once. Raises LogUnavailable."""
         began = self._now() / 1000
-        at = await self._log.beat(self.instance, self._ttl_s)
+        at = await self._coordination.heartbeat(self.instance, self._ttl_s)
         ended = self._now() / 1000
         if ended - began < SKEW_S / 2:  # it was in between: a slow answer says too little
             self._note_clock(at - (began + ended) / 2)
-        found = await self._log.instances()
+        found = await self._coordination.instances()
         now = time.monotonic()
         if now - self._refreshed > self._ttl_s / 2:  # we, or the log, were away: what did not show proves nothing
             self._seen = dict.fromkeys(self._seen, now)
@@ -85,7 +86,7 @@ class Replicas:
         self._forget_the_gone()
 
     def _note_clock(self, offset_s: float) -> None:
-        """Told once when it is off, and once a beat as long as it gets worse."""
+        """Report the clock once when it is off, and once a heartbeat as long as it gets worse."""
         if abs(offset_s) > SKEW_S and abs(offset_s) > abs(self.clock_offset_s) + SKEW_S / 2:
             self._observer.clock_skewed(offset_s)
         self.clock_offset_s = offset_s
@@ -98,7 +99,7 @@ class Replicas:
             self._seen = {one: seen for one, seen in self._seen.items() if one in self._alive}
 
     def lives(self, instance: str) -> bool:
-        """Whether a process lives; one never heard of is given its time."""
+        """Return whether a process lives; one never seen is given its time."""
         if instance == self.instance:
             return True
         if not self._ttl_s:
@@ -107,36 +108,36 @@ class Replicas:
         return not self._is_silent(instance)
 
     def is_gone(self, connection_id: str) -> bool:
-        """Whether the process that a connection is of is gone."""
+        """Return whether the process that a connection is of is gone."""
         return not self.lives(connection_id.rpartition(_SEPARATOR)[0])
 
     def is_own(self, connection_id: str) -> bool:
-        """Whether a connection is of this process."""
+        """Return whether a connection is of this process."""
         return connection_id.rpartition(_SEPARATOR)[0] == self.instance
 
     async def leave(self) -> None:
-        """This process ends: others need not wait to find out. Raises LogUnavailable."""
-        await self._log.withdraw(self.instance)
+        """Announce that this process ends: others need not wait to find out. Raises LogUnavailable."""
+        await self._coordination.withdraw(self.instance)
 
     # ---------------------------------------------------------------- who looks after what
 
     def take_change(self) -> bool:
-        """Whether a process has gone since this was last asked (at first: who knows)."""
+        """Return whether a process has gone since this was last asked (at first: who knows)."""
         changed = self._changed.is_set()
         self._changed.clear()
         return changed
 
     def give_back_change(self) -> None:
-        """What follows from a change could not be done: it is still to be."""
+        """Have a change taken again: what follows from it could not be done."""
         self._changed.set()
 
     def leads(self, state: GameState) -> bool:
-        """Whether this process acts first for a game: that of the first connected player; for want of one, whoever."""
+        """Return whether this process acts first for a game: that of the first connected player, else whoever asks."""
         for player in state.active_players:
             if player.connection_id is not None:
                 return self.is_own(player.connection_id) or self.is_gone(player.connection_id)
         return True
 
     def shares(self, key: str) -> bool:
-        """Whether `key` falls to this process, of all that live (rendezvous hashing, Thaler and Ravishankar 1998)."""
+        """Return whether `key` falls to this process of those that live (rendezvous hashing, Thaler et al. 1998)."""
         return max(self._alive, key=lambda one: hashlib.blake2b(f"{one} {key}".encode()).digest()) == self.instance

@@ -4,35 +4,27 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close, TokenExpiringData
 from app.realtime.connection.port import Expiring
+from app.settings import Settings
 
 LONGEST_TIMER_S: Final = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryConfig:
-    """See the settings of the same names; 0 switches the last two off."""
-
-    token_leeway_s: float
-    token_expiring_notice_s: float
-    idle_timeout_s: float
 
 
 class Expiry:
     """Ends one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
 
     __slots__ = (
-        "_config", "_connection", "_ends_at", "_expires_at", "_noticed", "_slot", "_stopped", "_wheel", "last_message",
+        "_connection", "_ends_at", "_expires_at", "_noticed", "_settings", "_slot", "_stopped", "_wheel",
+        "last_message",
     )  # fmt: skip
 
-    def __init__(self, connection: Expiring, config: ExpiryConfig, wheel: TimingWheel) -> None:
+    def __init__(self, connection: Expiring, settings: Settings, wheel: TimingWheel) -> None:
         self._connection = connection
-        self._config = config
+        self._settings = settings
         self._wheel = wheel
         self.last_message = time.perf_counter()
         self._expires_at = self._ends_at = math.inf
@@ -41,7 +33,7 @@ class Expiry:
         self._slot = 0
 
     def renew(self, expires_at: float) -> None:
-        """The token of the connection ends at `expires_at` (epoch seconds)."""
+        """Note that the token of the connection ends at `expires_at` (epoch seconds)."""
         self._expires_at = expires_at
         self._noticed = False
         self._schedule()
@@ -52,7 +44,7 @@ class Expiry:
         self._schedule()
 
     def stop(self) -> None:
-        """The connection is over."""
+        """Stop: the connection is over."""
         self._stopped = True
         self._wheel.cancel(self, self._slot)
 
@@ -61,7 +53,7 @@ class Expiry:
         now = time.perf_counter()
         if now >= self._ends_at:
             self._connection.close(Close.AGE)
-        elif self._config.idle_timeout_s and now >= self._idle_due():
+        elif self._settings.idle_timeout_s and now >= self._idle_due():
             self._connection.close(Close.IDLE)
         elif time.time() >= self._token_due():
             self._on_token()
@@ -74,18 +66,18 @@ class Expiry:
             return
         now = time.perf_counter()
         wait_s = min(self._token_due() - time.time(), self._ends_at - now)
-        if self._config.idle_timeout_s:
+        if self._settings.idle_timeout_s:
             wait_s = min(wait_s, self._idle_due() - now)
         self._slot = self._wheel.set(self, min(wait_s, LONGEST_TIMER_S))
 
     def _token_due(self) -> float:
         """When the notice is due, or after it the end (epoch seconds)."""
         if self._noticed:
-            return self._expires_at + self._config.token_leeway_s
-        return self._expires_at - self._config.token_expiring_notice_s
+            return self._expires_at + self._settings.jwt_leeway_s
+        return self._expires_at - self._settings.token_expiring_notice_s
 
     def _idle_due(self) -> float:
-        return self.last_message + self._config.idle_timeout_s
+        return self.last_message + self._settings.idle_timeout_s
 
     def _on_token(self) -> None:
         if self._noticed:

@@ -6,11 +6,9 @@ Until `begin` everything that needs waiting queues, until `sit` everything.
 """
 
 import asyncio
-import hashlib
 import math
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Final, cast
 
 from msgspec import Struct
@@ -40,24 +38,14 @@ from app.protocol import (
 )
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.port import Connection, Seat
-from app.realtime.connection.quota import Quota, QuotaConfig
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable, Verify
-from app.realtime.refusals import REFUSED
-from app.telemetry.observer import Opened
-from app.telemetry.tracer import Span
-from app.vocabulary import ErrorCode, LateCause, LimitScope, MessageOutcome
+from app.realtime.connection.quota import Quota
+from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.refusals import REJECTIONS
+from app.settings import LimitSettings
+from app.telemetry.observer import MessageTrail, Opened
+from app.vocabulary import ErrorCode, LimitScope, MessageOutcome
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
-_FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}
-
-
-@dataclass(frozen=True, slots=True)
-class InboxConfig:
-    """What one connection may send; see the settings of the same names."""
-
-    quota: QuotaConfig
-    max_pending_messages: int
-    rate_limit_retry_s: float
 
 
 class _TooFast(Struct, frozen=True, gc=False):
@@ -67,39 +55,28 @@ class _TooFast(Struct, frozen=True, gc=False):
     wait_s: float
 
 
-class _Item(Struct):
+class _Item(MessageTrail):
     """One thing to answer: a message, the reason it is none, or (None) only the id to acknowledge."""
 
-    what: ClientMessage | InvalidMessage | _TooFast | None
-    arrived: float
+    what: ClientMessage | InvalidMessage | _TooFast | None = None
     id: str | None = None
-    traceparent: str | None = None
     index: int | None = None
-    raw: bytes = b""
-    span: Span | None = None
 
 
 class Inbox:
     """Takes and answers the messages of one connection; `quota` is what it may send."""
 
     __slots__ = (
-        "_config",
-        "_connection",
-        "_context",
-        "_has_begun",
-        "_is_handling",
-        "_items",
-        "_observer",
-        "_seat",
-        "_tracer",
-        "_wake",
-        "quota",
+        "_connection", "_context", "_has_begun", "_is_handling", "_items", "_observer", "_seat", "_settings", "_tracer",
+        "_wake", "quota",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, opened: Opened, config: InboxConfig, context: ConnectionContext) -> None:
+    def __init__(
+        self, connection: Connection, opened: Opened, settings: LimitSettings, context: ConnectionContext
+    ) -> None:
         self._connection = connection
-        self._config = config
-        self.quota = Quota(config.quota, context.policy, opened)
+        self._settings = settings
+        self.quota = Quota(settings, context.policy, opened)
         self._context = context
         self._observer = context.observer
         self._tracer = context.observer.tracer
@@ -115,11 +92,11 @@ class Inbox:
         return self._has_begun and not self._is_handling
 
     def sit(self, seat: Seat) -> None:
-        """The player has a seat: messages are answered from now on."""
+        """Give the player's seat: messages are answered from now on."""
         self._seat = seat
 
     def begin(self) -> None:
-        """The player has joined, or will not: handle what waits, now and from now on."""
+        """Handle what waits, now and from now on: the player has joined, or will not."""
         self._has_begun = True
         if self._seat is None:
             self._items = None
@@ -127,12 +104,12 @@ class Inbox:
             self._handle_items()
 
     def wake(self) -> None:
-        """The connection has ended: nobody need wait for a first message."""
+        """Wake who waits for a first message: the connection has ended."""
         if self._wake is not None:
             self._wake.set()
 
     async def first_message(self, timeout_s: float) -> ClientMessage | InvalidMessage | None:
-        """The first message of a connection whose player is not known yet; None where it ended before.
+        """Wait for the first message of a connection whose player is not known yet; None where it ended before.
 
         Raises:
             TimeoutError: there was none in time.
@@ -147,13 +124,25 @@ class Inbox:
         what = item.what
         if what is None or isinstance(what, _TooFast):
             return InvalidMessage(ErrorCode.NOT_ALLOWED, "the first message must be auth")
-        self._handled(what.type, MessageOutcome.OK if isinstance(what, Message) else MessageOutcome.REJECTED, item)
+        self._answered(what.type, MessageOutcome.OK if isinstance(what, Message) else MessageOutcome.REJECTED, item)
         return what
+
+    async def verify(self, token: str) -> Identity:
+        """Verify a token that a message brought: whose it is, who must be the player where that one is known.
+
+        Raises TokenRefused, VerifierUnavailable.
+        """
+        identity = await self._context.verify(token)
+        known = self._connection.player_id
+        if known and identity.player_id != known:
+            raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
+        self._observer.authenticated(self._connection.connection_id, identity.player_id, refresh=bool(known))
+        return identity
 
     # ---------------------------------------------------------------- what comes in
 
     def take(self, payload: bytes) -> None:
-        """A message came in: count and decode it; answer at once what needs no waiting, queue the rest."""
+        """Take a message that came in: count and decode it; answer at once what needs no waiting, queue the rest."""
         connection = self._connection
         arrived = connection.expiry.last_message = time.perf_counter()
         size = len(payload)
@@ -164,18 +153,18 @@ class Inbox:
             if isinstance(message, InvalidMessage):
                 wait_s = self.quota.take(arrived, size, 1)
                 what = _TooFast(message.type, wait_s) if wait_s else message
-                self._take(_Item(what, arrived, message.id, raw=payload))
+                self._take(_Item(arrived, raw=payload, what=what, id=message.id))
             elif isinstance(message, Batch):
                 self._take_batch(message, arrived, size)
             elif wait_s := self.quota.take(arrived, size, 1):
-                self._take(_Item(_TooFast(message.type, wait_s), arrived, message.id))
+                self._take(_Item(arrived, what=_TooFast(message.type, wait_s), id=message.id))
             else:
-                self._take(_Item(message, arrived, message.id, message.traceparent))
+                self._take(_Item(arrived, message.traceparent, what=message, id=message.id))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
             connection.fail(fault)
 
     def take_control(self) -> float:
-        """A frame came in that completes no message: for so many seconds no more is to be read."""
+        """Count a frame that completes no message: for so many seconds no more is to be read."""
         pause_s = self.quota.take_control(time.perf_counter())
         if pause_s:
             self._warned()
@@ -184,7 +173,7 @@ class Inbox:
     def _decode(self, payload: bytes) -> ClientMessage | Batch | InvalidMessage:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
-            return decode(payload, self._config.quota.max_batch)
+            return decode(payload, self._settings.max_batch)
         except InvalidMessage as error:
             if error.code is not ErrorCode.BATCH_TOO_LARGE or self.quota.refuses(LimitScope.BATCH_SIZE):
                 return error
@@ -195,17 +184,18 @@ class Inbox:
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
         if wait_s := self.quota.take(arrived, size, len(batch.items)):
-            self._take(_Item(_TooFast(BATCH, wait_s), arrived, batch.id))
+            self._take(_Item(arrived, what=_TooFast(BATCH, wait_s), id=batch.id))
             return
         if self._seat is None:
-            self._take(_Item(InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH), arrived))
+            refusal = InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH)
+            self._take(_Item(arrived, what=refusal))
             return
         self._observer.batch([what.type for what in batch.items])
         for index, what in enumerate(batch.items):
             traceparent = what.traceparent if isinstance(what, Message) else None
-            self._take(_Item(what, arrived, what.id, traceparent, index))
+            self._take(_Item(arrived, traceparent, what=what, id=what.id, index=index))
         if batch.id is not None:
-            self._take(_Item(None, arrived, batch.id))
+            self._take(_Item(arrived, id=batch.id))
 
     def _take(self, item: _Item) -> None:
         if item.what is not None:
@@ -215,7 +205,7 @@ class Inbox:
         if self._items is None:
             self._items = deque()
         self._items.append(item)
-        if len(self._items) >= self._config.max_pending_messages:
+        if len(self._items) >= self._settings.max_pending_messages:
             self._connection.transport.pause_reading()
         if self._has_begun:
             self._handle_items()
@@ -238,7 +228,7 @@ class Inbox:
                 if not self._answer_now(item, seat):
                     await self._answer(item, seat)
                 self._items.popleft()
-                if len(self._items) <= self._config.max_pending_messages // 2:
+                if len(self._items) <= self._settings.max_pending_messages // 2:
                     self._connection.transport.resume_reading()
         except Exception as error:  # noqa: BLE001 - messages are lost, so the connection must not go on
             self._connection.fail(error)
@@ -258,45 +248,38 @@ class Inbox:
             self._refuse_invalid(what, item)
             return True
         elif isinstance(what, _TooFast):
-            self._tell_too_fast(what.type, what.wait_s, item)
-            self._handled(what.type, MessageOutcome.REJECTED, item)
+            self._refuse_too_fast(what.type, what.wait_s, item)
             return True
         elif what is not None:
             return False
         if what is not None:
-            self._handled(what.type, MessageOutcome.OK, item)
+            self._answered(what.type, MessageOutcome.OK, item)
         if item.id is not None:
             self._connection.send(AckData(item.id))
         return True
 
     async def _answer(self, item: _Item, seat: Seat) -> None:
         message = cast("ClientMessage", item.what)
+        type = message.type
         with self._tracer.active(item.span):
-            outcome = await self._outcome(message, item, seat)
-        self._handled(message.type, outcome, item)
-
-    async def _outcome(self, message: ClientMessage, item: _Item, seat: Seat) -> MessageOutcome:
-        try:
-            await self._apply(message, seat)
-        except _Refused as refused:
-            self._error(refused.code, refused.message, message.type, item, retry=refused.retry_after_ms)
-            return MessageOutcome.REJECTED
-        except Rejected as rejected:
-            retry_ms = REFUSED[rejected.code].retry_after_ms or None
-            self._error(ErrorCode(rejected.code), rejected.message, message.type, item, retry=retry_ms)
-            return MessageOutcome.REJECTED
-        except TooFast as too_fast:
-            self._tell_too_fast(message.type, too_fast.wait_s, item)
-            return MessageOutcome.REJECTED
-        except LogUnavailable:
-            text = "the event log is unavailable; send the message again, with its id: then it is applied once"
-            self._error(ErrorCode.UNAVAILABLE, text, message.type, item, retry=UNAVAILABLE_RETRY_MS)
-            return MessageOutcome.ERROR
-        except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server
-            self._error(ErrorCode.INTERNAL, "a fault of the server", message.type, item)
-            self._connection.fail(fault, f"message {message.type}")
-            return MessageOutcome.ERROR
-        return MessageOutcome.OK
+            try:
+                await self._apply(message, seat)
+            except _Refused as refused:
+                self._refuse(type, item, refused.code, refused.message, refused.retry_after_ms)
+            except Rejected as rejected:
+                retry_ms = REJECTIONS[rejected.code].retry_after_ms or None
+                self._refuse(type, item, ErrorCode(rejected.code), rejected.message, retry_ms)
+            except TooFast as too_fast:
+                self._refuse_too_fast(type, too_fast.wait_s, item)
+            except LogUnavailable:
+                text = "the event log is unavailable; send the message again, with its id: then it is applied once"
+                outcome = MessageOutcome.ERROR
+                self._refuse(type, item, ErrorCode.UNAVAILABLE, text, UNAVAILABLE_RETRY_MS, outcome)
+            except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server
+                self._refuse(type, item, ErrorCode.INTERNAL, "a fault of the server", outcome=MessageOutcome.ERROR)
+                self._connection.fail(fault, f"message {type}")
+            else:
+                self._answered(type, MessageOutcome.OK, item)
 
     async def _apply(self, message: ClientMessage, seat: Seat) -> None:
         if isinstance(message, ReadyMessage):
@@ -307,27 +290,21 @@ class Inbox:
             self._ack(message.id, await seat.leave(message.id))
             self._connection.close(Close.NORMAL, "you left the game")
         elif isinstance(message, AuthMessage):
-            token = await _identify(self._context.verify, message.data.token, self._connection.player_id)
-            self._connection.expiry.renew(token.expires_at)
-            self._observer.authenticated(self._connection.connection_id, self._connection.player_id, refresh=True)
+            self._connection.expiry.renew((await self._verify_again(message.data.token)).expires_at)
             self._ack(message.id, None)
 
-    def _handled(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
-        """Measure a message that has been answered; a slow one is traced after all."""
-        ended = time.perf_counter()
-        duration_s = ended - item.arrived
-        span = item.span
-        if span is None and outcome is MessageOutcome.OK and duration_s > self._tracer.slow_s:
-            span = self._late_span(type, item, LateCause.SLOW)
-        trace_id = None
-        if span is not None:
-            trace_id = span.trace_id
-            span.note({"message.outcome": outcome})
-            span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
-        self._observer.handled(type, outcome, duration_s, trace_id)
+    async def _verify_again(self, token: str) -> Identity:
+        """Verify a fresh token of the connection's player. Raises _Refused."""
+        try:
+            return await self.verify(token)
+        except TokenRefused as refused:
+            raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
+        except VerifierUnavailable as error:
+            raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
 
-    def _late_span(self, type: str, item: _Item, cause: LateCause) -> Span | None:
-        return self._tracer.late(type, item.arrived, self._connection.link, item.traceparent, cause)
+    def _answered(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
+        connection = self._connection
+        self._observer.answered(type, outcome, item, connection.link, connection.connection_id)
 
     def _ack(self, id: str | None, seq: int | None) -> None:
         if id is not None:
@@ -339,34 +316,36 @@ class Inbox:
         self._connection.send(PongData(ping.timestamp, self._context.now()))
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
-        self._error(error.code, error.message, error.type, item)
-        self._handled(error.type, MessageOutcome.REJECTED, item)
+        self._refuse(error.type, item, error.code, error.message)
         if self.quota.is_often_invalid(time.monotonic()):
             self._connection.close(Close.PROTOCOL_ERROR)
 
-    def _tell_too_fast(self, type: str, wait_s: float, item: _Item) -> None:
+    def _refuse_too_fast(self, type: str, wait_s: float, item: _Item) -> None:
         wait_ms = math.ceil(wait_s * 1000)
         text = f"too fast: nothing was done, send it again in {wait_ms} ms"
-        self._error(ErrorCode.RATE_LIMITED, text, type, item, retry=wait_ms)
+        self._refuse(type, item, ErrorCode.RATE_LIMITED, text, wait_ms)
         self._warned()
 
     def _warned(self) -> None:
-        """The peer was too fast, and was answered so or slowed down: who goes on regardless is closed."""
+        """Note that the peer was too fast, and was answered so or slowed down: who goes on regardless is closed."""
         if self.quota.is_often_refused(time.monotonic()):
-            retry_ms = round(self._config.rate_limit_retry_s * 1000)
+            retry_ms = round(self._settings.rate_limit_retry_s * 1000)
             self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)
 
-    def _error(self, code: ErrorCode, message: str, type: str, item: _Item, retry: int | None = None) -> None:
+    def _refuse(
+        self,
+        type: str,
+        item: _Item,
+        code: ErrorCode,
+        message: str,
+        retry_ms: int | None = None,
+        outcome: MessageOutcome = MessageOutcome.REJECTED,
+    ) -> None:
+        """Answer with an ``error``."""
         self._connection.stats.errors += 1
-        self._connection.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry)))
-        raw = item.raw
-        digest = hashlib.sha256(raw).hexdigest()[:16] if raw else ""
-        if item.span is None:
-            item.span = self._late_span(type, item, LateCause.ERROR if code in _FAULTS else LateCause.REJECTED)
-        if item.span is not None:
-            item.span.note({"error.code": code})
-        with self._tracer.active(item.span):
-            self._observer.rejected(code, type, self._connection.connection_id, len(raw), digest)
+        self._connection.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
+        item.error = code
+        self._answered(type, outcome, item)
 
 
 class _Refused(Exception):  # noqa: N818 - an answer
@@ -377,16 +356,3 @@ class _Refused(Exception):  # noqa: N818 - an answer
         self.code = code
         self.message = message
         self.retry_after_ms = retry_after_ms
-
-
-async def _identify(verify: Verify, token: str, player_id: str) -> Identity:
-    """Who a fresh token is of: it must be the same player. Raises _Refused."""
-    try:
-        identity = await verify(token)
-    except TokenRefused as refused:
-        raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
-    except VerifierUnavailable as error:
-        raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
-    if identity.player_id != player_id:
-        raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
-    return identity

@@ -47,7 +47,7 @@ class Outboxes:
         self.depths = dict.fromkeys(OutboxDepth, 0)
 
     def moved(self, before: int, after: int, frames: int) -> None:
-        """An outbox went from `before` to `after` bytes, by so many frames more or less."""
+        """Count that an outbox went from `before` to `after` bytes, by so many frames more or less."""
         self.frames += frames
         self.bytes += after - before
         old, new = depth_of(before), depth_of(after)
@@ -56,7 +56,7 @@ class Outboxes:
             self.depths[new] += 1
 
     def wrote(self, waited_s: float, event: bool, span: Span | None) -> None:
-        """A frame was written that had to wait; `event`: it is a durable event."""
+        """Measure a frame that was written and had to wait; `event`: it is a durable event."""
         self._observer.outbox_wait(waited_s, event, span.trace_id if span else None)
         if span is not None:
             span.end()
@@ -156,7 +156,7 @@ class Outbox:
         return Sent.TAKEN
 
     def block(self) -> None:
-        """The socket takes no more: what comes waits until `flush`."""
+        """Write no more for now, as the socket takes none: what comes waits until `flush`."""
         self._is_clear = False
 
     def flush(self) -> None:
@@ -179,7 +179,7 @@ class Outbox:
         return True
 
     def end(self) -> None:
-        """The connection has ended: what waits is forgotten."""
+        """Forget what waits: the connection has ended."""
         self._is_clear = False
         waiting = self._frames or ()
         self._all.moved(self.bytes, 0, -len(waiting))

@@ -40,7 +40,7 @@ class Renewable(Protocol):
     last_message: float
 
     def renew(self, expires_at: float) -> None:
-        """The token of the connection ends at `expires_at` (epoch seconds)."""
+        """Note that the token of the connection ends at `expires_at` (epoch seconds)."""
 
 
 class Connection(Protocol):

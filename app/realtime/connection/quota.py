@@ -1,10 +1,10 @@
 """What one connection may send: how fast, how much, and how often it may be wrong."""
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from app.limits import LimitPolicy, RateLimit, Recent
+from app.settings import LimitSettings
 from app.telemetry.observer import Opened
 from app.vocabulary import LimitScope
 
@@ -13,35 +13,19 @@ CONTROL_PAUSE_S: Final = 0.25
 """Who sends too many control frames is not read for so long at least: a few pauses cost less than many."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaConfig:
-    """See the settings of the same names; a rate of 0 is no limit."""
-
-    messages_per_second: float
-    message_burst: int
-    bytes_per_second: float
-    bytes_burst: int
-    control_frames_per_second: float
-    control_frame_burst: int
-    max_message_bytes: int
-    max_batch: int
-    max_invalid_messages_per_minute: int
-    max_rate_limited_per_minute: int
-
-
 class Quota:
     """Counts what one connection sends against its limits. Times are those of one monotonic clock, in seconds."""
 
     __slots__ = (
-        "_bytes", "_config", "_control", "_invalid", "_is_slowed", "_messages", "_opened", "_policy", "_refused",
+        "_bytes", "_control", "_invalid", "_is_slowed", "_messages", "_opened", "_policy", "_refused", "_settings",
     )  # fmt: skip
 
-    def __init__(self, config: QuotaConfig, policy: LimitPolicy, opened: Opened) -> None:
-        self._config = config
+    def __init__(self, settings: LimitSettings, policy: LimitPolicy, opened: Opened) -> None:
+        self._settings = settings
         self._policy = policy
         self._opened = opened
-        self._messages = RateLimit(config.messages_per_second, config.message_burst)
-        self._bytes = RateLimit(config.bytes_per_second, config.bytes_burst)
+        self._messages = RateLimit(settings.messages_per_second, settings.message_burst)
+        self._bytes = RateLimit(settings.bytes_per_second, settings.bytes_burst)
         self._control: RateLimit | None = None
         self._is_slowed: bool | None = None
         self._invalid: Recent | None = None
@@ -49,7 +33,7 @@ class Quota:
 
     def take(self, now: float, size: int, messages: int) -> float:
         """Take a frame of `size` bytes holding `messages`: 0.0, or the seconds until that would be allowed."""
-        if size > self._config.max_message_bytes:  # only in a dry run: otherwise the transport has closed with 1009
+        if size > self._settings.max_message_bytes:  # only in a dry run: otherwise the transport has closed with 1009
             self.refuses(LimitScope.MESSAGE_SIZE)
         wait_s = self._messages.take(now, messages)
         if wait_s and self.refuses(LimitScope.MESSAGES, wait_s):
@@ -60,13 +44,13 @@ class Quota:
         return 0.0
 
     def take_control(self, now: float) -> float:
-        """A frame came that completes no message: 0.0, or the seconds not to read on for, as there are too many.
+        """Count a frame that completes no message. Returns 0.0, or for how long not to read, as there are too many.
 
         Counted and logged once a connection: the peer decides how often it happens.
         """
-        config = self._config
+        settings = self._settings
         if self._control is None:
-            self._control = RateLimit(config.control_frames_per_second, config.control_frame_burst)
+            self._control = RateLimit(settings.control_frames_per_second, settings.control_frame_burst)
         wait_s = self._control.spend(now)
         if not wait_s or self._is_slowed is False:
             return 0.0
@@ -76,19 +60,19 @@ class Quota:
         return wait_s if self._is_slowed else 0.0
 
     def is_often_invalid(self, now: float) -> bool:
-        """A message was invalid: whether it was one too many."""
-        most = self._config.max_invalid_messages_per_minute
+        """Count a message that was invalid, and return whether it was one too many."""
+        most = self._settings.max_invalid_messages_per_minute
         self._invalid = self._invalid or Recent(WINDOW_S, most)
         return self._invalid.add(now) > most and self.refuses(LimitScope.INVALID_MESSAGES)
 
     def is_often_refused(self, now: float) -> bool:
-        """A message was refused as too fast, or the peer slowed down: whether it goes on regardless."""
-        most = self._config.max_rate_limited_per_minute
+        """Count a refusal for being too fast, or a pause, and return whether the peer goes on regardless."""
+        most = self._settings.max_rate_limited_per_minute
         self._refused = self._refused or Recent(WINDOW_S, most)
         return self._refused.add(now) > most
 
     def refuses(self, scope: LimitScope, wait_s: float = 0.0) -> bool:
-        """A limit of this connection is exceeded: whether that is refused."""
+        """Count an exceeded limit of this connection, and return whether that is refused."""
         return self._policy.refuses(
             scope,
             math.ceil(wait_s * 1000),

@@ -14,8 +14,9 @@ from app.limits import LimitPolicy
 from app.protocol import Close
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outboxes
-from app.realtime.connection.session import Session, SessionConfig
+from app.realtime.connection.session import Session
 from app.realtime.identity import Verify
+from app.settings import Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Opened
 from app.telemetry.tracer import Link
@@ -32,8 +33,7 @@ class Connections:
 
     def __init__(
         self,
-        config: SessionConfig,
-        max_age_s: float,
+        settings: Settings,
         verify: Verify,
         policy: LimitPolicy,
         now: Callable[[], int],
@@ -43,7 +43,7 @@ class Connections:
         self.wheel = TimingWheel(observer.fault)
         self.outboxes = Outboxes(observer)
         self._bulkhead = Bulkhead(observer.fault, "hub")
-        self._handling = TaskOwner(observer)
+        self._handling = TaskOwner(observer.fault)
         self._context = ConnectionContext(
             observer,
             policy,
@@ -55,8 +55,7 @@ class Connections:
             observer.fault,
             self._handling.spawn,
         )
-        self._config = config
-        self._max_age_s = max_age_s
+        self._settings = settings
         self._on_end = on_end
         self._sessions: dict[Session, Callable[[], None]] = {}  # and what gives back the room each takes
         self._empty = asyncio.Event()
@@ -74,12 +73,12 @@ class Connections:
 
         Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
         """
-        session = Session(opened, transport, self._config, self._context, self._finish)
+        session = Session(opened, transport, self._settings, self._context, self._finish)
         session.link = link
-        if self._max_age_s:
-            session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+        if self._settings.max_connection_age_s:
+            session.expiry.end_at_age(self._settings.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self._sessions[session] = leave
-        self._observer.opened(opened)
+        self._observer.opened(opened, link.trace_id if link is not None else None)
         session.attach()
         return session
 
@@ -99,7 +98,7 @@ class Connections:
     # ---------------------------------------------------------------- ending many
 
     def closing_order(self, ranks: Mapping[Session, int]) -> list[Session]:
-        """All connections by rank, the oldest first; one without a rank is of rank 0."""
+        """Return all connections by rank, the oldest first; one without a rank is of rank 0."""
         return sorted(self._sessions, key=lambda session: ranks.get(session, 0))
 
     async def wait_empty(self, timeout_s: float) -> None:

@@ -15,42 +15,32 @@ log. Faults of one connection reach no other: whoever sends to many catches what
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
 from app.realtime.connection.context import ConnectionContext
-from app.realtime.connection.expiry import Expiry, ExpiryConfig, later
-from app.realtime.connection.inbox import Inbox, InboxConfig
+from app.realtime.connection.expiry import Expiry, later
+from app.realtime.connection.inbox import Inbox
 from app.realtime.connection.outbox import Outbox, Put
 from app.realtime.connection.port import Seat
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity
+from app.settings import Settings
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
 from app.transport import Frame, Transport, text_frame
 from app.vocabulary import Initiator, LimitScope, PingOutcome
 
 
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """What one connection may do, and for how long; see the settings of the same names."""
-
-    inbox: InboxConfig
-    expiry: ExpiryConfig
-    outbox_max_bytes: int
-    outbox_max_age_s: float
-
-
 class Session:
     """Holds one connection; `ended` is set once it is over, by whomever, `has_joined` once the log says so."""
 
     __slots__ = (
-        "_config",
         "_context",
         "_observer",
         "_on_end",
         "_opened",
         "_outbox_timer",
+        "_settings",
         "connection_id",
         "ended",
         "expiry",
@@ -69,27 +59,27 @@ class Session:
         self,
         opened: Opened,
         transport: Transport,
-        config: SessionConfig,
+        settings: Settings,
         context: ConnectionContext,
         on_end: Callable[["Session"], None],
     ) -> None:
         self.connection_id = opened.connection_id
         self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, config.outbox_max_bytes, context.outboxes)
-        self.expiry = Expiry(self, config.expiry, context.wheel)
+        self.outbox = Outbox(transport, settings.outbox_max_bytes, context.outboxes)
+        self.expiry = Expiry(self, settings, context.wheel)
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
         self.link: Link | None = None
         self._opened = opened
         self.transport = transport
-        self._config = config
+        self._settings = settings
         self._context = context
         self._on_end = on_end
         self._observer = context.observer
         self._outbox_timer: asyncio.TimerHandle | None = None
-        self.inbox = Inbox(self, opened, config.inbox, context)
+        self.inbox = Inbox(self, opened, settings, context)
         self.on_text: Callable[[bytes], None] = self.inbox.take
 
     @property
@@ -103,9 +93,13 @@ class Session:
         """Send one message of this connection's own."""
         self.send_frame(data.type, text_frame(encode_message(data)))
 
-    def send_frame(self, type: str, frame: Frame) -> bool:
-        """Send one encoded message to this connection alone; False where it cannot be sent any more."""
-        if self.outbox.put_now(frame) or self.put(frame) is not Put.FULL:
+    def send_frame(self, type: str, frame: Frame, *, last: bool = False) -> bool:
+        """Send one encoded message to this connection alone; False where it cannot be sent any more.
+
+        The `last` one goes before the close frame, with all that waits.
+        """
+        outbox = self.outbox
+        if outbox.put_last(frame) if last else outbox.put_now(frame) or self.put(frame) is not Put.FULL:
             self._observer.sent(type, 1, frame.size)
             return True
         return False
@@ -114,7 +108,7 @@ class Session:
         """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
         if fan_out is None:
             return self.put(frame, event=True)
-        span = self._observer.tracer.delivery(fan_out, self.link, {"event.seq": seq, "event.type": type})
+        span = fan_out.delivery(self.link, {"event.seq": seq, "event.type": type})
         put = self.put(frame, event=True, span=span)
         if put is Put.WAITS:
             span.note({"waited": True})
@@ -131,7 +125,7 @@ class Session:
             self.transport.close(Close.SLOW_CONSUMER)
             return put
         if put is Put.WAITS and self._outbox_timer is None:
-            self._outbox_timer = later(self._config.outbox_max_age_s, self._on_outbox_age)
+            self._outbox_timer = later(self._settings.outbox_max_age_s, self._on_outbox_age)
         return put
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
@@ -142,8 +136,7 @@ class Session:
         data = DisconnectData(row.code, row.reason, message or row.when, row.comes_back, retry_after_ms)
         frame = text_frame(encode_message(data))
         try:
-            if self.outbox.put_last(frame):
-                self._observer.sent(data.type, 1, frame.size)
+            self.send_frame(data.type, frame, last=True)
             self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
             self._context.report("connection", error)
@@ -157,7 +150,7 @@ class Session:
     # ---------------------------------------------------------------- the player
 
     def sit(self, identity: Identity, seat: Seat) -> None:
-        """The player is known and has a seat: from now on messages are handled."""
+        """Give the player and the seat: from now on messages are handled."""
         self.player_id = identity.player_id
         self.inbox.sit(seat)
         self.expiry.renew(identity.expires_at)
@@ -175,22 +168,23 @@ class Session:
         self.transport.start()
 
     def begin(self) -> None:
-        """The player has joined, or will not: handle what waits, now and from now on."""
+        """Handle what waits, now and from now on: the player has joined, or will not."""
         self.inbox.begin()
         self._finish_if_over()
 
     def handled_all(self) -> None:
-        """The inbox is at rest: a connection that has ended is over now."""
+        """End a connection whose inbox is at rest, if it has ended."""
         if self.ended is not None:
             self._on_end(self)
 
     def summary(self) -> Closed:
-        """The record of the whole connection; only once it has ended."""
+        """Make the record of the whole connection; only once it has ended."""
         ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
-        return self.stats.closed(self._opened, self.player_id or None, ended, self.outbox)
+        trace_id = self.link.trace_id if self.link is not None else None
+        return self.stats.closed(self._opened, self.player_id or None, ended, self.outbox, trace_id)
 
     def forget(self) -> None:
-        """The connection is over and accounted for: its parts hold each other, and are freed without a collection."""
+        """Let go of the parts, which hold each other, so that they are freed without a collection."""
         del self.inbox, self.on_text, self.expiry
 
     def _finish_if_over(self) -> None:
@@ -198,12 +192,12 @@ class Session:
             asyncio.get_running_loop().call_soon(self._on_end, self)
 
     def _on_outbox_age(self) -> None:
-        """A durable frame may have waited too long; if not, look again when the oldest one would have."""
+        """Close if a durable frame has waited too long; if not, look again when the oldest one would have."""
         self._outbox_timer = None
         oldest = self.outbox.oldest
         if oldest is None or self.ended is not None:
             return
-        left_s = oldest + self._config.outbox_max_age_s - time.monotonic()
+        left_s = oldest + self._settings.outbox_max_age_s - time.monotonic()
         if left_s <= 0:
             self.transport.close(Close.SLOW_CONSUMER)
         else:
@@ -218,28 +212,28 @@ class Session:
         self.close(Close.BINARY)
 
     def on_control_frame(self) -> float:
-        """A frame came that completes no message."""
+        """Count a frame that completes no message."""
         return self.inbox.take_control()
 
     def on_blocked(self) -> None:
-        """The socket takes no more."""
+        """Hold frames back: the socket takes no more."""
         self.outbox.block()
 
     def on_writable(self) -> None:
-        """The socket takes frames again."""
+        """Send what waits: the socket takes frames again."""
         try:
             self.outbox.flush()
         except Exception as error:  # noqa: BLE001 - a frame that was taken from the outbox is lost: see `fail`
             self.fail(error)
 
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
-        """A protocol ping ended."""
+        """Measure a protocol ping that ended."""
         self._observer.ping(outcome, rtt_s)
         if outcome is PingOutcome.ANSWERED:
             self.stats.measured(rtt_s)
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
-        """The connection is over."""
+        """End: the connection is over."""
         self.ended = (row, initiator, received_code)
         with self._context.bulkhead:  # whatever is left undone here, the connection is over, and its slot free
             if row is Close.TOO_BIG:

@@ -25,20 +25,25 @@ class ConnectionStats:
         self._started = time.monotonic()
 
     def received(self, size: int) -> None:
-        """A message of `size` payload bytes came in."""
+        """Count a message of `size` payload bytes."""
         self.messages_in += 1
         self.bytes_in += size
 
     def measured(self, rtt_s: float) -> None:
-        """A ping was answered."""
+        """Take the time of a ping that was answered."""
         if self._rtts is None:
             self._rtts = deque(maxlen=RTT_SAMPLES)
         self._rtts.append(rtt_s)
 
     def closed(
-        self, opened: Opened, player_id: str | None, ended: tuple[CloseRow, Initiator, int], outbox: Outbox
+        self,
+        opened: Opened,
+        player_id: str | None,
+        ended: tuple[CloseRow, Initiator, int],
+        outbox: Outbox,
+        trace_id: str | None,
     ) -> Closed:
-        """The record of the whole connection."""
+        """Make the record of the whole connection."""
         row, initiator, received_code = ended
         p50, p95 = self._quantiles()
         return Closed(
@@ -58,6 +63,7 @@ class ConnectionStats:
             rtt_p95_s=p95,
             deepest_outbox_bytes=outbox.deepest,
             resume=self.resume,
+            trace_id=trace_id,
         )
 
     def _quantiles(self) -> tuple[float | None, float | None]:

@@ -16,7 +16,7 @@ class GameCounts:
         self._hosted: dict[str, set[str]] = {}
 
     def note(self, state: GameState) -> Phase | None:
-        """A game is new or has changed; the phase it was known to be in."""
+        """Count a game that is new or has changed, and return the phase it was known to be in."""
         before = self._take_out(state.game_id)
         standings = Counter(standing_of(state.phase, player) for player in state.active_players)
         self._known[state.game_id] = state.phase, standings
@@ -25,7 +25,7 @@ class GameCounts:
         return before
 
     def forget(self, game_id: str) -> None:
-        """A game is of no interest any more."""
+        """Forget a game."""
         self._take_out(game_id)
 
     def hosted_by(self, host_id: str) -> int:

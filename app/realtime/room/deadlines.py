@@ -14,7 +14,7 @@ from app.telemetry.bulkhead import Bulkhead, Report
 class Deadlines:
     """Deadlines by game, in epoch milliseconds; `now` is the clock they are compared with.
 
-    Told to `report` is what goes wrong with one of them.
+    What goes wrong with one of them is reported to `report`.
     """
 
     def __init__(self, now: Callable[[], int], report: Report) -> None:
@@ -32,17 +32,17 @@ class Deadlines:
         return game_id in self._deadlines
 
     def set(self, game_id: str, deadline: int | None) -> None:
-        """A game has moved on: set, move or (None) remove its deadline."""
+        """Note that a game has moved on: set, move or (None) remove its deadline."""
         self._overdue.pop(game_id, None)
         self._schedule(game_id, deadline)
 
     def retry(self, game_id: str, at: int) -> None:
-        """A game could not move on: try again at `at`; it stays overdue since its deadline."""
+        """Note that a game could not move on: it is tried again at `at`; it stays overdue since its deadline."""
         self._schedule(game_id, at)
 
     @property
     def overdue_s(self) -> float:
-        """How long the most overdue game is past its deadline; 0 where none is."""
+        """Return how long the most overdue game is past its deadline; 0 where none is."""
         first = next(iter(self._overdue.values()), None)
         return 0.0 if first is None else max(0.0, (self._now() - first) / 1000)
 

@@ -16,6 +16,7 @@ from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
 from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
 from app.limits import LimitPolicy
 from app.realtime.room.turns import Turns
+from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Value
 from app.vocabulary import LimitScope, SpanName
@@ -27,24 +28,8 @@ Take = Callable[[str, int], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class JudgingConfig:
-    """See the settings of the same names with JUDGE in front.
-
-    A submission is one replica's for `claim_s`; then, not judged, it is anybody's again.
-    """
-
-    workers: int
-    queue_size: int
-    max_queued_per_player: int
-    max_running_per_player: int
-    retries: int
-    retry_delay_s: float
-    claim_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Submission:
-    """What there is to judge."""
+    """One submission and what it is judged by."""
 
     game_id: str
     problem: Problem
@@ -56,13 +41,13 @@ class _Submission:
 
 
 class Judging:
-    """A bounded queue and a worker per sandbox process."""
+    """Queues submissions, within a bound, and has a worker per sandbox process judge them."""
 
     def __init__(
         self,
         judge: Judge,
         problems: Mapping[str, JudgeProblem],
-        config: JudgingConfig,
+        settings: JudgeSettings,
         record: Record,
         take: Take,
         policy: LimitPolicy,
@@ -70,22 +55,22 @@ class Judging:
         self._judge = judge
         self._take = take
         self._problems = problems
-        self._config = config
+        self._settings = settings
         self._record = record
         self._policy = policy
         self._observer: Observer = policy.observer
         self._report_fault = policy.observer.fault
-        self._turns: Turns[_Submission] = Turns(config.queue_size, config.max_running_per_player)
+        self._turns: Turns[_Submission] = Turns(settings.judge_queue_size, settings.judge_max_running_per_player)
         self._under_way: set[tuple[str, int]] = set()
 
     @property
     def depth(self) -> int:
-        """Submissions waiting for a worker."""
+        """Count the submissions that wait for a worker."""
         return len(self._turns)
 
     def start(self, tasks: TaskOwner) -> None:
         """Start the workers."""
-        for number in range(self._config.workers):
+        for number in range(self._settings.judge_processes):
             tasks.spawn(self._work(), f"judging {number}")
 
     def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
@@ -101,8 +86,8 @@ class Judging:
             self._observer.judge_queue_full()
 
     def _has_share(self, player_id: str) -> bool:
-        """Whether as many of a player wait as may."""
-        if self._turns.waiting(player_id) < self._config.max_queued_per_player:
+        """Return whether as many of a player wait as may."""
+        if self._turns.waiting(player_id) < self._settings.judge_max_queued_per_player:
             return False
         return self._policy.refuses(LimitScope.SUBMISSIONS_PER_PLAYER, 0, player_id=player_id)
 
@@ -154,19 +139,19 @@ class Judging:
         )
 
     async def _report(self, one: _Submission, number: int) -> Report | None:
-        """The report after as many tries as may be, this the `number`th; None where another replica made the next."""
+        """Try as often as may be, this the `number`th time; None where another replica made the next."""
         started = time.monotonic()
         known = self._problems.get(one.problem.id)
         if known is None:
             return self._error(started, "this problem is no longer known to the judge")
-        while number and number <= self._config.retries + 1:
+        while number and number <= self._settings.judge_retries + 1:
             try:
                 return await self._judge.judge(known, one.submitted.code)
             except JudgeUnavailable as fault:
                 self._report_fault("judge", fault)
-            if number > self._config.retries:
+            if number > self._settings.judge_retries:
                 break
-            await asyncio.sleep(min(self._config.retry_delay_s * 2.0 ** (number - 1), MAX_RETRY_DELAY_S))
+            await asyncio.sleep(min(self._settings.judge_retry_delay_s * 2.0 ** (number - 1), MAX_RETRY_DELAY_S))
             number = await self._take(*one.key)
         return self._error(started, "the judge could not run this, however often it tried") if number else None
 

@@ -9,7 +9,7 @@ from app.game import Disconnect, Phase, Rejected
 from app.protocol import Close
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
-from app.realtime.refusals import REFUSED
+from app.realtime.refusals import REJECTIONS
 from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
@@ -59,13 +59,13 @@ class Membership:
             with self._rooms.traced(SpanName.JOIN, link=session.link):
                 await room.join(session, name)
         except Rejected as rejected:
-            refused = REFUSED[rejected.code]
+            refused = REJECTIONS[rejected.code]
             session.close(refused.close, rejected.message, refused.retry_after_ms)
         except LogUnavailable:
             session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
 
     def end(self, session: Session) -> None:
-        """A connection is over: its seat is free, and that is reported to the log."""
+        """Take out a connection that is over: its seat is free, and that is reported to the log."""
         room = self._room_of.pop(session, None)
         if room is None:
             return
@@ -82,7 +82,7 @@ class Membership:
             self._rooms.release(room)
 
     def closing_ranks(self) -> dict[Session, int]:
-        """How much the end of each member would disturb: of a waiting game little, of a race most."""
+        """Rank how much the end of each member would disturb: of a waiting game little, of a race most."""
         return {
             session: _CLOSING_RANK[room.known.phase]
             for room in self._rooms.loaded.values()

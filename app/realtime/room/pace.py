@@ -8,46 +8,34 @@ game has one for all of it. Nothing is refused that nobody asked for: verdicts, 
 import math
 import random
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from app.limits import LimitPolicy, RatePerKey, TooFast
+from app.settings import LimitSettings
 from app.vocabulary import LimitScope
 
 EVENTS: Final = 2
 """What a player does leads to so many events at most: ready and a countdown, code and its verdict, here and gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaceConfig:
-    """See the settings of the same names; a rate of 0 is no limit."""
-
-    commands_per_second: float
-    command_burst: int
-    entries_per_minute: float
-    entry_burst: int
-    event_deliveries_per_second: float
-    event_delivery_burst: int
-
-
 class Pace:
     """Holds the rates of all games on this replica, each by itself, whether or not it is loaded."""
 
-    def __init__(self, config: PaceConfig, policy: LimitPolicy) -> None:
-        self._config = config
+    def __init__(self, settings: LimitSettings, policy: LimitPolicy) -> None:
+        self._settings = settings
         self._policy = policy
-        self._commands = RatePerKey(config.commands_per_second, config.command_burst)
-        self._entries = RatePerKey(config.entries_per_minute / 60, config.entry_burst)
-        self._deliveries = RatePerKey(config.event_deliveries_per_second, config.event_delivery_burst)
+        self._commands = RatePerKey(settings.commands_per_second, settings.command_burst)
+        self._entries = RatePerKey(settings.entries_per_minute / 60, settings.entry_burst)
+        self._deliveries = RatePerKey(settings.event_deliveries_per_second, settings.event_delivery_burst)
 
     def take_command(self, game_id: str, player_id: str, members: int) -> None:
-        """A player asks for something that leads to an event for so many members. Raises TooFast."""
+        """Count a command of a player, which leads to an event for so many members. Raises TooFast."""
         wait_s = self._commands.take(f"{game_id} {player_id}", time.monotonic())
         self._refuse(LimitScope.COMMANDS, wait_s, player_id)
         self.take_deliveries(game_id, player_id, members)
 
     def take_entry(self, game_id: str, player_id: str, client: str) -> None:
-        """A player wants to come in; asked before anything is read of the game. Raises TooFast."""
+        """Count an entry of a player, before anything is read of the game. Raises TooFast."""
         wait_s = self._entries.take(f"{game_id} {player_id}", time.monotonic())
         self._refuse(LimitScope.ENTRIES, wait_s, player_id, client)
 
@@ -60,10 +48,10 @@ class Pace:
         self, game_id: str, player_id: str, members: int, missed: int = 0, client: str | None = None
     ) -> None:
         """So many members will be sent what a player does, who is itself sent so many missed events. Raises TooFast."""
-        cost = min(EVENTS * members + missed, self._config.event_delivery_burst)
+        cost = min(EVENTS * members + missed, self._settings.event_delivery_burst)
         wait_s = self._deliveries.take(game_id, time.monotonic(), cost)
         if wait_s:  # the others wait too: they come back one after the other, as fast as there is room for them
-            spread_s = EVENTS * members**2 / self._config.event_deliveries_per_second
+            spread_s = EVENTS * members**2 / self._settings.event_deliveries_per_second
             wait_s += random.uniform(0, spread_s)  # noqa: S311 - jitter
         self._refuse(LimitScope.EVENT_DELIVERIES, wait_s, player_id, client)
 

@@ -9,13 +9,13 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
 from app.protocol import PlayerProgressData, Progress, encode_message, or_unset
 from app.realtime.connection.outbox import Sent
 from app.realtime.connection.session import Session
+from app.settings import LimitSettings
 from app.telemetry.observer import Observer
 from app.transport import Frame, text_frame
 
@@ -27,14 +27,6 @@ TYPE: Final = PlayerProgressData.type
 _Turn = tuple[float, int]
 """From when a player may be shown again, and, of those that may from the same moment, who comes first."""
 _FIRST: Final[_Turn] = (0.0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressConfig:
-    """See the settings of the same names with PROGRESS in front; 0 is no limit."""
-
-    interval_s: float
-    deliveries_per_second: float
 
 
 class PlayerProgress(Progress, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,14 +43,14 @@ class ProgressBoard:
 
     __slots__ = (
         "_broadcast",
-        "_config",
-        "_free_at",
+                "_free_at",
         "_left",
         "_members",
         "_newest",
         "_numbers",
         "_observer",
         "_queue",
+        "_settings",
         "_shown",
         "_timer",
         "_timer_at",
@@ -67,12 +59,12 @@ class ProgressBoard:
 
     def __init__(
         self,
-        config: ProgressConfig,
+        settings: LimitSettings,
         members: Mapping[str, Session],
         observer: Observer,
         broadcast: Callable[[PlayerProgress], None],
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._members = members
         self._observer = observer
         self._broadcast = broadcast
@@ -91,7 +83,7 @@ class ProgressBoard:
         player_id = progress.player_id
         if player_id in self._newest:
             self._newest[player_id] = (progress, here)
-            self._skipped(replaced=self._others(here=here))
+            self._count(replaced=self._others(here=here))
             return
         now = asyncio.get_running_loop().time()
         turn = max(self._turns.get(player_id, _FIRST), (now, 0))
@@ -104,12 +96,12 @@ class ProgressBoard:
         self._arm()
 
     def clear(self) -> None:
-        """The race has ended, or nobody is here any more: show nothing of it."""
+        """Forget all progress: the race has ended, or nobody is here any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         waiting = sum(self._others(here=here) for _, here in self._newest.values())
-        self._skipped(dropped=waiting + len(self._left) * len(self._shown))
+        self._count(dropped=waiting + len(self._left) * len(self._shown))
         self._newest.clear()
         self._queue.clear()
         self._turns.clear()
@@ -152,7 +144,7 @@ class ProgressBoard:
     def _begin(self, shown: Iterable[tuple[PlayerProgress, bool]], now: float) -> None:
         self._shown = []
         for progress, here in shown:
-            self._turns[progress.player_id] = (now + self._config.interval_s, next(self._numbers))
+            self._turns[progress.player_id] = (now + self._settings.progress_interval_s, next(self._numbers))
             self._shown.append((progress.player_id, _frame(progress)))
             if here:
                 self._broadcast(progress)
@@ -168,8 +160,8 @@ class ProgressBoard:
                 session.cork()
         for player_id, frame in self._shown:
             self._put(player_id, frame, some)
-        if self._config.deliveries_per_second:
-            self._free_at = now + len(some) * len(self._shown) / self._config.deliveries_per_second
+        if self._settings.progress_deliveries_per_second:
+            self._free_at = now + len(some) * len(self._shown) / self._settings.progress_deliveries_per_second
 
     def _put(self, player_id: str, frame: Frame, members: list[Session]) -> None:
         """To these members but the player; of several to a slow reader only the newest arrives."""
@@ -186,14 +178,15 @@ class ProgressBoard:
                 blocked[session.outbox.put_droppable(player_id, frame)] += 1
             except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
                 session.fail(error)
-        if blocked:
-            self._skipped(blocked[Sent.REPLACED_OLDER], blocked[Sent.DROPPED])
-            written += blocked[Sent.TAKEN]
-        self._observer.sent(TYPE, written, frame.size)
+        if blocked is None:
+            self._count(frame.size, written)
+        else:
+            taken, replaced, dropped = (blocked[one] for one in (Sent.TAKEN, Sent.REPLACED_OLDER, Sent.DROPPED))
+            self._count(frame.size, written + taken, replaced, dropped)
 
-    def _skipped(self, replaced: int = 0, dropped: int = 0) -> None:
-        """So many deliveries were replaced by newer ones, or not made."""
-        self._observer.skipped(TYPE, replaced, dropped)
+    def _count(self, size: int = 0, sent: int = 0, replaced: int = 0, dropped: int = 0) -> None:
+        """Measure what became of so many deliveries."""
+        self._observer.sent_droppable(TYPE, size, sent, replaced, dropped)
 
 
 def _frame(progress: PlayerProgress) -> Frame:

@@ -13,7 +13,6 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.eventlog import START, EventLog, LogUnavailable
 from app.game import (
-    CodeSubmitted,
     Command,
     Create,
     GameEvent,
@@ -35,9 +34,9 @@ from app.realtime.cluster.replicas import Replicas
 from app.realtime.room.claims import JudgingClaims
 from app.realtime.room.counts import GameCounts
 from app.realtime.room.deadlines import Deadlines
-from app.realtime.room.judging import Judging, JudgingConfig
-from app.realtime.room.progress import ProgressConfig
+from app.realtime.room.judging import Judging
 from app.realtime.room.room import Room, RoomContext
+from app.settings import Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Link, Maybe, Value
@@ -67,9 +66,7 @@ class Rooms:
         tasks: TaskOwner,
         now: Callable[[], int],
         *,
-        judging: JudgingConfig,
-        progress: ProgressConfig,
-        finished_linger_s: float,
+        settings: Settings,
     ) -> None:
         self.problems = problems
         self.now = now
@@ -80,24 +77,25 @@ class Rooms:
         self._log = log
         self._health = health
         self._replicas = replicas
-        self._finished_linger_s = finished_linger_s
+        self._finished_linger_s = settings.finished_linger_s
         self._tasks = tasks
         self._observer: Observer = policy.observer
-        self._appender = Appender(log, health, self._observer)
+        self._appender = Appender(log, health)
+        claims = JudgingClaims(log.coordination, settings)
+        self.judging = Judging(judge, problems, settings, self._record, claims.begin, policy)
         self._context = RoomContext(
             log,
+            log.coordination,
             self._appender,
             policy,
             now,
-            progress,
+            settings,
             Bulkhead(self._observer.fault, "room"),
             self._observer.fault,
             self._changed,
-            self.submitted,
+            self.judging.enqueue,
             self._fell_behind,
         )
-        claims = JudgingClaims(log, judging.claim_s)
-        self.judging = Judging(judge, problems, judging, self._record, claims.begin, policy)
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self._catching_up: set[str] = set()
 
@@ -109,7 +107,7 @@ class Rooms:
     # ---------------------------------------------------------------- games
 
     def pick_problem(self) -> str:
-        """The id of any problem."""
+        """Choose the id of any problem."""
         return random.choice(tuple(self.problems))  # noqa: S311 - a game, not a secret
 
     async def create(self, host_id: str, problem_id: str, rules: Rules) -> GameState:
@@ -126,12 +124,12 @@ class Rooms:
         return state
 
     async def state(self, game_id: str) -> GameState | None:
-        """The state of a game, None where there is none. Raises LogUnavailable."""
+        """Return the state of a game, None where there is none. Raises LogUnavailable."""
         async with self.use(game_id) as room:
             return room.known if room else None
 
     async def events(self, game_id: str) -> list[GameEvent]:
-        """All events of a game, hidden parts included. Raises LogUnavailable."""
+        """Read all events of a game, hidden parts included. Raises LogUnavailable."""
         return [event for commit in await self._log.read(game_id) for event in commit.events]
 
     async def remove(self, game_id: str, player_id: str) -> None:
@@ -148,7 +146,7 @@ class Rooms:
 
     @contextlib.asynccontextmanager
     async def use(self, game_id: str) -> AsyncIterator[Room | None]:
-        """The room of a game, loaded and kept for the block; None where there is no such game.
+        """Give the room of a game, loaded and kept for the block; None where there is no such game.
 
         Raises LogUnavailable.
         """
@@ -185,7 +183,7 @@ class Rooms:
         return room
 
     def release(self, room: Room) -> None:
-        """One that used a room (`Room.users`) does so no more; it is let go where nobody does."""
+        """Count out one that used a room (`Room.users`); it is let go where nobody does."""
         room.users -= 1
         if room.is_idle and self.loaded.get(room.game_id) is room:
             del self.loaded[room.game_id]
@@ -201,13 +199,8 @@ class Rooms:
             self.something_ended.set()
             self.linger(room)
 
-    def submitted(self, room: Room, event: CodeSubmitted) -> None:
-        """Have a submission judged, if it still is to be."""
-        if event.player_id in room.known.pending:
-            self.judging.enqueue(room.game_id, room.known.problem, event)
-
     def _fell_behind(self, room: Room) -> None:
-        self._observer.log_gap()
+        self._health.note_gap()
         if room.game_id not in self._catching_up:
             self._catching_up.add(room.game_id)
             self._tasks.spawn(self._catch_up(room), "catch up")
@@ -221,7 +214,7 @@ class Rooms:
             self._catching_up.discard(room.game_id)
 
     def linger(self, room: Room) -> None:
-        """The game is over: its connections end after a while."""
+        """Let go of a game that is over: its connections end after a while."""
         asyncio.get_running_loop().call_later(self._finished_linger_s, self._end_lingering, room)
 
     def _end_lingering(self, room: Room) -> None:
@@ -256,7 +249,7 @@ class Rooms:
             self.deadlines.set(game_id, due)
 
     def traced(self, name: SpanName, attributes: Mapping[str, Value] | None = None, link: Link | None = None) -> Maybe:
-        """A block that no message caused, in a trace of its own, which points at `link`."""
+        """Run a block that no message caused in a trace of its own, which points at `link`."""
         return self._observer.tracer.root(name, link, attributes)
 
     async def _record(self, game_id: str, verdict: RecordVerdict) -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from app.eventlog import START, Commit, Conflict, Cursor, EventLog, LogUnavailable, Subscription
+from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogUnavailable, Subscription
 from app.game import (
     CodeSubmitted,
     Command,
@@ -40,6 +40,7 @@ from app.game import (
     PlayerJoined,
     PlayerLeft,
     PlayerReconnected,
+    Problem,
     Rejected,
     Rejection,
     SubmissionJudged,
@@ -60,10 +61,11 @@ from app.protocol import (
 from app.realtime.cluster.log_health import Appender
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
-from app.realtime.refusals import REFUSED
-from app.realtime.room.progress import PlayerProgress, ProgressBoard, ProgressConfig
+from app.realtime.refusals import REJECTIONS
+from app.realtime.room.progress import PlayerProgress, ProgressBoard
 from app.realtime.room.roster import Roster
 from app.realtime.room.welcome import Welcome
+from app.settings import LimitSettings
 from app.telemetry.bulkhead import Bulkhead, Report
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
@@ -76,19 +78,20 @@ class RoomContext:
     """What all rooms of a replica share; `now` is the games' clock in epoch milliseconds.
 
     `changed` is called when events were applied: the phase, which was the one given, or the deadline may be new;
-    `submitted` when a submission wants to be judged, `fell_behind` when commits were missed: then the room wants
+    `enqueue` with a submission that is to be judged, `fell_behind` when commits were missed: then the room wants
     `catch_up`.
     """
 
     log: EventLog
+    coordination: Coordination
     appender: Appender
     policy: LimitPolicy
     now: Callable[[], int]
-    progress: ProgressConfig
+    limits: LimitSettings
     bulkhead: Bulkhead
     report: Report
     changed: Callable[["Room", Phase | None], None]
-    submitted: Callable[["Room", CodeSubmitted], None]
+    enqueue: Callable[[str, Problem, CodeSubmitted], None]
     fell_behind: Callable[["Room"], None]
 
 
@@ -113,15 +116,16 @@ class Room:
         self.cursor: Cursor = START
         self._context = context
         self._log = context.log
+        self._coordination = context.coordination
         self._now = context.now
         self._bulkhead = context.bulkhead
         self._observer: Observer = context.policy.observer
         self._tracer = self._observer.tracer
         self._roster = Roster(self.members, context.bulkhead)
         self.close_all = self._roster.close_all
-        self._progress = ProgressBoard(context.progress, self.members, self._observer, self._broadcast)
+        self._progress = ProgressBoard(context.limits, self.members, self._observer, self._broadcast)
         self._deciding = asyncio.Lock()
-        self._subscription: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
 
     @property
     def known(self) -> GameState:
@@ -139,8 +143,9 @@ class Room:
 
     async def load(self) -> bool:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
-        self._subscription = await self._log.subscribe(self.game_id, self.deliver, self._hear_progress)
         try:
+            self._subscriptions.append(await self._log.subscribe(self.game_id, self.deliver))
+            self._subscriptions.append(await self._coordination.subscribe(self.game_id, self._receive_progress))
             await self.catch_up()
         except BaseException:  # nobody holds a room that could not be read: nobody would close it
             self.close()
@@ -152,15 +157,14 @@ class Room:
         self._observer.replayed(self.state.seq)
         self._context.changed(self, None)
         for submitted in self.state.pending.values():
-            self._context.submitted(self, submitted)
+            self.request_verdict(submitted)
         return True
 
     def close(self) -> None:
-        """Hear no more of the game."""
+        """Stop receiving the game's commits."""
         self._progress.clear()
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
+        while self._subscriptions:
+            self._subscriptions.pop().close()
 
     async def catch_up(self) -> None:
         """Read and apply what the log has and this room has not. Raises LogUnavailable."""
@@ -217,10 +221,10 @@ class Room:
         return refusal(unbounded(self.known), player_id)
 
     def _is_refused(self, rejected: Rejected, player_id: str) -> bool:
-        """Whether what the rules forbid is refused: not where it is a bound on the game that is only counted."""
+        """Return whether what the rules forbid is refused: not where it is a bound on the game that is only counted."""
         if rejected.code is not Rejection.RATE_LIMITED:
             return True
-        retry_ms = REFUSED[rejected.code].retry_after_ms
+        retry_ms = REJECTIONS[rejected.code].retry_after_ms
         return self._context.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
     async def _catch_up_after_conflict(self, refused: Cursor) -> None:
@@ -296,7 +300,7 @@ class Room:
     def _have_effects(self, event: GameEvent) -> None:
         if isinstance(event, CodeSubmitted):
             if self._roster.of(event.player_id) or not self._log.shared:  # else it is judged where it was handed in
-                self._context.submitted(self, event)
+                self.request_verdict(event)
         elif isinstance(event, SubmissionJudged):
             data = public_result(event)
             self._roster.send(event.player_id, data.type, text_frame(encode_message(data)))
@@ -306,6 +310,11 @@ class Room:
             self._roster.close_player(event.player_id, Close.FORBIDDEN)
         elif isinstance(event, GameFinished):
             self._progress.clear()
+
+    def request_verdict(self, submitted: CodeSubmitted) -> None:
+        """Have a submission judged, if it still is to be."""
+        if submitted.player_id in self.known.pending:
+            self._context.enqueue(self.game_id, self.known.problem, submitted)
 
     # ---------------------------------------------------------------- members
 
@@ -321,7 +330,7 @@ class Room:
         return [*past, *[now] * (rivals - 1)]
 
     def resume_point(self, last_seq: int | None) -> tuple[int, ResumeOutcome | None]:
-        """From which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
+        """Find from which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
         if last_seq is None:
             return self.known.seq, None
         if last_seq > self.known.seq:
@@ -350,7 +359,7 @@ class Room:
             self.members[session.connection_id] = session
 
     def exit(self, session: Session) -> None:
-        """The session is no member any more."""
+        """Take out a session that is no member any more."""
         self.members.pop(session.connection_id, None)
 
     def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
@@ -358,11 +367,11 @@ class Room:
         self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
 
     def _broadcast(self, progress: PlayerProgress) -> None:
-        if self._log.shared:
-            self._log.tell(self.game_id, _encode_progress(progress))
+        if self._coordination.shared:
+            self._coordination.broadcast(self.game_id, _encode_progress(progress))
 
-    def _hear_progress(self, payload: bytes) -> None:
-        """Another replica sent a player's progress: it is shown under the bounds of what is said here."""
+    def _receive_progress(self, payload: bytes) -> None:
+        """Show a player's progress that another replica sent, under the bounds of what is said here."""
         try:
             progress = _decode_progress(payload)
         except MALFORMED as error:

@@ -17,11 +17,11 @@ class Roster:
         self._bulkhead = bulkhead
 
     def of(self, player_id: str) -> list[Session]:
-        """A player's connections here: the one that has joined, and those that have yet to join."""
+        """Return a player's connections here: the one that has joined, and those that have yet to join."""
         return [session for session in self._members.values() if session.player_id == player_id]
 
     def joined(self, event: PlayerJoined | PlayerReconnected) -> None:
-        """The log names the player's current connection; whichever had joined before it is replaced."""
+        """Take up the player's current connection, which the log names; whichever had joined before it is replaced."""
         for session in self.of(event.player_id):
             if session.connection_id == event.connection_id:
                 session.has_joined = True

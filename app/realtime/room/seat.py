@@ -38,7 +38,7 @@ class RoomSeat:
         return self._seq(await room.handle(command), cause)
 
     def _seq(self, events: list[GameEvent], cause: str | None) -> int | None:
-        """The seq of the event that `cause` led to, now or, where the message is a repeat, back then."""
+        """Find the seq of the event that `cause` led to, now or, where the message is a repeat, back then."""
         if cause is None:
             return None
         for event in events:

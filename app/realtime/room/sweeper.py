@@ -7,7 +7,6 @@ the replica that their id says (`Replicas.shares`); the log's compare-and-append
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from app.eventlog import EventLog, LogUnavailable
@@ -17,6 +16,7 @@ from app.realtime.cluster.replicas import Replicas
 from app.realtime.connection.session import Session
 from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
+from app.settings import EventLogSettings
 from app.telemetry.observer import Observer
 
 EXPIRING: Final = "expiring"
@@ -26,14 +26,6 @@ LIST_EVERY_S: Final = 60.0
 
 Join = Callable[[Room, Session, str], Awaitable[None]]
 """Have the log say that a member, whom it calls lost, is here all the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class SweeperConfig:
-    """See the settings of the same names."""
-
-    retention_s: float
-    sweep_interval_s: float
 
 
 class Sweeper:
@@ -46,7 +38,7 @@ class Sweeper:
         log: EventLog,
         health: LogHealth,
         replicas: Replicas,
-        config: SweeperConfig,
+        settings: EventLogSettings,
         observer: Observer,
     ) -> None:
         self._rooms = rooms
@@ -54,8 +46,7 @@ class Sweeper:
         self._log = log
         self._health = health
         self._replicas = replicas
-        self._config = config
-        self._observer = observer
+        self._settings = settings
         self._report = observer.fault
         self._now = rooms.now
         self._list_at = 0.0
@@ -70,7 +61,7 @@ class Sweeper:
                 self._health.note_failure("sweep", error)
             except Exception as error:  # noqa: BLE001 - the next sweep tries again
                 self._report("sweep", error)
-            await asyncio.sleep(self._config.sweep_interval_s)
+            await asyncio.sleep(self._settings.sweep_interval_s)
 
     async def sweep(self) -> None:
         """Once. Raises LogUnavailable."""
@@ -80,10 +71,12 @@ class Sweeper:
             await self._look_after(room.game_id, self._look_at(room))
         self.log_bytes, self.log_limit_bytes = await self._log.usage()
         if not self._log.shared:
-            await self._replicas.refresh()  # there is nobody else to hear of, but the machine's clock may have been set
+            await self._replicas.refresh()  # there is no other to learn of, but the machine's clock may have been set
         if self._replicas.shares(EXPIRING):
-            retained = self._now() - round(self._config.retention_s * 1000)
-            await self._log.expire(retained, round(time.time() * 1000))  # claims end by the machine's clock, as tickets
+            retained = self._now() - round(self._settings.finished_game_retention_s * 1000)
+            await self._log.expire(retained)
+            now = round(time.time() * 1000)  # claims end by the machine's clock, as tickets do
+            await self._log.coordination.expire(now)
 
     async def catch_up(self) -> None:
         """Read the commits that were missed. Raises LogUnavailable."""
@@ -92,7 +85,7 @@ class Sweeper:
         for game_id in await self._log.behind({game_id: room.cursor for game_id, room in self._rooms.loaded.items()}):
             room = self._rooms.loaded.get(game_id)
             if room is not None:
-                self._observer.log_gap()
+                self._health.note_gap()
                 await self._look_after(game_id, room.catch_up())
 
     async def adopt(self) -> None:
@@ -114,7 +107,7 @@ class Sweeper:
             raise
 
     async def _look_after(self, game_id: str, work: Awaitable[None]) -> None:
-        """What goes wrong with one game, like a log that cannot be read, is reported, and the others have their turn.
+        """Report what goes wrong with one game, like a log that cannot be read: the others have their turn.
 
         Raises LogUnavailable where the log is away, and so for all of them.
         """
@@ -134,15 +127,15 @@ class Sweeper:
     async def _look_at(self, room: Room) -> None:
         for submitted in room.known.pending.values():
             if self._is_due(submitted):
-                self._rooms.submitted(room, submitted)
+                room.request_verdict(submitted)
         await self._reconcile(room)
         due = deadline(room.known)
         if due is not None and due <= self._now():
             await room.handle(Tick())
 
     def _is_due(self, submitted: CodeSubmitted) -> bool:
-        """Whether a submission should be judged by now: on a shared log, another replica may be at it."""
-        return not self._log.shared or submitted.at + self._config.sweep_interval_s * 1000 <= self._now()
+        """Return whether a submission should be judged by now: on a shared log, another replica may be at it."""
+        return not self._log.shared or submitted.at + self._settings.sweep_interval_s * 1000 <= self._now()
 
     async def _reconcile(self, room: Room) -> None:
         """Make the log and the connections agree on who is called connected and is not, or lost and is not."""

@@ -43,7 +43,7 @@ class Turns(Generic[Item]):
         return left_out
 
     async def take(self) -> tuple[str, Item]:
-        """The next item, waited for, and its party, for which `done` must be called once."""
+        """Wait for the next item, and its party, for which `done` must be called once."""
         while (party := self._next()) is None:
             self._changed.clear()
             await self._changed.wait()
@@ -56,7 +56,7 @@ class Turns(Generic[Item]):
         return party, item
 
     def done(self, party: str) -> None:
-        """An item of a party that was taken is done with."""
+        """Note that an item of a party is done with."""
         self._taken[party] -= 1
         if not self._taken[party]:
             del self._taken[party]

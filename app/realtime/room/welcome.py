@@ -16,7 +16,7 @@ class Welcome:
     limits: dict[str, float]
 
     def message(self, session: Session, name: str, state: GameState, resumed: bool, server_time: int) -> WelcomeData:
-        """The message to one member, whose player is called `name`; `server_time` in epoch milliseconds."""
+        """Make the message to one member, whose player is called `name`; `server_time` in epoch milliseconds."""
         return WelcomeData(
             connection_id=session.connection_id,
             player=PlayerCard(session.player_id, name),

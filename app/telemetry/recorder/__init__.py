@@ -20,23 +20,22 @@ __all__ = ["Recorder", "write_event"]
 
 
 class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRecorder, RuntimeRecorder, Observer):
-    """Writes metrics and logs of everything that is observed; see `Recording` for what it is made of."""
+    """Writes metrics and logs of everything that is observed, into the store and to the logger of `Recording`."""
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
         super().__init__(store, logger, repeats_per_s)
         store.report = self.fault
+        store.read_gauge(Metrics.HTTP_IN_FLIGHT, lambda: self.http_in_flight)
 
-    def knows_problems(self, ids: Iterable[str]) -> None:
-        """These are the problems that games can be about."""
+    def add_problems(self, ids: Iterable[str]) -> None:
+        """Have a series for each problem that games can be about."""
         self.store.configure(Metrics.PROBLEM_SUBMISSIONS, ((id, verdict) for id in ids for verdict in Verdict))
 
-    def traces_with(self, tracer: Tracer, counts: Callable[[], dict[SpanExport, int]]) -> None:
-        """Have messages traced; `counts` are of spans."""
+    def use_tracer(self, tracer: Tracer, counts: Callable[[], dict[SpanExport, int]]) -> None:
+        """Trace with `tracer`; `counts` says what became of its spans."""
         self.tracer = tracer
-        self.store.folding(
-            self.store.counter(Metrics.SPANS), lambda: {(outcome,): count for outcome, count in counts().items()}
-        )
+        self.store.read_counter(Metrics.SPANS, lambda: {(outcome,): count for outcome, count in counts().items()})
 
     def traces_exported(self, works: bool) -> None:
-        """The collector takes no spans any more, or takes them again."""
+        """Log that the collector takes no spans any more, or takes them again."""
         self.log(Events.TRACES_RESTORED if works else Events.TRACES_LOST)

@@ -1,13 +1,17 @@
 """Records what happens to connections, and before there is one."""
 
+from http import HTTPStatus
+
 from app.protocol import Close
-from app.telemetry.catalogue import Events, Metrics
-from app.telemetry.observer import Closed, ConnectionsObserver, Limited, Opened, Refusal
+from app.telemetry.catalogue import OTHER, Events, Metrics
+from app.telemetry.observer import Closed, ConnectionsObserver, HttpRequest, Limited, Opened
 from app.telemetry.recorder.recording import Recording
+from app.telemetry.tracer import Handshake, Link
 from app.vocabulary import (
     AuthKind,
     HandshakeOutcome,
     HttpRejection,
+    HttpRoute,
     KeyRefresh,
     LimitMode,
     PingOutcome,
@@ -18,25 +22,32 @@ from app.vocabulary import (
 class ConnectionsRecorder(Recording, ConnectionsObserver):
     """Records what happens to connections, and before there is one."""
 
+    http_in_flight: int = 0
     _keys_fetched: bool | None = None
 
-    def handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None = None) -> None:
-        self.store.counter(Metrics.HANDSHAKES).inc((outcome,))
-        self.store.histogram(Metrics.HANDSHAKE_DURATION).observe(duration_s, (), trace_id)
+    def handshake(self, handshake: Handshake) -> Link | None:
+        link = self.tracer.handshake(handshake)
+        trace_id = link.trace_id if link is not None else None
+        self._count_handshake(handshake.outcome, handshake.ended - handshake.started, trace_id)
+        if handshake.refusal is not None:
+            self.log_repeated(
+                Events.WS_REFUSED,
+                handshake.outcome,
+                outcome=handshake.outcome,
+                status=handshake.status,
+                detail=handshake.refusal,
+                client=handshake.client,
+                game_id=handshake.game_id,
+                player_id=handshake.player_id,
+                trace_id=trace_id,
+            )
+        return link
 
-    def refused(self, refusal: Refusal) -> None:
-        self.log_repeated(
-            Events.WS_REFUSED,
-            refusal.outcome,
-            outcome=refusal.outcome,
-            status=refusal.status,
-            detail=refusal.detail,
-            client=refusal.client,
-            game_id=refusal.game_id,
-            player_id=refusal.player_id,
-        )
+    def handshake_refused(self, outcome: HandshakeOutcome, status: int, detail: str, client: str) -> None:
+        self._count_handshake(outcome, 0.0, None)
+        self.log_repeated(Events.WS_REFUSED, outcome, outcome=outcome, status=status, detail=detail, client=client)
 
-    def opened(self, opened: Opened) -> None:
+    def opened(self, opened: Opened, trace_id: str | None = None) -> None:
         self.log(
             Events.WS_OPENED,
             connection_id=opened.connection_id,
@@ -44,6 +55,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             player_id=opened.player_id,
             client=opened.client,
             resume=opened.resume,
+            trace_id=trace_id,
         )
 
     def closed(self, closed: Closed) -> None:
@@ -71,6 +83,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             rtt_p95_s=closed.rtt_p95_s,
             deepest_outbox_bytes=closed.deepest_outbox_bytes,
             resume=closed.resume,
+            trace_id=closed.trace_id,
         )
 
     def resumed(self, outcome: ResumeOutcome) -> None:
@@ -79,6 +92,26 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
     def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         self.store.counter(Metrics.HTTP_REJECTED).inc((reason,))
         self.log_repeated(Events.HTTP_REJECTED, reason, reason=reason, status=status, detail=detail, client=client)
+
+    def http_request(self, request: HttpRequest) -> None:
+        status = request.status or HTTPStatus.INTERNAL_SERVER_ERROR
+        row = (request.route, request.method, f"{status // 100}xx")
+        counter = self.store.counter(Metrics.HTTP_REQUESTS)
+        counter.inc(row if row in counter.values else (HttpRoute.OTHER, OTHER, row[2]))
+        self.store.histogram(Metrics.HTTP_DURATION).observe(request.duration_s, (request.route,), request.trace_id)
+        if request.reason is not None and request.route is not HttpRoute.OPS:
+            self.log_repeated(
+                Events.HTTP_REFUSED,
+                request.reason,
+                route=request.route,
+                method=request.method,
+                status=status,
+                reason=request.reason,
+                detail=request.detail,
+                client=request.client,
+                game_id=request.game_id,
+                player_id=request.player_id,
+            )
 
     def limited(self, limited: Limited) -> None:
         mode = LimitMode.ENFORCED if limited.enforced else LimitMode.DRY_RUN
@@ -121,6 +154,6 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
     def client_rtt(self, rtt_s: float) -> None:
         self.store.histogram(Metrics.CLIENT_RTT).observe(rtt_s)
 
-    def shed(self, count: int) -> None:
-        self.store.counter(Metrics.SHED).inc(by=count)
-        self.log(Events.WS_SHED, connections=count)
+    def _count_handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None) -> None:
+        self.store.counter(Metrics.HANDSHAKES).inc((outcome,))
+        self.store.histogram(Metrics.HANDSHAKE_DURATION).observe(duration_s, (), trace_id)

@@ -38,7 +38,7 @@ class EventLogRecorder(Recording, EventLogObserver):
     def log_gap(self) -> None:
         self.store.counter(Metrics.LOG_GAPS).inc()
 
-    def log_untold(self) -> None:
+    def broadcast_dropped(self) -> None:
         self.store.counter(Metrics.LOG_UNTOLD).inc()
 
     def clock_skewed(self, offset_s: float) -> None:

@@ -1,16 +1,20 @@
 """Records what comes in, what goes out, and how long it waits."""
 
+import hashlib
+import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Final
 
-from app.telemetry.catalogue import LATENCY_BUCKETS, Events, Metrics
+from app.telemetry.catalogue import FINE_LATENCY_BUCKETS, Events, Metrics
 from app.telemetry.metrics import MetricStore
-from app.telemetry.observer import MessagesObserver
+from app.telemetry.observer import MessagesObserver, MessageTrail
 from app.telemetry.recorder.recording import Recording
-from app.vocabulary import ErrorCode, MessageOutcome, Reader
+from app.telemetry.tracer import Link
+from app.vocabulary import ErrorCode, LateCause, MessageOutcome, Reader
 
 _OK: Final = MessageOutcome.OK
+_FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}
 
 
 class MessagesRecorder(Recording, MessagesObserver):
@@ -19,8 +23,8 @@ class MessagesRecorder(Recording, MessagesObserver):
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
         super().__init__(store, logger, repeats_per_s)
         # Only what is needed with every message is kept here: attributes are looked up faster where they are few.
-        self._received = store.sized("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
-        self._sent = store.sized("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+        self._received = store.sized_counts("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
+        self._sent = store.sized_counts("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._message_durations = store.histogram(Metrics.MESSAGE_DURATION).rows
         self._answered = {type: cells for (type, outcome), cells in self._message_durations.items() if outcome == _OK}
 
@@ -32,25 +36,24 @@ class MessagesRecorder(Recording, MessagesObserver):
         for type in types:
             self.store.counter(Metrics.MESSAGES).inc(("in", type))
 
-    def handled(self, type: str, outcome: MessageOutcome, duration_s: float, trace_id: str | None = None) -> None:
+    def answered(
+        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, connection_id: str
+    ) -> None:
+        if trail.error is not None:
+            self._rejected(type, trail, trail.error, link, connection_id)
+        ended = time.perf_counter()
+        duration_s = ended - trail.arrived
         # once a message: `Histogram.observe` without the call, and without making a row of what is usual
         cells = self._answered[type] if outcome is _OK else self._message_durations[type, outcome]
-        cells[bisect_left(LATENCY_BUCKETS, duration_s)] += 1
+        cells[bisect_left(FINE_LATENCY_BUCKETS, duration_s)] += 1
         cells[-1] += duration_s
-        if trace_id is not None:
-            self.store.histogram(Metrics.MESSAGE_DURATION).exemplify(duration_s, (type, outcome), trace_id)
-
-    def rejected(self, code: ErrorCode, type: str, connection_id: str, size: int, digest: str) -> None:
-        self.store.counter(Metrics.ERRORS).inc((code,))
-        self.log_repeated(
-            Events.MESSAGE_REJECTED,
-            code,
-            code=code,
-            type=type,
-            connection_id=connection_id,
-            size_bytes=size or None,
-            sha256_prefix=digest or None,
-        )
+        span = trail.span
+        if span is None and outcome is _OK and duration_s > self.tracer.slow_s:
+            span = self.tracer.late(type, trail.arrived, link, trail.traceparent, LateCause.SLOW)
+        if span is not None:
+            span.note({"message.outcome": outcome})
+            span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
+            self.store.histogram(Metrics.MESSAGE_DURATION).add_exemplar(duration_s, (type, outcome), span.trace_id)
 
     def sent(self, type: str, count: int, size: int) -> None:
         self._sent[type][size] += count
@@ -69,6 +72,27 @@ class MessagesRecorder(Recording, MessagesObserver):
         if event:
             self.store.histogram(Metrics.EVENT_DELIVERY).observe(waited_s, (Reader.SLOW,), trace_id)
 
-    def skipped(self, type: str, replaced: int, dropped: int) -> None:
+    def sent_droppable(self, type: str, size: int, sent: int, replaced: int, dropped: int) -> None:
+        if sent:
+            self._sent[type][size] += sent
         self.store.counter(Metrics.COALESCED).inc((type,), replaced)
         self.store.counter(Metrics.DROPPED).inc((type,), dropped)
+
+    def _rejected(self, type: str, trail: MessageTrail, code: ErrorCode, link: Link | None, connection_id: str) -> None:
+        """Record an error; the message is traced after all, and a malformed one told by its digest, not shown."""
+        if trail.span is None:
+            cause = LateCause.ERROR if code in _FAULTS else LateCause.REJECTED
+            trail.span = self.tracer.late(type, trail.arrived, link, trail.traceparent, cause)
+        if trail.span is not None:
+            trail.span.note({"error.code": code})
+        self.store.counter(Metrics.ERRORS).inc((code,))
+        with self.tracer.active(trail.span):
+            self.log_repeated(
+                Events.MESSAGE_REJECTED,
+                code,
+                code=code,
+                type=type,
+                connection_id=connection_id,
+                size_bytes=len(trail.raw) or None,
+                sha256_prefix=hashlib.sha256(trail.raw).hexdigest()[:16] if trail.raw else None,
+            )

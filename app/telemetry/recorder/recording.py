@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.telemetry.catalogue import LogEvent
+from app.telemetry.catalogue import Events, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.repeats import Repeats
 
@@ -44,5 +44,13 @@ class Recording:
     def log_repeated(self, event: LogEvent, kind: str, **fields: object) -> None:
         """Write a line that others can cause as often as they like: of one kind only so many a second."""
         suppressed = self._repeats.suppressed(f"{event.name} {kind}")
-        if suppressed is not None:
+        if suppressed is None:
+            self.store.counter(Metrics.LOG_SUPPRESSED).inc((event.name,))
+        else:
             self.log(event, suppressed=suppressed or None, **fields)
+
+    def tell_suppressed(self, *, is_end: bool = False) -> None:
+        """Tell of lines that were not written, and that no line of their kind has told of since."""
+        for kind, suppressed in self._repeats.untold(is_end=is_end).items():
+            of, _, detail = kind.partition(" ")
+            self.log(Events.LOG_SUPPRESSED, of=of, kind=detail or None, suppressed=suppressed)

@@ -11,14 +11,19 @@ from app.vocabulary import DrainPhase, OverloadCause
 class RuntimeRecorder(Recording, RuntimeObserver):
     """Records how the process does."""
 
-    def overload(self, causes: frozenset[OverloadCause]) -> None:
-        if causes:
-            self.log(Events.APP_OVERLOADED, causes=sorted(causes))
-        else:
-            self.log(Events.APP_RELIEVED)
+    _overload_causes: frozenset[OverloadCause] = frozenset()
 
-    def loop_lag(self, lag_s: float) -> None:
+    def load(self, lag_s: float, causes: frozenset[OverloadCause], shed: int | None) -> None:
         self.store.histogram(Metrics.LOOP_LAG).observe(lag_s)
+        if causes != self._overload_causes:
+            self._overload_causes = causes
+            if causes:
+                self.log(Events.APP_OVERLOADED, causes=sorted(causes))
+            else:
+                self.log(Events.APP_RELIEVED)
+        if shed is not None:
+            self.store.counter(Metrics.SHED).inc(by=shed)
+            self.log(Events.WS_SHED, connections=shed)
 
     def gc_pause(self, pause_s: float) -> None:
         self.store.histogram(Metrics.GC_PAUSE).observe(pause_s)

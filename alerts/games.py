@@ -1,0 +1,84 @@
+"""Alerts on the games and the judge."""
+
+from typing import Final
+
+from alerts.event_log import EVENT_LOG
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, last
+
+GAMES_STUCK: Final = Alert(
+    name="CodeRacerGamesStuck",
+    severity=Severity.CRITICAL,
+    expr=f"{last('code_racer_game_overdue_seconds')} > 30",
+    hold="1m",
+    keeps=KEEPS,
+    summary="Games do not move on: they do not start, do not end, or keep players who are gone.",
+    description="A game of {{ $labels.instance }} is {{ $value | humanizeDuration }} past its deadline.",
+    cases=(
+        Case(
+            "a game that cannot end",
+            {f"code_racer_game_overdue_seconds{{{INSTANCE}}}": "0 40+60x20"},
+            fires=2,
+            labels=WHERE,
+            description="A game of a:8080 is 1m 40s past its deadline.",
+        ),
+        Case(
+            "late again and again, and then on",
+            {f"code_racer_game_overdue_seconds{{{INSTANCE}}}": "0 40 0 40 0 40 0 40 0"},
+            silent=(2, 4, 7),
+        ),
+    ),
+)
+
+JUDGE_FAILING: Final = Alert(
+    name="CodeRacerJudgeFailing",
+    severity=Severity.CRITICAL,
+    expr=(
+        'sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m])) >= 3\n'
+        'and sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))\n'
+        "  > 0.1 * sum by (cluster, namespace, job) (increase(code_racer_submissions_total[10m]))\n"
+    ),
+    hold="2m",
+    summary="The judge is out of order: players get no verdict.",
+    description="{{ $value | humanize }} submissions in ten minutes ended as judge_error, more than a tenth of all.",
+    cases=(
+        Case(
+            "one in two fails",
+            {
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="judge_error"}}': "0+5x20",
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="accepted"}}': "0+5x20",
+            },
+            fires=3,
+            labels={"job": "code-racer"},
+            description="15 submissions in ten minutes ended as judge_error, more than a tenth of all.",
+        ),
+        Case(
+            "wrong answers are the players' own",
+            {
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="judge_error"}}': "0x30",
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="wrong_answer"}}': "0+50x30",
+            },
+            silent=(5, 25),
+        ),
+    ),
+)
+
+JUDGE_BACKLOGGED: Final = Alert(
+    name="CodeRacerJudgeBacklogged",
+    severity=Severity.WARNING,
+    expr=f"{last('code_racer_judge_queue_depth')} > 50",
+    hold="2m",
+    summary="Submissions wait long for the judge.",
+    description="{{ $value }} submissions wait for the judge of {{ $labels.instance }}.",
+    cases=(
+        Case(
+            "a queue that does not shrink",
+            {f"code_racer_judge_queue_depth{{{INSTANCE}}}": "0 60x20"},
+            fires=3,
+            labels=WHERE,
+            description="60 submissions wait for the judge of a:8080.",
+        ),
+        Case("the end of a race", {f"code_racer_judge_queue_depth{{{INSTANCE}}}": "0 90 0 0 90 0"}, silent=(2, 5)),
+    ),
+)
+
+GAMES: Final = Group("code-racer-games", (*EVENT_LOG, GAMES_STUCK, JUDGE_FAILING, JUDGE_BACKLOGGED))

@@ -1,0 +1,269 @@
+"""Alerts on the process: what it can take, what it uses, its keys, its logs, traces and series."""
+
+from typing import Final
+
+from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
+
+_MEMORY: Final = last("code_racer_memory_bytes")
+_MEMORY_BEFORE: Final = last("code_racer_memory_bytes", "1h")
+_OPEN: Final = last("code_racer_ws_connections")
+_OPEN_BEFORE: Final = last("code_racer_ws_connections", "1h")
+_GAMES: Final = last("code_racer_games")
+_GAMES_BEFORE: Final = last("code_racer_games", "1h")
+
+
+def _memory(used: str, connections: str) -> dict[str, str]:
+    return {
+        f"code_racer_memory_bytes{{{INSTANCE}}}": used,
+        f"code_racer_ws_connections{{{INSTANCE}}}": connections,
+        f'code_racer_games{{{INSTANCE}, state="running"}}': "100x120",
+    }
+
+
+OVERLOADED: Final = Alert(
+    name="CodeRacerOverloaded",
+    severity=Severity.WARNING,
+    expr=f"max by (cluster, namespace, job, instance, cause) ({last('code_racer_overloaded')}) == 1",
+    hold="2m",
+    summary="A replica refuses new connections: it has more to do than it can.",
+    description="{{ $labels.instance }} refuses new connections because of {{ $labels.cause }}.",
+    cases=(
+        Case(
+            "too late for everything",
+            {f'code_racer_overloaded{{{INSTANCE}, cause="loop_lag"}}': "0 1x20"},
+            fires=3,
+            labels={**WHERE, "cause": "loop_lag"},
+            description="a:8080 refuses new connections because of loop_lag.",
+        ),
+        Case(
+            "a moment of it",
+            {f'code_racer_overloaded{{{INSTANCE}, cause="loop_lag"}}': "0 1 1 0 0 1 0"},
+            silent=(3, 4, 6),
+        ),
+    ),
+)
+
+FAULTS: Final = Alert(
+    name="CodeRacerFaults",
+    severity=Severity.WARNING,
+    expr="increase(code_racer_faults_total[15m]) > 0",
+    hold="0m",
+    summary="Code Racer ran into something that it has no answer for: most likely a mistake of ours.",
+    description="{{ $value | humanize }} faults of {{ $labels.instance }} in 15 minutes; see app.fault in the log.",
+    cases=(
+        Case(
+            "one a minute",
+            {f"code_racer_faults_total{{{INSTANCE}}}": "0 0 0+1x20"},
+            fires=3,
+            labels=WHERE,
+            description="1 faults of a:8080 in 15 minutes; see app.fault in the log.",
+        ),
+        Case("long ago", {f"code_racer_faults_total{{{INSTANCE}}}": "7x30"}, silent=(5, 20)),
+        Case("a restart", {f"code_racer_faults_total{{{INSTANCE}}}": "7x5 0x20"}, silent=(5, 7, 20)),
+    ),
+)
+
+EVENT_LOOP_LAG: Final = Alert(
+    name="CodeRacerEventLoopLag",
+    severity=Severity.WARNING,
+    expr=(
+        "histogram_quantile(0.99, sum by (cluster, namespace, job, instance, le)"
+        " (rate(code_racer_event_loop_lag_seconds_bucket[5m]))) > 0.1"
+    ),
+    hold="5m",
+    summary="Code Racer's event loop is late: everything is.",
+    description="One look in a hundred found the loop of {{ $labels.instance }} {{ $value | humanizeDuration }} late.",
+    cases=(
+        Case(
+            "late at each look",
+            {
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="0.1"}}': "0x30",
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="0.25"}}': "0+240x30",
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="+Inf"}}': "0+240x30",
+            },
+            fires=6,
+            labels=WHERE,
+            description="One look in a hundred found the loop of a:8080 248.5ms late.",
+        ),
+        Case(
+            "one long pause",
+            {
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="0.1"}}': "0+240x30",
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="0.25"}}': "0+240x30",
+                f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="+Inf"}}': "0+240x10 2401+240x19",
+            },
+            silent=(12, 20),
+        ),
+    ),
+)
+
+MEMORY_GROWTH: Final = Alert(
+    name="CodeRacerMemoryGrowth",
+    severity=Severity.WARNING,
+    expr=(
+        f"{_MEMORY} - {_MEMORY_BEFORE} > 256 * 1024 * 1024\n"
+        f"and {_OPEN} <= 1.1 * {_OPEN_BEFORE}\n"
+        f"and sum by (cluster, namespace, job, instance) ({_GAMES})\n"
+        f"  <= 1.1 * sum by (cluster, namespace, job, instance) ({_GAMES_BEFORE})\n"
+    ),
+    hold="5m",
+    summary="Code Racer takes more and more memory for the same number of connections and games.",
+    description="{{ $labels.instance }} takes {{ $value | humanize1024 }}B more than an hour ago, for no more players.",
+    cases=(
+        Case(
+            "a leak",
+            _memory("100000000+8388608x90", connections="500x90"),
+            fires=65,
+            labels=WHERE,
+            description="a:8080 takes 480MiB more than an hour ago, for no more players.",
+        ),
+        Case("many more players", _memory("100000000+8388608x90", connections="500+50x90"), silent=(66, 85)),
+        Case("a restart", _memory("900000000x30 100000000x90", connections="500x120"), silent=(40, 66, 85)),
+    ),
+)
+
+FDS_NEAR_LIMIT: Final = Alert(
+    name="CodeRacerFdsNearLimit",
+    severity=Severity.WARNING,
+    expr=f"{last('code_racer_open_fds')} / {last('code_racer_max_fds')} > 0.8",
+    hold="5m",
+    summary="Code Racer runs out of file descriptors: soon nobody can connect.",
+    description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open.",
+    cases=(
+        Case(
+            "nine in ten",
+            {f"code_racer_open_fds{{{INSTANCE}}}": "0 900x20", f"code_racer_max_fds{{{INSTANCE}}}": "1000x20"},
+            fires=6,
+            labels=WHERE,
+            description="a:8080 has 90% of its file descriptors open.",
+        ),
+        Case(
+            "many, and room for more",
+            {f"code_racer_open_fds{{{INSTANCE}}}": "9000x20", f"code_racer_max_fds{{{INSTANCE}}}": "1000000x20"},
+            silent=(6, 15),
+        ),
+    ),
+)
+
+SIGNING_KEYS: Final = Alert(
+    name="CodeRacerSigningKeysFailing",
+    severity=Severity.WARNING,
+    expr=(
+        "sum by (cluster, namespace, job, instance)"
+        ' (increase(code_racer_signing_key_fetches_total{outcome="failed"}[15m])) > 0\n'
+        "unless sum by (cluster, namespace, job, instance)"
+        ' (increase(code_racer_signing_key_fetches_total{outcome="fetched"}[15m])) > 0\n'
+    ),
+    hold="5m",
+    summary="The public keys that tokens are verified with cannot be fetched; once they are too old nobody gets in.",
+    description="{{ $labels.instance }} has tried {{ $value | humanize }} times in 15 minutes, and never got them.",
+    cases=(
+        Case(
+            "the identity provider is gone",
+            {
+                f'code_racer_signing_key_fetches_total{{{INSTANCE}, outcome="failed"}}': "0 0 0+1x40",
+                f'code_racer_signing_key_fetches_total{{{INSTANCE}, outcome="fetched"}}': "9x60",
+            },
+            fires=8,
+            labels=WHERE,
+            description="a:8080 has tried 6 times in 15 minutes, and never got them.",
+        ),
+        Case(
+            "one try that failed",
+            {
+                f'code_racer_signing_key_fetches_total{{{INSTANCE}, outcome="failed"}}': "0 0 1x40",
+                f'code_racer_signing_key_fetches_total{{{INSTANCE}, outcome="fetched"}}': "9 9 9 10 10+1x40",
+            },
+            silent=(5, 9, 20),
+        ),
+    ),
+)
+
+LOGS_DROPPED: Final = Alert(
+    name="CodeRacerLogsDropped",
+    severity=Severity.WARNING,
+    expr="increase(code_racer_log_dropped_total[5m]) > 0",
+    hold="2m",
+    summary="Code Racer loses log lines.",
+    description="{{ $labels.instance }} could not write {{ $value | humanize }} log lines in five minutes.",
+    cases=(
+        Case(
+            "ten a minute",
+            {f"code_racer_log_dropped_total{{{INSTANCE}}}": "0 0+10x20"},
+            fires=4,
+            labels=WHERE,
+            description="a:8080 could not write 30 log lines in five minutes.",
+        ),
+        Case("lost long ago", {f"code_racer_log_dropped_total{{{INSTANCE}}}": "77x30"}, silent=(5, 20)),
+    ),
+)
+
+TRACES_LOST: Final = Alert(
+    name="CodeRacerTracesLost",
+    severity=Severity.WARNING,
+    expr=(
+        "sum by (cluster, namespace, job, instance)"
+        ' (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0'
+    ),
+    hold="10m",
+    summary="The collector does not take Code Racer's traces.",
+    description="{{ $labels.instance }} has lost {{ $value | humanize }} spans in ten minutes.",
+    cases=(
+        Case(
+            "ten a minute",
+            {f'code_racer_trace_spans_total{{{INSTANCE}, outcome="failed"}}': "0+10x40"},
+            fires=11,
+            labels=WHERE,
+            description="a:8080 has lost 100 spans in ten minutes.",
+        ),
+        Case(
+            "they arrive",
+            {f'code_racer_trace_spans_total{{{INSTANCE}, outcome="exported"}}': "0+10x40"},
+            silent=(15, 30),
+        ),
+    ),
+)
+
+SERIES_NEAR_LIMIT: Final = Alert(
+    name="CodeRacerSeriesNearLimit",
+    severity=Severity.WARNING,
+    expr=f"{last('code_racer_metric_series')} / {last('code_racer_metric_series_limit')} > 0.9",
+    hold="10m",
+    summary="Code Racer's metrics are about to lose their detail.",
+    description="{{ $labels.instance }} exposes {{ $value | humanizePercentage }} of the series it may.",
+    cases=(
+        Case(
+            "nearly full",
+            {
+                f"code_racer_metric_series{{{INSTANCE}}}": "0 4800x20",
+                f"code_racer_metric_series_limit{{{INSTANCE}}}": "5000x20",
+            },
+            fires=11,
+            labels=WHERE,
+            description="a:8080 exposes 96% of the series it may.",
+        ),
+        Case(
+            "as shipped",
+            {
+                f"code_racer_metric_series{{{INSTANCE}}}": "1100x30",
+                f"code_racer_metric_series_limit{{{INSTANCE}}}": "5000x30",
+            },
+            silent=(12, 25),
+        ),
+    ),
+)
+
+RUNTIME: Final = Group(
+    "code-racer-runtime",
+    (
+        OVERLOADED,
+        FAULTS,
+        EVENT_LOOP_LAG,
+        MEMORY_GROWTH,
+        FDS_NEAR_LIMIT,
+        SIGNING_KEYS,
+        LOGS_DROPPED,
+        TRACES_LOST,
+        SERIES_NEAR_LIMIT,
+    ),
+)

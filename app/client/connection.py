@@ -1,0 +1,112 @@
+"""One WebSocket connection, from its handshake to its end: frames in and out, and pings."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from app.client.errors import ClientError, Refused
+from app.client.message import Message, retry_after_s
+from app.client.metrics import WebSocketMetrics
+from app.protocol import Close
+
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often a connection is pinged, and how long is waited for what."""
+
+    ping_interval_s: float
+    pong_timeout_s: float
+    open_timeout_s: float
+
+
+class Connection:
+    """Sends and receives over one WebSocket, and measures its round trip."""
+
+    def __init__(self, ws: ClientConnection, ping_interval_s: float, metrics: WebSocketMetrics) -> None:
+        self._ws = ws
+        self._ping_interval_s = ping_interval_s
+        self._metrics = metrics
+
+    @classmethod
+    async def open(cls, backend_url: str, path: str, token: str, timing: Timing, metrics: WebSocketMetrics) -> Self:
+        """Connect.
+
+        Raises:
+            Refused: the server will not have this connection.
+            ClientError: it could not be reached.
+        """
+        try:
+            ws = await connect(
+                backend_url + path,
+                additional_headers={"Authorization": f"Bearer {token}"},
+                open_timeout=timing.open_timeout_s,
+                ping_interval=timing.ping_interval_s,
+                ping_timeout=timing.pong_timeout_s,
+                close_timeout=timing.pong_timeout_s,
+                max_size=MAX_EVENT_BYTES,
+                compression=None,
+                user_agent_header="code-racer-python",
+                proxy=None,
+            )
+        except InvalidStatus as error:
+            raise _refused(error) from None
+        except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException) as error:
+            raise ClientError(f"cannot reach {backend_url}: {type(error).__name__}") from None
+        metrics.record_connection()
+        return cls(ws, timing.ping_interval_s, metrics)
+
+    async def receive(self, on_frame: Callable[[str | bytes], Awaitable[None]]) -> tuple[int, str]:
+        """Pass every frame on until the connection ends; return the code and the reason of its close."""
+        pings = asyncio.create_task(self._send_pings(), name="pings")
+        try:
+            async for frame in self._ws:
+                await on_frame(frame)
+        except ConnectionClosed:
+            pass  # the code is read below
+        finally:
+            pings.cancel()
+        return self._ws.close_code or Close.LOST.code, self._ws.close_reason or ""
+
+    async def send(self, message: Message) -> None:
+        """Send one message. Raises ClientError when the connection has ended."""
+        try:
+            await self._ws.send(msgspec.json.encode(message).decode())
+        except ConnectionClosed:
+            raise ClientError("WebSocket not connected") from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, and wait until the server has answered or the time for that is over."""
+        await self._ws.close(code, reason)
+
+    async def _send_pings(self) -> None:
+        """Send a ``ping`` now and then, which tells the server the round trip measured last."""
+        with contextlib.suppress(ClientError):
+            while True:
+                data: Message = {"timestamp": time.perf_counter() * 1000}
+                if self._metrics.rtt_s is not None:
+                    data["rtt_ms"] = self._metrics.rtt_s * 1000
+                await self.send({"type": "ping", "data": data})
+                await asyncio.sleep(self._ping_interval_s)
+
+    def on_pong(self, data: Message) -> None:
+        """Measure the round trip of the ``ping`` that this ``pong`` answers."""
+        self._metrics.record_rtt(max(0.0, time.perf_counter() - float(data["timestamp"]) / 1000))
+
+
+def _refused(error: InvalidStatus) -> Refused:
+    response = error.response
+    try:
+        problem = msgspec.json.decode(bytes(response.body or b"{}"), type=dict[str, Any])
+    except msgspec.MsgspecError:
+        problem = {}
+    detail = str(problem.get("detail", response.reason_phrase))
+    return Refused(response.status_code, detail, retry_after_s(problem))

@@ -1,0 +1,169 @@
+"""The doctor's questions: what it asks whom, all at once, each within a time."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.doctor.facts import Door, Facts, Failure, Replica, Samples, Server, Trouble
+from app.settings import Settings, secret_fingerprints
+
+AT_ONCE: Final = 16
+_FIRING: Final = 'ALERTS{alertstate="firing"}'
+_DAY_S: Final = 86_400
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_UPGRADE: Final = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Protocol": "code-racer.v1",
+}
+"""An attempt without a token: it may be sent in a message later, so that the answer is 101."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Whom to ask: ops ports of replicas, Prometheus, URLs of players; each answers within `timeout_s`."""
+
+    replicas: tuple[str, ...]
+    prometheus: str | None
+    doors: tuple[str, ...]
+    timeout_s: float
+
+
+def ask(questions: Questions, settings: Settings) -> Facts:
+    """Ask everybody. Who does not answer is a fact too."""
+    limit = questions.timeout_s
+    prometheus, replicas = None, questions.replicas
+    firing: tuple[tuple[str, str], ...] = ()
+    if questions.prometheus:
+        prometheus, found, firing = _ask_prometheus(questions.prometheus, limit)
+        replicas = tuple(dict.fromkeys((*replicas, *found)))
+    logs = settings.event_log_url.split(",") if settings.event_log_url.startswith(("nats:", "tls:")) else []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = pool.map(lambda url: _ask_replica(url, limit), replicas)
+        doors = pool.map(lambda url: _ask_door(url, limit), questions.doors)
+        servers = pool.map(lambda url: _ask_log(url, limit), logs)
+        return Facts(
+            tuple(asked), tuple(doors), tuple(servers), prometheus, firing,
+            secret_fingerprints(settings), _disk_free(settings.event_log_url),
+        )  # fmt: skip
+
+
+def _trouble(error: Exception) -> Trouble:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    failure = Failure.UNREACHABLE
+    if isinstance(reason, socket.gaierror):
+        failure = Failure.NAME
+    elif isinstance(reason, ssl.SSLError):
+        failure = Failure.CERTIFICATE
+    elif isinstance(error, urllib.error.HTTPError | ValueError | KeyError | TypeError):
+        failure = Failure.WRONG
+    return Trouble(failure, str(reason) or type(reason).__name__)
+
+
+_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, http.client.HTTPException)
+
+
+def _get(url: str, timeout_s: float) -> tuple[str, str]:
+    """Return body and date of an answer. Raises one of _ERRORS."""
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ValueError(f"{url} is no http URL")
+    with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - the scheme was looked at
+        return answer.read(_MOST_BYTES).decode("utf-8", "replace"), answer.headers.get("date", "")
+
+
+def _ask_replica(url: str, timeout_s: float) -> Replica:
+    name = url.removesuffix("/metrics").rstrip("/")
+    try:
+        began = time.time()
+        text, date = _get(f"{name}/metrics", timeout_s)
+        here = (began + time.time()) / 2
+        ahead = parsedate_to_datetime(date).timestamp() + 0.5 - here if date else 0.0
+        return Replica(name, None, _samples(text), ahead)
+    except _ERRORS as error:
+        return Replica(name, _trouble(error))
+
+
+def _samples(text: str) -> Samples:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _ask_prometheus(url: str, timeout_s: float) -> tuple[Server, tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return how it is, the replicas that it scrapes, and the alerts that fire."""
+    base = url.rstrip("/")
+    try:
+        targets = _query(f"{base}/api/v1/targets?state=active", timeout_s)["activeTargets"]
+        series = _query(f"{base}/api/v1/query?query={quote(_FIRING)}", timeout_s)["result"]
+        replicas = tuple(str(one["scrapeUrl"]) for one in targets if one["labels"]["job"] == "code-racer")
+        alerts = [one["metric"] for one in series if one["metric"]["alertname"] != "CodeRacerWatchdog"]
+        firing = tuple((str(one["alertname"]), str(one.get("instance", "the service"))) for one in alerts)
+    except _ERRORS as error:
+        return Server(base, _trouble(error)), (), ()
+    return Server(base), replicas, firing
+
+
+def _query(url: str, timeout_s: float) -> dict[str, Any]:
+    return dict(json.loads(_get(url, timeout_s)[0])["data"])
+
+
+def _ask_door(url: str, timeout_s: float) -> Door:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    make: Callable[..., http.client.HTTPConnection] = (
+        http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    )
+    try:
+        with closing(make(host, parts.port, timeout=timeout_s)) as connection:
+            connection.connect()
+            days = _days_left(connection.sock) if isinstance(connection.sock, ssl.SSLSocket) else None
+            connection.request("GET", f"{parts.path.rstrip('/')}/ws/{uuid.uuid4()}", headers=_UPGRADE)
+            return Door(url, None, connection.getresponse().status, days)
+    except _ERRORS as error:
+        return Door(url, _trouble(error))
+
+
+def _days_left(secured: ssl.SSLSocket) -> float | None:
+    ends = (secured.getpeercert() or {}).get("notAfter")
+    return (ssl.cert_time_to_seconds(str(ends)) - time.time()) / _DAY_S if ends else None
+
+
+def _ask_log(url: str, timeout_s: float) -> Server:
+    """Ask a NATS server whether it speaks: it says INFO to whoever connects."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 4222), timeout_s) as one:
+            if not one.recv(64).startswith(b"INFO "):
+                return Server(url, Trouble(Failure.WRONG, "what answers is no NATS server"))
+    except OSError as error:
+        return Server(url, _trouble(error))
+    return Server(url)
+
+
+def _disk_free(event_log_url: str) -> float | None:
+    """Return what part of the disk is free that the event log is on, if that is a file on this machine."""
+    path = Path(event_log_url.removeprefix("sqlite:///"))
+    if not event_log_url.startswith("sqlite:") or not path.exists():
+        return None
+    disk = os.statvfs(path)
+    return disk.f_bavail / disk.f_blocks if disk.f_blocks else None

@@ -1,0 +1,222 @@
+"""The thread that owns an SQLite file: it runs what is asked of the database, many jobs in one transaction.
+
+Why that is sound stands at the top of `sqlite`.
+"""
+
+import asyncio
+import contextlib
+import errno
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from app.eventlog.lock import OwnerLock
+from app.eventlog.port import Conflict, LogUnavailable
+from app.telemetry.bulkhead import Bulkhead, Report
+from app.vocabulary import LogTrouble
+
+MAX_GROUP: Final = 512
+MAX_QUEUED: Final = 10_000
+OWN_FOLDER: Final = Path("var")
+"""The folder of the default URL is made where it is not there. No other is: a misspelt one would begin an empty log."""
+_ELSEWHERE: Final = "set EVENT_LOG_URL to a file in a folder that can be written"
+_ANOTHER: Final = "restore a backup of it, or set EVENT_LOG_URL to another file"
+Run = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work for the writer thread: `run` in a savepoint, its result or error to `future`.
+
+    `accepted` is called on the event loop with the time (epoch seconds) at which the result became durable, even if
+    nobody waits any more.
+    """
+
+    run: Run
+    future: asyncio.Future[Any]
+    accepted: Callable[[float], None] | None = None
+    outcome: Any = None
+    error: Exception | None = None
+
+
+class SqliteWriter:
+    """Owns one file; `prepare` makes an opened database ready. The file is made, unless it `must_exist`."""
+
+    def __init__(
+        self, path: Path, prepare: Callable[[sqlite3.Connection], None], report: Report, *, must_exist: bool
+    ) -> None:
+        self._path = path
+        self._prepare = prepare
+        self._must_exist = must_exist
+        self._bulkhead = Bulkhead(report, "event log")
+        self._lock = OwnerLock(path)  # the writer thread's own
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._stopping = False  # the writer thread's own
+
+    # ---------------------------------------------------------------- the event loop
+
+    async def open(self) -> None:
+        """Start the thread, which takes the file; one that is open stays so. Raises LogUnavailable, LogInUse."""
+        if self._thread is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._write, args=(opened,), name="event-log", daemon=True)
+        self._thread.start()
+        await opened
+
+    async def close(self) -> None:
+        """Finish what is queued, close the file."""
+        if self._thread is None or self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._jobs.put, None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def submit(self, run: Run, accepted: Callable[[float], None] | None = None) -> Any:  # noqa: ANN401 - the job's result
+        """Run `run` in the next transaction; its result, once that is durable. Raises Conflict, LogUnavailable."""
+        if self._loop is None or self._closed:
+            raise LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
+        job = _Job(run, self._loop.create_future(), accepted)
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY) from None
+        return await job.future
+
+    # ---------------------------------------------------------------- the writer thread
+
+    def _write(self, opened: asyncio.Future[None]) -> None:
+        try:
+            db = self._own()
+        except LogUnavailable as error:
+            self._lock.release()
+            self._post(opened, None, error)
+            return
+        self._post(opened, None, None)
+        while not self._stopping:
+            self._run_group(db, self._group())
+        db.close()
+        self._lock.release()
+
+    def _own(self) -> sqlite3.Connection:
+        """Lock and open the file, which is this process's from now on. Raises LogUnavailable."""
+        try:
+            self._require_place()
+            self._lock.take()
+            return self._connect()
+        except (OSError, sqlite3.Error) as error:
+            trouble = _trouble_of(error)
+            reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            advice = _ELSEWHERE if isinstance(error, OSError) or trouble is LogTrouble.DENIED else _ANOTHER
+            raise LogUnavailable(f"cannot open {self._path.absolute()}: {reason}; {advice}", trouble) from None
+
+    def _require_place(self) -> None:
+        """Raise OSError or LogUnavailable where there is no place for the file, or it is not there and must be."""
+        folder = self._path.parent
+        if self._must_exist and not self._path.is_file():
+            raise LogUnavailable(f"{self._path} does not exist", LogTrouble.MISCONFIGURED)
+        if folder == OWN_FOLDER:
+            folder.mkdir(exist_ok=True)
+        elif not folder.is_dir():
+            raise LogUnavailable(
+                f"cannot open {self._path.absolute()}: there is no folder {folder}; make it, or {_ELSEWHERE}",
+                LogTrouble.MISCONFIGURED,
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        with contextlib.ExitStack() as unusable:
+            unusable.callback(db.close)
+            self._prepare(db)
+            unusable.pop_all()
+        return db
+
+    def _group(self) -> list[_Job]:
+        """Wait for the next job, and take those that queued up behind it."""
+        jobs: list[_Job] = []
+        while len(jobs) < MAX_GROUP:
+            try:
+                job = self._jobs.get(block=not jobs)
+            except queue.Empty:
+                break
+            if job is None:
+                self._stopping = True
+                break
+            jobs.append(job)
+        return jobs
+
+    def _run_group(self, db: sqlite3.Connection, jobs: list[_Job]) -> None:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run_job(db, job)
+            db.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - what ended the only writer would end every game
+            with contextlib.suppress(sqlite3.Error):  # begun again, it would say what is wrong
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            for job in jobs:
+                job.error = LogUnavailable(f"{self._path}: {error}", _trouble_of(error))
+        self._post_all(jobs)
+
+    @staticmethod
+    def _run_job(db: sqlite3.Connection, job: _Job) -> None:
+        db.execute("SAVEPOINT job")
+        try:
+            job.outcome = job.run(db)
+        except Conflict as conflict:
+            job.error = conflict
+        except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
+            job.error = LogUnavailable(f"{type(error).__name__}: {error}", _trouble_of(error))
+        if job.error is not None:
+            if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
+                raise sqlite3.OperationalError(str(job.error))
+            db.execute("ROLLBACK TO job")
+        db.execute("RELEASE job")
+
+    def _post_all(self, jobs: list[_Job]) -> None:
+        durable_at = time.time()
+
+        def settle() -> None:
+            for job in jobs:
+                if job.error is None and job.accepted is not None:
+                    with self._bulkhead:  # whoever appended is answered, whatever becomes of the news
+                        job.accepted(durable_at)
+                _settle(job.future, job.outcome, job.error)
+
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(settle)
+
+    def _post(self, future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, future, outcome, error)
+
+
+def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
+    if future.done():
+        return  # the waiter was cancelled; what was written stays written
+    if error is None:
+        future.set_result(outcome)
+    else:
+        future.set_exception(error)
+
+
+def _trouble_of(error: Exception) -> LogTrouble:
+    """Classify a fault of SQLite or of the file system."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        return LogTrouble.FULL
+    if code in {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN} or isinstance(
+        error, PermissionError
+    ):
+        return LogTrouble.DENIED
+    return LogTrouble.OTHER

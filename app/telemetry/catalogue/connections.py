@@ -1,0 +1,168 @@
+"""Metrics of connections, and of what happens before there is one."""
+
+from typing import Final
+
+from app.protocol import CLOSE_TABLE
+from app.telemetry.catalogue.model import (
+    DURATION_BUCKETS,
+    FINE_LATENCY_BUCKETS,
+    LATENCY_BUCKETS,
+    OTHER,
+    PREFIX,
+    Kind,
+    Metric,
+    rows,
+)
+from app.vocabulary import (
+    AuthKind,
+    HandshakeOutcome,
+    HttpRejection,
+    HttpRoute,
+    KeyRefresh,
+    LimitMode,
+    LimitScope,
+    PingOutcome,
+    ResumeOutcome,
+)
+
+_CLOSE_ROWS: Final = tuple(
+    (str(row.code), row.reason, str(initiator)) for row in CLOSE_TABLE for initiator in row.initiators
+)
+_METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
+    HttpRoute.GUESTS: ("POST",),
+    HttpRoute.TICKETS: ("POST",),
+    HttpRoute.GAMES: ("POST",),
+    HttpRoute.GAME: ("GET",),
+    HttpRoute.SUBMISSION: ("GET",),
+    HttpRoute.PLAYER: ("DELETE",),
+    HttpRoute.PROBLEMS: ("GET",),
+    HttpRoute.SOCKET: ("GET",),
+    HttpRoute.SCHEMA: ("GET",),
+    HttpRoute.OPS: ("GET", "HEAD"),
+    HttpRoute.PAGE: ("GET",),
+    HttpRoute.OTHER: (OTHER,),
+}
+"""The methods that each route has; with another a path is not served."""
+_REQUESTS: Final = tuple(
+    (str(route), method, f"{status}xx")
+    for route, methods in _METHODS.items()
+    for method in methods
+    for status in range(2, 6)
+)
+
+
+class ConnectionsMetrics:
+    """Metrics of connections, and of what happens before there is one."""
+
+    CONNECTIONS = Metric(f"{PREFIX}ws_connections", Kind.GAUGE, "Open WebSocket connections.")
+    CONNECTIONS_LIMIT = Metric(
+        f"{PREFIX}ws_connections_limit", Kind.GAUGE, "The most connections there may be (MAX_CONNECTIONS)."
+    )
+    HANDSHAKES = Metric(
+        f"{PREFIX}ws_handshakes_total",
+        Kind.COUNTER,
+        "Attempts to connect, by how they ended.",
+        ("outcome",),
+        rows(HandshakeOutcome),
+    )
+    HANDSHAKE_DURATION = Metric(
+        f"{PREFIX}ws_handshake_duration_seconds",
+        Kind.HISTOGRAM,
+        "From the request to its answer.",
+        buckets=LATENCY_BUCKETS,
+    )
+    CONNECTION_DURATION = Metric(
+        f"{PREFIX}ws_connection_duration_seconds",
+        Kind.HISTOGRAM,
+        "How long connections lasted.",
+        buckets=DURATION_BUCKETS,
+    )
+    CLOSES = Metric(
+        f"{PREFIX}ws_closes_total",
+        Kind.COUNTER,
+        "Ended connections, by the rows of the close table and who ended them.",
+        ("code", "reason", "initiator"),
+        _CLOSE_ROWS,
+    )
+    SLOW_CONSUMER_CLOSES = Metric(
+        f"{PREFIX}ws_slow_consumer_closes_total",
+        Kind.COUNTER,
+        "Connections ended because their outbox was over its limit (4430).",
+    )
+    PING_RTT = Metric(
+        f"{PREFIX}ws_ping_rtt_seconds",
+        Kind.HISTOGRAM,
+        "Round trip of answered protocol pings, measured by the server.",
+        buckets=FINE_LATENCY_BUCKETS,
+    )
+    PINGS = Metric(
+        f"{PREFIX}ws_pings_total",
+        Kind.COUNTER,
+        "Protocol pings, by how they ended.",
+        ("outcome",),
+        rows(PingOutcome),
+    )
+    CLIENT_RTT = Metric(
+        f"{PREFIX}ws_client_rtt_seconds",
+        Kind.HISTOGRAM,
+        "Round trip of the clients' own pings, as they report it.",
+        buckets=LATENCY_BUCKETS,
+    )
+    RESUMES = Metric(
+        f"{PREFIX}ws_resumes_total",
+        Kind.COUNTER,
+        "Reconnects with last_seq: resumed, or answered with a snapshot.",
+        ("outcome",),
+        rows(ResumeOutcome),
+    )
+    LIMITED = Metric(
+        f"{PREFIX}ws_rate_limited_total",
+        Kind.COUNTER,
+        "Exceeded limits; in mode dry_run nothing was refused (LIMITS_DRY_RUN).",
+        ("scope", "mode"),
+        rows(LimitScope, LimitMode),
+    )
+    HTTP_REJECTED = Metric(
+        f"{PREFIX}http_rejected_total",
+        Kind.COUNTER,
+        "Requests refused before they reached the application, and answers that nobody took, by what was wrong.",
+        ("reason",),
+        rows(HttpRejection),
+    )
+    HTTP_REQUESTS = Metric(
+        f"{PREFIX}http_requests_total",
+        Kind.COUNTER,
+        "Requests that the application answered, by route template or group, method and class of status.",
+        ("route", "method", "status"),
+        _REQUESTS,
+    )
+    HTTP_DURATION = Metric(
+        f"{PREFIX}http_request_duration_seconds",
+        Kind.HISTOGRAM,
+        "From a whole request to the end of its answer.",
+        ("route",),
+        rows(HttpRoute),
+        LATENCY_BUCKETS,
+    )
+    HTTP_IN_FLIGHT = Metric(f"{PREFIX}http_requests_in_flight", Kind.GAUGE, "Requests that are being answered.")
+    LOGINS = Metric(
+        f"{PREFIX}ws_message_auths_total",
+        Kind.COUNTER,
+        "Tokens that came in an auth message and were taken: the first of a connection, or a fresh one.",
+        ("kind",),
+        rows(AuthKind),
+    )
+    TICKETS = Metric(f"{PREFIX}tickets_total", Kind.COUNTER, "Connection tickets made.")
+    SIGNING_KEYS = Metric(
+        f"{PREFIX}signing_keys", Kind.GAUGE, "Public keys that tokens are verified with; 0 with JWT_JWKS_URL is bad."
+    )
+    SIGNING_KEYS_AGE = Metric(
+        f"{PREFIX}signing_keys_age_seconds", Kind.GAUGE, "Since the public keys were fetched; 0 without JWT_JWKS_URL."
+    )
+    KEY_FETCHES = Metric(
+        f"{PREFIX}signing_key_fetches_total",
+        Kind.COUNTER,
+        "Fetches of the public keys, by how they ended.",
+        ("outcome",),
+        rows(KeyRefresh),
+    )

@@ -1,0 +1,190 @@
+"""An event log and its coordination, measured: what is asked of them, and what they report."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from app.eventlog import (
+    START,
+    Commit,
+    Conflict,
+    Coordination,
+    Cursor,
+    EventLog,
+    LogListener,
+    LogUnavailable,
+    Subscription,
+)
+from app.game import GameEvent
+from app.telemetry.observer import Observer
+from app.telemetry.tracer import Value
+from app.vocabulary import AppendOutcome, LogOp, LogTrouble, SpanName
+
+
+class MeasuredEventLog:
+    """Measures each thing asked of `log`, and what it reports; otherwise it is that log."""
+
+    def __init__(self, log: EventLog, observer: Observer) -> None:
+        self.shared = log.shared
+        self.coordination: Coordination = MeasuredCoordination(log.coordination, observer)
+        self._log = log
+        self._observer = observer
+
+    def listen(self, listener: LogListener) -> None:
+        """Measure what the log reports, and pass on what there is to do about."""
+        self._log.listen(_MeasuredListener(listener, self._observer))
+
+    async def open(self) -> None:
+        """Open the log."""
+        with _measured(self._observer, LogOp.OPEN):
+            await self._log.open()
+
+    async def close(self) -> None:
+        """Close the log."""
+        await self._log.close()
+
+    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Append one commit, and measure that and what happened; its events carry the trace they came about in."""
+        attributes: dict[str, Value] = {"game.id": game_id, "events": len(events)}
+        with self._observer.tracer.child(SpanName.APPEND, attributes) as span:
+            if span is not None:
+                events = [replace(event, traceparent=span.traceparent) for event in events]
+            commit = await self._append(game_id, after, events, span.trace_id if span else None)
+        for event in commit.events:
+            self._observer.event(game_id, event)
+        return commit
+
+    async def _append(self, game_id: str, after: Cursor, events: Sequence[GameEvent], trace_id: str | None) -> Commit:
+        started = time.perf_counter()
+        outcome = AppendOutcome.ACCEPTED
+        try:
+            with _measured(self._observer, LogOp.APPEND):
+                return await self._log.append(game_id, after, events)
+        except Conflict:
+            outcome = AppendOutcome.CONFLICT
+            raise
+        except LogUnavailable:
+            outcome = AppendOutcome.UNAVAILABLE
+            raise
+        finally:
+            self._observer.append(outcome, time.perf_counter() - started, trace_id)
+
+    async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
+        """Read commits."""
+        with _measured(self._observer, LogOp.READ):
+            return await self._log.read(game_id, after)
+
+    async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
+        """Subscribe to commits."""
+        with _measured(self._observer, LogOp.SUBSCRIBE):
+            return await self._log.subscribe(game_id, deliver)
+
+    async def behind(self, cursors: Mapping[str, Cursor]) -> list[str]:
+        """Find games that have gone on."""
+        with _measured(self._observer, LogOp.BEHIND):
+            return await self._log.behind(cursors)
+
+    async def probe(self) -> None:
+        """Write something small."""
+        with _measured(self._observer, LogOp.PROBE):
+            await self._log.probe()
+
+    async def games(self) -> list[str]:
+        """List all games."""
+        with _measured(self._observer, LogOp.OPEN_GAMES):
+            return await self._log.games()
+
+    async def open_games(self) -> list[str]:
+        """List the games that have not finished."""
+        with _measured(self._observer, LogOp.OPEN_GAMES):
+            return await self._log.open_games()
+
+    async def expire(self, ended_before: int) -> int:
+        """Remove games."""
+        with _measured(self._observer, LogOp.EXPIRE):
+            return await self._log.expire(ended_before)
+
+    async def usage(self) -> tuple[int, int]:
+        """Measure how full the log is."""
+        with _measured(self._observer, LogOp.USAGE):
+            return await self._log.usage()
+
+
+class MeasuredCoordination:
+    """Measures each thing asked of `coordination`; otherwise it is that."""
+
+    def __init__(self, coordination: Coordination, observer: Observer) -> None:
+        self.shared = coordination.shared
+        self._coordination = coordination
+        self._observer = observer
+
+    async def claim(self, key: str, ttl_s: float) -> bool:
+        """Claim a key."""
+        with _measured(self._observer, LogOp.CLAIM):
+            return await self._coordination.claim(key, ttl_s)
+
+    async def count(self, key: str, ttl_s: float) -> int:
+        """Count a key."""
+        with _measured(self._observer, LogOp.COUNT):
+            return await self._coordination.count(key, ttl_s)
+
+    async def expire(self, now: int) -> None:
+        """Remove claims and counts."""
+        with _measured(self._observer, LogOp.EXPIRE):
+            await self._coordination.expire(now)
+
+    async def heartbeat(self, instance: str, ttl_s: float) -> float:
+        """Announce a process."""
+        with _measured(self._observer, LogOp.REPLICAS):
+            return await self._coordination.heartbeat(instance, ttl_s)
+
+    async def withdraw(self, instance: str) -> None:
+        """Withdraw a process."""
+        with _measured(self._observer, LogOp.REPLICAS):
+            await self._coordination.withdraw(instance)
+
+    async def instances(self) -> frozenset[str]:
+        """List the processes."""
+        with _measured(self._observer, LogOp.REPLICAS):
+            return await self._coordination.instances()
+
+    def broadcast(self, topic: str, payload: bytes) -> None:
+        """Send a broadcast; one that is dropped is reported by the log."""
+        self._coordination.broadcast(topic, payload)
+
+    async def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Subscription:
+        """Subscribe to broadcasts."""
+        with _measured(self._observer, LogOp.SUBSCRIBE):
+            return await self._coordination.subscribe(topic, receive)
+
+
+class _MeasuredListener(LogListener):
+    def __init__(self, listener: LogListener, observer: Observer) -> None:
+        self._listener = listener
+        self._observer = observer
+
+    def on_trouble(self, trouble: LogTrouble, detail: str) -> None:
+        self._observer.event_log_troubled(trouble, detail)
+        self._listener.on_trouble(trouble, detail)
+
+    def on_restored(self) -> None:
+        self._listener.on_restored()
+
+    def on_broadcast_dropped(self) -> None:
+        self._observer.broadcast_dropped()
+        self._listener.on_broadcast_dropped()
+
+    def on_fault(self, where: str, error: BaseException) -> None:
+        self._observer.fault(where, error)  # which is all there is to do about it
+
+
+@contextlib.contextmanager
+def _measured(observer: Observer, op: LogOp) -> Iterator[None]:
+    """Count what the log could not do."""
+    try:
+        yield
+    except LogUnavailable as error:
+        observer.event_log_failed(op, error.trouble)
+        raise

@@ -1,0 +1,77 @@
+"""How many connections of a port that are no WebSockets may be open at once."""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from typing import Final
+
+from app.limits import LimitPolicy, address_key
+from app.process import most_open_files
+from app.settings import Settings
+from app.vocabulary import LimitScope
+
+RETRY_MS: Final = 1_000
+"""A connection that is no WebSocket yet is short: whoever is refused may come back soon."""
+
+
+class HttpConnections:
+    """Counts the connections of a port that are no WebSockets (yet), all together and per address.
+
+    Whoever comes through one of TRUSTED_PROXIES is not counted per address: there the address is the proxy's. The last
+    `reserved` file descriptors are left to others: the event log, the judge, the port of probes and metrics.
+    """
+
+    def __init__(self, settings: Settings, policy: LimitPolicy, reserved: int = 0) -> None:
+        self._reserved = reserved
+        self._settings = settings
+        self._policy = policy
+        self._proxies = tuple(ipaddress.ip_network(one) for one in settings.trusted_proxies)
+        self._open = 0
+        self._addresses: Counter[str] = Counter()
+
+    def add(self, client: str) -> str:
+        """Count a connection from `client`; return what it is counted as, for `admits` and `remove`."""
+        key = address_key(client)
+        self._open += 1
+        self._addresses[key] += 1
+        return key
+
+    def admits(self, client: str, key: str) -> bool:
+        """Return whether a connection that has just been added may stay."""
+        return not (self._is_full(client) or self._is_crowded(client, key))
+
+    def lacks_descriptors(self, transport: asyncio.BaseTransport) -> bool:
+        """Return whether a new connection took one of the file descriptors that are reserved.
+
+        A new one has the lowest free number, so all below it are taken. It is asked here, as uvloop tells nobody when
+        it accepts without one: libuv keeps one to accept with, and cuts the connection.
+        """
+        most, own = most_open_files(), transport.get_extra_info("socket")
+        return most >= 0 and own is not None and own.fileno() >= most - self._reserved
+
+    def remove(self, key: str) -> None:
+        """Count a connection no more: it has ended or become a WebSocket."""
+        self._open -= 1
+        self._addresses[key] -= 1
+        if not self._addresses[key]:
+            del self._addresses[key]
+
+    def _is_full(self, client: str) -> bool:
+        if self._open <= self._settings.max_http_connections:
+            return False
+        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS, RETRY_MS, client=client)
+
+    def _is_crowded(self, client: str, key: str) -> bool:
+        most = self._settings.max_http_connections_per_address
+        if self._settings.is_development or self._addresses[key] <= most:
+            return False
+        if self._is_proxy(client):
+            return False
+        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS_PER_ADDRESS, RETRY_MS, client=client)
+
+    def _is_proxy(self, client: str) -> bool:
+        try:
+            address = ipaddress.ip_address(client)
+        except ValueError:
+            return False
+        return any(address in network for network in self._proxies)

@@ -1,0 +1,33 @@
+"""What the settings choose: where the keys of tokens come from, and what tickets are signed with."""
+
+from app.settings import Settings, signing_secret
+from app.telemetry.observer import Observer
+from app.web.auth.issuer import TokenIssuer
+from app.web.auth.jwks import JwksKeys
+from app.web.auth.keys import SharedSecrets
+from app.web.auth.tickets import Claim, TicketIssuer, derived_key
+
+
+def select_keys(settings: Settings, observer: Observer) -> SharedSecrets | JwksKeys:
+    """Make the source of the keys. Raises SettingsError where there is none."""
+    if settings.jwt_jwks_url:
+        return JwksKeys(settings, observer)
+    return SharedSecrets(signing_secret(settings), settings.jwt_previous_secret.get_secret_value())
+
+
+def select_tickets(settings: Settings, keys: SharedSecrets | JwksKeys, claim: Claim) -> TicketIssuer:
+    """Make what issues tickets: with the key of their own, or with those derived from the shared secrets."""
+    own = settings.ticket_secret.get_secret_value()
+    if own:
+        secrets: tuple[str, ...] = (own,)
+    elif isinstance(keys, SharedSecrets):
+        secrets = tuple(derived_key(secret) for secret in (keys.current, keys.previous) if secret)
+    else:
+        secrets = ()
+    return TicketIssuer(secrets, settings.ticket_ttl_s, claim)
+
+
+def select_issuer(settings: Settings, keys: SharedSecrets | JwksKeys) -> TokenIssuer:
+    """Make what issues tokens of guests; only a service with a shared secret is asked to."""
+    secret = keys.current if isinstance(keys, SharedSecrets) else ""
+    return TokenIssuer(secret, settings.jwt_issuer, settings.jwt_audience)

@@ -1,0 +1,127 @@
+"""One attempt to connect: the upgrade is completed, or it is refused; both are measured here."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import msgspec
+from litestar.connection import WebSocket
+from litestar.exceptions import WebSocketDisconnect
+
+from app.protocol import SUBPROTOCOL, Close
+from app.realtime import Hub, Room, Session, Transport
+from app.telemetry.observer import Observer, Opened
+from app.telemetry.tracer import Handshake, Link
+from app.transport import EXTENSION
+from app.vocabulary import HandshakeOutcome
+from app.web.handshake.admission import Admission, HandshakeTarget
+from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
+from app.web.problems import MEDIA_TYPE, Problem
+from app.web.rates import ApiRates
+
+AnySocket = WebSocket[Any, Any, Any]
+
+GONE: Final = (WebSocketDisconnect, OSError)
+"""What sending to a peer that has gone raises: Litestar's, or the server's own (ASGI 2.4: an OSError)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeContext:
+    """Holds what every handshake needs of the service."""
+
+    admission: Admission
+    limits: ConnectionLimits
+    rates: ApiRates
+    hub: Hub
+    observer: Observer
+    auth_timeout_s: float
+
+
+@dataclass(slots=True)
+class HandshakeAttempt:
+    """An attempt, and what is known of it so far."""
+
+    socket: AnySocket
+    context: HandshakeContext
+    client: str
+    started: float
+    target: HandshakeTarget | None = None
+    player_id: str | None = None
+    slot: ConnectionSlot | None = None
+
+    @property
+    def known_target(self) -> HandshakeTarget:
+        """What is asked for, once that is known."""
+        return cast("HandshakeTarget", self.target)
+
+    @contextlib.asynccontextmanager
+    async def connection(self, slot: ConnectionSlot, room: Room | None = None) -> AsyncIterator[Session | None]:
+        """Complete the upgrade and let the connection live by itself after the block; None where the peer has gone."""
+        opened = self._opened(room)
+        accepted = await self._accept(opened)
+        if accepted is None:
+            yield None
+            return
+        self.slot = None  # the connection's from now on
+        session = self.context.hub.connections.open(opened, *accepted, slot.release)
+        try:
+            yield session
+        except BaseException:  # a cancelled handshake too: the peer is told, the cause goes on up
+            session.close(Close.INTERNAL)
+            raise
+        finally:
+            session.begin()
+
+    async def refuse(self, problem: Problem) -> None:
+        """Refuse with an HTTP status (ASGI extension ``websocket.http.response``), readable by proxies and people."""
+        headers = [(key.encode(), value.encode()) for key, value in problem.all_headers().items()]
+        headers.append((b"content-type", MEDIA_TYPE.encode()))
+        start = {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
+        body = {"type": "websocket.http.response.body", "body": msgspec.json.encode(problem.body())}
+        with contextlib.suppress(*GONE):  # whoever has gone needs no answer
+            await self.socket.send(cast("Any", start))
+            await self.socket.send(cast("Any", body))
+        outcome = problem.outcome or HandshakeOutcome.INTERNAL_ERROR
+        self._measure(outcome, problem.status, refusal=problem.detail)
+
+    def _opened(self, room: Room | None) -> Opened:
+        """Make the record of the connection that the attempt becomes."""
+        target, connection_id = self.known_target, self.context.hub.replicas.new_connection_id()
+        resume = room.resume_point(target.last_seq)[1] if room else None
+        return Opened(connection_id, target.game_id, self.player_id, self.client, resume)
+
+    async def _accept(self, opened: Opened) -> tuple[Transport, Link | None] | None:
+        """Complete the upgrade; None where the peer has gone meanwhile."""
+        socket = self.socket
+        transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
+        chosen = SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None
+        try:
+            await socket.accept(subprotocols=chosen)
+            is_open = transport.is_open
+        except GONE:
+            is_open = False
+        outcome = HandshakeOutcome.ACCEPTED if is_open else HandshakeOutcome.ABANDONED
+        link = self._measure(outcome, HTTPStatus.SWITCHING_PROTOCOLS, opened.connection_id)
+        return (transport, link) if is_open else None
+
+    def _measure(
+        self, outcome: HandshakeOutcome, status: int, connection_id: str | None = None, refusal: str | None = None
+    ) -> Link | None:
+        """Measure an answered attempt; return what its messages' traces will point at."""
+        return self.context.observer.handshake(
+            Handshake(
+                started=self.started,
+                ended=time.perf_counter(),
+                outcome=outcome,
+                status=status,
+                client=self.client,
+                refusal=refusal,
+                game_id=self.target.game_id if self.target else None,
+                connection_id=connection_id,
+                player_id=self.player_id,
+                traceparent=self.socket.headers.get("traceparent"),
+            )
+        )

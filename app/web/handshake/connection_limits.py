@@ -1,0 +1,109 @@
+"""Limits on connecting: how many, from where, for whom, how fast."""
+
+import math
+import random
+import time
+from collections import Counter
+from typing import Final
+
+from app.limits import LimitPolicy, RateLimit, address_key
+from app.realtime.cluster.presence import Presence
+from app.settings import Settings
+from app.vocabulary import HandshakeOutcome, LimitScope
+from app.web.problems import refused
+
+BUSY_RETRY_S: Final = (1.0, 5.0)
+"""Who is refused for a limit that only others can free is told a time from here, so that not all come at once."""
+
+
+class ConnectionLimits:
+    """Counts connections, per address and, over all replicas, per player, and refuses more than allowed."""
+
+    def __init__(self, settings: Settings, policy: LimitPolicy, presence: Presence) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._handshakes = RateLimit(settings.handshakes_per_second, settings.handshake_burst)
+        self._connections = 0
+        self._addresses: Counter[str] = Counter()
+        self._presence = presence
+
+    def acquire(self, client: str) -> "ConnectionSlot":
+        """Take a slot for a connection from `client`, to be released. Raises ProblemError where there is none."""
+        wait_s = self._handshakes.take(time.monotonic())
+        if wait_s:
+            self._refuse(LimitScope.HANDSHAKES, wait_s + random.random(), client)  # noqa: S311 - jitter
+        self.check(client)
+        self._connections += 1
+        self._addresses[address_key(client)] += 1
+        return ConnectionSlot(self, client)
+
+    def add_player(self, client: str, player_id: str) -> None:
+        """Count the player of a connection, once they are known. Raises ProblemError."""
+        self.check_player(client, player_id)
+        self._presence.add(player_id, 1)
+
+    def release(self, client: str, player_id: str | None) -> None:
+        """Free a slot."""
+        self._connections -= 1
+        _discount(self._addresses, address_key(client))
+        if player_id is not None:
+            self._presence.add(player_id, -1)
+
+    def check(self, client: str) -> None:
+        """Refuse where there is no slot, without taking one. Raises ProblemError."""
+        if self._connections >= self._settings.max_connections:
+            self._refuse(LimitScope.CONNECTIONS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+        most = self._settings.max_connections_per_address
+        if not self._settings.is_development and self._addresses[address_key(client)] >= most:
+            self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+
+    def check_player(self, client: str, player_id: str) -> None:
+        """Refuse where the player has all the connections they may have. Raises ProblemError."""
+        if self._presence.count(player_id) >= self._settings.max_connections_per_player:
+            wait_s = random.uniform(*BUSY_RETRY_S)  # noqa: S311 - jitter
+            self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, wait_s, client, player_id)
+
+    def _refuse(self, scope: LimitScope, wait_s: float, client: str, player_id: str | None = None) -> None:
+        wait_ms = math.ceil(wait_s * 1000)
+        if self._policy.refuses(scope, wait_ms, client=client, player_id=player_id):
+            raise refused(*_ANSWERS[scope], wait_ms)
+
+
+class ConnectionSlot:
+    """One connection's slot; whoever holds it releases it once."""
+
+    __slots__ = ("_client", "_limits", "_player_id")
+
+    def __init__(self, limits: ConnectionLimits, client: str) -> None:
+        self._limits = limits
+        self._client = client
+        self._player_id: str | None = None
+
+    def assign(self, player_id: str) -> None:
+        """Count the connection as this player's. Raises ProblemError where they have too many."""
+        self._limits.add_player(self._client, player_id)
+        self._player_id = player_id
+
+    def release(self) -> None:
+        """Free the slot."""
+        self._limits.release(self._client, self._player_id)
+
+
+_ANSWERS: Final = {
+    LimitScope.HANDSHAKES: (HandshakeOutcome.OVERLOADED, "too many connect at once; come back in a moment"),
+    LimitScope.CONNECTIONS: (HandshakeOutcome.OVERLOADED, "this replica is full (MAX_CONNECTIONS)"),
+    LimitScope.CONNECTIONS_PER_ADDRESS: (
+        HandshakeOutcome.RATE_LIMITED,
+        "too many connections from this address (MAX_CONNECTIONS_PER_ADDRESS)",
+    ),
+    LimitScope.CONNECTIONS_PER_PLAYER: (
+        HandshakeOutcome.RATE_LIMITED,
+        "too many connections of this player (MAX_CONNECTIONS_PER_PLAYER)",
+    ),
+}
+
+
+def _discount(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -1,0 +1,120 @@
+"""The structure keeps its limits, and each check of them can fail."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools.harness.server import ROOT
+from tools.house.counts import MOST_CALLS, MOST_LINES, MOST_METHODS, Exceptions, count, faults
+from tools.house.picture import picture
+from tools.house.walk import walk
+
+NONE = Exceptions({}, {}, pointers=0, walk=0)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree within all limits."""
+    for name in ("high", "low"):
+        (tmp_path / "app" / name).mkdir(parents=True)
+    (tmp_path / "app/high/__init__.py").write_text('"""The high."""\n\nfrom app.low import two\n')
+    (tmp_path / "app/low/__init__.py").write_text('"""The low: large for a reason."""\n\ntwo = 2\n')
+    return tmp_path
+
+
+def add(tree: Path, path: str, text: str) -> None:
+    with (tree / path).open("a") as file:
+        file.write(text)
+
+
+def test_the_source_is_within_its_limits() -> None:
+    assert faults(count(ROOT), Exceptions.read()) == []
+
+
+def test_a_submission_passes_as_many_files_as_are_allowed_and_no_more() -> None:
+    steps = walk(ROOT)
+    assert next(iter(steps)) == "app/transport/lean.py"
+    assert {"app/game/rules.py", "app/realtime/connection/outbox.py", "app/judge/workers.py"} <= set(steps)
+    assert len(steps) <= Exceptions.read().walk, "\n".join(steps)
+
+
+def test_a_detour_is_seen_by_the_walk(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "app/detour.py").write_text("def detour(payload: bytes) -> bytes:\n    return payload\n")
+    inbox = tmp_path / "app/realtime/connection/inbox.py"
+    start = "        connection = self._connection\n        arrived ="
+    assert start in inbox.read_text()
+    detour = "        from app.detour import detour\n\n        payload = detour(payload)\n"
+    inbox.write_text(inbox.read_text().replace(start, detour + start))
+    assert list(walk(tmp_path))[:3] == [
+        "app/transport/lean.py", "app/realtime/connection/inbox.py", "app/detour.py",
+    ]  # fmt: skip
+
+
+def test_a_tree_within_the_limits_has_no_faults(tree: Path) -> None:
+    add(tree, "app/low/__init__.py", "observer = None\n" + "observer.seen()\n" * MOST_CALLS)
+    assert faults(count(tree), NONE) == []
+
+
+@pytest.mark.parametrize("call", ["observer.seen()", "self._observer.seen()", "tracer.begin()", "a.b.tracer.begin(1)"])
+def test_one_telemetry_call_too_many_is_a_fault(tree: Path, call: str) -> None:
+    add(tree, "app/low/__init__.py", f"{call}\n" * (MOST_CALLS + 1))
+    assert faults(count(tree), NONE) == [
+        f"{MOST_CALLS + 1} telemetry calls outside app/telemetry, at most {MOST_CALLS}"
+    ]
+
+
+def test_telemetry_may_call_itself(tree: Path) -> None:
+    (tree / "app/telemetry").mkdir()
+    add(tree, "app/telemetry/__init__.py", "observer.seen()\n" * (MOST_CALLS + 1))
+    assert faults(count(tree), NONE) == []
+
+
+def test_a_class_of_too_many_methods_is_a_fault_without_a_reason(tree: Path) -> None:
+    methods = "".join(f"    def m{number}(self): ...\n" for number in range(MOST_METHODS + 1))
+    add(tree, "app/low/__init__.py", f"class Large:\n{methods}")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the class app.low.__init__.Large has 26 methods, at most 25")
+    reason = {"app.low.__init__.Large": "large for a reason"}
+    assert faults(count(tree), Exceptions(reason, {}, 0, 0)) == []
+    (fault,) = faults(count(tree), Exceptions({"app.low.__init__.Large": "because"}, {}, 0, 0))
+    assert "docstring does not give the reason" in fault
+
+
+def test_a_long_module_is_a_fault_without_a_reason(tree: Path) -> None:
+    add(tree, "app/low/__init__.py", "\n" * MOST_LINES)
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the module app.low.__init__ has 403 lines, at most 400")
+    assert faults(count(tree), Exceptions({}, {"app.low.__init__": "large for a reason"}, 0, 0)) == []
+
+
+def test_an_exception_that_is_not_needed_is_a_fault(tree: Path) -> None:
+    exceptions = Exceptions({"app.low.__init__.Gone": "large"}, {"app.low.__init__": "large"}, 0, 0, MOST_CALLS + 1)
+    assert [
+        "needs no exception" in fault or "need no exception" in fault for fault in faults(count(tree), exceptions)
+    ] == [True] * 3
+
+
+@pytest.mark.parametrize("text", ["See the module.", "See `Port.do`.", "See `Port.do` and\n    `Other`."])
+def test_a_docstring_that_only_points_elsewhere_is_counted(tree: Path, text: str) -> None:
+    add(tree, "app/low/__init__.py", f'def do():\n    """{text}"""\n')
+    assert faults(count(tree), NONE) == ["1 docstrings only say where to look, at most 0"]
+
+
+def test_a_docstring_with_a_sentence_of_its_own_is_none_of_them(tree: Path) -> None:
+    add(tree, "app/low/__init__.py", 'def do():\n    """Do it. See `Port.do`."""\n')
+    assert faults(count(tree), NONE) == []
+
+
+def test_the_picture_has_whoever_imports_above_whom_it_imports(tree: Path) -> None:
+    drawn = picture(tree)
+    assert "high --> low" in drawn
+    assert drawn.index("high[high]") < drawn.index("low[low]")
+    assert "| `high` | The high. |" in drawn
+
+
+def test_rooms_that_import_each_other_cannot_be_drawn(tree: Path) -> None:
+    add(tree, "app/low/__init__.py", "from app.high import two\n")
+    with pytest.raises(ValueError, match="rooms that import each other: "):
+        picture(tree)

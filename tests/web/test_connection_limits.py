@@ -1,0 +1,106 @@
+"""Limits on connecting, without sockets: what is counted, refused, and free again."""
+
+from typing import Any
+
+import pytest
+
+from app.eventlog.memory import MemoryCoordination
+from app.limits import LimitPolicy
+from app.realtime.cluster.presence import Presence
+from app.settings import load_settings
+from app.telemetry.observer import Limited, Observer
+from app.vocabulary import HandshakeOutcome, LimitScope
+from app.web.handshake.connection_limits import ConnectionLimits
+from app.web.problems import Problem, ProblemError
+from tools.harness.server import SECRET
+
+HERE, THERE = "192.0.2.1", "198.51.100.7"
+
+
+class SeenLimits(Observer):
+    """Keeps which limits were exceeded."""
+
+    def __init__(self) -> None:
+        self.limits: list[Limited] = []
+
+    def limited(self, limited: Limited) -> None:
+        self.limits.append(limited)
+
+
+def unexpected(*_: object) -> None:
+    raise AssertionError
+
+
+def limits(
+    seen: SeenLimits | None = None, dry_run: frozenset[LimitScope] = frozenset(), **settings: Any
+) -> ConnectionLimits:
+    presence = Presence(MemoryCoordination(), "here", lambda _: True, unexpected)
+    policy = LimitPolicy(dry_run, seen or SeenLimits())
+    return ConnectionLimits(load_settings(environment="production", jwt_secret=SECRET, **settings), policy, presence)
+
+
+def refusal_of(one: ConnectionLimits, client: str) -> Problem:
+    with pytest.raises(ProblemError) as refused:
+        one.acquire(client)
+    return refused.value.problem
+
+
+def test_a_replica_has_so_many_slots_and_one_that_is_released_is_free_again() -> None:
+    one = limits(max_connections=2)
+    first, _ = one.acquire(HERE), one.acquire(THERE)
+    problem = refusal_of(one, HERE)
+    assert (problem.status, problem.outcome) == (503, HandshakeOutcome.OVERLOADED)
+    first.release()
+    one.acquire(HERE)
+
+
+def test_an_address_has_so_many_of_them_and_takes_none_from_another() -> None:
+    one = limits(max_connections_per_address=1)
+    slot = one.acquire(HERE)
+    problem = refusal_of(one, HERE)
+    assert (problem.status, problem.outcome) == (429, HandshakeOutcome.RATE_LIMITED)
+    one.acquire(THERE)
+    slot.release()
+    one.acquire(HERE)
+
+
+def test_the_addresses_of_one_household_count_as_one() -> None:
+    one = limits(max_connections_per_address=1)
+    one.acquire("2001:db8::1")
+    refusal_of(one, "2001:db8::2")
+    one.acquire("2001:db8:0:1::1")
+
+
+def test_a_player_has_so_many_and_who_is_refused_one_holds_none() -> None:
+    one = limits(max_connections_per_player=1)
+    first, second = one.acquire(HERE), one.acquire(THERE)
+    first.assign("ann")
+    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+        second.assign("ann")
+    second.release()
+    first.release()
+    one.acquire(HERE).assign("ann")
+
+
+def test_attempts_have_a_rate_and_whoever_is_refused_is_told_when_to_come_back() -> None:
+    one = limits(handshakes_per_second=0.001, handshake_burst=1)
+    one.acquire(HERE).release()
+    problem = refusal_of(one, HERE)
+    assert (problem.status, problem.outcome) == (503, HandshakeOutcome.OVERLOADED)
+    assert (problem.retry_after_ms or 0) > 900_000
+
+
+def test_a_look_takes_no_slot() -> None:
+    one = limits(max_connections=1)
+    one.check(HERE)
+    one.acquire(HERE)
+    with pytest.raises(ProblemError):
+        one.check(THERE)
+
+
+def test_a_dry_run_counts_and_lets_through() -> None:
+    seen = SeenLimits()
+    one = limits(seen, frozenset({LimitScope.CONNECTIONS}), max_connections=1)
+    one.acquire(HERE)
+    one.acquire(THERE)
+    assert [(limited.scope, limited.enforced) for limited in seen.limits] == [(LimitScope.CONNECTIONS, False)]

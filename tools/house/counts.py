@@ -1,0 +1,113 @@
+"""What is counted in the source alone."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MOST_CALLS: Final = 45
+MOST_METHODS: Final = 25
+MOST_LINES: Final = 400
+EXCEPTIONS: Final = Path(__file__).parent / "exceptions.toml"
+_MEASURES: Final = {"observer", "tracer"}
+_POINTER: Final = re.compile(r"See (the module|`[\w.]+`)( and `[\w.]+`)?\.")
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """What is allowed beside the limits: a reason for each class and module, numbers that may only fall."""
+
+    classes: dict[str, str]
+    modules: dict[str, str]
+    pointers: int
+    walk: int
+    calls: int = MOST_CALLS
+
+    @classmethod
+    def read(cls, path: Path = EXCEPTIONS) -> "Exceptions":
+        """Read them from a file."""
+        table = tomllib.loads(path.read_text("utf-8"))
+        calls = table.get("calls", {"most": MOST_CALLS})["most"]
+        return cls(table["classes"], table["modules"], table["pointers"]["most"], table["walk"]["most"], calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted: places, and sizes by ``module`` or ``module.Class``."""
+
+    calls: list[str]
+    classes: dict[str, int]
+    modules: dict[str, int]
+    pointers: list[str]
+    docstrings: dict[str, str]
+
+
+def count(root: Path) -> Counts:
+    """Count the tree under `root`."""
+    counts = Counts([], {}, {}, [], {})
+    for path in sorted((root / "app").rglob("*.py")):
+        text = path.read_text("utf-8")
+        name = str(path.relative_to(root).with_suffix("")).replace("/", ".")
+        tree = ast.parse(text)
+        counts.docstrings[name] = " ".join((ast.get_docstring(tree) or "").split())
+        counts.modules[name] = len(text.splitlines())
+        counts.classes.update(_classes(tree, name))
+        counts.pointers.extend(f"{name}:{line}" for line in _pointers(tree))
+        if not name.startswith("app.telemetry"):
+            counts.calls.extend(f"{name}:{line}" for line in _calls(tree))
+    return counts
+
+
+def _classes(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            methods = sum(isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) for one in node.body)
+            yield f"{module}.{node.name}", methods
+
+
+def _pointers(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text is not None and _POINTER.fullmatch(" ".join(text.split())):
+                yield node.lineno
+
+
+def _calls(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+            if name.strip("_") in _MEASURES:
+                yield node.lineno
+
+
+def faults(counts: Counts, exceptions: Exceptions) -> list[str]:
+    """What is over a limit without an exception, and the exceptions that are good for nothing any more."""
+    found = []
+    if len(counts.calls) > exceptions.calls:
+        found.append(f"{len(counts.calls)} telemetry calls outside app/telemetry, at most {exceptions.calls}")
+    elif len(counts.calls) <= MOST_CALLS < exceptions.calls:
+        found.append(f"the telemetry calls need no exception any more: take it out of {EXCEPTIONS.name}")
+    if len(counts.pointers) > exceptions.pointers:
+        found.append(f"{len(counts.pointers)} docstrings only say where to look, at most {exceptions.pointers}")
+    found += _sizes("class", "methods", counts.classes, MOST_METHODS, exceptions.classes, counts.docstrings)
+    found += _sizes("module", "lines", counts.modules, MOST_LINES, exceptions.modules, counts.docstrings)
+    return found
+
+
+def _sizes(
+    what: str, unit: str, sizes: dict[str, int], most: int, excused: dict[str, str], docstrings: dict[str, str]
+) -> Iterator[str]:
+    large = {name: size for name, size in sizes.items() if size > most}
+    for name, size in large.items():
+        if name not in excused:
+            yield f"the {what} {name} has {size} {unit}, at most {most}; or a reason in {EXCEPTIONS.name}"
+    for name, reason in excused.items():
+        if name not in large:
+            yield f"the {what} {name} needs no exception any more: take it out of {EXCEPTIONS.name}"
+        elif reason not in docstrings[name if what == "module" else name.rpartition(".")[0]]:
+            yield f"the {what} {name}: its module's docstring does not give the reason in {EXCEPTIONS.name}: {reason}"

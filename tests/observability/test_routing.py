@@ -45,6 +45,14 @@ def test_inhibitions_name_alerts_that_exist_and_no_warning_silences_a_page() -> 
         assert {"cluster", "namespace"} <= set(rule["equal"]), "one environment silences no other"
 
 
+def test_a_cause_goes_on_firing_where_what_it_silences_does() -> None:
+    """Or the symptom is left alone once both are over, and wakes somebody."""
+    keep = {alert.name for alert in alerts() if alert.keeps}
+    for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
+        sources, targets = (named(rule[part]) for part in ("source_matchers", "target_matchers"))
+        assert sources == targets or sources <= keep or not targets & keep, rule
+
+
 def named(matchers: list[str]) -> set[str]:
     pattern = next(
         re.sub(r'^alertname\s*=~?\s*"?([^"]*)"?$', r"\1", one) for one in matchers if one.startswith("alertname")

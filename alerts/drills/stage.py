@@ -30,6 +30,7 @@ FREE: Final = {
     "max_games_per_player": 1_000_000,
     "api_requests_per_player_per_second": 0,
     "max_connections_per_player": 1_000,
+    "entries_per_minute": 0,
     "log_file": "",
 }
 """Limits that no drill is about are out of the way."""

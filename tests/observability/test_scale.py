@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.build import GROUPS
-from alerts.drills.drill import FACTORS
+from alerts.drills.__main__ import DRILLS
+from alerts.drills.drill import FACTORS, Drill
 from alerts.drills.scale import (
     milliseconds,
     require_samples,
@@ -75,6 +76,11 @@ def test_too_few_scrapes_in_a_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"a scrape every 22\.6 s is too seldom for a range of 90 s"):
         require_samples(rules(GROUPS), 22.6)
     require_samples(rules(GROUPS), 22.5)
+
+
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
+def test_the_clock_of_a_drill_leaves_scrapes_in_each_range(drill: Drill) -> None:
+    require_samples(scaled_rules(rules(GROUPS), {**FACTORS, **drill.factors}), SCRAPE_S)
 
 
 def test_waits_of_the_routing_are_divided_at_every_level() -> None:

@@ -3,7 +3,9 @@
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import anyio
 import httpx
 import nats as nats_client
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tools.harness.nats import Nats
 from tools.harness.player import Player
@@ -133,6 +136,30 @@ def test_without_a_gate_a_lost_log_does_not_unready(one_node: Nats, tmp_path: Pa
         answer = httpx.get(f"{server.http_url}/readyz?verbose")
         assert answer.status_code == 200
         assert answer.json()["checks"]["event_log"] is False
+
+
+def test_while_the_log_is_away_each_attempt_of_a_player_is_told_so(one_node: Nats, tmp_path: Path) -> None:
+    """Forty wait for the log at once, four times as many as a player may have connections: none is one too many."""
+    with served(tmp_path, one_node.url) as server:
+        ann = server.guest("Ann")["token"]
+        games = [server.new_game(ann) for _ in range(40)]
+        one_node.nodes[0].signal(signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(len(games)) as threads:
+                problems = list(threads.map(lambda game: refusal(server, game, ann), games))
+        finally:
+            one_node.nodes[0].signal(signal.SIGCONT)
+        assert Counter(problem["reason"] for problem in problems) == {"unavailable": 40}
+        assert server.metric("ws_handshakes_total", outcome="unavailable") == 40
+        assert server.metric("ws_handshakes_total", outcome="rate_limited") == 0
+
+
+def refusal(server: ServerProcess, game_id: str, token: str) -> dict[str, Any]:
+    """The problem document that an attempt to connect is answered with."""
+    with pytest.raises(InvalidStatus) as refused, Player(server, game_id, token):
+        pass
+    problem: dict[str, Any] = json.loads(refused.value.response.body or b"")
+    return problem
 
 
 def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:

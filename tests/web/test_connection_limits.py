@@ -82,6 +82,31 @@ def test_a_player_has_so_many_and_who_is_refused_one_holds_none() -> None:
     one.acquire(HERE).assign("ann")
 
 
+def test_an_attempt_that_waits_takes_no_place_of_its_player() -> None:
+    one = limits(max_connections_per_player=1)
+    waiting, other = one.acquire(HERE), one.acquire(THERE)
+    waiting.look("ann")
+    other.look("ann")
+    other.assign("ann")
+    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+        waiting.assign("ann")
+    waiting.release()
+    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+        one.acquire(HERE).look("ann")
+
+
+def test_one_attempt_too_many_is_counted_once_however_often_a_dry_run_looks() -> None:
+    seen = SeenLimits()
+    one = limits(seen, frozenset({LimitScope.CONNECTIONS_PER_PLAYER}), max_connections_per_player=1)
+    one.acquire(HERE).assign("ann")
+    second = one.acquire(THERE)
+    second.look("ann")
+    second.assign("ann")
+    assert [(limited.scope, limited.enforced) for limited in seen.limits] == [
+        (LimitScope.CONNECTIONS_PER_PLAYER, False)
+    ]
+
+
 def test_attempts_have_a_rate_and_whoever_is_refused_is_told_when_to_come_back() -> None:
     one = limits(handshakes_per_second=0.001, handshake_burst=1)
     one.acquire(HERE).release()

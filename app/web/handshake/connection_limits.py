@@ -37,9 +37,8 @@ class ConnectionLimits:
         self._addresses[address_key(client)] += 1
         return ConnectionSlot(self, client)
 
-    def add_player(self, client: str, player_id: str) -> None:
-        """Count the player of a connection, once they are known. Raises ProblemError."""
-        self.check_player(client, player_id)
+    def add_player(self, player_id: str) -> None:
+        """Count one more connection of a player."""
         self._presence.add(player_id, 1)
 
     def release(self, client: str, player_id: str | None) -> None:
@@ -57,11 +56,13 @@ class ConnectionLimits:
         if not self._settings.is_development and self._addresses[address_key(client)] >= most:
             self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
 
-    def check_player(self, client: str, player_id: str) -> None:
-        """Refuse where the player has all the connections they may have. Raises ProblemError."""
-        if self._presence.count(player_id) >= self._settings.max_connections_per_player:
-            wait_s = random.uniform(*BUSY_RETRY_S)  # noqa: S311 - jitter
-            self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, wait_s, client, player_id)
+    def check_player(self, client: str, player_id: str) -> bool:
+        """Refuse where the player has all the connections they may have; False in a dry run. Raises ProblemError."""
+        if self._presence.count(player_id) < self._settings.max_connections_per_player:
+            return True
+        wait_s = random.uniform(*BUSY_RETRY_S)  # noqa: S311 - jitter
+        self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, wait_s, client, player_id)
+        return False
 
     def _refuse(self, scope: LimitScope, wait_s: float, client: str, player_id: str | None = None) -> None:
         wait_ms = math.ceil(wait_s * 1000)
@@ -70,18 +71,29 @@ class ConnectionLimits:
 
 
 class ConnectionSlot:
-    """One connection's slot; whoever holds it releases it once."""
+    """One connection's slot; whoever holds it releases it once.
 
-    __slots__ = ("_client", "_limits", "_player_id")
+    A player's place is taken (`assign`) when nothing is waited for any more: an attempt that waits for the event log is
+    no connection of theirs yet, and must not have their others refused for it. `look` refuses before.
+    """
+
+    __slots__ = ("_client", "_is_excess", "_limits", "_player_id")
 
     def __init__(self, limits: ConnectionLimits, client: str) -> None:
         self._limits = limits
         self._client = client
         self._player_id: str | None = None
+        self._is_excess = False  # one too many that a dry run lets through, and has counted
+
+    def look(self, player_id: str) -> None:
+        """Refuse a player who has too many already, without taking a place. Raises ProblemError."""
+        self._is_excess = not self._limits.check_player(self._client, player_id)
 
     def assign(self, player_id: str) -> None:
         """Count the connection as this player's. Raises ProblemError where they have too many."""
-        self._limits.add_player(self._client, player_id)
+        if not self._is_excess:
+            self.look(player_id)
+        self._limits.add_player(player_id)
         self._player_id = player_id
 
     def release(self) -> None:

@@ -54,6 +54,7 @@ async def _serve_known(
     async with context.hub.rooms.use(target.game_id) as found:
         room = _require_joinable(attempt, found, identity)
         await context.admission.redeem(ticket)
+        slot.assign(identity.player_id)
         async with attempt.connection(slot, room) as session:
             if session is not None:
                 await context.hub.membership.enter(session, room, identity, target.last_seq)
@@ -102,13 +103,14 @@ async def _enter(attempt: HandshakeAttempt, slot: ConnectionSlot, session: Sessi
     context, target = attempt.context, attempt.known_target
     _require_rates(attempt, slot, identity)
     async with context.hub.rooms.use(target.game_id) as found:
+        slot.assign(identity.player_id)
         room = _require_joinable(attempt, found, identity)
         await context.hub.membership.enter(session, room, identity, target.last_seq)
 
 
 def _require_rates(attempt: HandshakeAttempt, slot: ConnectionSlot, identity: Identity) -> None:
     """Check what can be checked of a player before the game is read."""
-    slot.assign(identity.player_id)
+    slot.look(identity.player_id)
     game_id = attempt.known_target.game_id
     attempt.context.admission.require_entry_rate(game_id, identity.player_id, attempt.client)
 

@@ -9,10 +9,10 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +20,27 @@ from urllib.parse import quote, urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.doctor.facts import Door, Facts, Failure, Replica, Samples, Server, Trouble
+from app.doctor.facts import LATELY, Door, Facts, Failure, Replica, Rows, Samples, Server, Trouble
 from app.settings import Settings, secret_fingerprints
+from app.vocabulary import HttpRejection
 
 AT_ONCE: Final = 16
+COUNTERS: Final = tuple(
+    f"code_racer_{name}"
+    for name in (
+        "ws_handshakes_total", "ws_closes_total", "ws_connection_duration_seconds_bucket", "http_rejected_total",
+        "event_log_troubles_total", "judge_stops_total", "judge_queue_full_total", "submissions_total",
+    )
+)  # fmt: skip
+"""Counters of the rules, which Prometheus is asked for: a replica tells them since its start."""
+_GROWN: Final = " or ".join(
+    f'label_replace(increase({name}[{LATELY}]), "counter", "{name}", "", "")' for name in COUNTERS
+)
+_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, http.client.HTTPException)
 _FIRING: Final = 'ALERTS{alertstate="firing"}'
 _DAY_S: Final = 86_400
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_MOST_PROBLEM_BYTES: Final = 8_192
 _UPGRADE: Final = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -50,18 +64,15 @@ class Questions:
 def ask(questions: Questions, settings: Settings) -> Facts:
     """Ask everybody. Who does not answer is a fact too."""
     limit = questions.timeout_s
-    prometheus, replicas = None, questions.replicas
-    firing: tuple[tuple[str, str], ...] = ()
-    if questions.prometheus:
-        prometheus, found, firing = _ask_prometheus(questions.prometheus, limit)
-        replicas = tuple(dict.fromkeys((*replicas, *found)))
+    prometheus = _ask_prometheus(questions.prometheus, limit) if questions.prometheus else _Prometheus()
+    replicas = tuple(dict.fromkeys((*map(_name_of, questions.replicas), *prometheus.lately)))
     logs = settings.event_log_url.split(",") if settings.event_log_url.startswith(("nats:", "tls:")) else []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = pool.map(lambda url: _ask_replica(url, limit), replicas)
+        asked = pool.map(lambda name: _ask_replica(name, prometheus.lately.get(name, {}), limit), replicas)
         doors = pool.map(lambda url: _ask_door(url, limit), questions.doors)
         servers = pool.map(lambda url: _ask_log(url, limit), logs)
         return Facts(
-            tuple(asked), tuple(doors), tuple(servers), prometheus, firing,
+            tuple(asked), tuple(doors), tuple(servers), prometheus.server, prometheus.firing,
             secret_fingerprints(settings), _disk_free(settings.event_log_url),
         )  # fmt: skip
 
@@ -73,12 +84,21 @@ def _trouble(error: Exception) -> Trouble:
         failure = Failure.NAME
     elif isinstance(reason, ssl.SSLError):
         failure = Failure.CERTIFICATE
-    elif isinstance(error, urllib.error.HTTPError | ValueError | KeyError | TypeError):
+    elif isinstance(error, urllib.error.HTTPError):
+        return _refusal(error)
+    elif isinstance(error, ValueError | KeyError | TypeError):
         failure = Failure.WRONG
     return Trouble(failure, str(reason) or type(reason).__name__)
 
 
-_ERRORS: Final = (OSError, ValueError, KeyError, TypeError, http.client.HTTPException)
+def _refusal(error: urllib.error.HTTPError) -> Trouble:
+    """Read the problem document that an answer may have: a service that has no more descriptors says so."""
+    try:
+        problem = json.loads(error.read(_MOST_PROBLEM_BYTES))
+        failure = Failure.DESCRIPTORS if problem["reason"] == HttpRejection.NO_DESCRIPTORS else Failure.WRONG
+        return Trouble(failure, f"{error.code}: {problem['detail']}")
+    except _ERRORS:
+        return Trouble(Failure.WRONG, str(error))
 
 
 def _get(url: str, timeout_s: float) -> tuple[str, str]:
@@ -89,14 +109,17 @@ def _get(url: str, timeout_s: float) -> tuple[str, str]:
         return answer.read(_MOST_BYTES).decode("utf-8", "replace"), answer.headers.get("date", "")
 
 
-def _ask_replica(url: str, timeout_s: float) -> Replica:
-    name = url.removesuffix("/metrics").rstrip("/")
+def _name_of(url: str) -> str:
+    return url.removesuffix("/metrics").rstrip("/")
+
+
+def _ask_replica(name: str, lately: Samples, timeout_s: float) -> Replica:
     try:
         began = time.time()
         text, date = _get(f"{name}/metrics", timeout_s)
         here = (began + time.time()) / 2
         ahead = parsedate_to_datetime(date).timestamp() + 0.5 - here if date else 0.0
-        return Replica(name, None, _samples(text), ahead)
+        return Replica(name, None, _samples(text), ahead, lately)
     except _ERRORS as error:
         return Replica(name, _trouble(error))
 
@@ -109,18 +132,41 @@ def _samples(text: str) -> Samples:
     return {name: tuple(rows) for name, rows in found.items()}
 
 
-def _ask_prometheus(url: str, timeout_s: float) -> tuple[Server, tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Return how it is, the replicas that it scrapes, and the alerts that fire."""
+@dataclass(frozen=True, slots=True)
+class _Prometheus:
+    """What it answered: the replicas that it scrapes, with how their counters grew lately, and the alerts that fire."""
+
+    server: Server | None = None
+    lately: Mapping[str, Samples] = field(default_factory=dict)
+    firing: tuple[tuple[str, str], ...] = ()
+
+
+def _ask_prometheus(url: str, timeout_s: float) -> _Prometheus:
     base = url.rstrip("/")
     try:
         targets = _query(f"{base}/api/v1/targets?state=active", timeout_s)["activeTargets"]
+        names = {
+            str(one["labels"]["instance"]): _name_of(one["scrapeUrl"])
+            for one in targets
+            if one["labels"]["job"] == "code-racer"
+        }
         series = _query(f"{base}/api/v1/query?query={quote(_FIRING)}", timeout_s)["result"]
-        replicas = tuple(str(one["scrapeUrl"]) for one in targets if one["labels"]["job"] == "code-racer")
         alerts = [one["metric"] for one in series if one["metric"]["alertname"] != "CodeRacerWatchdog"]
         firing = tuple((str(one["alertname"]), str(one.get("instance", "the service"))) for one in alerts)
+        grown = _query(f"{base}/api/v1/query?query={quote(_GROWN)}", timeout_s)["result"]
     except _ERRORS as error:
-        return Server(base, _trouble(error)), (), ()
-    return Server(base), replicas, firing
+        return _Prometheus(Server(base, _trouble(error)))
+    return _Prometheus(Server(base), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
+
+
+def _grown(series: Sequence[Mapping[str, Any]], instance: str) -> Samples:
+    """Pick what is of one replica, by counter."""
+    found: dict[str, Rows] = {}
+    for one in series:
+        labels = one["metric"]
+        if labels.get("instance") == instance:
+            found[labels["counter"]] = (*found.get(labels["counter"], ()), (labels, float(one["value"][1])))
+    return found
 
 
 def _query(url: str, timeout_s: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Final
 
 
 class Cause(StrEnum):
@@ -36,6 +37,7 @@ class Failure(StrEnum):
 
     NAME = "name"
     CERTIFICATE = "certificate"
+    DESCRIPTORS = "descriptors"
     UNREACHABLE = "unreachable"
     WRONG = "wrong"
 
@@ -48,23 +50,43 @@ class Trouble:
     detail: str
 
 
-Samples = Mapping[str, tuple[tuple[Mapping[str, str], float], ...]]
+LATELY: Final = "15m"
+"""What is told of a counter is of so long ago, where Prometheus knows: what was mended yesterday is no news."""
+
+Rows = tuple[tuple[Mapping[str, str], float], ...]
+Samples = Mapping[str, Rows]
 """Samples by name: labels and value of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica, by its ops port; `clock_ahead_s` is of its clock, against the one here, to about a second."""
+    """One replica, by its ops port; `clock_ahead_s` is of its clock, against the one here, to about a second.
+
+    `lately` is by how much its counters grew within `LATELY`, where Prometheus was asked and has them.
+    """
 
     name: str
     trouble: Trouble | None = None
     samples: Samples = field(default_factory=dict)
     clock_ahead_s: float = 0.0
+    lately: Samples = field(default_factory=dict)
 
     def total(self, family: str, **labels: str) -> float:
         """Return the sum of a family's samples that have these labels; 0 if there is none."""
-        wanted = labels.items()
-        return sum(value for found, value in self.samples.get(f"code_racer_{family}", ()) if wanted <= found.items())
+        return sum(value for _, value in _with(self.samples, family, labels))
+
+    def grown(self, counter: str, **labels: str) -> float:
+        """Return by how much a counter grew lately, if that is known; else since the start."""
+        return sum(value for _, value in self.rows(counter, **labels))
+
+    def rows(self, counter: str, **labels: str) -> Rows:
+        """Return the same, one for each series with these labels."""
+        return _with(self.lately if f"code_racer_{counter}" in self.lately else self.samples, counter, labels)
+
+    @property
+    def since(self) -> str:
+        """Say over which time counters are told."""
+        return f"within {LATELY}" if self.lately else "since its start"
 
     def has(self, family: str) -> bool:
         """Tell whether it exposes the family."""
@@ -72,9 +94,12 @@ class Replica:
 
     def label(self, family: str, label: str, **labels: str) -> str:
         """Return what an info metric says; empty if it is not there."""
-        wanted = labels.items()
-        rows = self.samples.get(f"code_racer_{family}", ())
-        return next((found.get(label, "") for found, _ in rows if wanted <= found.items()), "")
+        return next((found.get(label, "") for found, _ in _with(self.samples, family, labels)), "")
+
+
+def _with(samples: Samples, family: str, labels: Mapping[str, str]) -> Rows:
+    wanted = labels.items()
+    return tuple(row for row in samples.get(f"code_racer_{family}", ()) if wanted <= row[0].items())
 
 
 @dataclass(frozen=True, slots=True)

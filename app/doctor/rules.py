@@ -17,6 +17,12 @@ FEWEST_CUTS: Final = 10
 CUT_AT_ONE_AGE: Final = 0.75
 """This part of all connections lasts about equally long where somebody cuts them at an age."""
 SWITCHING, UPGRADE_REQUIRED = 101, 426
+_OF_FAILURES: Final = {
+    Failure.NAME: (Cause.NAME, "CodeRacerDown"),
+    Failure.CERTIFICATE: (Cause.CERTIFICATE, "CodeRacerCanaryFailing"),
+    Failure.DESCRIPTORS: (Cause.DESCRIPTORS, "CodeRacerFdsNearLimit"),
+}
+"""What it means where the way in which asking failed says more than that it did, and the runbook."""
 
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
@@ -37,14 +43,8 @@ def _reach(facts: Facts) -> Iterator[Finding]:
 
 
 def _unreached(name: str, trouble: Trouble, runbook: str) -> Finding:
-    causes = {Failure.NAME: Cause.NAME, Failure.CERTIFICATE: Cause.CERTIFICATE}
-    return Finding(
-        causes.get(trouble.failure, Cause.DOWN),
-        Likelihood.CERTAIN,
-        name,
-        (f"asked from here: {trouble.detail}",),
-        runbook,
-    )
+    cause, runbook = _OF_FAILURES.get(trouble.failure, (Cause.DOWN, runbook))
+    return Finding(cause, Likelihood.CERTAIN, name, (f"asked from here: {trouble.detail}",), runbook)
 
 
 def _door(facts: Facts) -> Iterator[Finding]:
@@ -106,11 +106,12 @@ def _refused_by(facts: Facts, prints: dict[str, str]) -> dict[str, float]:
 
 
 def _refused(one: Replica) -> float:
-    return one.total("ws_handshakes_total", outcome="unauthorized")
+    return one.grown("ws_handshakes_total", outcome="unauthorized")
 
 
 def _refusals(one: Replica) -> str:
-    return f"it refused {_refused(one):.0f} of {one.total('ws_handshakes_total'):.0f} handshakes as unauthorized"
+    refused, attempts = _refused(one), one.grown("ws_handshakes_total")
+    return f"it refused {refused:.0f} of {attempts:.0f} handshakes as unauthorized, {one.since}"
 
 
 def _event_log(facts: Facts) -> Iterator[Finding]:
@@ -142,11 +143,12 @@ def _disk(facts: Facts) -> Iterator[Finding]:
     if facts.disk_free is not None and facts.disk_free < DISK_FREE:
         evidence: tuple[str, ...] = (f"{facts.disk_free:.1%} of the disk of the event log is free",)
         yield Finding(Cause.DISK, Likelihood.CERTAIN, "this machine", evidence, "CodeRacerEventLogFull")
-    full = [one for one in facts.asked if one.total("event_log_troubles_total", trouble="full")]
+    full = [one for one in facts.asked if one.grown("event_log_troubles_total", trouble="full")]
     limits = [(one.total("event_log_bytes"), one.total("event_log_limit_bytes")) for one in facts.asked]
     used = max((taken / limit for taken, limit in limits if limit), default=0.0)
     evidence = tuple(
-        f"it refused {one.total('event_log_troubles_total', trouble='full'):.0f} times as full, as {one.name} tells it"
+        f"it refused {one.grown('event_log_troubles_total', trouble='full'):.0f} times as full, as {one.name} tells it,"
+        f" {one.since}"
         for one in full
     )
     if used > NEARLY_FULL:
@@ -182,40 +184,40 @@ def _clock(facts: Facts) -> Iterator[Finding]:
 def _descriptors(facts: Facts) -> Iterator[Finding]:
     for one in facts.asked:
         taken, most = one.total("open_fds"), one.total("max_fds")
-        turned_away = one.total("http_rejected_total", reason="no_descriptors")
+        turned_away = one.grown("http_rejected_total", reason="no_descriptors")
         is_near = 0 < most * NEARLY_FULL < taken
         if is_near or turned_away:
             evidence: tuple[str, ...] = (f"{taken:.0f} of {most:.0f} file descriptors are open",)
             if turned_away:
-                evidence += (f"{turned_away:.0f} times there was none left to serve with",)
+                evidence += (f"{turned_away:.0f} times there was none left to serve with, {one.since}",)
             likelihood = Likelihood.CERTAIN if is_near else Likelihood.POSSIBLE
             yield Finding(Cause.DESCRIPTORS, likelihood, one.name, evidence, "CodeRacerFdsNearLimit")
 
 
 def _judge(facts: Facts) -> Iterator[Finding]:
     for one in facts.asked:
-        died = sum(one.total("judge_stops_total", cause=cause) for cause in ("died", "garbled"))
-        failed = one.total("submissions_total", verdict="judge_error")
-        put_off = one.total("judge_queue_full_total")
+        died = sum(one.grown("judge_stops_total", cause=cause) for cause in ("died", "garbled"))
+        failed = one.grown("submissions_total", verdict="judge_error")
+        put_off = one.grown("judge_queue_full_total")
         if failed or died:
             evidence: tuple[str, ...] = (
-                f"{failed:.0f} of {one.total('submissions_total'):.0f} submissions could not be judged",
-                f"{died:.0f} times a worker died or was garbled",
+                f"{failed:.0f} of {one.grown('submissions_total'):.0f} submissions could not be judged",
+                f"{died:.0f} times a worker died or was garbled, {one.since}",
             )
             yield Finding(Cause.JUDGE, Likelihood.LIKELY, one.name, evidence, "CodeRacerJudgeFailing")
         elif put_off:
-            evidence = (f"{put_off:.0f} submissions were put off, as the queue was full",)
+            evidence = (f"{put_off:.0f} submissions were put off, as the queue was full, {one.since}",)
             yield Finding(Cause.JUDGE, Likelihood.POSSIBLE, one.name, evidence, "CodeRacerJudgeBacklogged")
 
 
 def _cuts(facts: Facts) -> Iterator[Finding]:
     for one in facts.asked:
-        lost = one.total("ws_closes_total", reason="connection_lost")
-        ended = one.total("ws_closes_total")
+        lost = one.grown("ws_closes_total", reason="connection_lost")
+        ended = one.grown("ws_closes_total")
         low, high, part = _commonest_age(one)
         if lost >= FEWEST_CUTS and 2 * lost > ended and part >= CUT_AT_ONE_AGE:
             evidence = (
-                f"{lost:.0f} of {ended:.0f} connections ended without a close frame",
+                f"{lost:.0f} of {ended:.0f} connections ended without a close frame, {one.since}",
                 f"{part:.0%} of all lasted between {low:g} and {high:g} s: somebody cuts them at that age, or silence",
             )
             culprit = f"the proxy before {one.name}"
@@ -227,7 +229,7 @@ def _commonest_age(one: Replica) -> tuple[float, float, float]:
 
     Two, as an age at which connections are cut may be the bound of one: 60 s is nginx's own, and one of ours.
     """
-    rows = one.samples.get("code_racer_ws_connection_duration_seconds_bucket", ())
+    rows = one.rows("ws_connection_duration_seconds_bucket")
     totals = [(0.0, 0.0), *sorted((float(labels["le"]), value) for labels, value in rows)]
     spans = zip(totals, totals[2:], strict=False)
     low, high = max(spans, key=lambda span: span[1][1] - span[0][1], default=((0.0, 0.0), (0.0, 0.0)))

@@ -311,3 +311,14 @@ def test_only_takeovers_of_a_connection_that_is_up_are_remembered_as_such() -> N
         game.do(Join("ann", "Ann", f"c-{number}"))
     times = game.known.players["ann"].replaced_at
     assert times == tuple(range(game.now - REMEMBERED_REPLACEMENTS + 1, game.now + 1))
+
+
+def test_an_event_says_whether_it_is_the_players_first() -> None:
+    game = Game(min_players=2)
+    joined = game.do(Join("ann", "Ann", "c1"))
+    ready = [game.do(SetReady("ann", status)) for status in (True, False, True)]
+    game.do(Leave("ann"))
+    again = game.do(Join("ann", "Ann", "c2"))
+    firsts = [getattr(events[0], "first", None) for events in (joined, *ready, again, game.do(SetReady("ann", True)))]
+    assert firsts == [True, True, False, False, False, False]
+    assert list(decode_events(encode_events(ready[0]))) == ready[0], "it is in the log"

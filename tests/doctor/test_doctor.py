@@ -207,6 +207,31 @@ def test_descriptors_that_run_out(tmp_path: Path) -> None:
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + 10, most))
         code, report = doctor(*replicas(server))
         assert (code, first(report)) == (1, ("descriptors", server.http_url))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + 1, most))
+        code, report = doctor(*replicas(server))
+        assert (code, first(report)) == (1, ("descriptors", server.http_url)), "it cannot even tell its metrics"
+        assert "has no file descriptors left" in report["findings"][0]["evidence"][0]
+
+
+def test_what_was_mended_long_ago_is_no_news_where_prometheus_is_asked(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "server") as server:
+        attempt = server.new_game(token("ann"), min_players=1, max_players=1)
+        for _ in range(3):
+            with pytest.raises(InvalidStatus), Player(server, attempt, token("ann", secret="x" * 64)):
+                pass
+        with prometheus(tmp_path / "prometheus", server) as client:
+            grown = "increase(code_racer_ws_handshakes_total[15m])"
+            until(lambda: client.get("/api/v1/query", params={"query": grown}).json()["data"]["result"])
+            options = ("--prometheus", str(client.base_url))
+            evidence = refusals_told(doctor(*options, JWT_SECRET="y" * 64)[1])
+            assert evidence == "it refused 0 of 0 handshakes as unauthorized, within 15m"
+        evidence = refusals_told(doctor(*replicas(server), JWT_SECRET="y" * 64)[1])
+        assert evidence == "it refused 3 of 3 handshakes as unauthorized, since its start"
+
+
+def refusals_told(report: Report) -> str:
+    """What it says of refused handshakes where a secret is wrong."""
+    return str(next(line for line in report["findings"][0]["evidence"] if "refused" in line))
 
 
 def test_two_versions_at_once(tmp_path: Path, log: Nats) -> None:

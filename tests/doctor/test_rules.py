@@ -80,3 +80,19 @@ def test_cuts_at_one_age_are_told_also_where_it_is_the_bound_of_a_bucket(one: Re
     cuts = [finding for finding in diagnose(Facts((one,))) if finding.cause is Cause.CUTS]
     assert bool(cuts) == bool(age)
     assert all(age in finding.evidence[1] for finding in cuts)
+
+
+def test_a_disk_that_is_nearly_full_is_told_with_what_is_left() -> None:
+    (finding,) = diagnose(Facts(disk_free=0.03))
+    assert (finding.cause, finding.evidence) == (Cause.DISK, ("3.0% of the disk of the event log is free",))
+    assert diagnose(Facts(disk_free=0.5)) == ()
+
+
+def test_counters_are_those_of_lately_where_they_are_known() -> None:
+    died: Any = {"code_racer_judge_stops_total": (({"cause": "died"}, 4.0),)}
+    none: Any = {"code_racer_judge_stops_total": (({"cause": "died"}, 0.0),)}
+    (finding,) = diagnose(Facts((Replica("a", samples=died),)))
+    assert finding.evidence[1] == "4 times a worker died or was garbled, since its start"
+    assert diagnose(Facts((Replica("a", samples=died, lately=none),))) == ()
+    (finding,) = diagnose(Facts((Replica("a", samples=none, lately=died),)))
+    assert finding.evidence[1] == "4 times a worker died or was garbled, within 15m"

@@ -125,8 +125,8 @@ bench-telemetry: $(VENV)/.dev ## Measure what metrics, logs and traces cost, and
 	$(BIN)/python -m tests.bench.telemetry
 
 .PHONY: soak
-soak: $(VENV)/.dev ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts
-	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 $(BIN)/python -m pytest -s tests/soak
+soak: $(VENV)/.dev $(VENV)/.debian ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts, an hour of races with three deploys
+	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 SOAK_MINUTES=60 SOAK_DEPLOYS=3 $(BIN)/python -m pytest -s tests/soak
 
 .PHONY: drills
 drills: $(VENV)/.dev $(VENV)/.debian ## A real fault for every alert; prints the table and writes docs/drills.md

@@ -39,6 +39,13 @@ class Machine:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["game_id"])
 
+    def roll(self) -> None:
+        """Restart one after the other; the next one only once the first is ready again."""
+        for one in self.replicas.values():
+            assert one.stop() == 0
+            one.start()
+            one.until_ready()
+
     def place(self, game: str, player_id: str, query: str = "") -> str:
         """Which process a player of a game comes to."""
         with self.site.player(game, token(player_id), query) as player:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.client import GameWebSocket
@@ -15,7 +14,7 @@ from app.client.bot import PROBLEM
 from tests.cluster import checker
 from tests.cluster.chaos import Racer, read_log
 from tests.deploy.machine import Machine
-from tools.harness.server import ServerProcess, until
+from tools.harness.server import until
 from tools.harness.tokens import token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -33,22 +32,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def is_ready(one: ServerProcess) -> bool:
-    """What a deploy waits for before it goes on."""
-    return httpx.get(f"{one.http_url}/readyz").status_code == 200
-
-
 def started_games(machine: Machine) -> int:
     """Games that run."""
     return sum(len(one.logged("game.started")) for one in machine.replicas.values())
-
-
-async def roll(machine: Machine) -> None:
-    """Restart one after the other; the next one only once the first is ready again."""
-    for one in machine.replicas.values():
-        assert await asyncio.to_thread(one.stop) == 0
-        await asyncio.to_thread(one.start)
-        await asyncio.to_thread(until, lambda one=one: is_ready(one))
 
 
 async def test_a_hundred_bots_race_on_through_a_rolling_restart(
@@ -68,7 +54,7 @@ async def test_a_hundred_bots_race_on_through_a_rolling_restart(
         races = [asyncio.create_task(racer.race()) for racer in racers]
         await asyncio.to_thread(until, lambda: started_games(machine) >= GAMES)
         began = time.monotonic()
-        await roll(machine)
+        await asyncio.to_thread(machine.roll)
         took_s = time.monotonic() - began
         ends = await asyncio.gather(*races)
         assert all(end["data"]["winner"] for end in ends), "every race has its winner"

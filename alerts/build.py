@@ -9,6 +9,7 @@ from alerts.connections import CONNECTIONS
 from alerts.games import GAMES
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
+from alerts.outliers import OUTLIERS
 from alerts.replicas import REPLICAS
 from alerts.runtime import RUNTIME
 
@@ -20,6 +21,7 @@ GROUPS: Final = (
     GAMES,
     RUNTIME,
     REPLICAS,
+    OUTLIERS,
     CANARY,
 )
 

@@ -74,10 +74,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording rule; `name` is level:metric:operation."""
+    """A recording rule; `name` is level:metric:operation, `labels` are added to what is recorded."""
 
     name: str
     expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def rules(groups: Iterable[Group]) -> Json:
 
 def _rule(rule: Recording | Alert) -> Json:
     if isinstance(rule, Recording):
-        return {"record": rule.name, "expr": rule.expr}
+        return {"record": rule.name, "expr": rule.expr, **({"labels": dict(rule.labels)} if rule.labels else {})}
     return {
         "alert": rule.name,
         "expr": rule.expr,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.outliers import BAD
 from dashboards.model import Board, Panel, Query, rate, selected
 
 CONNECTIONS: Final = selected("code_racer_ws_connections")
@@ -9,6 +10,19 @@ REPLICAS: Final = Board(
     "code-racer-replicas",
     "Replicas",
     (
+        Panel(
+            "What is bad, by replica",
+            "The bad part of each replica's handshakes, messages, closes, deliveries, appends and verdicts over ten"
+            " minutes, where there are twenty or more: refused, rejected, cut off by us, later than 250 ms, slower than"
+            " 100 ms, judge_error. One replica that stands out is at fault, or somebody is at it; all alike are not.",
+            "percentunit",
+            (Query(f"max by (instance, signal) ({selected(BAD)})", "{{instance}} {{signal}}"),),
+            warn=0.2,
+            range=(0, 1),
+            alerts=("CodeRacerReplicaRefuses", "CodeRacerReplicaOutlier", "CodeRacerHandshakesRefused"),
+            width=24,
+            height=8,
+        ),
         Panel(
             "Troubles",
             "A second, by what was wrong: the connection, the leader, the stream, its limits, the rights.",

@@ -58,8 +58,18 @@ def known_series() -> dict[str, Series]:
     known = {name: Series(dict.fromkeys(labels)) for name, labels in _FOREIGN.items()}
     for metric in (*METRICS, *CANARY_METRICS):
         known |= _of_metric(metric)
-    recorded = [rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
-    return known | {name: Series(dict.fromkeys(("cluster", "namespace", "job"))) for name in recorded}
+    return known | _recorded()
+
+
+def _recorded() -> dict[str, Series]:
+    """What rules record: the labels that their level keeps, and those that they add."""
+    found: dict[str, Series] = {}
+    for rule in (one for group in GROUPS for one in group.rules if isinstance(one, Recording)):
+        kept = TARGET_LABELS if rule.name.startswith("instance:") else TARGET_LABELS - {"instance"}
+        labels = found.setdefault(rule.name, Series(dict.fromkeys(kept))).labels
+        for label, value in rule.labels.items():
+            labels[label] = (labels.get(label) or frozenset()) | {value}
+    return found
 
 
 def _of_metric(metric: Metric) -> dict[str, Series]:

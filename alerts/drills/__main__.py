@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from alerts.drills import availability, canary, connections, games, objectives, replicas, runtime
+from alerts.drills import availability, canary, connections, games, objectives, outliers, replicas, runtime
 from alerts.drills.drill import Drill, Result, run
 from app.telemetry.catalogue import PREFIX
 
@@ -21,6 +21,7 @@ DRILLS: Final = (
     *runtime.DRILLS,
     *objectives.DRILLS,
     *replicas.DRILLS,
+    *outliers.DRILLS,
     *canary.DRILLS,
 )
 

@@ -146,12 +146,15 @@ class Stage:
         one.recv(12)
         return one
 
-    def knock(self, *headers: str, path: str = "", status: HTTPStatus | None = None) -> None:
-        """Try to connect, to a game that waits by default; leave at once where that worked.
+    def knock(
+        self, *headers: str, path: str = "", status: HTTPStatus | None = None, at: ServerProcess | None = None
+    ) -> None:
+        """Try to connect, to a game that waits by default, on the server or another; leave at once where that worked.
 
         Raises DrillFailed where another `status` was expected.
         """
-        with socket.create_connection(("127.0.0.1", int(self.server.settings["PORT"])), 10) as one:
+        port = int((at or self.server).settings["PORT"])
+        with socket.create_connection(("127.0.0.1", port), 10) as one:
             one.sendall(upgrade(path or self._waiting, *headers))
             with one.makefile("rb") as stream:
                 answer = int(stream.readline().split()[1])

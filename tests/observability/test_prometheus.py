@@ -47,6 +47,7 @@ QUIET = {
     "Replicas that others do not know",
     "Waiting for the judge",
     "Waiting to be read",
+    "What is bad, by replica",
 }
 """Panels that show nothing but zero while nothing is wrong; drills show most of them otherwise."""
 

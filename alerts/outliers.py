@@ -1,0 +1,282 @@
+"""Alerts on one replica that does worse than the others: one rule for every ratio that can go wrong on one alone.
+
+Of each ratio (a `Signal`) the bad part is recorded for each replica. A replica is compared with the rest of its fleet:
+those that are not that bad. Where there is no rest, because it is alone or all are alike, it is no outlier.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from alerts.config import CONFIG
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Recording, Severity
+
+_C: Final = CONFIG["CodeRacerReplicaOutlier"]
+_FLEET: Final = "(cluster, namespace, job)"
+_REPLICA: Final = "(cluster, namespace, job, instance)"
+_SIGNAL: Final = "(cluster, namespace, job, signal)"
+BAD: Final = "instance:code_racer_signal_bad:ratio"
+"""Its part that is bad, for each replica and signal; nothing where there are too few events to tell."""
+
+
+def _grown(counter: str, by: str = _REPLICA) -> str:
+    return f"sum by {by} (increase({counter}[{_C['window']}]))"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A ratio: `of` counts all there is, `good` what is well of it."""
+
+    name: str
+    of: str
+    good: str
+
+    def bad(self, by: str = _REPLICA) -> str:
+        """Write the bad part; nothing where there are too few events to tell."""
+        return f"1 - {_grown(self.good, by)} / ({_grown(self.of, by)} >= {_C['events']})"
+
+
+HANDSHAKES: Final = Signal(
+    "handshakes",
+    # not a replica that is about to end, nor a client that went
+    'code_racer_ws_handshakes_total{outcome!~"draining|abandoned"}',
+    'code_racer_ws_handshakes_total{outcome="accepted"}',
+)
+SIGNALS: Final = (
+    HANDSHAKES,
+    Signal(
+        "messages",
+        "code_racer_ws_message_duration_seconds_count",
+        'code_racer_ws_message_duration_seconds_count{outcome="ok"}',
+    ),
+    Signal(
+        "closes",
+        "code_racer_ws_closes_total",
+        # those of clients and networks, and ours that belong to the day
+        'code_racer_ws_closes_total{reason=~"normal|client_going_away|client_no_code|connection_lost|other'
+        '|draining|connection_age|replaced|idle|token_expired"}',
+    ),
+    Signal(
+        "deliveries",
+        'code_racer_event_delivery_seconds_count{reader="prompt"}',
+        'code_racer_event_delivery_seconds_bucket{reader="prompt", le="0.25"}',
+    ),
+    Signal(
+        "appends",
+        'code_racer_event_log_append_seconds_count{outcome="accepted"}',
+        'code_racer_event_log_append_seconds_bucket{outcome="accepted", le="0.1"}',
+    ),
+    Signal("verdicts", "code_racer_submissions_total", 'code_racer_submissions_total{verdict!="judge_error"}'),
+)
+
+_SHAKES: Final = f'{BAD}{{signal="handshakes"}}'
+_ACCEPTED: Final = _grown(HANDSHAKES.good)
+_REFUSING: Final = (
+    f"{_SHAKES} > {_C['refused']}\n"
+    f"and on {_FLEET} avg by {_FLEET} ({_SHAKES} <= {_C['refused']}) < {_C['others_refuse']}\n"
+    f"unless on {_REPLICA} {_ACCEPTED} >= on {_FLEET} group_left () {_C['accepts']}"
+    f" * avg by {_FLEET} ({_ACCEPTED} and on {_REPLICA} {_SHAKES} <= {_C['refused']})\n"
+)
+"""Who adds bad attempts to one replica leaves it the good ones; a replica that is itself at fault has few of these."""
+_WORSE: Final = (
+    f"{BAD} > {_C['bad']}\n"
+    f"and {BAD} > on {_SIGNAL} group_left () {_C['times']} * avg by {_SIGNAL} ({BAD} <= {_C['bad']})\n"
+)
+
+
+def _counted(counter: str, replicas: dict[str, dict[str, int]]) -> dict[str, str]:
+    """Count so many a minute for each replica and further labels."""
+    return {
+        f'{counter}{{job="code-racer", instance="{replica}:8080", {labels}}}': f"0+{count}x30"
+        for replica, counts in replicas.items()
+        for labels, count in counts.items()
+    }
+
+
+def _handshakes(replica: str, accepted: str, refused: str, outcome: str = "unauthorized") -> dict[str, str]:
+    series = f'code_racer_ws_handshakes_total{{job="code-racer", instance="{replica}:8080", outcome='
+    return {f'{series}"accepted"}}': accepted, f'{series}"{outcome}"}}': refused}
+
+
+def _fleet(accepted: str, refused: str, replicas: str = "bc") -> dict[str, str]:
+    return {series: values for one in replicas for series, values in _handshakes(one, accepted, refused).items()}
+
+
+def _timed(histogram: str, labels: str, limit: str, late: dict[str, int]) -> dict[str, str]:
+    """So many of a hundred a minute are over a limit, by replica."""
+    return {
+        series: values
+        for kind, more, good in (("count", "", 0), ("bucket", f', le="{limit}"', 1))
+        for series, values in _counted(
+            f"{histogram}_{kind}", {one: {labels + more: 100 - good * bad} for one, bad in late.items()}
+        ).items()
+    }
+
+
+_WELL: Final = _fleet("0+60x30", "0+1x30")
+_SHAKEN: Final = {**WHERE, "signal": "handshakes"}
+_QUIET: Final = Case("a quiet night", _WELL | _handshakes("a", "0x30", "0x5 15x25"), silent=(6, 12, 25))
+
+
+REFUSES: Final = Alert(
+    name="CodeRacerReplicaRefuses",
+    severity=Severity.CRITICAL,
+    expr=_REFUSING,
+    hold="2m",
+    keeps=KEEPS,
+    summary="One replica refuses most who come to it; the others do not.",
+    description="{{ $labels.instance }} refuses {{ $value | humanizePercentage }} of the attempts to connect.",
+    cases=(
+        Case(
+            "a wrong secret on one of three",
+            _WELL | _handshakes("a", "0x30", "0+60x30"),
+            fires=3,
+            labels=_SHAKEN,
+            description="a:8080 refuses 100% of the attempts to connect.",
+        ),
+        Case(
+            "the page's address is missing in the settings of one",
+            _WELL | _handshakes("a", "0+15x30", "0+45x30", "origin_refused"),
+            fires=3,
+            labels=_SHAKEN,
+            description="a:8080 refuses 75% of the attempts to connect.",
+        ),
+        Case(
+            "somebody whom a game's hash pins to one replica tries tokens",
+            _WELL | _handshakes("a", "0+60x30", "0+600x30"),
+            silent=(4, 12, 25),
+        ),
+        Case(
+            "the same, and fewer play there than elsewhere",
+            _WELL | _handshakes("a", "0+35x30", "0+600x30", "rate_limited"),
+            silent=(4, 12, 25),
+        ),
+        Case("forged tokens everywhere", _fleet("0+20x30", "0+60x30", "abc"), silent=(4, 12, 25)),
+        Case("all have a wrong secret", _fleet("0x30", "0+60x30", "abc"), silent=(4, 12, 25)),
+        Case("there is no other replica", _handshakes("a", "0x30", "0+60x30"), silent=(4, 12, 25)),
+        Case(
+            "the others refuse much too",
+            _fleet("0+60x30", "0+20x30") | _handshakes("a", "0x30", "0+60x30"),
+            silent=(4, 12, 25),
+        ),
+        Case("a drain", _WELL | _handshakes("a", "0+60x5 300x25", "0x5 0+60x25", "draining"), silent=(6, 12, 25)),
+        _QUIET,
+    ),
+)
+
+
+def _worse(name: str, signal: str, part: int, series: dict[str, str]) -> Case:
+    description = f"{part}% of the {signal} of a:8080 are bad; not so elsewhere."
+    return Case(name, series, fires=11, labels={**WHERE, "signal": signal}, description=description)
+
+
+OUTLIER: Final = Alert(
+    name="CodeRacerReplicaOutlier",
+    severity=Severity.WARNING,
+    expr=_WORSE,
+    hold="10m",
+    summary="One replica does much worse than the others.",
+    description="{{ $value | humanizePercentage }} of the {{ $labels.signal }} of {{ $labels.instance }} are bad;"
+    " not so elsewhere.",
+    cases=(
+        _worse(
+            "somebody whom a game's hash pins to one replica tries tokens",
+            "handshakes",
+            90,
+            _WELL | _handshakes("a", "0+60x30", "0+540x30"),
+        ),
+        _worse(
+            "one refuses messages",
+            "messages",
+            30,
+            _counted(
+                "code_racer_ws_message_duration_seconds_count",
+                {
+                    "a": {'type="ready", outcome="ok"': 70, 'type="other", outcome="rejected"': 30},
+                    "b": {'type="ready", outcome="ok"': 95, 'type="other", outcome="rejected"': 5},
+                },
+            ),
+        ),
+        _worse(
+            "one cuts its players off",
+            "closes",
+            30,
+            _counted(
+                "code_racer_ws_closes_total",
+                {
+                    "a": {'reason="normal"': 30, 'reason="slow_consumer"': 30, 'reason="connection_age"': 40},
+                    "b": {'reason="normal"': 55, 'reason="slow_consumer"': 5, 'reason="connection_age"': 40},
+                },
+            ),
+        ),
+        _worse(
+            "events are late on one",
+            "deliveries",
+            30,
+            _timed("code_racer_event_delivery_seconds", 'reader="prompt"', "0.25", {"a": 30, "b": 1, "c": 1}),
+        ),
+        _worse(
+            "the event log is slow for one",
+            "appends",
+            50,
+            _timed("code_racer_event_log_append_seconds", 'outcome="accepted"', "0.1", {"a": 50, "b": 2, "c": 2}),
+        ),
+        _worse(
+            "the judge of one is out of order",
+            "verdicts",
+            25,
+            _counted(
+                "code_racer_submissions_total",
+                {
+                    "a": {'verdict="wrong_answer"': 75, 'verdict="judge_error"': 25},
+                    "b": {'verdict="wrong_answer"': 100, 'verdict="judge_error"': 0},
+                },
+            ),
+        ),
+        Case(
+            "the event log is slow for all",
+            _timed("code_racer_event_log_append_seconds", 'outcome="accepted"', "0.1", {"a": 50, "b": 50, "c": 40}),
+            silent=(12, 25),
+        ),
+        Case("there is no other replica", _handshakes("a", "0x30", "0+60x30"), silent=(12, 25)),
+        _QUIET,
+    ),
+)
+
+REFUSED: Final = Alert(
+    name="CodeRacerHandshakesRefused",
+    severity=Severity.WARNING,
+    expr=f"{HANDSHAKES.bad(_FLEET)} > {_C['refused']}",
+    hold="5m",
+    summary="Most attempts to connect are refused.",
+    description="{{ $value | humanizePercentage }} of the attempts to connect in ten minutes were refused.",
+    cases=(
+        Case(
+            "a lone replica with a wrong secret",
+            _handshakes("a", "0x30", "0+60x30"),
+            fires=6,
+            labels={"job": "code-racer"},
+            description="100% of the attempts to connect in ten minutes were refused.",
+        ),
+        Case(
+            "all have a wrong secret",
+            _fleet("0x30", "0+60x30", "abc"),
+            fires=6,
+            labels={"job": "code-racer"},
+            description="100% of the attempts to connect in ten minutes were refused.",
+        ),
+        Case(
+            "nine of twenty",
+            {
+                f'code_racer_ws_handshakes_total{{{INSTANCE}, outcome="accepted"}}': "0+11x30",
+                f'code_racer_ws_handshakes_total{{{INSTANCE}, outcome="game_full"}}': "0+9x30",
+            },
+            silent=(8, 25),
+        ),
+        Case("a quiet night", _handshakes("a", "0 2x30", "0x5 15x25"), silent=(8, 12, 25)),
+    ),
+)
+
+OUTLIERS: Final = Group(
+    "code-racer-outliers",
+    (*(Recording(BAD, one.bad(), {"signal": one.name}) for one in SIGNALS), REFUSES, OUTLIER, REFUSED),
+)

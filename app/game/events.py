@@ -57,18 +57,20 @@ class GameCreated(Event, frozen=True, kw_only=True, tag="game_created"):
 
 
 class PlayerJoined(Event, frozen=True, kw_only=True, tag="player_joined"):
-    """A player came in, for the first time or again after having left."""
+    """A player came in, for the `first` time in this game or again after having left."""
 
     player_id: str
     name: str
     connection_id: str
+    first: bool = False
 
 
 class PlayerReady(Event, frozen=True, kw_only=True, tag="player_ready"):
-    """A player said to be ready, or not to be ready any more."""
+    """A player said to be ready, for the `first` time in this game or again, or not to be ready any more."""
 
     player_id: str
     ready: bool
+    first: bool = False
 
 
 class CountdownStarted(Event, frozen=True, kw_only=True, tag="countdown_started"):
@@ -135,11 +137,12 @@ class PlayerLeft(Event, frozen=True, kw_only=True, tag="player_left"):
 
 
 class GameFinished(Event, frozen=True, kw_only=True, tag="game_finished"):
-    """The last event of every log that has ended."""
+    """The last event of every log that has ended; so many `stayed`, of those who were there when the race began."""
 
     reason: FinishReason
     winner: str | None
     ranking: list[RankingEntry]
+    stayed: int = 0
 
 
 GameEvent = (

@@ -133,7 +133,13 @@ def _join(draft: _Draft, command: Join) -> None:
     if known is not None and known.active:
         draft.emit(PlayerReconnected, player_id=command.player_id, connection_id=command.connection_id)
     else:
-        draft.emit(PlayerJoined, player_id=command.player_id, name=command.name, connection_id=command.connection_id)
+        draft.emit(
+            PlayerJoined,
+            player_id=command.player_id,
+            name=command.name,
+            connection_id=command.connection_id,
+            first=known is None,
+        )
 
 
 def _set_ready(draft: _Draft, command: SetReady) -> None:
@@ -142,7 +148,8 @@ def _set_ready(draft: _Draft, command: SetReady) -> None:
         raise Rejected(Rejection.NOT_ALLOWED, f"the game is {draft.state.phase}; ready is for waiting games")
     if player.ready != command.ready:
         _raise(events_refused(draft.state, player.id))
-        draft.emit(PlayerReady, player_id=player.id, ready=command.ready, cause=command.cause)
+        first = command.ready and not player.was_ready
+        draft.emit(PlayerReady, player_id=player.id, ready=command.ready, first=first, cause=command.cause)
 
 
 def _submit(draft: _Draft, command: Submit) -> None:
@@ -291,7 +298,11 @@ def _settle_running(draft: _Draft) -> None:
             return
         _give_up_judging(draft)
     winner = _winner(draft.state)
-    draft.emit(GameFinished, reason=reason, winner=winner, ranking=_ranking(draft.state))
+    draft.emit(GameFinished, reason=reason, winner=winner, ranking=_ranking(draft.state), stayed=_stayed(draft.state))
+
+
+def _stayed(state: GameState) -> int:
+    return sum(player.raced for player in state.active_players)
 
 
 def _finish_reason(state: GameState, now: int) -> FinishReason | None:

@@ -38,11 +38,11 @@ class Player(Struct, frozen=True):
     """A player as the log knows them.
 
     `out` is why they are out of the game, None while they are in; `connection_id` is None while disconnected.
-    `raced`: they were in when the race began. `attempts` numbers the submissions, `tries` counts those that cost
-    something, `free` the verdicts that could have (`Rules.free_verdicts`). `accepted_seq` and `best_seq` are the seq
-    of the `code_submitted` in question: who handed in first is first, however long judging took. `replaced_at`: when
-    connections took over from others that were still up. `events` are all that are about the player, `code_bytes` what
-    they have handed in.
+    `was_ready`: they have been ready at some time; `raced`: they were in when the race began. `attempts` numbers the
+    submissions, `tries` counts those that cost something, `free` the verdicts that could have (`Rules.free_verdicts`).
+    `accepted_seq` and `best_seq` are the seq of the `code_submitted` in question: who handed in first is first, however
+    long judging took. `replaced_at`: when connections took over from others that were still up. `events` are all that
+    are about the player, `code_bytes` what they have handed in.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Player(Struct, frozen=True):
     accepted_seq: int | None = None
     accepted_at: int | None = None
     seen: dict[str, int] = {}
+    was_ready: bool = False
     raced: bool = False
     replaced_at: tuple[int, ...] = ()
     events: int = 0
@@ -150,7 +151,8 @@ def _joined(state: GameState, event: PlayerJoined) -> GameState:
 
 
 def _ready(state: GameState, event: PlayerReady) -> GameState:
-    return _with_player(state, replace(state.players[event.player_id], ready=event.ready), event)
+    known = state.players[event.player_id]
+    return _with_player(state, replace(known, ready=event.ready, was_ready=known.was_ready or event.ready), event)
 
 
 def _countdown_started(state: GameState, event: CountdownStarted) -> GameState:

@@ -33,7 +33,7 @@ class GamesMetrics:
     FUNNEL = Metric(
         f"{PREFIX}player_steps_total",
         Kind.COUNTER,
-        "How far players come: joined a game, got ready, were there at the start and in the final ranking.",
+        "How far players come, each counted once a game: joined it, got ready, were in at the start and still at the end.",
         ("step",),
         rows(FunnelStep),
     )

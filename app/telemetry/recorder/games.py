@@ -32,9 +32,9 @@ class GamesRecorder(Recording, GamesObserver):
         elif isinstance(event, CountdownCancelled):
             self.store.counter(Metrics.TRANSITIONS).inc((Phase.WAITING,))
         elif isinstance(event, PlayerJoined):
-            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.JOINED,))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.JOINED,), int(event.first))
         elif isinstance(event, PlayerReady):
-            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.READY,), int(event.ready))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.READY,), int(event.first))
         elif isinstance(event, GameStarted):
             self.store.counter(Metrics.TRANSITIONS).inc((Phase.RUNNING,))
             self.store.counter(Metrics.FUNNEL).inc((FunnelStep.STARTED,), len(event.players))
@@ -43,7 +43,7 @@ class GamesRecorder(Recording, GamesObserver):
             self._judged_event(game_id, event)
         elif isinstance(event, GameFinished):
             self.store.counter(Metrics.TRANSITIONS).inc((Phase.FINISHED,))
-            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.FINISHED,), len(event.ranking))
+            self.store.counter(Metrics.FUNNEL).inc((FunnelStep.FINISHED,), event.stayed)
             self.log(
                 Events.GAME_FINISHED,
                 game_id=game_id,

@@ -110,12 +110,13 @@ MESSAGES: Final = Board(
             alerts=("CodeRacerSlowConsumers",),
         ),
         Panel(
-            "Progress dropped or replaced",
-            "Messages a second that slow readers did not get: only player_progress, never an event.",
+            "Messages not sent",
+            "A second: progress that slow readers did not get, and what waited at the end of a connection.",
             "ops",
             (
                 Query(rate("code_racer_ws_dropped_total", "kind"), "{{kind}} dropped"),
                 Query(rate("code_racer_ws_coalesced_total", "kind"), "{{kind}} replaced"),
+                Query(rate("code_racer_ws_messages_discarded_total", "reason") + " > 0", "{{reason}} at the end"),
             ),
             warn=1_000,
             range=(0, 0),

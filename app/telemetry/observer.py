@@ -72,6 +72,7 @@ class Closed:
     errors: int
     rtt_p50_s: float | None
     rtt_p95_s: float | None
+    messages_discarded: int
     deepest_outbox_bytes: int
     resume: ResumeOutcome | None
     trace_id: str | None
@@ -175,7 +176,7 @@ class MessagesObserver(_Traced):
         """Note that a message has just been answered, with an ``error`` where the trail has one."""
 
     def sent(self, type: str, count: int, size: int) -> None:
-        """Count one message of `size` payload bytes that was put into `count` outboxes."""
+        """Count one message of `size` payload bytes that was written at once to `count` connections."""
 
     def fanned_out(
         self, type: str, size: int, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None
@@ -185,14 +186,14 @@ class MessagesObserver(_Traced):
         To `written` of them it was written at once, `since_accepted_s` after the log accepted it.
         """
 
-    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
-        """Note that a frame was written that had to wait; `event` says whether it is a durable event."""
+    def sent_late(self, type: str, size: int, waited_s: float, event: bool, trace_id: str | None = None) -> None:
+        """Note that a message was written that had to wait; `event` says whether it is a durable event."""
 
     def sent_droppable(self, type: str, size: int, sent: int, replaced: int, dropped: int) -> None:
         """Count deliveries of a droppable message of `size` payload bytes, by what became of them.
 
-        Those in `sent` were put into outboxes; the others were `replaced` by newer ones before they were written, or
-        `dropped`, as the receiver reads too slowly or the race has ended.
+        Those in `sent` were written at once; the others were `replaced` by newer ones before they were written, or
+        `dropped`, as the receiver reads too slowly or the race has ended. What waits is counted when it is written.
         """
 
 

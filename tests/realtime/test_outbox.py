@@ -44,15 +44,17 @@ def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
 
 def test_an_outbox_keeps_order_and_its_limit() -> None:
     box, socket = outbox(10)
-    assert box.put(text_frame(b"one")) is Put.WRITTEN
+    assert box.put("pong", text_frame(b"one")) is Put.WRITTEN
     block(box, socket)
-    assert box.put(text_frame(b"two")) is Put.WAITS
-    assert box.put_droppable("ann", text_frame(b"progress")) is Sent.TAKEN
-    assert box.put(text_frame(b"x" * 8)) is Put.FULL
-    assert box.put(text_frame(b"x" * 7)) is Put.WAITS
+    assert box.put("pong", text_frame(b"two")) is Put.WAITS
+    assert box.put_droppable("player_progress", "ann", text_frame(b"progress")) is Sent.WAITS
+    assert box.put("pong", text_frame(b"x" * 8)) is Put.FULL
+    assert box.put("pong", text_frame(b"x" * 7)) is Put.WAITS
     assert (box.bytes, box.deepest) == (10, 10)
     socket.is_writable = True
-    assert box.put_droppable("ann", text_frame(b"newer")) is Sent.REPLACED_OLDER, "nothing overtakes what waits"
+    assert box.put_droppable("player_progress", "ann", text_frame(b"newer")) is Sent.REPLACED_OLDER, (
+        "nothing overtakes what waits"
+    )
     box.flush()
     assert payloads(socket) == [b"one", b"two", b"x" * 7, b"newer"]
     assert box.bytes == 0
@@ -63,9 +65,9 @@ def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded()
     box, socket = outbox(1_000_000)
     block(box, socket)
     for number in range(MAX_DROPPABLE):
-        assert box.put_droppable(str(number), text_frame(b"old")) is Sent.TAKEN
-    assert box.put_droppable("0", text_frame(b"new")) is Sent.REPLACED_OLDER
-    assert box.put_droppable("one too many", text_frame(b"x")) is Sent.DROPPED
+        assert box.put_droppable("player_progress", str(number), text_frame(b"old")) is Sent.WAITS
+    assert box.put_droppable("player_progress", "0", text_frame(b"new")) is Sent.REPLACED_OLDER
+    assert box.put_droppable("player_progress", "one too many", text_frame(b"x")) is Sent.DROPPED
     assert box.bytes == 0
     socket.is_writable = True
     box.flush()
@@ -75,9 +77,9 @@ def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded()
 def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
     box, socket = outbox(100)
     block(box, socket)
-    box.put(text_frame(b"one"))
+    box.put("pong", text_frame(b"one"))
     first = box.oldest
-    box.put(text_frame(b"two"))
+    box.put("pong", text_frame(b"two"))
     assert first is not None
     assert box.oldest == first
     assert box.put_last(text_frame(b"last"))
@@ -87,26 +89,48 @@ def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
 
 
 class Waits(Observer):
-    """Keeps how long frames waited."""
+    """Keeps what was written late: type, size, whether it was an event."""
 
     def __init__(self) -> None:
-        self.events: list[bool] = []
+        self.late: list[tuple[str, int, bool]] = []
 
-    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:  # noqa: ARG002 - the interface's
+    def sent_late(self, type: str, size: int, waited_s: float, event: bool, trace_id: str | None = None) -> None:  # noqa: ARG002 - the interface's
         assert waited_s >= 0
-        self.events.append(event)
+        self.late.append((type, size, event))
 
 
 def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None:
     waits, socket = Waits(), Socket()
     box = Outbox(socket, 100, Outboxes(waits))  # type: ignore[arg-type] # as above
-    box.put(text_frame(b"at once"), event=True)
+    box.put("player_ready", text_frame(b"at once"), event=True)
     block(box, socket)
-    box.put(text_frame(b"event"), event=True)
-    box.put(text_frame(b"pong"))
+    box.put("player_ready", text_frame(b"event"), event=True)
+    box.put("pong", text_frame(b"pong"))
+    box.put_droppable("player_progress", "ann", text_frame(b"progress"))
     socket.is_writable = True
     box.flush()
-    assert waits.events == [True, False]
+    assert waits.late == [("player_ready", 5, True), ("pong", 4, False), ("player_progress", 8, False)]
+
+
+def test_what_is_written_is_sent_and_what_the_end_finds_is_discarded() -> None:
+    box, socket = outbox(10)
+    box.put("pong", text_frame(b"at once"))
+    block(box, socket)
+    box.put("pong", text_frame(b"later"))
+    for text in (b"old", b"newer"):
+        box.put_droppable("player_progress", "ann", text_frame(text))
+    assert (box.messages_out, box.bytes_out, box.discarded) == (1, 7, 0), "what waits is neither"
+    socket.is_writable = True
+    box.flush()
+    assert (box.messages_out, box.bytes_out, box.discarded) == (3, 17, 0)
+    block(box, socket)
+    box.put("pong", text_frame(b"one"))
+    box.put("pong", text_frame(b"two"))
+    box.put_droppable("player_progress", "ann", text_frame(b"three"))
+    assert box.put("pong", text_frame(b"too long")) is Put.FULL
+    box.end()
+    assert (box.messages_out, box.bytes_out, box.discarded) == (3, 17, 4)
+    assert len(socket.sent) == 3
 
 
 STEPS = st.lists(
@@ -125,7 +149,7 @@ def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, 
         if box is None:
             continue
         if step == "put":
-            box.put(text_frame(b"x" * size))
+            box.put("pong", text_frame(b"x" * size))
         elif step == "block":
             block(box, sockets[number])
         elif step == "flush":
@@ -165,13 +189,13 @@ class Noted:
 def test_the_span_of_a_frame_that_waits_ends_when_it_is_written_or_forgotten() -> None:
     box, socket = outbox(100)
     at_once, written, forgotten = Noted(), Noted(), Noted()
-    assert box.put(text_frame(b"one"), event=True, span=at_once) is Put.WRITTEN
+    assert box.put("pong", text_frame(b"one"), event=True, span=at_once) is Put.WRITTEN
     block(box, socket)
-    box.put(text_frame(b"two"), event=True, span=written)
+    box.put("pong", text_frame(b"two"), event=True, span=written)
     assert (at_once.ends, written.ends) == ([], []), "the first is its caller's to end"
     box.put_last(text_frame(b"last"))
     assert written.ends == [""]
-    box.put(text_frame(b"three"), event=True, span=forgotten)
+    box.put("pong", text_frame(b"three"), event=True, span=forgotten)
     box.end()
     assert forgotten.ends == ["connection_ended"]
     assert written.ends == [""]

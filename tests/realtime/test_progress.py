@@ -46,8 +46,8 @@ class Member:
         self.arrived.append((asyncio.get_running_loop().time(), data["player_id"], data["lines"]))
         return True
 
-    def put_droppable(self, key: str, frame: Frame) -> Sent:
-        raise AssertionError((key, frame))
+    def put_droppable(self, type: str, key: str, frame: Frame) -> Sent:
+        raise AssertionError((type, key, frame))
 
     def fail(self, error: Exception) -> None:
         assert isinstance(error, ConnectionError)

@@ -8,7 +8,7 @@ frames only the newest of each key waits, and what does not fit is dropped.
 import time
 from collections import deque
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span
@@ -22,7 +22,8 @@ MAX_DROPPABLE: Final = 100
 class Sent(Enum):
     """What became of a droppable frame."""
 
-    TAKEN = auto()
+    WRITTEN = auto()
+    WAITS = auto()
     REPLACED_OLDER = auto()
     DROPPED = auto()
 
@@ -55,9 +56,11 @@ class Outboxes:
             self.depths[old] -= 1
             self.depths[new] += 1
 
-    def wrote(self, waited_s: float, event: bool, span: Span | None) -> None:
-        """Measure a frame that was written and had to wait; `event`: it is a durable event."""
-        self._observer.outbox_wait(waited_s, event, span.trace_id if span else None)
+    def wrote(self, waiting: "Waiting") -> None:
+        """Measure a frame that was written and had to wait."""
+        waited_s, span = time.monotonic() - waiting.put_at, waiting.span
+        trace_id = span.trace_id if span else None
+        self._observer.sent_late(waiting.type, waiting.frame.size, waited_s, waiting.event, trace_id)
         if span is not None:
             span.end()
 
@@ -78,17 +81,29 @@ _DEPTHS: Final = (
 )
 
 
+class Waiting(NamedTuple):
+    """A frame that the socket did not take when it was put (`time.monotonic`), and what is to be measured of it."""
+
+    type: str
+    frame: Frame
+    put_at: float
+    event: bool
+    span: Span | None
+
+
 class Outbox:
     """Sends, or keeps until the socket takes it, what is for one connection.
 
     `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
 
-    `messages_out` and `bytes_out` (of payload) count what was taken and not replaced.
+    Messages are counted when they are written: `messages_out` and `bytes_out` (of payload). `discarded` are those that
+    the end of the connection kept from it: what waited then, and what no longer fitted. What is written at once is
+    measured by whoever puts it, for many at a time; what had to wait is measured here.
     """
 
     __slots__ = (
         "_all", "_deflate", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "bytes", "bytes_out",
-        "deepest", "messages_out",
+        "deepest", "discarded", "messages_out",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, max_bytes: int, outboxes: Outboxes) -> None:
@@ -97,10 +112,11 @@ class Outbox:
         self._max_bytes = max_bytes
         self._all = outboxes
         self._is_clear = transport.is_open and transport.is_writable
-        self._frames: deque[tuple[Frame, float, bool, Span | None]] | None = None
-        self._droppable: dict[str, Frame] | None = None
+        self._frames: deque[Waiting] | None = None
+        self._droppable: dict[str, Waiting] | None = None
         self.bytes = 0
         self.deepest = 0
+        self.discarded = 0
         self.messages_out = 0
         self.bytes_out = 0
         outboxes.depths[OutboxDepth.EMPTY] += 1
@@ -108,7 +124,7 @@ class Outbox:
     @property
     def oldest(self) -> float | None:
         """When the durable frame that waits longest was put (`time.monotonic`); None where none waits."""
-        return self._frames[0][1] if self._frames else None
+        return self._frames[0].put_at if self._frames else None
 
     def put_now(self, frame: Frame) -> bool:
         """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
@@ -119,7 +135,7 @@ class Outbox:
         self.bytes_out += frame.size
         return True
 
-    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
+    def put(self, type: str, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
         """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit.
 
         Where it waits, `span` is ended when it has been written or is forgotten.
@@ -127,20 +143,20 @@ class Outbox:
         if self.put_now(frame):
             return Put.WRITTEN
         if not self._transport.is_open or self.bytes + frame.size > self._max_bytes:
+            self.discarded += 1
             return Put.FULL
         if self._frames is None:
             self._frames = deque()
-        self._frames.append((frame, time.monotonic(), event, span))
+        self._frames.append(Waiting(type, frame, time.monotonic(), event, span))
         self._all.moved(self.bytes, self.bytes + frame.size, 1)
         self.bytes += frame.size
         self.deepest = max(self.deepest, self.bytes)
-        self._count(frame)
         return Put.WAITS
 
-    def put_droppable(self, key: str, frame: Frame) -> Sent:
+    def put_droppable(self, type: str, key: str, frame: Frame) -> Sent:
         """Send `frame` now, or keep it as the newest of its key until the socket takes frames again."""
         if self.put_now(frame):
-            return Sent.TAKEN
+            return Sent.WRITTEN
         if not self._transport.is_open:
             return Sent.DROPPED
         waiting = self._droppable
@@ -149,11 +165,8 @@ class Outbox:
         known = key in waiting
         if not known and len(waiting) >= MAX_DROPPABLE:
             return Sent.DROPPED
-        waiting[key] = frame
-        if known:
-            return Sent.REPLACED_OLDER
-        self._count(frame)
-        return Sent.TAKEN
+        waiting[key] = Waiting(type, frame, time.monotonic(), False, None)
+        return Sent.REPLACED_OLDER if known else Sent.WAITS
 
     def block(self) -> None:
         """Write no more for now, as the socket takes none: what comes waits until `flush`."""
@@ -165,7 +178,7 @@ class Outbox:
         while self._frames and transport.is_writable:
             self._write_oldest(self._frames)
         while self._droppable and not self._frames and transport.is_writable:
-            self._write(self._droppable.pop(next(iter(self._droppable))))
+            self._write_waiting(self._droppable.pop(next(iter(self._droppable))))
         self._is_clear = transport.is_writable and transport.is_open and not self._frames
 
     def put_last(self, frame: Frame) -> bool:
@@ -175,32 +188,34 @@ class Outbox:
         while self._frames:
             self._write_oldest(self._frames)
         self._write(frame)
-        self._count(frame)
         return True
 
     def end(self) -> None:
-        """Forget what waits: the connection has ended."""
+        """Discard what waits: the connection has ended."""
         self._is_clear = False
         waiting = self._frames or ()
+        self.discarded += len(waiting) + len(self._droppable or ())
         self._all.moved(self.bytes, 0, -len(waiting))
         self._all.depths[OutboxDepth.EMPTY] -= 1
-        for *_, span in waiting:
-            if span is not None:
-                span.end("connection_ended")
+        for one in waiting:
+            if one.span is not None:
+                one.span.end("connection_ended")
         self._frames = None
         self._droppable = None
         self.bytes = 0
 
     def _write(self, frame: Frame) -> None:
         self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
-
-    def _count(self, frame: Frame) -> None:
         self.messages_out += 1
         self.bytes_out += frame.size
 
-    def _write_oldest(self, frames: "deque[tuple[Frame, float, bool, Span | None]]") -> None:
-        frame, put_at, event, span = frames.popleft()
-        self._all.moved(self.bytes, self.bytes - frame.size, -1)
-        self.bytes -= frame.size
-        self._write(frame)
-        self._all.wrote(time.monotonic() - put_at, event, span)
+    def _write_oldest(self, frames: deque[Waiting]) -> None:
+        waiting = frames.popleft()
+        size = waiting.frame.size
+        self._all.moved(self.bytes, self.bytes - size, -1)
+        self.bytes -= size
+        self._write_waiting(waiting)
+
+    def _write_waiting(self, waiting: Waiting) -> None:
+        self._write(waiting.frame)
+        self._all.wrote(waiting)

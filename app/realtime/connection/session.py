@@ -99,28 +99,28 @@ class Session:
         The `last` one goes before the close frame, with all that waits.
         """
         outbox = self.outbox
-        if outbox.put_last(frame) if last else outbox.put_now(frame) or self.put(frame) is not Put.FULL:
+        if outbox.put_last(frame) if last else outbox.put_now(frame):
             self._observer.sent(type, 1, frame.size)
             return True
-        return False
+        return not last and self.put(type, frame) is not Put.FULL
 
     def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
         """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
         if fan_out is None:
-            return self.put(frame, event=True)
+            return self.put(type, frame, event=True)
         span = fan_out.delivery(self.link, {"event.seq": seq, "event.type": type})
-        put = self.put(frame, event=True, span=span)
+        put = self.put(type, frame, event=True, span=span)
         if put is Put.WAITS:
             span.note({"waited": True})
         else:
             span.end("" if put is Put.WRITTEN else put.name.lower())
         return put
 
-    def put(self, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
+    def put(self, type: str, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
         """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
         if self.ended is not None:
             return Put.FULL
-        put = self.outbox.put(frame, event, span)
+        put = self.outbox.put(type, frame, event, span)
         if put is Put.FULL:
             self.transport.close(Close.SLOW_CONSUMER)
             return put

@@ -61,6 +61,7 @@ class ConnectionStats:
             errors=self.errors,
             rtt_p50_s=p50,
             rtt_p95_s=p95,
+            messages_discarded=outbox.discarded,
             deepest_outbox_bytes=outbox.deepest,
             resume=self.resume,
             trace_id=trace_id,

@@ -175,14 +175,14 @@ class ProgressBoard:
                     written += 1
                     continue
                 blocked = blocked or Counter()
-                blocked[session.outbox.put_droppable(player_id, frame)] += 1
+                blocked[session.outbox.put_droppable(TYPE, player_id, frame)] += 1
             except Exception as error:  # noqa: BLE001 - one member's fault must not reach the others
                 session.fail(error)
         if blocked is None:
             self._count(frame.size, written)
         else:
-            taken, replaced, dropped = (blocked[one] for one in (Sent.TAKEN, Sent.REPLACED_OLDER, Sent.DROPPED))
-            self._count(frame.size, written + taken, replaced, dropped)
+            replaced, dropped = blocked[Sent.REPLACED_OLDER], blocked[Sent.DROPPED]
+            self._count(frame.size, written + blocked[Sent.WRITTEN], replaced, dropped)
 
     def _count(self, size: int = 0, sent: int = 0, replaced: int = 0, dropped: int = 0) -> None:
         """Measure what became of so many deliveries."""

@@ -106,6 +106,7 @@ class Events:
         "errors",
         "rtt_p50_s",
         "rtt_p95_s",
+        "messages_discarded",
         "deepest_outbox_bytes",
         "resume",
         "trace_id",

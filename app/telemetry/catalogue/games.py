@@ -33,7 +33,7 @@ class GamesMetrics:
     FUNNEL = Metric(
         f"{PREFIX}player_steps_total",
         Kind.COUNTER,
-        "How far players come, each counted once a game: joined it, got ready, were in at the start and still at the end.",
+        "How far players come, each once a game: joined it, got ready, were in at its start and still at its end.",
         ("step",),
         rows(FunnelStep),
     )

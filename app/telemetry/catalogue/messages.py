@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.protocol import RECEIVED_TYPES, SENT_TYPES
+from app.protocol import CLOSE_TABLE, RECEIVED_TYPES, SENT_TYPES
 from app.telemetry.catalogue.model import (
     COUNT_BUCKETS,
     FINE_LATENCY_BUCKETS,
@@ -27,7 +27,7 @@ class MessagesMetrics:
     MESSAGES = Metric(
         f"{PREFIX}ws_messages_total",
         Kind.COUNTER,
-        "Messages received and sent; the items of a batch count one by one beside it.",
+        "Messages received and sent, counted when written; the items of a batch count one by one beside it.",
         ("direction", "type"),
         _MESSAGE_ROWS,
     )
@@ -74,7 +74,7 @@ class MessagesMetrics:
     OUTBOX_WAIT = Metric(
         f"{PREFIX}ws_outbox_wait_seconds",
         Kind.HISTOGRAM,
-        "How long frames waited that could not be written at once.",
+        "How long frames waited that could not be written at once; those that were written.",
         buckets=LATENCY_BUCKETS,
     )
     OUTBOX_FRAMES = Metric(f"{PREFIX}ws_outbox_frames", Kind.GAUGE, "Frames waiting in all outboxes.")
@@ -85,6 +85,13 @@ class MessagesMetrics:
         "Connections by how much waits for them.",
         ("depth",),
         rows(OutboxDepth),
+    )
+    DISCARDED = Metric(
+        f"{PREFIX}ws_messages_discarded_total",
+        Kind.COUNTER,
+        "Messages that the end of their connection kept from being written: they waited, or no longer fitted.",
+        ("reason",),
+        rows(dict.fromkeys(row.reason for row in CLOSE_TABLE)),
     )
     DROPPED = Metric(
         f"{PREFIX}ws_dropped_total",

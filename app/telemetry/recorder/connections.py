@@ -62,6 +62,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         row = closed.row
         self.store.counter(Metrics.CLOSES).inc((str(row.code), row.reason, closed.initiator))
         self.store.histogram(Metrics.CONNECTION_DURATION).observe(closed.duration_s)
+        self.store.counter(Metrics.DISCARDED).inc((row.reason,), closed.messages_discarded)
         if row is Close.SLOW_CONSUMER:
             self.store.counter(Metrics.SLOW_CONSUMER_CLOSES).inc()
         self.log(
@@ -81,6 +82,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             errors=closed.errors,
             rtt_p50_s=closed.rtt_p50_s,
             rtt_p95_s=closed.rtt_p95_s,
+            messages_discarded=closed.messages_discarded,
             deepest_outbox_bytes=closed.deepest_outbox_bytes,
             resume=closed.resume,
             trace_id=closed.trace_id,

@@ -61,13 +61,14 @@ class MessagesRecorder(Recording, MessagesObserver):
     def fanned_out(
         self, type: str, size: int, recipients: int, written: int, since_accepted_s: float, trace_id: str | None = None
     ) -> None:
-        self.sent(type, recipients, size)
+        self.sent(type, written, size)
         self.store.histogram(Metrics.FANOUT_RECIPIENTS).observe(recipients)
         self.store.histogram(Metrics.EVENT_DELIVERY).observe_many(
             max(0.0, since_accepted_s), written, (Reader.PROMPT,), trace_id
         )
 
-    def outbox_wait(self, waited_s: float, event: bool, trace_id: str | None = None) -> None:
+    def sent_late(self, type: str, size: int, waited_s: float, event: bool, trace_id: str | None = None) -> None:
+        self.sent(type, 1, size)
         self.store.histogram(Metrics.OUTBOX_WAIT).observe(waited_s, (), trace_id)
         if event:
             self.store.histogram(Metrics.EVENT_DELIVERY).observe(waited_s, (Reader.SLOW,), trace_id)

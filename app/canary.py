@@ -7,11 +7,13 @@ of itself it cannot see (a wrong route, an expired certificate); the canary sees
 import asyncio
 import contextlib
 import secrets
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from prometheus_client import start_http_server
 
@@ -26,6 +28,8 @@ PLAYERS: Final = 2
 NO_UPGRADE: Final = "refused with 426: the proxy before the service does not pass Upgrade on"
 RECONNECTS: Final = 6
 """Tries of a player in a row: three may all come while a single server starts again. The race's time bounds them."""
+AT_ONCE: Final = 4
+"""Races at the same time, where there is one for each replica."""
 Write = Callable[..., None]
 """Writes a log line: an event of the catalogue and its fields."""
 
@@ -47,10 +51,12 @@ class RaceFailed(Exception):  # noqa: N818 - it says what happened
 class CanaryConfig:
     """Which service the canary races on, how often, and where it serves its metrics.
 
+    With `each` it races on every address that the names of `urls` have: on each replica behind a headless service.
     `tokens` makes a token for each name; None: the service has guests.
     """
 
-    url: str
+    urls: tuple[str, ...]
+    each: bool
     every_s: float
     timeout_s: float
     host: str
@@ -62,6 +68,7 @@ class CanaryConfig:
 class _Race:
     """One race as far as it has come; times in seconds."""
 
+    api: Api
     step: str = ""
     game_id: str | None = None
     sockets: list[GameWebSocket] = field(default_factory=list)
@@ -76,7 +83,6 @@ class Canary:
     def __init__(self, config: CanaryConfig, write: Write) -> None:
         self._config = config
         self._write = write
-        self._api = Api(config.url.rstrip("/"), config.timeout_s)
         self._last_ok = 0.0
         self.store = MetricStore(metrics=CANARY_METRICS)
         self.store.read_gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
@@ -93,26 +99,42 @@ class Canary:
         except OSError as error:
             raise CannotListen(f"cannot listen on {config.host}:{config.port}: {error.strerror}") from None
         address = f"http://{config.host}:{server.server_port}/metrics"
-        self._write(Events.CANARY_STARTED, url=config.url, every_s=config.every_s, address=address)
+        self._write(Events.CANARY_STARTED, url=" ".join(config.urls), every_s=config.every_s, address=address)
         try:
             while True:
                 began = time.monotonic()
-                await self.race()
+                await self.race_on_all()
                 await asyncio.sleep(max(0.0, began + config.every_s - time.monotonic()))
         finally:
             server.shutdown()
             thread.join()
             server.server_close()
 
-    async def race(self) -> CanaryOutcome:
+    async def race_on_all(self) -> bool:
+        """Run a race on all there is to race on, a few at a time; return whether each ended as it should."""
+        urls = [url for name in self._config.urls for url in (await _addresses(name) if self._config.each else (name,))]
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(url: str) -> CanaryOutcome:
+            async with limit:
+                return await self.race(url)
+
+        return set(await asyncio.gather(*map(one, urls))) == {CanaryOutcome.OK}
+
+    async def race(self, url: str) -> CanaryOutcome:
         """Run one race, measured and logged; return how it ended."""
-        race, began = _Race(), time.monotonic()
+        race, began = _Race(Api(url.rstrip("/"), self._config.timeout_s)), time.monotonic()
         try:
             await self._play(race)
         except RaceFailed as failed:
             outcome = failed.outcome
             self._write(
-                Events.CANARY_FAILED, outcome=outcome, step=failed.step, detail=str(failed), game_id=race.game_id
+                Events.CANARY_FAILED,
+                url=race.api.url,
+                outcome=outcome,
+                step=failed.step,
+                detail=str(failed),
+                game_id=race.game_id,
             )
         else:
             outcome = CanaryOutcome.OK
@@ -131,6 +153,7 @@ class Canary:
         self.store.histogram(CanaryMetrics.DELIVERY).observe(race.delivery_s)
         self._write(
             Events.CANARY_RACED,
+            url=race.api.url,
             game_id=race.game_id,
             duration_s=round(duration_s, 3),
             handshake_s=round(max(race.handshakes_s), 4),
@@ -161,12 +184,12 @@ class Canary:
         race.step = "token"
         # new ones each time: no limit per player fills up with games that did not end
         names = tuple(f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS))
-        tokens = await self._tokens(names)
+        tokens = await self._tokens(race.api, names)
         race.step = "game"
-        race.game_id = await self._api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        race.game_id = await race.api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
         for token in tokens:
             race.step = "handshake"
-            ws = GameWebSocket(race.game_id, token, self._api.ws_url, max_reconnect_attempts=RECONNECTS)
+            ws = GameWebSocket(race.game_id, token, race.api.ws_url, max_reconnect_attempts=RECONNECTS)
             race.sockets.append(ws)
             began = time.perf_counter()
             await stack.enter_async_context(ws)
@@ -187,15 +210,28 @@ class Canary:
         race.step = "finish"
         _expect("the winner", (await over)["data"]["winner"], _player_id(first), race.step)
 
-    async def _tokens(self, names: tuple[str, ...]) -> tuple[str, ...]:
+    async def _tokens(self, api: Api, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return a token for each player. Raises RaceFailed and ClientError."""
         if self._config.tokens is None:
-            return tuple([await self._api.guest(name) for name in names])
+            return tuple([await api.guest(name) for name in names])
         try:
             return self._config.tokens(names)
         except OSError as error:
             detail = f"cannot read {error.filename}: {error.strerror}"
             raise RaceFailed(CanaryOutcome.REFUSED, "token", detail) from None
+
+
+async def _addresses(url: str) -> tuple[str, ...]:
+    """Return a URL for each address that a URL's name has; as it is where the name has none: a race tells of that."""
+    parts = urlsplit(url)
+    port = parts.port or 80
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return (url,)
+    hosts = dict.fromkeys(str(address[0]) for *_, address in found)
+    netlocs = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts)
+    return tuple(parts._replace(netloc=netloc).geturl() for netloc in netlocs)
 
 
 async def _cancel(tasks: list[asyncio.Task[Message]]) -> None:
@@ -230,9 +266,9 @@ def _expect(what: str, found: object, wanted: object, step: str) -> None:
 
 
 async def run_canary(config: CanaryConfig, write: Write, *, once: bool) -> bool:
-    """Race once, or until cancelled; return whether the last race ended as it should. Raises CannotListen."""
+    """Race once, or until cancelled; return whether the last races ended as they should. Raises CannotListen."""
     canary = Canary(config, write)
     if once:
-        return await canary.race() is CanaryOutcome.OK
+        return await canary.race_on_all()
     await canary.run()
     return True

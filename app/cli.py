@@ -46,6 +46,7 @@ EXAMPLES = """examples:
   code-racer token --player ann --ttl 2h             a token to connect with
   code-racer check-config                            verify and print the settings
   code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
+  code-racer canary --each http://code-racer-each:8080 --once   the same on each replica: may the deploy go on?
   code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
@@ -129,7 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
     copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
     bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
-    bird.add_argument("--url", required=True, type=_url, metavar="URL", help="the service, as players reach it")
+    where = bird.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", type=_url, metavar="URL", help="the service, as players reach it")
+    where.add_argument(
+        "--each", type=_plain_url, action="append", default=[], metavar="URL",
+        help="replicas: a race on every address that the URL's name has; may be given again and again",
+    )  # fmt: skip
     bird.add_argument("--every-s", type=_positive, default=30.0, metavar="S", help="from one race to the next (30)")
     bird.add_argument(
         "--timeout-s", type=_positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
@@ -138,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     bird.add_argument(
         "--port", type=int, default=9091, metavar="N", help="port of its metrics; 0 picks a free one (9091)"
     )
-    bird.add_argument("--once", action="store_true", help="one race, no metrics; the exit code says how it went")
+    bird.add_argument("--once", action="store_true", help="race once, no metrics; the exit code says how it went")
     bird.add_argument(
         "--token-file", type=Path, action="append", default=[], metavar="FILE",
         help="a player's token, read before each race; give two of them where only others can make tokens",
@@ -168,6 +174,14 @@ def _url(text: str) -> str:
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return text
     raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
+
+
+def _plain_url(text: str) -> str:
+    if not _url(text).startswith("http://"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: no certificate is valid for the address of a replica; write it like http://code-racer-each:8080"
+        )
+    return text
 
 
 def _positive(text: str) -> float:
@@ -239,14 +253,15 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
 
 
 def canary(settings: Settings, options: argparse.Namespace) -> int:
-    """Race on a service; 1 where a single race did not end as it should."""
+    """Race on a service; with --once 1 where a race did not end as it should."""
     from app.canary import PLAYERS, CanaryConfig, CannotListen, run_canary  # noqa: PLC0415 - the other commands need not wait
     from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
     if len(options.token_file) not in {0, PLAYERS}:
         return _tell(f"--token-file: give {PLAYERS} of them, one a player", EXIT_USAGE)
     config = CanaryConfig(
-        url=options.url,
+        urls=(options.url,) if options.url else tuple(options.each),
+        each=bool(options.each),
         every_s=options.every_s,
         timeout_s=options.timeout_s,
         host=options.host,

@@ -1,6 +1,8 @@
 """The canary as a process of its own, on a real server: what it says when things go well, and when not."""
 
+import asyncio
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from app.canary import CanaryConfig, run_canary
 from app.telemetry.catalogue import CANARY_METRICS
 from tools.harness.canary import canary
 from tools.harness.nginx import Nginx
@@ -158,10 +161,48 @@ def test_a_deploy_is_no_failure(tmp_path: Path) -> None:
         assert samples(bird.host)["code_racer_canary_reconnects_total"] >= 2
 
 
+def test_it_races_on_each_address_of_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a headless service. The name's addresses are a fake: a real one needs a DNS server."""
+    resolve = socket.getaddrinfo
+
+    def two(host: Any, *rest: Any, **more: Any) -> Any:
+        names = ("127.0.0.1", "127.0.0.2") if host == "code-racer-each" else (host,)
+        return [found for name in names for found in resolve(name, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    lines: list[dict[str, Any]] = []
+
+    def write(_: object, **fields: Any) -> None:
+        lines.append(fields)
+
+    with ServerProcess(tmp_path / "a") as one, ServerProcess(
+        tmp_path / "b", host="127.0.0.2", port=one.settings["PORT"], guests="false"
+    ):  # fmt: skip
+        port = one.settings["PORT"]
+        config = CanaryConfig((f"http://code-racer-each:{port}",), True, 30, 20, "127.0.0.1", 0, None)
+        assert not asyncio.run(run_canary(config, write, once=True))
+        found = {line["url"]: line.get("outcome", "ok") for line in lines}
+        assert found == {f"http://127.0.0.1:{port}": "ok", f"http://127.0.0.2:{port}": "refused"}
+
+
+def test_a_name_of_replicas_that_is_unknown_is_a_failure(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "canary", "--once", "--each", server.http_url, "--each", "http://no.invalid"],
+            cwd=ROOT, env={"PATH": "/usr/bin", "LOG_FILE": ""}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    told = {line["url"]: line.get("outcome", "ok") for line in map(json.loads, done.stdout.splitlines())}
+    assert told == {server.http_url: "ok", "http://no.invalid": "unreachable"}
+
+
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
         (("--url", "race.example.org"), 2, "write it like https://race.example.org"),
+        (("--once",), 2, "one of the arguments --url --each is required"),
+        (("--url", "http://localhost", "--each", "http://localhost"), 2, "not allowed with argument --url"),
+        (("--each", "https://code-racer-each"), 2, "write it like http://code-racer-each:8080"),
         (("--url", "http://localhost", "--every-s", "0"), 2, "write one that is more than 0"),
         (("--url", "http://localhost", "--token-file", "x"), 2, "give 2 of them"),
         (("--url", "http://localhost", "--host", "192.0.2.1"), 2, "cannot listen on 192.0.2.1:9091"),

@@ -220,6 +220,26 @@ def test_what_selects_pods_selects_those_of_the_service() -> None:
     assert scaler["minReplicas"] == of_kind("production", "Deployment")["spec"]["replicas"]
 
 
+def test_the_canary_gets_to_each_replica() -> None:
+    """The name of its example leads to the pods' own addresses and port, and both policies let it through."""
+    text = (KUBERNETES / "overlays/production/canary.yaml").read_text()
+    (name, port) = re.findall(r"--each http://([a-z-]+):(\d+)", text)[0]
+    service = of_kind("production", "Service", name)["spec"]
+    labels = of_kind("production", "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert service["clusterIP"] == "None"
+    assert "publishNotReadyAddresses" not in service, "who is not ready yet takes no players"
+    assert service["selector"].items() <= labels.items()
+    assert int(port) == settings("production").port, "an address of a pod has no other"
+    canary = of_kind("production", "Deployment", "code-racer-canary")["spec"]["template"]["metadata"]["labels"]
+    (rule,) = of_kind("production", "NetworkPolicy", name)["spec"]["ingress"]
+    assert rule["from"][0]["podSelector"]["matchLabels"].items() <= canary.items()
+    assert of_kind("production", "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    out = of_kind("production", "NetworkPolicy", "code-racer-canary")["spec"]["egress"]
+    (to_pods,) = (one for one in out if "to" in one)
+    assert to_pods["to"][0]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert rule["ports"] == to_pods["ports"] == [{"port": "http"}]
+
+
 def test_the_ingress_says_what_the_site_says() -> None:
     site = (ROOT / "deploy/nginx/code-racer.conf").read_text()
     notes = of_kind("production", "Ingress")["metadata"]["annotations"]

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +16,7 @@ from app.client.bot import PROBLEM
 from tests.cluster import checker
 from tests.cluster.chaos import Racer, read_log
 from tests.deploy.machine import Machine
-from tools.harness.server import until
+from tools.harness.server import ROOT, SECRET, until
 from tools.harness.tokens import token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -78,3 +80,44 @@ async def test_a_hundred_bots_race_on_through_a_rolling_restart(
     last = {line["path"]: line["status"] for line in handshakes}
     assert set(last.values()) == {101}, "who was refused came back"
     assert len(handshakes) == len(racers) + reconnects, "no attempt of anybody got lost on the way"
+
+
+def canary_of_each(machine: Machine) -> subprocess.CompletedProcess[str]:
+    """The gate: a race on each replica."""
+    each = [option for one in machine.replicas.values() for option in ("--each", one.http_url)]
+    return subprocess.run(
+        [sys.executable, "-m", "app", "canary", "--once", *each],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin", "LOG_FILE": "", "JWT_SECRET": SECRET},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def roll_gated(machine: Machine, secret: str) -> list[str]:
+    """Deploy a secret, one replica after the other, for as long as the canary can race on each; those that have it."""
+    deployed = []
+    for name, one in machine.replicas.items():
+        one.stop()
+        one.settings["JWT_SECRET"] = secret
+        one.start()
+        one.until_ready()
+        deployed.append(name)
+        if canary_of_each(machine).returncode:
+            break
+    return deployed
+
+
+def test_a_replica_with_a_wrong_secret_stops_the_deploy(tmp_path: Path) -> None:
+    """It is ready, and well by its own lights: readiness alone would let the deploy go on to the last replica."""
+    with ExitStack() as stack:
+        machine = Machine(stack, tmp_path, 2, drain_delay_s=0, drain_game_wait_s=0, drain_spread_s=0)
+        assert roll_gated(machine, SECRET) == ["a", "b"], "a deploy that changes nothing goes through"
+        assert roll_gated(machine, SECRET[::-1]) == ["a"]
+        told = [json.loads(line) for line in canary_of_each(machine).stdout.splitlines()]
+    by_url = {line["url"]: (line["event"], line.get("outcome"), line.get("step")) for line in told}
+    assert by_url == {
+        machine.replicas["a"].http_url: ("canary.failed", "refused", "game"),
+        machine.replicas["b"].http_url: ("canary.raced", None, None),
+    }

@@ -20,7 +20,6 @@ from websockets.exceptions import WebSocketException
 
 from alerts.build import GROUPS, alerts
 from alerts.drills.late import LATE, SCRAPED_LATE, bounds, looks_back_s, rules_named, told_apart
-from alerts.drills.machine import SLOWEST, Witness, pace
 from alerts.drills.scale import milliseconds, scaled_expr
 from alerts.drills.stack import WATCHDOG, Notice, Stack, waited_for
 from alerts.drills.stage import DrillFailed, Stage
@@ -28,6 +27,7 @@ from alerts.model import Alert, Group, Severity
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
 from dashboards.model import Board, Panel
+from tools.harness.machine import SLOWEST, Witness, pace
 from tools.harness.prometheus import filled
 from tools.queries import blocks
 

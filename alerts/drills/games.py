@@ -7,13 +7,13 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Final
 
 from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.player import WRONG, Player
+from tools.harness.processes import children
 from tools.harness.server import until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
@@ -71,12 +71,6 @@ def _deadlines_fail(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
-def _workers(server_pid: int) -> list[int]:
-    """The judge's processes."""
-    found = [(task / "children").read_text().split() for task in Path(f"/proc/{server_pid}/task").iterdir()]
-    return [int(pid) for pids in found for pid in pids]
-
-
 @contextlib.contextmanager
 def _race(stage: Stage, count: int) -> Iterator[list[Player]]:
     """A race that has started."""
@@ -97,8 +91,8 @@ def _workers_killed(stage: Stage) -> Generator[None, None, None]:
 
         def submit_and_kill() -> None:
             racers[0].send("submit_code", {"code": ENDLESS})
-            until(lambda: _workers(server.pid))
-            for pid in _workers(server.pid):
+            until(lambda: children(server.pid))
+            for pid in children(server.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -113,7 +107,7 @@ def _workers_frozen(stage: Stage) -> Generator[None, None, None]:
         racers[0].until("submission_judged")
         stage.scrape()
         yield
-        pids = _workers(server.pid)
+        pids = children(server.pid)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         for one in racers:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, Final, Self
 import httpx
 
 from tests.attack.bystander import OTHERS
+from tools.harness.machine import Withheld, read_waited_ns
+from tools.harness.processes import children
 from tools.harness.server import ROOT, ServerProcess, samples
 
 GUARD_BYTES: Final = 640 * 2**20
@@ -85,6 +88,11 @@ class Helper:
             encoding="utf-8",
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def tell(self, document: object = None) -> None:
         """Give it a line."""
         assert self._process.stdin is not None
@@ -141,15 +149,6 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
-def children(pid: int) -> list[int]:
-    """The processes it has started."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
 def loop_cpu_s(pid: int) -> float:
     """Processor time of the event loop's thread, which is the first."""
     try:
@@ -159,10 +158,15 @@ def loop_cpu_s(pid: int) -> float:
 
 
 class Watch:
-    """Samples the memory of a server and of its workers while in the block, and ends a server that grows too far."""
+    """Samples the memory of a server and of its workers while in the block, and ends a server that grows too far.
 
-    def __init__(self, server: ServerProcess) -> None:
+    `withheld` is how long the event loops of the server, and of those who look on `beside`, got no processor.
+    """
+
+    def __init__(self, server: ServerProcess, *beside: int) -> None:
         self._server = server
+        self._loops = [Path(f"/proc/{pid}") for pid in (server.pid, *beside)]
+        self.withheld = Withheld()
         self._over = threading.Event()
         self._base = resident_bytes(server.pid)
         self._workers = {pid: resident_bytes(pid) for pid in children(server.pid)}
@@ -187,6 +191,7 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
+        self.withheld.add(time.monotonic(), sum(map(read_waited_ns, self._loops)) / 1e9)
         self.grown = max(self.grown, resident_bytes(self._server.pid) - self._base)
         normal = max(self._workers.values(), default=0)
         for pid in children(self._server.pid):

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.attack.__main__ import runs, sink_of
-from tests.attack.measure import Run, measured
+from tests.attack.measure import Run, measured, too_slow
 from tests.attack.model import Attack, Result
 from tests.attack.report import table
 from tests.attack.stage import helper
 from tests.attack.table import ATTACKS
+from tools.harness.machine import Withheld
 from tools.harness.server import ROOT
 from tools.harness.slices import ATTACK_DAYS, days_of, slice_of, today
 
@@ -63,6 +64,16 @@ def test_the_table_says_who_was_hurt() -> None:
     assert "| ws-pings | pings, as fast as they are taken |" in text
     assert "ping: p99 4000 ms, bound 250 ms" in text
     assert text.rstrip().splitlines()[-1].count("nobody was hurt") == 1
+
+
+def test_what_the_machine_withheld_is_taken_off_what_was_slow_and_nothing_else() -> None:
+    withheld = Withheld()
+    for at, total_s in ((0.0, 0.0), (0.5, 0.0), (1.0, 0.4), (1.5, 0.4), (9.0, 0.4)):
+        withheld.add(at, total_s)
+    assert not too_slow(0.2, 0.25, withheld)
+    assert not too_slow(0.6, 0.25, withheld), "0.4 s of it were the machine's"
+    assert too_slow(0.7, 0.25, withheld)
+    assert too_slow(0.6, 0.25, Withheld())
 
 
 @pytest.mark.alone

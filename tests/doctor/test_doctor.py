@@ -22,6 +22,7 @@ from websockets.exceptions import InvalidStatus
 from tools.harness.nats import Nats
 from tools.harness.nginx import Nginx, Site
 from tools.harness.player import Player
+from tools.harness.processes import children
 from tools.harness.prometheus import prometheus
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ROOT, SECRET, ServerProcess, free_port, until
@@ -260,17 +261,11 @@ def test_a_judge_whose_workers_die(tmp_path: Path) -> None:
             ann.send("ready", {"status": "ready"})
             ann.until("game_started")
             ann.send("submit_code", {"code": ENDLESS})
-            for pid in until(lambda: workers(server.pid)):
+            for pid in until(lambda: children(server.pid)):
                 os.kill(pid, signal.SIGKILL)
             until(lambda: server.metric("judge_stops_total", cause="died") > 0)
         code, report = doctor(*replicas(server))
         assert (code, first(report)) == (1, ("judge", server.http_url))
-
-
-def workers(pid: int) -> list[int]:
-    """The processes that a server has started."""
-    found = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(one) for row in found for one in row]
 
 
 def test_people_read_it_too_and_wrong_usage_is_told() -> None:

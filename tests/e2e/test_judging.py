@@ -11,6 +11,7 @@ import httpx
 
 from app.judge import load_problems
 from tools.harness.player import SOLUTION, Player
+from tools.harness.processes import children, cpu_ticks, is_alive
 from tools.harness.server import ServerProcess, until
 
 ENDLESS = "def solve(*args):\n    while True:\n        pass"
@@ -124,7 +125,7 @@ def test_sigterm_waits_for_no_submission(tmp_path: Path) -> None:
             began = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - began < 20, "the submission has a minute"
-        until(lambda: not any(map(runs, workers | sandboxes)))
+        until(lambda: not any(map(is_alive, workers | sandboxes)))
 
 
 def test_a_worker_that_hangs_is_ended_and_that_is_no_fault(tmp_path: Path) -> None:
@@ -161,27 +162,6 @@ def test_many_games_of_one_player_make_no_other_wait(tmp_path: Path) -> None:
         assert order.index(bob["player_id"]) <= done + 2, "one of the two workers is never the greedy one's"
 
 
-def children(pid: int) -> set[int]:
-    """The processes that one has started and that run."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    found = {int(child) for task in tasks for child in (task / "children").read_text().split()}
-    return {child for child in found if runs(child)}
-
-
-def runs(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def busy(pid: int) -> bool:
     """Whether a sandbox of a server works."""
     return any(cpu_ticks(sandbox) >= 20 for worker in children(pid) for sandbox in children(worker))
-
-
-def cpu_ticks(pid: int) -> int:
-    """The processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])

@@ -14,6 +14,7 @@ import pytest
 
 from app.signals import ENDING, HANDLED, LEFT_ALONE, name
 from tools.harness.player import Player
+from tools.harness.processes import children
 from tools.harness.server import ROOT, SECRET, ServerProcess, until
 from tools.harness.tokens import token
 
@@ -182,10 +183,9 @@ def test_another_signal_while_it_starts_changes_nothing(tmp_path: Path, number: 
 
 def test_the_judges_workers_hold_no_signal_back_and_ignore_only_what_ends_the_service_first(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, playing(server):
-        tasks = Path(f"/proc/{server.pid}/task").glob("*/children")
-        children = [child for task in tasks for child in task.read_text().split()]
-        assert children
-        for child in children:
+        workers = children(server.pid)
+        assert workers
+        for child in workers:
             status = Path(f"/proc/{child}/status").read_text().split()
             masks = {kind: int(status[status.index(f"{kind}:") + 1], 16) for kind in ("SigBlk", "SigIgn")}
             assert masks["SigBlk"] == 0

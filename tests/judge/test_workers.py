@@ -19,6 +19,7 @@ from app.sandbox.messages import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
+from tools.harness.processes import children, cpu_ticks, is_alive
 from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
@@ -433,29 +434,9 @@ def pid_of(judge: SandboxJudge) -> int:
     return process.child.pid
 
 
-def children(pid: int) -> set[int]:
-    """The processes that one has started."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split() if is_alive(int(child))}
-
-
 def environment(pid: int) -> bytes:
     """What a process was given."""
     return Path(f"/proc/{pid}/environ").read_bytes()
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def cpu_ticks(pid: int) -> int:
-    """The processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
 
 
 async def test_a_hundred_submissions_at_once_are_all_judged(patient: SandboxJudge) -> None:

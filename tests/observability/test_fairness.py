@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from alerts.build import alerts
 from alerts.drills.late import LATE, looks_back_s, told_apart, with_records
-from alerts.drills.machine import SLOWEST, Withheld, Witness, pace_of
 from alerts.model import Alert, Severity
+from tools.harness.machine import SLOWEST, Withheld, Witness, pace_of
 from tools.harness.server import until
 
 INFINITE = float("inf")

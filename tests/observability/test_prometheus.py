@@ -141,7 +141,7 @@ def test_every_panel_shows_its_data_within_its_range(prometheus: httpx.Client, b
         assert all(low <= value <= high for value in numbers), (panel.title, numbers)
         for label in _legend_labels(one.legend):
             assert all(item["metric"].get(label) for item in series)
-    assert max(largest) > 0 or panel.range == (0, 0) or panel.title in QUIET, "players race: it shows something"
+    assert any(largest) or panel.range == (0, 0) or panel.title in QUIET, "players race: it shows something"
 
 
 def _legend_labels(legend: str) -> list[str]:

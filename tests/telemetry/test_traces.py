@@ -260,7 +260,9 @@ def test_a_slow_message_is_traced_from_its_arrival_on(tmp_path: Path) -> None:
             player.until("player_joined")
             with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")  # nobody else can write now
+                before = server.metric("ws_messages_total", direction="in", type="ready")
                 player.send("ready", id="r")
+                until(lambda: server.metric("ws_messages_total", direction="in", type="ready") > before)
                 time.sleep(0.3)  # the slowness itself: over SLOW_MESSAGE_S
                 other.execute("ROLLBACK")
             player.until("ack", id="r")

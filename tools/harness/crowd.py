@@ -10,7 +10,7 @@ from tools.harness.server import ServerProcess
 from tools.harness.tokens import token
 from tools.harness.wire import TEXT, frame, upgrade
 
-_JOIN_TIMEOUT_S = 60
+_HEARD_WITHIN_S = 240  # on a busy machine; pytest's own limit is 300 s
 
 
 class Voice(asyncio.Protocol):
@@ -55,7 +55,7 @@ class Voice(asyncio.Protocol):
 
     async def told(self) -> None:
         """Wait for what is `wanted`."""
-        async with asyncio.timeout(_JOIN_TIMEOUT_S):
+        async with asyncio.timeout(_HEARD_WITHIN_S):
             await self.heard.wait()
         if self.lost:
             raise ConnectionError("refused, or ended")

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from itertools import repeat
-from pathlib import Path
 from typing import Any, Final
 
 from tests.attack.fight import CONNECT_TIMEOUT_S, HOST, Act, Fight
 from tests.attack.model import Attack, Place
+from tools.harness.processes import is_alive
 from tools.harness.server import SECRET
 
 _DEPTH: Final = 4_000
@@ -147,18 +147,11 @@ def _sends(number: signal.Signals) -> Act:
         if not fight.aim.is_sink:
             os.kill(fight.aim.data["pid"], number)
             time.sleep(0.5)
-            alive = _is_alive(fight.aim.data["pid"])
+            alive = is_alive(fight.aim.data["pid"])
             fight.tally.seen["alive" if alive else "ended"] += 1
         fight.until_over()
 
     return act
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def _second_process(fight: Fight) -> None:

@@ -1,4 +1,4 @@
-"""The machine as a second fault: how long it kept what a drill runs waiting for a processor.
+"""The machine as a second fault: how long it kept what a drill or a test runs waiting for a processor.
 
 The kernel counts for every thread the time in which it was ready to run and did not (`/proc/PID/schedstat`). A stop
 signal, a lock, a sleep or work of the service's own is none of it, so what a drill's fault makes late and what the
@@ -101,7 +101,7 @@ class Witness:
         now = self._clock()
         for process in processes:
             for thread in _threads(process):
-                waited_ns = _waited_ns(thread)
+                waited_ns = read_waited_ns(thread)
                 self._total_ns += max(0, waited_ns - self._seen.get(thread, 0))
                 self._seen[thread] = max(waited_ns, self._seen.get(thread, 0))
         self.withheld.add(now, self._total_ns / 1e9)
@@ -113,7 +113,8 @@ def _threads(process: Path) -> list[Path]:
     return []
 
 
-def _waited_ns(thread: Path) -> int:
+def read_waited_ns(thread: Path) -> int:
+    """Read how long a thread or process (a folder of /proc) was ready and got no processor; 0 where none is told."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int((thread / "schedstat").read_text().split()[1])
     return 0
@@ -122,12 +123,12 @@ def _waited_ns(thread: Path) -> int:
 def pace() -> int:
     """Measure how much slower than on a free machine this thread gets on: 1, 2, 4 … `SLOWEST` times."""
     me = _PROC / "thread-self"
-    waited_ns, ran_ns = -_waited_ns(me), -time.thread_time_ns()
+    waited_ns, ran_ns = -read_waited_ns(me), -time.thread_time_ns()
     began = time.monotonic()
     while time.monotonic() - began < _PROBE_S:
         pass
     ran_ns += time.thread_time_ns()
-    waited_ns += _waited_ns(me)
+    waited_ns += read_waited_ns(me)
     return pace_of((ran_ns + waited_ns) / max(1, ran_ns))
 
 

@@ -12,6 +12,7 @@ from alerts.objectives import OBJECTIVES
 from alerts.outliers import OUTLIERS
 from alerts.replicas import REPLICAS
 from alerts.runtime import RUNTIME
+from alerts.slo import openslo, sloth
 
 GROUPS: Final = (
     *(objective.recordings() for objective in OBJECTIVES),
@@ -37,4 +38,6 @@ def generated(root: Path) -> dict[Path, str]:
         root / "alerts/rules/code-racer.yaml": to_yaml(rules(GROUPS)),
         root / "alerts/tests/code-racer.test.yaml": to_yaml(tests(GROUPS, ["../rules/code-racer.yaml"])),
         root / "deploy/kubernetes/monitoring/prometheus-rule.yaml": to_yaml(prometheus_rule(GROUPS)),
+        root / "deploy/slo/openslo.yaml": openslo(),
+        root / "deploy/slo/sloth.yaml": sloth(),
     }

@@ -98,4 +98,119 @@ DOWN: Final = Alert(
     ),
 )
 
-CANARY: Final = Group("code-racer-canary", (FAILING, DOWN))
+_S: Final = CONFIG["CodeRacerCanarySlow"]
+
+
+def _late(step: str) -> str:
+    """Find canaries with whom a step of the race is late more often than it may be."""
+    in_time, all_of_them = (
+        f"sum by (cluster, namespace, job, instance) (increase({counter}[{_S['window']}]))"
+        for counter in (
+            f'code_racer_canary_{step}_seconds_bucket{{le="{_S["late_s"]}"}}',
+            f"code_racer_canary_{step}_seconds_count",
+        )
+    )
+    return f'label_replace(1 - {in_time} / ({all_of_them} >= {_S["races"]}) > {_S["share"]}, "step", "{step}", "", "")'
+
+
+def _took(step: str, late: int) -> dict[str, str]:
+    """Two races a minute; so many of twenty are late at this step."""
+    family = f"code_racer_canary_{step}_seconds"
+    return {
+        f"{family}_count{{{_CANARY}}}": "0+2x60",
+        f'{family}_bucket{{{_CANARY}, le="0.5"}}': f"0+{2 - late / 10:g}x60",
+    }
+
+
+SLOW: Final = Alert(
+    name="CodeRacerCanarySlow",
+    severity=Severity.WARNING,
+    expr="\nor ".join(map(_late, ("handshake", "message", "delivery"))) + "\n",
+    hold="5m",
+    summary="The canary waits long, most likely as players do.",
+    description="In {{ $value | humanizePercentage }} of the races of the canary {{ $labels.instance }}"
+    f" the {{{{ $labels.step }}}} took longer than {_S['late_s']} s.",
+    cases=(
+        Case(
+            "a proxy that is busy",
+            _took("handshake", 10) | _took("message", 0) | _took("delivery", 4),
+            fires=7,
+            labels={**_WHERE, "step": "handshake"},
+            description="In 50% of the races of the canary c:9091 the handshake took longer than 0.5 s.",
+        ),
+        Case(
+            "events are late",
+            _took("handshake", 2) | _took("message", 2) | _took("delivery", 20),
+            fires=7,
+            labels={**_WHERE, "step": "delivery"},
+            description="In 100% of the races of the canary c:9091 the delivery took longer than 0.5 s.",
+        ),
+        Case("one in five", _took("handshake", 4) | _took("message", 4), silent=(8, 20, 40)),
+        Case(
+            "it has just started, and the first race was slow",
+            {
+                f"code_racer_canary_message_seconds_count{{{_CANARY}}}": "_x5 0 1 2 3 4+2x30",
+                f'code_racer_canary_message_seconds_bucket{{{_CANARY}, le="0.5"}}': "_x5 0 0 1 2 3+2x30",
+            },
+            silent=(9, 12, 20),
+        ),
+    ),
+)
+
+_DAY_S: Final = 86_400
+_E: Final = CONFIG["CodeRacerCertificateExpiring"]
+_TICKET_S, _PAGE_S = (round(float(_E[name]) * _DAY_S) for name in ("ticket_days", "page_days"))
+_LEFT: Final = f"{last('code_racer_canary_certificate_end_timestamp_seconds')} - time()"
+
+
+def _ends(at_s: float, then_s: float | None = None) -> dict[str, str]:
+    """A certificate that ends at this time, and after half an hour is another."""
+    name = f"code_racer_canary_certificate_end_timestamp_seconds{{{_CANARY}}}"
+    return {name: f"{at_s:.0f}x30 {at_s if then_s is None else then_s:.0f}x30"}
+
+
+def _expiring(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
+    return Alert(
+        name="CodeRacerCertificateExpiring",
+        severity=severity,
+        expr=expr,
+        hold="5m",
+        summary="The certificate that players meet ends soon: then nobody can connect.",
+        description="The certificate that the canary {{ $labels.instance }} meets ends in"
+        " {{ $value | humanizeDuration }}.",
+        cases=cases,
+    )
+
+
+_RENEWED: Final = Case("it is renewed thirty days before", _ends(31 * _DAY_S, 90 * _DAY_S), silent=(10, 40, 55))
+EXPIRING: Final = _expiring(
+    Severity.CRITICAL,
+    f"{_LEFT} < {_PAGE_S}",
+    (
+        Case(
+            "nobody has renewed it",
+            _ends(_PAGE_S + 600),
+            fires=16,
+            labels=_WHERE,
+            description="The certificate that the canary c:9091 meets ends in 2d 23h 54m 0s.",
+        ),
+        _RENEWED,
+    ),
+)
+EXPIRING_SOON: Final = _expiring(
+    Severity.WARNING,
+    f"{_LEFT} < {_TICKET_S} >= {_PAGE_S}",
+    (
+        Case(
+            "it should have been renewed by now",
+            _ends(_TICKET_S + 600),
+            fires=16,
+            labels=_WHERE,
+            description="The certificate that the canary c:9091 meets ends in 13d 23h 54m 0s.",
+        ),
+        Case("it is renewed at the last moment", _ends(_TICKET_S + 1_700, 90 * _DAY_S), silent=(28, 32, 40, 55)),
+        _RENEWED,
+    ),
+)
+
+CANARY: Final = Group("code-racer-canary", (FAILING, DOWN, SLOW, EXPIRING, EXPIRING_SOON))

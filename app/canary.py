@@ -6,6 +6,7 @@ of itself it cannot see (a wrong route, an expired certificate); the canary sees
 
 import asyncio
 import contextlib
+import math
 import secrets
 import socket
 import time
@@ -84,8 +85,10 @@ class Canary:
         self._config = config
         self._write = write
         self._last_ok = 0.0
+        self._certificate_end = math.inf
         self.store = MetricStore(metrics=CANARY_METRICS)
         self.store.read_gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
+        self.store.read_gauge(CanaryMetrics.CERTIFICATE_END, lambda: self._certificate_end)
 
     async def run(self) -> None:
         """Race every `every_s` seconds, from beginning to beginning, until cancelled; metrics are served meanwhile.
@@ -144,6 +147,8 @@ class Canary:
         self.store.counter(CanaryMetrics.RECONNECTS).inc(by=reconnects)
         for seconds in race.handshakes_s:
             self.store.histogram(CanaryMetrics.HANDSHAKE).observe(seconds)
+        ends = [one.metrics.certificate_end_s for one in race.sockets if one.metrics.certificate_end_s is not None]
+        self._certificate_end = min(ends, default=self._certificate_end)
         return outcome
 
     def _succeeded(self, race: _Race, duration_s: float) -> None:

@@ -6,6 +6,14 @@ from dashboards.model import Board, Kind, Panel, Query, buckets, quantiles, rate
 
 _OURS: Final = "unavailable|internal_error|overloaded|draining"
 
+_PLACE: Final = 'cluster=~"$cluster", namespace=~"$namespace"'
+"""The canary is a job, and an instance, of its own."""
+
+
+def _of_canary(buckets_of: str) -> str:
+    return f"histogram_quantile(0.95, sum by (le) (rate({buckets_of}{{{_PLACE}}}[$__rate_interval])))"
+
+
 CONNECTIONS: Final = Board(
     "code-racer-connections",
     "Connections",
@@ -17,6 +25,7 @@ CONNECTIONS: Final = Board(
             (Query(f"sum by (instance) ({selected('code_racer_ws_connections')})", "{{instance}}"),),
             warn=18_000,
             range=(0, 100),
+            width=6,
         ),
         Panel(
             "Share of the limit",
@@ -32,6 +41,7 @@ CONNECTIONS: Final = Board(
             warn=0.9,
             range=(0, 0.1),
             alerts=("CodeRacerConnectionLimitNear",),
+            width=6,
         ),
         Panel(
             "Lost since five minutes ago",
@@ -47,6 +57,7 @@ CONNECTIONS: Final = Board(
             warn=0.5,
             range=(0, 1),
             alerts=("CodeRacerConnectionCliff",),
+            width=6,
         ),
         Panel(
             "Attempts to connect",
@@ -56,6 +67,7 @@ CONNECTIONS: Final = Board(
             warn=20,
             range=(0, 20),
             alerts=("CodeRacerReconnectStorm",),
+            width=6,
         ),
         Panel(
             "Refused by the client's fault",
@@ -70,6 +82,7 @@ CONNECTIONS: Final = Board(
             warn=0.2,
             range=(0, 20),
             alerts=("CodeRacerAuthFailureSurge", "CodeRacerOriginRefusalSurge"),
+            width=6,
         ),
         Panel(
             "Refused by our fault",
@@ -79,6 +92,7 @@ CONNECTIONS: Final = Board(
             warn=0.1,
             range=(0, 0),
             alerts=("CodeRacerHandshakeBudgetBurn",),
+            width=6,
         ),
         Panel(
             "Handshake",
@@ -87,6 +101,7 @@ CONNECTIONS: Final = Board(
             quantiles("code_racer_ws_handshake_duration_seconds", 0.5, 0.99),
             warn=1,
             range=(0, 10),
+            width=6,
         ),
         Panel(
             "Closes by reason",
@@ -95,6 +110,7 @@ CONNECTIONS: Final = Board(
             (Query(rate("code_racer_ws_closes_total", "reason, initiator"), "{{reason}} by {{initiator}}"),),
             warn=50,
             range=(0, 20),
+            width=6,
         ),
         Panel(
             "Lost connections",
@@ -134,6 +150,35 @@ CONNECTIONS: Final = Board(
             warn=10,
             range=(0, 10),
             alerts=("CodeRacerRateLimitSurge",),
+        ),
+        Panel(
+            "What the canary waits for, p95",
+            "From connecting to the welcome, from a message to its answer, and to its event with the other player, by"
+            " the way players come. Slow here and not in the service's own figures: it is the way.",
+            "s",
+            tuple(
+                Query(_of_canary(f"code_racer_canary_{step}_seconds_bucket"), step)
+                for step in ("handshake", "message", "delivery")
+            ),
+            warn=0.5,
+            range=(0, 10),
+            alerts=("CodeRacerCanarySlow",),
+        ),
+        Panel(
+            "Certificate ends in",
+            "The certificate that the canary meets, by canary; infinite where it meets none.",
+            "s",
+            (
+                Query(
+                    f"code_racer_canary_certificate_end_timestamp_seconds{{{_PLACE}}} - time()",
+                    "{{instance}}",
+                ),
+            ),
+            warn=14 * 86_400,
+            range=(0, float("inf")),
+            below=True,
+            kind=Kind.STAT,
+            alerts=("CodeRacerCertificateExpiring",),
         ),
     ),
 )

@@ -4,17 +4,23 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import Final
 
-from alerts.drills.drill import Drill
+from alerts.drills.drill import Act, Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.canary import Bird, canary
+from tools.harness.nginx import Nginx
 from tools.harness.proxy import TcpProxy
+from tools.harness.server import free_port
+from tools.harness.tls import Certificates
+
+_DELAY_S: Final = 0.6
+_END: Final = "code_racer_canary_certificate_end_timestamp_seconds"
 
 
 @contextlib.contextmanager
-def _canary(stage: Stage, way: TcpProxy) -> Iterator[Bird]:
+def _canary(stage: Stage, way: TcpProxy, timeout_s: str = "1") -> Iterator[Bird]:
     """A canary that races by this way, scraped like the server."""
-    with canary(f"http://127.0.0.1:{way.port}", "--every-s", "0.5", "--timeout-s", "1") as bird:
+    with canary(f"http://127.0.0.1:{way.port}", "--every-s", "0.5", "--timeout-s", timeout_s) as bird:
         stage.stack.target(stage.server.host, canary=bird.host)
         yield bird
 
@@ -48,6 +54,50 @@ def _canary_gone(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _way_slow(stage: Stage) -> Generator[None, None, None]:
+    with (
+        stage.serve(scraped=False),
+        TcpProxy(int(stage.server.settings["PORT"])) as way,
+        _canary(stage, way, timeout_s="60"),
+    ):
+        yield
+        way.delay_s = _DELAY_S
+        yield
+        way.delay_s = 0.0
+        yield
+
+
+def _certificate(days: float) -> Act:
+    """Players come through an nginx whose certificate is valid for so many days, and then for ninety."""
+
+    def act(stage: Stage) -> Generator[None, None, None]:
+        made, port = Certificates(stage.folder / "tls", days=90), free_port()
+        with stage.serve(scraped=False) as server:
+            site = f"""
+                map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+                server {{
+                    listen 127.0.0.1:{port} ssl; ssl_certificate {made.cert}; ssl_certificate_key {made.key};
+                    location / {{
+                        proxy_pass {server.http_url}; proxy_http_version 1.1;
+                        proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+                    }}
+                }}
+            """
+            url, trust = f"https://localhost:{port}", {"SSL_CERT_FILE": str(made.ca)}
+            with Nginx(stage.folder / "nginx", site) as nginx, canary(url, "--every-s", "0.5", **trust) as bird:
+                stage.stack.target(server.host, canary=bird.host)
+                stage.seen(f"{_END} < +Inf")
+                yield
+                made.renew(days)
+                nginx.reload()
+                yield
+                made.renew(90)
+                nginx.reload()
+                yield
+
+    return act
+
+
 DRILLS: Final = (
     Drill(
         "CodeRacerCanaryFailing",
@@ -59,4 +109,29 @@ DRILLS: Final = (
     ),
     Drill("CodeRacerCanaryDown", Severity.WARNING, "kill -9 the canary", _canary_killed, None, None),
     Drill("CodeRacerCanaryDown", Severity.WARNING, "take the canary's target away", _canary_gone, None, None),
+    Drill(
+        "CodeRacerCanarySlow",
+        Severity.WARNING,
+        "the way from players to a service that is well takes 600 ms each way",
+        _way_slow,
+        "What the canary waits for, p95",
+        None,
+        factors={"code-racer-canary": 15.0},  # a race takes some seconds then, and four of them are needed
+    ),
+    Drill(
+        "CodeRacerCertificateExpiring",
+        Severity.WARNING,
+        "nginx gets a certificate that ends in ten days",
+        _certificate(10),
+        "Certificate ends in",
+        None,
+    ),
+    Drill(
+        "CodeRacerCertificateExpiring",
+        Severity.CRITICAL,
+        "nginx gets a certificate that ends in two days",
+        _certificate(2),
+        "Certificate ends in",
+        None,
+    ),
 )

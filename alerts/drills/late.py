@@ -34,6 +34,7 @@ LATE: Final = {
     "CodeRacerPingBudgetBurn": Late(1.0, 'le="1.0"', 'le="{}"'),
     "CodeRacerEventLoopLag": Late(0.1, "> 0.1", "> {}"),
     "CodeRacerEventLogSlow": Late(0.1, "> 0.1", "> {}"),
+    "CodeRacerCanarySlow": Late(0.5, 'le="0.5"', 'le="{}"'),
     "CodeRacerOverloaded": Late(0.1, "(code_racer_overloaded", '(code_racer_overloaded{cause!="loop_lag"}'),
 }
 SCRAPED_LATE: Final = frozenset({"CodeRacerDown", "CodeRacerScrapesFlapping"})

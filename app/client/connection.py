@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Connection:
             raise _refused(error) from None
         except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException) as error:
             raise ClientError(f"cannot reach {backend_url}: {type(error).__name__}") from None
-        metrics.record_connection()
+        metrics.record_connection(_certificate_end_s(ws))
         return cls(ws, timing.ping_interval_s, metrics)
 
     async def receive(self, on_frame: Callable[[str | bytes], Awaitable[None]]) -> tuple[int, str]:
@@ -100,6 +101,12 @@ class Connection:
     def on_pong(self, data: Message) -> None:
         """Measure the round trip of the ``ping`` that this ``pong`` answers."""
         self._metrics.record_rtt(max(0.0, time.perf_counter() - float(data["timestamp"]) / 1000))
+
+
+def _certificate_end_s(ws: ClientConnection) -> float | None:
+    """Read when the server's certificate ends, in epoch seconds."""
+    certificate = ws.transport.get_extra_info("peercert")
+    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
 
 def _refused(error: InvalidStatus) -> Refused:

@@ -4,7 +4,11 @@ from typing import Any
 
 
 class WebSocketMetrics:
-    """Counts of one client or of several that share it; `rtt_s` is the last measured round trip in seconds."""
+    """Counts of one client or of several that share it.
+
+    `rtt_s` is the last measured round trip in seconds; `certificate_end_s` when the certificate met last ends, in epoch
+    seconds: None without TLS.
+    """
 
     def __init__(self) -> None:
         self.connection_count = 0
@@ -13,10 +17,12 @@ class WebSocketMetrics:
         self.reconnect_count = 0
         self.resume_count = 0
         self.rtt_s: float | None = None
+        self.certificate_end_s: float | None = None
 
-    def record_connection(self) -> None:
+    def record_connection(self, certificate_end_s: float | None) -> None:
         """A connection came up."""
         self.connection_count += 1
+        self.certificate_end_s = certificate_end_s
 
     def record_message(self) -> None:
         """A message came in."""

@@ -1,7 +1,9 @@
 """The canary as a process of its own, on a real server: what it says when things go well, and when not."""
 
 import asyncio
+import datetime as dt
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from tools.harness.canary import canary
 from tools.harness.nginx import Nginx
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ROOT, SECRET, ServerProcess, free_port, until
+from tools.harness.tls import Certificates
 
 
 def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
@@ -59,6 +62,7 @@ def test_it_races_and_tells_what_players_meet(tmp_path: Path) -> None:
             assert found[f"code_racer_canary_{step}_seconds_sum"] > 0
         assert found["code_racer_canary_last_ok_timestamp_seconds"] > 1.7e9
         assert found["code_racer_canary_reconnects_total"] == 0
+        assert found["code_racer_canary_certificate_end_timestamp_seconds"] == math.inf, "there is no TLS"
         others = ("unreachable", "refused", "lost", "timeout", "wrong")
         assert all(found[f"code_racer_canary_races_total{outcome}"] == 0 for outcome in others)
         assert server.metric("submissions_total", verdict="accepted") >= races, "it was the server it raced on"
@@ -129,6 +133,29 @@ def test_it_tells_of_a_proxy_that_does_not_pass_upgrade_on(tmp_path: Path) -> No
             code, line = run(f"http://127.0.0.1:{port}")
     assert (code, line["outcome"], line["step"]) == (1, "refused", "handshake")
     assert "does not pass Upgrade on" in line["detail"]
+
+
+def test_it_tells_when_the_certificate_that_it_met_ends(tmp_path: Path) -> None:
+    """A server that terminates TLS itself; its certificate is about to end, and renewed at a restart."""
+    made = Certificates(tmp_path / "tls", days=2)
+    files = {"tls_cert_file": made.cert, "tls_key_file": made.key}
+    end = "code_racer_canary_certificate_end_timestamp_seconds"
+    with ServerProcess(tmp_path / "server", **files) as server:
+        url = f"https://localhost:{server.settings['PORT']}"
+        with canary(url, "--every-s", "0.2", SSL_CERT_FILE=str(made.ca)) as bird:
+            until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] >= 1)
+            assert samples(bird.host)[end] == ends_at(made.cert)
+            server.stop()
+            made.renew(90)
+            server.start()
+            until(lambda: samples(bird.host)[end] == ends_at(made.cert))
+
+
+def ends_at(certificate: Path) -> float:
+    """When it ends, in epoch seconds, as openssl says."""
+    command = ["openssl", "x509", "-in", str(certificate), "-noout", "-enddate", "-dateopt", "iso_8601"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dt.datetime.fromisoformat(said.strip().removeprefix("notAfter=")).timestamp()
 
 
 def test_it_notices_that_somebody_else_answers() -> None:

@@ -31,12 +31,15 @@ class Bird:
 
 
 @contextmanager
-def canary(url: str, *options: str) -> Iterator[Bird]:
-    """One that races on `url` while in the block; unless somebody has killed it, it ends well when told to."""
+def canary(url: str, *options: str, **environment: str) -> Iterator[Bird]:
+    """One that races on `url` while in the block; unless somebody has killed it, it ends well when told to.
+
+    `environment` is what it finds there besides.
+    """
     port = free_port()
     command = [sys.executable, "-m", "app", "canary", "--url", url, "--port", str(port), *options]
     trust = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
-    environment = {"PATH": os.environ["PATH"], "LOG_FILE": "", **trust}
+    environment = {"PATH": os.environ["PATH"], "LOG_FILE": "", **trust, **environment}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, text=True)
         bird = Bird(f"127.0.0.1:{port}", process)

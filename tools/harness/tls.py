@@ -27,17 +27,24 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 # RFC 5280 (4.2.1.1 to 4.2.1.3) asks for these; Python 3.13 verifies that they are there (VERIFY_X509_STRICT).
 _AUTHORITY, _SERVER = _usage(signs_certificates=True), _usage(signs_certificates=False)
 
+_AUTHORITY_DAYS = 365
+
 
 class Certificates:
-    """Files (PEM) in `folder`: `ca` is trusted, `cert` and `key` are those of localhost and 127.0.0.1."""
+    """Files (PEM) in `folder`: `ca` is trusted; `cert` and `key` are localhost's and 127.0.0.1's, for so many days."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, days: float = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, self.cert, self.key = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
-        authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        root = _signed("a test's authority", authority, None, authority)
-        leaf = _signed("localhost", own, root, authority)
-        self.ca.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+        self._authority = ec.generate_private_key(ec.SECP256R1())
+        self._root = _signed("a test's authority", self._authority, None, self._authority, _AUTHORITY_DAYS)
+        self.ca.write_bytes(self._root.public_bytes(serialization.Encoding.PEM))
+        self.renew(days)
+
+    def renew(self, days: float) -> None:
+        """Have the authority sign another certificate, for another key."""
+        own = ec.generate_private_key(ec.SECP256R1())
+        leaf = _signed("localhost", own, self._root, self._authority, days)
         self.cert.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
         self.key.write_bytes(
             own.private_bytes(
@@ -47,7 +54,11 @@ class Certificates:
 
 
 def _signed(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Certificate | None, by: ec.EllipticCurvePrivateKey
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Certificate | None,
+    by: ec.EllipticCurvePrivateKey,
+    days: float,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -59,7 +70,7 @@ def _signed(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(_AUTHORITY if issuer is None else _SERVER, critical=True)

@@ -48,6 +48,11 @@ class CanaryMetrics:
         Kind.GAUGE,
         "When a race of the canary last ended as it should, in epoch seconds; 0: none has.",
     )
+    CERTIFICATE_END = Metric(
+        f"{PREFIX}canary_certificate_end_timestamp_seconds",
+        Kind.GAUGE,
+        "When the certificate that the canary met ends, in epoch seconds; +Inf: it has met none.",
+    )
 
 
 CANARY_METRICS: Final = listed(CanaryMetrics)

@@ -60,10 +60,12 @@ class Server(uvicorn.Server):
         for number in signals.HANDLED:
             ends = signals.ends(number, on_terminal=on_terminal)
             loop.add_signal_handler(number, self._on_end if ends else self._on_signal, number)
+        signals.show_stacks()
         signals.unblock()
         try:
             yield
         finally:
+            signals.hide_stacks()
             _stop_handling(do_spare=self._drain is not None and not self._drain.is_hurried)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:

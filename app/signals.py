@@ -4,8 +4,10 @@ Players see a close frame whatever comes, but for SIGKILL and for those by which
 broken. Handlers, not SIG_IGN: what is ignored stays ignored in child processes.
 """
 
+import faulthandler
 import os
 import signal
+import sys
 from typing import Final
 
 ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU})
@@ -32,6 +34,20 @@ def block() -> None:
 def unblock() -> None:
     """Deliver the signals that wait, and those to come."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def show_stacks() -> None:
+    """Have SIGUSR2 write every thread's stack to stderr besides, even while the event loop stands still.
+
+    To be called when its handler is there. Names of files and functions, no values: nothing secret is in a stack.
+    """
+    if sys.stderr is not None:  # else descriptor 2 may be a file of ours
+        faulthandler.register(signal.SIGUSR2, sys.stderr, all_threads=True, chain=True)
+
+
+def hide_stacks() -> None:
+    """Undo `show_stacks`."""
+    faulthandler.unregister(signal.SIGUSR2)
 
 
 def ends(number: int, *, on_terminal: bool) -> bool:

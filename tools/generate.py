@@ -1,8 +1,8 @@
 """Write the generated files, or with ``--check`` say which are out of date.
 
 Generated are: the close codes in the JavaScript client, the message types in its declarations, the picture of the
-rooms in CONTRIBUTING.md, the reference of settings and of signals, and the dashboards. Each is committed, so that
-people read it without running anything.
+rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and the heads of the runbooks. Each
+is committed, so that people read it without running anything.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from app.telemetry.catalogue import (
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
 from dashboards.build import boards
-from tools import declarations
+from tools import declarations, runbooks
 from tools.house.picture import picture
 
 ROOT = Path(__file__).parent.parent
@@ -292,7 +292,12 @@ def generated() -> dict[Path, str]:
         fields = frozenset().union(*(event.fields for event in EVENTS)) | FOREIGN_FIELDS | TRACE_FIELDS
         text = json.dumps(schema(profile, COMMON_FIELDS, fields), indent=2) + "\n"
         files[ROOT / f"docs/schemas/log-{profile}.schema.json"] = text
-    return files | alert_files(ROOT) | {ROOT / "dashboards" / name: text for name, text in boards().items()}
+    return (
+        files
+        | alert_files(ROOT)
+        | runbooks.generated()
+        | {ROOT / "dashboards" / name: text for name, text in boards().items()}
+    )
 
 
 def main() -> int:

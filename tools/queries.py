@@ -1,7 +1,7 @@
 """Every query that is shipped names what exists: series, labels, label values, log events and their fields.
 
-Looked at are the rules, the boards, the runbooks and every ``promql`` or ``sh`` block of the documents. Run by
-``make check``.
+Looked at are the rules, the boards, the runbooks, every ``promql`` or ``sh`` block of the documents and what stands as
+code in their sentences. Run by ``make check``.
 """
 
 import json
@@ -16,8 +16,8 @@ import promql_parser
 import yaml
 
 from alerts.build import GROUPS
-from alerts.model import Recording
-from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, TRACE_FIELDS, Kind, Metric
+from alerts.model import Alert, Recording
+from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, SPANS, TRACE_FIELDS, Kind, Metric
 
 ROOT: Final = Path(__file__).parent.parent
 TARGET_LABELS: Final = frozenset({"cluster", "namespace", "job", "instance"})
@@ -35,6 +35,15 @@ _VARIABLES: Final = {
 _BLOCK: Final = re.compile(r"^[ ]*```(promql|sh)\n(.*?)^[ ]*```$", re.DOTALL | re.MULTILINE)
 _LOG_EVENT: Final = re.compile(r"""\.event == "([^"]+)"|\| event=~?"([^"]+)\"""")
 _LOG_FIELD: Final = re.compile(r"(?<![\w\"\])])\.([a-z_0-9]+)")
+_FENCED: Final = re.compile(r"^[ ]*```.*?^[ ]*```$", re.DOTALL | re.MULTILINE)
+_INLINE: Final = re.compile(r"`([^`\n]+)`")
+_SERIES: Final = re.compile(r"(?<![\w:])((?:[a-z]+:)?code_racer_[a-z0-9_:]*)(?:\{([^}]*)\})?")
+_LABEL: Final = re.compile(r'(\w+)(?:=~?"([^"]*)")?(?:,|$)')
+_DOTTED: Final = re.compile(r"[a-z_]+\.(?!py$|yaml$|md$|toml$)[a-z_]+")
+_ALERT: Final = re.compile(r"\bCodeRacer[A-Z]\w+")
+_EXAMPLES: Final = frozenset({"CodeRacerName"})
+"""What stands for the name of an alert."""
+_ATTRIBUTES: Final = frozenset().union(*(span.attributes for span in SPANS.values()))
 _PLAIN: Final = re.compile(r"[\w.|+-]*")
 
 
@@ -95,16 +104,16 @@ def mistakes(text: str, known: dict[str, Series]) -> list[str]:
         expression = promql_parser.parse(" ".join(text.split()))
     except ValueError as error:
         return [f"does not parse: {error}"]
-    found = [mistake for selector in _selectors(expression) for mistake in _of_selector(selector, known)]
+    found = [mistake for selector in selectors(expression) for mistake in _of_selector(selector, known)]
     return found + _of_groupings(expression, known)
 
 
-def _selectors(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser's nodes have no types
-    """The vector selectors of an expression."""
+def selectors(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the parser's nodes have no types
+    """Find the vector selectors of a parsed expression."""
     if isinstance(node, promql_parser.VectorSelector):
         yield node
     for child in _children(node):
-        yield from _selectors(child)
+        yield from selectors(child)
 
 
 def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401 - see `_selectors`
@@ -141,7 +150,7 @@ def _of_groupings(node: Any, known: dict[str, Series]) -> list[str]:  # noqa: AN
     """Labels in `by` that no series inside has; `without` may name what is not there."""
     found = []
     if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
-        inside = [known[one.name].labels for one in _selectors(node.expr) if one.name in known]
+        inside = [known[one.name].labels for one in selectors(node.expr) if one.name in known]
         there = frozenset().union(*inside) if inside else frozenset()
         if str(node.modifier.type).endswith("By"):
             found += [f"sum by ({label}): no series has it" for label in node.modifier.labels if label not in there]
@@ -214,10 +223,44 @@ def log_searches() -> Iterator[Query]:
                     yield Query(f"{path.name}: {panel['title']}", target["expr"])
 
 
+def inline_mistakes(text: str, known: dict[str, Series]) -> list[str]:
+    """Find what sentences name that does not exist: series, their labels and values, log events, spans, alerts."""
+    spans = _INLINE.findall(_FENCED.sub("", text))
+    found = [mistake for span in spans for mistake in _of_span(span, known)]
+    events = {event.name for event in EVENTS} | {span.name for span in SPANS.values()}
+    kinds = {name.split(".", 1)[0] for name in events}
+    named = [span for span in spans if _DOTTED.fullmatch(span) and span.split(".", 1)[0] in kinds]
+    found += [f"there is no log event or span {one}" for one in named if one not in events | _ATTRIBUTES]
+    alerts = {rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Alert)}
+    return found + [f"there is no alert {one}" for one in _ALERT.findall(text) if one not in alerts | _EXAMPLES]
+
+
+def _of_span(span: str, known: dict[str, Series]) -> Iterator[str]:
+    """A family, or a series of it; labels without a value may stand in braces, and values of one apart by `|`."""
+    for name, braces in _SERIES.findall(span):
+        series = known.get(name) or known.get(f"{name}_bucket")
+        if series is not None:
+            yield from _of_braces(name, braces, series)
+        elif not (name.endswith("_") and any(one.startswith(name) for one in known)):
+            yield f"there is no series {name}"
+
+
+def _of_braces(name: str, braces: str, series: Series) -> Iterator[str]:
+    for label, value in _LABEL.findall(braces):
+        if label not in series.labels:
+            yield f"{name} has no label {label}"
+        elif value and (values := series.labels[label]) is not None:
+            yield from _of_value(f"{name}{{{label}}}", "Re", value, values)
+
+
 def main() -> int:
     """Say what is wrong where; the exit code is 1 when something is."""
     known = known_series()
     wrong = [f"{query.where}: {mistake}" for query in promql() for mistake in mistakes(query.text, known)]
+    for path in documents():
+        if path.name != "CHANGELOG.md":  # it tells what was
+            where = path.relative_to(ROOT)
+            wrong += [f"{where}: {mistake}" for mistake in inline_mistakes(path.read_text("utf-8"), known)]
     wrong += [f"{query.where}: {mistake}" for query in log_searches() for mistake in log_mistakes(query.text)]
     for line in wrong:
         print(line, file=sys.stderr)  # noqa: T201 - a command's answer

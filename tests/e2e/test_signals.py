@@ -63,6 +63,22 @@ def test_what_says_nothing_about_the_end_changes_nothing(tmp_path: Path) -> None
         assert not server.logged("ws.closed")
 
 
+def test_where_a_blocked_event_loop_stands_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    with ServerProcess(tmp_path, "tools.harness.blocked") as server, playing(server) as player:
+        player.send("ready")
+        gate = os.open(tmp_path / "gate", os.O_WRONLY)  # returns once the loop stands there
+        try:
+            os.kill(server.pid, signal.SIGUSR2)
+            until(lambda: "in stand_still" in server.stderr)
+            assert "logs.py" in server.stderr, "the other threads"
+            assert not server.logged("app.signalled")
+        finally:
+            os.close(gate)
+        server.wait_for_log("app.signalled", signal="SIGUSR2")
+        ask(player)
+
+
 @pytest.mark.parametrize("number", sorted(ENDING), ids=name)
 @pytest.mark.parametrize("transport", ["lean", "uvicorn"])
 def test_who_is_told_to_end_drains(tmp_path: Path, number: signal.Signals, transport: str) -> None:

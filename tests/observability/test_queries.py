@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.queries import documents, known_series, log_mistakes, log_searches, mistakes, promql
+from tools.queries import documents, inline_mistakes, known_series, log_mistakes, log_searches, mistakes, promql
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,35 @@ def test_a_query_that_is_right(expr: str) -> None:
 def test_a_search_of_the_log_that_names_what_is_not_there(search: str, said: str) -> None:
     found = log_mistakes(search)
     assert (said in found[0]) if said else found == ["no log line has nickname"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("see `code_racer_limited_total`", "there is no series code_racer_limited_total"),
+        ("`code_racer_ws_closes_total{why}` tells", "has no label why"),
+        ('`code_racer_ws_handshakes_total{outcome="ok"}`', "is never 'ok'"),
+        ('`code_racer_ws_handshakes_total{outcome="accepted|ok"}`', "is never 'ok'"),
+        ("the line `ws.oppened` says", "there is no log event or span ws.oppened"),
+        ("[it](../alerts/runbooks/CodeRacerDawn.md)", "there is no alert CodeRacerDawn"),
+    ],
+)
+def test_a_sentence_that_names_what_is_not_there(sentence: str, said: str) -> None:
+    (mistake,) = inline_mistakes(sentence, known_series())
+    assert said in mistake
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "`code_racer_*`, `code_racer_ws_*`, `code_racer_ws_closes_total{reason}`",
+        "`code_racer_ws_closes_total{code, reason}` and `code_racer_ws_message_duration_seconds`",
+        '`code_racer_trace_spans_total{outcome="exported|failed|dropped"}`, `job:code_racer_ping_errors:ratio_rate30d`',
+        "`ws.opened`, `game.create`, `game.id`, `canary.yaml`, `event_log.py`, CodeRacerDown",
+    ],
+)
+def test_a_sentence_that_is_right(sentence: str) -> None:
+    assert inline_mistakes(sentence, known_series()) == []
 
 
 def test_all_is_looked_at() -> None:

@@ -1,0 +1,70 @@
+"""The head of each runbook: an owner, the board, and a first command that needs nothing but kubectl, and that tells."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from alerts.build import alerts
+from alerts.model import Alert
+from tools.harness.server import ROOT, ServerProcess
+from tools.runbooks import families
+
+RUNBOOKS = ROOT / "alerts/runbooks"
+HEAD = re.compile(
+    r"# (?P<name>\w+)\n\n<!-- generated: head -->\nOwner: (?P<owner>.+)\. Board: (?P<boards>.+)\.\n\n"
+    r"First, with nothing but kubectl:\n```sh\n(?P<first>.+)\n```\n<!-- end of generated -->\n\n## Meaning\n"
+)
+CLUSTER = """#!/bin/sh
+case "$1" in
+get) echo pod/code-racer-0 ;;
+exec) shift 4; exec {python} "$@" ;;
+esac
+"""
+"""In place of a cluster: one pod, in which commands run here."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def head(name: str) -> re.Match[str]:
+    found = HEAD.match((RUNBOOKS / f"{name}.md").read_text())
+    assert found, "run `make generate`: a runbook begins with its alert's name, its generated head, and “## Meaning”"
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({alert.name for alert in alerts()}))
+def test_a_runbook_says_whose_it_is_and_leads_to_its_boards(name: str) -> None:
+    found = head(name)
+    assert (found["name"], bool(found["owner"])) == (name, True)
+    targets = re.findall(r"\]\(([^)]+)\), “[^”]+”", found["boards"])
+    assert targets, f"name {name} in a panel of dashboards/"
+    assert all((RUNBOOKS / target).exists() for target in targets)
+
+
+@pytest.mark.parametrize(
+    "alert", [one for one in alerts() if "Canary" not in one.name], ids=lambda alert: f"{alert.name} {alert.severity}"
+)
+def test_its_first_command_needs_kubectl_alone_and_shows_the_alerts_own_series(
+    alert: Alert, server: ServerProcess, tmp_path: Path
+) -> None:
+    first = head(alert.name)["first"]
+    (tmp_path / "kubectl").write_text(CLUSTER.format(python=sys.executable))
+    (tmp_path / "kubectl").chmod(0o755)
+    (tmp_path / "sed").symlink_to("/usr/bin/sed")
+    here = first.replace(":9090/", f":{server.settings['PORT']}/")
+    done = subprocess.run(
+        ["/bin/bash", "-euo", "pipefail", "-c", here],
+        env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pod/code-racer-0\n")
+    there = {name for name in families(alert.expr) if name in httpx.get(f"{server.http_url}/metrics").text}
+    assert {name for name in there if name not in done.stdout} == set()

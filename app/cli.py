@@ -169,8 +169,8 @@ def _ttl(text: str) -> int:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    with contextlib.suppress(ValueError):  # a port that is none
+    with contextlib.suppress(ValueError):  # a port, or a host, that is none
+        parts = urlsplit(text)
         if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
             return text
     raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
@@ -225,6 +225,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
 def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
     """Logs on stdout, as the settings have them; the writer must be closed. Raises SettingsError."""
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
+    from app.usable import cannot_log  # noqa: PLC0415 - the same
 
     if sys.stdout is None:
         raise CannotStartError("standard output is closed, and logs go there; who wants none sends it to /dev/null")
@@ -239,10 +240,7 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
         )
     except OSError as error:
         why = "a FIFO that nobody reads" if error.errno == errno.ENXIO else error.strerror
-        raise SettingsError(
-            f"LOG_FILE: cannot write {settings.log_path and settings.log_path.absolute()}: {why};"
-            " make it writable, or start in another folder, or set LOG_FILE= for no file"
-        ) from None
+        raise cannot_log(settings.log_path or Path("-"), str(why)) from None
     common = {
         "service.name": settings.otel_service_name,
         "service.version": __version__,
@@ -364,7 +362,10 @@ def doctor(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:
-    """Print the settings, one NAME=value a line."""
+    """Print the settings, one NAME=value a line, once the files that they name can be used."""
+    from app.usable import require_usable  # noqa: PLC0415 - the other commands need not wait for it
+
+    require_usable(settings)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may have read enough: `| head`
     for name, value in describe(settings):
         print(f"{name}={value}")  # noqa: T201 - a command's answer

@@ -22,11 +22,12 @@ from app.judge import JudgeUnavailable
 from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.settings import CannotStartError, Settings, SettingsError, WsTransport
+from app.settings import CannotStartError, Settings, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.measured_http import MeasuredHttp
 from app.transport.http import BoundedHttp
 from app.transport.http_connections import HttpConnections
+from app.usable import bad_certificate
 from app.vocabulary import LimitScope
 from app.web.auth.jwks import JwksKeys
 
@@ -139,10 +140,7 @@ class Server(uvicorn.Server):
         try:
             self.config.load()
         except OSError as error:  # ssl.SSLError is one
-            files = f"{self._settings.tls_cert_file} and TLS_KEY_FILE {self._settings.tls_key_file}"
-            raise SettingsError(
-                f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair"
-            ) from None
+            raise bad_certificate(self._settings, error) from None
 
     def _on_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What no callback or task answered for."""

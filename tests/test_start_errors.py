@@ -54,6 +54,60 @@ def test_a_log_file_that_cannot_be_written(tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_for_the_log_is_made_only_where_it_is_the_default_s(tmp_path: Path) -> None:
+    for command in ("serve", "check-config"):
+        said = refused(tmp_path, command, LOG_FILE="logz/app.log", JWT_SECRET=SECRET)
+        assert (
+            f"  LOG_FILE: cannot write {tmp_path}/logz/app.log: there is no folder logz; make it, or start in" in said
+        )
+    assert list(tmp_path.iterdir()) == []
+    with ServerProcess(tmp_path, log_file="logs/app.log"):
+        assert (tmp_path / "logs/app.log").exists()
+
+
+def test_check_config_looks_at_all_files_at_once_and_makes_none(tmp_path: Path) -> None:
+    (tmp_path / "garbage.pem").write_text("garbage")
+    said = refused(
+        tmp_path, "check-config", LOG_FILE="/", EVENT_LOG_URL="sqlite:///nope/x.db", JWT_SECRET=SECRET,
+        TLS_CERT_FILE="garbage.pem", TLS_KEY_FILE="garbage.pem",
+    )  # fmt: skip
+    assert "  TLS_CERT_FILE: garbage.pem and TLS_KEY_FILE garbage.pem cannot be used: " in said
+    assert "  LOG_FILE: cannot write /: Is a directory; " in said
+    assert f"  EVENT_LOG_URL: cannot open {tmp_path}/nope/x.db: there is no folder nope; make it, or set " in said
+    assert run("app", tmp_path, "check-config", JWT_SECRET=SECRET).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["garbage.pem"]
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("NATS_CREDENTIALS_FILE", "it is the .creds file that `nsc generate creds` writes"),
+        ("NATS_NKEY_SEED_FILE", "it has the one line SU… that `nk -gen user` writes"),
+    ],
+)
+def test_a_file_that_does_not_say_who_connects(tmp_path: Path, command: str, name: str, holds: str) -> None:
+    """The service waited for an event log that it could never reach."""
+    (tmp_path / "file").write_text("garbage")
+    settings = {"EVENT_LOG_URL": "nats://127.0.0.1:1", "LOG_FILE": "", "JWT_SECRET": SECRET, name: "file"}
+    assert f"  {name}: file holds no seed of a user; {holds}\n" in refused(tmp_path, command, **settings)
+
+
+def test_a_value_that_is_none_is_told_with_what_it_is_for(tmp_path: Path) -> None:
+    assert "; the default is 8080: port to listen on" in refused(tmp_path, "check-config", PORT="")
+    said = refused(tmp_path, "check-config", JWT_JWKS_URL="http://[::1")
+    assert "  JWT_JWKS_URL: is no http(s) URL; write it like https://" in said
+
+
+@pytest.mark.parametrize("url", ["garbage", "http://[::1", "http://", "ftp://x"])
+def test_a_bot_that_is_told_no_url_says_so(tmp_path: Path, url: str) -> None:
+    done = run("app.client", tmp_path, "--url", url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"argument --url: '{url}' is no URL of a service; write it like https://race.example.org" in done.stderr
+    done = run("app", tmp_path, "doctor", "--url", url)
+    assert f"argument --url: '{url}' is no URL of a service; write it like https://race.example.org" in done.stderr
+
+
 def test_a_log_file_that_is_a_fifo_without_a_reader(tmp_path: Path) -> None:
     """To open one for writing is to wait for its reader: that was a start without a word and without an end."""
     os.mkfifo(tmp_path / "pipe")

@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.client.errors import ClientError
@@ -38,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--url", default="http://localhost:8080", help="the service (http://localhost:8080)")
+    parser.add_argument(
+        "--url", type=_service, default="http://localhost:8080", help="the service (http://localhost:8080)"
+    )
     parser.add_argument("--players", type=_at_least_one, default=2, metavar="N", help="how many bots (2)")
     parser.add_argument("--game", metavar="ID", help="an existing game; a new one by default")
     parser.add_argument("--token", help="play as whoever this token names, alone; guests by default")
@@ -55,6 +59,14 @@ def _at_least_one(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of players; write 1 or more")
     return int(text)
+
+
+def _service(text: str) -> str:
+    with contextlib.suppress(ValueError):  # a port, or a host, that is none
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
 
 
 def _readable(name: str) -> str:

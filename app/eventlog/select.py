@@ -1,11 +1,14 @@
 """Choose the backend by URL."""
 
 from pathlib import Path
+from typing import Final
 
 from app.eventlog.memory import MemoryEventLog
 from app.eventlog.port import EventLog
 from app.eventlog.sqlite import SqliteEventLog
 from app.settings import Settings
+
+_SQLITE: Final = "sqlite:///"
 
 
 def open_event_log(settings: Settings, replica: str, *, must_exist: bool = False) -> EventLog:
@@ -19,8 +22,13 @@ def open_event_log(settings: Settings, replica: str, *, must_exist: bool = False
     url = settings.event_log_url
     if url == "memory:":
         return MemoryEventLog()
-    if url.startswith("sqlite:///"):
-        return SqliteEventLog(Path(url.removeprefix("sqlite:///")), must_exist=must_exist)
+    if (file := file_of(url)) is not None:
+        return SqliteEventLog(file, must_exist=must_exist)
     from app.eventlog.nats import NatsEventLog  # noqa: PLC0415 - its client takes 0.2 s to load, for those who use it
 
     return NatsEventLog(settings, replica, must_exist=must_exist)
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file of an EVENT_LOG_URL; None where it is none on this machine."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None

@@ -14,7 +14,16 @@ from app.settings.health import READY_GATES, HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LIMIT_SCOPES, LimitSettings
-from app.settings.root import DOTENV, SECRETS, Settings, describe, fingerprint, load_settings, secret_fingerprints
+from app.settings.root import (
+    DOTENV,
+    LOG_FOLDER,
+    SECRETS,
+    Settings,
+    describe,
+    fingerprint,
+    load_settings,
+    secret_fingerprints,
+)
 from app.settings.secret import DEV_SECRET_FILE, signing_secret
 from app.settings.server import Environment, ServerSettings
 from app.settings.shutdown import DrainPlan, ShutdownSettings
@@ -26,6 +35,7 @@ __all__ = [
     "DOTENV",
     "JWKS_ALGORITHMS",
     "LIMIT_SCOPES",
+    "LOG_FOLDER",
     "MIN_SECRET_BYTES",
     "READY_GATES",
     "SECRETS",

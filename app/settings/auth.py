@@ -1,5 +1,6 @@
 """Who is who: tokens, tickets, guests."""
 
+import contextlib
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -50,10 +51,11 @@ class AuthSettings(Section):
     @field_validator("jwt_jwks_url")
     @classmethod
     def _fetchable(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError("is no http(s) URL")
-        return value
+        with contextlib.suppress(ValueError):  # a host that is none
+            parts = urlsplit(value)
+            if not value or (parts.scheme in {"http", "https"} and parts.hostname):
+                return value
+        raise ValueError("is no http(s) URL; write it like https://login.example.org/.well-known/jwks.json")
 
     @model_validator(mode="after")
     def _one_kind_of_token(self) -> Self:

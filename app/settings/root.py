@@ -22,6 +22,8 @@ from app.settings.shutdown import PATIENT, QUICK, DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
 
 DOTENV: Final = Path(".env")
+LOG_FOLDER: Final = Path("logs")
+"""The one folder for logs that is made where it is not there."""
 _NO_CONFIGURATION: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT", "REVISION"}
 """What is a replica's own, or its build's."""
 _SIGNED: Final = b"code-racer: which secret is this?"
@@ -89,7 +91,9 @@ class Settings(  # the last section is documented first
     @property
     def log_path(self) -> Path | None:
         """The file logs are copied to, if any."""
-        name = self.log_file if self.log_file is not None else ("logs/app.log" if self.is_development else "")
+        name = (
+            self.log_file if self.log_file is not None else (str(LOG_FOLDER / "app.log") if self.is_development else "")
+        )
         return Path(name) if name else None
 
 
@@ -108,7 +112,13 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values are ve
 
 def _mistake(location: tuple[int | str, ...], message: str) -> str:
     text = message.removeprefix("Value error, ")
-    return f"{str(location[0]).upper()}: {text}" if location else text
+    if not location:
+        return text
+    field = Settings.model_fields.get(str(location[0]))
+    if text != message or field is None:  # one of ours says what to do
+        return f"{str(location[0]).upper()}: {text}"
+    default = field.get_default(call_default_factory=True)
+    return f"{str(location[0]).upper()}: {text}; the default is {default}: {field.description}"
 
 
 def describe(settings: Settings) -> list[tuple[str, str]]:

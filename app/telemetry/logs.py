@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from app.settings import LOG_FOLDER
 from app.telemetry.bulkhead import Report
 from app.telemetry.profiles import rename
 
@@ -153,7 +154,8 @@ class LogWriter:
     def _open(file: Path | None) -> _Sink | None:
         if file is None:
             return None
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.parent == LOG_FOLDER:  # elsewhere a misspelt path would begin a log that nobody finds
+            file.parent.mkdir(exist_ok=True)
         opened = open(file, "ab", buffering=0, opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener; close() closes it
         os.set_blocking(opened.fileno(), True)
         return _Sink(opened)

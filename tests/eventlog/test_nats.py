@@ -155,7 +155,7 @@ def new_key(prefix: int) -> nkeys.KeyPair:
 async def test_with_an_nkey(tmp_path: Path) -> None:
     key = new_key(nkeys.PREFIX_BYTE_USER)
     seed = tmp_path / "seed"
-    seed.write_bytes(bytes(key.seed))
+    seed.write_bytes(bytes(key.seed) + b"\n")  # as the tools write it
     with Nats(tmp_path / "nats", more=f"authorization {{ users: [ {{ nkey: {key.public_key.decode()} }} ] }}") as nats:
         await use(nats.url, nats_nkey_seed_file=str(seed))
         with pytest.raises(LogUnavailable) as refused:

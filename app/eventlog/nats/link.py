@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import nats.errors
+import nkeys
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from app.aio.cancellation import end
 from app.eventlog.nats.batch import Collector, StoredBatch
-from app.eventlog.nats.tls import require_identity, tls_context
+from app.eventlog.nats.tls import nkey_seed, require_identity, tls_context
 from app.eventlog.port import LogListener, LogUnavailable
 from app.settings import Settings
 from app.vocabulary import LogTrouble
@@ -102,7 +103,7 @@ class NatsLink:
                 for subscription in tuple(self._subscriptions):
                     if subscription in self._subscriptions:  # else it was closed while another one began
                         await subscription.begin(client)
-        except (OSError, TimeoutError, nats.errors.Error) as error:
+        except (OSError, TimeoutError, nats.errors.Error, nkeys.NkeysError) as error:
             await _close(client)
             detail = self._refusal or self._fault or f"{type(error).__name__} {error}".strip()
             raise LogUnavailable(f"cannot connect to NATS: {detail}", _connecting_trouble(detail)) from None
@@ -147,7 +148,7 @@ class NatsLink:
             "user": settings.nats_user or None,
             "password": settings.nats_password.get_secret_value() or None,
             "user_credentials": settings.nats_credentials_file or None,
-            "nkeys_seed": settings.nats_nkey_seed_file or None,
+            "nkeys_seed_str": nkey_seed(settings),
         }
 
     async def close(self) -> None:

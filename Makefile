@@ -120,6 +120,10 @@ bench-slow-reader: $(VENV)/.dev ## Measure what a member that stops reading cost
 bench-scrape: $(VENV)/.dev ## Measure a scrape with 5 and with 5,000 connections
 	$(BIN)/python -m tests.bench.scrape
 
+.PHONY: bench-month
+bench-month: $(VENV)/.dev $(VENV)/.debian ## Measure what a rule over thirty days costs Prometheus: 10 million samples of twelve replicas
+	$(BIN)/python -m tests.bench.month
+
 .PHONY: bench-telemetry
 bench-telemetry: $(VENV)/.dev ## Measure what metrics, logs and traces cost, and a collector that is down
 	$(BIN)/python -m tests.bench.telemetry

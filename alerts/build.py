@@ -15,7 +15,7 @@ from alerts.runtime import RUNTIME
 from alerts.slo import openslo, sloth
 
 GROUPS: Final = (
-    *(objective.recordings() for objective in OBJECTIVES),
+    *(group for objective in OBJECTIVES for group in (objective.steps(), objective.recordings())),
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
     AVAILABILITY,
     CONNECTIONS,

@@ -115,10 +115,11 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of rules, evaluated together."""
+    """A group of rules, evaluated together: every `interval`, or as often as Prometheus evaluates."""
 
     name: str
     rules: tuple[Recording | Alert, ...]
+    interval: str = ""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -144,7 +145,12 @@ def to_yaml(document: Json) -> str:
 
 def rules(groups: Iterable[Group]) -> Json:
     """Make a rules file of Prometheus."""
-    return {"groups": [{"name": group.name, "rules": [_rule(one) for one in group.rules]} for group in groups]}
+    return {"groups": [_group(one) for one in groups]}
+
+
+def _group(group: Group) -> Json:
+    interval = {"interval": group.interval} if group.interval else {}
+    return {"name": group.name, **interval, "rules": [_rule(one) for one in group.rules]}
 
 
 def _rule(rule: Recording | Alert) -> Json:

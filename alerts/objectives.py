@@ -12,12 +12,16 @@ from typing import Final
 
 from alerts.model import INSTANCE, Alert, Case, Group, Recording, Severity
 
-WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
+WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+BUDGET: Final = "30d"
+STEP: Final = "5m"
+"""What thirty days are added up from: of the counters Prometheus would read millions of samples each time."""
 BURNS: Final = {
     Severity.CRITICAL: ((14.4, "1h", "5m"), (6.0, "6h", "30m")),
     Severity.WARNING: ((3.0, "1d", "2h"), (1.0, "3d", "6h")),
 }
 LEAST_BAD: Final = 10
+_BY: Final = "sum by (cluster, namespace, job)"
 HOLD_MINUTES: Final = {Severity.CRITICAL: 2, Severity.WARNING: 15}
 
 
@@ -47,15 +51,22 @@ class Objective:
 
     def recordings(self) -> Group:
         """Record the error ratio over each window."""
+        rules = [Recording(self.errors(window), self.ratio(window)) for window in WINDOWS]
+        good, valid = (f"sum_over_time({one.name}[{BUDGET}])" for one in self.steps().rules)
+        rules.append(Recording(self.errors(BUDGET), f"1 - {good} / {valid}"))
+        return Group(f"code-racer-{self.name}-errors", tuple(rules))
+
+    def steps(self) -> Group:
+        """Record the good and the valid events of each five minutes, once: thirty days are their sum."""
         rules = tuple(
-            Recording(
-                self.errors(window),
-                f"1 - sum by (cluster, namespace, job) (rate({self.good}[{window}]))"
-                f" / sum by (cluster, namespace, job) (rate({self.valid}[{window}]))",
-            )
-            for window in WINDOWS
+            Recording(f"job:code_racer_{self.name}_{kind}:increase{STEP}", f"{_BY} (increase({events}[{STEP}]))")
+            for kind, events in (("good", self.good), ("valid", self.valid))
         )
-        return Group(f"code-racer-{self.name}-errors", rules)
+        return Group(f"code-racer-{self.name}-steps", rules, STEP)
+
+    def ratio(self, window: str) -> str:
+        """Write the ratio of bad events over a window, as read from the counters."""
+        return f"1 - {_BY} (rate({self.good}[{window}])) / {_BY} (rate({self.valid}[{window}]))"
 
     def alerts(self) -> tuple[Alert, ...]:
         """Make the page, where there is one, and the ticket."""

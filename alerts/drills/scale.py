@@ -39,7 +39,7 @@ def scaled_expr(expr: str, factor: float) -> str:
 
 
 def scaled_rules(rules: Json, factors: Mapping[str, float]) -> Json:
-    """Put a rules file on a faster clock; `factors` has one for each group.
+    """Put a rules file on a faster clock; `factors` has one for each group, and all are evaluated as often.
 
     Raises:
         KeyError: a group without a factor.
@@ -47,6 +47,7 @@ def scaled_rules(rules: Json, factors: Mapping[str, float]) -> Json:
     document = copy.deepcopy(rules)
     for group in document["groups"]:
         factor = factors[group["name"]]
+        group.pop("interval", None)
         for rule in group["rules"]:
             rule["expr"] = scaled_expr(rule["expr"], factor)
             for wait in {"for", "keep_firing_for"} & rule.keys():

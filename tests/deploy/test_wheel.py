@@ -101,7 +101,7 @@ def test_what_it_installs_serves_the_page(
             stderr=log,
         )
     try:
-        until(lambda: "is ready" in (place / "log").read_text() or process.poll() is not None)
+        until(lambda: "Code Racer is ready" in (place / "log").read_text() or process.poll() is not None)
         page = httpx.get(f"http://127.0.0.1:{port}/")
         named = re.findall(r'(?:href|src)="([\w.]+)"', page.text)
         assert {"icon.svg", "race.css", "race.js"} <= set(named)

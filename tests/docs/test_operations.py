@@ -35,14 +35,16 @@ def test_a_new_reader_gets_a_running_pair_behind_tls(tmp_path: Path) -> None:
         )  # older than what was installed: make must not install the clone into our environment
     (clone / ".venv").symlink_to(ROOT / ".venv")  # set up already: what `make test` itself begins with
     ports = {name: str(free_port()) for name in ("TLS_PORT", "HTTP_PORT", "NATS_PORT")}
-    ports["RACER_PORT"] = str(two_free_ports())
+    ports["RACER_PORT"] = str(free_port(*PAIR))
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             ["bash", "-c", EXAMPLES["pair"]], cwd=clone, env=os.environ | ports, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
     try:
-        until(lambda: "is ready" in (tmp_path / "log").read_text() or process.poll() is not None, timeout_s=120)
+        until(
+            lambda: "Code Racer is ready" in (tmp_path / "log").read_text() or process.poll() is not None, timeout_s=120
+        )
         assert process.poll() is None, (tmp_path / "log").read_text()
         race = EXAMPLES["pair-race"].replace("8443", ports["TLS_PORT"])
         done = subprocess.run(["bash", "-c", race], cwd=clone, capture_output=True, text=True, check=False)
@@ -60,12 +62,8 @@ def test_a_new_reader_gets_a_running_pair_behind_tls(tmp_path: Path) -> None:
         assert '"event_log.lost"' not in logs[name], "before the log was"
 
 
-def two_free_ports() -> int:
-    """The first of two neighbours that are free, and so are those a thousand above."""
-    while True:
-        first = free_port()
-        if first < 60_000:
-            return first
+PAIR = (1, 1_000, 1_001)
+"""What deploy/pair.sh takes beside RACER_PORT."""
 
 
 def test_what_a_backup_restores(tmp_path: Path) -> None:
@@ -130,7 +128,7 @@ def test_a_pair_that_cannot_start_says_why(tmp_path: Path) -> None:
     """It once asked for ever whether the servers were ready, while their log had no port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = {name: str(free_port()) for name in ("TLS_PORT", "HTTP_PORT")}
-        ports |= {"NATS_PORT": str(taken.getsockname()[1]), "RACER_PORT": str(two_free_ports())}
+        ports |= {"NATS_PORT": str(taken.getsockname()[1]), "RACER_PORT": str(free_port(*PAIR))}
         where = {"BIN": str(BIN), "STATE": str(tmp_path / "pair")}
         done = subprocess.run(
             [ROOT / "deploy/pair.sh"], env=os.environ | ports | where, capture_output=True, text=True, check=False

@@ -248,18 +248,37 @@ class UnheardServer(ServerProcess):
         return self
 
 
-def free_port() -> int:
-    """A port that nobody listens on now.
+def free_port(*more: int) -> int:
+    """A port that nobody listens on now, and nobody on those that are so many above it.
 
-    It is bound until this process ends: the kernel gives it to nobody else who asks for any port, and lets in whoever
-    asks for this one with SO_REUSEADDR, as all servers do.
+    They are bound until this process ends: the kernel gives them to nobody else who asks for any port, and lets in
+    whoever asks for one of them with SO_REUSEADDR, as all servers do.
     """
-    probe = socket.socket()
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    probe.bind(("127.0.0.1", 0))
-    port = int(probe.getsockname()[1])
-    probe.detach()
-    return port
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if all(port + one < 65_536 and _is_free(port + one) for one in more):
+            for one in (0, *more):
+                _keep(port + one)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    """Tell whether nobody has a port, not even one who keeps it."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _keep(port: int) -> None:
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", port))
+    one.detach()
 
 
 def _matches(record: dict[str, Any], event: str, fields: dict[str, object]) -> bool:

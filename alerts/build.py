@@ -5,6 +5,7 @@ from typing import Final
 
 from alerts.availability import AVAILABILITY
 from alerts.canary import CANARY
+from alerts.clients import CLIENTS
 from alerts.connections import CONNECTIONS
 from alerts.games import GAMES
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
@@ -19,6 +20,7 @@ GROUPS: Final = (
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
     AVAILABILITY,
     CONNECTIONS,
+    CLIENTS,
     GAMES,
     RUNTIME,
     REPLICAS,

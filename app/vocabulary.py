@@ -130,6 +130,13 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
+class ClientTrouble(StrEnum):
+    """What the messages of a connection were refused for; each is counted once a connection."""
+
+    NOT_UNDERSTOOD = "not_understood"
+    TOO_FAST = "too_fast"
+
+
 class MessageOutcome(StrEnum):
     """How a message was answered: `error` is a fault of the server, `rejected` one of the client."""
 

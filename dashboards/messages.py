@@ -4,6 +4,8 @@ from typing import Final
 
 from dashboards.model import Board, Kind, Panel, Query, buckets, quantile, quantiles, rate, selected
 
+_ACCEPTED: Final = rate("code_racer_ws_handshakes_total", matchers='outcome="accepted"')
+
 MESSAGES: Final = Board(
     "code-racer-messages",
     "Messages and latency",
@@ -32,6 +34,21 @@ MESSAGES: Final = Board(
             warn=5,
             range=(0, 5),
             alerts=("CodeRacerErrorSurge",),
+        ),
+        Panel(
+            "Clients in trouble",
+            "The part of those who come whose messages are refused. Nearly all too fast: a limit is too low.",
+            "percentunit",
+            (
+                Query(
+                    f"{rate('code_racer_ws_troubled_connections_total', 'trouble')} / on () group_left ()"
+                    f" ({_ACCEPTED} > 0)",
+                    "{{trouble}}",
+                ),
+            ),
+            warn=0.03,
+            range=(0, 0.02),
+            alerts=("CodeRacerClientsMisunderstood", "CodeRacerPlayersLimited"),
         ),
         Panel(
             "Handling, all of it",

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from alerts.drills import availability, canary, connections, games, objectives, outliers, replicas, runtime
+from alerts.drills import availability, canary, clients, connections, games, objectives, outliers, replicas, runtime
 from alerts.drills.drill import Drill, Result, run
 from app.telemetry.catalogue import PREFIX
 
@@ -17,6 +17,7 @@ TABLE: Final = ROOT / "docs/drills.md"
 DRILLS: Final = (
     *availability.DRILLS,
     *connections.DRILLS,
+    *clients.DRILLS,
     *games.DRILLS,
     *runtime.DRILLS,
     *objectives.DRILLS,

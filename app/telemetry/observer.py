@@ -14,6 +14,7 @@ from app.sandbox.messages import Stop
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
     AppendOutcome,
+    ClientTrouble,
     DrainPhase,
     ErrorCode,
     HandshakeOutcome,
@@ -100,7 +101,8 @@ class HttpRequest:
 class MessageTrail(Struct):
     """What is measured of one received message, from its arrival (`time.perf_counter`) to its answer.
 
-    `traceparent` is its client's; `raw` is kept of one that is malformed; `error` is what it is refused with, if it is.
+    `traceparent` is its client's; `raw` is kept of one that is malformed; `error` is what it is refused with, if it is,
+    and `trouble` what its connection is counted for with that, the first time.
     Whoever handles a message adds to this what it needs itself: so there is one object a message.
     """
 
@@ -108,6 +110,7 @@ class MessageTrail(Struct):
     traceparent: str | None = None
     span: Span | None = None
     error: ErrorCode | None = None
+    trouble: ClientTrouble | None = None
     raw: bytes = b""
 
 

@@ -345,6 +345,7 @@ class Inbox:
         self._connection.stats.errors += 1
         self._connection.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
         item.error = code
+        item.trouble = self._connection.stats.first_trouble(code)
         self._answered(type, outcome, item)
 
 

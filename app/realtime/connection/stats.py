@@ -8,26 +8,42 @@ from typing import Final
 from app.protocol import CloseRow
 from app.realtime.connection.outbox import Outbox
 from app.telemetry.observer import Closed, Opened
-from app.vocabulary import Initiator, ResumeOutcome
+from app.vocabulary import ClientTrouble, ErrorCode, Initiator, ResumeOutcome
 
 RTT_SAMPLES: Final = 64
+_TROUBLES: Final = {
+    ErrorCode.INVALID_JSON: ClientTrouble.NOT_UNDERSTOOD,
+    ErrorCode.INVALID_DATA: ClientTrouble.NOT_UNDERSTOOD,
+    ErrorCode.UNKNOWN_TYPE: ClientTrouble.NOT_UNDERSTOOD,
+    ErrorCode.BATCH_TOO_LARGE: ClientTrouble.NOT_UNDERSTOOD,
+    ErrorCode.RATE_LIMITED: ClientTrouble.TOO_FAST,
+}
 
 
 class ConnectionStats:
     """Plain counts, moved by the session; round trips in seconds, the last 64 of them."""
 
-    __slots__ = ("_rtts", "_started", "bytes_in", "errors", "messages_in", "resume")
+    __slots__ = ("_rtts", "_started", "_troubles", "bytes_in", "errors", "messages_in", "resume")
 
     def __init__(self) -> None:
         self.messages_in = self.bytes_in = self.errors = 0
         self.resume: ResumeOutcome | None = None
         self._rtts: deque[float] | None = None
+        self._troubles: tuple[ClientTrouble, ...] = ()
         self._started = time.monotonic()
 
     def received(self, size: int) -> None:
         """Count a message of `size` payload bytes."""
         self.messages_in += 1
         self.bytes_in += size
+
+    def first_trouble(self, code: ErrorCode) -> ClientTrouble | None:
+        """Note a refusal, and return what the connection is counted for with it: for each kind of trouble once."""
+        trouble = _TROUBLES.get(code)
+        if trouble is None or trouble in self._troubles:
+            return None
+        self._troubles += (trouble,)
+        return trouble
 
     def measured(self, rtt_s: float) -> None:
         """Take the time of a ping that was answered."""

@@ -13,7 +13,7 @@ from app.telemetry.catalogue.model import (
     Metric,
     rows,
 )
-from app.vocabulary import ErrorCode, MessageOutcome, OutboxDepth, Reader
+from app.vocabulary import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
 
 _MESSAGE_ROWS: Final = (
     *(("in", name) for name in RECEIVED_TYPES),
@@ -56,6 +56,13 @@ class MessagesMetrics:
         "error messages sent to clients.",
         ("code",),
         rows(ErrorCode),
+    )
+    TROUBLED = Metric(
+        f"{PREFIX}ws_troubled_connections_total",
+        Kind.COUNTER,
+        "Connections that sent what is not understood, or too much, so that it was refused; each once, at the first.",
+        ("trouble",),
+        rows(ClientTrouble),
     )
     FANOUT_RECIPIENTS = Metric(
         f"{PREFIX}fanout_recipients",

@@ -87,6 +87,8 @@ class MessagesRecorder(Recording, MessagesObserver):
         if trail.span is not None:
             trail.span.note({"error.code": code})
         self.store.counter(Metrics.ERRORS).inc((code,))
+        if trail.trouble is not None:
+            self.store.counter(Metrics.TROUBLED).inc((trail.trouble,))
         with self.tracer.active(trail.span):
             self.log_repeated(
                 Events.MESSAGE_REJECTED,

@@ -20,6 +20,7 @@ from app.settings import Settings
 from tools.harness.nginx import Nginx, ThroughProxy
 from tools.harness.player import Player
 from tools.harness.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.tls import Certificates
 
 ENGLISH, KOREAN = ROOT / "docs/WEBSOCKET_SETUP.en.md", ROOT / "docs/WEBSOCKET_SETUP.md"
 NODE = ROOT / "tests/node"
@@ -182,14 +183,17 @@ def are_messages(_: Stage) -> None:
 
 def are_settings(name: str) -> Callable[[Stage], None]:
     def check(stage: Stage) -> None:
-        (stage.folder / ".env").write_text(EXAMPLES[name])
+        files = Certificates(stage.folder / "tls")
+        text = EXAMPLES[name].replace("/etc/code-racer/tls/fullchain.pem", str(files.cert))
+        text = text.replace("/etc/code-racer/tls/privkey.pem", str(files.key))
+        (stage.folder / ".env").write_text(text)
         clean = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
         done = subprocess.run(
             [sys.executable, "-m", "app", "check-config"], cwd=stage.folder, env=clean | {"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        for line in EXAMPLES[name].splitlines():
+        for line in text.splitlines():
             key, value = line.split("#")[0].strip().split("=", 1)
             assert f"{key}={'******' if 'SECRET' in key else value}" in done.stdout.splitlines()
 

@@ -7,6 +7,7 @@ from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
 JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
 _CLOSES: Final = "code_racer_ws_closes_total"
+_CLIENT_CLOSES: Final = "code_racer_ws_client_closes_total"
 _OPEN: Final = last("code_racer_ws_connections")
 _OPEN_BEFORE: Final = last("code_racer_ws_connections", "5m")
 
@@ -96,6 +97,43 @@ ABNORMAL_CLOSES: Final = Alert(
             {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+90x30"},
             silent=(7, 25),
         ),
+    ),
+)
+
+
+def _ends(client: str, kind: str) -> str:
+    return f'{_CLIENT_CLOSES}{{{INSTANCE}, client="{client}", kind="{kind}"}}'
+
+
+_BY_CLIENT: Final = "sum by (cluster, namespace, job, client)"
+CLIENT_LOOPING: Final = Alert(
+    name="CodeRacerClientLooping",
+    severity=Severity.WARNING,
+    expr=(
+        f'{_BY_CLIENT} (increase({_CLIENT_CLOSES}{{kind="early"}}[10m])) > 30\n'
+        f'and {_BY_CLIENT} (increase({_CLIENT_CLOSES}{{kind="early"}}[10m]))\n'
+        f"  > 0.5 * {_BY_CLIENT} (increase({_CLIENT_CLOSES}[10m]))\n"
+    ),
+    hold="5m",
+    summary="A client reconnects in a loop.",
+    description=(
+        "{{ $value | humanize }} connections of {{ $labels.client }} ended within two seconds in ten minutes,"
+        " more than half of all it had."
+    ),
+    cases=(
+        Case(
+            "a release closes at each welcome, while browsers play",
+            {_ends("node", "early"): "0+10x30", _ends("node", "client"): "0x30", _ends("browser", "client"): "0+50x30"},
+            fires=9,
+            labels={**JOB, "client": "node"},
+            description="90 connections of node ended within two seconds in ten minutes, more than half of all it had.",
+        ),
+        Case(
+            "a page that people leave at once, among many who play",
+            {_ends("browser", "early"): "0+10x30", _ends("browser", "server"): "0+20x30"},
+            silent=(12, 28),
+        ),
+        Case("one that tries it by hand", {_ends("other", "early"): "0+2x30"}, silent=(12, 28)),
     ),
 )
 
@@ -287,6 +325,7 @@ CONNECTIONS: Final = Group(
         AUTH_FAILURES,
         ORIGIN_REFUSALS,
         ABNORMAL_CLOSES,
+        CLIENT_LOOPING,
         CLIFF,
         RECONNECT_STORM,
         SLOW_CONSUMERS,

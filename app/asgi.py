@@ -42,6 +42,7 @@ from app.web.handshake.admission import Admission
 from app.web.handshake.attempt import HandshakeContext
 from app.web.handshake.connection_limits import ConnectionLimits
 from app.web.handshake.endpoint import diagnose, game_socket
+from app.web.handshake.releases import Releases
 from app.web.headers import add_headers
 from app.web.json_request import JsonRequest
 from app.web.ops import OPS_HANDLERS, Ops
@@ -78,6 +79,7 @@ class Service:
         self.event_log = MeasuredEventLog(log, self.recorder)
         problems = load_problems()
         self.recorder.add_problems(problems)
+        self.recorder.add_releases(settings.client_releases)
         self.hub = Hub(
             self.event_log,
             SandboxJudge(settings, self.recorder),
@@ -229,7 +231,15 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
         access=ApiAccess(service.authenticator, origins, availability, rates),
         tickets=tickets,
         hub=service.hub,
-        handshakes=HandshakeContext(admission, limits, rates, service.hub, service.recorder, settings.auth_timeout_s),
+        handshakes=HandshakeContext(
+            admission,
+            limits,
+            rates,
+            service.hub,
+            service.recorder,
+            Releases(settings.client_releases),
+            settings.auth_timeout_s,
+        ),
         ops=_ops(service),
         issuer=select_issuer(settings, service.keys),
         asyncapi=AsyncApi(settings, __version__),

@@ -72,6 +72,18 @@ class Initiator(StrEnum):
     NETWORK = "network"
 
 
+class ClientClass(StrEnum):
+    """What kind of program connects, by its user agent, where it is no release that the configuration knows."""
+
+    BROWSER = "browser"
+    PYTHON = "python"
+    NODE = "node"
+    GO = "go"
+    APP = "app"
+    NONE = "none"
+    OTHER = "other"
+
+
 class Reconnect(StrEnum):
     """What a client does after a close."""
 

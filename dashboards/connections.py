@@ -14,6 +14,8 @@ def _of_canary(buckets_of: str) -> str:
     return f"histogram_quantile(0.95, sum by (le) (rate({buckets_of}{{{_PLACE}}}[$__rate_interval])))"
 
 
+_EARLY: Final = selected("code_racer_ws_client_closes_total", 'kind="early"')
+
 CONNECTIONS: Final = Board(
     "code-racer-connections",
     "Connections",
@@ -124,6 +126,7 @@ CONNECTIONS: Final = Board(
             warn=0.5,
             range=(0, 20),
             alerts=("CodeRacerAbnormalCloses",),
+            width=6,
         ),
         Panel(
             "How long connections last",
@@ -133,6 +136,7 @@ CONNECTIONS: Final = Board(
             warn=1e6,
             range=(0, 1000),
             kind=Kind.HEATMAP,
+            width=6,
         ),
         Panel(
             "Reconnects",
@@ -141,6 +145,7 @@ CONNECTIONS: Final = Board(
             (Query(rate("code_racer_ws_resumes_total", "outcome"), "{{outcome}}"),),
             warn=50,
             range=(0, 20),
+            width=6,
         ),
         Panel(
             "Limits exceeded",
@@ -150,6 +155,22 @@ CONNECTIONS: Final = Board(
             warn=10,
             range=(0, 10),
             alerts=("CodeRacerRateLimitSurge",),
+            width=6,
+        ),
+        Panel(
+            "Gone within two seconds, by client",
+            "Connections in ten minutes that ended at once, by release or kind of client: many of one: a loop.",
+            "none",
+            (
+                Query(
+                    f"sum by (client) (increase({_EARLY}[10m]))",
+                    "{{client}}",
+                ),
+            ),
+            warn=30,
+            range=(0, 1000),
+            alerts=("CodeRacerClientLooping",),
+            width=6,
         ),
         Panel(
             "What the canary waits for, p95",
@@ -163,6 +184,7 @@ CONNECTIONS: Final = Board(
             warn=0.5,
             range=(0, 10),
             alerts=("CodeRacerCanarySlow",),
+            width=6,
         ),
         Panel(
             "Certificate ends in",
@@ -179,6 +201,7 @@ CONNECTIONS: Final = Board(
             below=True,
             kind=Kind.STAT,
             alerts=("CodeRacerCertificateExpiring",),
+            width=6,
         ),
     ),
 )

@@ -86,6 +86,21 @@ def _storm(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _one_release_loops(stage: Stage) -> Generator[None, None, None]:
+    """A release that ends at each welcome, beside players of another kind who stay."""
+    with stage.serve(client_releases="race-web/1.4.0") as server:
+        stage.hold(20, server.ws_url)
+        yield
+        numbers = itertools.count()
+
+        def come_and_go() -> None:
+            stage.come_and_go(f"p{next(numbers) % NAMES}", "?client=race-web/1.4.0")
+
+        with stage.again(come_and_go, per_s=8):
+            yield
+        yield
+
+
 def _deaf_readers(stage: Stage) -> Generator[None, None, None]:
     settings: dict[str, Any] = {"outbox_max_bytes": 65_536, "outbox_max_age_s": 2, "ping_interval_s": 3600, **UNLIMITED}
     with stage.serve(scraped=False, **settings), contextlib.ExitStack() as stack:
@@ -203,6 +218,15 @@ DRILLS: Final = (
         _storm,
         "Attempts to connect",
         "ws.closed",
+    ),
+    Drill(
+        "CodeRacerClientLooping",
+        _TICKET,
+        "a release of a client ends at each welcome and comes again",
+        _one_release_loops,
+        "Gone within two seconds, by client",
+        "ws.closed",
+        {"release": "race-web/1.4.0"},
     ),
     Drill(
         "CodeRacerSlowConsumers",

@@ -164,9 +164,13 @@ class Stage:
         if status not in {None, answer}:
             raise DrillFailed(f"a handshake ended with {answer}, not {status}")
 
-    def come_and_go(self, name: str) -> None:
+    def come_and_go(self, name: str, query: str = "") -> None:
         """Join the game that waits, and leave. Raises DrillFailed where that does not work."""
-        self.knock(f"Authorization: Bearer {token(name)}", status=HTTPStatus.SWITCHING_PROTOCOLS)
+        self.knock(
+            f"Authorization: Bearer {token(name)}",
+            path=f"{self._waiting}{query}",
+            status=HTTPStatus.SWITCHING_PROTOCOLS,
+        )
 
     def player(self, game_id: str, name: str) -> Player:
         """Connect a player whose messages a drill sends one by one."""

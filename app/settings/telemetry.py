@@ -1,10 +1,15 @@
 """What is logged, counted and traced, and where it goes."""
 
+import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from app.settings.values import Section
+from app.settings.values import Listed, Section
+
+_RELEASE: Final = re.compile(r"[A-Za-z0-9.-]+/[A-Za-z0-9.-]+")
+_RELEASE_LENGTH: Final = 64
 
 
 class TelemetrySettings(Section):
@@ -19,6 +24,10 @@ class TelemetrySettings(Section):
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
     log_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, what is queued is written for so long")
     log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")
+    client_releases: Listed = Field(
+        (),
+        description="clients counted by themselves, as race-web/1.4.0, which they send as ?client; comma-separated",
+    )
     max_metric_series: int = Field(
         5_000, ge=1_000, description="series of /metrics; label values of the configuration beyond that are other"
     )
@@ -60,6 +69,16 @@ class TelemetrySettings(Section):
         parts = urlsplit(value)
         if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
             raise ValueError("is no URL; write it like http://localhost:4318")
+        return value
+
+    @field_validator("client_releases")
+    @classmethod
+    def _releases(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [one for one in value if len(one) > _RELEASE_LENGTH or not _RELEASE.fullmatch(one)]
+        if wrong:
+            raise ValueError(
+                f"{', '.join(wrong)}: write name/version, of letters, digits, dots and hyphens, at most 64"
+            )
         return value
 
     @property

@@ -14,6 +14,7 @@ from app.sandbox.messages import Stop
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
     AppendOutcome,
+    ClientClass,
     ClientTrouble,
     DrainPhase,
     ErrorCode,
@@ -46,13 +47,17 @@ class Limited:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A connection that came up; without a player where the first message has to bring the token."""
+    """A connection that came up; without a player where the first message has to bring the token.
+
+    `client` is its address, `release` what program it is.
+    """
 
     connection_id: str
     game_id: str
     player_id: str | None
     client: str
     resume: ResumeOutcome | None = None
+    release: str = ClientClass.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Closed:
     deepest_outbox_bytes: int
     resume: ResumeOutcome | None
     trace_id: str | None
+    release: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class ConnectionStats:
             deepest_outbox_bytes=outbox.deepest,
             resume=self.resume,
             trace_id=trace_id,
+            release=opened.release,
         )
 
     def _quantiles(self) -> tuple[float | None, float | None]:

@@ -15,9 +15,11 @@ from app.telemetry.catalogue.model import (
 )
 from app.vocabulary import (
     AuthKind,
+    ClientClass,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
+    Initiator,
     KeyRefresh,
     LimitMode,
     LimitScope,
@@ -28,6 +30,8 @@ from app.vocabulary import (
 _CLOSE_ROWS: Final = tuple(
     (str(row.code), row.reason, str(initiator)) for row in CLOSE_TABLE for initiator in row.initiators
 )
+EARLY: Final = "early"
+CLIENT_ENDS: Final = (EARLY, *map(str, Initiator))
 _METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
     HttpRoute.GUESTS: ("POST",),
     HttpRoute.TICKETS: ("POST",),
@@ -83,6 +87,30 @@ class ConnectionsMetrics:
         "Ended connections, by the rows of the close table and who ended them.",
         ("code", "reason", "initiator"),
         _CLOSE_ROWS,
+    )
+    CLIENT_CONNECTIONS = Metric(
+        f"{PREFIX}ws_client_connections_total",
+        Kind.COUNTER,
+        "Connections, by the client's release (?client=, one of CLIENT_RELEASES), else by the class of its user agent.",
+        ("client",),
+        rows(ClientClass),
+        is_open=True,
+    )
+    CLIENT_CLOSES = Metric(
+        f"{PREFIX}ws_client_closes_total",
+        Kind.COUNTER,
+        "Ended connections by client, and by who ended them; early: within two seconds, whoever did.",
+        ("client", "kind"),
+        rows(ClientClass, CLIENT_ENDS),
+        is_open=True,
+    )
+    CLIENT_ERRORS = Metric(
+        f"{PREFIX}ws_client_errors_total",
+        Kind.COUNTER,
+        "Messages answered with an error, by client; counted when their connection ends.",
+        ("client",),
+        rows(ClientClass),
+        is_open=True,
     )
     SLOW_CONSUMER_CLOSES = Metric(
         f"{PREFIX}ws_slow_consumer_closes_total",

@@ -73,6 +73,7 @@ class Events:
         "client",
         "resume",
         "trace_id",
+        "release",
     )
     WS_REFUSED = _event(
         "ws.refused",
@@ -110,6 +111,7 @@ class Events:
         "deepest_outbox_bytes",
         "resume",
         "trace_id",
+        "release",
     )
     WS_AUTHENTICATED = _event(
         "ws.authenticated",

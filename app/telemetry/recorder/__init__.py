@@ -5,6 +5,7 @@ from typing import Any
 
 from app.game import Verdict
 from app.telemetry.catalogue import Events, Metrics
+from app.telemetry.catalogue.connections import CLIENT_ENDS
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder.connections import ConnectionsRecorder
@@ -30,6 +31,13 @@ class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRec
     def add_problems(self, ids: Iterable[str]) -> None:
         """Have a series for each problem that games can be about."""
         self.store.configure(Metrics.PROBLEM_SUBMISSIONS, ((id, verdict) for id in ids for verdict in Verdict))
+
+    def add_releases(self, names: Iterable[str]) -> None:
+        """Have series for each release of a client that is counted by itself."""
+        known = tuple(names)
+        for metric in (Metrics.CLIENT_CONNECTIONS, Metrics.CLIENT_ERRORS):
+            self.store.configure(metric, ((name,) for name in known))
+        self.store.configure(Metrics.CLIENT_CLOSES, ((name, kind) for name in known for kind in CLIENT_ENDS))
 
     def use_tracer(self, tracer: Tracer, counts: Callable[[], dict[SpanExport, int]]) -> None:
         """Trace with `tracer`; `counts` says what became of its spans."""

@@ -1,9 +1,11 @@
 """Records what happens to connections, and before there is one."""
 
 from http import HTTPStatus
+from typing import Final
 
 from app.protocol import Close
 from app.telemetry.catalogue import OTHER, Events, Metrics
+from app.telemetry.catalogue.connections import EARLY
 from app.telemetry.observer import Closed, ConnectionsObserver, HttpRequest, Limited, Opened
 from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Handshake, Link
@@ -17,6 +19,9 @@ from app.vocabulary import (
     PingOutcome,
     ResumeOutcome,
 )
+
+EARLY_S: Final = 2.0
+"""A connection that lives no longer has done nothing for its player: a client that reconnects in a loop has these."""
 
 
 class ConnectionsRecorder(Recording, ConnectionsObserver):
@@ -56,7 +61,9 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             client=opened.client,
             resume=opened.resume,
             trace_id=trace_id,
+            release=opened.release,
         )
+        self.store.counter(Metrics.CLIENT_CONNECTIONS).inc((opened.release,))
 
     def closed(self, closed: Closed) -> None:
         row = closed.row
@@ -86,7 +93,11 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             deepest_outbox_bytes=closed.deepest_outbox_bytes,
             resume=closed.resume,
             trace_id=closed.trace_id,
+            release=closed.release,
         )
+        kind = EARLY if closed.duration_s < EARLY_S else closed.initiator
+        self.store.counter(Metrics.CLIENT_CLOSES).inc((closed.release, kind))
+        self.store.counter(Metrics.CLIENT_ERRORS).inc((closed.release,), closed.errors)
 
     def resumed(self, outcome: ResumeOutcome) -> None:
         self.store.counter(Metrics.RESUMES).inc((outcome,))

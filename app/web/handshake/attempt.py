@@ -19,6 +19,7 @@ from app.transport import EXTENSION
 from app.vocabulary import HandshakeOutcome
 from app.web.handshake.admission import Admission, HandshakeTarget
 from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
+from app.web.handshake.releases import Releases
 from app.web.problems import MEDIA_TYPE, Problem
 from app.web.rates import ApiRates
 
@@ -37,6 +38,7 @@ class HandshakeContext:
     rates: ApiRates
     hub: Hub
     observer: Observer
+    releases: Releases
     auth_timeout_s: float
 
 
@@ -91,7 +93,8 @@ class HandshakeAttempt:
         """Make the record of the connection that the attempt becomes."""
         target, connection_id = self.known_target, self.context.hub.replicas.new_connection_id()
         resume = room.resume_point(target.last_seq)[1] if room else None
-        return Opened(connection_id, target.game_id, self.player_id, self.client, resume)
+        release = self.context.releases.name(self.socket)
+        return Opened(connection_id, target.game_id, self.player_id, self.client, resume, release)
 
     async def _accept(self, opened: Opened) -> tuple[Transport, Link | None] | None:
         """Complete the upgrade; None where the peer has gone meanwhile."""

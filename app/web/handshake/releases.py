@@ -1,0 +1,36 @@
+"""Which client connects: a release that the configuration knows, else the class of its user agent. A closed list."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+
+from app.vocabulary import ClientClass
+
+_CLASSES: Final = (
+    (re.compile(r"mozilla/", re.IGNORECASE), ClientClass.BROWSER),
+    (re.compile(r"python|websocket-client|aiohttp", re.IGNORECASE), ClientClass.PYTHON),
+    (re.compile(r"node|undici|\bws/", re.IGNORECASE), ClientClass.NODE),
+    (re.compile(r"\bgo-|gorilla", re.IGNORECASE), ClientClass.GO),
+    (re.compile(r"java|okhttp|cfnetwork|dart", re.IGNORECASE), ClientClass.APP),
+)
+
+
+class Releases:
+    """Names clients; nothing that a client sends becomes a name unless it is `known`."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = {name: name for name in known}
+
+    def name(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+        """Return the release that ``?client=`` says, where it is known, else the class of the user agent."""
+        said = self._known.get(connection.query_params.get("client", ""))
+        return said if said is not None else user_agent_class(connection.headers.get("user-agent", ""))
+
+
+def user_agent_class(agent: str) -> ClientClass:
+    """Return the class of a user agent."""
+    if not agent:
+        return ClientClass.NONE
+    return next((one for pattern, one in _CLASSES if pattern.search(agent[:256])), ClientClass.OTHER)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.event_log import EVENT_LOG
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, last
 
@@ -25,6 +26,38 @@ GAMES_STUCK: Final = Alert(
             "late again and again, and then on",
             {f"code_racer_game_overdue_seconds{{{INSTANCE}}}": "0 40 0 40 0 40 0 40 0"},
             silent=(2, 4, 7),
+        ),
+    ),
+)
+
+GAME_TOO_LARGE: Final = Alert(
+    name="CodeRacerGameTooLarge",
+    severity=Severity.WARNING,
+    expr=(
+        f"{last('code_racer_game_events_largest')} / {last('code_racer_game_events_limit')}"
+        f" > {CONFIG['CodeRacerGameTooLarge']['share']}"
+    ),
+    hold="5m",
+    summary="A game has very many events: soon its players can do little more.",
+    description="A game of {{ $labels.instance }} has {{ $value | humanizePercentage }} of the events it may have.",
+    cases=(
+        Case(
+            "a client that gets ready and not, again and again",
+            {
+                f"code_racer_game_events_largest{{{INSTANCE}}}": "0 30000+100x20",
+                f"code_racer_game_events_limit{{{INSTANCE}}}": "50000x20",
+            },
+            fires=6,
+            labels=WHERE,
+            description="A game of a:8080 has 61% of the events it may have.",
+        ),
+        Case(
+            "a hundred players race for an evening: forty events each",
+            {
+                f"code_racer_game_events_largest{{{INSTANCE}}}": "0+200x20 4000x40",
+                f"code_racer_game_events_limit{{{INSTANCE}}}": "50000x60",
+            },
+            silent=(6, 20, 50),
         ),
     ),
 )
@@ -81,4 +114,4 @@ JUDGE_BACKLOGGED: Final = Alert(
     ),
 )
 
-GAMES: Final = Group("code-racer-games", (*EVENT_LOG, GAMES_STUCK, JUDGE_FAILING, JUDGE_BACKLOGGED))
+GAMES: Final = Group("code-racer-games", (*EVENT_LOG, GAMES_STUCK, GAME_TOO_LARGE, JUDGE_FAILING, JUDGE_BACKLOGGED))

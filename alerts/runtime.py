@@ -8,8 +8,14 @@ _MEMORY: Final = last("code_racer_memory_bytes")
 _MEMORY_BEFORE: Final = last("code_racer_memory_bytes", "1h")
 _OPEN: Final = last("code_racer_ws_connections")
 _OPEN_BEFORE: Final = last("code_racer_ws_connections", "1h")
-_GAMES: Final = last("code_racer_games")
-_GAMES_BEFORE: Final = last("code_racer_games", "1h")
+_REPLICA: Final = "cluster, namespace, job, instance"
+_GAMES: Final = f"sum by ({_REPLICA}) ({last('code_racer_games')})"
+_GAMES_BEFORE: Final = f"sum by ({_REPLICA}) ({last('code_racer_games', '1h')})"
+
+
+def _growth(now: str, before: str) -> str:
+    """Measure how many times more there are than before, at least once: memory may have grown as much."""
+    return f"clamp_min({now} / clamp_min({before}, 1), 1)"
 
 
 def _memory(used: str, connections: str) -> dict[str, str]:
@@ -101,21 +107,27 @@ MEMORY_GROWTH: Final = Alert(
     name="CodeRacerMemoryGrowth",
     severity=Severity.WARNING,
     expr=(
-        f"{_MEMORY} - {_MEMORY_BEFORE} > 256 * 1024 * 1024\n"
-        f"and {_OPEN} <= 1.1 * {_OPEN_BEFORE}\n"
-        f"and sum by (cluster, namespace, job, instance) ({_GAMES})\n"
-        f"  <= 1.1 * sum by (cluster, namespace, job, instance) ({_GAMES_BEFORE})\n"
+        f"{_MEMORY} - {_MEMORY_BEFORE} * {_growth(_OPEN, _OPEN_BEFORE)} > 256 * 1024 * 1024\n"
+        f"and {_MEMORY} - on ({_REPLICA}) {_MEMORY_BEFORE} * on ({_REPLICA})\n"
+        f"  {_growth(_GAMES, _GAMES_BEFORE)} > 256 * 1024 * 1024\n"
     ),
     hold="5m",
-    summary="Code Racer takes more and more memory for the same number of connections and games.",
-    description="{{ $labels.instance }} takes {{ $value | humanize1024 }}B more than an hour ago, for no more players.",
+    summary="Code Racer takes more and more memory, and its connections and games do not explain it.",
+    description="{{ $labels.instance }} takes {{ $value | humanize1024 }}B more than an hour of its players explains.",
     cases=(
         Case(
             "a leak",
             _memory("100000000+8388608x90", connections="500x90"),
             fires=65,
             labels=WHERE,
-            description="a:8080 takes 480MiB more than an hour ago, for no more players.",
+            description="a:8080 takes 480MiB more than an hour of its players explains.",
+        ),
+        Case(
+            "each connection takes more and more, while more come",
+            _memory("100000000+8388608x90", connections="500+5x90"),
+            fires=65,
+            labels=WHERE,
+            description="a:8080 takes 402.6MiB more than an hour of its players explains.",
         ),
         Case("many more players", _memory("100000000+8388608x90", connections="500+50x90"), silent=(66, 85)),
         Case("a restart", _memory("900000000x30 100000000x90", connections="500x120"), silent=(40, 66, 85)),

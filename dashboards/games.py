@@ -47,6 +47,7 @@ GAMES: Final = Board(
             (Query(rate("code_racer_game_transitions_total", "to"), "{{to}}"),),
             warn=1_000,
             range=(0, 100),
+            width=6,
         ),
         Panel(
             "Most overdue game",
@@ -55,7 +56,24 @@ GAMES: Final = Board(
             (Query(f"max by (instance) ({selected('code_racer_game_overdue_seconds')})", "{{instance}}"),),
             warn=30,
             range=(0, 5),
+            width=6,
             alerts=("CodeRacerGamesStuck",),
+        ),
+        Panel(
+            "Largest game",
+            "Its events as a part of MAX_EVENTS_PER_GAME; from a half on its players can do little more.",
+            "percentunit",
+            (
+                Query(
+                    f"max by (instance) ({selected('code_racer_game_events_largest')}"
+                    f" / {selected('code_racer_game_events_limit')})",
+                    "{{instance}}",
+                ),
+            ),
+            warn=0.4,
+            range=(0, 0.1),
+            width=6,
+            alerts=("CodeRacerGameTooLarge",),
         ),
         Panel(
             "How long races take",
@@ -64,6 +82,7 @@ GAMES: Final = Board(
             buckets("code_racer_game_duration_seconds"),
             warn=1e6,
             range=(0, 1000),
+            width=6,
             kind=Kind.HEATMAP,
         ),
         Panel(

@@ -17,6 +17,7 @@ MESSAGES: Final = Board(
             (Query(rate("code_racer_ws_messages_total", "direction"), "{{direction}}"),),
             warn=100_000,
             range=(0.01, 10_000),
+            width=6,
         ),
         Panel(
             "Received, by type",
@@ -25,6 +26,7 @@ MESSAGES: Final = Board(
             (Query(rate("code_racer_ws_messages_total", "type", 'direction="in"'), "{{type}}"),),
             warn=50_000,
             range=(0, 10_000),
+            width=6,
         ),
         Panel(
             "Errors by code",
@@ -33,6 +35,7 @@ MESSAGES: Final = Board(
             (Query(rate("code_racer_ws_errors_total", "code"), "{{code}}"),),
             warn=5,
             range=(0, 5),
+            width=6,
             alerts=("CodeRacerErrorSurge",),
         ),
         Panel(
@@ -48,6 +51,7 @@ MESSAGES: Final = Board(
             ),
             warn=0.03,
             range=(0, 0.02),
+            width=6,
             alerts=("CodeRacerClientsMisunderstood", "CodeRacerPlayersLimited"),
         ),
         Panel(

@@ -14,7 +14,7 @@ from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.player import WRONG, Player
 from tools.harness.processes import children
-from tools.harness.server import until
+from tools.harness.server import UNLIMITED, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _HELD_S: Final = 0.25
@@ -85,6 +85,17 @@ def _race(stage: Stage, count: int) -> Iterator[list[Player]]:
         yield racers
 
 
+def _endless_events(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(max_events_per_game=2_000, **UNLIMITED):
+        game_id = stage.new_game()
+        with stage.player(game_id, "ann") as ann:
+            ann.until("player_joined")
+            yield
+            stage.toggle(ann, 850)
+            yield
+        yield
+
+
 def _workers_killed(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(judge_retries=0, judge_time_limit_s=30) as server, _race(stage, 2) as racers:
         yield
@@ -149,6 +160,14 @@ DRILLS: Final = (
         "Most overdue game",
         "app.fault",
         {"where": "deadline"},
+    ),
+    Drill(
+        "CodeRacerGameTooLarge",
+        _TICKET,
+        "a player who gets ready and not, 850 times, of 2,000 events that the game may have",
+        _endless_events,
+        "Largest game",
+        "ws.closed",
     ),
     Drill(
         "CodeRacerJudgeFailing",

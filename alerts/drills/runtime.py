@@ -66,6 +66,21 @@ def _leak(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _leak_while_more_come(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve("tools.harness.leaky", overload_interval_s=0.25) as server:
+        an_hour = stage.stack.scaled("1h", "code-racer-runtime")
+        stage.seen(f"code_racer_memory_bytes offset {an_hour}", 3_600 / _AN_HOUR_IN_48_S + STEP_TIMEOUT_S)
+        yield
+        stage.hold(4)
+        (server.folder / "leak").touch()
+        yield
+        (server.folder / "leak").unlink()
+        stage.let_go()
+        server.stop()
+        server.start()
+        yield
+
+
 def _few_descriptors(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(reserved_descriptors=2) as server:
         yield
@@ -140,6 +155,15 @@ DRILLS: Final = (
         _leak,
         "Memory since an hour ago",
         "app.overloaded",
+        factors={"code-racer-runtime": _AN_HOUR_IN_48_S},
+    ),
+    Drill(
+        "CodeRacerMemoryGrowth",
+        _TICKET,
+        "the same release, while twice as many clients connect",
+        _leak_while_more_come,
+        "Memory since an hour ago",
+        "ws.opened",
         factors={"code-racer-runtime": _AN_HOUR_IN_48_S},
     ),
     Drill(

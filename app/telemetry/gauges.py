@@ -21,7 +21,7 @@ def read_service(store: MetricStore, settings: Settings, replica: str, hub: Hub,
     """Have the gauges of a service read from the parts that it is made of."""
     _read_connections(store, settings, hub, keys)
     _read_messages(store, hub)
-    _read_games(store, hub)
+    _read_games(store, settings, hub)
     _read_event_log(store, hub, health)
     _read_runtime(store, hub, health)
     _read_information(store, settings, replica)
@@ -40,10 +40,12 @@ def _read_messages(store: MetricStore, hub: Hub) -> None:
     store.read_gauge(Metrics.OUTBOX_CONNECTIONS, lambda: hub.connections.outboxes.depths)
 
 
-def _read_games(store: MetricStore, hub: Hub) -> None:
+def _read_games(store: MetricStore, settings: Settings, hub: Hub) -> None:
     store.read_gauge(Metrics.GAMES, lambda: hub.rooms.counts.games)
     store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.rooms.deadlines.overdue_s)
     store.read_gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
+    store.read_gauge(Metrics.LARGEST_GAME, lambda: hub.rooms.most_events)
+    store.read_gauge(Metrics.GAME_EVENTS_LIMIT, lambda: settings.max_events_per_game)
     store.read_gauge(Metrics.PLAYERS, lambda: hub.rooms.counts.players)
     store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.rooms.judging.depth)
 

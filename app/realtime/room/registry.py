@@ -99,6 +99,11 @@ class Rooms:
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
         self._catching_up: set[str] = set()
 
+    @property
+    def most_events(self) -> int:
+        """How many events the loaded game has that has the most."""
+        return max((room.known.seq for room in self.loaded.values()), default=0)
+
     def start(self) -> None:
         """Judge, and keep deadlines, from now on."""
         self.judging.start(self._tasks)

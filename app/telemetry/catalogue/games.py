@@ -16,6 +16,12 @@ class GamesMetrics:
         "How long the most overdue game is past its deadline (a start, an end, a player's grace) and has not moved on.",
     )
     ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
+    LARGEST_GAME = Metric(
+        f"{PREFIX}game_events_largest", Kind.GAUGE, "Events of the game in memory that has the most of them."
+    )
+    GAME_EVENTS_LIMIT = Metric(
+        f"{PREFIX}game_events_limit", Kind.GAUGE, "The most events a game may have (MAX_EVENTS_PER_GAME)."
+    )
     PLAYERS = Metric(
         f"{PREFIX}players",
         Kind.GAUGE,

@@ -236,6 +236,7 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
             file=settings.log_path,
             queue_size=settings.log_queue_size,
             profile=settings.log_profile,
+            gcp_project=settings.log_gcp_project,
             flush_timeout_s=settings.log_flush_timeout_s,
         )
     except OSError as error:

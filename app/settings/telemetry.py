@@ -20,6 +20,9 @@ class TelemetrySettings(Section):
     log_profile: str = Field(
         "otel", pattern="^(otel|ecs|gcp|datadog)$", description="names of the fields: otel, ecs, gcp or datadog"
     )
+    log_gcp_project: str = Field(
+        "", description="with LOG_PROFILE=gcp: the project whose traces lines name; empty: their bare ids"
+    )
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
     log_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, what is queued is written for so long")

@@ -104,10 +104,12 @@ class LogWriter:
         file: Path | None,
         queue_size: int,
         profile: str = "otel",
+        gcp_project: str = "",
         flush_timeout_s: float = 3.0,
     ) -> None:
         self._stream = _Sink(stream)
         self._profile = profile
+        self._gcp_project = gcp_project
         self._flush_timeout_s = flush_timeout_s
         self._queue: queue.SimpleQueue[MutableMapping[str, Any] | None] = queue.SimpleQueue()
         self._queue_size = queue_size
@@ -202,7 +204,7 @@ class LogWriter:
         return records, False
 
     def _write(self, records: list[MutableMapping[str, Any]]) -> None:
-        lines = [_one_line(_encode(rename(self._profile, record))) for record in records]
+        lines = [_one_line(_encode(rename(self._profile, record, self._gcp_project))) for record in records]
         shown = lines
         if self._console is not None:
             shown = [f"{self._console(None, '', dict(record))}\n".encode() for record in records]

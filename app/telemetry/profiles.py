@@ -46,6 +46,9 @@ _NAMES: Final[dict[str, dict[str, str]]] = {
         "span_id": "dd.span_id",
     },
 }
+_GCP_TRACE: Final = "logging.googleapis.com/trace"
+_GCP_SAMPLED: Final = "logging.googleapis.com/trace_sampled"
+_SHORT_TRACES: Final = 1 << 64
 _ECS_VERSION: Final = {"ecs.version": "8.11.0"}
 
 
@@ -55,20 +58,54 @@ def name_in(profile: str, field: str) -> str:
     return _NAMES[profile].get(field, unnamed)
 
 
-def rename(profile: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a record the names of a profile; Cloud Logging wants severities in capitals."""
+def rename(profile: str, record: Mapping[str, Any], gcp_project: str = "") -> dict[str, Any]:
+    """Give a record the names of a profile, and values as its pipeline wants them."""
     renamed = {name_in(profile, field): value for field, value in record.items()}
     if profile == "gcp":
-        renamed["severity"] = str(renamed["severity"]).upper()
-    return renamed if profile != "ecs" else {**renamed, **_ECS_VERSION}
+        _as_gcp(renamed, gcp_project)
+    elif profile == "datadog":
+        _as_datadog(renamed)
+    elif profile == "ecs":
+        renamed |= _ECS_VERSION
+    return renamed
+
+
+def _as_gcp(record: dict[str, Any], project: str) -> None:
+    """Severities in capitals; a trace's full name, or Cloud Logging links nothing. What names one is sampled."""
+    record["severity"] = str(record["severity"]).upper()
+    if _GCP_TRACE in record:
+        record[_GCP_SAMPLED] = True
+        if project:
+            record[_GCP_TRACE] = f"projects/{project}/traces/{record[_GCP_TRACE]}"
+
+
+def _as_datadog(record: dict[str, Any]) -> None:
+    """Identifiers as Datadog's own tracers write them: spans in decimal, traces too where 64 bits are enough."""
+    if "dd.span_id" in record:
+        record["dd.span_id"] = str(int(record["dd.span_id"], 16))
+    if "dd.trace_id" in record:
+        number = int(record["dd.trace_id"], 16)
+        record["dd.trace_id"] = f"{number:032x}" if number >= _SHORT_TRACES else str(number)
+
+
+def _ids(profile: str) -> tuple[tuple[str, str], ...]:
+    """List how the identifiers of a trace and of a span look."""
+    trace, span = r"[0-9a-f]{32}", r"[0-9a-f]{16}"
+    if profile == "gcp":
+        trace = rf"(projects/[^/]+/traces/)?{trace}"
+    if profile == "datadog":
+        trace, span = rf"({trace}|\d{{1,20}})", r"\d{1,20}"
+    return ("trace_id", f"^{trace}$"), ("span_id", f"^{span}$")
 
 
 def schema(profile: str, common: tuple[str, ...], fields: frozenset[str]) -> dict[str, Any]:
     """Make the JSON Schema of a line: `common` fields in every one, `fields` in some, no others."""
     extra = {"ecs.version": {"type": "string"}} if profile == "ecs" else {}
     required = [name_in(profile, field) for field in common]
+    ids: dict[str, Any] = {name_in(profile, name): {"type": "string", "pattern": form} for name, form in _ids(profile)}
+    sampled = {_GCP_SAMPLED: {"const": True}} if profile == "gcp" else {}
     properties: dict[str, Any] = {name_in(profile, field): {} for field in sorted(fields)}
-    properties |= {name: {"type": "string"} for name in required} | extra
+    properties |= {name: {"type": "string"} for name in required} | extra | ids | sampled
     levels = ["debug", "info", "warning", "error", "critical"]
     properties[name_in(profile, "level")] = {"enum": [one.upper() if profile == "gcp" else one for one in levels]}
     properties[name_in(profile, "timestamp")] = {

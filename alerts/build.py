@@ -8,6 +8,7 @@ from alerts.canary import CANARY
 from alerts.clients import CLIENTS
 from alerts.connections import CONNECTIONS
 from alerts.games import GAMES
+from alerts.machine import MACHINE
 from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
 from alerts.outliers import OUTLIERS
@@ -23,6 +24,7 @@ GROUPS: Final = (
     CLIENTS,
     GAMES,
     RUNTIME,
+    MACHINE,
     REPLICAS,
     OUTLIERS,
     CANARY,

@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
 
 JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
 _CLOSES: Final = "code_racer_ws_closes_total"
 _CLIENT_CLOSES: Final = "code_racer_ws_client_closes_total"
+_LOST: Final = CONFIG["CodeRacerAbnormalCloses"]["lost_per_connection_minute"]
 _OPEN: Final = last("code_racer_ws_connections")
 _OPEN_BEFORE: Final = last("code_racer_ws_connections", "5m")
 
@@ -80,21 +82,44 @@ ABNORMAL_CLOSES: Final = Alert(
         f'sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.5\n'
         f'and sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
         f"  > 0.5 * sum by (cluster, namespace, job) (rate({_CLOSES}[10m]))\n"
+        f'or sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.05\n'
+        f'and 60 * sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
+        f"  > {_LOST} * sum by (cluster, namespace, job) (avg_over_time(code_racer_ws_connections[10m]))\n"
     ),
     hold="5m",
-    summary="Most connections end without a goodbye.",
-    description="{{ $value | humanize }} connections a second are lost, more than half of all that end.",
+    summary="Connections end without a goodbye: most of those that end, or those that last are cut at an age.",
+    description="{{ $value | humanize }} connections a second are lost.",
     cases=(
         Case(
             "a proxy cuts",
             {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+30x30"},
             fires=11,
             labels=JOB,
-            description="1 connections a second are lost, more than half of all that end.",
+            description="1 connections a second are lost.",
+        ),
+        Case(
+            "a proxy cuts each after a minute, among a thousand short races",
+            {
+                _closes("connection_lost", "network"): "0+60x30",
+                _closes("normal", "client"): "0+1000x30",
+                f"code_racer_ws_connections{{{INSTANCE}}}": "560x30",
+            },
+            fires=15,
+            labels=JOB,
+            description="1 connections a second are lost.",
         ),
         Case(
             "phones go to sleep",
             {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+90x30"},
+            silent=(7, 25),
+        ),
+        Case(
+            "a large service of which some are always lost",
+            {
+                _closes("connection_lost", "network"): "0+60x30",
+                _closes("normal", "client"): "0+1000x30",
+                f"code_racer_ws_connections{{{INSTANCE}}}": "6000x30",
+            },
             silent=(7, 25),
         ),
     ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, last
 
 _JOB: Final = {"job": "code-racer"}
@@ -149,6 +150,39 @@ CLOCK_SKEW: Final = Alert(
     ),
 )
 
+_OFF: Final = f"abs({last('code_racer_event_log_clock_offset_seconds')})"
+_SET: Final = f"abs({last('code_racer_clock_ahead_seconds')})"
+_BREAKS_TOKENS_S: Final = CONFIG["CodeRacerClockSkew"]["page_above_s"]
+CLOCK_BREAKS_TOKENS: Final = Alert(
+    name="CodeRacerClockSkew",
+    severity=Severity.CRITICAL,
+    expr=f"{_OFF} > {_BREAKS_TOKENS_S} or {_SET} > {_BREAKS_TOKENS_S}",
+    hold="2m",
+    keeps=KEEPS,
+    summary="A clock is so far off that tokens are refused which are good, or taken which have ended.",
+    description="The clock of {{ $labels.instance }} is off by {{ $value | humanizeDuration }}.",
+    cases=(
+        Case(
+            "a minute slow",
+            {f"code_racer_event_log_clock_offset_seconds{{{INSTANCE}}}": "60x20"},
+            fires=2,
+            labels=WHERE,
+            description="The clock of a:8080 is off by 1m 0s.",
+        ),
+        Case(
+            "set forward by an hour, without a shared event log",
+            {
+                f"code_racer_event_log_clock_offset_seconds{{{INSTANCE}}}": "0x20",
+                f"code_racer_clock_ahead_seconds{{{INSTANCE}}}": "0x3 3600x20",
+            },
+            fires=6,
+            labels=WHERE,
+            description="The clock of a:8080 is off by 1h 0m 0s.",
+        ),
+        Case("half a second", {f"code_racer_event_log_clock_offset_seconds{{{INSTANCE}}}": "0.5x20"}, silent=(3, 15)),
+    ),
+)
+
 
 def _grown(counter: str) -> str:
     return f"sum by (cluster, namespace, job, instance) (increase({counter}[2m]))"
@@ -269,5 +303,5 @@ IMBALANCE: Final = Alert(
 
 REPLICAS: Final = Group(
     "code-racer-replicas",
-    (FULL, STREAM_MISSING, DENIED, MISCONFIGURED, NEAR_FULL, CLOCK_SKEW, GAPS, SPLIT, IMBALANCE),
+    (FULL, STREAM_MISSING, DENIED, MISCONFIGURED, NEAR_FULL, CLOCK_SKEW, CLOCK_BREAKS_TOKENS, GAPS, SPLIT, IMBALANCE),
 )

@@ -134,29 +134,6 @@ MEMORY_GROWTH: Final = Alert(
     ),
 )
 
-FDS_NEAR_LIMIT: Final = Alert(
-    name="CodeRacerFdsNearLimit",
-    severity=Severity.WARNING,
-    expr=f"{last('code_racer_open_fds')} / {last('code_racer_max_fds')} > 0.8",
-    hold="5m",
-    summary="Code Racer runs out of file descriptors: soon nobody can connect.",
-    description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open.",
-    cases=(
-        Case(
-            "nine in ten",
-            {f"code_racer_open_fds{{{INSTANCE}}}": "0 900x20", f"code_racer_max_fds{{{INSTANCE}}}": "1000x20"},
-            fires=6,
-            labels=WHERE,
-            description="a:8080 has 90% of its file descriptors open.",
-        ),
-        Case(
-            "many, and room for more",
-            {f"code_racer_open_fds{{{INSTANCE}}}": "9000x20", f"code_racer_max_fds{{{INSTANCE}}}": "1000000x20"},
-            silent=(6, 15),
-        ),
-    ),
-)
-
 SIGNING_KEYS: Final = Alert(
     name="CodeRacerSigningKeysFailing",
     severity=Severity.WARNING,
@@ -272,7 +249,6 @@ RUNTIME: Final = Group(
         FAULTS,
         EVENT_LOOP_LAG,
         MEMORY_GROWTH,
-        FDS_NEAR_LIMIT,
         SIGNING_KEYS,
         LOGS_DROPPED,
         TRACES_LOST,

@@ -80,6 +80,7 @@ class Service:
         problems = load_problems()
         self.recorder.add_problems(problems)
         self.recorder.add_releases(settings.client_releases)
+        clock = Clock(settings.clock_slew_ppm)
         self.hub = Hub(
             self.event_log,
             SandboxJudge(settings, self.recorder),
@@ -88,11 +89,12 @@ class Service:
             self.replica,
             self.authenticator.verify,
             self.recorder,
-            Clock(settings.clock_slew_ppm),
+            clock,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self._is_started = False
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
+        gauges.read_clock(self.recorder.store, clock)
         if logs is not None:
             gauges.read_logs(self.recorder.store, logs.writer)
             logs.writer.report = self.recorder.fault

@@ -44,6 +44,11 @@ class Clock:
             elapsed = self._look(elapsed)
         return int((self._base + elapsed * self._rate) * 1000)
 
+    @property
+    def ahead_s(self) -> float:
+        """By how much the machine's clock is ahead of this one, in seconds."""
+        return self._wall() - (self._base + (self._monotonic() - self._since) * self._rate)
+
     def _look(self, elapsed: float) -> float:
         """Begin anew, at the rate that takes in what the machine's clock is ahead by; so much has passed since then."""
         self._base += LOOK_EVERY_S * self._rate + (elapsed - LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""What this process uses and may use, as the system tells it: memory and open files."""
+"""What this process uses and may use, as the system tells it: memory, open files, processor, disk."""
 
 import os
 import resource
@@ -14,6 +14,9 @@ _STAT: Final = Path("/proc/self/stat")
 _STARTED: Final = 19
 """The place of the start among the numbers behind the process's name; proc(5) counts from the front, and from 1: 22."""
 _FDS: Final = Path("/proc/self/fd")
+_CPU_STAT: Final = (Path("/sys/fs/cgroup/cpu.stat"), Path("/sys/fs/cgroup/cpu/cpu.stat"))
+_THROTTLED_S: Final = {"throttled_usec": 1e-6, "throttled_time": 1e-9}
+"""What cgroup v2 and v1 call it, and their units."""
 
 
 def memory_bytes() -> int:
@@ -55,6 +58,35 @@ def open_files() -> tuple[int, int]:
 def most_open_files() -> int:
     """Return how many file descriptors this process may have (ulimit -n); -1 where there is no limit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def waited_for_processor_s() -> float:
+    """Return how long the event loop's thread, the first, was ready while others ran; 0 where that is not told."""
+    pid = os.getpid()
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def throttled_s() -> float:
+    """Return how long the container was kept from running by its limit of processor time; 0 where it has none."""
+    for path in _CPU_STAT:
+        try:
+            rows = [line.split() for line in path.read_text("ascii").splitlines()]
+        except OSError:
+            continue
+        return sum(int(value) * _THROTTLED_S[name] for name, value in rows if name in _THROTTLED_S)
+    return 0.0
+
+
+def disk_bytes(path: Path | None) -> tuple[int, int]:
+    """Return the bytes that are left for us on the disk of a file, and that it has; 0 where there is no such file."""
+    try:
+        disk = os.statvfs(path) if path is not None else None
+    except OSError:
+        disk = None
+    return (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize) if disk is not None else (0, 0)
 
 
 def container_limit_bytes() -> int:

@@ -7,13 +7,14 @@ from dashboards.connections import CONNECTIONS
 from dashboards.event_log import EVENT_LOG
 from dashboards.games import GAMES
 from dashboards.logs import LOGS
+from dashboards.machine import MACHINE
 from dashboards.messages import MESSAGES
 from dashboards.model import to_json
 from dashboards.overview import OVERVIEW
 from dashboards.replicas import REPLICAS
 from dashboards.runtime import RUNTIME
 
-BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, LOGS)
+BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, MACHINE, LOGS)
 
 
 def boards() -> dict[str, str]:

@@ -35,7 +35,7 @@ LOGS: Final = Board(
             ),
             warn=0.5,
             range=(0, 0),
-            alerts=("CodeRacerLogsDropped",),
+            alerts=("CodeRacerLogsDropped", "CodeRacerLogWriterDied"),
             width=6,
         ),
         Panel(

@@ -53,15 +53,6 @@ RUNTIME: Final = Board(
             alerts=("CodeRacerEventLoopLag",),
         ),
         Panel(
-            "Garbage collection",
-            "The part of the time in which the collector holds the process up; it seldom runs.",
-            "percentunit",
-            (Query(rate("code_racer_gc_pause_seconds_sum", "instance"), "{{instance}}"),),
-            warn=0.05,
-            range=(0, 1),
-            width=6,
-        ),
-        Panel(
             "Refuses new connections",
             "1 while a replica does, by why: its loop is late, or its memory is used up.",
             "none",
@@ -70,60 +61,6 @@ RUNTIME: Final = Board(
             range=(0, 0),
             width=6,
             alerts=("CodeRacerOverloaded",),
-        ),
-        Panel(
-            "Processor",
-            "Cores that each replica uses, without its judge's workers: it has one event loop, so it is full at 1.",
-            "none",
-            (
-                Query(
-                    f"sum by (instance) (rate({selected('process_cpu_seconds_total')}[$__rate_interval]))",
-                    "{{instance}}",
-                ),
-            ),
-            warn=0.9,
-            range=(0, 1),
-            width=6,
-        ),
-        Panel(
-            "Memory",
-            "Resident memory of each replica.",
-            "bytes",
-            (Query(f"max by (instance) ({selected('code_racer_memory_bytes')})", "{{instance}}"),),
-            warn=4 * 1024**3,
-            range=(10_000_000, 1_000_000_000),
-            width=6,
-        ),
-        Panel(
-            "Memory since an hour ago",
-            "What a replica takes more than an hour ago. Growth with no more players is a leak.",
-            "bytes",
-            (
-                Query(
-                    f"max({selected('code_racer_memory_bytes')}"
-                    f" - {selected('code_racer_memory_bytes')} offset 1h) or vector(0)",
-                    "at most",
-                ),
-            ),
-            warn=256 * 1024**2,
-            range=(-1_000_000_000, 100_000_000),
-            width=6,
-            alerts=("CodeRacerMemoryGrowth",),
-        ),
-        Panel(
-            "File descriptors",
-            "Open ones as a part of how many there may be; a connection takes one.",
-            "percentunit",
-            (
-                Query(
-                    f"max by (instance) ({selected('code_racer_open_fds')} / {selected('code_racer_max_fds')})",
-                    "{{instance}}",
-                ),
-            ),
-            warn=0.8,
-            range=(0, 0.5),
-            width=6,
-            alerts=("CodeRacerFdsNearLimit",),
         ),
         Panel(
             "Background tasks",

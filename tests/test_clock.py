@@ -81,3 +81,15 @@ def test_where_it_may_not_follow_it_does_not() -> None:
     machine.wall_s += 3_600
     machine.go_on(100)
     assert clock() == round((EPOCH_S + 100) * 1000)
+
+
+def test_how_far_the_machine_s_clock_was_set_ahead_is_told() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.go_on(10)
+    clock()
+    assert abs(clock.ahead_s) < 0.001
+    machine.wall_s += 60
+    assert math.isclose(clock.ahead_s, 60, abs_tol=0.001)
+    machine.wall_s -= 90
+    assert math.isclose(clock.ahead_s, -30, abs_tol=0.001)

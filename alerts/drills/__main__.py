@@ -8,7 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from alerts.drills import availability, canary, clients, connections, games, objectives, outliers, replicas, runtime
+from alerts.drills import (
+    availability,
+    canary,
+    clients,
+    connections,
+    games,
+    machine,
+    objectives,
+    outliers,
+    replicas,
+    runtime,
+)
 from alerts.drills.drill import Drill, Result, run
 from app.telemetry.catalogue import PREFIX
 
@@ -20,6 +31,7 @@ DRILLS: Final = (
     *clients.DRILLS,
     *games.DRILLS,
     *runtime.DRILLS,
+    *machine.DRILLS,
     *objectives.DRILLS,
     *replicas.DRILLS,
     *outliers.DRILLS,

@@ -33,12 +33,14 @@ LATE: Final = {
     "CodeRacerDeliveryBudgetBurn": Late(0.25, 'le="0.25"', 'le="{}"'),
     "CodeRacerPingBudgetBurn": Late(1.0, 'le="1.0"', 'le="{}"'),
     "CodeRacerEventLoopLag": Late(0.1, "> 0.1", "> {}"),
+    "CodeRacerPaused": Late(5.0, 'le="5.0"', 'le="{}"'),
     "CodeRacerEventLogSlow": Late(0.1, "> 0.1", "> {}"),
     "CodeRacerCanarySlow": Late(0.5, 'le="0.5"', 'le="{}"'),
     "CodeRacerOverloaded": Late(0.1, "(code_racer_overloaded", '(code_racer_overloaded{cause!="loop_lag"}'),
 }
-SCRAPED_LATE: Final = frozenset({"CodeRacerDown", "CodeRacerScrapesFlapping"})
-"""Alerts on scrapes, which fail where their answer takes too long; how long it took nobody can ask."""
+SCRAPED_LATE: Final = frozenset({"CodeRacerDown", "CodeRacerScrapesFlapping", "CodeRacerProcessorWithheld"})
+"""Alerts on scrapes, which fail where their answer takes too long; how long it took nobody can ask. And the one on what
+is withheld itself: a busy machine is what it is about."""
 
 
 def with_records(alert: Alert) -> str:

@@ -32,7 +32,7 @@ LIVE: Final = b"HMSG live.game."
 
 
 @contextlib.contextmanager
-def _on_nats(
+def on_nats(
     stage: Stage,
     count: int = 1,
     module: str = "app",
@@ -58,7 +58,7 @@ def _wanting(stage: Stage) -> Iterator[None]:
 
 
 def _server_killed(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage) as nats, _wanting(stage):
+    with on_nats(stage) as nats, _wanting(stage):
         yield
         nats.nodes[0].kill()
         yield
@@ -80,7 +80,7 @@ def _one_of_six_cut_off(stage: Stage) -> Generator[None, None, None]:
 
 
 def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage, 3) as nats, _wanting(stage):
+    with on_nats(stage, 3) as nats, _wanting(stage):
         yield
         for node in nats.nodes[1:]:
             node.kill()
@@ -91,7 +91,7 @@ def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
 
 
 def _server_frozen(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage, nats_timeout_s=20) as nats, contextlib.ExitStack() as stack:
+    with on_nats(stage, nats_timeout_s=20) as nats, contextlib.ExitStack() as stack:
         yield
 
         def freeze() -> None:
@@ -108,7 +108,7 @@ def _server_frozen(stage: Stage) -> Generator[None, None, None]:
 
 
 def _stream_full(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage, nats_max_bytes=1_000_000) as nats, _wanting(stage):
+    with on_nats(stage, nats_max_bytes=1_000_000) as nats, _wanting(stage):
         yield
         asyncio.run(_limit(nats.url, 1))
         yield
@@ -126,7 +126,7 @@ async def _limit(url: str, max_bytes: int) -> None:
 
 
 def _stream_nearly_full(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage, nats_max_bytes=1_000_000) as nats:
+    with on_nats(stage, nats_max_bytes=1_000_000) as nats:
         yield
         asyncio.run(_limit(nats.url, int(stage.server.metric("event_log_bytes") * 1.05)))
         yield
@@ -135,7 +135,7 @@ def _stream_nearly_full(stage: Stage) -> Generator[None, None, None]:
 
 
 def _stream_deleted(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage) as nats:
+    with on_nats(stage) as nats:
         with _wanting(stage):
             yield
             asyncio.run(_delete(nats.url))
@@ -155,7 +155,7 @@ async def _delete(url: str) -> None:
 def _rights_taken(stage: Stage) -> Generator[None, None, None]:
     settings: dict[str, Any] = {"nats_user": "app", "nats_password": "secret"}
     free = _USERS.format(password="secret", deny="")  # noqa: S106 - of the drill's own server
-    with _on_nats(stage, more=free, **settings) as nats, _wanting(stage):
+    with on_nats(stage, more=free, **settings) as nats, _wanting(stage):
         yield
         nats.configure(_USERS.format(password="secret", deny='"game.>"'))  # noqa: S106 - the same
         yield
@@ -166,7 +166,7 @@ def _rights_taken(stage: Stage) -> Generator[None, None, None]:
 def _credentials_changed(stage: Stage) -> Generator[None, None, None]:
     settings: dict[str, Any] = {"nats_user": "app", "nats_password": "secret"}
     right = _USERS.format(password="secret", deny="")  # noqa: S106 - of the drill's own server
-    with _on_nats(stage, more=right, **settings) as nats, _wanting(stage):
+    with on_nats(stage, more=right, **settings) as nats, _wanting(stage):
         yield
         nats.configure(_USERS.format(password="another", deny=""))  # noqa: S106 - the same
         yield
@@ -175,7 +175,7 @@ def _credentials_changed(stage: Stage) -> Generator[None, None, None]:
 
 
 def _stream_edited(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage) as nats:
+    with on_nats(stage) as nats:
         yield
         asyncio.run(_discard(nats.url, "old"))
         stage.server.kill()
@@ -195,7 +195,7 @@ async def _discard(url: str, which: str) -> None:
 
 
 def _clock_slow(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage, players=0):
+    with on_nats(stage, players=0):
         yield
         stage.server.kill()
         stage.server.module = "tools.harness.skewed"
@@ -208,7 +208,7 @@ def _clock_slow(stage: Stage) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def _second(stage: Stage, **settings: Any) -> Iterator[ServerProcess]:  # noqa: ANN401 - whatever a setting is
+def second_replica(stage: Stage, **settings: Any) -> Iterator[ServerProcess]:  # noqa: ANN401 - whatever a setting is
     """A second replica, scraped as the first is."""
     name = "second"
     with ServerProcess(stage.folder / name, replica=name, **{**FREE, **_QUICK, **settings}) as second:
@@ -223,7 +223,7 @@ def _live_lost(stage: Stage) -> Generator[None, None, None]:
         proxy = stack.enter_context(TcpProxy(nats.nodes[0].port))
         url = f"nats://127.0.0.1:{proxy.port}"
         stack.enter_context(stage.serve(event_log_url=url, **_QUICK))
-        second = stack.enter_context(_second(stage, event_log_url=nats.url, **UNLIMITED))
+        second = stack.enter_context(second_replica(stage, event_log_url=nats.url, **UNLIMITED))
         game = stage.new_game()
         stack.enter_context(stage.player(game, "ann"))
         with _player(second, game, "bob") as bob:
@@ -246,14 +246,14 @@ def _player(server: ServerProcess, game: str, name: str) -> Iterator[Any]:
 def _two_files(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
-        with _second(stage):
+        with second_replica(stage):
             yield
         stage.stack.target(stage.server.host)
         yield
 
 
 def _crowd_on_one(stage: Stage) -> Generator[None, None, None]:
-    with _on_nats(stage) as nats, _second(stage, event_log_url=nats.url) as second:
+    with on_nats(stage) as nats, second_replica(stage, event_log_url=nats.url) as second:
         yield
         stage.hold(_CROWD)
         yield

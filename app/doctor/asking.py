@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket
 import ssl
 import time
@@ -14,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.doctor.facts import LATELY, Door, Facts, Failure, Replica, Rows, Samples, Server, Trouble
+from app.eventlog.select import file_of
+from app.process import disk_bytes
 from app.settings import Settings, secret_fingerprints
 from app.vocabulary import HttpRejection
 
@@ -208,8 +208,5 @@ def _ask_log(url: str, timeout_s: float) -> Server:
 
 def _disk_free(event_log_url: str) -> float | None:
     """Return what part of the disk is free that the event log is on, if that is a file on this machine."""
-    path = Path(event_log_url.removeprefix("sqlite:///"))
-    if not event_log_url.startswith("sqlite:") or not path.exists():
-        return None
-    disk = os.statvfs(path)
-    return disk.f_bavail / disk.f_blocks if disk.f_blocks else None
+    free, size = disk_bytes(file_of(event_log_url))
+    return free / size if size else None

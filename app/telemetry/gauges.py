@@ -6,14 +6,25 @@ Some counters are kept by their owners too; they are read in the same way.
 import time
 
 from app import __version__
+from app.clock import Clock
+from app.eventlog.select import file_of
 from app.health import Health
-from app.process import memory_bytes, most_open_files, open_files, process_age_s, virtual_memory_bytes
+from app.process import (
+    disk_bytes,
+    memory_bytes,
+    most_open_files,
+    open_files,
+    process_age_s,
+    throttled_s,
+    virtual_memory_bytes,
+    waited_for_processor_s,
+)
 from app.realtime import Hub
 from app.settings import Settings, fingerprint, secret_fingerprints
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import LogWriter
 from app.telemetry.metrics import MetricStore
-from app.vocabulary import OverloadCause
+from app.vocabulary import CpuWithheld, OverloadCause
 from app.web.auth.keys import Keys
 
 
@@ -22,7 +33,7 @@ def read_service(store: MetricStore, settings: Settings, replica: str, hub: Hub,
     _read_connections(store, settings, hub, keys)
     _read_messages(store, hub)
     _read_games(store, settings, hub)
-    _read_event_log(store, hub, health)
+    _read_event_log(store, settings, hub, health)
     _read_runtime(store, hub, health)
     _read_information(store, settings, replica)
 
@@ -50,7 +61,10 @@ def _read_games(store: MetricStore, settings: Settings, hub: Hub) -> None:
     store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.rooms.judging.depth)
 
 
-def _read_event_log(store: MetricStore, hub: Hub, health: Health) -> None:
+def _read_event_log(store: MetricStore, settings: Settings, hub: Hub, health: Health) -> None:
+    file = file_of(settings.event_log_url)
+    store.read_gauge(Metrics.DISK_FREE, lambda: disk_bytes(file)[0])
+    store.read_gauge(Metrics.DISK_SIZE, lambda: disk_bytes(file)[1])
     store.read_gauge(Metrics.LOG_CONNECTED, lambda: health.event_log_connected)
     store.read_gauge(Metrics.CLOCK_OFFSET, lambda: hub.replicas.clock_offset_s)
     store.read_gauge(Metrics.LOG_BYTES, lambda: hub.sweeper.log_bytes)
@@ -67,6 +81,8 @@ def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:
     store.read_gauge(Metrics.OPEN_FDS, lambda: open_files()[0])
     store.read_gauge(Metrics.MAX_FDS, most_open_files)
     store.read_counter(Metrics.CPU, lambda: {(): time.process_time()})
+    withheld = {(CpuWithheld.BUSY,): waited_for_processor_s, (CpuWithheld.THROTTLED,): throttled_s}
+    store.read_counter(Metrics.CPU_WITHHELD, lambda: {cause: read() for cause, read in withheld.items()})
     store.read_gauge(Metrics.PROCESS_MEMORY, memory_bytes)
     store.read_gauge(Metrics.VIRTUAL_MEMORY, virtual_memory_bytes)
     store.read_gauge(Metrics.PROCESS_FDS, lambda: open_files()[0])
@@ -85,6 +101,11 @@ def _read_information(store: MetricStore, settings: Settings, replica: str) -> N
     store.read_gauge(Metrics.CONFIG_INFO, lambda: {config_hash: 1})
     store.read_gauge(Metrics.SECRET_INFO, lambda: dict.fromkeys(secrets.items(), 1))
     store.read_gauge(Metrics.PROCESS_START, lambda: process_started_at)
+
+
+def read_clock(store: MetricStore, clock: Clock) -> None:
+    """Have it told where the machine's clock was set."""
+    store.read_gauge(Metrics.CLOCK_AHEAD, lambda: clock.ahead_s)
 
 
 def read_logs(store: MetricStore, writer: LogWriter) -> None:

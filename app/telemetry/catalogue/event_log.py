@@ -73,6 +73,16 @@ class EventLogMetrics:
     LOG_LIMIT = Metric(
         f"{PREFIX}event_log_limit_bytes", Kind.GAUGE, "The most bytes that the event log may take; 0: no limit is set."
     )
+    DISK_FREE = Metric(
+        f"{PREFIX}event_log_disk_free_bytes",
+        Kind.GAUGE,
+        "Bytes left on the disk of the event log's file; 0 where it is no file.",
+    )
+    DISK_SIZE = Metric(
+        f"{PREFIX}event_log_disk_bytes",
+        Kind.GAUGE,
+        "Bytes that the disk of the event log's file has; 0 where it is no file.",
+    )
     REPLICAS = Metric(
         f"{PREFIX}replicas", Kind.GAUGE, "Server processes that share the event log and live, as this one knows it."
     )

@@ -3,7 +3,7 @@
 from app.settings import SECRETS
 from app.telemetry.catalogue.events import REPEATED
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, PAUSE_BUCKETS, PREFIX, Kind, Metric, rows
-from app.vocabulary import OverloadCause, SpanExport
+from app.vocabulary import CpuWithheld, OverloadCause, SpanExport
 
 
 class RuntimeMetrics:
@@ -59,6 +59,18 @@ class RuntimeMetrics:
         "process_cpu_seconds_total",
         Kind.COUNTER,
         "Processor time of the server process; the judge's workers have theirs.",
+    )
+    CPU_WITHHELD = Metric(
+        f"{PREFIX}cpu_withheld_seconds_total",
+        Kind.COUNTER,
+        "Time in which the event loop was ready to run and had no processor: others had it, or the container's limit.",
+        ("cause",),
+        rows(CpuWithheld),
+    )
+    CLOCK_AHEAD = Metric(
+        f"{PREFIX}clock_ahead_seconds",
+        Kind.GAUGE,
+        "By how much the machine's clock was set ahead of the games', which follow it slowly; of its own it is 0.",
     )
     PROCESS_MEMORY = Metric("process_resident_memory_bytes", Kind.GAUGE, "As code_racer_memory_bytes.")
     VIRTUAL_MEMORY = Metric("process_virtual_memory_bytes", Kind.GAUGE, "Address space of the server process.")

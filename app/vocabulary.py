@@ -275,13 +275,6 @@ class LimitMode(StrEnum):
     DRY_RUN = "dry_run"
 
 
-class CpuWithheld(StrEnum):
-    """Why who was ready to run had no processor: others had it (or the host), or the container's limit was reached."""
-
-    BUSY = "busy"
-    THROTTLED = "throttled"
-
-
 class OverloadCause(StrEnum):
     """Why new connections are refused."""
 

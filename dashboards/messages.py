@@ -50,7 +50,7 @@ MESSAGES: Final = Board(
                 ),
             ),
             warn=0.03,
-            range=(0, 0.02),
+            range=(0, 1),
             width=6,
             alerts=("CodeRacerClientsMisunderstood", "CodeRacerPlayersLimited"),
         ),

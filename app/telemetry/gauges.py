@@ -24,7 +24,7 @@ from app.settings import Settings, fingerprint, secret_fingerprints
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import LogWriter
 from app.telemetry.metrics import MetricStore
-from app.vocabulary import CpuWithheld, OverloadCause
+from app.vocabulary import OverloadCause
 from app.web.auth.keys import Keys
 
 
@@ -81,7 +81,7 @@ def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:
     store.read_gauge(Metrics.OPEN_FDS, lambda: open_files()[0])
     store.read_gauge(Metrics.MAX_FDS, most_open_files)
     store.read_counter(Metrics.CPU, lambda: {(): time.process_time()})
-    withheld = {(CpuWithheld.BUSY,): waited_for_processor_s, (CpuWithheld.THROTTLED,): throttled_s}
+    withheld = {("busy",): waited_for_processor_s, ("throttled",): throttled_s}
     store.read_counter(Metrics.CPU_WITHHELD, lambda: {cause: read() for cause, read in withheld.items()})
     store.read_gauge(Metrics.PROCESS_MEMORY, memory_bytes)
     store.read_gauge(Metrics.VIRTUAL_MEMORY, virtual_memory_bytes)

@@ -3,7 +3,7 @@
 from app.settings import SECRETS
 from app.telemetry.catalogue.events import REPEATED
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, PAUSE_BUCKETS, PREFIX, Kind, Metric, rows
-from app.vocabulary import CpuWithheld, OverloadCause, SpanExport
+from app.vocabulary import OverloadCause, SpanExport
 
 
 class RuntimeMetrics:
@@ -65,7 +65,7 @@ class RuntimeMetrics:
         Kind.COUNTER,
         "Time in which the event loop was ready to run and had no processor: others had it, or the container's limit.",
         ("cause",),
-        rows(CpuWithheld),
+        rows(("busy", "throttled")),
     )
     CLOCK_AHEAD = Metric(
         f"{PREFIX}clock_ahead_seconds",

@@ -2,9 +2,16 @@
 
 from typing import Final
 
+from app.vocabulary import FunnelStep
 from dashboards.model import Board, Kind, Panel, Query, buckets, quantile, rate, selected
 
 _NO_VERDICT: Final = rate("code_racer_submissions_total", matchers='verdict="judge_error"')
+
+
+def _step(step: FunnelStep) -> Query:
+    counted = selected("code_racer_player_steps_total", f'step="{step}"')
+    return Query(f"sum(increase({counted}[$__range]))", str(step))
+
 
 GAMES: Final = Board(
     "code-racer-games",
@@ -30,12 +37,7 @@ GAMES: Final = Board(
             "Funnel",
             "Players in the time shown: joined a game, got ready, were there at the start and in the final ranking.",
             "none",
-            (
-                Query(
-                    f"sum by (step) (increase({selected('code_racer_player_steps_total')}[$__range]))",
-                    "{{step}}",
-                ),
-            ),
+            tuple(map(_step, FunnelStep)),
             warn=1e9,
             range=(0, 1000),
             kind=Kind.BARS,

@@ -83,7 +83,7 @@ LOGS: Final = Board(
             (Query('{ resource.service.name = "code-racer" && span.late != "" }'),),
             warn=1e9,
             range=(0, 0),
-            kind=Kind.TRACES,
+            kind=Kind.TABLE,
             source=Source.TEMPO,
             width=12,
             height=9,

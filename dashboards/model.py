@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from alerts.model import RUNBOOKS
+from alerts.build import alerts
+from alerts.model import RUNBOOKS, Severity
 
 Json = dict[str, Any]
 
@@ -21,6 +22,21 @@ _HEAT: Final = {
 }  # fmt: skip
 
 
+MEANT: Final = frozenset({"outcome", "verdict", "severity", "level", "code"})
+"""Labels whose values have a colour wherever they are shown."""
+COLOURS: Final = {
+    "green": ("accepted", "ok", "answered", "exported", "resumed"),
+    "red": (
+        "critical", "error", "judge_error", "internal", "internal_error", "unavailable", "overloaded", "failed",
+        "timeout", "unreachable",
+    ),
+    "yellow": ("warning",),
+}  # fmt: skip
+"""What is well, what is our fault, what is a ticket. All else is nobody's fault of ours, and has no such colour."""
+_NEUTRAL: Final = "blue"
+_ALERTS: Final = tuple(alerts())
+
+
 class Kind(StrEnum):
     """The kinds of panel in use, by Grafana's names."""
 
@@ -29,7 +45,7 @@ class Kind(StrEnum):
     HEATMAP = "heatmap"
     BARS = "bargauge"
     LOGS = "logs"
-    TRACES = "table"
+    TABLE = "table"
 
 
 class Source(StrEnum):
@@ -237,14 +253,49 @@ def _panel(panel: Panel, number: int) -> Json:
         "description": panel.description,
         "datasource": panel.source.reference,
         "links": [_link_to_runbook(one) for one in panel.alerts],
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": [*_meanings(panel), *_links_of_alerts(panel)]},
         "options": _options(panel.kind),
         "targets": [_target(panel, query, chr(65 + index)) for index, query in enumerate(panel.queries)],
     }
 
 
+def attention(panel: Panel) -> str:
+    """Return the colour beyond `warn`: red where somebody is woken then, yellow where it is a ticket or less."""
+    pages = any(one.name in panel.alerts and one.severity is Severity.CRITICAL for one in _ALERTS)
+    return "red" if pages else "yellow"
+
+
+def _meanings(panel: Panel) -> list[Json]:
+    """Colour series by what their labels say: where one has a meaning, those that say nothing bad are neutral."""
+    if panel.source is Source.TEMPO or not any(
+        f"{{{{{one}}}}}" in query.legend for query in panel.queries for one in MEANT
+    ):
+        return []
+    return [
+        _coloured("/./", _NEUTRAL),
+        *(_coloured(f"/(^|\\s)({'|'.join(words)})$/", colour) for colour, words in COLOURS.items()),
+    ]
+
+
+def _coloured(names: str, colour: str) -> Json:
+    """Neutral ones stay apart by their shade."""
+    mode = "shades" if colour == _NEUTRAL else "fixed"
+    value = {"mode": mode, "fixedColor": colour}
+    return {"matcher": {"id": "byRegexp", "options": names}, "properties": [{"id": "color", "value": value}]}
+
+
+def _links_of_alerts(panel: Panel) -> list[Json]:
+    """Lead from each alert of a list to its runbook."""
+    if panel.kind is not Kind.TABLE or panel.source is not Source.PROMETHEUS:
+        return []
+    link = {"title": "Runbook", "url": f"{RUNBOOKS}/${{__value.text}}.md", "targetBlank": True}
+    matcher = {"id": "byName", "options": "alertname"}
+    return [{"matcher": matcher, "properties": [{"id": "links", "value": [link]}]}]
+
+
 def _defaults(panel: Panel) -> Json:
-    first, second = ("orange", "green") if panel.below else ("green", "orange")
+    wrong = attention(panel)
+    first, second = (wrong, "green") if panel.below else ("green", wrong)
     defaults: Json = {
         "unit": panel.unit,
         "color": {"mode": "thresholds" if panel.kind in {Kind.STAT, Kind.BARS} else "palette-classic"},
@@ -255,7 +306,11 @@ def _defaults(panel: Panel) -> Json:
     }
     if panel.kind is Kind.LINES:
         defaults["min"] = 0
-        defaults["custom"] = {"fillOpacity": 5, "showPoints": "never", "thresholdsStyle": {"mode": "off"}}
+        defaults["custom"] = {
+            "fillOpacity": 5,
+            "showPoints": "never",
+            "thresholdsStyle": {"mode": "dashed" if panel.alerts else "off"},
+        }
     return defaults
 
 
@@ -266,7 +321,7 @@ def _options(kind: Kind) -> Json:
         Kind.BARS: {"reduceOptions": last, "orientation": "horizontal", "displayMode": "basic"},
         Kind.HEATMAP: {"calculate": False, "yAxis": {"unit": "s"}, "color": _HEAT},
         Kind.LOGS: {"showTime": True, "wrapLogMessage": True, "enableLogDetails": True, "sortOrder": "Descending"},
-        Kind.TRACES: {"showHeader": True},
+        Kind.TABLE: {"showHeader": True},
         Kind.LINES: {
             "tooltip": {"mode": "multi", "sort": "desc"},
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
@@ -282,6 +337,8 @@ def _target(panel: Panel, query: Query, name: str) -> Json:
     target |= {"expr": query.expr, "legendFormat": query.legend}
     if panel.kind is Kind.HEATMAP:
         return target | {"format": "heatmap"}
+    if panel.kind is Kind.TABLE:
+        return target | {"format": "table", "instant": True}
     if "histogram_quantile" in query.expr:
         return target | {"exemplar": True}
     if panel.kind in {Kind.STAT, Kind.BARS} and panel.source is Source.PROMETHEUS:

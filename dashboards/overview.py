@@ -89,6 +89,21 @@ OVERVIEW: Final = Board(
         ),
         *map(_budget, OBJECTIVES),
         Panel(
+            "What fires",
+            "Alerts that fire now, each with the way to its runbook; CodeRacerWatchdog always does.",
+            "none",
+            (
+                Query(
+                    f'ALERTS{{{_PLACE}, alertname=~"CodeRacer.*", alertstate="firing"}}', "{{alertname}} {{severity}}"
+                ),
+            ),
+            warn=1,
+            range=(1, 1),
+            kind=Kind.TABLE,
+            width=6,
+            height=7,
+        ),
+        Panel(
             "Burn rate over an hour",
             "How fast the error budgets burn: 1 uses one up in 30 days; from 14.4 it pages.",
             "none",
@@ -96,6 +111,7 @@ OVERVIEW: Final = Board(
             warn=14.4,
             range=(0, _MANY),
             alerts=tuple(objective.alert for objective in OBJECTIVES),
+            width=6,
             height=7,
         ),
         Panel(
@@ -119,6 +135,7 @@ OVERVIEW: Final = Board(
             warn=0.1,
             range=(0, 0),
             alerts=("CodeRacerHandshakeBudgetBurn", "CodeRacerMessageBudgetBurn"),
+            width=6,
             height=7,
         ),
         Panel(
@@ -138,6 +155,7 @@ OVERVIEW: Final = Board(
             ),
             warn=1_000,
             range=(1, 1),
+            width=6,
             height=7,
         ),
         Panel(

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from alerts.build import alerts
+from alerts.model import Severity
+from app.game import Verdict
+from app.vocabulary import ErrorCode, HandshakeOutcome, MessageOutcome, ResumeOutcome
 from dashboards.build import BOARDS
 from tools.queries import known_series, mistakes
 
@@ -139,9 +142,72 @@ def test_each_alert_has_a_panel_that_shows_it_and_leads_to_its_runbook() -> None
 @PANEL
 def test_thresholds_say_what_the_panel_says(board: dict[str, Any], panel: dict[str, Any]) -> None:
     first, second = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
-    assert {first["color"], second["color"]} == {"green", "orange"}, "nothing is red: an alert says what is urgent"
+    names = {link["url"].rsplit("/", 1)[1].removesuffix(".md") for link in panel["links"]}
+    pages = any(one.name in names and one.severity is Severity.CRITICAL for one in alerts())
+    assert {first["color"], second["color"]} == {"green", "red" if pages else "yellow"}, (
+        "a page is red, a ticket yellow"
+    )
     assert first["value"] is None
     assert isinstance(second["value"], int | float), board["title"]
+
+
+@PANEL
+def test_where_an_alert_begins_is_drawn(board: dict[str, Any], panel: dict[str, Any]) -> None:
+    assert board
+    if panel["type"] == "timeseries":
+        drawn = panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"]
+        assert drawn == ("dashed" if panel["links"] else "off"), "draw the threshold of a panel with an alert"
+
+
+WORDS = {
+    "outcome": {*HandshakeOutcome, *MessageOutcome, *ResumeOutcome},
+    "verdict": set(Verdict),
+    "code": set(ErrorCode),
+    "level": {"debug", "info", "warning", "error", "critical"},
+    "severity": set(Severity),
+}
+GOOD, OURS = {"accepted", "ok", "resumed"}, {"unavailable", "internal_error", "overloaded", "internal", "judge_error"}
+
+
+def colour_of(panel: dict[str, Any], shown: str) -> str:
+    """As Grafana takes it: the last override that matches a series' name."""
+    found = ""
+    for one in panel["fieldConfig"]["overrides"]:
+        if one["matcher"]["id"] == "byRegexp" and re.search(one["matcher"]["options"].strip("/"), shown):
+            found = one["properties"][0]["value"]["fixedColor"]
+    return found
+
+
+@pytest.mark.parametrize("label", WORDS)
+def test_colours_mean_the_same_on_all_boards(label: str) -> None:
+    """Well is green, our fault red, a ticket yellow; what is the players' (a wrong answer, a full game) is neutral."""
+    panels = [panel for board in FILES.values() for panel in board["panels"]]
+    legends = [
+        (panel, target["legendFormat"])
+        for panel in panels
+        for target in panel["targets"]
+        if f"{{{{{label}}}}}" in target.get("legendFormat", "")
+    ]
+    assert legends or label in {"level", "severity"}
+    for panel, legend in legends:
+        for word in WORDS[label]:
+            shown = re.sub(r"{{(\w+)}}", "x", legend.replace(f"{{{{{label}}}}}", str(word)))
+            expected = "green" if word in GOOD else "red" if word in OURS | {"critical", "error"} else "blue"
+            if shown.endswith(str(word)):
+                assert colour_of(panel, shown) == ("yellow" if word == "warning" else expected), (panel["title"], word)
+
+
+def test_the_funnel_is_in_its_order() -> None:
+    (funnel,) = [one for one in FILES["code-racer-games"]["panels"] if one["title"] == "Funnel"]
+    assert [target["legendFormat"] for target in funnel["targets"]] == ["joined", "ready", "started", "finished"]
+
+
+def test_the_first_board_lists_what_fires_and_leads_to_its_runbook() -> None:
+    (table,) = [one for one in FILES["code-racer-overview"]["panels"] if one["title"] == "What fires"]
+    (override,) = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["id"] == "byName"]
+    assert override["matcher"]["options"] == "alertname"
+    (link,) = override["properties"][0]["value"]
+    assert link["url"].endswith("/alerts/runbooks/${__value.text}.md")
 
 
 def test_what_the_linter_is_told_to_leave_out_is_there_and_has_a_reason() -> None:

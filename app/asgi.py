@@ -222,7 +222,7 @@ def _ops(service: Service) -> Ops:
 def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict[str, Provide]:
     """Make what handlers ask for by name."""
     origins = OriginPolicy(settings.allowed_origins, settings.is_development)
-    availability = Availability(service.hub, round(settings.restart_hint_s * 1000))
+    availability = Availability(service.hub)
     tickets = select_tickets(settings, service.keys, service.event_log.coordination.claim)
     admission = Admission(
         service.authenticator, tickets, origins, availability, service.hub, settings.max_replacements_per_minute

@@ -1,6 +1,8 @@
 """Limits: rates without timers, and one place where every exceeded limit is counted, logged and decided."""
 
 import ipaddress
+import math
+import random
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Final
@@ -9,9 +11,16 @@ from app.telemetry.observer import Limited, Observer
 from app.vocabulary import LimitScope
 
 MAX_KEYS: Final = 10_000
+BUSY_RETRY_S: Final = (1.0, 5.0)
+"""Who is refused for a limit that only others can free is told a time from here, so that not all come at once."""
 IPV6_PREFIX: Final = 64
 ROUNDING_S: Final = 1e-9
 """Whoever waited as told is let in, however the sums were rounded."""
+
+
+def spread_ms(least_s: float, most_s: float) -> int:
+    """Choose when one of many comes back, in milliseconds: each is told a time of their own."""
+    return math.ceil(1000 * random.uniform(least_s, most_s))  # noqa: S311 - jitter
 
 
 class RateLimit:

@@ -7,10 +7,10 @@ reads the final figures. A second signal hurries: nothing is waited for but the 
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable
 from typing import Final
 
+from app.limits import BUSY_RETRY_S, spread_ms
 from app.protocol import Close
 from app.realtime.hub import Hub
 from app.settings import DrainPlan
@@ -19,6 +19,8 @@ from app.vocabulary import DrainPhase
 
 HANDOVER_JITTER_S: Final = 1.0
 """Where others take over at once, the players come back within this, beside the spread of the closes."""
+RETURN_SPREAD_S: Final = 1.0
+"""Where none does, over this at the least."""
 SCRAPE_POLL_S: Final = 0.05
 
 
@@ -38,6 +40,8 @@ class Drain:
         self._lone = lone
         self._hurried = asyncio.Event()
         self._time = asyncio.get_running_loop().time
+        self._phase = DrainPhase.DELAY
+        self._phase_began = self._time()
 
     @property
     def is_hurried(self) -> bool:
@@ -54,7 +58,7 @@ class Drain:
         hub.draining = True
         self._enter(DrainPhase.DELAY)
         await self._wait(plan.delay_s)
-        hub.accepting = False
+        hub.accepting, hub.back_in_ms = False, self.back_in_ms
         self._enter(DrainPhase.GAMES, games=len(hub.rooms.ending_within(plan.game_wait_s)))
         await self._wait_for_games()
         self._enter(DrainPhase.CLOSING)
@@ -64,7 +68,35 @@ class Drain:
             await self._wait_for_scrape(scraped)
         self._enter(DrainPhase.DONE)
 
+    def back_in_ms(self) -> int:
+        """Choose when one who is refused comes again: soon where others take over, else once this replica is back."""
+        if not self._lone:
+            return spread_ms(*BUSY_RETRY_S)
+        back_s = self._left_s() + self._plan.restart_hint_s
+        return spread_ms(back_s, back_s + self._spread_s)
+
+    @property
+    def _spread_s(self) -> float:
+        """Over how long all come back to a lone replica."""
+        return max(self._plan.spread_s, self._plan.restart_hint_s, RETURN_SPREAD_S)
+
+    def _left_s(self) -> float:
+        """Tell how long the drain lasts yet, at the most: who comes to a lone replica sooner finds nobody."""
+        plan = self._plan
+        if self.is_hurried:
+            return plan.close_timeout_s
+        lasts = {
+            DrainPhase.DELAY: plan.delay_s,
+            DrainPhase.GAMES: plan.game_wait_s,
+            DrainPhase.CLOSING: plan.spread_s + plan.close_timeout_s,
+            DrainPhase.SCRAPE: plan.scrape_wait_s if self._scrapes() else 0.0,
+            DrainPhase.DONE: plan.flush_timeout_s,
+        }
+        to_come = list(lasts.values())[list(lasts).index(self._phase) :]
+        return max(0.0, sum(to_come) - (self._time() - self._phase_began))
+
     def _enter(self, phase: DrainPhase, **details: float) -> None:
+        self._phase, self._phase_began = phase, self._time()
         self._observer.draining(phase, len(self._hub.connections), **details)
 
     async def _wait(self, seconds: float) -> None:
@@ -100,11 +132,11 @@ class Drain:
     def _retry_after_ms(self, begin: float) -> int:
         """Choose when a client comes back: soon where other replicas are, else spread, once this one is back."""
         if not self._lone:
-            return round(1000 * random.uniform(0, HANDOVER_JITTER_S))  # noqa: S311 - jitter
+            return spread_ms(0, HANDOVER_JITTER_S)
         plan = self._plan
         gone = begin + (0 if self.is_hurried else plan.spread_s + (plan.scrape_wait_s if self._scrapes() else 0))
-        jitter = random.uniform(0, max(plan.spread_s, plan.restart_hint_s))  # noqa: S311 - jitter
-        return round(1000 * (max(0.0, gone - self._time()) + plan.restart_hint_s + jitter))
+        back_s = max(0.0, gone - self._time()) + plan.restart_hint_s
+        return spread_ms(back_s, back_s + self._spread_s)
 
     async def _wait_for_scrape(self, seen: int) -> None:
         """Wait until the last figures are read once more, where anybody reads them at all."""

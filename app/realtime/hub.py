@@ -23,7 +23,7 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.eventlog import EventLog, LogUnavailable
 from app.judge import Judge, JudgeProblem
-from app.limits import LimitPolicy
+from app.limits import BUSY_RETRY_S, LimitPolicy, spread_ms
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas
@@ -44,7 +44,10 @@ REACH_RETRY_S: Final = 1.0
 
 
 class Hub:
-    """Owns all parts of one replica; `now` is the games' clock in epoch milliseconds."""
+    """Owns all parts of one replica; `now` is the games' clock in epoch milliseconds.
+
+    While it is not `accepting`, `back_in_ms` chooses when one who is refused comes again.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Hub:
     ) -> None:
         self.draining = False
         self.accepting = True
+        self.back_in_ms: Callable[[], int] = lambda: spread_ms(*BUSY_RETRY_S)
         self.observer = observer
         self.now = now
         self.bulkhead = Bulkhead(observer.fault, "hub")

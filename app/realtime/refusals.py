@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Final
 
 from app.game import Rejection
+from app.limits import BUSY_RETRY_S, spread_ms
 from app.protocol import Close, CloseRow
 from app.vocabulary import HandshakeOutcome
 
-GAME_RETRY_MS: Final = 60_000
+GAME_RETRY_S: Final = (60.0, 60.0)
 """A game that has had its events takes players again once others have gone, or ends by its time limit."""
 
 
@@ -20,14 +21,19 @@ GAME_RETRY_MS: Final = 60_000
 class Refusal:
     """One row: the outcome, the answer to an upgrade, and how a connection is closed.
 
-    `retry_after_ms` is sent where no other time is known; 0 where coming again is of no use. What is always found out
-    before the upgrade has no close row of its own: it would be a fault to find it out later.
+    `retry_s` is sent where no other time is known, to each client one from between its two; 0 where coming again is of
+    no use. What is always found out before the upgrade has no close row of its own: it would be a fault to find it out
+    later.
     """
 
     outcome: HandshakeOutcome
     status: HTTPStatus
     close: CloseRow = Close.INTERNAL
-    retry_after_ms: int = 0
+    retry_s: tuple[float, float] = (0.0, 0.0)
+
+    def retry_after_ms(self) -> int:
+        """Choose when this client may come again."""
+        return spread_ms(*self.retry_s)
 
 
 _O, _S = HandshakeOutcome, HTTPStatus
@@ -45,10 +51,10 @@ REFUSALS: Final = {
         Refusal(_O.GAME_RUNNING, _S.CONFLICT, Close.GAME_FULL),
         Refusal(_O.GAME_OVER, _S.CONFLICT, Close.GAME_OVER),
         Refusal(_O.LEFT, _S.CONFLICT, Close.GAME_FULL),
-        Refusal(_O.RATE_LIMITED, _S.TOO_MANY_REQUESTS, Close.RATE_LIMITED, GAME_RETRY_MS),
+        Refusal(_O.RATE_LIMITED, _S.TOO_MANY_REQUESTS, Close.RATE_LIMITED, GAME_RETRY_S),
         Refusal(_O.DRAINING, _S.SERVICE_UNAVAILABLE),
-        Refusal(_O.OVERLOADED, _S.SERVICE_UNAVAILABLE, retry_after_ms=5_000),
-        Refusal(_O.UNAVAILABLE, _S.SERVICE_UNAVAILABLE, Close.OVERLOADED, 1_000),
+        Refusal(_O.OVERLOADED, _S.SERVICE_UNAVAILABLE, retry_s=(5.0, 15.0)),
+        Refusal(_O.UNAVAILABLE, _S.SERVICE_UNAVAILABLE, Close.OVERLOADED, BUSY_RETRY_S),
     )
 }
 """The rows, by outcome."""

@@ -29,10 +29,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from app.aio.deadline import Deadline
+from app.limits import BUSY_RETRY_S, spread_ms
 from app.settings import Settings
 from app.telemetry.observer import Observer
 from app.transport.http_answer import problem_answer
-from app.transport.http_connections import RETRY_MS, HttpConnections
+from app.transport.http_connections import HttpConnections
 from app.transport.http_head import BadRequest, malformed
 from app.transport.http_request import BoundedRequest
 from app.transport.lean import LeanContext, LeanTransport
@@ -105,13 +106,14 @@ class BoundedHttp(HttpToolsProtocol):
         if self.client:
             self._address = self.client[0]
         self._counted_as = self._table.add(self._address)
+        retry_ms = spread_ms(*BUSY_RETRY_S)
         if self._table.lacks_descriptors(transport):
-            self._refuse(_no_descriptors(), RETRY_MS)
-        elif self._table.admits(self._address, self._counted_as):
+            self._refuse(_no_descriptors(), retry_ms)
+        elif self._table.admits(self._address, self._counted_as, retry_ms):
             self._expect_request()
         else:
             text = "too many connections are open; come back in a moment"
-            self._refuse(BadRequest(HttpRejection.TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE, text), RETRY_MS)
+            self._refuse(BadRequest(HttpRejection.TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE, text), retry_ms)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""

@@ -3,15 +3,11 @@
 import asyncio
 import ipaddress
 from collections import Counter
-from typing import Final
 
 from app.limits import LimitPolicy, address_key
 from app.process import most_open_files
 from app.settings import Settings
 from app.vocabulary import LimitScope
-
-RETRY_MS: Final = 1_000
-"""A connection that is no WebSocket yet is short: whoever is refused may come back soon."""
 
 
 class HttpConnections:
@@ -36,9 +32,9 @@ class HttpConnections:
         self._addresses[key] += 1
         return key
 
-    def admits(self, client: str, key: str) -> bool:
-        """Return whether a connection that has just been added may stay."""
-        return not (self._is_full(client) or self._is_crowded(client, key))
+    def admits(self, client: str, key: str, retry_ms: int) -> bool:
+        """Return whether a connection that has just been added may stay, or else come back after `retry_ms`."""
+        return not (self._is_full(client, retry_ms) or self._is_crowded(client, key, retry_ms))
 
     def lacks_descriptors(self, transport: asyncio.BaseTransport) -> bool:
         """Return whether a new connection took one of the file descriptors that are reserved.
@@ -56,18 +52,18 @@ class HttpConnections:
         if not self._addresses[key]:
             del self._addresses[key]
 
-    def _is_full(self, client: str) -> bool:
+    def _is_full(self, client: str, retry_ms: int) -> bool:
         if self._open <= self._settings.max_http_connections:
             return False
-        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS, RETRY_MS, client=client)
+        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS, retry_ms, client=client)
 
-    def _is_crowded(self, client: str, key: str) -> bool:
+    def _is_crowded(self, client: str, key: str, retry_ms: int) -> bool:
         most = self._settings.max_http_connections_per_address
         if self._settings.is_development or self._addresses[key] <= most:
             return False
         if self._is_proxy(client):
             return False
-        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS_PER_ADDRESS, RETRY_MS, client=client)
+        return self._policy.refuses(LimitScope.HTTP_CONNECTIONS_PER_ADDRESS, retry_ms, client=client)
 
     def _is_proxy(self, client: str) -> bool:
         try:

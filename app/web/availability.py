@@ -10,16 +10,15 @@ from app.web.problems import refused, unavailable
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Asks the hub; `restart_hint_ms` is told while the service is going down."""
+    """Asks the hub."""
 
     hub: Hub
-    restart_hint_ms: int
 
     def require(self) -> None:
         """Refuse while the service takes nothing new. Raises ProblemError."""
         if not self.hub.accepting:
-            text = "the service is restarting; come back in a moment"
-            raise refused(HandshakeOutcome.DRAINING, text, self.restart_hint_ms)
+            text = "this replica is going away; another one, or this one when it is back, takes you"
+            raise refused(HandshakeOutcome.DRAINING, text, self.hub.back_in_ms())
         if not self.hub.log_health.reachable:
             raise unavailable(LogUnavailable())
         if self.hub.load.causes:

@@ -105,7 +105,7 @@ def refusal(status: HTTPStatus, detail: str, retry_after_ms: int | None = None) 
 def refused(outcome: HandshakeOutcome, detail: str, retry_after_ms: int | None = None) -> ProblemError:
     """Make the refusal of an attempt to connect, or of the same kind: the table has its status."""
     row = REFUSALS[outcome]
-    wait_ms = row.retry_after_ms or None if retry_after_ms is None else retry_after_ms
+    wait_ms = row.retry_after_ms() or None if retry_after_ms is None else retry_after_ms
     return ProblemError(Problem(row.status, detail, outcome, wait_ms))
 
 

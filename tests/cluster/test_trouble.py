@@ -88,7 +88,8 @@ def test_unreachable_at_the_start_it_waits_and_refuses(tmp_path: Path) -> None:
         token = server.guest("Ann")["token"]
         game = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
         refused = httpx.get(f"{server.http_url}/ws/{game}", headers={"authorization": f"Bearer {token}"})
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.status_code == 503
+        assert 1 <= int(refused.headers["retry-after"]) <= 5
         assert troubles(server).keys() == {"unreachable"}
         with nats:
             until(lambda: is_ready(server))

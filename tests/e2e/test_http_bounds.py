@@ -356,6 +356,11 @@ def test_an_upgrade_behind_answers_that_nobody_reads_keeps_no_connection(server:
         until(lambda: server.open_files() <= before)
 
 
+def retry_after_s(answer: bytes) -> int:
+    """What an answer's Retry-After says."""
+    return int(answer.partition(b"retry-after: ")[2].partition(b"\r\n")[0])
+
+
 def test_more_connections_than_allowed_are_refused_and_the_others_served(port: Port) -> None:
     before = rejected(port.server, "too_many")
     limited = sample(port.server, "ws_rate_limited_total", scope="http_connections", mode="enforced")
@@ -364,7 +369,7 @@ def test_more_connections_than_allowed_are_refused_and_the_others_served(port: P
     for one in late:
         seen = everything(one)
         assert seen.startswith(b"HTTP/1.1 503 ")
-        assert b"retry-after: 1" in seen
+        assert 1 <= retry_after_s(seen) <= 5
         one.close()
     held[0].sendall(port.get(HOST, b"Connection: close"))
     assert everything(held[0]).startswith(b"HTTP/1.1 200 ")
@@ -391,7 +396,8 @@ def test_who_would_take_one_of_the_last_file_descriptors_is_told_and_counted_and
         answers = [one.recv(65_536) for one in comers]
         full = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
         assert 25 <= len(full) <= 35, answers
-        assert all(b"no_descriptors" in answer and b"retry-after: 1" in answer for answer in full)
+        assert all(b"no_descriptors" in answer for answer in full)
+        assert len({retry_after_s(answer) for answer in full}) > 1, "not all come back at once"
         assert sum(answer.startswith(b"HTTP/1.1 200 ") for answer in answers) == 40 - len(full)
         assert rejected(server, "no_descriptors") == refused + len(full)
         record = server.logged("http.rejected", reason="no_descriptors")[0]

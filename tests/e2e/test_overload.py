@@ -51,7 +51,8 @@ def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
         while server.metric("overloaded", cause="memory") == 0:
             deaf.sendall(CHATTER * 100)
         problem = refused(server, game_id)
-        assert (problem["reason"], problem["retry_after_ms"]) == ("overloaded", 5000)
+        assert problem["reason"] == "overloaded"
+        assert 5_000 <= problem["retry_after_ms"] <= 15_000
         assert httpx.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503
         first.send("ping", {"timestamp": 4})
         first.until("pong")

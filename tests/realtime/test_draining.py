@@ -126,6 +126,41 @@ async def test_a_lone_replica_has_everybody_come_back_once_it_is_there_again() -
         assert one.peers["ann"].last("disconnect")["retry_after_ms"] >= 3_000
 
 
+@pytest.mark.parametrize("hurried", [False, True])
+@without_waiting
+async def test_who_is_refused_by_a_lone_replica_is_told_a_time_at_which_it_is_back(hurried: bool) -> None:
+    async with running(now=loop_ms) as one:
+        await one.game("ann", "bob", min_players=9)
+        plan: dict[str, Any] = {"drain_delay_s": 0, "drain_spread_s": 20, "scrape_wait_s": 10, "restart_hint_s": 3}
+        drain = drain_of(one, Phases(), scrapes=lambda: 1, **plan)
+        draining = asyncio.create_task(drain.run())
+        told: list[tuple[int, int]] = []
+        while not draining.done():
+            await asyncio.sleep(1)
+            told.append((loop_ms(), one.hub.back_in_ms()))
+            if hurried and len(told) == 3:
+                drain.hurry()
+        assert one.hub.accepting is False
+        waits = [wait for _, wait in told]
+        if hurried:
+            told = told[3:]
+        else:
+            assert len(told) > 15
+        assert all(moment + wait >= told[-1][0] + 2_000 for moment, wait in told), "not before it is there again"
+        assert max(waits) < 1000 * (20 + 5 + 10 + 3 + 20 + 11), "nor long after it"
+        assert len({one.hub.back_in_ms() // 1000 for _ in range(200)}) >= 4, "each a time of their own"
+
+
+@without_waiting
+async def test_who_is_refused_where_others_take_over_is_told_a_few_seconds() -> None:
+    async with running(now=loop_ms) as one:
+        drain = drain_of(one, Phases(), lone=False, drain_delay_s=0, drain_game_wait_s=600)
+        await drain.run()
+        waits = [one.hub.back_in_ms() for _ in range(200)]
+        assert 1_000 <= min(waits) < max(waits) <= 5_000
+        assert len({wait // 1000 for wait in waits}) >= 4
+
+
 @without_waiting
 async def test_the_last_figures_are_scraped_before_it_ends() -> None:
     async with running(now=loop_ms) as one:

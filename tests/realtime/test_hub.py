@@ -118,7 +118,7 @@ async def test_who_cannot_join_as_the_log_is_away_is_asked_to_come_again(monkeyp
         monkeypatch.setattr(one.log, "append", away)
         bob = await one.enter(state.game_id, "bob")
         bob.assert_closed(Close.OVERLOADED)
-        assert bob.last("disconnect")["retry_after_ms"] == 1_000
+        assert 1_000 <= bob.last("disconnect")["retry_after_ms"] <= 5_000
         assert not one.hub.log_health.reachable
 
 

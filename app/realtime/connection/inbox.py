@@ -267,7 +267,7 @@ class Inbox:
             except _Refused as refused:
                 self._refuse(type, item, refused.code, refused.message, refused.retry_after_ms)
             except Rejected as rejected:
-                retry_ms = REJECTIONS[rejected.code].retry_after_ms or None
+                retry_ms = REJECTIONS[rejected.code].retry_after_ms() or None
                 self._refuse(type, item, ErrorCode(rejected.code), rejected.message, retry_ms)
             except TooFast as too_fast:
                 self._refuse_too_fast(type, too_fast.wait_s, item)

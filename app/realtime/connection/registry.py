@@ -10,7 +10,7 @@ from typing import Final
 
 from app.aio.tasks import TaskOwner
 from app.aio.timing_wheel import TimingWheel
-from app.limits import LimitPolicy
+from app.limits import LimitPolicy, spread_ms
 from app.protocol import Close
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outboxes
@@ -115,7 +115,7 @@ class Connections:
         newest = list(itertools.islice((one for one in reversed(self._sessions) if one.ended is None), count))
         for session in newest:
             with self._bulkhead:
-                session.close(Close.OVERLOADED, retry_after_ms=round(1000 * random.uniform(*SHED_RETRY_S)))  # noqa: S311 - jitter
+                session.close(Close.OVERLOADED, retry_after_ms=spread_ms(*SHED_RETRY_S))
         return len(newest)
 
     async def close(self) -> None:

@@ -6,16 +6,15 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.eventlog import LogUnavailable
 from app.game import Disconnect, Phase, Rejected
-from app.protocol import Close
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
-from app.realtime.refusals import REJECTIONS
+from app.realtime.refusals import REFUSALS, REJECTIONS
 from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
 from app.realtime.room.seat import RoomSeat
 from app.realtime.room.welcome import Welcome
-from app.vocabulary import SpanName
+from app.vocabulary import HandshakeOutcome, SpanName
 
 _CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}
 
@@ -60,9 +59,10 @@ class Membership:
                 await room.join(session, name)
         except Rejected as rejected:
             refused = REJECTIONS[rejected.code]
-            session.close(refused.close, rejected.message, refused.retry_after_ms)
+            session.close(refused.close, rejected.message, refused.retry_after_ms())
         except LogUnavailable:
-            session.close(Close.OVERLOADED, "the event log is unavailable", retry_after_ms=1_000)
+            unavailable = REFUSALS[HandshakeOutcome.UNAVAILABLE]
+            session.close(unavailable.close, "the event log is unavailable", unavailable.retry_after_ms())
 
     def end(self, session: Session) -> None:
         """Take out a connection that is over: its seat is free, and that is reported to the log."""

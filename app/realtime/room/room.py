@@ -224,7 +224,7 @@ class Room:
         """Return whether what the rules forbid is refused: not where it is a bound on the game that is only counted."""
         if rejected.code is not Rejection.RATE_LIMITED:
             return True
-        retry_ms = REJECTIONS[rejected.code].retry_after_ms
+        retry_ms = REJECTIONS[rejected.code].retry_after_ms()
         return self._context.policy.refuses(LimitScope.EVENTS_PER_GAME, retry_ms, player_id=player_id)
 
     async def _catch_up_after_conflict(self, refused: Cursor) -> None:

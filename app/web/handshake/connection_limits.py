@@ -1,19 +1,17 @@
 """Limits on connecting: how many, from where, for whom, how fast."""
 
-import math
-import random
 import time
 from collections import Counter
 from typing import Final
 
-from app.limits import LimitPolicy, RateLimit, address_key
+from app.limits import BUSY_RETRY_S, LimitPolicy, RateLimit, address_key, spread_ms
 from app.realtime.cluster.presence import Presence
 from app.settings import Settings
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.problems import refused
 
-BUSY_RETRY_S: Final = (1.0, 5.0)
-"""Who is refused for a limit that only others can free is told a time from here, so that not all come at once."""
+HANDSHAKES_SPREAD_S: Final = 4.0
+"""Whoever comes with too many others comes back with fewer of them."""
 
 
 class ConnectionLimits:
@@ -31,7 +29,7 @@ class ConnectionLimits:
         """Take a slot for a connection from `client`, to be released. Raises ProblemError where there is none."""
         wait_s = self._handshakes.take(time.monotonic())
         if wait_s:
-            self._refuse(LimitScope.HANDSHAKES, wait_s + random.random(), client)  # noqa: S311 - jitter
+            self._refuse(LimitScope.HANDSHAKES, spread_ms(wait_s, wait_s + HANDSHAKES_SPREAD_S), client)
         self.check(client)
         self._connections += 1
         self._addresses[address_key(client)] += 1
@@ -51,21 +49,19 @@ class ConnectionLimits:
     def check(self, client: str) -> None:
         """Refuse where there is no slot, without taking one. Raises ProblemError."""
         if self._connections >= self._settings.max_connections:
-            self._refuse(LimitScope.CONNECTIONS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+            self._refuse(LimitScope.CONNECTIONS, spread_ms(*BUSY_RETRY_S), client)
         most = self._settings.max_connections_per_address
         if not self._settings.is_development and self._addresses[address_key(client)] >= most:
-            self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, random.uniform(*BUSY_RETRY_S), client)  # noqa: S311 - jitter
+            self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, spread_ms(*BUSY_RETRY_S), client)
 
     def check_player(self, client: str, player_id: str) -> bool:
         """Refuse where the player has all the connections they may have; False in a dry run. Raises ProblemError."""
         if self._presence.count(player_id) < self._settings.max_connections_per_player:
             return True
-        wait_s = random.uniform(*BUSY_RETRY_S)  # noqa: S311 - jitter
-        self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, wait_s, client, player_id)
+        self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, spread_ms(*BUSY_RETRY_S), client, player_id)
         return False
 
-    def _refuse(self, scope: LimitScope, wait_s: float, client: str, player_id: str | None = None) -> None:
-        wait_ms = math.ceil(wait_s * 1000)
+    def _refuse(self, scope: LimitScope, wait_ms: int, client: str, player_id: str | None = None) -> None:
         if self._policy.refuses(scope, wait_ms, client=client, player_id=player_id):
             raise refused(*_ANSWERS[scope], wait_ms)
 

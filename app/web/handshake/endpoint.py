@@ -94,7 +94,7 @@ async def _log_in(attempt: HandshakeAttempt, session: Session) -> Identity | Non
         session.close(REFUSALS[HandshakeOutcome.UNAUTHORIZED].close, str(error))
     except VerifierUnavailable as error:
         row = REFUSALS[HandshakeOutcome.UNAVAILABLE]
-        session.close(row.close, str(error), row.retry_after_ms)
+        session.close(row.close, str(error), row.retry_after_ms())
     return None
 
 

@@ -41,6 +41,8 @@ from app.telemetry.observer import Observer
 from app.vocabulary import LimitScope
 
 REACH_RETRY_S: Final = 1.0
+LEAVE_TIMEOUT_S: Final = 1.0
+"""Who ends waits no longer for the log to tell the others: where it is away they find out after REPLICA_TTL_S."""
 
 
 class Hub:
@@ -156,8 +158,9 @@ class Hub:
 
     async def _leave(self) -> None:
         if self.log_health.is_reached:
-            with contextlib.suppress(LogUnavailable):  # then the others find out by themselves
-                await self.replicas.leave()
+            with contextlib.suppress(LogUnavailable, TimeoutError):  # then the others find out by themselves
+                async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                    await self.replicas.leave()
 
 
 def _announced(settings: LimitSettings) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Trouble with the event log: what players see, what an SRE sees, and that it is over when it is over."""
 
 import json
+import os
 import signal
 import time
 from collections import Counter
@@ -161,6 +162,19 @@ def refusal(server: ServerProcess, game_id: str, token: str) -> dict[str, Any]:
         pass
     problem: dict[str, Any] = json.loads(refused.value.response.body or b"")
     return problem
+
+
+def test_with_the_log_gone_and_nobody_to_drain_it_ends_without_waiting_for_the_log(
+    one_node: Nats, tmp_path: Path
+) -> None:
+    with served(tmp_path, one_node.url, nats_timeout_s=60) as server:
+        one_node.nodes[0].kill()
+        server.wait_for_log("event_log.troubled", trouble="unreachable")
+        begin = time.monotonic()
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait() == 0
+        assert time.monotonic() - begin < 30, "half the time of one question that nobody answers"
+        assert server.logged("app.stopped")
 
 
 def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from dashboards.connections import CONNECTIONS
 from dashboards.event_log import EVENT_LOG
+from dashboards.game_day import GAME_DAY
 from dashboards.games import GAMES
 from dashboards.logs import LOGS
 from dashboards.machine import MACHINE
@@ -14,7 +15,7 @@ from dashboards.overview import OVERVIEW
 from dashboards.replicas import REPLICAS
 from dashboards.runtime import RUNTIME
 
-BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, MACHINE, LOGS)
+BOARDS: Final = (OVERVIEW, CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, MACHINE, LOGS, GAME_DAY)
 
 
 def boards() -> dict[str, str]:

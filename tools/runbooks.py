@@ -11,6 +11,7 @@ from alerts.config import CONFIG
 from alerts.model import Alert, Recording
 from app.telemetry.catalogue import CANARY_METRICS, METRICS
 from dashboards.build import BOARDS
+from dashboards.game_day import GAME_DAY
 from tools.queries import ROOT, selectors
 
 _HEAD: Final = re.compile(r"<!-- generated: head -->\n.*?<!-- end of generated -->\n\n", re.DOTALL)
@@ -52,7 +53,12 @@ def head(alert: Alert) -> str:
     Raises:
         ValueError: no panel of any board names the alert.
     """
-    shown = [(board, panel) for board in BOARDS for panel in board.panels if alert.name in panel.alerts]
+    shown = [
+        (board, panel)
+        for board in BOARDS
+        for panel in board.panels
+        if alert.name in panel.alerts and board is not GAME_DAY
+    ]
     if not shown:
         raise ValueError(f'{alert.name}: name it in a panel of dashboards/: alerts=("{alert.name}",)')
     boards = ", ".join(f"[{one.title}](../../dashboards/{one.uid}.json), “{panel.title}”" for one, panel in shown)

@@ -202,6 +202,15 @@ def test_the_funnel_is_in_its_order() -> None:
     assert [target["legendFormat"] for target in funnel["targets"]] == ["joined", "ready", "started", "finished"]
 
 
+def test_the_board_of_a_game_day_has_what_other_boards_have_and_no_panel_of_its_own() -> None:
+    board = FILES["code-racer-game-day"]
+    others = {panel["title"]: panel for uid, one in FILES.items() if one is not board for panel in one["panels"]}
+    assert len(board["panels"]) == 16
+    for panel in board["panels"]:
+        assert panel["targets"] == others[panel["title"]]["targets"]
+        assert panel["links"] == others[panel["title"]]["links"], "the way to the runbooks"
+
+
 def test_the_first_board_lists_what_fires_and_leads_to_its_runbook() -> None:
     (table,) = [one for one in FILES["code-racer-overview"]["panels"] if one["title"] == "What fires"]
     (override,) = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["id"] == "byName"]

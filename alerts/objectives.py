@@ -193,4 +193,20 @@ OBJECTIVES: Final = (
         bad_series=('code_racer_ws_pings_total{outcome="timeout"}',),
         alike=('code_racer_ws_pings_total{outcome="abandoned"}',),
     ),
+    Objective(
+        name="verdict",
+        target=0.99,
+        good='code_racer_verdict_seconds_bucket{outcome!~"time_limit|judge_error", le="5.0"}',
+        valid='code_racer_verdict_seconds_count{outcome!="time_limit"}',
+        alert="CodeRacerVerdictBudgetBurn",
+        summary="Players wait long for their verdicts, or get none.",
+        events="submissions wait long for their verdict or get none",
+        pages=False,
+        good_series=(
+            'code_racer_verdict_seconds_bucket{outcome="accepted", le="5.0"}',
+            'code_racer_verdict_seconds_count{outcome="accepted"}',
+        ),
+        bad_series=('code_racer_verdict_seconds_count{outcome="judge_error"}',),
+        alike=('code_racer_verdict_seconds_count{outcome="time_limit"}',),
+    ),
 )

@@ -127,6 +127,20 @@ GAMES: Final = Board(
             ),
             warn=2,
             range=(0, 10),
+            width=6,
+        ),
+        Panel(
+            "Verdicts, from the submission on",
+            "Waiting and running together; the objective is 5 s. Much waiting and little running: too few workers.",
+            "s",
+            (
+                Query(quantile(0.99, "code_racer_verdict_seconds", matchers='outcome!="time_limit"'), "p99"),
+                Query(quantile(0.99, "code_racer_judge_wait_seconds"), "p99 of waiting"),
+            ),
+            warn=5,
+            range=(0, 10),
+            width=6,
+            alerts=("CodeRacerVerdictBudgetBurn",),
         ),
         Panel(
             "Waiting for the judge",
@@ -135,6 +149,7 @@ GAMES: Final = Board(
             (Query(f"sum by (instance) ({selected('code_racer_judge_queue_depth')})", "{{instance}}"),),
             warn=50,
             range=(0, 10),
+            width=6,
             alerts=("CodeRacerJudgeBacklogged",),
         ),
         Panel(
@@ -147,6 +162,7 @@ GAMES: Final = Board(
             ),
             warn=10,
             range=(0, 5),
+            width=6,
         ),
     ),
 )

@@ -62,7 +62,7 @@ OVERVIEW: Final = Board(
             alerts=("CodeRacerDown", "CodeRacerAbsent", "CodeRacerScrapesFlapping", "CodeRacerWatchdog"),
             kind=Kind.STAT,
             below=True,
-            width=3,
+            width=2,
             height=4,
         ),
         Panel(
@@ -73,7 +73,7 @@ OVERVIEW: Final = Board(
             warn=50_000,
             range=(0, 100),
             kind=Kind.STAT,
-            width=3,
+            width=2,
             height=4,
         ),
         Panel(
@@ -84,7 +84,7 @@ OVERVIEW: Final = Board(
             warn=10_000,
             range=(0, 100),
             kind=Kind.STAT,
-            width=3,
+            width=2,
             height=4,
         ),
         *map(_budget, OBJECTIVES),

@@ -72,7 +72,7 @@ def _deadlines_fail(stage: Stage) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def _race(stage: Stage, count: int) -> Iterator[list[Player]]:
+def race(stage: Stage, count: int) -> Iterator[list[Player]]:
     """A race that has started."""
     game_id = stage.new_game(min_players=count)
     with contextlib.ExitStack() as stack:
@@ -97,7 +97,7 @@ def _endless_events(stage: Stage) -> Generator[None, None, None]:
 
 
 def _workers_killed(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve(judge_retries=0, judge_time_limit_s=30) as server, _race(stage, 2) as racers:
+    with stage.serve(judge_retries=0, judge_time_limit_s=30) as server, race(stage, 2) as racers:
         yield
 
         def submit_and_kill() -> None:
@@ -113,7 +113,7 @@ def _workers_killed(stage: Stage) -> Generator[None, None, None]:
 
 
 def _workers_frozen(stage: Stage) -> Generator[None, None, None]:
-    with stage.serve(scraped=False, judge_time_limit_s=60) as server, _race(stage, _RACERS) as racers:
+    with stage.serve(scraped=False, judge_time_limit_s=60) as server, race(stage, _RACERS) as racers:
         racers[0].send("submit_code", {"code": WRONG})
         racers[0].until("submission_judged")
         stage.scrape()

@@ -2,14 +2,20 @@
 
 import contextlib
 import itertools
+import os
+import signal
 import socket
+import threading
 from collections.abc import Generator
 from http import HTTPStatus
 from typing import Final
 
 from alerts.drills.drill import Drill
+from alerts.drills.games import race
 from alerts.drills.stage import NAMES, PLAYERS, Stage
 from alerts.model import Severity
+from tools.harness.player import WRONG
+from tools.harness.processes import children
 from tools.harness.server import UNLIMITED, until
 from tools.harness.tokens import token
 
@@ -17,6 +23,7 @@ _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _GOOD_TO_ONE_BAD: Final = 220
 """0.45 % are bad: over the ticket's 0.3, under the page's 0.6."""
 _MEMBERS: Final = 20
+_LATE_S: Final = 5.5
 _FAULTY: Final = "tools.harness.faulty"
 
 
@@ -128,6 +135,25 @@ def _nobody_answers(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _verdicts_late(stage: Stage) -> Generator[None, None, None]:
+    """A race whose judge stands still for longer than a verdict may take."""
+    with stage.serve(judge_time_limit_s=60) as server, race(stage, _MEMBERS) as racers:
+        racers[0].send("submit_code", {"code": WRONG})
+        racers[0].until("submission_judged")
+        yield
+        pids = children(server.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for one in racers:
+            one.send("submit_code", {"code": WRONG}, id="submit")
+            one.until("ack", id="submit")
+        threading.Event().wait(_LATE_S)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        yield
+        yield
+
+
 DRILLS: Final = (
     Drill(
         "CodeRacerHandshakeBudgetBurn",
@@ -188,6 +214,15 @@ DRILLS: Final = (
         "Budget: ping",
         "ws.closed",
         {"reason": "ping_timeout"},
+        stays_bad=True,
+    ),
+    Drill(
+        "CodeRacerVerdictBudgetBurn",
+        _TICKET,
+        "SIGSTOP the judge's workers for 5.5 s under twenty submissions",
+        _verdicts_late,
+        "Budget: verdict",
+        "submission.judged",
         stays_bad=True,
     ),
 )

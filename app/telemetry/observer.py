@@ -104,6 +104,16 @@ class HttpRequest:
     trace_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and how long its submission waited, how long it ran, and how long all took, tries again included."""
+
+    verdict: Verdict
+    waited_s: float
+    ran_s: float
+    took_s: float
+
+
 class MessageTrail(Struct):
     """What is measured of one received message, from its arrival (`time.perf_counter`) to its answer.
 
@@ -215,8 +225,8 @@ class GamesObserver:
     def game_lasted(self, duration_s: float) -> None:
         """Note how long a race took that has ended."""
 
-    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
-        """Note what the judge answered, and how long it took."""
+    def judged(self, problem: str, judged: Judged, trace_id: str | None = None) -> None:
+        """Note what the judge answered, and how long that took."""
 
     def judge_queue_full(self) -> None:
         """Note that a submission has to wait for the next sweep because the queue is full."""

@@ -31,6 +31,8 @@ TIMED = {
     "CodeRacerPingBudgetBurn",
 }  # fmt: skip
 """What may be pending where the machine is busy with others."""
+MISBEHAVED = {"CodeRacerClientsMisunderstood"}
+"""What the load itself is right to make pending: most of its clients send nonsense."""
 QUIET = {
     "Burn rate over an hour",
     "Canary races that fail",
@@ -153,7 +155,7 @@ def test_the_alert_rules_are_loaded_and_silent_while_all_is_well(prometheus: htt
     rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == {alert.name for alert in alerts()}
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
-    assert {rule["name"] for rule in rules if rule.get("state", "inactive") != "inactive"} - TIMED == {
+    assert {rule["name"] for rule in rules if rule.get("state", "inactive") != "inactive"} - TIMED - MISBEHAVED == {
         "CodeRacerWatchdog"
     }
 

@@ -1,6 +1,8 @@
-"""The four indicators of docs/slis.md, on a real Prometheus, after loads of which it is known what was bad."""
+"""The five indicators of docs/slis.md, on a real Prometheus, after loads of which it is known what was bad."""
 
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,9 +15,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tools.harness.by_hand import ByHand
-from tools.harness.player import Player
+from tools.harness.player import WRONG, Player
+from tools.harness.processes import children
 from tools.harness.prometheus import prometheus, query
-from tools.harness.server import ServerProcess, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING
 
@@ -27,6 +30,7 @@ FAULTS = 2
 PINGS = 200
 QUICK_S = 0.05
 THREE_DIGITS = 0.0005
+ENDLESS = "def solve(numbers, limit):\n    while True:\n        pass\n"
 
 
 @dataclass
@@ -98,8 +102,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         yield Played(client, server, live, slow)
 
 
-def test_there_are_four_and_each_parses() -> None:
-    assert list(SLIS) == ["1", "2", "3", "4"]
+def test_there_are_five_and_each_parses() -> None:
+    assert list(SLIS) == ["1", "2", "3", "4", "5"]
     for expr in SLIS.values():
         promql_parser.parse(expr)
 
@@ -147,3 +151,39 @@ def test_pings(tmp_path: Path) -> None:
         until(lambda: query(client, 'sum(code_racer_ws_pings_total{outcome=~"answered|timeout"}) == 6'))
         (answer,) = query(client, SLIS["4"])
     assert float(answer["value"][1]) == pytest.approx(4 / 6, abs=THREE_DIGITS)
+
+
+def test_verdicts(tmp_path: Path) -> None:
+    """Of six, three come at once; two are late, as the worker stands still under one; one runs into its limit."""
+    with (
+        ServerProcess(tmp_path / "server", judge_processes=1, judge_time_limit_s=6, **UNLIMITED) as server,
+        prometheus(tmp_path, server) as client,
+        ExitStack() as stack,
+    ):
+        game_id = server.new_game(token("host"), min_players=2)
+        ann, bob = (stack.enter_context(Player(server, game_id, token(name))) for name in ("ann", "bob"))
+        bob.until("player_joined", player_id="bob")
+        for player in (ann, bob):
+            player.send("ready")
+        ann.until("game_started")
+        for _ in range(3):
+            ann.send("submit_code", {"code": WRONG})
+            ann.until("submission_judged")
+        pids = children(server.pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for player in (ann, bob):
+            player.send("submit_code", {"code": WRONG}, id="late")
+            player.until("ack", id="late")
+        time.sleep(5.1)  # longer than a verdict may take
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        ann.until("submission_judged", player_id="bob")
+        waited = server.metric("judge_wait_seconds_sum")
+        assert 5 <= waited < server.metric("verdict_seconds_sum", outcome="wrong_answer")
+        ann.send("submit_code", {"code": ENDLESS})
+        ann.until("submission_judged")
+        assert server.metric("verdict_seconds_count", outcome="time_limit") == 1
+        until(lambda: query(client, "sum(code_racer_verdict_seconds_count) == 6"))
+        (answer,) = query(client, SLIS["5"])
+    assert float(answer["value"][1]) == pytest.approx(3 / 5, abs=THREE_DIGITS)

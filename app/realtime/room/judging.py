@@ -17,7 +17,7 @@ from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
 from app.limits import LimitPolicy
 from app.realtime.room.turns import Turns
 from app.settings import JudgeSettings
-from app.telemetry.observer import Observer
+from app.telemetry.observer import Judged, Observer
 from app.telemetry.tracer import Value
 from app.vocabulary import LimitScope, SpanName
 
@@ -29,11 +29,12 @@ Take = Callable[[str, int], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class _Submission:
-    """One submission and what it is judged by."""
+    """One submission and what it is judged by; since when it is in the queue (`time.monotonic`)."""
 
     game_id: str
     problem: Problem
     submitted: CodeSubmitted
+    queued_at: float
 
     @property
     def key(self) -> tuple[str, int]:
@@ -76,7 +77,7 @@ class Judging:
     def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
         """Have a submission judged; one under way already is left alone."""
         player_id = submitted.player_id
-        one = _Submission(game_id, problem, submitted)
+        one = _Submission(game_id, problem, submitted, time.monotonic())
         if one.key in self._under_way or self._has_share(player_id):
             return
         self._under_way.add(one.key)
@@ -103,6 +104,7 @@ class Judging:
                 self._turns.done(player_id)
 
     async def _handle(self, one: _Submission) -> None:
+        waited_s = time.monotonic() - one.queued_at
         number = await self._take(*one.key)
         if not number:
             return  # another replica is at it; should that die, the sweep comes back to it
@@ -120,7 +122,8 @@ class Judging:
             if span is not None:
                 span.note({"verdict": report.verdict})
             trace_id = span.trace_id if span else None
-            self._observer.judged(problem.id, report.verdict, report.duration_s, trace_id)
+            took_s = time.monotonic() - one.queued_at
+            self._observer.judged(problem.id, Judged(report.verdict, waited_s, report.duration_s, took_s), trace_id)
             await self._append_verdict(game_id, submitted, report)
 
     async def _append_verdict(self, game_id: str, submitted: CodeSubmitted, report: Report) -> None:

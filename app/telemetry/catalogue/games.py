@@ -66,6 +66,20 @@ class GamesMetrics:
         rows(Verdict),
         LATENCY_BUCKETS,
     )
+    JUDGE_WAIT = Metric(
+        f"{PREFIX}judge_wait_seconds",
+        Kind.HISTOGRAM,
+        "How long submissions waited in this replica's queue until one of its workers was free.",
+        buckets=LATENCY_BUCKETS,
+    )
+    VERDICT_DURATION = Metric(
+        f"{PREFIX}verdict_seconds",
+        Kind.HISTOGRAM,
+        "From a submission's entry into this replica's queue to its verdict: waiting, running, trying again.",
+        ("outcome",),
+        rows(Verdict),
+        LATENCY_BUCKETS,
+    )
     JUDGE_QUEUE = Metric(f"{PREFIX}judge_queue_depth", Kind.GAUGE, "Submissions waiting for a judge's worker.")
     JUDGE_QUEUE_FULL = Metric(
         f"{PREFIX}judge_queue_full_total", Kind.COUNTER, "Submissions put off because the queue was full."

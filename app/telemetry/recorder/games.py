@@ -11,11 +11,10 @@ from app.game import (
     PlayerJoined,
     PlayerReady,
     SubmissionJudged,
-    Verdict,
 )
 from app.sandbox.messages import Stop
 from app.telemetry.catalogue import Events, Metrics
-from app.telemetry.observer import GamesObserver
+from app.telemetry.observer import GamesObserver, Judged
 from app.telemetry.recorder.recording import Recording
 from app.vocabulary import FunnelStep
 
@@ -55,9 +54,12 @@ class GamesRecorder(Recording, GamesObserver):
     def game_lasted(self, duration_s: float) -> None:
         self.store.histogram(Metrics.GAME_DURATION).observe(duration_s)
 
-    def judged(self, problem: str, verdict: Verdict, duration_s: float, trace_id: str | None = None) -> None:
-        self.store.histogram(Metrics.JUDGE_DURATION).observe(duration_s, (verdict,), trace_id)
-        self.store.counter(Metrics.PROBLEM_SUBMISSIONS).inc((problem, verdict))
+    def judged(self, problem: str, judged: Judged, trace_id: str | None = None) -> None:
+        verdict = (judged.verdict,)
+        self.store.histogram(Metrics.JUDGE_WAIT).observe(judged.waited_s, (), trace_id)
+        self.store.histogram(Metrics.JUDGE_DURATION).observe(judged.ran_s, verdict, trace_id)
+        self.store.histogram(Metrics.VERDICT_DURATION).observe(judged.took_s, verdict, trace_id)
+        self.store.counter(Metrics.PROBLEM_SUBMISSIONS).inc((problem, judged.verdict))
 
     def judge_queue_full(self) -> None:
         self.store.counter(Metrics.JUDGE_QUEUE_FULL).inc()

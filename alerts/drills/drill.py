@@ -19,8 +19,9 @@ import httpx
 from websockets.exceptions import WebSocketException
 
 from alerts.build import GROUPS, alerts
-from alerts.drills.late import LATE, SCRAPED_LATE, bounds, looks_back_s, rules_named, told_apart
-from alerts.drills.scale import milliseconds, scaled_expr
+from alerts.drills.excuses import Excuses
+from alerts.drills.late import rules_named
+from alerts.drills.scale import scaled_expr
 from alerts.drills.stack import WATCHDOG, Notice, Stack, waited_for
 from alerts.drills.stage import DrillFailed, Stage
 from alerts.model import Alert, Group, Severity
@@ -152,7 +153,7 @@ def _run(drill: Drill, slower: int) -> Result:
 
 class _Run:
     def __init__(self, drill: Drill, stack: Stack, stage: Stage, result: Result, witness: Witness) -> None:
-        self.witness = witness
+        self.excuses = Excuses(stack, witness)
         self.drill = drill
         self.stack = stack
         self.stage = stage
@@ -263,34 +264,9 @@ class _Run:
 
     def _unexcused(self, names: set[str]) -> set[str]:
         """Leave out the alerts that are true of the machine now, and of nothing else."""
-        excused = {name for name in names if all(self._excused(rule) for rule in rules_named(name))}
+        excused = {name for name in names if all(map(self.excuses.hold_for, rules_named(name)))}
         self.result.excused |= excused
         return names - excused
-
-    def _excused(self, rule: Alert, notice: Notice | None = None) -> bool:
-        """Check whether lateness is no more than the machine withheld: now, or when somebody was told of it."""
-        bound_s = self._given_back(rule, time.monotonic() if notice is None else notice.at)
-        if bound_s is None:
-            return False
-        expr = told_apart(rule, bound_s, self._factor(rule))
-        if notice is None:
-            return not self.stack.query(expr)
-        return not self.stack.held(expr, notice.since, milliseconds(rule.hold) / 1000 / self._factor(rule))
-
-    def _given_back(self, rule: Alert, until: float) -> float | None:
-        """Find from which time on the rule's lateness is none of the machine's; None where all of it is not."""
-        since = until - looks_back_s(rule, self._factor(rule)) - 1
-        if rule.name in SCRAPED_LATE:
-            limit_s = self.stack.scrape_s
-        elif rule.name in LATE:
-            limit_s = LATE[rule.name].limit_s
-        else:
-            return None
-        bound_s = self.witness.withheld.given_back(limit_s, bounds(), since, until)
-        return None if bound_s == limit_s else bound_s
-
-    def _factor(self, rule: Alert) -> float:
-        return self.stack.factors[next(group.name for group in GROUPS if rule in group.rules)]
 
     # ---------------------------------------------------------------- the panel
 
@@ -351,7 +327,9 @@ class _Run:
             for one in self.stack.listener.notices
             if one.status == "firing" and one.at >= self.began and one.name not in {WATCHDOG, self.drill.alert}
         ]
-        honest = [one for one in told if any(self._excused(rule, one) for rule in rules_named(one.name, one.severity))]
+        honest = [
+            one for one in told if any(self.excuses.hold_for(rule, one) for rule in rules_named(one.name, one.severity))
+        ]
         self.result.excused |= {one.name for one in honest}
         self.result.others = {one.name for one in told if one not in honest}
         paged = {one.name for one in told if one.receiver == "pager" and one not in honest}

@@ -31,6 +31,7 @@ class Late:
 LATE: Final = {
     "CodeRacerMessageBudgetBurn": Late(0.05, 'le="0.05"', 'le="{}"'),
     "CodeRacerDeliveryBudgetBurn": Late(0.25, 'le="0.25"', 'le="{}"'),
+    "CodeRacerVerdictBudgetBurn": Late(5.0, 'le="5.0"', 'le="{}"'),
     "CodeRacerPingBudgetBurn": Late(1.0, 'le="1.0"', 'le="{}"'),
     "CodeRacerEventLoopLag": Late(0.1, "> 0.1", "> {}"),
     "CodeRacerPaused": Late(5.0, 'le="5.0"', 'le="{}"'),

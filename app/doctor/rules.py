@@ -19,7 +19,7 @@ CUT_AT_ONE_AGE: Final = 0.75
 SWITCHING, UPGRADE_REQUIRED = 101, 426
 _OF_FAILURES: Final = {
     Failure.NAME: (Cause.NAME, "CodeRacerDown"),
-    Failure.CERTIFICATE: (Cause.CERTIFICATE, "CodeRacerCanaryFailing"),
+    Failure.CERTIFICATE: (Cause.CERTIFICATE, "CodeRacerCertificateExpiring"),
     Failure.DESCRIPTORS: (Cause.DESCRIPTORS, "CodeRacerFdsNearLimit"),
 }
 """What it means where the way in which asking failed says more than that it did, and the runbook."""
@@ -53,7 +53,7 @@ def _door(facts: Facts) -> Iterator[Finding]:
             yield _shut(door)
         if door.certificate_days is not None and door.certificate_days < CERTIFICATE_DAYS:
             evidence = f"its certificate ends in {door.certificate_days:.1f} days"
-            yield Finding(Cause.CERTIFICATE, Likelihood.CERTAIN, door.url, (evidence,), "CodeRacerCanaryFailing")
+            yield Finding(Cause.CERTIFICATE, Likelihood.CERTAIN, door.url, (evidence,), "CodeRacerCertificateExpiring")
 
 
 def _shut(door: Door) -> Finding:
@@ -142,7 +142,7 @@ def _event_log(facts: Facts) -> Iterator[Finding]:
 def _disk(facts: Facts) -> Iterator[Finding]:
     if facts.disk_free is not None and facts.disk_free < DISK_FREE:
         evidence: tuple[str, ...] = (f"{facts.disk_free:.1%} of the disk of the event log is free",)
-        yield Finding(Cause.DISK, Likelihood.CERTAIN, "this machine", evidence, "CodeRacerEventLogFull")
+        yield Finding(Cause.DISK, Likelihood.CERTAIN, "this machine", evidence, "CodeRacerDiskFilling")
     full = [one for one in facts.asked if one.grown("event_log_troubles_total", trouble="full")]
     limits = [(one.total("event_log_bytes"), one.total("event_log_limit_bytes")) for one in facts.asked]
     used = max((taken / limit for taken, limit in limits if limit), default=0.0)
@@ -247,7 +247,7 @@ def _version(facts: Facts) -> Iterator[Finding]:
         _, fewest = min((count, build) for build, count in Counter(running.values()).items())
         culprit = ", ".join(name for name, build in running.items() if build == fewest)
         evidence += ("that is right only while a deploy is under way",)
-        yield Finding(Cause.VERSION, Likelihood.LIKELY, culprit, evidence, "CodeRacerErrorSurge")
+        yield Finding(Cause.VERSION, Likelihood.LIKELY, culprit, evidence, "CodeRacerVersionSkew")
 
 
 _RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (

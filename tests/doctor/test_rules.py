@@ -1,11 +1,15 @@
 """The doctor's rules on facts that no test can wait for: majorities, ties, ages of an hour."""
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 
+from app.doctor import rules
 from app.doctor.facts import Cause, Facts, Finding, Likelihood, Replica
 from app.doctor.rules import diagnose
+from tools.harness.server import ROOT
 
 
 def replica(name: str, fingerprint: str = "aa", refused: float = 0.0) -> Replica:
@@ -96,3 +100,9 @@ def test_counters_are_those_of_lately_where_they_are_known() -> None:
     assert diagnose(Facts((Replica("a", samples=died, lately=none),))) == ()
     (finding,) = diagnose(Facts((Replica("a", samples=none, lately=died),)))
     assert finding.evidence[1] == "4 times a worker died or was garbled, within 15m"
+
+
+def test_every_finding_s_runbook_is_there() -> None:
+    named = re.findall(r'"(CodeRacer\w+)"', inspect.getsource(rules))
+    assert {name for name in named if not (ROOT / f"alerts/runbooks/{name}.md").exists()} == set()
+    assert len(named) > len(Cause)

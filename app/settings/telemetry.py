@@ -21,7 +21,7 @@ class TelemetrySettings(Section):
         "otel", pattern="^(otel|ecs|gcp|datadog)$", description="names of the fields: otel, ecs, gcp or datadog"
     )
     log_gcp_project: str = Field(
-        "", description="with LOG_PROFILE=gcp: the project whose traces lines name; empty: their bare ids"
+        "", description="where LOG_PROFILE is gcp: the project whose traces lines name; empty: their bare ids"
     )
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")

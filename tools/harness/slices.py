@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 Part = TypeVar("Part")
 
-ATTACK_DAYS: Final = 10
-DRILL_DAYS: Final = 10
+ATTACK_DAYS: Final = 20
+DRILL_DAYS: Final = 20
 BENCH_DAYS: Final = 14
 
 

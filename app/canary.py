@@ -26,6 +26,8 @@ from app.telemetry.metrics import MetricStore
 from app.vocabulary import CanaryOutcome
 
 PLAYERS: Final = 2
+USER_AGENT: Final = "code-racer-canary"
+"""Its races are short: the service tells them from a client that reconnects in a loop."""
 NO_UPGRADE: Final = "refused with 426: the proxy before the service does not pass Upgrade on"
 RECONNECTS: Final = 6
 """Tries of a player in a row: three may all come while a single server starts again. The race's time bounds them."""
@@ -194,7 +196,9 @@ class Canary:
         race.game_id = await race.api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
         for token in tokens:
             race.step = "handshake"
-            ws = GameWebSocket(race.game_id, token, race.api.ws_url, max_reconnect_attempts=RECONNECTS)
+            ws = GameWebSocket(
+                race.game_id, token, race.api.ws_url, max_reconnect_attempts=RECONNECTS, user_agent=USER_AGENT
+            )
             race.sockets.append(ws)
             began = time.perf_counter()
             await stack.enter_async_context(ws)

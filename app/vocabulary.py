@@ -75,6 +75,7 @@ class Initiator(StrEnum):
 class ClientClass(StrEnum):
     """What kind of program connects, by its user agent, where it is no release that the configuration knows."""
 
+    CANARY = "canary"
     BROWSER = "browser"
     PYTHON = "python"
     NODE = "node"

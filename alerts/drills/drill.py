@@ -153,7 +153,7 @@ def _run(drill: Drill, slower: int) -> Result:
 
 class _Run:
     def __init__(self, drill: Drill, stack: Stack, stage: Stage, result: Result, witness: Witness) -> None:
-        self.excuses = Excuses(stack, witness)
+        self.excuses = Excuses(stack, witness, drill.alert)
         self.drill = drill
         self.stack = stack
         self.stage = stage

@@ -38,8 +38,10 @@ class Connection:
         self._metrics = metrics
 
     @classmethod
-    async def open(cls, backend_url: str, path: str, token: str, timing: Timing, metrics: WebSocketMetrics) -> Self:
-        """Connect.
+    async def open(
+        cls, backend_url: str, path: str, token: str, timing: Timing, metrics: WebSocketMetrics, user_agent: str
+    ) -> Self:
+        """Connect, as `user_agent`.
 
         Raises:
             Refused: the server will not have this connection.
@@ -55,7 +57,7 @@ class Connection:
                 close_timeout=timing.pong_timeout_s,
                 max_size=MAX_EVENT_BYTES,
                 compression=None,
-                user_agent_header="code-racer-python",
+                user_agent_header=user_agent,
                 proxy=None,
             )
         except InvalidStatus as error:

@@ -57,6 +57,7 @@ class GameWebSocket:
         refresh_token: RefreshToken | None = None,
         metrics: WebSocketMetrics | None = None,
         sleep: Sleep = asyncio.sleep,
+        user_agent: str = "code-racer-python",
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
@@ -67,6 +68,7 @@ class GameWebSocket:
         self._token = Token(token, refresh_token)
         self._timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
         self._sleep = sleep
+        self._user_agent = user_agent
         self._reconnection = Reconnection(sleep)
         self._subscriptions = Subscriptions()
         self._requests = Requests()
@@ -206,7 +208,9 @@ class GameWebSocket:
         """Keep one connection from open to close; raises what ended it."""
         query = f"?{urlencode({'last_seq': self.last_seq})}" if self.last_seq is not None else ""
         path = f"/ws/{self.game_id}{query}"
-        self._connection = await Connection.open(self.backend_url, path, self._token.value, self._timing, self.metrics)
+        self._connection = await Connection.open(
+            self.backend_url, path, self._token.value, self._timing, self.metrics, self._user_agent
+        )
         try:
             code, reason = await self._connection.receive(self._take)
         finally:

@@ -7,8 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
+from app.canary import PLAYERS
 from app.settings import SettingsError, load_settings
 from app.vocabulary import ClientClass
+from tools.harness.canary import canary
 from tools.harness.server import ServerProcess
 from tools.harness.tokens import token
 
@@ -56,6 +58,13 @@ def test_clients_are_counted_by_release_and_kind_and_errors_to_the_unit(tmp_path
         closed = server.logged("ws.closed")
         assert [one["release"] for one in closed[:2]] == [KNOWN, "browser"]
         assert {one["release"] for one in closed} <= {KNOWN, *ClientClass}
+
+
+def test_a_canary_is_told_from_clients_that_come_and_go(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, canary(server.http_url, "--every-s", "60"):
+        for _ in range(PLAYERS):
+            server.wait_for_log("ws.closed", skip=_)
+        assert counted(server, "ws_client_connections_total") == {"canary": PLAYERS}
 
 
 @pytest.mark.parametrize("wrong", ["race-web", "a/b/c", "race web/1", "x" * 63 + "/1"])

@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection
 from app.vocabulary import ClientClass
 
 _CLASSES: Final = (
+    (re.compile(r"^code-racer-canary"), ClientClass.CANARY),
     (re.compile(r"mozilla/", re.IGNORECASE), ClientClass.BROWSER),
     (re.compile(r"python|websocket-client|aiohttp", re.IGNORECASE), ClientClass.PYTHON),
     (re.compile(r"node|undici|\bws/", re.IGNORECASE), ClientClass.NODE),

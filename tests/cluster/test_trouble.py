@@ -214,7 +214,8 @@ def test_a_full_stream_refuses_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_deleted_stream_is_named_and_its_games_end(one_node: Nats, tmp_path: Path) -> None:
-    with served(tmp_path, one_node.url) as server:
+    patient = {"nats_timeout_s": 20}  # nothing here is to be late, but for a busy machine
+    with served(tmp_path, one_node.url, **patient) as server:
         ann = server.guest("Ann")
         game = server.new_game(ann["token"])
         with Player(server, game, ann["token"]) as player:
@@ -223,7 +224,7 @@ def test_a_deleted_stream_is_named_and_its_games_end(one_node: Nats, tmp_path: P
             assert ask(player, "m1")["data"]["code"] == "unavailable"
             assert "stream not found" in server.wait_for_log("event_log.lost")["error"]
             assert troubles(server)["no_stream"] >= 1
-            with served(tmp_path / "other", one_node.url) as other:  # whoever starts makes it anew
+            with served(tmp_path / "other", one_node.url, **patient) as other:  # whoever starts makes it anew
                 server.wait_for_log("event_log.restored")
                 player.send("ready", {"status": "ready"}, id="m2")
                 assert player.until_closed()[0] == 4404

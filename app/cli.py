@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import errno
 import functools
 import math
 import re
@@ -129,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
     copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
+    _canary_parser(commands)
+    _doctor_parser(commands)
+    commands.add_parser("check-config", help="verify and print the settings, secrets starred")
+    commands.add_parser("version", help="the same as --version")
+    return parser
+
+
+def _canary_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
     where = bird.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", type=_url, metavar="URL", help="the service, as players reach it")
@@ -149,15 +156,15 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file", type=Path, action="append", default=[], metavar="FILE",
         help="a player's token, read before each race; give two of them where only others can make tokens",
     )  # fmt: skip
+
+
+def _doctor_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     who = commands.add_parser("doctor", help="ask a running service what is wrong with it; 1: something is")
     who.add_argument("--replica", type=_url, action="append", default=[], metavar="URL", help="a replica's ops port")
     who.add_argument("--prometheus", type=_url, metavar="URL", help="it knows the replicas, and which alerts fire")
     who.add_argument("--url", type=_url, action="append", default=[], metavar="URL", help="the service for players")
     who.add_argument("--timeout-s", type=_positive, default=5.0, metavar="S", help="for each question (5)")
     who.add_argument("--json", action="store_true", help="for programs")
-    commands.add_parser("check-config", help="verify and print the settings, secrets starred")
-    commands.add_parser("version", help="the same as --version")
-    return parser
 
 
 def _ttl(text: str) -> int:
@@ -240,8 +247,7 @@ def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
             flush_timeout_s=settings.log_flush_timeout_s,
         )
     except OSError as error:
-        why = "a FIFO that nobody reads" if error.errno == errno.ENXIO else error.strerror
-        raise cannot_log(settings.log_path or Path("-"), str(why)) from None
+        raise cannot_log(settings.log_path or Path("-"), error) from None
     common = {
         "service.name": settings.otel_service_name,
         "service.version": __version__,

@@ -1,6 +1,7 @@
 """Whether the files can be used that the settings name, told before anything is begun, made or listened on."""
 
 import contextlib
+import errno
 import os
 import ssl
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.eventlog.select import file_of, open_event_log
-from app.eventlog.writer import OWN_FOLDER
+from app.eventlog.writer import OWN_FOLDER, no_folder
 from app.settings import LOG_FOLDER, Settings, SettingsError
 
 
@@ -24,9 +25,11 @@ def require_usable(settings: Settings) -> None:
         raise SettingsError("\n".join(wrong))
 
 
-def cannot_log(file: Path, why: str) -> SettingsError:
+def cannot_log(file: Path, error: OSError) -> SettingsError:
     """Say that the log file cannot be written."""
-    do = "make it writable"
+    why, do = error.strerror or str(error), "make it writable"
+    if error.errno == errno.ENXIO:
+        why = "a FIFO that nobody reads"
     if file.parent != LOG_FOLDER and not file.parent.is_dir():
         why, do = f"there is no folder {file.parent}", "make it"
     return SettingsError(
@@ -35,22 +38,21 @@ def cannot_log(file: Path, why: str) -> SettingsError:
     )
 
 
-def certificate(settings: Settings) -> ssl.SSLContext | None:
-    """Return what TLS is served with; None where it is not. Raises SettingsError."""
-    if not settings.tls_cert_file:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise bad_certificate(settings, error) from None
-    return context
-
-
 def bad_certificate(settings: Settings, error: OSError) -> SettingsError:
     """Say that TLS cannot be served."""
     files = f"{settings.tls_cert_file} and TLS_KEY_FILE {settings.tls_key_file}"
     return SettingsError(f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair")
+
+
+def _certificate(settings: Settings) -> None:
+    if not settings.tls_cert_file:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert_file, settings.tls_key_file
+        )
+    except OSError as error:  # ssl.SSLError is one
+        raise bad_certificate(settings, error) from None
 
 
 def _log_file(settings: Settings) -> None:
@@ -64,20 +66,17 @@ def _log_file(settings: Settings) -> None:
         if file.parent != LOG_FOLDER:
             file.parent.stat()
     except OSError as error:
-        raise cannot_log(file, str(error.strerror)) from None
+        raise cannot_log(file, error) from None
     folder = next(folder for folder in file.absolute().parents if folder.exists())
     if not os.access(folder, os.W_OK):
-        raise cannot_log(file, "Permission denied")
+        raise cannot_log(file, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _event_log(settings: Settings) -> None:
     open_event_log(settings, "check")  # opens nothing; reads the files that NATS is to be reached with
     file = file_of(settings.event_log_url)
     if file is not None and file.parent != OWN_FOLDER and not file.parent.is_dir():
-        raise SettingsError(
-            f"EVENT_LOG_URL: cannot open {file.absolute()}: there is no folder {file.parent}; make it, or set"
-            " EVENT_LOG_URL to a file in a folder that can be written"
-        )
+        raise SettingsError(f"EVENT_LOG_URL: {no_folder(file)}")
 
 
-_CHECKS: Final[tuple[Callable[[Settings], object], ...]] = (certificate, _log_file, _event_log)
+_CHECKS: Final[tuple[Callable[[Settings], object], ...]] = (_certificate, _log_file, _event_log)

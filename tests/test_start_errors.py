@@ -111,8 +111,9 @@ def test_a_bot_that_is_told_no_url_says_so(tmp_path: Path, url: str) -> None:
 def test_a_log_file_that_is_a_fifo_without_a_reader(tmp_path: Path) -> None:
     """To open one for writing is to wait for its reader: that was a start without a word and without an end."""
     os.mkfifo(tmp_path / "pipe")
-    said = refused(tmp_path, "serve", LOG_FILE="pipe", JWT_SECRET=SECRET)
-    assert f"  LOG_FILE: cannot write {tmp_path}/pipe: a FIFO that nobody reads; " in said
+    for command in ("serve", "check-config"):
+        said = refused(tmp_path, command, LOG_FILE="pipe", JWT_SECRET=SECRET)
+        assert f"  LOG_FILE: cannot write {tmp_path}/pipe: a FIFO that nobody reads; " in said
 
 
 @pytest.mark.parametrize(

@@ -127,10 +127,7 @@ class SqliteWriter:
         if folder == OWN_FOLDER:
             folder.mkdir(exist_ok=True)
         elif not folder.is_dir():
-            raise LogUnavailable(
-                f"cannot open {self._path.absolute()}: there is no folder {folder}; make it, or {_ELSEWHERE}",
-                LogTrouble.MISCONFIGURED,
-            )
+            raise LogUnavailable(no_folder(self._path), LogTrouble.MISCONFIGURED)
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
@@ -220,3 +217,8 @@ def _trouble_of(error: Exception) -> LogTrouble:
     ):
         return LogTrouble.DENIED
     return LogTrouble.OTHER
+
+
+def no_folder(file: Path) -> str:
+    """Say that there is no place for an event log's file, and what to do."""
+    return f"cannot open {file.absolute()}: there is no folder {file.parent}; make it, or {_ELSEWHERE}"

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from app.canary import CanaryConfig, run_canary
 from app.telemetry.catalogue import CANARY_METRICS
 from tools.harness.canary import canary
+from tools.harness.command import answered
 from tools.harness.nginx import Nginx
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ROOT, SECRET, ServerProcess, free_port, until
@@ -27,17 +28,8 @@ from tools.harness.tls import Certificates
 
 def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any]]:
     """One race: the exit code, and what the last log line says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "canary", "--url", url, "--once", *options],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin", "LOG_FILE": "", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stderr == ""
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    code, said = answered("canary", "--url", url, "--once", *options, **{"LOG_FILE": "", **environment})
+    return code, json.loads(said.splitlines()[-1])
 
 
 def samples(host: str) -> dict[str, float]:

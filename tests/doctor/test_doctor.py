@@ -19,6 +19,7 @@ import nats as nats_client
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tools.harness.command import answered
 from tools.harness.nats import Nats
 from tools.harness.nginx import Nginx, Site
 from tools.harness.player import Player
@@ -34,17 +35,8 @@ ENDLESS = "def solve(numbers, limit):\n    while True:\n        pass\n"
 
 def doctor(*options: str, **environment: str) -> tuple[int, Report]:
     """What it says, for programs, and its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "doctor", "--json", *options],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin", "EVENT_LOG_URL": "memory:", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.stderr == ""
-    return done.returncode, json.loads(done.stdout)
+    code, said = answered("doctor", "--json", *options, **{"EVENT_LOG_URL": "memory:", **environment})
+    return code, json.loads(said)
 
 
 def replicas(*servers: ServerProcess) -> list[str]:

@@ -38,6 +38,7 @@ from app.web.auth.jwks import JwksKeys
 from app.web.auth.select import select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
 from app.web.dependencies import provide
+from app.web.error_answers import exception_handlers, fault_reporter
 from app.web.handshake.admission import Admission
 from app.web.handshake.attempt import HandshakeContext
 from app.web.handshake.connection_limits import ConnectionLimits
@@ -48,7 +49,6 @@ from app.web.json_request import JsonRequest
 from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import OriginPolicy, cors_config
 from app.web.pages import pages
-from app.web.problems import exception_handlers, fault_reporter
 from app.web.rates import ApiRates
 from app.web.schema.asyncapi import AsyncApi, show_asyncapi
 from app.web.schema.openapi import openapi_config

@@ -20,7 +20,7 @@ from prometheus_client import start_http_server
 
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Api
-from app.client.message import Message
+from app.client.message import JsonMessage
 from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, Events
 from app.telemetry.metrics import MetricStore
 from app.vocabulary import CanaryOutcome
@@ -243,7 +243,7 @@ async def _addresses(url: str) -> tuple[str, ...]:
     return tuple(parts._replace(netloc=netloc).geturl() for netloc in netlocs)
 
 
-async def _cancel(tasks: list[asyncio.Task[Message]]) -> None:
+async def _cancel(tasks: list[asyncio.Task[JsonMessage]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -254,7 +254,7 @@ async def _measure_message(first: GameWebSocket, second: GameWebSocket) -> tuple
     loop = asyncio.get_running_loop()
     delivered: asyncio.Future[float] = loop.create_future()
 
-    def on_ready(message: Message) -> None:
+    def on_ready(message: JsonMessage) -> None:
         if message["data"]["player_id"] == _player_id(first) and not delivered.done():
             delivered.set_result(time.perf_counter())
 

@@ -1,6 +1,7 @@
 """The structure keeps its limits, and each check of them can fail."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,22 @@ def test_a_long_module_is_a_fault_without_a_reason(tree: Path) -> None:
     assert faults(count(tree), Exceptions({}, {"app.low.__init__": "large for a reason"}, 0, 0)) == []
 
 
+@pytest.mark.parametrize("again", ["class Lamp: ...\n", "Lamp = dict[str, int]\n"])
+def test_a_name_with_two_meanings_is_a_fault_without_a_reason(tree: Path, again: str) -> None:
+    add(tree, "app/low/__init__.py", "class Lamp: ...\n\n\nclass _Lamp: ...\n\n\nOFTEN = 1\n")
+    assert faults(count(tree), NONE) == []
+    add(tree, "app/high/__init__.py", f"{again}\n\nclass _Lamp: ...\n\n\nOFTEN = 2\n")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the name Lamp has 2 meanings: app.high.__init__, app.low.__init__")
+    assert faults(count(tree), replace(NONE, names={"Lamp": "two kinds of lamp"})) == []
+
+
 def test_an_exception_that_is_not_needed_is_a_fault(tree: Path) -> None:
-    exceptions = Exceptions({"app.low.__init__.Gone": "large"}, {"app.low.__init__": "large"}, 0, 0, MOST_CALLS + 1)
+    classes, modules = {"app.low.__init__.Gone": "large"}, {"app.low.__init__": "large"}
+    exceptions = Exceptions(classes, modules, 0, 0, MOST_CALLS + 1, {"Gone": "nowhere"})
     assert [
         "needs no exception" in fault or "need no exception" in fault for fault in faults(count(tree), exceptions)
-    ] == [True] * 3
+    ] == [True] * 4
 
 
 @pytest.mark.parametrize("text", ["See the module.", "See `Port.do`.", "See `Port.do` and\n    `Other`."])

@@ -6,13 +6,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.aio.cancellation import end
-from app.telemetry.bulkhead import Report
+from app.telemetry.bulkhead import ReportFault
 
 
 class TaskOwner:
     """Owns background tasks: none is lost to the garbage collector, no exception goes without a `report`."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportFault) -> None:
         self._report = report
         self._tasks: set[asyncio.Task[Any]] = set()
 

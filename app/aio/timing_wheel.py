@@ -12,7 +12,7 @@ import math
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 
 RESOLUTION_S: Final = 0.01
 _SLOTS_PER_DELAY_BITS: Final = 10
@@ -30,7 +30,7 @@ class TimingWheel:
 
     __slots__ = ("_armed", "_bulkhead", "_order", "_slots", "_timer")
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportFault) -> None:
         self._bulkhead = Bulkhead(report, "wheel")
         self._slots: dict[int, dict[Timed, None]] = {}
         self._order: list[int] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.client.errors import ClientError, Refused, Rejected
-from app.client.message import Message
+from app.client.message import JsonMessage
 from app.client.websocket import GameWebSocket
 
 PROBLEM: Final = "running-total"
@@ -84,11 +84,11 @@ class Bot:
         self.ws = ws
         self._code = code
         self._show = show
-        self._finished: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._finished: asyncio.Future[JsonMessage] = asyncio.get_running_loop().create_future()
         self._submitting: asyncio.Task[None] | None = None
         ws.on("*", self._on_message)
 
-    async def race(self) -> Message:
+    async def race(self) -> JsonMessage:
         """Race to the end: the ``game_finished`` message. Raises ClientError."""
         async with self.ws:
             await self.ws.request("ready", {"status": "ready"})
@@ -101,7 +101,7 @@ class Bot:
             ended.cancel()
             return self._finished.result()
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, message: JsonMessage) -> None:
         type, data = str(message["type"]), message["data"]
         if "seq" in message:
             self._show(f"{self.name}: {message['seq']:3} {type} {_digest(data)}".rstrip())

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from app.client.errors import ClientError, Refused
-from app.client.message import Message, retry_after_s
+from app.client.message import JsonMessage, retry_after_s
 from app.client.metrics import WebSocketMetrics
 from app.protocol import Close
 
@@ -79,7 +79,7 @@ class Connection:
             pings.cancel()
         return self._ws.close_code or Close.LOST.code, self._ws.close_reason or ""
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: JsonMessage) -> None:
         """Send one message. Raises ClientError when the connection has ended."""
         try:
             await self._ws.send(msgspec.json.encode(message).decode())
@@ -94,13 +94,13 @@ class Connection:
         """Send a ``ping`` now and then, which tells the server the round trip measured last."""
         with contextlib.suppress(ClientError):
             while True:
-                data: Message = {"timestamp": time.perf_counter() * 1000}
+                data: JsonMessage = {"timestamp": time.perf_counter() * 1000}
                 if self._metrics.rtt_s is not None:
                     data["rtt_ms"] = self._metrics.rtt_s * 1000
                 await self.send({"type": "ping", "data": data})
                 await asyncio.sleep(self._ping_interval_s)
 
-    def on_pong(self, data: Message) -> None:
+    def on_pong(self, data: JsonMessage) -> None:
         """Measure the round trip of the ``ping`` that this ``pong`` answers."""
         self._metrics.record_rtt(max(0.0, time.perf_counter() - float(data["timestamp"]) / 1000))
 

@@ -3,42 +3,42 @@
 import asyncio
 
 from app.client.errors import Rejected
-from app.client.message import Message, retry_after_s
+from app.client.message import JsonMessage, retry_after_s
 
 
 class Requests:
     """Keeps each message until its ``ack`` or ``error`` has come, so that it can be sent again after a reconnect."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Message, asyncio.Future[int | None]]] = {}
+        self._waiting: dict[str, tuple[JsonMessage, asyncio.Future[int | None]]] = {}
 
     @property
-    def unanswered(self) -> tuple[Message, ...]:
+    def unanswered(self) -> tuple[JsonMessage, ...]:
         """The messages whose answer has not come, in the order in which they were first sent."""
         return tuple(message for message, _ in self._waiting.values())
 
-    def add(self, message: Message) -> asyncio.Future[int | None]:
+    def add(self, message: JsonMessage) -> asyncio.Future[int | None]:
         """Keep a message until `remove`; return the future of its answer, the seq of the event it caused."""
         answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting[message["id"]] = (message, answer)
         return answer
 
-    def remove(self, message: Message) -> None:
+    def remove(self, message: JsonMessage) -> None:
         """Forget a message: it is not sent again."""
         del self._waiting[message["id"]]
 
-    def on_ack(self, data: Message) -> None:
+    def on_ack(self, data: JsonMessage) -> None:
         """Hand an ``ack`` to whoever waits for it."""
         answer = self._find(data)
         if answer is not None:
             answer.set_result(data.get("seq"))
 
-    def on_error(self, data: Message) -> None:
+    def on_error(self, data: JsonMessage) -> None:
         """Hand an ``error`` to whoever waits for it."""
         answer = self._find(data)
         if answer is not None:
             answer.set_exception(Rejected(str(data.get("code")), str(data.get("message")), retry_after_s(data)))
 
-    def _find(self, data: Message) -> asyncio.Future[int | None] | None:
+    def _find(self, data: JsonMessage) -> asyncio.Future[int | None] | None:
         _, answer = self._waiting.get(str(data.get("id")), (None, None))
         return None if answer is None or answer.done() else answer

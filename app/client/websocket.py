@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from app.client.connection import Connection, Timing
 from app.client.errors import ClientError, Disconnected, Refused, Rejected
-from app.client.message import Message, retry_after_s
+from app.client.message import JsonMessage, retry_after_s
 from app.client.metrics import WebSocketMetrics
 from app.client.reconnection import Reconnection, Sleep
 from app.client.requests import Requests
@@ -63,7 +63,7 @@ class GameWebSocket:
         self.backend_url = backend_url.rstrip("/")
         self.max_reconnect_attempts = max_reconnect_attempts
         self.last_seq: int | None = None
-        self.welcome: Message | None = None
+        self.welcome: JsonMessage | None = None
         self.metrics = metrics or WebSocketMetrics()
         self._token = Token(token, refresh_token)
         self._timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
@@ -148,7 +148,7 @@ class GameWebSocket:
         """
         if self._connection is None:
             raise ClientError("WebSocket not connected")
-        message: Message = {"type": type, "data": data}
+        message: JsonMessage = {"type": type, "data": data}
         if id is not None:
             message["id"] = id
         await self._connection.send(message)
@@ -162,7 +162,7 @@ class GameWebSocket:
             Rejected: the server answered with an ``error``.
             ClientError: the connection ended for good before an answer came.
         """
-        message: Message = {"type": type, "data": data, "id": uuid.uuid4().hex}
+        message: JsonMessage = {"type": type, "data": data, "id": uuid.uuid4().hex}
         try:
             while True:
                 try:
@@ -174,7 +174,7 @@ class GameWebSocket:
         finally:
             self._requests.remove(message)
 
-    async def _ask(self, message: Message) -> int | None:
+    async def _ask(self, message: JsonMessage) -> int | None:
         answer = self._requests.add(message)
         if self._connection is not None:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
@@ -185,11 +185,11 @@ class GameWebSocket:
         """Call `handler` with every message of a type, ``"*"`` for all; it may be a coroutine function."""
         self._subscriptions.add_handler(type, handler)
 
-    async def wait_for(self, type: str) -> Message:
+    async def wait_for(self, type: str) -> JsonMessage:
         """Return the next message of a type. Raises what ended the connection, if it ends before."""
         return await _first(self._subscriptions.add_waiter(type), self._runner)
 
-    async def handle_message(self, message: Message) -> None:
+    async def handle_message(self, message: JsonMessage) -> None:
         """Hand a message to the registered handlers; override to do something else."""
         await self._subscriptions.call_handlers(message)
 
@@ -260,7 +260,7 @@ class GameWebSocket:
         self.last_seq = seq
         return True
 
-    async def _note(self, message: Message) -> None:
+    async def _note(self, message: JsonMessage) -> None:
         """Do what the client itself has to do about a message."""
         data = message.get("data")
         if not isinstance(data, dict):
@@ -281,7 +281,7 @@ class GameWebSocket:
             case "disconnect":
                 self._reconnection.announced(reconnect=data.get("reconnect", True), retry_after_s=retry_after_s(data))
 
-    async def _note_welcome(self, message: Message, data: Message) -> None:
+    async def _note_welcome(self, message: JsonMessage, data: JsonMessage) -> None:
         self.welcome = message
         self._reconnection.welcomed()
         self._token.accepted()

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.doctor.facts import LATELY, Door, Facts, Failure, Replica, Rows, Samples, Server, Trouble
+from app.doctor.facts import LATELY, AskedServer, Door, Facts, Failure, Replica, Rows, Samples, Trouble
 from app.eventlog.select import file_of
 from app.process import disk_bytes
 from app.settings import Settings, secret_fingerprints
@@ -136,7 +136,7 @@ def _samples(text: str) -> Samples:
 class _Prometheus:
     """What it answered: the replicas that it scrapes, with how their counters grew lately, and the alerts that fire."""
 
-    server: Server | None = None
+    server: AskedServer | None = None
     lately: Mapping[str, Samples] = field(default_factory=dict)
     firing: tuple[tuple[str, str], ...] = ()
 
@@ -155,8 +155,8 @@ def _ask_prometheus(url: str, timeout_s: float) -> _Prometheus:
         firing = tuple((str(one["alertname"]), str(one.get("instance", "the service"))) for one in alerts)
         grown = _query(f"{base}/api/v1/query?query={quote(_GROWN)}", timeout_s)["result"]
     except _ERRORS as error:
-        return _Prometheus(Server(base, _trouble(error)))
-    return _Prometheus(Server(base), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
+        return _Prometheus(AskedServer(base, _trouble(error)))
+    return _Prometheus(AskedServer(base), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
 
 
 def _grown(series: Sequence[Mapping[str, Any]], instance: str) -> Samples:
@@ -194,16 +194,16 @@ def _days_left(secured: ssl.SSLSocket) -> float | None:
     return (ssl.cert_time_to_seconds(str(ends)) - time.time()) / _DAY_S if ends else None
 
 
-def _ask_log(url: str, timeout_s: float) -> Server:
+def _ask_log(url: str, timeout_s: float) -> AskedServer:
     """Ask a NATS server whether it speaks: it says INFO to whoever connects."""
     parts = urlsplit(url)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 4222), timeout_s) as one:
             if not one.recv(64).startswith(b"INFO "):
-                return Server(url, Trouble(Failure.WRONG, "what answers is no NATS server"))
+                return AskedServer(url, Trouble(Failure.WRONG, "what answers is no NATS server"))
     except OSError as error:
-        return Server(url, _trouble(error))
-    return Server(url)
+        return AskedServer(url, _trouble(error))
+    return AskedServer(url)
 
 
 def _disk_free(event_log_url: str) -> float | None:

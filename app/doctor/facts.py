@@ -113,7 +113,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class AskedServer:
     """A server of the event log or Prometheus, and why it could not be asked if it could not."""
 
     url: str
@@ -129,8 +129,8 @@ class Facts:
 
     replicas: tuple[Replica, ...] = ()
     doors: tuple[Door, ...] = ()
-    log_servers: tuple[Server, ...] = ()
-    prometheus: Server | None = None
+    log_servers: tuple[AskedServer, ...] = ()
+    prometheus: AskedServer | None = None
     firing: tuple[tuple[str, str], ...] = ()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     disk_free: float | None = None

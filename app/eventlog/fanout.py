@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from app.eventlog.coordination import Subscription
 from app.eventlog.port import Commit
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 
 Deliver = Callable[[Commit], None]
 
@@ -25,7 +25,7 @@ class LocalFanout:
     A subscriber that raises is reported, and the others get theirs.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ReportFault) -> None:
         self._bulkhead = Bulkhead(report, "subscriber")
         self._deliveries: dict[str, list[Deliver]] = {}
 

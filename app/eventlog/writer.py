@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from app.eventlog.lock import OwnerLock
 from app.eventlog.port import Conflict, LogUnavailable
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.vocabulary import LogTrouble
 
 MAX_GROUP: Final = 512
@@ -48,7 +48,7 @@ class SqliteWriter:
     """Owns one file; `prepare` makes an opened database ready. The file is made, unless it `must_exist`."""
 
     def __init__(
-        self, path: Path, prepare: Callable[[sqlite3.Connection], None], report: Report, *, must_exist: bool
+        self, path: Path, prepare: Callable[[sqlite3.Connection], None], report: ReportFault, *, must_exist: bool
     ) -> None:
         self._path = path
         self._prepare = prepare

@@ -3,14 +3,13 @@
 Clock and randomness come in as arguments; there is no I/O, no logging and no measuring in here.
 """
 
-from app.game.admission import misses_end, refusal
 from app.game.budget import unbounded
 from app.game.commands import (
     Command,
     Create,
     Disconnect,
     Join,
-    Leave,
+    LeaveGame,
     RecordVerdict,
     Remove,
     SetReady,
@@ -34,6 +33,7 @@ from app.game.events import (
     Rules,
     SubmissionJudged,
 )
+from app.game.joining import misses_end, refusal
 from app.game.public import public_event, public_result, snapshot
 from app.game.rejection import Rejected, Rejection
 from app.game.rules import deadline, decide
@@ -56,7 +56,7 @@ __all__ = [
     "GameStarted",
     "GameState",
     "Join",
-    "Leave",
+    "LeaveGame",
     "LeaveReason",
     "Phase",
     "Player",

@@ -65,7 +65,7 @@ class Disconnect(Struct, frozen=True):
     extra_grace_ms: int = 0
 
 
-class Leave(Struct, frozen=True):
+class LeaveGame(Struct, frozen=True):
     """The player goes for good."""
 
     player_id: str
@@ -82,4 +82,4 @@ class Tick(Struct, frozen=True):
     """Time has passed: whatever is due happens."""
 
 
-Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | Leave | Remove | Tick
+Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | LeaveGame | Remove | Tick

@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from app.game.admission import refusal
 from app.game.budget import code_refused, events_refused
 from app.game.commands import (
     Command,
     Create,
     Disconnect,
     Join,
-    Leave,
+    LeaveGame,
     RecordVerdict,
     Remove,
     SetReady,
@@ -31,6 +30,7 @@ from app.game.events import (
     PlayerReconnected,
     SubmissionJudged,
 )
+from app.game.joining import refusal
 from app.game.rejection import Rejected, Rejection
 from app.game.state import GameState, Player, evolve
 from app.protocol import RankingEntry, StartedPlayer
@@ -207,7 +207,7 @@ def _disconnect(draft: _Draft, command: Disconnect) -> None:
     )
 
 
-def _leave(draft: _Draft, command: Leave) -> None:
+def _leave(draft: _Draft, command: LeaveGame) -> None:
     player = draft.state.players.get(command.player_id)
     if draft.state.phase is Phase.FINISHED or player is None or not player.active:
         return  # whoever leaves after the end, or by another connection has left already, changes nothing
@@ -231,7 +231,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     Submit: _submit,
     RecordVerdict: _record_verdict,
     Disconnect: _disconnect,
-    Leave: _leave,
+    LeaveGame: _leave,
     Remove: _remove,
     Tick: _tick,
 }

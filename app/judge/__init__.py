@@ -6,7 +6,7 @@
 from app.judge.port import Judge, JudgeUnavailable, Report
 from app.judge.problems import JudgeProblem, UnusableProblem, load_problems
 from app.judge.workers import SandboxJudge
-from app.sandbox.messages import Stop, Test
+from app.sandbox.jobs import Stop, Test
 
 __all__ = [
     "Judge",

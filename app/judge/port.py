@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from app.judge.problems import JudgeProblem
-from app.sandbox.messages import Report
+from app.sandbox.jobs import Report
 
 __all__ = ["Judge", "JudgeUnavailable", "Report"]
 

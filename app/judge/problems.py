@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from app.game import Problem, VisibleTest
-from app.sandbox.messages import Test
+from app.sandbox.jobs import Test
 
 
 class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ import msgspec
 from app.game import Verdict
 from app.judge.port import JudgeUnavailable, Report
 from app.judge.problems import JudgeProblem
-from app.sandbox.messages import (
+from app.sandbox.jobs import (
     MAX_ANSWER_BYTES,
     PREFIX_BYTES,
     Answer,

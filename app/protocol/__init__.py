@@ -37,7 +37,7 @@ from app.protocol.codec import (
     encode_event,
     encode_message,
 )
-from app.protocol.problem_document import problem_document
+from app.protocol.problem_details import ProblemDetails, problem_details
 from app.protocol.server import (
     DURABLE_TYPES,
     EVENT_DATA,
@@ -91,6 +91,7 @@ __all__ = [
     "PlayerProgressData",
     "PongData",
     "Problem",
+    "ProblemDetails",
     "Progress",
     "ProgressMessage",
     "RankingEntry",
@@ -110,6 +111,6 @@ __all__ = [
     "encode_event",
     "encode_message",
     "or_unset",
-    "problem_document",
+    "problem_details",
     "should_reconnect",
 ]

@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from app.limits import BUSY_RETRY_S, spread_ms
 from app.protocol import Close
+from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.realtime.hub import Hub
 from app.settings import DrainPlan
 from app.telemetry.observer import Observer

@@ -23,7 +23,7 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.eventlog import EventLog, LogUnavailable
 from app.judge import Judge, JudgeProblem
-from app.limits import BUSY_RETRY_S, LimitPolicy, spread_ms
+from app.rate_limits import BUSY_RETRY_S, LimitPolicy, spread_ms
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas

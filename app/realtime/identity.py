@@ -13,7 +13,7 @@ class Identity:
     expires_at: float
 
 
-class TokenRefused(Exception):  # noqa: N818 - an answer
+class Unauthenticated(Exception):  # noqa: N818 - an answer
     """No usable token; the message says which kind of unusable and never quotes it."""
 
 
@@ -22,4 +22,4 @@ class VerifierUnavailable(Exception):  # noqa: N818 - a state
 
 
 Verify = Callable[[str], Awaitable[Identity]]
-"""From a token to its player; raises `TokenRefused` or `VerifierUnavailable`."""
+"""From a token to its player; raises `Unauthenticated` or `VerifierUnavailable`."""

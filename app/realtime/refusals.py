@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Final
 
 from app.game import Rejection
-from app.limits import BUSY_RETRY_S, spread_ms
 from app.protocol import Close, CloseRow
+from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.vocabulary import HandshakeOutcome
 
 GAME_RETRY_S: Final = (60.0, 60.0)

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Final
 
-from app.sandbox.messages import PREFIX_BYTES, Answer, Job, Limits, decode_job, decode_limits, framed
+from app.sandbox.jobs import PREFIX_BYTES, Answer, Job, Limits, decode_job, decode_limits, framed
 from app.sandbox.runner import Runner, SandboxLost
 
 MAX_LAST_WORDS: Final = 200

@@ -25,10 +25,10 @@ from app.settings.root import (
     secret_fingerprints,
 )
 from app.settings.secret import DEV_SECRET_FILE, signing_secret
+from app.settings.section import MIN_SECRET_BYTES
 from app.settings.server import Environment, ServerSettings
 from app.settings.shutdown import DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
-from app.settings.values import MIN_SECRET_BYTES
 
 __all__ = [
     "DEV_SECRET_FILE",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from app.settings.values import MIN_SECRET_BYTES, Listed, Secret, Section, some_of
+from app.settings.section import MIN_SECRET_BYTES, Listed, Secret, Section, some_of
 
 JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 

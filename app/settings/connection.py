@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from app.settings.values import Section
+from app.settings.section import Section
 
 
 class WsTransport(StrEnum):

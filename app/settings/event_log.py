@@ -5,7 +5,7 @@ from typing import Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from app.settings.values import Section
+from app.settings.section import Section
 
 _NATS_URL: Final = r"(nats|tls)://[^/@\s,]+"
 _EVENT_LOG_URL: Final = re.compile(rf"^(memory:|sqlite:///.+|{_NATS_URL}(,{_NATS_URL})*)$")

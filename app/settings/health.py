@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from app.settings.values import Listed, Section, some_of
+from app.settings.section import Listed, Section, some_of
 from app.vocabulary import ReadyGate
 
 READY_GATES: Final = tuple(gate.value for gate in ReadyGate)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.settings.values import Section
+from app.settings.section import Section
 
 
 class HttpSettings(Section):

@@ -4,7 +4,7 @@ from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from app.settings.values import Listed, Section, some_of
+from app.settings.section import Listed, Section, some_of
 from app.vocabulary import LimitScope
 
 LIMIT_SCOPES: Final = tuple(scope.value for scope in LimitScope)

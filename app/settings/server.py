@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from app.settings.values import Listed, Origin, Origins, Section
+from app.settings.section import Listed, Origin, Origins, Section
 
 
 class Environment(StrEnum):

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import Field
 
-from app.settings.values import Section
+from app.settings.section import Section
 
 
 @dataclass(frozen=True, slots=True)

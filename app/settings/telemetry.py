@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from app.settings.values import Listed, Section
+from app.settings.section import Listed, Section
 
 _RELEASE: Final = re.compile(r"[A-Za-z0-9.-]+/[A-Za-z0-9.-]+")
 _RELEASE_LENGTH: Final = 64

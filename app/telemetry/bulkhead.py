@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from types import TracebackType
 
-Report = Callable[[str, BaseException], None]
+ReportFault = Callable[[str, BaseException], None]
 
 
 class Bulkhead:
@@ -14,7 +14,7 @@ class Bulkhead:
 
     __slots__ = ("_passes", "_report", "_where")
 
-    def __init__(self, report: Report, where: str, passes: tuple[type[Exception], ...] = ()) -> None:
+    def __init__(self, report: ReportFault, where: str, passes: tuple[type[Exception], ...] = ()) -> None:
         self._report = report
         self._where = where
         self._passes = passes

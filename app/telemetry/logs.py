@@ -23,7 +23,7 @@ import msgspec
 import structlog
 
 from app.settings import LOG_FOLDER
-from app.telemetry.bulkhead import Report
+from app.telemetry.bulkhead import ReportFault
 from app.telemetry.profiles import rename
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -120,7 +120,7 @@ class LogWriter:
         self.records = dict.fromkeys(_LEVELS, 0)
         self.dropped = 0
         self.restarts = 0
-        self.report: Report = _ignore
+        self.report: ReportFault = _ignore
         self._in_hand = 0
         self._is_over = False
         self._is_down = False

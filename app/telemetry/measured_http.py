@@ -18,7 +18,7 @@ from app.telemetry.observer import HttpRequest
 from app.telemetry.recorder import Recorder
 from app.telemetry.tracer import Span
 from app.vocabulary import HttpRoute
-from app.web.problems import noted_problem
+from app.web.error_answers import noted_error
 
 TRACED: Final = "/api/"
 """What begins so has spans; probes, scrapes and pages would only fill the traces."""
@@ -73,7 +73,7 @@ def _end(span: Span, request: HttpRequest) -> None:
 
 def _described(scope: HTTPScope, status: int, duration_s: float, trace_id: str | None) -> HttpRequest:
     state: Mapping[str, Any] = scope.get("state") or {}
-    problem = noted_problem(state)
+    error = noted_error(state)
     game_id = (scope.get("path_params") or {}).get("game_id")
     return HttpRequest(
         route=find_route(str(scope.get("path_template", "")), status),
@@ -81,8 +81,8 @@ def _described(scope: HTTPScope, status: int, duration_s: float, trace_id: str |
         status=status,
         duration_s=duration_s,
         client=scope["client"][0] if scope.get("client") else "unknown",  # type: ignore[index] # it is there
-        reason=problem[0] if problem else None,
-        detail=problem[1] if problem else None,
+        reason=error[0] if error else None,
+        detail=error[1] if error else None,
         game_id=str(game_id) if isinstance(game_id, UUID) else None,
         player_id=state.get("player_id"),
         trace_id=trace_id,

@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
 
 MAX_SIZES = 1_000
@@ -161,7 +161,7 @@ class MetricStore(Collector):
         self._read_gauges: dict[str, Callable[[], Reading]] = {}
         self._read_counters: dict[str, Callable[[], Mapping[tuple[str, ...], float]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
-        self.report: Report = _raise
+        self.report: ReportFault = _raise
         self.registry = CollectorRegistry()
         self.registry.register(self)
 

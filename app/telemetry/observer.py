@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.game import GameEvent, Verdict
 from app.protocol import CloseRow
-from app.sandbox.messages import Stop
+from app.sandbox.jobs import Stop
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
     AppendOutcome,

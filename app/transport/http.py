@@ -29,10 +29,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from app.aio.deadline import Deadline
-from app.limits import BUSY_RETRY_S, spread_ms
+from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.settings import Settings
 from app.telemetry.observer import Observer
-from app.transport.http_answer import problem_answer
+from app.transport.http_answer import error_answer
 from app.transport.http_connections import HttpConnections
 from app.transport.http_head import BadRequest, malformed
 from app.transport.http_request import BoundedRequest
@@ -308,7 +308,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._observer.http_rejected(bad.reason, bad.status, bad.detail, self._address)
         headers = self.server_state.default_headers
-        self.transport.write(problem_answer(bad.status, bad.detail, bad.reason, headers, retry_after_ms))
+        self.transport.write(error_answer(bad.status, bad.detail, bad.reason, headers, retry_after_ms))
         self._unparsed = b""
         self._closing = LingeringClose(self.transport, LINGER_FACTOR * self._settings.max_request_bytes)
         self._deadline.cancel()

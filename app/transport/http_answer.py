@@ -6,11 +6,11 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.protocol import encode, problem_document
+from app.protocol import encode, problem_details
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-PROBLEM_HEADERS: Final = (
+ERROR_HEADERS: Final = (
     (b"content-type", b"application/problem+json"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -24,7 +24,7 @@ def http_answer(status: int, headers: Headers, body: bytes) -> bytes:
     return b"".join((STATUS_LINE[status], *lines, length, body))
 
 
-def problem_answer(
+def error_answer(
     status: HTTPStatus,
     detail: str,
     reason: str,
@@ -32,7 +32,7 @@ def problem_answer(
     retry_after_ms: int | None = None,
 ) -> bytes:
     """Return a response of application/problem+json (RFC 9457) that ends the connection."""
-    all_headers = [*headers, *PROBLEM_HEADERS]
+    all_headers = [*headers, *ERROR_HEADERS]
     if retry_after_ms is not None:
         all_headers.append((b"retry-after", b"%d" % max(1, -(-retry_after_ms // 1000))))
-    return http_answer(status, all_headers, encode(problem_document(status, detail, reason, retry_after_ms)))
+    return http_answer(status, all_headers, encode(problem_details(status, detail, reason, retry_after_ms)))

@@ -4,8 +4,8 @@ import asyncio
 import ipaddress
 from collections import Counter
 
-from app.limits import LimitPolicy, address_key
 from app.process import most_open_files
+from app.rate_limits import LimitPolicy, address_key
 from app.settings import Settings
 from app.vocabulary import LimitScope
 

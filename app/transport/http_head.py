@@ -1,21 +1,19 @@
 """What must hold of the head of a request (RFC 9112), beyond what the parser checks; pure."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 import httptools
 
+from app.transport.http_answer import Headers
 from app.vocabulary import HttpRejection
 
 VERSIONS: Final = frozenset(("1.0", "1.1"))
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
 """uri-host [ ":" port ] (RFC 9110 section 7.2); never empty, as an http URI must name a host."""
 _AUTHORITY: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class BadRequest(Exception):  # noqa: N818 - names what it is

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from typing import Final
 
 from app.settings import HttpSettings
+from app.transport.http_answer import Headers
 from app.transport.http_head import (
     BadRequest,
     Framing,
-    Headers,
     check_host,
     check_version_and_method,
     framing,

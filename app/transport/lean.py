@@ -1,6 +1,6 @@
 """Our own connection on uvicorn: a callback a message, a write a frame, and next to nothing while it is idle.
 
-`app.transport.connection` says how a connection works; this is how its frames are read and written here.
+`app.transport.common` says how a connection works; this is how its frames are read and written here.
 
 - The handshake. `BoundedHttp` has read the head and calls `begin`; an `Upgrade` asks the application in a task, which
   attaches a listener and calls `start`. What comes before that is kept, at most one read, and the socket is paused.
@@ -28,7 +28,7 @@ from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close, CloseRow, client_close
 from app.settings import ConnectionSettings
 from app.telemetry.observer import Observer
-from app.transport.connection import FRAME_COST, Connection
+from app.transport.common import FRAME_COST, CommonTransport
 from app.transport.cork import Cork
 from app.transport.deflate import Deflate, inflate
 from app.transport.framing import (
@@ -67,7 +67,7 @@ class LeanContext:
     deflate: Deflate | None = None
 
 
-class LeanTransport(Connection, asyncio.Protocol):
+class LeanTransport(CommonTransport, asyncio.Protocol):
     """A `Transport`, and the `Opening` of its handshake."""
 
     __slots__ = (

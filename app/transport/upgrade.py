@@ -10,14 +10,14 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from app.protocol import Close, encode, problem_document
+from app.protocol import Close, encode, problem_details
 from app.telemetry.observer import Observer
 from app.transport.deflate import Deflate
-from app.transport.http_answer import PROBLEM_HEADERS, Headers, http_answer
+from app.transport.http_answer import ERROR_HEADERS, Headers, http_answer
 from app.transport.port import EXTENSION, Transport
 from app.vocabulary import HandshakeOutcome
 
-Message = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
@@ -60,7 +60,7 @@ def _refusal(
     observer: Observer, scope: MutableMapping[str, Any], outcome: HandshakeOutcome, status: HTTPStatus, detail: str
 ) -> UpgradeRefusal:
     observer.handshake_refused(outcome, status, detail, scope["client"][0] if scope.get("client") else "unknown")
-    return UpgradeRefusal(status, encode(problem_document(status, detail, outcome)), PROBLEM_HEADERS)
+    return UpgradeRefusal(status, encode(problem_details(status, detail, outcome)), ERROR_HEADERS)
 
 
 def accept_key(method: str, headers: Headers) -> bytes:
@@ -106,7 +106,7 @@ def accepted_extensions(headers: Headers, deflate: Deflate | None) -> bytes | No
         raise BadHandshake(f"Sec-WebSocket-Extensions: {error}") from None
 
 
-def websocket_scope(http: MutableMapping[str, Any], url: bytes, transport: Transport) -> Message:
+def websocket_scope(http: MutableMapping[str, Any], url: bytes, transport: Transport) -> AsgiMessage:
     """Return the ASGI scope of an upgrade, from what the HTTP protocol has parsed."""
     raw_path, _, query = url.partition(b"?")
     root = http["root_path"]
@@ -160,7 +160,7 @@ class Upgrade:
     def __init__(
         self,
         connection: Opening,
-        scope: Message,
+        scope: AsgiMessage,
         key: bytes,
         app: Callable[..., Any],
         default_headers: Headers,
@@ -198,7 +198,7 @@ class Upgrade:
         if self._wake is not None:
             self._wake.set()
 
-    async def receive(self) -> Message:
+    async def receive(self) -> AsgiMessage:
         """Return ``websocket.connect``, then, should anybody ask, ``websocket.disconnect`` once the peer has gone."""
         if not self._told:
             self._told = True
@@ -208,7 +208,7 @@ class Upgrade:
             await self._wake.wait()
         return {"type": "websocket.disconnect", "code": Close.LOST.code}
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """Take what the application answers, an event of ASGI's WebSocket and its extension for refusals.
 
         Raises:
@@ -234,7 +234,7 @@ class Upgrade:
         else:
             raise RuntimeError(f"{type} is no answer to a handshake")
 
-    def _accept(self, message: Message) -> None:
+    def _accept(self, message: AsgiMessage) -> None:
         lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"]
         lines.append(b"Sec-WebSocket-Accept: " + self._key + b"\r\n")
         if self._extensions is not None:

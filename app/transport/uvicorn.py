@@ -3,7 +3,7 @@
 A thin subclass of uvicorn's sans-I/O protocol (its documented hook is ``Config(ws=...)``) on `websockets`' parser. It
 adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, and who closed.
 
-`app.transport.connection` says how a connection works; this is how it holds uvicorn's protocol to that. uvicorn runs
+`app.transport.common` says how a connection works; this is how it holds uvicorn's protocol to that. uvicorn runs
 the handshake, sends the pings and has the parser; its `handle_…` methods are called frame by frame, from `_step`,
 instead of all at once. Its task lives as long as the connection (`_serve`), as it would close the socket after it.
 """
@@ -24,7 +24,7 @@ from websockets.server import ServerProtocol
 
 from app.protocol import Close, CloseRow, client_close
 from app.telemetry.observer import Observer
-from app.transport.connection import FRAME_COST, Connection
+from app.transport.common import FRAME_COST, CommonTransport
 from app.transport.deflate import Deflate
 from app.transport.port import EXTENSION, VIOLATIONS
 from app.transport.upgrade import refusal_without_reason
@@ -62,7 +62,7 @@ class _Parser(ServerProtocol):
             super().recv_frame(frame)
 
 
-class UvicornTransport(Connection, WebSocketsSansIOProtocol):
+class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
     """A `Transport` that uvicorn's protocol does the work of."""
 
     def __init__(
@@ -76,7 +76,7 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         observer: Observer,
         deflate: Deflate | None = None,
     ) -> None:
-        Connection.__init__(self, observer, close_timeout_s)
+        CommonTransport.__init__(self, observer, close_timeout_s)
         WebSocketsSansIOProtocol.__init__(self, config, server_state, app_state, _loop)
         offered = [deflate.factory] if deflate is not None else None
         self.conn = self._parser = _Parser(extensions=offered, max_size=config.ws_max_size, logger=self.logger)
@@ -280,14 +280,14 @@ class UvicornTransport(Connection, WebSocketsSansIOProtocol):
         """Have the parser answer no ping, and tell uvicorn and the listener."""
         WebSocketsSansIOProtocol.pause_writing(self)
         self._parser.is_blocked = True
-        Connection.pause_writing(self)
+        CommonTransport.pause_writing(self)
 
     def resume_writing(self) -> None:
         """Have the parser answer pings again, and tell uvicorn and the listener."""
         WebSocketsSansIOProtocol.resume_writing(self)
         self._parser.is_blocked = self._ended is not None
         self._unanswered_ping, self._parser.unanswered = self._parser.unanswered, None
-        Connection.resume_writing(self)
+        CommonTransport.resume_writing(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End without a socket."""

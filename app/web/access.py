@@ -5,19 +5,19 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
 from app.web.availability import Availability
 from app.web.client_address import client_address
+from app.web.error_answers import cannot_verify, unauthorized
 from app.web.origins import OriginPolicy
-from app.web.problems import cannot_verify, unauthorized
 from app.web.rates import ApiRates
 
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """Holds what checks a request; each part raises ProblemError where it refuses one."""
+    """Holds what checks a request; each part raises RequestRefused where it refuses one."""
 
     authenticator: Authenticator
     origins: OriginPolicy
@@ -25,16 +25,16 @@ class ApiAccess:
     rates: ApiRates
 
     async def authenticate(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:
-        """Identify the player behind a request, and count it as theirs. Raises ProblemError."""
+        """Identify the player behind a request, and count it as theirs. Raises RequestRefused."""
         try:
             token = find_token(connection.headers, None, ())
             identity = None if token is None else await self.authenticator.verify(token)
-        except TokenRefused as error:
+        except Unauthenticated as error:
             raise unauthorized(error) from None
         except VerifierUnavailable as error:
             raise cannot_verify(error) from None
         if identity is None:
-            raise unauthorized(TokenRefused("no token: send Authorization: Bearer <token>"))
+            raise unauthorized(Unauthenticated("no token: send Authorization: Bearer <token>"))
         connection.scope["state"]["player_id"] = identity.player_id
         self.rates.player(client_address(connection), identity.player_id)
         return identity

@@ -6,8 +6,7 @@ from http import HTTPStatus as S
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Request, Router, delete, get, post
-from litestar.datastructures import State
+from litestar import Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
@@ -24,11 +23,11 @@ from app.web.auth.issuer import TokenIssuer
 from app.web.auth.player import clean_name, guest_id
 from app.web.auth.tickets import TicketIssuer
 from app.web.client_address import client_address
-from app.web.problems import refusal, unavailable
+from app.web.error_answers import refusal, unavailable
+from app.web.json_request import AnyRequest
 from app.web.rates import ApiRates
-from app.web.schema.openapi import problems
+from app.web.schema.openapi import refusals
 
-AnyRequest = Request[Any, Any, State]
 GAMES_RETRY_MS: Final = 60_000
 LEAST_EVENTS_PER_PLAYER: Final = 20
 """However few MAX_EVENTS_PER_GAME are, a full game can be played."""
@@ -68,7 +67,7 @@ def _public(state: GameState) -> dict[str, Any]:
     "/guests",
     status_code=HTTPStatus.CREATED,
     security=[{}],
-    responses=problems(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE),
+    responses=refusals(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE),
 )
 async def create_guest(
     request: AnyRequest,
@@ -90,7 +89,7 @@ async def create_guest(
 @post(
     "/tickets",
     status_code=HTTPStatus.CREATED,
-    responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
+    responses=refusals(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
 )
 async def create_ticket(
     request: AnyRequest,
@@ -111,7 +110,7 @@ async def create_ticket(
 @post(
     "/games",
     status_code=HTTPStatus.CREATED,
-    responses=problems(S.BAD_REQUEST, S.UNAUTHORIZED, S.REQUEST_ENTITY_TOO_LARGE, S.SERVICE_UNAVAILABLE),
+    responses=refusals(S.BAD_REQUEST, S.UNAUTHORIZED, S.REQUEST_ENTITY_TOO_LARGE, S.SERVICE_UNAVAILABLE),
 )
 async def create_game(
     request: AnyRequest,
@@ -180,7 +179,7 @@ def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
     return f"{base.replace('http', 'ws', 1)}/ws/{game_id}"
 
 
-@get("/games/{game_id:uuid}", responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE))
+@get("/games/{game_id:uuid}", responses=refusals(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE))
 async def show_game(
     request: AnyRequest, game_id: FromPath[UUID], access: NamedDependency[ApiAccess], hub: NamedDependency[Hub]
 ) -> dict[str, Any]:
@@ -197,7 +196,7 @@ async def show_game(
 
 @get(
     "/games/{game_id:uuid}/submissions/{attempt:int}",
-    responses=problems(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
+    responses=refusals(S.UNAUTHORIZED, S.NOT_FOUND, S.SERVICE_UNAVAILABLE),
 )
 async def show_submission(
     request: AnyRequest,
@@ -247,7 +246,7 @@ def _submission(submitted: CodeSubmitted, judged: SubmissionJudged | None) -> di
 @delete(
     "/games/{game_id:uuid}/players/{player_id:str}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problems(S.UNAUTHORIZED, S.FORBIDDEN, S.NOT_FOUND, S.CONFLICT, S.SERVICE_UNAVAILABLE),
+    responses=refusals(S.UNAUTHORIZED, S.FORBIDDEN, S.NOT_FOUND, S.CONFLICT, S.SERVICE_UNAVAILABLE),
 )
 async def remove_player(
     request: AnyRequest,
@@ -272,7 +271,7 @@ async def remove_player(
         raise unavailable(error) from None
 
 
-@get("/problems", security=[{}], responses=problems())
+@get("/problems", security=[{}], responses=refusals())
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """List all problems, without their tests."""
     return [_problem_card(problem.public) for problem in hub.rooms.problems.values()]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.eventlog import LogUnavailable
 from app.realtime import Hub
 from app.vocabulary import HandshakeOutcome
-from app.web.problems import refused, unavailable
+from app.web.error_answers import refused, unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Availability:
     hub: Hub
 
     def require(self) -> None:
-        """Refuse while the service takes nothing new. Raises ProblemError."""
+        """Refuse while the service takes nothing new. Raises RequestRefused."""
         if not self.hub.accepting:
             text = "this replica is going away; another one, or this one when it is back, takes you"
             raise refused(HandshakeOutcome.DRAINING, text, self.hub.back_in_ms())

@@ -4,15 +4,18 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Request
+from litestar.datastructures import State
 
-from app.web.problems import refusal
+from app.web.error_answers import refusal
+
+AnyRequest = Request[Any, Any, State]
 
 
 class JsonRequest(Request[Any, Any, Any]):
     """A request of Litestar's, which alone would take what msgspec raises beside its own errors for our fault."""
 
     async def json(self) -> Any:  # noqa: ANN401 - a body is anything
-        """Decode the body. Raises ProblemError."""
+        """Decode the body. Raises RequestRefused."""
         try:
             return await super().json()
         except RecursionError:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from litestar import HttpMethod, MediaType, Request, Response, get, route
-from litestar.datastructures import State
+from litestar import HttpMethod, MediaType, Response, get, route
 from litestar.di import NamedDependency
 
 from app.health import Health
 from app.web.client_address import client_address
-from app.web.problems import refusal
+from app.web.error_answers import refusal
+from app.web.json_request import AnyRequest
 
-AnyRequest = Request[Any, Any, State]
 NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]

@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 
 from app.settings import Settings
 from app.vocabulary import HandshakeOutcome
-from app.web.problems import refused
+from app.web.error_answers import refused
 
 LOCALHOST: Final = r"https?://(localhost|127\.0\.0\.1)(:\d{1,5})?"
 _LOCALHOST: Final = re.compile(LOCALHOST)
@@ -23,7 +23,7 @@ class OriginPolicy:
     development: bool
 
     def require(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Refuse a request from another origin. Raises ProblemError."""
+        """Refuse a request from another origin. Raises RequestRefused."""
         headers, scheme = connection.headers, str(connection.scope["scheme"])
         if not self.allows(headers.get("origin"), scheme=scheme, host=headers.get("host")):
             text = "this origin is not allowed; add it to CORS_ALLOWED_ORIGINS"

@@ -4,10 +4,10 @@ import math
 import time
 from typing import Final
 
-from app.limits import LimitPolicy, RatePerKey, address_key
+from app.rate_limits import LimitPolicy, RatePerKey, address_key
 from app.settings import Settings
 from app.vocabulary import HandshakeOutcome, LimitScope
-from app.web.problems import refused
+from app.web.error_answers import refused
 
 _TOO_OFTEN: Final = {
     LimitScope.API_REQUESTS_PER_ADDRESS: "too many requests from this address (API_REQUESTS_PER_ADDRESS_PER_SECOND)",
@@ -18,7 +18,7 @@ _TOO_OFTEN: Final = {
 
 
 class ApiRates:
-    """Counts requests, by address and by player, and refuses more than allowed; all methods raise ProblemError.
+    """Counts requests, by address and by player, and refuses more than allowed; all methods raise RequestRefused.
 
     A player costs nothing where guests are admitted: what is made is bounded per address too.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogListener, open_event_log
-from app.game import GameEvent, Join, Leave, LeaveReason, PlayerLeft, SetReady
+from app.game import GameEvent, Join, LeaveGame, LeaveReason, PlayerLeft, SetReady
 from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, log_settings, wipe
 
@@ -180,7 +180,7 @@ async def test_every_kind_of_event_survives_storage(log: EventLog) -> None:
     game = Game()
     game.start("ann", "bob")
     game.submit("ann", cause="m1")
-    game.do(Leave("bob"))
+    game.do(LeaveGame("bob"))
     await log.append(GAME_ID, START, game.events)
     assert events_of(await log.read(GAME_ID)) == game.events
 

@@ -14,7 +14,7 @@ from app.game import (
     Disconnect,
     GameFinished,
     Join,
-    Leave,
+    LeaveGame,
     Phase,
     Rejected,
     Rejection,
@@ -103,7 +103,7 @@ def test_whoever_uses_a_game_up_is_refused_and_the_others_play_it() -> None:
     assert refused is Rejection.RATE_LIMITED
     assert game.known.seq == 100, "half of them are anybody's"
     assert game.known.players["hog"].ready is False
-    game.do(Leave("hog"))
+    game.do(LeaveGame("hog"))
     for player in ("ann", "bob"):
         game.do(SetReady(player, True))
     game.wait(3_000)
@@ -137,7 +137,7 @@ def test_whoever_is_in_can_go_however_full_a_waiting_game_is(goes: str) -> None:
             if "drop" in goes:
                 game.do(Disconnect(player, f"c-{player}"))
             if "leave" in goes:
-                game.do(Leave(player))
+                game.do(LeaveGame(player))
         game.wait(FOR_EVER_MS)
         assert game.types()[-1] == "GameFinished"
         assert len(game.events) <= most
@@ -180,7 +180,7 @@ def test_all_that_ends_a_race_is_taken_at_the_bound() -> None:
     assert game.known.phase is Phase.RUNNING
     assert rejection(game, Join("ann", "Ann", "c-2")) is Rejection.RATE_LIMITED
     game.do(Disconnect("ann", "c-ann"))
-    game.do(Leave("bob"))
+    game.do(LeaveGame("bob"))
     game.wait(60_000)
     assert game.types()[-3:] == ["PlayerLeft", "PlayerLeft", "GameFinished"]
     assert len(game.events) <= 60
@@ -222,7 +222,7 @@ def test_a_game_takes_so_many_different_players_over_its_life() -> None:
     game = Game(max_players=2, max_comers=5)
     for number in range(5):
         game.join(f"p{number}")
-        game.do(Leave(f"p{number}"))
+        game.do(LeaveGame(f"p{number}"))
     assert rejection(game, Join("p5", "P5", "c")) is Rejection.GAME_FULL
     game.join("p0")
     assert len(game.known.players) == 5

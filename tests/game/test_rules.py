@@ -10,7 +10,7 @@ from app.game import (
     GameCreated,
     GameFinished,
     Join,
-    Leave,
+    LeaveGame,
     LeaveReason,
     Phase,
     PlayerLeft,
@@ -127,7 +127,7 @@ def test_all_done_goes_on_until_every_active_player_has_solved_it() -> None:
     game.submit("bob")
     game.judge("bob", Verdict.ACCEPTED, 8)
     assert game.known.phase is Phase.RUNNING
-    events = game.do(Leave("cay"))
+    events = game.do(LeaveGame("cay"))
     assert isinstance(events[-1], GameFinished)
     assert events[-1].reason is FinishReason.ALL_DONE
     assert [entry.player_id for entry in events[-1].ranking] == ["ann", "bob", "cay"]
@@ -223,8 +223,8 @@ def test_the_end_of_a_replaced_connection_is_no_loss() -> None:
 def test_a_running_game_that_all_have_left_is_abandoned() -> None:
     game = Game()
     game.start("ann", "bob")
-    game.do(Leave("ann"))
-    events = game.do(Leave("bob"))
+    game.do(LeaveGame("ann"))
+    events = game.do(LeaveGame("bob"))
     assert isinstance(events[-1], GameFinished)
     assert events[-1].reason is FinishReason.ABANDONED
 
@@ -267,14 +267,14 @@ def test_a_stranger_may_do_nothing() -> None:
     game = Game()
     game.start("ann", "bob")
     assert_rejected(Rejection.NOT_ALLOWED, game.submit, "eve")
-    assert game.do(Leave("eve")) == []
+    assert game.do(LeaveGame("eve")) == []
 
 
 def test_who_leaves_by_two_connections_leaves_once() -> None:
     game = Game()
     game.join("ann", "bob")
-    game.do(Leave("ann"))
-    assert game.do(Leave("ann")) == []
+    game.do(LeaveGame("ann"))
+    assert game.do(LeaveGame("ann")) == []
 
 
 def test_who_was_removed_is_out_and_stays_out() -> None:
@@ -317,7 +317,7 @@ def test_an_event_says_whether_it_is_the_players_first() -> None:
     game = Game(min_players=2)
     joined = game.do(Join("ann", "Ann", "c1"))
     ready = [game.do(SetReady("ann", status)) for status in (True, False, True)]
-    game.do(Leave("ann"))
+    game.do(LeaveGame("ann"))
     again = game.do(Join("ann", "Ann", "c2"))
     firsts = [getattr(events[0], "first", None) for events in (joined, *ready, again, game.do(SetReady("ann", True)))]
     assert firsts == [True, True, False, False, False, False]

@@ -14,7 +14,7 @@ from app.game import (
     GameFinished,
     GameStarted,
     Join,
-    Leave,
+    LeaveGame,
     LeaveReason,
     Phase,
     PlayerDisconnected,
@@ -114,7 +114,7 @@ class AnyGame(RuleBasedStateMachine):
 
     @rule(player=PLAYERS)
     def leave(self, player: str) -> None:
-        self.attempt(Leave(player))
+        self.attempt(LeaveGame(player))
 
     @rule(player=PLAYERS, really=st.integers(0, 3))
     def remove(self, player: str, really: int) -> None:

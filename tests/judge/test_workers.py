@@ -15,7 +15,7 @@ import pytest
 
 from app.game import Verdict
 from app.judge import JudgeProblem, JudgeUnavailable, Report, SandboxJudge, Stop, Test, load_problems
-from app.sandbox.messages import MAX_ANSWER_BYTES
+from app.sandbox.jobs import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer

@@ -11,7 +11,7 @@ from app.eventlog.memory import MemoryEventLog
 from app.game import CodeSubmitted, RecordVerdict, Verdict
 from app.judge import JudgeProblem, SandboxJudge, Test
 from app.judge.workers import SANDBOX
-from app.limits import LimitPolicy
+from app.rate_limits import LimitPolicy
 from app.realtime.room.judging import Judging
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer

@@ -8,7 +8,7 @@ from app.game import Rejection
 from app.protocol import Close
 from app.realtime.refusals import REFUSALS, REJECTIONS
 from app.vocabulary import HandshakeOutcome
-from app.web.problems import refused
+from app.web.error_answers import refused
 
 NOT_OF_THE_TABLE = {
     HandshakeOutcome.ACCEPTED,
@@ -36,5 +36,5 @@ def test_a_client_comes_back_after_the_close_where_the_status_asks_it_to(outcome
 
 @pytest.mark.parametrize("outcome", [HandshakeOutcome.OVERLOADED, HandshakeOutcome.UNAVAILABLE], ids=str)
 def test_those_who_are_refused_for_now_are_told_many_seconds_to_come_back_in(outcome: HandshakeOutcome) -> None:
-    headers = {refused(outcome, "").problem.all_headers()["retry-after"] for _ in range(1_000)}
+    headers = {refused(outcome, "").answer.all_headers()["retry-after"] for _ in range(1_000)}
     assert len(headers) >= 4, "whole seconds, which Retry-After has"

@@ -7,7 +7,7 @@ import pytest
 
 from app.eventlog import Commit, Conflict, Cursor, LogUnavailable
 from app.eventlog.memory import MemoryEventLog
-from app.game import GameEvent, Join, Leave, Rejected, Remove, SetReady
+from app.game import GameEvent, Join, LeaveGame, Rejected, Remove, SetReady
 from app.protocol import Close
 from app.realtime.room.room import Room
 from app.vocabulary import LogTrouble
@@ -173,7 +173,7 @@ async def test_who_is_put_out_is_told_and_closed() -> None:
 async def test_what_is_not_wanted_any_more_is_not_asked_for() -> None:
     async with running(now=loop_ms) as one:
         room = await a_room(one, "ann")
-        assert await room.handle(Leave("ann"), lambda: False) == []
+        assert await room.handle(LeaveGame("ann"), lambda: False) == []
         assert "ann" in room.known.players
 
 

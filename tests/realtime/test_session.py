@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.limits import LimitPolicy, TooFast
 from app.protocol import Close
+from app.rate_limits import LimitPolicy, TooFast
 from app.realtime.connection.registry import Connections
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity

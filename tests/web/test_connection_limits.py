@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from app.eventlog.memory import MemoryCoordination
-from app.limits import LimitPolicy
+from app.rate_limits import LimitPolicy
 from app.realtime.cluster.presence import Presence
 from app.settings import load_settings
 from app.telemetry.observer import Limited, Observer
 from app.vocabulary import HandshakeOutcome, LimitScope
+from app.web.error_answers import ErrorAnswer, RequestRefused
 from app.web.handshake.connection_limits import ConnectionLimits
-from app.web.problems import Problem, ProblemError
 from tools.harness.server import SECRET
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -39,10 +39,10 @@ def limits(
     return ConnectionLimits(load_settings(environment="production", jwt_secret=SECRET, **settings), policy, presence)
 
 
-def refusal_of(one: ConnectionLimits, client: str) -> Problem:
-    with pytest.raises(ProblemError) as refused:
+def refusal_of(one: ConnectionLimits, client: str) -> ErrorAnswer:
+    with pytest.raises(RequestRefused) as refused:
         one.acquire(client)
-    return refused.value.problem
+    return refused.value.answer
 
 
 def test_a_replica_has_so_many_slots_and_one_that_is_released_is_free_again() -> None:
@@ -75,7 +75,7 @@ def test_a_player_has_so_many_and_who_is_refused_one_holds_none() -> None:
     one = limits(max_connections_per_player=1)
     first, second = one.acquire(HERE), one.acquire(THERE)
     first.assign("ann")
-    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+    with pytest.raises(RequestRefused, match="MAX_CONNECTIONS_PER_PLAYER"):
         second.assign("ann")
     second.release()
     first.release()
@@ -88,10 +88,10 @@ def test_an_attempt_that_waits_takes_no_place_of_its_player() -> None:
     waiting.look("ann")
     other.look("ann")
     other.assign("ann")
-    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+    with pytest.raises(RequestRefused, match="MAX_CONNECTIONS_PER_PLAYER"):
         waiting.assign("ann")
     waiting.release()
-    with pytest.raises(ProblemError, match="MAX_CONNECTIONS_PER_PLAYER"):
+    with pytest.raises(RequestRefused, match="MAX_CONNECTIONS_PER_PLAYER"):
         one.acquire(HERE).look("ann")
 
 
@@ -119,7 +119,7 @@ def test_a_look_takes_no_slot() -> None:
     one = limits(max_connections=1)
     one.check(HERE)
     one.acquire(HERE)
-    with pytest.raises(ProblemError):
+    with pytest.raises(RequestRefused):
         one.check(THERE)
 
 

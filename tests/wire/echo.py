@@ -11,8 +11,8 @@ from typing import Any, cast
 import uvicorn
 
 from app.aio.timing_wheel import TimingWheel
-from app.limits import LimitPolicy
 from app.protocol import CloseRow
+from app.rate_limits import LimitPolicy
 from app.settings import load_settings
 from app.telemetry.observer import Observer
 from app.transport import EXTENSION, Deflate, LeanContext, Transport, UvicornTransport, framing, text_frame

@@ -4,7 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,36 +13,40 @@ MOST_METHODS: Final = 25
 MOST_LINES: Final = 400
 EXCEPTIONS: Final = Path(__file__).parent / "exceptions.toml"
 _MEASURES: Final = {"observer", "tracer"}
+_TYPE: Final = re.compile(r"[A-Z]+[a-z]\w*")
 _POINTER: Final = re.compile(r"See (the module|`[\w.]+`)( and `[\w.]+`)?\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """What is allowed beside the limits: a reason for each class and module, numbers that may only fall."""
+    """What is allowed beside the limits: a reason for each class, module and name, numbers that may only fall."""
 
     classes: dict[str, str]
     modules: dict[str, str]
     pointers: int
     walk: int
     calls: int = MOST_CALLS
+    names: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path = EXCEPTIONS) -> "Exceptions":
         """Read them from a file."""
         table = tomllib.loads(path.read_text("utf-8"))
         calls = table.get("calls", {"most": MOST_CALLS})["most"]
-        return cls(table["classes"], table["modules"], table["pointers"]["most"], table["walk"]["most"], calls)
+        pointers, walk = table["pointers"]["most"], table["walk"]["most"]
+        return cls(table["classes"], table["modules"], pointers, walk, calls, table["names"])
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted: places, and sizes by ``module`` or ``module.Class``."""
+    """What was counted: places, sizes by ``module`` or ``module.Class``, and the modules that define a name."""
 
     calls: list[str]
     classes: dict[str, int]
     modules: dict[str, int]
     pointers: list[str]
     docstrings: dict[str, str]
+    names: dict[str, list[str]] = field(default_factory=dict)
 
 
 def count(root: Path) -> Counts:
@@ -56,6 +60,8 @@ def count(root: Path) -> Counts:
         counts.modules[name] = len(text.splitlines())
         counts.classes.update(_classes(tree, name))
         counts.pointers.extend(f"{name}:{line}" for line in _pointers(tree))
+        for defined in _names(tree):
+            counts.names.setdefault(defined, []).append(name)
         if not name.startswith("app.telemetry"):
             counts.calls.extend(f"{name}:{line}" for line in _calls(tree))
     return counts
@@ -66,6 +72,16 @@ def _classes(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.ClassDef):
             methods = sum(isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) for one in node.body)
             yield f"{module}.{node.name}", methods
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """The classes and the aliases of types that a module defines for others."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        names = (
+            [node.name] if isinstance(node, ast.ClassDef) else [one.id for one in targets if isinstance(one, ast.Name)]
+        )
+        yield from filter(_TYPE.fullmatch, names)
 
 
 def _pointers(tree: ast.Module) -> Iterator[int]:
@@ -94,9 +110,19 @@ def faults(counts: Counts, exceptions: Exceptions) -> list[str]:
         found.append(f"the telemetry calls need no exception any more: take it out of {EXCEPTIONS.name}")
     if len(counts.pointers) > exceptions.pointers:
         found.append(f"{len(counts.pointers)} docstrings only say where to look, at most {exceptions.pointers}")
+    found += _meanings(counts.names, exceptions.names)
     found += _sizes("class", "methods", counts.classes, MOST_METHODS, exceptions.classes, counts.docstrings)
     found += _sizes("module", "lines", counts.modules, MOST_LINES, exceptions.modules, counts.docstrings)
     return found
+
+
+def _meanings(names: dict[str, list[str]], excused: dict[str, str]) -> Iterator[str]:
+    several = {name: modules for name, modules in names.items() if len(modules) > 1}
+    for name, modules in several.items():
+        if name not in excused:
+            yield f"the name {name} has {len(modules)} meanings: {', '.join(modules)}; or a reason in {EXCEPTIONS.name}"
+    for name in excused.keys() - several.keys():
+        yield f"the name {name} needs no exception any more: take it out of {EXCEPTIONS.name}"
 
 
 def _sizes(

@@ -32,7 +32,7 @@ MIN_SERVER: Final = (2, 11)
 """The first with batched reads of the last of many subjects, and messages with a time to live."""
 MAX_OUTGOING: Final = 1_000
 REFUSALS: Final = ("authorization", "authentication", "permissions violation")
-Receive = Callable[[Msg], None]
+ReceiveMsg = Callable[[Msg], None]
 
 
 class LinkSubscription:
@@ -40,7 +40,7 @@ class LinkSubscription:
 
     __slots__ = ("_link", "_now", "_receive", "subject")
 
-    def __init__(self, subject: str, receive: Receive, link: "NatsLink") -> None:
+    def __init__(self, subject: str, receive: ReceiveMsg, link: "NatsLink") -> None:
         self.subject = subject
         self._receive = receive
         self._link = link
@@ -206,7 +206,7 @@ class NatsLink:
             return
         self._outgoing.put_nowait((subject, payload))
 
-    async def subscribe(self, subject: str, receive: Receive) -> LinkSubscription:
+    async def subscribe(self, subject: str, receive: ReceiveMsg) -> LinkSubscription:
         """Call `receive` with every message from now on. Raises LogUnavailable."""
         client = await self._ready(self._settings.nats_timeout_s)
         subscription = LinkSubscription(subject, receive, self)

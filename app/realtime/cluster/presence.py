@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.eventlog import Coordination, LogUnavailable, Subscription
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 
 TOPIC: Final = "presence"
 GATHER_S: Final = 0.05
@@ -37,7 +37,7 @@ class Presence:
     """Counts the connections of players, here and elsewhere; `is_alive` says whether a server process lives."""
 
     def __init__(
-        self, coordination: Coordination, instance: str, is_alive: Callable[[str], bool], report: Report
+        self, coordination: Coordination, instance: str, is_alive: Callable[[str], bool], report: ReportFault
     ) -> None:
         self._coordination = coordination
         self._instance = instance

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.aio.timing_wheel import TimingWheel
-from app.limits import LimitPolicy
+from app.rate_limits import LimitPolicy
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.identity import Verify
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.observer import Observer
 
 
@@ -27,5 +27,5 @@ class ConnectionContext:
     wheel: TimingWheel
     outboxes: Outboxes
     bulkhead: Bulkhead
-    report: Report
+    report: ReportFault
     spawn: Callable[[Coroutine[Any, Any, None], str], None]

@@ -14,8 +14,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from app.eventlog import LogUnavailable
-from app.game import Rejected
-from app.limits import TooFast
+from app.game import Rejected, Rejection
 from app.protocol import (
     BATCH,
     AckData,
@@ -36,10 +35,11 @@ from app.protocol import (
     decode,
     or_unset,
 )
+from app.rate_limits import TooFast
 from app.realtime.connection.context import ConnectionContext
-from app.realtime.connection.port import Connection, Seat
+from app.realtime.connection.port import InboxConnection, Seat
 from app.realtime.connection.quota import Quota
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.realtime.refusals import REJECTIONS
 from app.settings import LimitSettings
 from app.telemetry.observer import MessageTrail, Opened
@@ -72,7 +72,7 @@ class Inbox:
     )  # fmt: skip
 
     def __init__(
-        self, connection: Connection, opened: Opened, settings: LimitSettings, context: ConnectionContext
+        self, connection: InboxConnection, opened: Opened, settings: LimitSettings, context: ConnectionContext
     ) -> None:
         self._connection = connection
         self._settings = settings
@@ -130,12 +130,12 @@ class Inbox:
     async def verify(self, token: str) -> Identity:
         """Verify a token that a message brought: whose it is, who must be the player where that one is known.
 
-        Raises TokenRefused, VerifierUnavailable.
+        Raises Unauthenticated, VerifierUnavailable, Rejected.
         """
         identity = await self._context.verify(token)
         known = self._connection.player_id
         if known and identity.player_id != known:
-            raise _Refused(ErrorCode.NOT_ALLOWED, "the token is another player's")
+            raise Rejected(Rejection.NOT_ALLOWED, "the token is another player's")
         self._observer.authenticated(self._connection.connection_id, identity.player_id, refresh=bool(known))
         return identity
 
@@ -264,13 +264,15 @@ class Inbox:
         with self._tracer.active(item.span):
             try:
                 await self._apply(message, seat)
-            except _Refused as refused:
-                self._refuse(type, item, refused.code, refused.message, refused.retry_after_ms)
             except Rejected as rejected:
                 retry_ms = REJECTIONS[rejected.code].retry_after_ms() or None
                 self._refuse(type, item, ErrorCode(rejected.code), rejected.message, retry_ms)
             except TooFast as too_fast:
                 self._refuse_too_fast(type, too_fast.wait_s, item)
+            except Unauthenticated as error:
+                self._refuse(type, item, ErrorCode.AUTH_FAILED, str(error))
+            except VerifierUnavailable as error:
+                self._refuse(type, item, ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS)
             except LogUnavailable:
                 text = "the event log is unavailable; send the message again, with its id: then it is applied once"
                 outcome = MessageOutcome.ERROR
@@ -290,17 +292,8 @@ class Inbox:
             self._ack(message.id, await seat.leave(message.id))
             self._connection.close(Close.NORMAL, "you left the game")
         elif isinstance(message, AuthMessage):
-            self._connection.expiry.renew((await self._verify_again(message.data.token)).expires_at)
+            self._connection.expiry.renew((await self.verify(message.data.token)).expires_at)
             self._ack(message.id, None)
-
-    async def _verify_again(self, token: str) -> Identity:
-        """Verify a fresh token of the connection's player. Raises _Refused."""
-        try:
-            return await self.verify(token)
-        except TokenRefused as refused:
-            raise _Refused(ErrorCode.AUTH_FAILED, str(refused)) from None
-        except VerifierUnavailable as error:
-            raise _Refused(ErrorCode.UNAVAILABLE, str(error), UNAVAILABLE_RETRY_MS) from None
 
     def _answered(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
         connection = self._connection
@@ -347,13 +340,3 @@ class Inbox:
         item.error = code
         item.trouble = self._connection.stats.first_trouble(code)
         self._answered(type, outcome, item)
-
-
-class _Refused(Exception):  # noqa: N818 - an answer
-    """A message that is answered with an error."""
-
-    def __init__(self, code: ErrorCode, message: str, retry_after_ms: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.retry_after_ms = retry_after_ms

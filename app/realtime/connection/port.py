@@ -43,7 +43,7 @@ class Renewable(Protocol):
         """Note that the token of the connection ends at `expires_at` (epoch seconds)."""
 
 
-class Connection(Protocol):
+class InboxConnection(Protocol):
     """A connection, as its inbox sees it."""
 
     connection_id: str

@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from app.limits import LimitPolicy, RateLimit, Recent
+from app.rate_limits import LimitPolicy, RateLimit, Recent
 from app.settings import LimitSettings
 from app.telemetry.observer import Opened
 from app.vocabulary import LimitScope

@@ -10,8 +10,8 @@ from typing import Final
 
 from app.aio.tasks import TaskOwner
 from app.aio.timing_wheel import TimingWheel
-from app.limits import LimitPolicy, spread_ms
 from app.protocol import Close
+from app.rate_limits import LimitPolicy, spread_ms
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.connection.session import Session

@@ -8,7 +8,7 @@ import contextlib
 import heapq
 from collections.abc import Callable
 
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 
 
 class Deadlines:
@@ -17,7 +17,7 @@ class Deadlines:
     What goes wrong with one of them is reported to `report`.
     """
 
-    def __init__(self, now: Callable[[], int], report: Report) -> None:
+    def __init__(self, now: Callable[[], int], report: ReportFault) -> None:
         self._now = now
         self._bulkhead = Bulkhead(report, "deadline")
         self._heap: list[tuple[int, str]] = []

@@ -14,7 +14,7 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.game import CodeSubmitted, Problem, RecordVerdict, Verdict
 from app.judge import Judge, JudgeProblem, JudgeUnavailable, Report
-from app.limits import LimitPolicy
+from app.rate_limits import LimitPolicy
 from app.realtime.room.turns import Turns
 from app.settings import JudgeSettings
 from app.telemetry.observer import Judged, Observer

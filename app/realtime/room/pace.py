@@ -10,7 +10,7 @@ import random
 import time
 from typing import Final
 
-from app.limits import LimitPolicy, RatePerKey, TooFast
+from app.rate_limits import LimitPolicy, RatePerKey, TooFast
 from app.settings import LimitSettings
 from app.vocabulary import LimitScope
 

@@ -27,8 +27,8 @@ from app.game import (
     fold,
 )
 from app.judge import Judge, JudgeProblem
-from app.limits import LimitPolicy
 from app.protocol import Close
+from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import Appender, LogHealth
 from app.realtime.cluster.replicas import Replicas
 from app.realtime.room.claims import JudgingClaims

@@ -51,13 +51,13 @@ from app.game import (
     refusal,
     unbounded,
 )
-from app.limits import LimitPolicy
 from app.protocol import (
     MALFORMED,
     Close,
     encode_event,
     encode_message,
 )
+from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import Appender
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
@@ -66,7 +66,7 @@ from app.realtime.room.progress import PlayerProgress, ProgressBoard
 from app.realtime.room.roster import Roster
 from app.realtime.room.welcome import Welcome
 from app.settings import LimitSettings
-from app.telemetry.bulkhead import Bulkhead, Report
+from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
 from app.transport import Frame, text_frame
@@ -89,7 +89,7 @@ class RoomContext:
     now: Callable[[], int]
     limits: LimitSettings
     bulkhead: Bulkhead
-    report: Report
+    report: ReportFault
     changed: Callable[["Room", Phase | None], None]
     enqueue: Callable[[str, Problem, CodeSubmitted], None]
     fell_behind: Callable[["Room"], None]

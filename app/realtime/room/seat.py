@@ -1,6 +1,6 @@
 """A player's seat in a room: what a connection asks for, as commands of the game."""
 
-from app.game import Command, GameEvent, Leave, Phase, SetReady, Submit
+from app.game import Command, GameEvent, LeaveGame, Phase, SetReady, Submit
 from app.realtime.room.pace import Pace
 from app.realtime.room.room import Room
 
@@ -25,7 +25,7 @@ class RoomSeat:
 
     async def leave(self, cause: str | None) -> int | None:
         """Go for good; the seq of the event it caused. Raises as `ready`."""
-        return await self._handle(Leave(self._player_id, cause), cause)
+        return await self._handle(LeaveGame(self._player_id, cause), cause)
 
     def progress(self, percent: float | None, lines: int | None) -> None:
         """Show the others how far the player is, while the race runs."""

@@ -24,7 +24,7 @@ LIST_EVERY_S: Final = 60.0
 """All open games are listed so often, besides when a replica has gone: there may be thousands."""
 
 
-Join = Callable[[Room, Session, str], Awaitable[None]]
+JoinRoom = Callable[[Room, Session, str], Awaitable[None]]
 """Have the log say that a member, whom it calls lost, is here all the same."""
 
 
@@ -34,7 +34,7 @@ class Sweeper:
     def __init__(
         self,
         rooms: Rooms,
-        join: Join,
+        join: JoinRoom,
         log: EventLog,
         health: LogHealth,
         replicas: Replicas,

@@ -10,8 +10,8 @@ from typing import Final
 from app.telemetry.catalogue.canary import CANARY_METRICS, CanaryMetrics
 from app.telemetry.catalogue.connections import ConnectionsMetrics
 from app.telemetry.catalogue.event_log import EventLogMetrics
-from app.telemetry.catalogue.events import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, TRACE_FIELDS, Events, LogEvent
 from app.telemetry.catalogue.games import GamesMetrics
+from app.telemetry.catalogue.log_events import COMMON_FIELDS, EVENTS, FOREIGN_FIELDS, TRACE_FIELDS, Events, LogEvent
 from app.telemetry.catalogue.messages import MessagesMetrics
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, LATENCY_BUCKETS, OTHER, PREFIX, Kind, Metric, listed
 from app.telemetry.catalogue.runtime import RuntimeMetrics

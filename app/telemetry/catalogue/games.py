@@ -1,7 +1,7 @@
 """Metrics of games, of their players, and of the judge."""
 
 from app.game import Phase, Verdict
-from app.sandbox.messages import Stop
+from app.sandbox.jobs import Stop
 from app.telemetry.catalogue.model import DURATION_BUCKETS, LATENCY_BUCKETS, OTHER, PREFIX, Kind, Metric, rows
 from app.vocabulary import FunnelStep, PlayerStanding
 

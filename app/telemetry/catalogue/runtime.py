@@ -1,7 +1,7 @@
 """Metrics of the process: its build, its health, what it uses, and how its logs and traces do."""
 
 from app.settings import SECRETS
-from app.telemetry.catalogue.events import REPEATED
+from app.telemetry.catalogue.log_events import REPEATED
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, PAUSE_BUCKETS, PREFIX, Kind, Metric, rows
 from app.vocabulary import OverloadCause, SpanExport
 

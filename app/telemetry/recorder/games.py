@@ -12,7 +12,7 @@ from app.game import (
     PlayerReady,
     SubmissionJudged,
 )
-from app.sandbox.messages import Stop
+from app.sandbox.jobs import Stop
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.observer import GamesObserver, Judged
 from app.telemetry.recorder.recording import Recording

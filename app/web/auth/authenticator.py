@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.realtime.identity import Identity, TokenRefused
+from app.realtime.identity import Identity, Unauthenticated
 from app.web.auth.keys import Keys
 from app.web.auth.player import PLAYER_IDS, clean_name, is_player_id
 from app.web.auth.signature import other_algorithm, read_header, read_signed, require_text
@@ -23,14 +23,14 @@ class Authenticator:
     leeway_s: float
 
     async def verify(self, token: str) -> Identity:
-        """Verify a token and return the player it stands for. Raises TokenRefused, VerifierUnavailable."""
+        """Verify a token and return the player it stands for. Raises Unauthenticated, VerifierUnavailable."""
         require_text(token, "token")
         key_id, algorithm = read_header(token) if self.keys.have_ids else (None, self.keys.algorithms[0])
         if algorithm not in self.keys.algorithms:
             raise other_algorithm(self.keys.algorithms)
         candidates = await self.keys.candidates(key_id, algorithm)
         if not candidates:
-            raise TokenRefused("the token's signing key is not known here")
+            raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
         return _identity(claims, _require_time(claims, self.leeway_s))
 
@@ -44,14 +44,14 @@ def _require_time(claims: dict[str, Any], leeway_s: float) -> float:
     now = time.time()
     for claim in ("nbf", "iat"):
         if claims.get(claim) is not None and _seconds(claims, claim) > now + leeway_s:
-            raise TokenRefused(
+            raise Unauthenticated(
                 f"the token is not valid yet: its {claim} is ahead of the clock here; is one of the clocks off?"
             )
     if claims.get("exp") is None:
-        raise TokenRefused("the token has no exp claim")
+        raise Unauthenticated("the token has no exp claim")
     expires_at = _seconds(claims, "exp")
     if expires_at <= now - leeway_s:
-        raise TokenRefused("the token has expired; get a new one")
+        raise Unauthenticated("the token has expired; get a new one")
     return expires_at
 
 
@@ -59,14 +59,14 @@ def _seconds(claims: dict[str, Any], claim: str) -> float:
     """Read a date (RFC 7519 section 2, NumericDate)."""
     value = claims[claim]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < YEAR_10000:
-        raise TokenRefused(f"the token's {claim} must be a number, seconds since 1970")
+        raise Unauthenticated(f"the token's {claim} must be a number, seconds since 1970")
     return float(value)
 
 
 def _identity(claims: dict[str, Any], expires_at: float) -> Identity:
     player_id, name = claims.get("sub"), claims.get("name")
     if player_id is None:
-        raise TokenRefused("the token has no sub claim")
+        raise Unauthenticated("the token has no sub claim")
     if not isinstance(player_id, str) or not is_player_id(player_id):
-        raise TokenRefused(f"the token's sub must be a string of {PLAYER_IDS}")
+        raise Unauthenticated(f"the token's sub must be a string of {PLAYER_IDS}")
     return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at)

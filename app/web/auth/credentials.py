@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from litestar.datastructures import Headers
 
 from app.protocol import SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX
-from app.realtime.identity import TokenRefused
+from app.realtime.identity import Unauthenticated
 
 
 def find_token(headers: Headers, query: str | None, subprotocols: Sequence[str]) -> str | None:
@@ -14,15 +14,15 @@ def find_token(headers: Headers, query: str | None, subprotocols: Sequence[str])
     None where there is none.
 
     Raises:
-        TokenRefused: the header is there twice, or of another scheme.
+        Unauthenticated: the header is there twice, or of another scheme.
     """
     given = headers.getall("authorization", [])
     if len(given) > 1:
-        raise TokenRefused("there must be one Authorization header")
+        raise Unauthenticated("there must be one Authorization header")
     if given:
         scheme, _, token = given[0].strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise TokenRefused("the Authorization header must be: Bearer <token>")
+            raise Unauthenticated("the Authorization header must be: Bearer <token>")
         return token.strip()
     if SUBPROTOCOL in subprotocols:
         for offered in subprotocols:

@@ -8,7 +8,7 @@ from jwt import PyJWK
 from jwt.types import Options
 
 from app.protocol import MAX_TOKEN_LENGTH
-from app.realtime.identity import TokenRefused
+from app.realtime.identity import Unauthenticated
 
 ALGORITHM: Final = "HS256"
 SIGNATURE_ONLY: Final[Options] = {
@@ -29,7 +29,7 @@ def read_signed(
     """Verify the signature of a token (or `what` it is) with `keys` and return its claims; times are not looked at.
 
     Raises:
-        TokenRefused: it is not signed with any of them, or is from or for somebody else.
+        Unauthenticated: it is not signed with any of them, or is from or for somebody else.
     """
     require_text(text, what)
     for key in keys:
@@ -46,17 +46,17 @@ def read_signed(
             continue
         except jwt.PyJWTError as error:
             raise _refused(error, algorithms, what) from None
-    raise TokenRefused(f"the {what}'s signature does not match")
+    raise Unauthenticated(f"the {what}'s signature does not match")
 
 
-def _refused(error: jwt.PyJWTError, algorithms: Sequence[str], what: str) -> TokenRefused:
+def _refused(error: jwt.PyJWTError, algorithms: Sequence[str], what: str) -> Unauthenticated:
     """Say what is wrong in words of ours: PyJWT's quote the token."""
     if isinstance(error, jwt.MissingRequiredClaimError):
-        return TokenRefused(f"the {what} has no {error.claim} claim")
+        return Unauthenticated(f"the {what} has no {error.claim} claim")
     if isinstance(error, jwt.InvalidAlgorithmError):
         return other_algorithm(algorithms)
     words = next(words for kind, words in _WORDS.items() if isinstance(error, kind))
-    return TokenRefused(f"the {what} {words}")
+    return Unauthenticated(f"the {what} {words}")
 
 
 _WORDS: Final[dict[type[jwt.PyJWTError], str]] = {
@@ -71,11 +71,11 @@ _WORDS: Final[dict[type[jwt.PyJWTError], str]] = {
 
 
 def require_text(text: str, what: str) -> None:
-    """Refuse what cannot be a token before any of it is decoded. Raises TokenRefused."""
+    """Refuse what cannot be a token before any of it is decoded. Raises Unauthenticated."""
     if len(text) > MAX_TOKEN_LENGTH:
-        raise TokenRefused(f"the {what} is malformed: it is longer than {MAX_TOKEN_LENGTH} characters")
+        raise Unauthenticated(f"the {what} is malformed: it is longer than {MAX_TOKEN_LENGTH} characters")
     if not text.isascii():
-        raise TokenRefused(f"the {what} is malformed: it has letters that no JSON Web Token has")
+        raise Unauthenticated(f"the {what} is malformed: it has letters that no JSON Web Token has")
 
 
 def read_header(token: str) -> tuple[str | None, str]:
@@ -87,6 +87,6 @@ def read_header(token: str) -> tuple[str | None, str]:
     return header.get("kid"), str(header.get("alg"))
 
 
-def other_algorithm(algorithms: Sequence[str]) -> TokenRefused:
+def other_algorithm(algorithms: Sequence[str]) -> Unauthenticated:
     """Refuse a token that is signed with none of `algorithms`."""
-    return TokenRefused(f"the token's algorithm is not {' or '.join(algorithms)}")
+    return Unauthenticated(f"the token's algorithm is not {' or '.join(algorithms)}")

@@ -17,7 +17,7 @@ from typing import Final
 import jwt
 import msgspec
 
-from app.realtime.identity import Identity, TokenRefused
+from app.realtime.identity import Identity, Unauthenticated
 from app.web.auth.signature import ALGORITHM, read_signed
 
 TYPE: Final = "ticket+jwt"
@@ -56,7 +56,7 @@ class TicketIssuer:
     """Makes, verifies and redeems tickets; `keys` are the current one and those before it, none where tickets are off.
 
     Raises:
-        TokenRefused: by `verify` and `redeem`, the ticket is no good.
+        Unauthenticated: by `verify` and `redeem`, the ticket is no good.
     """
 
     keys: tuple[str, ...]
@@ -76,13 +76,13 @@ class TicketIssuer:
         try:
             claims = msgspec.convert(read_signed(ticket, self.keys, (ALGORITHM,), what="ticket"), Claims)
         except msgspec.ValidationError:
-            raise TokenRefused("this is no ticket; make one with POST /api/tickets") from None
+            raise Unauthenticated("this is no ticket; make one with POST /api/tickets") from None
         if claims.exp <= time.time():
-            raise TokenRefused("the ticket has expired; get a new one")
+            raise Unauthenticated("the ticket has expired; get a new one")
         return Ticket(Identity(claims.sub, claims.name, claims.token_exp), claims.jti, claims.exp)
 
     async def redeem(self, ticket: Ticket) -> None:
-        """Use the ticket up. Raises TokenRefused where it is already, LogUnavailable where that cannot be told."""
+        """Use the ticket up. Raises Unauthenticated where it is already, LogUnavailable where that cannot be told."""
         ttl_s = max(0.0, ticket.expires_at - time.time()) + CLAIM_MARGIN_S
         if not await self.claim(f"ticket {ticket.id}", ttl_s):
-            raise TokenRefused("the ticket was used already; get a new one")
+            raise Unauthenticated("the ticket was used already; get a new one")

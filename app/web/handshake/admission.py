@@ -12,20 +12,20 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 
 from app.game import misses_end
-from app.limits import TooFast
 from app.protocol import SUBPROTOCOL
+from app.rate_limits import TooFast
 from app.realtime import Hub, Room
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.realtime.refusals import REJECTIONS
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
 from app.web.auth.tickets import Ticket, TicketIssuer
 from app.web.availability import Availability
+from app.web.error_answers import RequestRefused, cannot_verify, refused, unauthorized
 from app.web.origins import OriginPolicy
-from app.web.problems import ProblemError, cannot_verify, refused, unauthorized
 
-Connection = ASGIConnection[Any, Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 MINUTE_MS: Final = 60_000
 
@@ -40,7 +40,7 @@ class HandshakeTarget:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Checks an attempt to connect; every check raises ProblemError where it refuses."""
+    """Checks an attempt to connect; every check raises RequestRefused where it refuses."""
 
     authenticator: Authenticator
     tickets: TicketIssuer
@@ -49,7 +49,7 @@ class Admission:
     hub: Hub
     max_replacements_per_minute: int
 
-    def require_target(self, connection: Connection, game_id: str) -> HandshakeTarget:
+    def require_target(self, connection: AnyConnection, game_id: str) -> HandshakeTarget:
         """Require a request that makes sense, from an allowed origin, to a service that takes connections."""
         target = HandshakeTarget(_game_id(game_id), _last_seq(connection.query_params.get("last_seq")))
         self.origins.require(connection)
@@ -57,7 +57,7 @@ class Admission:
         return target
 
     async def identify(
-        self, connection: Connection, subprotocols: Sequence[str]
+        self, connection: AnyConnection, subprotocols: Sequence[str]
     ) -> tuple[Identity | None, Ticket | None]:
         """Identify the player, and return the ticket that has to be redeemed; no player: the first message tells."""
         query = connection.query_params
@@ -68,13 +68,13 @@ class Admission:
             if query.get("ticket"):
                 ticket = self.tickets.verify(query["ticket"])
                 return ticket.identity, ticket
-        except TokenRefused as error:
+        except Unauthenticated as error:
             raise unauthorized(error) from None
         except VerifierUnavailable as error:
             raise cannot_verify(error) from None
         if SUBPROTOCOL in subprotocols:
             return None, None
-        raise unauthorized(TokenRefused("no token: send Authorization: Bearer, the bearer. subprotocol, or ?token="))
+        raise unauthorized(Unauthenticated("no token: send Authorization: Bearer, the bearer. subprotocol, or ?token="))
 
     async def redeem(self, ticket: Ticket | None) -> None:
         """Use a ticket up, once everything else is well."""
@@ -82,7 +82,7 @@ class Admission:
             return
         try:
             await self.tickets.redeem(ticket)
-        except TokenRefused as error:
+        except Unauthenticated as error:
             raise unauthorized(error) from None
 
     def require_joinable(self, room: Room | None, identity: Identity, last_seq: int | None, client: str) -> Room:
@@ -127,7 +127,7 @@ class Admission:
             raise refused(HandshakeOutcome.RATE_LIMITED, text, wait_ms)
 
 
-def _connects_too_often(too_fast: TooFast) -> ProblemError:
+def _connects_too_often(too_fast: TooFast) -> RequestRefused:
     wait_ms = math.ceil(too_fast.wait_s * 1000)
     text = "too many connections to this game, one after the other; come back later"
     return refused(HandshakeOutcome.RATE_LIMITED, text, wait_ms)

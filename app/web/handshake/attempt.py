@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-import msgspec
 from litestar.connection import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
@@ -17,10 +16,10 @@ from app.telemetry.observer import Observer, Opened
 from app.telemetry.tracer import Handshake, Link
 from app.transport import EXTENSION
 from app.vocabulary import HandshakeOutcome
+from app.web.error_answers import MEDIA_TYPE, ErrorAnswer
 from app.web.handshake.admission import Admission, HandshakeTarget
 from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
 from app.web.handshake.releases import Releases
-from app.web.problems import MEDIA_TYPE, Problem
 from app.web.rates import ApiRates
 
 AnySocket = WebSocket[Any, Any, Any]
@@ -77,17 +76,17 @@ class HandshakeAttempt:
         finally:
             session.begin()
 
-    async def refuse(self, problem: Problem) -> None:
+    async def refuse(self, answer: ErrorAnswer) -> None:
         """Refuse with an HTTP status (ASGI extension ``websocket.http.response``), readable by proxies and people."""
-        headers = [(key.encode(), value.encode()) for key, value in problem.all_headers().items()]
+        headers = [(key.encode(), value.encode()) for key, value in answer.all_headers().items()]
         headers.append((b"content-type", MEDIA_TYPE.encode()))
-        start = {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
-        body = {"type": "websocket.http.response.body", "body": msgspec.json.encode(problem.body())}
+        start = {"type": "websocket.http.response.start", "status": answer.status, "headers": headers}
+        body = {"type": "websocket.http.response.body", "body": answer.body()}
         with contextlib.suppress(*GONE):  # whoever has gone needs no answer
             await self.socket.send(cast("Any", start))
             await self.socket.send(cast("Any", body))
-        outcome = problem.outcome or HandshakeOutcome.INTERNAL_ERROR
-        self._measure(outcome, problem.status, refusal=problem.detail)
+        outcome = answer.outcome or HandshakeOutcome.INTERNAL_ERROR
+        self._measure(outcome, answer.status, refusal=answer.detail)
 
     def _opened(self, room: Room | None) -> Opened:
         """Make the record of the connection that the attempt becomes."""

@@ -4,11 +4,11 @@ import time
 from collections import Counter
 from typing import Final
 
-from app.limits import BUSY_RETRY_S, LimitPolicy, RateLimit, address_key, spread_ms
+from app.rate_limits import BUSY_RETRY_S, LimitPolicy, RateLimit, address_key, spread_ms
 from app.realtime.cluster.presence import Presence
 from app.settings import Settings
 from app.vocabulary import HandshakeOutcome, LimitScope
-from app.web.problems import refused
+from app.web.error_answers import refused
 
 HANDSHAKES_SPREAD_S: Final = 4.0
 """Whoever comes with too many others comes back with fewer of them."""
@@ -26,7 +26,7 @@ class ConnectionLimits:
         self._presence = presence
 
     def acquire(self, client: str) -> "ConnectionSlot":
-        """Take a slot for a connection from `client`, to be released. Raises ProblemError where there is none."""
+        """Take a slot for a connection from `client`, to be released. Raises RequestRefused where there is none."""
         wait_s = self._handshakes.take(time.monotonic())
         if wait_s:
             self._refuse(LimitScope.HANDSHAKES, spread_ms(wait_s, wait_s + HANDSHAKES_SPREAD_S), client)
@@ -47,7 +47,7 @@ class ConnectionLimits:
             self._presence.add(player_id, -1)
 
     def check(self, client: str) -> None:
-        """Refuse where there is no slot, without taking one. Raises ProblemError."""
+        """Refuse where there is no slot, without taking one. Raises RequestRefused."""
         if self._connections >= self._settings.max_connections:
             self._refuse(LimitScope.CONNECTIONS, spread_ms(*BUSY_RETRY_S), client)
         most = self._settings.max_connections_per_address
@@ -55,7 +55,7 @@ class ConnectionLimits:
             self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, spread_ms(*BUSY_RETRY_S), client)
 
     def check_player(self, client: str, player_id: str) -> bool:
-        """Refuse where the player has all the connections they may have; False in a dry run. Raises ProblemError."""
+        """Refuse where the player has all the connections they may have; False in a dry run. Raises RequestRefused."""
         if self._presence.count(player_id) < self._settings.max_connections_per_player:
             return True
         self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, spread_ms(*BUSY_RETRY_S), client, player_id)
@@ -82,11 +82,11 @@ class ConnectionSlot:
         self._is_excess = False  # one too many that a dry run lets through, and has counted
 
     def look(self, player_id: str) -> None:
-        """Refuse a player who has too many already, without taking a place. Raises ProblemError."""
+        """Refuse a player who has too many already, without taking a place. Raises RequestRefused."""
         self._is_excess = not self._limits.check_player(self._client, player_id)
 
     def assign(self, player_id: str) -> None:
-        """Count the connection as this player's. Raises ProblemError where they have too many."""
+        """Count the connection as this player's. Raises RequestRefused where they have too many."""
         if not self._is_excess:
             self.look(player_id)
         self._limits.add_player(player_id)

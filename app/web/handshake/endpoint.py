@@ -2,25 +2,23 @@
 
 import time
 from http import HTTPStatus
-from typing import Any
 
-from litestar import Request, Response, get, websocket
+from litestar import Response, get, websocket
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.eventlog import LogUnavailable
 from app.protocol import AuthMessage, Close
 from app.realtime import Room, Session
-from app.realtime.identity import Identity, TokenRefused, VerifierUnavailable
+from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.realtime.refusals import REFUSALS
 from app.vocabulary import HandshakeOutcome
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address
+from app.web.error_answers import ErrorAnswer, RequestRefused, unavailable
 from app.web.handshake.attempt import AnySocket, HandshakeAttempt, HandshakeContext
 from app.web.handshake.connection_limits import ConnectionSlot
-from app.web.problems import Problem, ProblemError, unavailable
-
-AnyRequest = Request[Any, Any, Any]
+from app.web.json_request import AnyRequest
 
 
 @websocket("/ws/{game_id:str}")
@@ -36,10 +34,10 @@ async def game_socket(socket: AnySocket, game_id: FromPath[str], handshakes: Nam
         else:
             attempt.player_id = identity.player_id
             await _serve_known(attempt, slot, identity, ticket)
-    except ProblemError as error:
-        await attempt.refuse(error.problem)
+    except RequestRefused as error:
+        await attempt.refuse(error.answer)
     except LogUnavailable as error:
-        await attempt.refuse(unavailable(error).problem)
+        await attempt.refuse(unavailable(error).answer)
     finally:
         if attempt.slot is not None:
             attempt.slot.release()
@@ -70,10 +68,10 @@ async def _serve_unknown(attempt: HandshakeAttempt, slot: ConnectionSlot) -> Non
             identity = await _log_in(attempt, session)
             if identity is not None:
                 await _enter(attempt, slot, session, identity)
-        except ProblemError as error:
-            _close(session, error.problem)
+        except RequestRefused as error:
+            _close(session, error.answer)
         except LogUnavailable as error:
-            _close(session, unavailable(error).problem)
+            _close(session, unavailable(error).answer)
 
 
 async def _log_in(attempt: HandshakeAttempt, session: Session) -> Identity | None:
@@ -90,7 +88,7 @@ async def _log_in(attempt: HandshakeAttempt, session: Session) -> Identity | Non
         return None
     try:
         return await session.inbox.verify(message.data.token)
-    except TokenRefused as error:
+    except Unauthenticated as error:
         session.close(REFUSALS[HandshakeOutcome.UNAUTHORIZED].close, str(error))
     except VerifierUnavailable as error:
         row = REFUSALS[HandshakeOutcome.UNAVAILABLE]
@@ -99,7 +97,7 @@ async def _log_in(attempt: HandshakeAttempt, session: Session) -> Identity | Non
 
 
 async def _enter(attempt: HandshakeAttempt, slot: ConnectionSlot, session: Session, identity: Identity) -> None:
-    """Make the checks that were still to be made, as the player is known, then enter the game. Raises ProblemError."""
+    """Make the checks that were still to be made, as the player is known, then enter. Raises RequestRefused."""
     context, target = attempt.context, attempt.known_target
     _require_rates(attempt, slot, identity)
     async with context.hub.rooms.use(target.game_id) as found:
@@ -123,10 +121,10 @@ def _require_joinable(attempt: HandshakeAttempt, found: Room | None, identity: I
     return room
 
 
-def _close(session: Session, problem: Problem) -> None:
+def _close(session: Session, answer: ErrorAnswer) -> None:
     """Tell a refusal that is found out only after first-message authentication."""
-    row = REFUSALS[problem.outcome].close if problem.outcome is not None else Close.INTERNAL
-    session.close(row, problem.detail, problem.retry_after_ms or 0)
+    row = REFUSALS[answer.outcome].close if answer.outcome is not None else Close.INTERNAL
+    session.close(row, answer.detail, answer.retry_after_ms or 0)
 
 
 @get("/ws/{game_id:str}", include_in_schema=False)
@@ -150,7 +148,7 @@ async def diagnose(
                 admission.require_joinable(room, identity, target.last_seq, client)
         except LogUnavailable as error:
             raise unavailable(error) from None
-    return Problem(
+    return ErrorAnswer(
         HTTPStatus.UPGRADE_REQUIRED,
         "all is well: connect with a WebSocket client",
         HandshakeOutcome.ACCEPTED,

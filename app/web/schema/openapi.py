@@ -7,30 +7,19 @@ import msgspec
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from msgspec import Struct
 
-from app.web.problems import MEDIA_TYPE, REASONS
+from app.protocol import ProblemDetails
+from app.web.error_answers import MEDIA_TYPE, REASONS
 
 STRICT_BODIES: Final = ("NewGame", "NewGuest")
 """Bodies with no other fields than theirs; each may be left out."""
 
 
-class ProblemDocument(Struct, frozen=True):
-    """RFC 9457: why a request was refused, and what to do."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: str
-    retry_after_ms: int | None = None
-
-
-def problems(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
+def refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
     """List what an operation may be refused with; all of them have a rate."""
     return {
         int(status): ResponseSpec(
-            ProblemDocument, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE
+            ProblemDetails, generate_examples=False, description=status.phrase, media_type=MEDIA_TYPE
         )
         for status in {*statuses, HTTPStatus.TOO_MANY_REQUESTS}
     }
@@ -49,7 +38,7 @@ class _Document(JsonRenderPlugin):
         for name, schema in openapi_schema["components"]["schemas"].items():
             if name.endswith(STRICT_BODIES):
                 schema["additionalProperties"] = False
-            if name.endswith(ProblemDocument.__name__):
+            if name.endswith(ProblemDetails.__name__):
                 schema["properties"]["reason"]["enum"] = REASONS
         return msgspec.json.encode(openapi_schema)
 

@@ -38,7 +38,7 @@ MAX_DISCARDED_BYTES: Final = 16 * 2**20
 """What the buffers of both ends and of a proxy may hold: whoever sends more than that does not listen, and is cut."""
 
 
-class Connection:
+class CommonTransport:
     """The common part of a `Transport`. A subclass sets `_socket` and `write`, and handles frames in `_step`."""
 
     __slots__ = (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.doctor import rules
+from app.doctor import diagnosis
+from app.doctor.diagnosis import diagnose
 from app.doctor.facts import Cause, Facts, Finding, Likelihood, Replica
-from app.doctor.rules import diagnose
 from tools.harness.server import ROOT
 
 
@@ -103,6 +103,6 @@ def test_counters_are_those_of_lately_where_they_are_known() -> None:
 
 
 def test_every_finding_s_runbook_is_there() -> None:
-    named = re.findall(r'"(CodeRacer\w+)"', inspect.getsource(rules))
+    named = re.findall(r'"(CodeRacer\w+)"', inspect.getsource(diagnosis))
     assert {name for name in named if not (ROOT / f"alerts/runbooks/{name}.md").exists()} == set()
     assert len(named) > len(Cause)

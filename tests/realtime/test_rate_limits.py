@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
+from app.rate_limits import MAX_KEYS, LimitPolicy, RateLimit, RatePerKey, Recent
 from app.telemetry.observer import Limited, Observer
 from app.vocabulary import LimitScope
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from app.game import Disconnect, Join, Leave, Phase, Rejected, Rejection, Remove, SetReady, misses_end, refusal
+from app.game import Disconnect, Join, LeaveGame, Phase, Rejected, Rejection, Remove, SetReady, misses_end, refusal
 from tools.harness.games import Game
 
 GRACE_MS = 1_000
@@ -78,7 +78,7 @@ def be(game: Game, standing: Standing) -> None:
         case Standing.EXPIRED_WAITING | Standing.EXPIRED_RACING:
             lose(game, EVE)
         case Standing.LEFT_WAITING | Standing.LEFT_RACING:
-            game.do(Leave(EVE))
+            game.do(LeaveGame(EVE))
         case Standing.REMOVED:
             game.do(Remove(EVE))
 
@@ -103,7 +103,7 @@ def a_game(phase: Phase, standing: Standing, full: bool) -> Game:
         be(game, standing)
     if phase is Phase.FINISHED:
         for left in game.known.active_players:
-            game.do(Leave(left.id))
+            game.do(LeaveGame(left.id))
     assert game.known.phase is phase
     return game
 

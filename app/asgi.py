@@ -43,7 +43,7 @@ from app.web.handshake.admission import Admission
 from app.web.handshake.attempt import HandshakeContext
 from app.web.handshake.connection_limits import ConnectionLimits
 from app.web.handshake.endpoint import diagnose, game_socket
-from app.web.handshake.releases import Releases
+from app.web.handshake.releases import Releases, known_releases
 from app.web.headers import add_headers
 from app.web.json_request import JsonRequest
 from app.web.ops import OPS_HANDLERS, Ops
@@ -79,7 +79,7 @@ class Service:
         self.event_log = MeasuredEventLog(log, self.recorder)
         problems = load_problems()
         self.recorder.add_problems(problems)
-        self.recorder.add_releases(settings.client_releases)
+        self.recorder.add_releases(known_releases(settings.client_releases))
         clock = Clock(settings.clock_slew_ppm)
         self.hub = Hub(
             self.event_log,
@@ -239,7 +239,7 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
             rates,
             service.hub,
             service.recorder,
-            Releases(settings.client_releases),
+            Releases(known_releases(settings.client_releases)),
             settings.auth_timeout_s,
         ),
         ops=_ops(service),

@@ -21,13 +21,12 @@ from prometheus_client import start_http_server
 from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Api
 from app.client.message import JsonMessage
+from app.protocol import OWN_RELEASES, ClientName
 from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, Events
 from app.telemetry.metrics import MetricStore
 from app.vocabulary import CanaryOutcome
 
 PLAYERS: Final = 2
-USER_AGENT: Final = "code-racer-canary"
-"""Its races are short: the service tells them from a client that reconnects in a loop."""
 NO_UPGRADE: Final = "refused with 426: the proxy before the service does not pass Upgrade on"
 RECONNECTS: Final = 6
 """Tries of a player in a row: three may all come while a single server starts again. The race's time bounds them."""
@@ -197,7 +196,11 @@ class Canary:
         for token in tokens:
             race.step = "handshake"
             ws = GameWebSocket(
-                race.game_id, token, race.api.ws_url, max_reconnect_attempts=RECONNECTS, user_agent=USER_AGENT
+                race.game_id,
+                token,
+                race.api.ws_url,
+                max_reconnect_attempts=RECONNECTS,
+                client=OWN_RELEASES[ClientName.CANARY],
             )
             race.sockets.append(ws)
             began = time.perf_counter()

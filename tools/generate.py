@@ -1,8 +1,8 @@
 """Write the generated files, or with ``--check`` say which are out of date.
 
-Generated are: the close codes in the JavaScript client, the message types in its declarations, the picture of the
-rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and the heads of the runbooks. Each
-is committed, so that people read it without running anything.
+Generated are: the version and the close codes in the JavaScript client, the message types in its declarations, the
+picture of the rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and the heads of the
+runbooks. Each is committed, so that people read it without running anything.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from alerts.build import generated as alert_files
+from app import __version__
 from app.protocol import CLOSE_TABLE, DURABLE_TYPES, should_reconnect
 from app.settings import Settings
 from app.telemetry.catalogue import (
@@ -45,9 +46,11 @@ _BLOCK = re.compile(
 
 
 def client_js() -> str:
-    """The JavaScript client with its close codes."""
+    """The JavaScript client with its version and its close codes."""
     final = sorted({row.code for row in CLOSE_TABLE if row.code and not should_reconnect(row.code)})
     lines = (
+        "/** The version of this client, which is the server's it came with. */\n"
+        f"export const VERSION = '{__version__}';\n"
         "/** Close codes after which no reconnect helps (without a new token); from the server's close table. */\n"
         f"export const FINAL_CLOSE_CODES = Object.freeze({final});\n"
     )

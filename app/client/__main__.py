@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.client.errors import ClientError
 from app.client.websocket import GameWebSocket
+from app.protocol import OWN_RELEASES, ClientName
 
 EXAMPLES = """examples:
   python -m app.client                                 two bots race on http://localhost:8080
@@ -90,7 +91,7 @@ async def race(options: argparse.Namespace) -> None:
     show = (lambda _: None) if options.quiet else print
     show(f"game {game_id}")
     bots = [
-        Bot(name, GameWebSocket(game_id, token, api.ws_url), code, show)
+        Bot(name, GameWebSocket(game_id, token, api.ws_url, client=OWN_RELEASES[ClientName.BOT]), code, show)
         for name, token in zip(names, tokens, strict=True)
     ]
     finished, *_ = await asyncio.gather(*(bot.race() for bot in bots))

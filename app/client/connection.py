@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from app.client.errors import ClientError, Refused
 from app.client.message import JsonMessage, retry_after_s
 from app.client.metrics import WebSocketMetrics
-from app.protocol import Close
+from app.protocol import ClientName, Close
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 
@@ -38,10 +39,8 @@ class Connection:
         self._metrics = metrics
 
     @classmethod
-    async def open(
-        cls, backend_url: str, path: str, token: str, timing: Timing, metrics: WebSocketMetrics, user_agent: str
-    ) -> Self:
-        """Connect, as `user_agent`.
+    async def open(cls, url: str, token: str, timing: Timing, metrics: WebSocketMetrics) -> Self:
+        """Connect.
 
         Raises:
             Refused: the server will not have this connection.
@@ -49,7 +48,7 @@ class Connection:
         """
         try:
             ws = await connect(
-                backend_url + path,
+                url,
                 additional_headers={"Authorization": f"Bearer {token}"},
                 open_timeout=timing.open_timeout_s,
                 ping_interval=timing.ping_interval_s,
@@ -57,13 +56,13 @@ class Connection:
                 close_timeout=timing.pong_timeout_s,
                 max_size=MAX_EVENT_BYTES,
                 compression=None,
-                user_agent_header=user_agent,
+                user_agent_header=ClientName.PYTHON,
                 proxy=None,
             )
         except InvalidStatus as error:
             raise _refused(error) from None
         except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException) as error:
-            raise ClientError(f"cannot reach {backend_url}: {type(error).__name__}") from None
+            raise ClientError(f"cannot reach {_without_query(url)}: {type(error).__name__}") from None
         metrics.record_connection(_certificate_end_s(ws))
         return cls(ws, timing.ping_interval_s, metrics)
 
@@ -103,6 +102,23 @@ class Connection:
     def on_pong(self, data: JsonMessage) -> None:
         """Measure the round trip of the ``ping`` that this ``pong`` answers."""
         self._metrics.record_rtt(max(0.0, time.perf_counter() - float(data["timestamp"]) / 1000))
+
+
+def socket_url(backend_url: str, game_id: str, client: str, last_seq: int | None) -> str:
+    """Return the URL of a game's socket; a query that `backend_url` has is kept, also a ``client`` in it."""
+    parts = urlsplit(backend_url)
+    query = {"client": client} if client else {}
+    query |= dict(parse_qsl(parts.query, keep_blank_values=True))
+    if last_seq is not None:
+        query["last_seq"] = str(last_seq)
+    path = f"{parts.path.rstrip('/')}/ws/{game_id}"
+    return parts._replace(path=path, query=urlencode(query, safe="/"), fragment="").geturl()
+
+
+def _without_query(url: str) -> str:
+    """Return what may be shown of a URL: who embeds the client may have put a secret into the query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _certificate_end_s(ws: ClientConnection) -> float | None:

@@ -11,9 +11,8 @@ import contextlib
 import uuid
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
 
-from app.client.connection import Connection, Timing
+from app.client.connection import Connection, Timing, socket_url
 from app.client.errors import ClientError, Disconnected, Refused, Rejected
 from app.client.message import JsonMessage, retry_after_s
 from app.client.metrics import WebSocketMetrics
@@ -21,7 +20,7 @@ from app.client.reconnection import Reconnection, Sleep
 from app.client.requests import Requests
 from app.client.subscriptions import Handler, Subscriptions
 from app.client.token import RefreshToken, Token
-from app.protocol import Close, InvalidMessage, decode_server_message
+from app.protocol import OWN_RELEASES, ClientName, Close, InvalidMessage, decode_server_message
 
 T = TypeVar("T")
 
@@ -42,6 +41,7 @@ class GameWebSocket:
         refresh_token: makes a fresh token; called when the server says that the old one runs out, or refuses it.
         metrics: where to count; of its own by default.
         sleep: waits between attempts; for tests.
+        client: what program this is, as name/version; the service counts by it what it knows. Empty: says nothing.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GameWebSocket:
         refresh_token: RefreshToken | None = None,
         metrics: WebSocketMetrics | None = None,
         sleep: Sleep = asyncio.sleep,
-        user_agent: str = "code-racer-python",
+        client: str = OWN_RELEASES[ClientName.PYTHON],
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
@@ -68,7 +68,7 @@ class GameWebSocket:
         self._token = Token(token, refresh_token)
         self._timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
         self._sleep = sleep
-        self._user_agent = user_agent
+        self._client = client
         self._reconnection = Reconnection(sleep)
         self._subscriptions = Subscriptions()
         self._requests = Requests()
@@ -206,11 +206,8 @@ class GameWebSocket:
 
     async def _serve_once(self) -> None:
         """Keep one connection from open to close; raises what ended it."""
-        query = f"?{urlencode({'last_seq': self.last_seq})}" if self.last_seq is not None else ""
-        path = f"/ws/{self.game_id}{query}"
-        self._connection = await Connection.open(
-            self.backend_url, path, self._token.value, self._timing, self.metrics, self._user_agent
-        )
+        url = socket_url(self.backend_url, self.game_id, self._client, self.last_seq)
+        self._connection = await Connection.open(url, self._token.value, self._timing, self.metrics)
         try:
             code, reason = await self._connection.receive(self._take)
         finally:

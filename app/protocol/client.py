@@ -3,16 +3,33 @@
 From these types come the decoder (`codec`), the AsyncAPI document and the labels of received messages.
 """
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
+
+from app import __version__
 
 SUBPROTOCOL: Final = "code-racer.v1"
 TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a token
 MAX_BATCH: Final = 50
 MAX_ID_LENGTH: Final = 64
 MAX_TOKEN_LENGTH: Final = 8_192
+
+
+class ClientName(StrEnum):
+    """Our own clients, as they name themselves in ``?client=name/version``."""
+
+    PYTHON = "code-racer-python"
+    JAVASCRIPT = "code-racer-javascript"
+    PAGE = "code-racer-page"
+    BOT = "code-racer-bot"
+    CANARY = "code-racer-canary"
+
+
+OWN_RELEASES: Final = {name: f"{name}/{__version__}" for name in ClientName}
+"""What our own clients of this version send as ``?client=``."""
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Language = Literal["python"]

@@ -29,7 +29,7 @@ class TelemetrySettings(Section):
     log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")
     client_releases: Listed = Field(
         (),
-        description="clients counted by themselves, as race-web/1.4.0, which they send as ?client; comma-separated",
+        description="clients counted by themselves, as ours are: race-web/1.4.0, sent as ?client; comma-separated",
     )
     max_metric_series: int = Field(
         5_000, ge=1_000, description="series of /metrics; label values of the configuration beyond that are other"

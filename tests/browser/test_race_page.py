@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from app import __version__
 from tools.harness.player import SOLUTION, WRONG
 from tools.harness.server import ServerProcess
 
@@ -104,6 +105,7 @@ def test_a_race_in_two_windows_ends_with_a_ranking(browser: Browser, server: Ser
     expect(rows.last).to_contain_text("Bob")
     shoot(ann, "4-finished")
     shoot(bob, "5-finished-phone-dark")
+    assert server.metric("ws_client_connections_total", client=f"code-racer-page/{__version__}") == 2
     for page in (ann, bob):
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, "the page scrolls sideways"

@@ -54,7 +54,7 @@ class Driver:
             "refresh_token": refresh if fresh else None,
             "metrics": WebSocketMetrics(),
             "sleep": self.sleep,
-        }
+        } | {name: options[name] for name in ("client",) if name in options}
         self.ws = GameWebSocket(config["game_id"], config["token"], config["url"], **self.options)
         self.batcher = MessageBatcher(self.ws)
         self.pool = WebSocketPool(config["url"], **self.options)

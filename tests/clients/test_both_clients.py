@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import pytest
 
+from app import __version__
 from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import ROOT, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
@@ -150,6 +151,34 @@ def finish(client: Client, server: ServerProcess, game_id: str) -> None:
         client.do("request", type="submit_code", data={"code": SOLUTION})
         client.message("game_finished")
     client.assert_whole()
+
+
+def test_a_client_says_what_it_is_also_when_it_comes_back(language: str, tmp_path: Path) -> None:
+    """Its own name and version, another's where it is told so, none; what the service's URL has besides is kept."""
+    ours = f"code-racer-{language}/{__version__}"
+    with (
+        ServerProcess(tmp_path, client_releases="race-web/1.4.0", **UNLIMITED) as server,
+        FaultProxy(int(server.settings["PORT"])) as proxy,
+    ):
+        with playing(language, server, proxy) as (client, _):
+            proxy.cut()
+            client.message("welcome", resumed=True)
+        with playing(language, server, proxy, client="race-web/1.4.0"):
+            pass
+        with playing(language, server, proxy, client=""):
+            pass
+        game_id = server.new_game(token("host"))
+        with Client(language, f"{server.ws_url}?client=race-web/1.4.0&key=a%20b", game_id, token("ann")) as client:
+            client.do("connect")
+            client.message("welcome")
+        counted = server.metrics()
+        by_client = {
+            key.split('"')[1]: count
+            for key, count in counted.items()
+            if key.startswith("code_racer_ws_client_connections_total") and count
+        }
+    nameless = "python" if language == "python" else "none"
+    assert by_client == {ours: 2, "race-web/1.4.0": 2, nameless: 1}
 
 
 def test_a_slow_network(language: str, server: ServerProcess, proxy: FaultProxy) -> None:

@@ -1,5 +1,7 @@
 """Which programs connect: releases that the configuration knows, else a class of user agent, and nothing else."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -7,11 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
+from app import __version__
 from app.canary import PLAYERS
 from app.settings import SettingsError, load_settings
 from app.vocabulary import ClientClass
 from tools.harness.canary import canary
-from tools.harness.server import ServerProcess
+from tools.harness.server import ROOT, ServerProcess
 from tools.harness.tokens import token
 
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1"
@@ -44,11 +47,12 @@ def test_clients_are_counted_by_release_and_kind_and_errors_to_the_unit(tmp_path
         come(server, game, "bob", "?client=%0d%0a%22%7d", "Go-http-client/1.1")
         come(server, game, "bob", agent="Python/3.11 websockets/16")
         come(server, game, "bob")
+        come(server, game, "bob", "?client=code-racer-canary/0.0.1", SAFARI)
         for number in range(50):
             come(server, game, f"p{number % 10}", f"?client=made-up/{number}", f"made-up/{number}")
-        for _ in range(55):
+        for _ in range(56):
             server.wait_for_log("ws.closed", skip=_)
-        expected = {KNOWN: 1, "browser": 1, "go": 1, "python": 1, "none": 1, "other": 50}
+        expected = {KNOWN: 1, "browser": 1, "go": 1, "python": 1, "none": 1, "canary": 1, "other": 50}
         assert counted(server, "ws_client_connections_total") == expected
         ended = [
             counted(server, "ws_client_closes_total", kind=kind) for kind in ("early", "client", "server", "network")
@@ -65,6 +69,13 @@ def test_a_canary_is_told_from_clients_that_come_and_go(tmp_path: Path) -> None:
         for _ in range(PLAYERS):
             server.wait_for_log("ws.closed", skip=_)
         assert counted(server, "ws_client_connections_total") == {"canary": PLAYERS}
+
+
+def test_bots_are_told_from_players(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        bots = [sys.executable, "-m", "app.client", "--url", server.http_url, "--quiet"]
+        subprocess.run(bots, cwd=ROOT, check=True, capture_output=True)
+        assert counted(server, "ws_client_connections_total") == {f"code-racer-bot/{__version__}": 2}
 
 
 @pytest.mark.parametrize("wrong", ["race-web", "a/b/c", "race web/1", "x" * 63 + "/1"])

@@ -21,6 +21,7 @@ const options = {
   url: config.url,
   WebSocket,
   auth: wishes.auth,
+  client: wishes.client,
   maxReconnectAttempts: wishes.max_reconnect_attempts ?? 20,
   pingIntervalMs: (wishes.ping_interval_s ?? 30) * 1000,
   openTimeoutMs: (wishes.open_timeout_s ?? 10) * 1000,

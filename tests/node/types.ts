@@ -1,12 +1,13 @@
 // Compiled, never run: what a game client written in TypeScript relies on.
 import {
-  FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool, fullJitter,
+  FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool, fullJitter,
 } from '../../app/web/static/client.js';
 import type { ServerMessages, Verdict } from '../../app/web/static/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
   url: 'wss://race.example.org', auth: 'ticket', refreshToken: async () => 'fresh', metrics,
+  client: `race-web/${VERSION}`,
 });
 game.on('game_finished', (message) => { const winner: string | null = message.data.winner; void winner; });
 game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });

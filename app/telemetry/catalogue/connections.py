@@ -91,7 +91,7 @@ class ConnectionsMetrics:
     CLIENT_CONNECTIONS = Metric(
         f"{PREFIX}ws_client_connections_total",
         Kind.COUNTER,
-        "Connections, by the client's release (?client=, one of CLIENT_RELEASES), else by the class of its user agent.",
+        "Connections, by release (?client=, one of CLIENT_RELEASES or a client of ours), else by class of user agent.",
         ("client",),
         rows(ClientClass),
         is_open=True,

@@ -6,16 +6,28 @@ from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 
+from app.protocol import OWN_RELEASES, ClientName
 from app.vocabulary import ClientClass
 
 _CLASSES: Final = (
-    (re.compile(r"^code-racer-canary"), ClientClass.CANARY),
     (re.compile(r"mozilla/", re.IGNORECASE), ClientClass.BROWSER),
     (re.compile(r"python|websocket-client|aiohttp", re.IGNORECASE), ClientClass.PYTHON),
     (re.compile(r"node|undici|\bws/", re.IGNORECASE), ClientClass.NODE),
     (re.compile(r"\bgo-|gorilla", re.IGNORECASE), ClientClass.GO),
     (re.compile(r"java|okhttp|cfnetwork|dart", re.IGNORECASE), ClientClass.APP),
 )
+
+
+_CANARY: Final = f"{ClientName.CANARY}/"
+
+
+def known_releases(configured: Iterable[str]) -> tuple[str, ...]:
+    """Return the releases counted by themselves: those `configured`, and our own clients of this version.
+
+    A canary is a class whatever its version: an alert has to leave it out.
+    """
+    ours = (release for name, release in OWN_RELEASES.items() if name is not ClientName.CANARY)
+    return tuple(dict.fromkeys((*ours, *configured)))
 
 
 class Releases:
@@ -25,9 +37,12 @@ class Releases:
         self._known = {name: name for name in known}
 
     def name(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-        """Return the release that ``?client=`` says, where it is known, else the class of the user agent."""
-        said = self._known.get(connection.query_params.get("client", ""))
-        return said if said is not None else user_agent_class(connection.headers.get("user-agent", ""))
+        """Return the release that ``?client=`` says, where it is known, else a class: that of the user agent."""
+        said = connection.query_params.get("client", "")
+        if said.startswith(_CANARY):
+            return ClientClass.CANARY
+        known = self._known.get(said)
+        return known if known is not None else user_agent_class(connection.headers.get("user-agent", ""))
 
 
 def user_agent_class(agent: str) -> ClientClass:

@@ -1,5 +1,8 @@
 /** Types of client.js. Times are milliseconds; times of day are epoch milliseconds. */
 
+/** The version of this client. */
+export const VERSION: string;
+
 export const FINAL_CLOSE_CODES: readonly number[];
 
 export function fullJitter(attempt: number): number;
@@ -343,6 +346,8 @@ export interface GameWebSocketOptions {
   lastSeq?: number;
   /** Where to count; of its own by default. */
   metrics?: WebSocketMetrics;
+  /** What program this is, as name/version; the service counts by it what it knows. Empty: says nothing. */
+  client?: string;
 }
 
 export class WebSocketMetrics {

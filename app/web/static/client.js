@@ -16,7 +16,9 @@ const MAX_BATCH = 50;
 const MAX_QUEUED = 1_000;
 const OPEN = 1;
 
-// generated: close table
+// generated: version and close table
+/** The version of this client, which is the server's it came with. */
+export const VERSION = '0.1.0';
 /** Close codes after which no reconnect helps (without a new token); from the server's close table. */
 export const FINAL_CLOSE_CODES = Object.freeze([1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4411, 4412]);
 // end of generated
@@ -92,6 +94,7 @@ export class GameWebSocket {
     this._auth = options.auth ?? 'subprotocol';
     this._refreshToken = options.refreshToken ?? null;
     this._freshTokenRefused = false;
+    this._client = options.client ?? `code-racer-javascript/${VERSION}`;
     this._url = (options.url ?? globalThis.location?.origin.replace(/^http/, 'ws') ?? '').replace(/\/$/, '');
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this._handlers = new Map();
@@ -175,16 +178,16 @@ export class GameWebSocket {
   // ---------------------------------------------------------------- the connection
 
   async _open() {
-    let query;
+    let url;
     try {
-      query = await this._query();
+      url = this._socketUrl(await this._secrets());
     } catch (error) {
       this._afterRefusal(error.status ?? 0, error.message, error.retryAfterMs ?? null);
       return;
     }
     if (!this._wanted) return;
     const protocols = this._auth === 'subprotocol' ? [SUBPROTOCOL, `bearer.${this._token}`] : [SUBPROTOCOL];
-    const ws = new this._WebSocket(`${this._url}/ws/${this.gameId}${query}`, protocols);
+    const ws = new this._WebSocket(url, protocols);
     this.ws = ws;
     this._opened = false;
     ws.onopen = () => { if (ws === this.ws) this._onOpen(); };
@@ -194,29 +197,43 @@ export class GameWebSocket {
     this._timers.open = setTimeout(() => { if (ws === this.ws) this._giveUp(ws); }, this._openTimeoutMs);
   }
 
-  /** The query of the URL; with `auth: 'ticket'` a ticket is fetched for it. */
-  async _query() {
-    const query = new URLSearchParams();
-    if (this.lastSeq !== null) query.set('last_seq', String(this.lastSeq));
-    if (this._auth === 'query') query.set('token', this._token);
-    if (this._auth === 'ticket') query.set('ticket', await this._ticket());
-    const text = query.toString();
-    return text ? `?${text}` : '';
+  /** What the query of the URL has of the token; with `auth: 'ticket'` a ticket is fetched for it. */
+  async _secrets() {
+    if (this._auth === 'query') return { token: this._token };
+    if (this._auth === 'ticket') return { ticket: await this._ticket() };
+    return {};
+  }
+
+  /** The URL of the game's socket. */
+  _socketUrl(query = {}) {
+    const url = this._urlOf(`/ws/${this.gameId}`);
+    if (this._client && !url.searchParams.has('client')) url.searchParams.set('client', this._client);
+    if (this.lastSeq !== null) url.searchParams.set('last_seq', String(this.lastSeq));
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    return url.href;
+  }
+
+  /** A path of the service as a URL; a query that `options.url` has is kept. */
+  _urlOf(path) {
+    const url = new URL(this._url);
+    url.pathname = url.pathname.replace(/\/$/, '') + path;
+    url.hash = '';
+    return url;
   }
 
   async _ticket() {
-    const { status, body } = await this._fetch('/api/tickets', { method: 'POST' });
+    const { status, body } = await this._fetch(this._urlOf('/api/tickets').href, { method: 'POST' });
     if (status === 201) return body.ticket;
     throw Object.assign(new Error(body.detail ?? 'no ticket'), { status, retryAfterMs: body.retry_after_ms ?? null });
   }
 
-  async _fetch(path, init) {
+  async _fetch(url, init) {
     // Without a timeout a network that swallows the answer holds us up for ever; so does Node's fetch, now and then,
     // when the connection is reset as soon as it is made. The timer keeps a Node process alive, AbortSignal.timeout not.
     const controller = new AbortController();
     const timer = setTimeout(() => controller.abort(), this._openTimeoutMs);
     try {
-      const response = await fetch(this._url.replace(/^ws/, 'http') + path, {
+      const response = await fetch(url.replace(/^ws/, 'http'), {
         headers: { authorization: `Bearer ${this._token}` },
         cache: 'no-store',
         signal: controller.signal,
@@ -272,8 +289,7 @@ export class GameWebSocket {
 
   /** A browser cannot read why an upgrade failed: a plain GET of the same URL tells. */
   async _diagnose() {
-    const query = this.lastSeq === null ? '' : `?last_seq=${this.lastSeq}`;
-    const { status, body } = await this._fetch(`/ws/${this.gameId}${query}`);
+    const { status, body } = await this._fetch(this._socketUrl());
     if (this._wanted && !this.ws) this._afterRefusal(status, body.detail ?? `refused with ${status}`, body.retry_after_ms ?? null);
   }
 

@@ -1,5 +1,5 @@
 /** The race page: a thin view over the shipped client. All text is set as text, never as HTML. */
-import { GameWebSocket } from './client.js';
+import { GameWebSocket, VERSION } from './client.js';
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -69,7 +69,7 @@ async function enter(event) {
 
 function join(gameId, guest) {
   me = guest.player_id;
-  client = new GameWebSocket(gameId, guest.token, { pingIntervalMs: 5000 });
+  client = new GameWebSocket(gameId, guest.token, { pingIntervalMs: 5000, client: `code-racer-page/${VERSION}` });
   client.on('state', showConnection).on('pong', showConnection).on('end', ended);
   client.on('retry', ({ delayMs }) => showConnection({ retryMs: delayMs }));
   for (const [type, handler] of Object.entries(HANDLERS)) client.on(type, ({ data }) => { handler(data); render(); });

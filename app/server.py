@@ -5,6 +5,7 @@ import contextlib
 import gc
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,12 +23,12 @@ from app.judge import JudgeUnavailable
 from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.settings import CannotStartError, Settings, WsTransport
+from app.settings import CannotStartError, Settings, SettingsError, WsTransport
 from app.telemetry.catalogue import Events
 from app.telemetry.measured_http import MeasuredHttp
 from app.transport.http import BoundedHttp
 from app.transport.http_connections import HttpConnections
-from app.usable import bad_certificate
+from app.usable import bad_certificate, load_certificate_again
 from app.vocabulary import LimitScope
 from app.web.auth.jwks import JwksKeys
 
@@ -149,6 +150,16 @@ class Server(uvicorn.Server):
 
     def _on_signal(self, number: int) -> None:
         self._service.recorder.log(Events.APP_SIGNALLED, signal=signals.name(number))
+        if number == signal.SIGHUP and self.config.ssl is not None:
+            self._load_certificate_again(self.config.ssl)
+
+    def _load_certificate_again(self, serving: ssl.SSLContext) -> None:
+        try:
+            ends = load_certificate_again(self._settings, serving)
+        except SettingsError as error:
+            self._service.recorder.certificate(None, str(error))
+        else:
+            self._service.recorder.certificate(ends.isoformat().replace("+00:00", "Z"), None)
 
     def _on_end(self, number: int) -> None:
         """The first signal drains, the second hurries; a second SIGINT, or a third of any kind, waits for nobody."""

@@ -1,12 +1,15 @@
 """Whether the files can be used that the settings name, told before anything is begun, made or listened on."""
 
 import contextlib
+import datetime as dt
 import errno
 import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from cryptography import x509
 
 from app.eventlog.select import file_of, open_event_log
 from app.eventlog.writer import OWN_FOLDER, no_folder
@@ -38,10 +41,23 @@ def cannot_log(file: Path, error: OSError) -> SettingsError:
     )
 
 
-def bad_certificate(settings: Settings, error: OSError) -> SettingsError:
+def bad_certificate(settings: Settings, error: Exception) -> SettingsError:
     """Say that TLS cannot be served."""
     files = f"{settings.tls_cert_file} and TLS_KEY_FILE {settings.tls_key_file}"
     return SettingsError(f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair")
+
+
+def load_certificate_again(settings: Settings, serving: ssl.SSLContext) -> dt.datetime:
+    """Have handshakes from now on served with the certificate as it is in the files now; return when that one ends.
+
+    Raises SettingsError: it cannot be used; `serving` is as it was.
+    """
+    _certificate(settings)  # apart from what serves: of a bad pair that would keep the half that came first
+    try:
+        serving.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+        return x509.load_pem_x509_certificate(Path(settings.tls_cert_file).read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as error:
+        raise bad_certificate(settings, error) from None
 
 
 def _certificate(settings: Settings) -> None:

@@ -203,5 +203,21 @@ CONNECTIONS: Final = Board(
             alerts=("CodeRacerCertificateExpiring",),
             width=6,
         ),
+        Panel(
+            "New certificates refused",
+            "After SIGHUP, where the service serves TLS itself: the files cannot be used, the one before is served.",
+            "none",
+            (
+                Query(
+                    "sum by (instance) (increase("
+                    + selected("code_racer_certificate_loads_total", 'outcome="refused"')
+                    + "[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            warn=1,
+            range=(0, float("inf")),
+            width=6,
+        ),
     ),
 )

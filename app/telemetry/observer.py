@@ -281,6 +281,9 @@ class RuntimeObserver:
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
         """Note that the drain has come to a phase; `details` are fields of ``app.drain_progressed``."""
 
+    def certificate(self, ends: str | None, error: str | None) -> None:
+        """Note that the certificate was read again: until when it is valid (RFC 3339), or why it cannot be used."""
+
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """Note a fault that nobody else answers for, of one game where there is a `game_id`."""
 

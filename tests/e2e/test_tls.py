@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import jwt
 import pytest
+from cryptography import x509
 from websockets.asyncio.client import connect
 
 from tools.harness.server import ROOT, SECRET, ServerProcess, until
@@ -37,6 +43,77 @@ async def test_a_game_over_wss(tmp_path: Path) -> None:
         assert server.wait_for_log("app.started")["page"].startswith("https://")
     finally:
         assert await asyncio.to_thread(server.stop) == 0
+
+
+@pytest.fixture
+def off_terminal() -> Iterator[None]:
+    """On a terminal SIGHUP ends the server, but for where it is ignored when that starts (nohup)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("off_terminal")
+@pytest.mark.parametrize("transport", ["lean", "uvicorn"])
+def test_a_certificate_is_replaced_by_sighup_and_nobody_is_cut(tmp_path: Path, transport: str) -> None:
+    made = Certificates(tmp_path / "tls", days=1)
+    context = ssl.create_default_context(cafile=str(made.ca))
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key, "ws_transport": transport, "http_keep_alive_s": 600}
+    with ServerProcess(tmp_path / "server", **tls) as server, kept(server, context) as old:
+        first = served(old)
+        made.renew(days=30)
+        assert days_left(server, context) < 2, "a file alone changes nothing"
+        os.kill(server.pid, signal.SIGHUP)
+        told = dt.datetime.fromisoformat(server.wait_for_log("certificate.loaded")["ends"])
+        assert 29 < (told - dt.datetime.now(dt.UTC)).days + 1 <= 30
+        assert 29 < days_left(server, context) <= 30
+        alive(old)
+        assert served(old) == first
+        good = (made.cert.read_bytes(), made.key.read_bytes())
+        made.renew(days=60)
+        for cert, key in ((made.cert.read_bytes(), good[1]), (b"no certificate", good[1]), (good[0], b"")):
+            made.cert.write_bytes(cert)
+            made.key.write_bytes(key)
+            seen = len(server.logged("certificate.refused"))
+            os.kill(server.pid, signal.SIGHUP)
+            assert "must be PEM, of one pair" in server.wait_for_log("certificate.refused", skip=seen)["error"]
+            assert 29 < days_left(server, context) <= 30
+        alive(old)
+        metrics = httpx.get(f"https://{server.host}/metrics", verify=context).text
+        for outcome, times in (("loaded", 1), ("refused", 3)):
+            assert f'code_racer_certificate_loads_total{{outcome="{outcome}"}} {times}.0\n' in metrics
+
+
+@contextlib.contextmanager
+def kept(server: ServerProcess, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+    """A connection that is kept."""
+    plain = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=30)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+        alive(secure)
+        yield secure
+
+
+def alive(secure: ssl.SSLSocket) -> None:
+    """The connection serves."""
+    secure.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += secure.recv(4_096)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def served(secure: ssl.SSLSocket) -> bytes:
+    """The certificate of a connection."""
+    certificate = secure.getpeercert(binary_form=True)
+    assert certificate is not None
+    return certificate
+
+
+def days_left(server: ServerProcess, context: ssl.SSLContext) -> float:
+    """How long the certificate is valid that a new connection meets."""
+    with kept(server, context) as secure:
+        ends = x509.load_der_x509_certificate(served(secure)).not_valid_after_utc
+    return (ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1)
 
 
 def test_what_is_sent_over_tls_and_not_read_takes_no_memory(tmp_path: Path) -> None:

@@ -27,6 +27,18 @@ class Events:
         "app.started", "info", "The service takes connections.", "address", "startup_s", "page", "ops_port"
     )
     APP_SIGNALLED = _event("app.signalled", "info", "A signal came by which nothing changes.", "signal")
+    CERTIFICATE_LOADED = _event(
+        "certificate.loaded",
+        "info",
+        "SIGHUP: new connections are served with the certificate that is in the files now; until when it is valid.",
+        "ends",
+    )
+    CERTIFICATE_REFUSED = _event(
+        "certificate.refused",
+        "error",
+        "SIGHUP: the files hold no certificate that could be used; the one before is served on.",
+        "error",
+    )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     APP_DRAIN_PROGRESSED = _event(
         "app.drain_progressed",

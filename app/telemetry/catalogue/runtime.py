@@ -112,6 +112,13 @@ class RuntimeMetrics:
         ("outcome",),
         rows(SpanExport),
     )
+    CERTIFICATE_LOADS = Metric(
+        f"{PREFIX}certificate_loads_total",
+        Kind.COUNTER,
+        "Times the certificate was read again (SIGHUP), by whether it can be used; refused: the one before is served.",
+        ("outcome",),
+        rows(("loaded", "refused")),
+    )
     SERIES = Metric(f"{PREFIX}metric_series", Kind.GAUGE, "Series exposed here; the same for as long as this runs.")
     SERIES_LIMIT = Metric(
         f"{PREFIX}metric_series_limit", Kind.GAUGE, "The most series there may be (MAX_METRIC_SERIES)."

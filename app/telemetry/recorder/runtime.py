@@ -31,6 +31,13 @@ class RuntimeRecorder(Recording, RuntimeObserver):
     def draining(self, phase: DrainPhase, connections: int, **details: float) -> None:
         self.log(Events.APP_DRAIN_PROGRESSED, phase=phase, connections=connections, **details)
 
+    def certificate(self, ends: str | None, error: str | None) -> None:
+        self.store.counter(Metrics.CERTIFICATE_LOADS).inc(("loaded" if error is None else "refused",))
+        if error is None:
+            self.log(Events.CERTIFICATE_LOADED, ends=ends)
+        else:
+            self.log(Events.CERTIFICATE_REFUSED, error=error)
+
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         self.store.counter(Metrics.FAULTS).inc()
         self.log_repeated(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.harness.server import ROOT
-from tools.house.counts import MOST_CALLS, MOST_LINES, MOST_METHODS, Exceptions, count, faults
+from tools.house.counts import MOST_CALLS, MOST_LINES, MOST_METHODS, MOST_PARAMETERS, Exceptions, count, faults
 from tools.house.picture import picture
 from tools.house.walk import walk
 
@@ -83,6 +83,17 @@ def test_a_class_of_too_many_methods_is_a_fault_without_a_reason(tree: Path) -> 
     assert "docstring does not give the reason" in fault
 
 
+@pytest.mark.parametrize("before", ["", "*, "])
+def test_a_constructor_of_too_many_parameters_is_a_fault_without_a_reason(tree: Path, before: str) -> None:
+    most = ", ".join(f"p{number}" for number in range(MOST_PARAMETERS))
+    add(tree, "app/low/__init__.py", f"class Most:\n    def __init__(self, {before}{most}): ...\n")
+    assert faults(count(tree), NONE) == []
+    add(tree, "app/low/__init__.py", f"class Wide:\n    def __init__(self, {before}{most}, another): ...\n")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the constructor app.low.__init__.Wide has 8 parameters, at most 7")
+    assert faults(count(tree), replace(NONE, constructors={"app.low.__init__.Wide": "large for a reason"})) == []
+
+
 def test_a_long_module_is_a_fault_without_a_reason(tree: Path) -> None:
     add(tree, "app/low/__init__.py", "\n" * MOST_LINES)
     (fault,) = faults(count(tree), NONE)
@@ -102,10 +113,10 @@ def test_a_name_with_two_meanings_is_a_fault_without_a_reason(tree: Path, again:
 
 def test_an_exception_that_is_not_needed_is_a_fault(tree: Path) -> None:
     classes, modules = {"app.low.__init__.Gone": "large"}, {"app.low.__init__": "large"}
-    exceptions = Exceptions(classes, modules, 0, 0, MOST_CALLS + 1, {"Gone": "nowhere"})
+    exceptions = Exceptions(classes, modules, 0, 0, MOST_CALLS + 1, {"Gone": "nowhere"}, {"app.low.__init__.Gone": "l"})
     assert [
         "needs no exception" in fault or "need no exception" in fault for fault in faults(count(tree), exceptions)
-    ] == [True] * 4
+    ] == [True] * 5
 
 
 @pytest.mark.parametrize("text", ["See the module.", "See `Port.do`.", "See `Port.do` and\n    `Other`."])

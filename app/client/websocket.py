@@ -4,6 +4,8 @@ Durable events carry ``seq``: after a cut the client reconnects with ``last_seq`
 order, and reconnects when it notices a gap. One task (`_run`) connects, receives and reconnects until the connection
 has ended for good; whoever waits for a message or an answer waits for the end of that task too. Handlers run in it,
 one message after the other: one that waits for an answer (`request`) must do so in a task of its own.
+
+Its options are arguments of the constructor, by name, as those of the client for browsers are.
 """
 
 import asyncio

@@ -1,12 +1,15 @@
 """The hub: all that one replica runs, wired, started and closed.
 
 Theory of operation. Everything runs on one event loop; no part needs a lock but a room, which decides one command at a
-time. Each part is given what it needs, never its owner, and knows only parts further down:
+time. The hub is given each port of the outside and the settings; each part what it needs of them, never its owner, and
+knows only parts further down:
 
     Hub         makes all parts; starts and closes them
     Membership  which connection plays in which room
     Sweeper     takes up what a fault, a restart or a replica that died has left undone
-    Rooms       the games: loaded while they are used; their deadlines, their judging
+    Rooms       the games: loaded while they are used
+    Judging     the queue of submissions; it knows no rooms, and hands each verdict to `Rooms`
+    KnownGames  the deadlines and the counts of all games, loaded or not
     Connections the sessions; it knows no rooms, and calls `Membership.end` when one is over
     LogHealth   whether the event log takes anything; Replicas, Presence: the other replicas
 
@@ -30,6 +33,9 @@ from app.realtime.cluster.replicas import Replicas
 from app.realtime.connection.registry import Connections
 from app.realtime.identity import Verify
 from app.realtime.overload import LoadMonitor
+from app.realtime.room.claims import JudgingClaims
+from app.realtime.room.judging import Judging
+from app.realtime.room.known_games import KnownGames
 from app.realtime.room.membership import Membership
 from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
@@ -74,17 +80,11 @@ class Hub:
         self.log_health = LogHealth(log, observer)
         self.replicas = Replicas(log.coordination, settings.replica_ttl_s, observer, now)
         self.presence = Presence(log.coordination, self.replicas.instance, self.replicas.lives, observer.fault)
-        self.rooms = Rooms(
-            log,
-            self.log_health,
-            self.replicas,
-            judge,
-            problems,
-            self.policy,
-            self.tasks,
-            now,
-            settings=settings,
-        )
+        self.problems = problems
+        self.games = KnownGames(self.replicas, now, observer.fault)
+        claims = JudgingClaims(log.coordination, settings)
+        self.judging = Judging(judge, problems, settings, claims.begin, self.policy)
+        self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.policy, self.tasks, settings)
         welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
         self.membership = Membership(self.rooms, self.pace, welcome, self.tasks, self._reports_ends)
         self.connections = Connections(settings, verify, self.policy, now, self.membership.end)

@@ -52,13 +52,13 @@ def _read_messages(store: MetricStore, hub: Hub) -> None:
 
 
 def _read_games(store: MetricStore, settings: Settings, hub: Hub) -> None:
-    store.read_gauge(Metrics.GAMES, lambda: hub.rooms.counts.games)
-    store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.rooms.deadlines.overdue_s)
+    store.read_gauge(Metrics.GAMES, lambda: hub.games.counts.games)
+    store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.games.deadlines.overdue_s)
     store.read_gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
     store.read_gauge(Metrics.LARGEST_GAME, lambda: hub.rooms.most_events)
     store.read_gauge(Metrics.GAME_EVENTS_LIMIT, lambda: settings.max_events_per_game)
-    store.read_gauge(Metrics.PLAYERS, lambda: hub.rooms.counts.players)
-    store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.rooms.judging.depth)
+    store.read_gauge(Metrics.PLAYERS, lambda: hub.games.counts.players)
+    store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.judging.depth)
 
 
 def _read_event_log(store: MetricStore, settings: Settings, hub: Hub, health: Health) -> None:

@@ -1,6 +1,7 @@
 """HTTP with an end: every request is bounded in bytes and time, and so is the wait for whoever reads the answer.
 
 A subclass of uvicorn's httptools protocol, which has no such bounds. The bounds are settings; they hold on each port.
+Four arguments of the constructor are uvicorn's.
 
 How it works. All of it runs on the event loop; a connection has one request at a time.
 

@@ -1,6 +1,7 @@
 """The HTTP API: guests, games, problems."""
 
 import datetime as dt
+import random
 from http import HTTPStatus
 from http import HTTPStatus as S
 from typing import Annotated, Any, Final
@@ -14,6 +15,7 @@ from msgspec.structs import asdict
 
 from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, GameState, Problem, Rejected, Rules, SubmissionJudged, snapshot
+from app.judge import JudgeProblem
 from app.protocol import Finish
 from app.realtime import Hub
 from app.settings import Settings
@@ -124,15 +126,19 @@ async def create_game(
     access.availability.require()
     wish = data or NewGame()
     _require_allowed(wish, identity.player_id, settings, hub)
-    problem_id = wish.problem if wish.problem is not None else hub.rooms.pick_problem()
-    if problem_id not in hub.rooms.problems:
+    problem = hub.problems.get(wish.problem) if wish.problem is not None else _any_problem(hub)
+    if problem is None:
         raise refusal(HTTPStatus.BAD_REQUEST, "no such problem; see GET /api/problems")
     access.rates.game(client_address(request), identity.player_id)
     try:
-        state = await hub.rooms.create(identity.player_id, problem_id, _rules(wish, settings))
+        state = await hub.rooms.create(identity.player_id, problem.public, _rules(wish, settings))
     except LogUnavailable as error:
         raise unavailable(error) from None
     return {**_public(state), "ws_url": _ws_url(request, settings, state.game_id)}
+
+
+def _any_problem(hub: Hub) -> JudgeProblem:
+    return random.choice(tuple(hub.problems.values()))  # noqa: S311 - a game, not a secret
 
 
 def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub) -> None:
@@ -141,7 +147,7 @@ def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub
     most = settings.max_players_per_game
     if wish.max_players > most and hub.policy.refuses(LimitScope.PLAYERS_PER_GAME, 0, player_id=player_id):
         raise refusal(HTTPStatus.BAD_REQUEST, f"max_players can be at most {most} (MAX_PLAYERS_PER_GAME)")
-    if hub.rooms.counts.hosted_by(player_id) < settings.max_games_per_player:
+    if hub.games.counts.hosted_by(player_id) < settings.max_games_per_player:
         return
     if hub.policy.refuses(LimitScope.GAMES_PER_PLAYER, GAMES_RETRY_MS, player_id=player_id):
         raise refusal(
@@ -274,7 +280,7 @@ async def remove_player(
 @get("/problems", security=[{}], responses=refusals())
 async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
     """List all problems, without their tests."""
-    return [_problem_card(problem.public) for problem in hub.rooms.problems.values()]
+    return [_problem_card(problem.public) for problem in hub.problems.values()]
 
 
 def _problem_card(problem: Problem) -> dict[str, Any]:

@@ -32,7 +32,7 @@ async def a_race(one: OneHub, *players: str, **rules: int) -> Room:
 @without_waiting
 async def test_a_room_is_loaded_once_for_all_who_ask_and_let_go_when_nobody_uses_it() -> None:
     async with running(now=loop_ms) as one:
-        state = await one.hub.rooms.create("host", PROBLEM.id, Rules())
+        state = await one.hub.rooms.create("host", PROBLEM, Rules())
         async with one.hub.rooms.use(state.game_id) as first, one.hub.rooms.use(state.game_id) as second:
             assert first is second
         assert not one.hub.rooms.loaded
@@ -57,12 +57,12 @@ async def test_a_race_starts_when_its_countdown_is_over() -> None:
 @without_waiting
 async def test_a_game_that_nobody_uses_ends_by_its_deadline() -> None:
     async with running(now=loop_ms) as one:
-        state = await one.hub.rooms.create("host", PROBLEM.id, Rules(waiting_ttl_ms=60_000))
+        state = await one.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=60_000))
         await asyncio.sleep(61)
         ended = await one.hub.rooms.state(state.game_id)
         assert ended is not None
         assert ended.phase is Phase.FINISHED
-        assert one.hub.rooms.deadlines.overdue_s == 0
+        assert one.hub.games.deadlines.overdue_s == 0
 
 
 @without_waiting
@@ -96,7 +96,7 @@ async def test_a_connection_that_is_lost_is_told_to_the_others_and_its_slot_is_f
         await one.until_told("ann", "player_disconnected")
         assert one.left == ["bob"]
         assert [session.player_id for session in one.hub.connections] == ["ann"]
-        assert one.hub.rooms.counts.players[PlayerStanding.LOST] == 1
+        assert one.hub.games.counts.players[PlayerStanding.LOST] == 1
 
 
 @without_waiting
@@ -136,15 +136,15 @@ async def test_the_newest_connections_are_shed_first() -> None:
 async def test_games_and_players_are_counted_as_they_move_on() -> None:
     async with running(now=loop_ms) as one:
         await a_race(one, "ann", "bob")
-        assert one.hub.rooms.counts.games[Phase.RUNNING] == 1
-        assert one.hub.rooms.counts.players[PlayerStanding.RACING] == 2
-        assert one.hub.rooms.counts.hosted_by("host") == 1
+        assert one.hub.games.counts.games[Phase.RUNNING] == 1
+        assert one.hub.games.counts.players[PlayerStanding.RACING] == 2
+        assert one.hub.games.counts.hosted_by("host") == 1
 
 
 @without_waiting
 async def test_a_hub_takes_up_what_was_under_way_when_it_starts() -> None:
     log = MemoryEventLog()
     async with running(log, now=loop_ms) as one:
-        state = await one.hub.rooms.create("host", PROBLEM.id, Rules(waiting_ttl_ms=60_000))
+        state = await one.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=60_000))
     async with running(log, now=loop_ms) as again:
-        assert state.game_id in again.hub.rooms.deadlines
+        assert state.game_id in again.hub.games.deadlines

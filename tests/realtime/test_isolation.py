@@ -28,6 +28,7 @@ from app.realtime.room.room import Room
 from app.realtime.room.sweeper import Sweeper
 from app.settings import load_settings
 from app.vocabulary import Initiator
+from tools.harness.games import PROBLEM
 from tools.harness.hubs import OneHub, Peer, eventually, running
 from tools.harness.server import SECRET
 
@@ -257,7 +258,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     del patch
     log = MemoryEventLog()
     async with running(log) as one:
-        good = [await one.hub.rooms.create("host", "sum", Rules()) for _ in range(3)]
+        good = [await one.hub.rooms.create("host", PROBLEM, Rules()) for _ in range(3)]
     torn, unknown, empty = (state.game_id for state in good)
     bare = str(uuid.UUID(int=1))
     other = str(log._games[torn][0][1], "utf-8")
@@ -267,7 +268,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     log._ended[bare] = None
     async with running(log) as again:
         assert sorted(again.seen.games) == sorted([torn, unknown, bare])
-        assert set(again.hub.rooms.deadlines._deadlines) == {empty}, "the one that can be read is looked after"
+        assert set(again.hub.games.deadlines._deadlines) == {empty}, "the one that can be read is looked after"
         await again.game("ann", "bob", min_players=9)
         await assert_the_others_go_on(again, "ann", "bob")
         for _ in range(3):
@@ -282,7 +283,7 @@ async def a_deadline_that_raises(patch: Patch) -> None:
         bad = await one.game(countdown_ms=1)
         good = await one.game("ann", countdown_ms=1)
         bad_ids.append(bad.game_id)
-        one.hub.rooms.deadlines.set(bad.game_id, 1)
+        one.hub.games.deadlines.set(bad.game_id, 1)
         await eventually(lambda: "deadline" in one.seen.where)
         one.say("ann", "ready")
         await one.until_told("ann", "game_started")
@@ -295,7 +296,7 @@ async def a_game_that_cannot_move_on_when_its_time_comes(patch: Patch) -> None:
     patch.setattr("app.realtime.room.registry.FAULT_RETRY_MS", 20)
     log = MemoryEventLog()
     async with running(log) as one:
-        state = await one.hub.rooms.create("host", "sum", Rules(waiting_ttl_ms=1))
+        state = await one.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=1))
         await eventually(lambda: "deadline" in one.seen.where)
         await eventually(lambda: log._ended[state.game_id])
 

@@ -39,8 +39,8 @@ class Replica:
         observer = Observer()
         self.tasks = TaskOwner(observer.fault)
         policy = LimitPolicy(frozenset(), observer)
-        self.judging = Judging(judge, {"echo": ECHO}, settings, self._record, self._take, policy)
-        self.judging.start(self.tasks)
+        self.judging = Judging(judge, {"echo": ECHO}, settings, self._take, policy)
+        self.judging.start(self.tasks, self._record)
 
     async def judge(self) -> RecordVerdict:
         """The verdict on the submission."""

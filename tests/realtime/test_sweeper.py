@@ -80,11 +80,11 @@ async def test_a_submission_that_was_not_judged_is_judged_at_the_sweep(monkeypat
 async def test_a_game_that_is_not_loaded_is_taken_up_and_moves_on() -> None:
     log = MemoryEventLog()
     async with running(log, now=loop_ms, **NEVER) as one, running(log, now=loop_ms, **NEVER) as other:
-        state = await other.hub.rooms.create("host", PROBLEM.id, Rules(waiting_ttl_ms=5_000))
-        assert state.game_id not in one.hub.rooms.deadlines
+        state = await other.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=5_000))
+        assert state.game_id not in one.hub.games.deadlines
         one.hub.replicas.give_back_change()
         await one.hub.sweeper.adopt()
-        assert state.game_id in one.hub.rooms.deadlines
+        assert state.game_id in one.hub.games.deadlines
         await asyncio.sleep(6)
         ended = await one.hub.rooms.state(state.game_id)
         assert ended is not None
@@ -94,7 +94,7 @@ async def test_a_game_that_is_not_loaded_is_taken_up_and_moves_on() -> None:
 @without_waiting
 async def test_games_that_are_over_for_long_are_removed() -> None:
     async with running(now=loop_ms, finished_game_retention_s=100, **NEVER) as one:
-        state = await one.hub.rooms.create("host", PROBLEM.id, Rules(waiting_ttl_ms=5_000))
+        state = await one.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=5_000))
         await asyncio.sleep(10)
         await one.hub.sweeper.sweep()
         assert await one.hub.rooms.state(state.game_id) is not None
@@ -110,11 +110,11 @@ async def test_while_the_log_is_away_nothing_is_given_up(monkeypatch: pytest.Mon
         async def away(_: MemoryEventLog) -> list[str]:
             raise LogUnavailable("gone", LogTrouble.UNREACHABLE)
 
-        state = await one.hub.rooms.create("host", PROBLEM.id, Rules())
-        one.hub.rooms.deadlines.set(state.game_id, None)
+        state = await one.hub.rooms.create("host", PROBLEM, Rules())
+        one.hub.games.deadlines.set(state.game_id, None)
         one.hub.replicas.give_back_change()
         with monkeypatch.context() as patch, pytest.raises(LogUnavailable):
             patch.setattr(MemoryEventLog, "open_games", away)
             await one.hub.sweeper.sweep()
         await one.hub.sweeper.sweep()
-        await eventually(lambda: state.game_id in one.hub.rooms.deadlines)
+        await eventually(lambda: state.game_id in one.hub.games.deadlines)

@@ -146,7 +146,7 @@ class OneHub:
 
     async def game(self, *players: str, **rules: Any) -> GameState:
         """A game with players in it."""
-        state = await self.hub.rooms.create("host", PROBLEM.id, Rules(**({"min_players": 1} | rules)))
+        state = await self.hub.rooms.create("host", PROBLEM, Rules(**({"min_players": 1} | rules)))
         for player in players:
             await self.enter(state.game_id, player)
         return state

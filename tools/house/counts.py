@@ -11,6 +11,7 @@ from typing import Final
 MOST_CALLS: Final = 45
 MOST_METHODS: Final = 25
 MOST_LINES: Final = 400
+MOST_PARAMETERS: Final = 7
 EXCEPTIONS: Final = Path(__file__).parent / "exceptions.toml"
 _MEASURES: Final = {"observer", "tracer"}
 _TYPE: Final = re.compile(r"[A-Z]+[a-z]\w*")
@@ -19,7 +20,7 @@ _POINTER: Final = re.compile(r"See (the module|`[\w.]+`)( and `[\w.]+`)?\.")
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """What is allowed beside the limits: a reason for each class, module and name, numbers that may only fall."""
+    """What is allowed beside the limits: a reason for each one, numbers that may only fall."""
 
     classes: dict[str, str]
     modules: dict[str, str]
@@ -27,6 +28,7 @@ class Exceptions:
     walk: int
     calls: int = MOST_CALLS
     names: dict[str, str] = field(default_factory=dict)
+    constructors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path = EXCEPTIONS) -> "Exceptions":
@@ -34,7 +36,7 @@ class Exceptions:
         table = tomllib.loads(path.read_text("utf-8"))
         calls = table.get("calls", {"most": MOST_CALLS})["most"]
         pointers, walk = table["pointers"]["most"], table["walk"]["most"]
-        return cls(table["classes"], table["modules"], pointers, walk, calls, table["names"])
+        return cls(table["classes"], table["modules"], pointers, walk, calls, table["names"], table["constructors"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Counts:
     pointers: list[str]
     docstrings: dict[str, str]
     names: dict[str, list[str]] = field(default_factory=dict)
+    constructors: dict[str, int] = field(default_factory=dict)
 
 
 def count(root: Path) -> Counts:
@@ -59,6 +62,7 @@ def count(root: Path) -> Counts:
         counts.docstrings[name] = " ".join((ast.get_docstring(tree) or "").split())
         counts.modules[name] = len(text.splitlines())
         counts.classes.update(_classes(tree, name))
+        counts.constructors.update(_constructors(tree, name))
         counts.pointers.extend(f"{name}:{line}" for line in _pointers(tree))
         for defined in _names(tree):
             counts.names.setdefault(defined, []).append(name)
@@ -72,6 +76,16 @@ def _classes(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.ClassDef):
             methods = sum(isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) for one in node.body)
             yield f"{module}.{node.name}", methods
+
+
+def _constructors(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for one in node.body:
+            if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                taken = one.args
+                yield f"{module}.{node.name}", len([*taken.posonlyargs, *taken.args, *taken.kwonlyargs]) - 1
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
@@ -112,6 +126,9 @@ def faults(counts: Counts, exceptions: Exceptions) -> list[str]:
         found.append(f"{len(counts.pointers)} docstrings only say where to look, at most {exceptions.pointers}")
     found += _meanings(counts.names, exceptions.names)
     found += _sizes("class", "methods", counts.classes, MOST_METHODS, exceptions.classes, counts.docstrings)
+    found += _sizes(
+        "constructor", "parameters", counts.constructors, MOST_PARAMETERS, exceptions.constructors, counts.docstrings
+    )
     found += _sizes("module", "lines", counts.modules, MOST_LINES, exceptions.modules, counts.docstrings)
     return found
 

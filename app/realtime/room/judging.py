@@ -49,7 +49,6 @@ class Judging:
         judge: Judge,
         problems: Mapping[str, JudgeProblem],
         settings: JudgeSettings,
-        record: Record,
         take: Take,
         policy: LimitPolicy,
     ) -> None:
@@ -57,7 +56,6 @@ class Judging:
         self._take = take
         self._problems = problems
         self._settings = settings
-        self._record = record
         self._policy = policy
         self._observer: Observer = policy.observer
         self._report_fault = policy.observer.fault
@@ -69,10 +67,10 @@ class Judging:
         """Count the submissions that wait for a worker."""
         return len(self._turns)
 
-    def start(self, tasks: TaskOwner) -> None:
-        """Start the workers."""
+    def start(self, tasks: TaskOwner, record: Record) -> None:
+        """Start the workers; each verdict is handed to `record`."""
         for number in range(self._settings.judge_processes):
-            tasks.spawn(self._work(), f"judging {number}")
+            tasks.spawn(self._work(record), f"judging {number}")
 
     def enqueue(self, game_id: str, problem: Problem, submitted: CodeSubmitted) -> None:
         """Have a submission judged; one under way already is left alone."""
@@ -92,18 +90,18 @@ class Judging:
             return False
         return self._policy.refuses(LimitScope.SUBMISSIONS_PER_PLAYER, 0, player_id=player_id)
 
-    async def _work(self) -> None:
+    async def _work(self, record: Record) -> None:
         while True:
             player_id, one = await self._turns.take()
             try:
-                await self._handle(one)
+                await self._handle(one, record)
             except Exception as fault:  # noqa: BLE001 - the worker lives on; the sweep finds the submission again
                 self._report_fault("judging", fault)
             finally:
                 self._under_way.discard(one.key)
                 self._turns.done(player_id)
 
-    async def _handle(self, one: _Submission) -> None:
+    async def _handle(self, one: _Submission, record: Record) -> None:
         waited_s = time.monotonic() - one.queued_at
         number = await self._take(*one.key)
         if not number:
@@ -124,22 +122,7 @@ class Judging:
             trace_id = span.trace_id if span else None
             took_s = time.monotonic() - one.queued_at
             self._observer.judged(problem.id, Judged(report.verdict, waited_s, report.duration_s, took_s), trace_id)
-            await self._append_verdict(game_id, submitted, report)
-
-    async def _append_verdict(self, game_id: str, submitted: CodeSubmitted, report: Report) -> None:
-        await self._record(
-            game_id,
-            RecordVerdict(
-                player_id=submitted.player_id,
-                attempt=submitted.attempt,
-                verdict=report.verdict,
-                tests_passed=report.tests_passed,
-                tests_total=report.tests_total,
-                duration_ms=round(report.duration_s * 1000),
-                detail=report.detail,
-                tests=report.tests,
-            ),
-        )
+            await record(game_id, _verdict(submitted, report))
 
     async def _report(self, one: _Submission, number: int) -> Report | None:
         """Try as often as may be, this the `number`th time; None where another replica made the next."""
@@ -167,3 +150,16 @@ class Judging:
             duration_s=time.monotonic() - started,
             detail=detail,
         )
+
+
+def _verdict(submitted: CodeSubmitted, report: Report) -> RecordVerdict:
+    return RecordVerdict(
+        player_id=submitted.player_id,
+        attempt=submitted.attempt,
+        verdict=report.verdict,
+        tests_passed=report.tests_passed,
+        tests_total=report.tests_total,
+        duration_ms=round(report.duration_s * 1000),
+        detail=report.detail,
+        tests=report.tests,
+    )

@@ -1,13 +1,12 @@
-"""The rooms of this replica: loaded while they are used, their deadlines kept, their submissions judged.
+"""The rooms of this replica: loaded while they are used; whose deadline has come, or whose verdict, moves on.
 
 A game whose room is not loaded is still looked after: its deadline is known, and loads it.
 """
 
 import asyncio
 import contextlib
-import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from app.aio.tasks import TaskOwner
@@ -18,6 +17,7 @@ from app.game import (
     GameEvent,
     GameState,
     Phase,
+    Problem,
     RecordVerdict,
     Remove,
     Rules,
@@ -26,15 +26,11 @@ from app.game import (
     decide,
     fold,
 )
-from app.judge import Judge, JudgeProblem
 from app.protocol import Close
 from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import Appender, LogHealth
-from app.realtime.cluster.replicas import Replicas
-from app.realtime.room.claims import JudgingClaims
-from app.realtime.room.counts import GameCounts
-from app.realtime.room.deadlines import Deadlines
 from app.realtime.room.judging import Judging
+from app.realtime.room.known_games import KnownGames
 from app.realtime.room.room import Room, RoomContext
 from app.settings import Settings
 from app.telemetry.bulkhead import Bulkhead
@@ -45,55 +41,42 @@ from app.vocabulary import SpanName
 TICK_RETRY_MS: Final = 1_000
 FAULT_RETRY_MS: Final = 30_000
 """A game that something of its own keeps from moving on is tried again, but is not all that is in the log."""
-BACKUP_MS: Final = 500
-"""So much later than the replica that leads a game do the others act for it: usually there is nothing left to do."""
 
 
 class Rooms:
-    """All loaded rooms, by game id, and what is known of the other games.
-
-    `now` is the games' clock in epoch milliseconds; `something_ended` is set whenever a race or a connection ends.
-    """
+    """All loaded rooms, by game id; `something_ended` is set whenever a race or a connection ends."""
 
     def __init__(
         self,
         log: EventLog,
         health: LogHealth,
-        replicas: Replicas,
-        judge: Judge,
-        problems: Mapping[str, JudgeProblem],
+        games: KnownGames,
+        judging: Judging,
         policy: LimitPolicy,
         tasks: TaskOwner,
-        now: Callable[[], int],
-        *,
         settings: Settings,
     ) -> None:
-        self.problems = problems
-        self.now = now
         self.loaded: dict[str, Room] = {}
-        self.counts = GameCounts()
-        self.deadlines = Deadlines(now, policy.observer.fault)
         self.something_ended = asyncio.Event()
         self._log = log
         self._health = health
-        self._replicas = replicas
+        self.games = games
+        self._judging = judging
         self._finished_linger_s = settings.finished_linger_s
         self._tasks = tasks
         self._observer: Observer = policy.observer
         self._appender = Appender(log, health)
-        claims = JudgingClaims(log.coordination, settings)
-        self.judging = Judging(judge, problems, settings, self._record, claims.begin, policy)
         self._context = RoomContext(
             log,
             log.coordination,
             self._appender,
             policy,
-            now,
+            games.now,
             settings,
             Bulkhead(self._observer.fault, "room"),
             self._observer.fault,
             self._changed,
-            self.judging.enqueue,
+            judging.enqueue,
             self._fell_behind,
         )
         self._loading: dict[str, asyncio.Future[Room | None]] = {}
@@ -106,26 +89,22 @@ class Rooms:
 
     def start(self) -> None:
         """Judge, and keep deadlines, from now on."""
-        self.judging.start(self._tasks)
-        self._tasks.spawn(self.deadlines.run(self._fire), "timers")
+        self._judging.start(self._tasks, self._record)
+        self._tasks.spawn(self.games.deadlines.run(self._fire), "timers")
 
     # ---------------------------------------------------------------- games
 
-    def pick_problem(self) -> str:
-        """Choose the id of any problem."""
-        return random.choice(tuple(self.problems))  # noqa: S311 - a game, not a secret
-
-    async def create(self, host_id: str, problem_id: str, rules: Rules) -> GameState:
+    async def create(self, host_id: str, problem: Problem, rules: Rules) -> GameState:
         """Make a game. Raises LogUnavailable."""
         game_id = str(uuid.uuid4())
-        command = Create(game_id, host_id, self.problems[problem_id].public, rules)
-        events = decide(None, command, self.now())
+        command = Create(game_id, host_id, problem, rules)
+        events = decide(None, command, self.games.now())
         with self.traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}):
             await self._appender.append(game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game
-        self._remember(state)
+        self.games.remember(state)
         return state
 
     async def state(self, game_id: str) -> GameState | None:
@@ -144,7 +123,7 @@ class Rooms:
 
     def ending_within(self, seconds: float) -> list[str]:
         """Races with members here whose end is near: their time runs out, or they are decided."""
-        until = self.now() + seconds * 1000
+        until = self.games.now() + seconds * 1000
         return [room.game_id for room in self.loaded.values() if room.members and _ends_by(room.known, until)]
 
     # ---------------------------------------------------------------- loaded while they are used
@@ -194,12 +173,12 @@ class Rooms:
             del self.loaded[room.game_id]
             room.close()
             if room.known.phase is Phase.FINISHED or self._log.shared:  # else it goes on here, and only here
-                self.counts.forget(room.game_id)
+                self.games.counts.forget(room.game_id)
 
     # ---------------------------------------------------------------- what rooms report
 
     def _changed(self, room: Room, before: Phase | None) -> None:
-        self._remember(room.known)
+        self.games.remember(room.known)
         if room.known.phase is Phase.FINISHED and before not in {None, Phase.FINISHED}:
             self.something_ended.set()
             self.linger(room)
@@ -225,16 +204,6 @@ class Rooms:
     def _end_lingering(self, room: Room) -> None:
         room.close_all(Close.NORMAL, "the game is over")
 
-    def _remember(self, state: GameState) -> None:
-        """Keep what has changed. The game is counted, and its time kept first, by the replica that leads it."""
-        due = deadline(state)
-        leads = self._replicas.leads(state)
-        self.deadlines.set(state.game_id, due if leads or due is None else due + BACKUP_MS)
-        if leads or due is None:
-            self.counts.note(state)
-        if not leads:
-            self.counts.forget(state.game_id)
-
     # ---------------------------------------------------------------- time and verdicts
 
     def _fire(self, game_id: str) -> None:
@@ -245,13 +214,13 @@ class Rooms:
             with self.traced(SpanName.TICK, {"game.id": game_id}):
                 due = await self._handle(game_id, Tick())
         except LogUnavailable:
-            self.deadlines.retry(game_id, self.now() + TICK_RETRY_MS)
+            self.games.deadlines.retry(game_id, self.games.now() + TICK_RETRY_MS)
             raise
         except Exception:  # no sweep looks at a game that is not loaded: forgotten here, it would never end
-            self.deadlines.retry(game_id, self.now() + FAULT_RETRY_MS)
+            self.games.deadlines.retry(game_id, self.games.now() + FAULT_RETRY_MS)
             raise
-        if due is None or due > self.now():  # else it should have moved on: it stays overdue
-            self.deadlines.set(game_id, due)
+        if due is None or due > self.games.now():  # else it should have moved on: it stays overdue
+            self.games.deadlines.set(game_id, due)
 
     def traced(self, name: SpanName, attributes: Mapping[str, Value] | None = None, link: Link | None = None) -> Maybe:
         """Run a block that no message caused in a trace of its own, which points at `link`."""

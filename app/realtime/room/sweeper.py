@@ -48,7 +48,7 @@ class Sweeper:
         self._replicas = replicas
         self._settings = settings
         self._report = observer.fault
-        self._now = rooms.now
+        self._now = rooms.games.now
         self._list_at = 0.0
         self.log_bytes = self.log_limit_bytes = 0
 
@@ -99,7 +99,7 @@ class Sweeper:
         try:
             self._list_at = time.monotonic() + LIST_EVERY_S
             for game_id in await self._log.open_games():
-                known = game_id in self._rooms.loaded or (game_id in self._rooms.deadlines and not anew)
+                known = game_id in self._rooms.loaded or (game_id in self._rooms.games.deadlines and not anew)
                 if not known and self._replicas.shares(game_id):
                     await self._look_after(game_id, self._take_up(game_id))
         except LogUnavailable:

@@ -55,7 +55,8 @@ def test_readiness_fails_at_once_while_connections_are_still_taken(tmp_path: Pat
 
 
 def test_then_new_ones_are_refused_and_a_game_near_its_end_finishes(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, drain_game_wait_s=600, drain_spread_s=0, finished_linger_s=60).start()
+    settings = {"drain_game_wait_s": 600, "drain_spread_s": 0, "restart_hint_s": 60, "finished_linger_s": 60}
+    server = ServerProcess(tmp_path, **settings).start()
     near = server.new_game(token("host"), min_players=1, time_limit_s=5)
     waiting = server.new_game(token("host"))
     with Player(server, near, token("racer")) as racer, Player(server, waiting, token("idler")) as idler:
@@ -72,9 +73,10 @@ def test_then_new_ones_are_refused_and_a_game_near_its_end_finishes(tmp_path: Pa
         headers = {"authorization": f"Bearer {token('x')}"}
         answers = [httpx.post(f"{server.http_url}/api/games", headers=headers) for _ in range(20)]
         assert {answer.status_code for answer in answers} == {503}
-        waits = {int(answer.headers["retry-after"]) for answer in answers}
-        assert min(waits) > 500, "it goes on for ten minutes, as the drain has them wait for games"
-        assert len(waits) > 1, "not all come back in the same second"
+        waits_ms = [answer.json()["retry_after_ms"] for answer in answers]
+        assert min(waits_ms) > 500_000, "it goes on for ten minutes, as the drain has them wait for games"
+        assert max(waits_ms) - min(waits_ms) > 10_000, "they come back over the minute for which all are told to wait"
+        assert [int(answer.headers["retry-after"]) for answer in answers] == [-(-ms // 1000) for ms in waits_ms]
         racer.send("ping", {"timestamp": 1})
         racer.until("pong")
         racer.until("game_finished")

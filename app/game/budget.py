@@ -40,10 +40,10 @@ def events_refused(state: GameState, player_id: str) -> Rejected | None:
     return Rejected(Rejection.RATE_LIMITED, text)
 
 
-def code_refused(state: GameState, player_id: str, code: str) -> Rejected | None:
-    """Why more code of a player is refused; None where the log can take it."""
+def code_refused(state: GameState, player_id: str, size: int) -> Rejected | None:
+    """Why more code of a player, of `size` bytes, is refused; None where the log can take it."""
     most = state.rules.max_code_bytes
-    if not most or state.players[player_id].code_bytes + len(code.encode()) <= most:
+    if not most or state.players[player_id].code_bytes + size <= most:
         return None
     return Rejected(
         Rejection.RATE_LIMITED, f"what you hand in may come to {most} bytes, this would be more: nothing was done"

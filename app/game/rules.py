@@ -165,7 +165,7 @@ def _submit(draft: _Draft, command: Submit) -> None:
         raise Rejected(Rejection.NOT_ALLOWED, "your last submission is still being judged")
     if player.attempts >= state.rules.max_attempts:
         raise Rejected(Rejection.NOT_ALLOWED, f"you have used all {state.rules.max_attempts} attempts")
-    _raise(code_refused(state, player.id, command.code) or events_refused(state, player.id))
+    _raise(code_refused(state, player.id, len(command.code.encode())) or events_refused(state, player.id))
     draft.emit(
         CodeSubmitted,
         player_id=player.id,

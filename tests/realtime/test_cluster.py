@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.eventlog import Coordination, LogUnavailable, Subscription
+import pytest
+
+from app.eventlog import Conflict, Coordination, LogUnavailable, Subscription
 from app.eventlog.memory import MemoryCoordination, MemoryEventLog
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
@@ -249,3 +251,21 @@ async def test_only_a_log_that_is_away_is_lost_for_one_refusal() -> None:
     assert (health.reachable, seen.faults) == (True, ["sweep"])
     health.note_failure("sweep", LogUnavailable("gone", LogTrouble.UNREACHABLE))
     assert (health.reachable, seen.faults) == (False, ["sweep"])
+
+
+@without_waiting
+async def test_an_append_shows_whether_the_log_is_there() -> None:
+    health = LogHealth(SharedLog(), Noting())
+    health.reach()
+
+    def reachable_after(error: Exception) -> bool:
+        with pytest.raises(type(error)), health.appending():
+            raise error
+        return health.reachable
+
+    assert reachable_after(LogUnavailable("too much to do", LogTrouble.BUSY))
+    assert not reachable_after(LogUnavailable("gone", LogTrouble.UNREACHABLE))
+    assert not reachable_after(Conflict("another was first")), "which says nothing of whether it was taken"
+    with health.appending():
+        pass
+    assert health.reachable

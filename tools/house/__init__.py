@@ -19,5 +19,5 @@ are read from the source alone.
   its functions is handed something that carries that id or that code, as bytes, message, command, event, answer or
   frame, or returns it; what the game keeps (its state) is no longer the message. 19 on 2d84426.
 
-The walk was to be 12 files, and is more than it was: see `exceptions.toml`.
+The walk was to be 12 files, and is more than it was: `exceptions.toml` says of each file why it is on the way.
 """

@@ -5,12 +5,12 @@ the log is lost `watch` writes something small to it again and again, until it t
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from app.eventlog import Commit, Cursor, EventLog, LogListener, LogUnavailable
-from app.game import GameEvent
+from app.eventlog import EventLog, LogListener, LogUnavailable
 from app.telemetry.observer import Observer
 from app.vocabulary import LogTrouble
 
@@ -86,6 +86,17 @@ class LogHealth(LogListener):
         else:
             self._report(where, error)
 
+    @contextlib.contextmanager
+    def appending(self) -> Iterator[None]:
+        """Note how an append goes that is made within the block: whether the log took it shows how it is."""
+        try:
+            yield
+        except LogUnavailable as error:
+            if error.trouble is not LogTrouble.BUSY:  # it is there, and has enough to do
+                self.note(str(error))
+            raise
+        self.note(None)
+
     def note_gap(self) -> None:
         """Note that a game's commits were missed, or are late: they are read again."""
         self._observer.log_gap()
@@ -105,22 +116,3 @@ class LogHealth(LogListener):
     def on_restored(self) -> None:
         """Have a probe find out whether the log is back."""
         self._probe()
-
-
-class Appender:
-    """Appends to the log: whether it took the events shows how it is."""
-
-    def __init__(self, log: EventLog, health: LogHealth) -> None:
-        self._log = log
-        self._health = health
-
-    async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
-        """Append one commit, and note how that went. Raises Conflict, LogUnavailable."""
-        try:
-            commit = await self._log.append(game_id, after, events)
-        except LogUnavailable as error:
-            if error.trouble is not LogTrouble.BUSY:  # it is there, and has enough to do
-                self._health.note(str(error))
-            raise
-        self._health.note(None)
-        return commit

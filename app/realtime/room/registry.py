@@ -28,7 +28,7 @@ from app.game import (
 )
 from app.protocol import Close
 from app.rate_limits import LimitPolicy
-from app.realtime.cluster.log_health import Appender, LogHealth
+from app.realtime.cluster.log_health import LogHealth
 from app.realtime.room.judging import Judging
 from app.realtime.room.known_games import KnownGames
 from app.realtime.room.room import Room, RoomContext
@@ -65,11 +65,10 @@ class Rooms:
         self._finished_linger_s = settings.finished_linger_s
         self._tasks = tasks
         self._observer: Observer = policy.observer
-        self._appender = Appender(log, health)
         self._context = RoomContext(
             log,
             log.coordination,
-            self._appender,
+            health,
             policy,
             games.now,
             settings,
@@ -99,8 +98,8 @@ class Rooms:
         game_id = str(uuid.uuid4())
         command = Create(game_id, host_id, problem, rules)
         events = decide(None, command, self.games.now())
-        with self.traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}):
-            await self._appender.append(game_id, START, events)
+        with self.traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}), self._health.appending():
+            await self._log.append(game_id, START, events)
         state = fold(events)
         if state is None:
             raise LookupError(game_id)  # a fold over game_created is a game

@@ -58,7 +58,7 @@ from app.protocol import (
     encode_message,
 )
 from app.rate_limits import LimitPolicy
-from app.realtime.cluster.log_health import Appender
+from app.realtime.cluster.log_health import LogHealth
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
 from app.realtime.refusals import REJECTIONS
@@ -84,7 +84,7 @@ class RoomContext:
 
     log: EventLog
     coordination: Coordination
-    appender: Appender
+    health: LogHealth
     policy: LimitPolicy
     now: Callable[[], int]
     limits: LimitSettings
@@ -194,7 +194,8 @@ class Room:
                     return []
                 after = self.cursor
                 try:
-                    commit = await self._context.appender.append(self.game_id, after, events)
+                    with self._context.health.appending():
+                        commit = await self._log.append(self.game_id, after, events)
                 except Conflict:
                     await self._catch_up_after_conflict(after)
                     continue
@@ -268,11 +269,7 @@ class Room:
         self._fan_out(event, *encoded)
 
     def _fan_out(self, event: GameEvent, type: str, frame: Frame) -> None:
-        attributes: dict[str, Value] = {
-            "game.id": self.game_id,
-            "event.type": type,
-            "event.seq": event.seq,
-        }
+        attributes: dict[str, Value] = {"game.id": self.game_id, "event.type": type, "event.seq": event.seq}
         with self._tracer.continued(SpanName.FAN_OUT, event.traceparent, attributes) as span:
             recipients, written = self._put_to_all(event.seq, type, frame, span)
             if span is not None:

@@ -64,7 +64,9 @@ class Service:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
         self.recorder = Recorder(
-            MetricStore(settings.max_metric_series), logs.logger if logs else None, settings.log_repeats_per_s
+            MetricStore(settings.max_metric_series, is_native=settings.metrics_native_histograms),
+            logs.logger if logs else None,
+            settings.log_repeats_per_s,
         )
         self.traces = traces = open_tracer(settings, self.replica, self.recorder.traces_exported, (Rejected, Conflict))
         if traces is not None:

@@ -226,7 +226,7 @@ def _metrics(metrics: Sequence[Metric], users: dict[str, str]) -> str:
     rows = [
         (
             f"`{metric.name}`",
-            metric.kind.value,
+            f"{metric.kind.value}, native too" if metric.is_native else metric.kind.value,
             _unit(metric.name),
             ", ".join(_label(metric, label) for label in metric.labels),
             metric.help,

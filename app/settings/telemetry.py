@@ -34,6 +34,11 @@ class TelemetrySettings(Section):
     max_metric_series: int = Field(
         5_000, ge=1_000, description="series of /metrics; label values of the configuration beyond that are other"
     )
+    metrics_native_histograms: bool = Field(
+        False,
+        description="latencies have native histograms too, for scrapers that ask for protobuf; first have them keep"
+        " the classic ones, which the alerts ask for (docs/operations.md)",
+    )
     otel_traces_exporter: str = Field(
         "", pattern="^(otlp|none)?$", description="otlp or none; empty: otlp where an endpoint is set, else none"
     )

@@ -6,10 +6,11 @@ catalogue calls `open` take further label values (what is configured, never what
 series is reached: what comes then is counted as `other`.
 """
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -17,12 +18,15 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from app.telemetry import protobuf
 from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
+from app.telemetry.native import grid
 
 MAX_SIZES = 1_000
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Bucket = tuple[str, float] | tuple[str, float, Exemplar]
+Made = TypeVar("Made")
 Reading = float | Mapping[Any, float]
 """A number, or one for each value of the label; for each row of values where there are several labels."""
 
@@ -66,14 +70,20 @@ class OpenCounter(Counter):
 
 
 class Histogram:
-    """A histogram family: bucket counts and a sum per label row, and per bucket the newest example of a trace."""
+    """A histogram family: counts between edges and a sum per label row, and per bucket the newest example of a trace.
 
-    __slots__ = ("_exemplars", "edges", "rows")
+    The edges are those of the buckets; of the native ones too, where there are such.
+    """
 
-    def __init__(self, metric: Metric) -> None:
-        self.edges = metric.buckets
+    __slots__ = ("_buckets", "_ends", "_exemplars", "_grid", "edges", "rows")
+
+    def __init__(self, metric: Metric, *, is_native: bool = False) -> None:
+        self._buckets = metric.buckets
+        self._grid = grid(metric.buckets) if is_native else None
+        self.edges = self._grid.edges if self._grid else metric.buckets
+        self._ends = [self.edges.index(edge) + 1 for edge in metric.buckets] + [len(self.edges) + 1]
         self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
-        self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(metric.buckets) + 2) for row in metric.rows}
+        self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(self.edges) + 2) for row in metric.rows}
 
     def observe(self, value: float, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe one value, in the unit of the name; KeyError for a row that the catalogue does not list."""
@@ -85,7 +95,7 @@ class Histogram:
 
     def add_exemplar(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
         """Make this observed value the exemplar of its bucket."""
-        self._exemplars[row, bisect_left(self.edges, value)] = Exemplar({"trace_id": trace_id}, value, time.time())
+        self._exemplars[row, bisect_left(self._buckets, value)] = Exemplar({"trace_id": trace_id}, value, time.time())
 
     def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe the same value so many times."""
@@ -97,14 +107,26 @@ class Histogram:
 
     def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
         """Return cumulative buckets, as the exposition wants them, and the sum."""
-        cells = self.rows[row]
-        total = 0.0
         buckets: list[Bucket] = []
-        for bucket, edge in enumerate((*map(str, self.edges), "+Inf")):
-            total += cells[bucket]
-            exemplar = self._exemplars.get((row, bucket))
-            buckets.append((edge, total) if exemplar is None else (edge, total, exemplar))
-        return buckets, cells[-1]
+        for edge, count, exemplar in self._cumulative(row):
+            name = "+Inf" if edge == math.inf else str(edge)
+            buckets.append((name, count) if exemplar is None else (name, count, exemplar))
+        return buckets, self.rows[row][-1]
+
+    def message(self, row: tuple[str, ...]) -> bytes:
+        """Return the protobuf message of a row: what `samples` has, and the native buckets."""
+        cells = self.rows[row]
+        native = self._grid.sum_up(cells) if self._grid else None
+        return protobuf.histogram(self._cumulative(row), cells[-1], native)
+
+    def _cumulative(self, row: tuple[str, ...]) -> Iterator[tuple[float, float, Exemplar | None]]:
+        """Yield edge, count of what is not above it, and example of each classic bucket."""
+        cells = self.rows[row]
+        begin, total = 0, 0.0
+        for bucket, (edge, end) in enumerate(zip((*self._buckets, math.inf), self._ends, strict=True)):
+            total += sum(cells[begin:end])
+            yield edge, total, self._exemplars.get((row, bucket))
+            begin = end
 
 
 class _Sizes(dict[int, int]):
@@ -152,12 +174,19 @@ class MetricStore(Collector):
     Told to `report` is what cannot be read; until somebody takes reports, that raises.
     """
 
-    def __init__(self, max_series: int = 1_000_000, metrics: tuple[Metric, ...] = METRICS) -> None:
+    def __init__(
+        self, max_series: int = 1_000_000, metrics: tuple[Metric, ...] = METRICS, *, is_native: bool = False
+    ) -> None:
         self.max_series = max_series
+        self._is_native = is_native
         self._metrics = metrics
         self.overflows = 0
         self.counters = {metric.name: self._counter(metric) for metric in metrics if metric.kind is Kind.COUNTER}
-        self.histograms = {metric.name: Histogram(metric) for metric in metrics if metric.kind is Kind.HISTOGRAM}
+        self.histograms = {
+            metric.name: Histogram(metric, is_native=is_native and metric.is_native)
+            for metric in metrics
+            if metric.kind is Kind.HISTOGRAM
+        }
         self._read_gauges: dict[str, Callable[[], Reading]] = {}
         self._read_counters: dict[str, Callable[[], Mapping[tuple[str, ...], float]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
@@ -214,7 +243,12 @@ class MetricStore(Collector):
         self._read_counters[metric.name] = read
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Render the exposition in the format that the scraper asks for; return it with its content type."""
+        """Render the exposition in the format that the scraper asks for; return it with its content type.
+
+        Protobuf is there for its native histograms: without them whoever asks for it first gets its second choice.
+        """
+        if self._is_native and protobuf.is_preferred(accept):
+            return b"".join(self._each(self._message)), protobuf.CONTENT_TYPE
         encoder, content_type = choose_encoder(accept)
         return encoder(self.registry), content_type
 
@@ -224,22 +258,19 @@ class MetricStore(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Fold and yield all families."""
+        return self._each(self._family)
+
+    def _each(self, make: Callable[[Metric], Made]) -> Iterator[Made]:
+        """Fold and yield what `make` makes of each family."""
         bulkhead = Bulkhead(self.report, "scrape")
         for prepare in self._before_scrape:
             with bulkhead:
                 prepare()
         for metric in self._metrics:
             with bulkhead:  # a family that cannot be read is left out
-                yield self._family(metric)
+                yield make(metric)
 
     def _family(self, metric: Metric) -> Family:
-        if metric.kind is Kind.COUNTER:
-            counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
-            read_count = self._read_counters.get(metric.name)
-            values: Mapping[tuple[str, ...], float] = read_count() if read_count else self.counters[metric.name].values
-            for row, count in values.items():
-                counter.add_metric(row, count)
-            return counter
         if metric.kind is Kind.HISTOGRAM:
             histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
             store = self.histograms[metric.name]
@@ -247,9 +278,27 @@ class MetricStore(Collector):
                 buckets, total = store.samples(row)
                 histogram.add_metric(row, buckets, total)
             return histogram
-        gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+        kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+        family = kind(metric.name, metric.help, labels=metric.labels)
+        for row, value in self._values(metric):
+            family.add_metric(row, value)
+        return family
+
+    def _message(self, metric: Metric) -> bytes:
+        if metric.kind is Kind.HISTOGRAM:
+            store = self.histograms[metric.name]
+            return protobuf.family(metric, ((row, store.message(row)) for row in store.rows))
+        return protobuf.family(
+            metric, ((row, protobuf.value(metric.kind, value)) for row, value in self._values(metric))
+        )
+
+    def _values(self, metric: Metric) -> Iterator[tuple[tuple[str, ...], float]]:
+        """Yield the rows of a counter or gauge, read from whoever keeps it."""
+        if metric.kind is Kind.COUNTER:
+            read_count = self._read_counters.get(metric.name)
+            yield from (read_count() if read_count else self.counters[metric.name].values).items()
+            return
         read = self._read_gauges.get(metric.name)
         reading = read() if read else {}
         for row, value in (reading if isinstance(reading, Mapping) else {(): reading}).items():
-            gauge.add_metric((row,) if isinstance(row, str) else row, value)
-        return gauge
+            yield (row,) if isinstance(row, str) else row, value

@@ -7,7 +7,11 @@ from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 
+from app.telemetry import protobuf
+
 Exposition = tuple[bytes, str]
+Wanted = tuple[str, bool, bool]
+"""The text format asked for, whether protobuf is asked for before it, and whether with gzip."""
 _LEVEL: Final = 1
 """A tenth is left, in under a millisecond; the default level takes four times as long to leave a little less."""
 
@@ -19,17 +23,18 @@ class Scrapes:
         self._render = render
         self._interval_s = interval_s
         self._free_at = 0.0
-        self._next: dict[tuple[str, bool], asyncio.Task[Exposition]] = {}
+        self._next: dict[Wanted, asyncio.Task[Exposition]] = {}
 
     async def render(self, accept: str, *, is_packed: bool = False) -> Exposition:
         """Render the exposition in the format asked for, with gzip if `is_packed`; return it with its content type."""
-        kind = choose_encoder(accept)[1], is_packed  # of a closed list, whatever is asked for
+        text = choose_encoder(accept)[1]
+        kind = text, protobuf.is_preferred(accept), is_packed  # of a closed list, whatever is asked for
         rendering = self._next.get(kind)
         if rendering is None:
             rendering = self._next[kind] = asyncio.create_task(self._in_time(kind, accept), name="scrape")
         return await asyncio.shield(rendering)
 
-    async def _in_time(self, kind: tuple[str, bool], accept: str) -> Exposition:
+    async def _in_time(self, kind: Wanted, accept: str) -> Exposition:
         now = asyncio.get_running_loop().time()
         begin = max(now, self._free_at)
         self._free_at = begin + self._interval_s
@@ -38,4 +43,4 @@ class Scrapes:
         finally:
             del self._next[kind]  # who asks from now on is answered by the next
         body, content_type = self._render(accept)
-        return (gzip.compress(body, _LEVEL) if kind[1] else body), content_type
+        return (gzip.compress(body, _LEVEL) if kind[-1] else body), content_type

@@ -96,7 +96,10 @@ async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dic
 
 @route("/metrics", http_method=PROBE_METHODS, include_in_schema=False)
 async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
-    """Show the metrics, as Prometheus text or OpenMetrics, whichever is asked for, with gzip where that is taken."""
+    """Show the metrics in the format asked for, with gzip where that is taken.
+
+    Prometheus text, OpenMetrics, or protobuf where METRICS_NATIVE_HISTOGRAMS is set.
+    """
     if not ops.shows(request):
         raise refusal(HTTPStatus.FORBIDDEN, NOT_FROM_HERE)
     is_packed = _takes_gzip(request.headers.get("accept-encoding", ""))

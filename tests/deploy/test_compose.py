@@ -106,7 +106,8 @@ def test_who_is_named_is_there_and_listens() -> None:
 
 def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
     config = CONFIGS["prometheus"].read_text().replace("/etc/prometheus/rules", str(ROOT / "alerts/rules"))
-    (tmp_path / "prometheus.yaml").write_text(config)
+    known = re.sub(r"^ *always_scrape_classic_histograms: true.*\n", "", config, flags=re.MULTILINE)  # not to 2.x
+    (tmp_path / "prometheus.yaml").write_text(known)
     for command in (
         ["promtool", "check", "config", str(tmp_path / "prometheus.yaml")],
         ["amtool", "check-config", str(ROOT / "alerts/alertmanager.yaml")],
@@ -124,6 +125,21 @@ def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
     )
     jobs = {one["job_name"]: one["static_configs"][0] for one in yaml.safe_load(config)["scrape_configs"]}
     assert set(jobs) == {"code-racer", "code-racer-canary"}, "boards and alerts ask for them"
+
+
+def test_prometheus_keeps_the_classic_histograms_that_rules_ask_for_beside_native_ones() -> None:
+    """Prometheus takes the native ones alone unless it is told otherwise; 3.0 and newer know this name for it."""
+    image, command = SERVICES["prometheus"]["image"], SERVICES["prometheus"]["command"]
+    features = {one for flag in command if "enable-feature=" in flag for one in flag.split("=")[-1].split(",")}
+    (job,) = (
+        one
+        for one in yaml.safe_load(CONFIGS["prometheus"].read_text())["scrape_configs"]
+        if one["job_name"] == "code-racer"
+    )
+    assert SERVICES["racer-1"]["environment"]["METRICS_NATIVE_HISTOGRAMS"] == "true"
+    assert "native-histograms" in features
+    assert image.startswith("prom/prometheus:v3.")
+    assert job["always_scrape_classic_histograms"] is True
 
 
 def test_nginx_accepts_the_site_with_the_racers_of_compose(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_the_operators_manifests_fit_its_types(tmp_path: Path) -> None:
     assert sorted(one["kind"] for one in ours) == ["PodMonitor", "PrometheusRule", "ServiceMonitor"]
     assert operator_accepts(ours)
     assert unknown_fields(ours, tmp_path) == ""
+    assert next(one for one in ours if one["kind"] == "ServiceMonitor")["spec"]["scrapeClassicHistograms"], "for rules"
     broken = json.loads(json.dumps(ours))
     (rules,) = (one for one in broken if one["kind"] == "PrometheusRule")
     rules["spec"]["groups"][0]["rules"][0]["expr"] = {"not": "an expression"}

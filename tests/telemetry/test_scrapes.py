@@ -74,3 +74,14 @@ def test_what_is_packed_is_rendered_for_itself_and_is_the_same() -> None:
         assert plain[0] == gzip.decompress(packed[0]) == b"figures"
 
     run(work())
+
+
+def test_who_asks_for_protobuf_and_who_asks_for_text_do_not_share() -> None:
+    async def work() -> None:
+        scrapes = Scrapes(Store().render, INTERVAL_S)
+        protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+        both = f"{protobuf},{OPEN_METRICS};q=0.8"
+        answers = await asyncio.gather(*map(scrapes.render, (OPEN_METRICS, both, protobuf)))
+        assert [content_type for _, content_type in answers] == [OPEN_METRICS, both, protobuf]
+
+    run(work())

@@ -74,6 +74,7 @@ class ConnectionsMetrics:
         Kind.HISTOGRAM,
         "From the request to its answer.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     CONNECTION_DURATION = Metric(
         f"{PREFIX}ws_connection_duration_seconds",
@@ -122,6 +123,7 @@ class ConnectionsMetrics:
         Kind.HISTOGRAM,
         "Round trip of answered protocol pings, measured by the server.",
         buckets=FINE_LATENCY_BUCKETS,
+        is_native=True,
     )
     PINGS = Metric(
         f"{PREFIX}ws_pings_total",
@@ -135,6 +137,7 @@ class ConnectionsMetrics:
         Kind.HISTOGRAM,
         "Round trip of the clients' own pings, as they report it.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     RESUMES = Metric(
         f"{PREFIX}ws_resumes_total",
@@ -171,6 +174,7 @@ class ConnectionsMetrics:
         ("route",),
         rows(HttpRoute),
         LATENCY_BUCKETS,
+        is_native=True,
     )
     HTTP_IN_FLIGHT = Metric(f"{PREFIX}http_requests_in_flight", Kind.GAUGE, "Requests that are being answered.")
     LOGINS = Metric(

@@ -17,6 +17,7 @@ class EventLogMetrics:
         ("outcome",),
         rows(AppendOutcome),
         LATENCY_BUCKETS,
+        is_native=True,
     )
     CONFLICTS = Metric(
         f"{PREFIX}event_log_conflicts_total",
@@ -34,6 +35,7 @@ class EventLogMetrics:
         Kind.HISTOGRAM,
         "From a commit's acceptance by the log to its application on this replica; never below 0.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     CLOCK_SKEWS = Metric(
         f"{PREFIX}event_log_clock_skews_total",

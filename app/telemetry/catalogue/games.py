@@ -65,12 +65,14 @@ class GamesMetrics:
         ("outcome",),
         rows(Verdict),
         LATENCY_BUCKETS,
+        is_native=True,
     )
     JUDGE_WAIT = Metric(
         f"{PREFIX}judge_wait_seconds",
         Kind.HISTOGRAM,
         "How long submissions waited in this replica's queue until one of its workers was free.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     VERDICT_DURATION = Metric(
         f"{PREFIX}verdict_seconds",
@@ -79,6 +81,7 @@ class GamesMetrics:
         ("outcome",),
         rows(Verdict),
         LATENCY_BUCKETS,
+        is_native=True,
     )
     JUDGE_QUEUE = Metric(f"{PREFIX}judge_queue_depth", Kind.GAUGE, "Submissions waiting for a judge's worker.")
     JUDGE_QUEUE_FULL = Metric(

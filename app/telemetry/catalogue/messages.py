@@ -46,6 +46,7 @@ class MessagesMetrics:
         ("type", "outcome"),
         rows(RECEIVED_TYPES, MessageOutcome),
         FINE_LATENCY_BUCKETS,
+        is_native=True,
     )
     BATCH_SIZE = Metric(
         f"{PREFIX}ws_batch_size", Kind.HISTOGRAM, "Messages in a received batch.", buckets=COUNT_BUCKETS
@@ -77,12 +78,14 @@ class MessagesMetrics:
         ("reader",),
         rows(Reader),
         LATENCY_BUCKETS,
+        is_native=True,
     )
     OUTBOX_WAIT = Metric(
         f"{PREFIX}ws_outbox_wait_seconds",
         Kind.HISTOGRAM,
         "How long frames waited that could not be written at once; those that were written.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     OUTBOX_FRAMES = Metric(f"{PREFIX}ws_outbox_frames", Kind.GAUGE, "Frames waiting in all outboxes.")
     OUTBOX_BYTES = Metric(f"{PREFIX}ws_outbox_bytes", Kind.GAUGE, "Bytes waiting in all outboxes.")

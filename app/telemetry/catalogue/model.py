@@ -31,6 +31,7 @@ class Metric:
 
     `rows` lists the valid combinations of label values, in the order of `labels`; values of the last may be left open.
     An open family's first label takes values of the configuration too, until MAX_METRIC_SERIES is reached.
+    A native one, of latencies, has native buckets beside the classic ones where METRICS_NATIVE_HISTOGRAMS is set.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     rows: tuple[tuple[str, ...], ...] = ((),)
     buckets: tuple[float, ...] = ()
     is_open: bool = False
+    is_native: bool = False
 
     def values(self, label: str) -> set[str]:
         """List the values that a label can have."""

@@ -45,12 +45,14 @@ class RuntimeMetrics:
         Kind.HISTOGRAM,
         "How late the event loop is for an appointment.",
         buckets=FINE_LATENCY_BUCKETS,
+        is_native=True,
     )
     GC_PAUSE = Metric(
         f"{PREFIX}gc_pause_seconds",
         Kind.HISTOGRAM,
         "How long a run of the garbage collector held the process up.",
         buckets=PAUSE_BUCKETS,
+        is_native=True,
     )
     MEMORY = Metric(f"{PREFIX}memory_bytes", Kind.GAUGE, "Resident memory of the server process.")
     OPEN_FDS = Metric(f"{PREFIX}open_fds", Kind.GAUGE, "Open file descriptors; a connection takes one.")

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, Final
 
-from app.telemetry.catalogue import FINE_LATENCY_BUCKETS, Events, Metrics
+from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import MessagesObserver, MessageTrail
 from app.telemetry.recorder.recording import Recording
@@ -25,7 +25,8 @@ class MessagesRecorder(Recording, MessagesObserver):
         # Only what is needed with every message is kept here: attributes are looked up faster where they are few.
         self._received = store.sized_counts("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._sent = store.sized_counts("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
-        self._message_durations = store.histogram(Metrics.MESSAGE_DURATION).rows
+        durations = store.histogram(Metrics.MESSAGE_DURATION)
+        self._message_edges, self._message_durations = durations.edges, durations.rows
         self._answered = {type: cells for (type, outcome), cells in self._message_durations.items() if outcome == _OK}
 
     def received(self, type: str, size: int) -> None:
@@ -45,7 +46,7 @@ class MessagesRecorder(Recording, MessagesObserver):
         duration_s = ended - trail.arrived
         # once a message: `Histogram.observe` without the call, and without making a row of what is usual
         cells = self._answered[type] if outcome is _OK else self._message_durations[type, outcome]
-        cells[bisect_left(FINE_LATENCY_BUCKETS, duration_s)] += 1
+        cells[bisect_left(self._message_edges, duration_s)] += 1
         cells[-1] += duration_s
         span = trail.span
         if span is None and outcome is _OK and duration_s > self.tracer.slow_s:

@@ -6,32 +6,44 @@ from typing import Final
 from dashboards.connections import CONNECTIONS
 from dashboards.event_log import EVENT_LOG
 from dashboards.games import GAMES
-from dashboards.model import Board, Panel
+from dashboards.model import Board, Panel, RowKind, row
 from dashboards.overview import OVERVIEW
 from dashboards.replicas import REPLICAS
 from dashboards.runtime import RUNTIME
 
 _SHOWN: Final = (
     # do we know of it, and do players?
-    (OVERVIEW, "What fires"),
-    (OVERVIEW, "Canary races that fail"),
-    (CONNECTIONS, "Open connections"),
-    (CONNECTIONS, "Refused by our fault"),
+    (
+        RowKind.SYMPTOM,
+        (OVERVIEW, "What fires"),
+        (OVERVIEW, "Canary races that fail"),
+        (CONNECTIONS, "Open connections"),
+        (CONNECTIONS, "Refused by our fault"),
+    ),
     # what do they meet?
-    (CONNECTIONS, "Closes by reason"),
-    (CONNECTIONS, "Reconnects"),
-    (GAMES, "Players by what they do"),
-    (GAMES, "Most overdue game"),
+    (
+        RowKind.SYMPTOM,
+        (CONNECTIONS, "Closes by reason"),
+        (CONNECTIONS, "Reconnects"),
+        (GAMES, "Players by what they do"),
+        (GAMES, "Most overdue game"),
+    ),
     # how long does it take?
-    (OVERVIEW, "Message handling"),
-    (OVERVIEW, "Event delivery"),
-    (EVENT_LOG, "Append"),
-    (GAMES, "Judging"),
+    (
+        RowKind.SYMPTOM,
+        (OVERVIEW, "Message handling"),
+        (OVERVIEW, "Event delivery"),
+        (EVENT_LOG, "Append"),
+        (GAMES, "Judging"),
+    ),
     # where does it come from?
-    (REPLICAS, "What is bad, by replica"),
-    (RUNTIME, "Event loop lag"),
-    (EVENT_LOG, "Takes appends"),
-    (RUNTIME, "Faults"),
+    (
+        RowKind.CAUSE,
+        (REPLICAS, "What is bad, by replica"),
+        (RUNTIME, "Event loop lag"),
+        (EVENT_LOG, "Takes appends"),
+        (RUNTIME, "Faults"),
+    ),
 )
 
 
@@ -40,4 +52,8 @@ def _panel(board: Board, title: str) -> Panel:
     return replace(found, width=6, height=6)
 
 
-GAME_DAY: Final = Board("code-racer-game-day", "Game day", tuple(_panel(board, title) for board, title in _SHOWN))
+GAME_DAY: Final = Board(
+    "code-racer-game-day",
+    "Game day",
+    tuple(row(kind, *(_panel(board, title) for board, title in shown)) for kind, *shown in _SHOWN),
+)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashboards.model import Board, Kind, Panel, Query, Source, rate, selected
+from dashboards.model import Board, Kind, Panel, Query, RowKind, Source, rate, row, selected
 
 _STREAM: Final = '{service_name="code-racer"} | json'
 
@@ -10,109 +10,118 @@ LOGS: Final = Board(
     "code-racer-logs",
     "Logs and traces",
     (
-        Panel(
-            "Lines by level",
-            "Log lines a second; suppressed: not written, as there were more than LOG_REPEATS_PER_S of their kind.",
-            "ops",
-            (
-                Query(rate("code_racer_log_records_total", "level"), "{{level}}"),
-                Query(rate("code_racer_log_suppressed_total", "event"), "suppressed {{event}}"),
+        row(
+            RowKind.SYMPTOM,
+            Panel(
+                "Errors and warnings",
+                "Each names what is wrong; the fields connection_id, game_id and trace_id lead on.",
+                "none",
+                (Query(f'{_STREAM} | level=~"error|warning"'),),
+                warn=1e9,
+                range=(0, 0),
+                kind=Kind.LOGS,
+                source=Source.LOKI,
+                width=12,
+                height=9,
             ),
-            warn=1_000,
-            range=(0, 1_000),
-            width=6,
+            Panel(
+                "Slow or failed messages",
+                "Spans that were kept because they were late, failed or were rejected, sampled or not.",
+                "none",
+                (Query('{ resource.service.name = "code-racer" && span.late != "" }'),),
+                warn=1e9,
+                range=(0, 0),
+                kind=Kind.TABLE,
+                source=Source.TEMPO,
+                width=12,
+                height=9,
+            ),
         ),
-        Panel(
-            "Lines lost",
-            "Lines that could not be written, within the step shown: nobody reads them, or the disk is full.",
-            "none",
-            (
-                Query(f"sum(increase({selected('code_racer_log_dropped_total')}[$__rate_interval]))", "lost"),
-                Query(
-                    f"sum(increase({selected('code_racer_log_writer_restarts_total')}[$__rate_interval]))",
-                    "deaths of the writer",
+        row(
+            RowKind.SYMPTOM,
+            Panel(
+                "Refusals by outcome",
+                "Lines about refused attempts to connect; repeats are limited, the metric has all.",
+                "none",
+                (
+                    Query(
+                        f'sum by (outcome) (count_over_time({_STREAM} | event="ws.refused" [$__auto]))',
+                        "{{outcome}}",
+                    ),
                 ),
+                warn=1e6,
+                range=(0, 0),
+                source=Source.LOKI,
+                width=12,
             ),
-            warn=0.5,
-            range=(0, 0),
-            alerts=("CodeRacerLogsDropped", "CodeRacerLogWriterDied"),
-            width=6,
+            Panel(
+                "Ended connections",
+                "A line each, with its whole life: duration, messages, bytes, round trips, deepest outbox.",
+                "none",
+                (Query(f'{_STREAM} | event="ws.closed"'),),
+                warn=1e9,
+                range=(0, 0),
+                kind=Kind.LOGS,
+                source=Source.LOKI,
+                width=12,
+            ),
         ),
-        Panel(
-            "Spans by what became of them",
-            "A second. failed: the collector did not take them; dropped: the queue to it was full.",
-            "ops",
-            (Query(rate("code_racer_trace_spans_total", "outcome", 'outcome=~"failed|dropped"'), "{{outcome}}"),),
-            warn=0.01,
-            range=(0, 0),
-            alerts=("CodeRacerTracesLost",),
-            width=6,
-        ),
-        Panel(
-            "Series as a part of their limit",
-            "At 1 (MAX_METRIC_SERIES) further label values are counted as other.",
-            "percentunit",
-            (
-                Query(
-                    f"max by (instance) ({selected('code_racer_metric_series')}"
-                    f" / {selected('code_racer_metric_series_limit')})",
-                    "{{instance}}",
+        row(
+            RowKind.SATURATION,
+            Panel(
+                "Lines by level",
+                "Log lines a second; suppressed: not written, as there were more than LOG_REPEATS_PER_S of their kind.",
+                "ops",
+                (
+                    Query(rate("code_racer_log_records_total", "level"), "{{level}}"),
+                    Query(rate("code_racer_log_suppressed_total", "event"), "suppressed {{event}}"),
                 ),
+                warn=1_000,
+                range=(0, 1_000),
+                width=6,
             ),
-            warn=0.9,
-            range=(0.01, 0.5),
-            alerts=("CodeRacerSeriesNearLimit",),
-            width=6,
-        ),
-        Panel(
-            "Errors and warnings",
-            "Each names what is wrong; the fields connection_id, game_id and trace_id lead on.",
-            "none",
-            (Query(f'{_STREAM} | level=~"error|warning"'),),
-            warn=1e9,
-            range=(0, 0),
-            kind=Kind.LOGS,
-            source=Source.LOKI,
-            width=12,
-            height=9,
-        ),
-        Panel(
-            "Slow or failed messages",
-            "Spans that were kept because they were late, failed or were rejected, sampled or not.",
-            "none",
-            (Query('{ resource.service.name = "code-racer" && span.late != "" }'),),
-            warn=1e9,
-            range=(0, 0),
-            kind=Kind.TABLE,
-            source=Source.TEMPO,
-            width=12,
-            height=9,
-        ),
-        Panel(
-            "Refusals by outcome",
-            "Lines about refused attempts to connect; repeats are limited, the metric has all.",
-            "none",
-            (
-                Query(
-                    f'sum by (outcome) (count_over_time({_STREAM} | event="ws.refused" [$__auto]))',
-                    "{{outcome}}",
+            Panel(
+                "Lines lost",
+                "Lines that could not be written, within the step shown: nobody reads them, or the disk is full.",
+                "none",
+                (
+                    Query(f"sum(increase({selected('code_racer_log_dropped_total')}[$__rate_interval]))", "lost"),
+                    Query(
+                        f"sum(increase({selected('code_racer_log_writer_restarts_total')}[$__rate_interval]))",
+                        "deaths of the writer",
+                    ),
                 ),
+                warn=0.5,
+                range=(0, 0),
+                alerts=("CodeRacerLogsDropped", "CodeRacerLogWriterDied"),
+                width=6,
             ),
-            warn=1e6,
-            range=(0, 0),
-            source=Source.LOKI,
-            width=12,
-        ),
-        Panel(
-            "Ended connections",
-            "A line each, with its whole life: duration, messages, bytes, round trips, deepest outbox.",
-            "none",
-            (Query(f'{_STREAM} | event="ws.closed"'),),
-            warn=1e9,
-            range=(0, 0),
-            kind=Kind.LOGS,
-            source=Source.LOKI,
-            width=12,
+            Panel(
+                "Spans by what became of them",
+                "A second. failed: the collector did not take them; dropped: the queue to it was full.",
+                "ops",
+                (Query(rate("code_racer_trace_spans_total", "outcome", 'outcome=~"failed|dropped"'), "{{outcome}}"),),
+                warn=0.01,
+                range=(0, 0),
+                alerts=("CodeRacerTracesLost",),
+                width=6,
+            ),
+            Panel(
+                "Series as a part of their limit",
+                "At 1 (MAX_METRIC_SERIES) further label values are counted as other.",
+                "percentunit",
+                (
+                    Query(
+                        f"max by (instance) ({selected('code_racer_metric_series')}"
+                        f" / {selected('code_racer_metric_series_limit')})",
+                        "{{instance}}",
+                    ),
+                ),
+                warn=0.9,
+                range=(0.01, 0.5),
+                alerts=("CodeRacerSeriesNearLimit",),
+                width=6,
+            ),
         ),
     ),
 )

@@ -95,13 +95,49 @@ class Panel:
         return value < self.warn if self.below else value >= self.warn
 
 
+class RowKind(StrEnum):
+    """What a row answers, in the order in which it is asked: from the symptom to the cause."""
+
+    SYMPTOM = "what players meet"
+    OUTLIERS = "whom it meets, and whom not"
+    SATURATION = "what is used up, or waited for"
+    CAUSE = "what broke, or was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels from left to right, as high as the first of them; all answer one question.
+
+    Raises:
+        ValueError: they are wider than a board.
+    """
+
+    kind: RowKind
+    panels: tuple[Panel, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what would be two rows."""
+        if sum(panel.width for panel in self.panels) > WIDTH:
+            raise ValueError(f"a row of {', '.join(panel.title for panel in self.panels)} is wider than {WIDTH}")
+
+
+def row(kind: RowKind, *panels: Panel) -> Row:
+    """Make a row of these panels."""
+    return Row(kind, panels)
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board; its file is named after the `uid`."""
+    """A board; its file is named after the `uid`. Rows follow one another as `RowKind` has them."""
 
     uid: str
     title: str
-    panels: tuple[Panel, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """The panels of all rows."""
+        return tuple(panel for row in self.rows for panel in row.panels)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -157,7 +193,7 @@ def to_json(board: Board) -> Json:
         },
         "annotations": {"list": _annotations()},
         "links": [_link_to_boards()],
-        "panels": _laid_out(board.panels),
+        "panels": _laid_out(board.rows),
     }
 
 
@@ -231,17 +267,16 @@ def _link_to_runbook(alert: str) -> Json:
     }
 
 
-def _laid_out(panels: tuple[Panel, ...]) -> list[Json]:
-    """In rows from left to right; a row is as high as its first panel."""
+def _laid_out(rows: tuple[Row, ...]) -> list[Json]:
     placed: list[Json] = []
-    x = y = height = 0
-    for number, panel in enumerate(panels, start=1):
-        if x + panel.width > WIDTH:
-            x, y = 0, y + height
-        if x == 0:
-            height = panel.height
-        placed.append(_panel(panel, number) | {"gridPos": {"x": x, "y": y, "w": panel.width, "h": height}})
-        x += panel.width
+    y = 0
+    for row in rows:
+        x, height = 0, row.panels[0].height
+        for panel in row.panels:
+            at = {"x": x, "y": y, "w": panel.width, "h": height}
+            placed.append(_panel(panel, len(placed) + 1) | {"gridPos": at})
+            x += panel.width
+        y += height
     return placed
 
 

@@ -17,6 +17,7 @@ from alerts.model import Severity
 from app.game import Verdict
 from app.vocabulary import ErrorCode, HandshakeOutcome, MessageOutcome, ResumeOutcome
 from dashboards.build import BOARDS
+from dashboards.model import Board, RowKind
 from tools.queries import known_series, mistakes
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,16 @@ def test_a_board_fits_a_screen_and_its_panels_do_not_overlap(board: dict[str, An
         assert at["x"] + at["w"] <= 24
         assert at["y"] + at["h"] <= ROWS_OF_A_SCREEN
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda one: one.uid)
+def test_rows_lead_from_the_symptom_to_the_cause(board: Board) -> None:
+    order = list(RowKind)
+    kinds = [order.index(one.kind) for one in board.rows]
+    assert kinds == sorted(kinds), [one.kind.name for one in board.rows]
+    tops = [one["gridPos"]["y"] for one in FILES[board.uid]["panels"]]
+    assert tops == sorted(tops)
+    assert len(set(tops)) == len(board.rows), "a row is one line of the board"
 
 
 @BOARD

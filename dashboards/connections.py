@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantiles, rate, row, selected
+from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantile, quantiles, rate, row, selected
 
 _OURS: Final = "unavailable|internal_error|overloaded|draining"
 
@@ -117,6 +117,31 @@ CONNECTIONS: Final = Board(
                 warn=50,
                 range=(0, 20),
                 width=6,
+            ),
+        ),
+        row(
+            RowKind.SYMPTOM,
+            Panel(
+                "What players say they wait, p95",
+                "From connecting to the open connection, to the first snapshot, and from a loss until they are back: as"
+                " clients tell it (hello), who may lie. Slow here and not at the canary: it is the players' networks.",
+                "s",
+                tuple(
+                    Query(quantile(0.95, f"code_racer_ws_client_{step}_seconds"), step)
+                    for step in ("open", "join", "outage")
+                ),
+                warn=10,
+                range=(0, 300),
+                width=12,
+            ),
+            Panel(
+                "Failed attempts, as clients tell it",
+                "Attempts a second that came to nothing before a client was in: also those that never reached us.",
+                "ops",
+                (Query(rate("code_racer_ws_client_failed_attempts_total", "client"), "{{client}}"),),
+                warn=5,
+                range=(0, 100),
+                width=12,
             ),
         ),
         row(

@@ -14,6 +14,7 @@ import uuid
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from app.client.arrival import Arrival
 from app.client.connection import Connection, Timing, socket_url
 from app.client.errors import ClientError, Disconnected, Refused, Rejected
 from app.client.message import JsonMessage, retry_after_s
@@ -72,6 +73,7 @@ class GameWebSocket:
         self._sleep = sleep
         self._client = client
         self._reconnection = Reconnection(sleep)
+        self._arrival = Arrival()
         self._subscriptions = Subscriptions()
         self._requests = Requests()
         self._connection: Connection | None = None
@@ -123,6 +125,7 @@ class GameWebSocket:
         if self.is_alive:
             return
         self._reconnection.begin()
+        self._arrival.begin()
         self._runner = asyncio.create_task(self._run(), name=f"game {self.game_id}")
         await self.wait_for("welcome")
 
@@ -203,13 +206,16 @@ class GameWebSocket:
                 await self._serve_once()
             except ClientError as error:
                 self.metrics.record_error()
+                self._arrival.ended()
                 await self._wait_to_retry(error)
                 self.metrics.record_reconnect()
 
     async def _serve_once(self) -> None:
         """Keep one connection from open to close; raises what ended it."""
         url = socket_url(self.backend_url, self.game_id, self._client, self.last_seq)
+        self._arrival.tried()
         self._connection = await Connection.open(url, self._token.value, self._timing, self.metrics)
+        self._arrival.opened()
         try:
             code, reason = await self._connection.receive(self._take)
         finally:
@@ -288,6 +294,9 @@ class GameWebSocket:
             self.metrics.record_resume()
         else:
             self.last_seq = int(data.get("last_seq", 0))
+        if self._connection is not None:
+            with contextlib.suppress(ClientError):  # the next connection says its own
+                await self._connection.send({"type": "hello", "data": self._arrival.joined()})
         for request in self._requests.unanswered:
             if self._connection is not None:
                 with contextlib.suppress(ClientError):  # sent again after the next one

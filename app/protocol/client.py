@@ -16,6 +16,9 @@ TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a toke
 MAX_BATCH: Final = 50
 MAX_ID_LENGTH: Final = 64
 MAX_TOKEN_LENGTH: Final = 8_192
+MAX_HELLO_COUNT: Final = 1_000
+MAX_HELLO_MS: Final = 600_000
+MAX_OUTAGE_MS: Final = 86_400_000
 
 
 class ClientName(StrEnum):
@@ -64,6 +67,21 @@ class Progress(Struct, frozen=True):
 
 class Leave(Struct, frozen=True):
     """``leave``: out of the game for good; answered by ``player_left`` and close 1000."""
+
+
+class Hello(Struct, frozen=True):
+    """``hello``: what the client met on its way, once a connection; nobody can verify it.
+
+    `reconnects`: how often it came again; `failed_attempts`: to connect, since it was last in; `open_ms`: from its
+    attempt to the open connection; `join_ms`: of its first, from wanting to connect to the first snapshot; `outage_ms`:
+    of a later one, from the loss until it was back.
+    """
+
+    reconnects: Annotated[int, Meta(ge=0, le=MAX_HELLO_COUNT)] | None = None
+    failed_attempts: Annotated[int, Meta(ge=0, le=MAX_HELLO_COUNT)] | None = None
+    open_ms: Annotated[float, Meta(ge=0, le=MAX_HELLO_MS)] | None = None
+    join_ms: Annotated[float, Meta(ge=0, le=MAX_HELLO_MS)] | None = None
+    outage_ms: Annotated[float, Meta(ge=0, le=MAX_OUTAGE_MS)] | None = None
 
 
 class Auth(Struct, frozen=True):
@@ -115,6 +133,13 @@ class LeaveMessage(Message, frozen=True, kw_only=True, tag="leave"):
     data: Leave = Leave()
 
 
+class HelloMessage(Message, frozen=True, kw_only=True, tag="hello"):
+    """The client tells what it met on its way; allowed once a connection."""
+
+    type: ClassVar[str] = "hello"
+    data: Hello = Hello()
+
+
 class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
     """The client says who it is."""
 
@@ -122,7 +147,9 @@ class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
     data: Auth
 
 
-ClientMessage = ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | AuthMessage
+ClientMessage = (
+    ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | HelloMessage | AuthMessage
+)
 BATCH: Final = "batch"
 
 CLIENT_TYPES: Final[dict[str, type[Struct]]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from app.game import GameEvent, Verdict
-from app.protocol import CloseRow
+from app.protocol import CloseRow, Hello
 from app.sandbox.jobs import Stop
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
@@ -178,6 +178,9 @@ class ConnectionsObserver(_Traced):
 
     def client_rtt(self, rtt_s: float) -> None:
         """Note the round trip that a client has measured."""
+
+    def hello(self, release: str, hello: Hello) -> None:
+        """Note what a client of a release says that it met on its way; it may lie."""
 
 
 class MessagesObserver(_Traced):

@@ -181,6 +181,38 @@ def test_a_client_says_what_it_is_also_when_it_comes_back(language: str, tmp_pat
     assert by_client == {ours: 2, "race-web/1.4.0": 2, nameless: 1}
 
 
+def test_what_the_player_met_is_told(language: str, tmp_path: Path) -> None:
+    """The first time: attempts that failed, and all the waiting; when it comes back: how long it was away."""
+    with (
+        ServerProcess(tmp_path, **UNLIMITED) as server,
+        FaultProxy(int(server.settings["PORT"])) as proxy,
+        Client(language, proxy.ws_url, server.new_game(token("host")), token("ann")) as client,
+    ):
+        proxy.refusing, proxy.delay_s = True, 0.02
+        client.do("connect")
+        until(lambda: proxy.accepted)
+        proxy.refusing = False
+        client.message("player_joined", player_id="ann")
+        client.do("request", type="ready", data={"status": "not_ready"})
+        client.hear("answer")  # what is sent after hello is answered after it
+        ours = {"client": f"code-racer-{language}/{__version__}"}
+        assert server.metric("ws_client_hellos_total", **ours, arrival="first") == 1
+        failed = server.metric("ws_client_failed_attempts_total", **ours)
+        assert 1 <= failed < proxy.accepted
+        opened_s, joined_s = (server.metric(f"ws_client_{step}_seconds_sum") for step in ("open", "join"))
+        assert 0.04 <= opened_s < joined_s
+        assert server.metric("ws_client_outage_seconds_count") == 0
+        proxy.cut()
+        client.message("welcome", resumed=True)
+        client.do("request", type="ready", data={"status": "not_ready"})
+        client.hear("answer")
+        assert server.metric("ws_client_hellos_total", **ours, arrival="again") == 1
+        assert server.metric("ws_client_join_seconds_count") == 1
+        assert server.metric("ws_client_outage_seconds_count") == 1
+        assert server.metric("ws_client_outage_seconds_sum") >= 0.06
+        assert server.metric("ws_errors_total", code="not_allowed") == 0
+
+
 def test_a_slow_network(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
     proxy.delay_s = 0.02
     with playing(language, server, proxy) as (client, game_id):

@@ -23,6 +23,7 @@ from app.protocol import (
     ClientMessage,
     Close,
     ErrorData,
+    HelloMessage,
     InvalidMessage,
     LeaveMessage,
     Message,
@@ -67,8 +68,8 @@ class Inbox:
     """Takes and answers the messages of one connection; `quota` is what it may send."""
 
     __slots__ = (
-        "_connection", "_context", "_has_begun", "_is_handling", "_items", "_observer", "_seat", "_settings", "_tracer",
-        "_wake", "quota",
+        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_observer", "_release",
+        "_seat", "_settings", "_tracer", "_wake", "quota",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +85,9 @@ class Inbox:
         self._items: deque[_Item] | None = None
         self._wake: asyncio.Event | None = None
         self._has_begun = False
+        self._has_said_hello = False
         self._is_handling = False
+        self._release = opened.release
 
     @property
     def is_at_rest(self) -> bool:
@@ -244,6 +247,12 @@ class Inbox:
             self._pong(what.data)
         elif isinstance(what, ProgressMessage):
             seat.progress(what.data.percent, what.data.lines)
+        elif isinstance(what, HelloMessage):
+            if self._has_said_hello:
+                self._refuse(what.type, item, ErrorCode.NOT_ALLOWED, "hello is said once a connection")
+                return True
+            self._has_said_hello = True
+            self._observer.hello(self._release, what.data)
         elif isinstance(what, InvalidMessage):
             self._refuse_invalid(what, item)
             return True

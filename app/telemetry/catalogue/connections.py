@@ -9,6 +9,7 @@ from app.telemetry.catalogue.model import (
     LATENCY_BUCKETS,
     OTHER,
     PREFIX,
+    WAIT_BUCKETS,
     Kind,
     Metric,
     rows,
@@ -31,6 +32,7 @@ _CLOSE_ROWS: Final = tuple(
     (str(row.code), row.reason, str(initiator)) for row in CLOSE_TABLE for initiator in row.initiators
 )
 EARLY: Final = "early"
+ARRIVALS: Final = ("first", "again")
 CLIENT_ENDS: Final = (EARLY, *map(str, Initiator))
 _METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
     HttpRoute.GUESTS: ("POST",),
@@ -112,6 +114,40 @@ class ConnectionsMetrics:
         ("client",),
         rows(ClientClass),
         is_open=True,
+    )
+    CLIENT_HELLOS = Metric(
+        f"{PREFIX}ws_client_hellos_total",
+        Kind.COUNTER,
+        "Connections whose client told what it met (hello), by client, and by whether it says that it came again.",
+        ("client", "arrival"),
+        rows(ClientClass, ARRIVALS),
+        is_open=True,
+    )
+    CLIENT_FAILED_ATTEMPTS = Metric(
+        f"{PREFIX}ws_client_failed_attempts_total",
+        Kind.COUNTER,
+        "Attempts to connect that came to nothing, as clients tell it once they are in; at most 1000 a connection.",
+        ("client",),
+        rows(ClientClass),
+        is_open=True,
+    )
+    CLIENT_OPEN = Metric(
+        f"{PREFIX}ws_client_open_seconds",
+        Kind.HISTOGRAM,
+        "From a client's attempt to the open connection, as it tells it; unverified.",
+        buckets=LATENCY_BUCKETS,
+    )
+    CLIENT_JOIN = Metric(
+        f"{PREFIX}ws_client_join_seconds",
+        Kind.HISTOGRAM,
+        "From a player's wish to connect to the first snapshot, failed attempts included, as clients tell it.",
+        buckets=WAIT_BUCKETS,
+    )
+    CLIENT_OUTAGE = Metric(
+        f"{PREFIX}ws_client_outage_seconds",
+        Kind.HISTOGRAM,
+        "From the loss of a connection until its player is back, as clients tell it; unverified.",
+        buckets=WAIT_BUCKETS,
     )
     SLOW_CONSUMER_CLOSES = Metric(
         f"{PREFIX}ws_slow_consumer_closes_total",

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.game import Verdict
 from app.telemetry.catalogue import Events, Metrics
-from app.telemetry.catalogue.connections import CLIENT_ENDS
+from app.telemetry.catalogue.connections import ARRIVALS, CLIENT_ENDS
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder.connections import ConnectionsRecorder
@@ -35,8 +35,9 @@ class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRec
     def add_releases(self, names: Iterable[str]) -> None:
         """Have series for each release of a client that is counted by itself."""
         known = tuple(names)
-        for metric in (Metrics.CLIENT_CONNECTIONS, Metrics.CLIENT_ERRORS):
+        for metric in (Metrics.CLIENT_CONNECTIONS, Metrics.CLIENT_ERRORS, Metrics.CLIENT_FAILED_ATTEMPTS):
             self.store.configure(metric, ((name,) for name in known))
+        self.store.configure(Metrics.CLIENT_HELLOS, ((name, arrival) for name in known for arrival in ARRIVALS))
         self.store.configure(Metrics.CLIENT_CLOSES, ((name, kind) for name in known for kind in CLIENT_ENDS))
 
     def use_tracer(self, tracer: Tracer, counts: Callable[[], dict[SpanExport, int]]) -> None:

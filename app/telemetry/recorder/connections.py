@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import Final
 
-from app.protocol import Close
+from app.protocol import Close, Hello
 from app.telemetry.catalogue import OTHER, Events, Metrics
-from app.telemetry.catalogue.connections import EARLY
+from app.telemetry.catalogue.connections import ARRIVALS, EARLY
 from app.telemetry.observer import Closed, ConnectionsObserver, HttpRequest, Limited, Opened
 from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Handshake, Link
@@ -166,6 +166,17 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
 
     def client_rtt(self, rtt_s: float) -> None:
         self.store.histogram(Metrics.CLIENT_RTT).observe(rtt_s)
+
+    def hello(self, release: str, hello: Hello) -> None:
+        self.store.counter(Metrics.CLIENT_HELLOS).inc((release, ARRIVALS[bool(hello.reconnects)]))
+        self.store.counter(Metrics.CLIENT_FAILED_ATTEMPTS).inc((release,), hello.failed_attempts or 0)
+        for metric, told_ms in (
+            (Metrics.CLIENT_OPEN, hello.open_ms),
+            (Metrics.CLIENT_JOIN, hello.join_ms),
+            (Metrics.CLIENT_OUTAGE, hello.outage_ms),
+        ):
+            if told_ms is not None:
+                self.store.histogram(metric).observe(told_ms / 1000)
 
     def _count_handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None) -> None:
         self.store.counter(Metrics.HANDSHAKES).inc((outcome,))

@@ -62,6 +62,53 @@ export class WebSocketMetrics {
   getMetrics() { return { ...this }; }
 }
 
+/** Bounds of what `hello` may tell. */
+const MAX_HELLO_COUNT = 1_000;
+const MAX_HELLO_MS = 600_000;
+const MAX_OUTAGE_MS = 86_400_000;
+
+/** What a player meets on the way into a game, measured where the player is: sent in `hello`, once a connection. */
+class Arrival {
+  constructor() {
+    this._openMs = 0;
+    this.begin();
+  }
+
+  /** The player wants to come: nothing from before counts. */
+  begin() {
+    this._since = this._tried = performance.now();
+    this._failedAttempts = this._joins = 0;
+    this._isIn = false;
+  }
+
+  tried() { this._tried = performance.now(); }
+
+  opened() { this._openMs = performance.now() - this._tried; }
+
+  /** The connection is lost, or the attempt came to nothing. */
+  ended() {
+    if (this._isIn) this._since = performance.now();
+    else this._failedAttempts += 1;
+    this._isIn = false;
+  }
+
+  /** The snapshot is there, or what is sent instead of one; the data of `hello`. */
+  joined() {
+    const waitedMs = performance.now() - this._since;
+    const data = {
+      reconnects: Math.min(this._joins, MAX_HELLO_COUNT),
+      failed_attempts: Math.min(this._failedAttempts, MAX_HELLO_COUNT),
+      open_ms: Math.min(this._openMs, MAX_HELLO_MS),
+    };
+    if (this._joins > 0) data.outage_ms = Math.min(waitedMs, MAX_OUTAGE_MS);
+    else data.join_ms = Math.min(waitedMs, MAX_HELLO_MS);
+    this._joins += 1;
+    this._failedAttempts = 0;
+    this._isIn = true;
+    return data;
+  }
+}
+
 /** The server answered a request with an error: `code`, and when to try again if that helps. */
 export class Rejected extends Error {
   constructor(code, message, retryAfterMs = null) {
@@ -97,6 +144,7 @@ export class GameWebSocket {
     this._client = options.client ?? `code-racer-javascript/${VERSION}`;
     this._url = (options.url ?? globalThis.location?.origin.replace(/^http/, 'ws') ?? '').replace(/\/$/, '');
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this._arrival = new Arrival();
     this._handlers = new Map();
     this._requests = new Map();
     this._timers = { retry: null, ping: null, pong: null, open: null };
@@ -116,6 +164,7 @@ export class GameWebSocket {
   /** Connect; from then on the connection keeps itself up until `disconnect` or a final answer. */
   connect() {
     if (this._wanted && this.state !== 'waiting') return;
+    if (!this._wanted) this._arrival.begin();
     this._wanted = true;
     this._setState(this.lastSeq === null ? 'connecting' : 'reconnecting');
     void this._open();
@@ -179,9 +228,11 @@ export class GameWebSocket {
 
   async _open() {
     let url;
+    this._arrival.tried();
     try {
       url = this._socketUrl(await this._secrets());
     } catch (error) {
+      this._arrival.ended();
       this._afterRefusal(error.status ?? 0, error.message, error.retryAfterMs ?? null);
       return;
     }
@@ -255,6 +306,7 @@ export class GameWebSocket {
   _onOpen() {
     clearTimeout(this._timers.open);
     this._opened = true;
+    this._arrival.opened();
     this._resetEnd();
     this.metrics.recordConnection();
     if (this._auth === 'message') this.sendMessage('auth', { token: this._token });
@@ -267,6 +319,7 @@ export class GameWebSocket {
     this.ws = null;
     this._stopTimers();
     if (!this._wanted) return;
+    this._arrival.ended();
     this.metrics.recordError();
     if (!this._opened) {
       void this._diagnose();
@@ -433,6 +486,7 @@ const NOTES = Object.freeze({
     if (data.resumed) this.metrics.recordResume();
     else this.lastSeq = data.last_seq;
     this._setState('open');
+    this.sendMessage('hello', this._arrival.joined());
     for (const { message } of this._requests.values()) this.sendMessage(message.type, message.data, message.id);
   },
   pong(data) {

@@ -22,10 +22,12 @@ def main() -> int:
         return 2
     from alerts.build import GROUPS  # noqa: PLC0415 - the rules take their values when they are imported
     from alerts.model import prometheus_rule, rules, to_yaml  # noqa: PLC0415 - the same
+    from dashboards.build import homes  # noqa: PLC0415 - the same
 
+    boards = homes()
     arguments.to.mkdir(parents=True, exist_ok=True)
-    (arguments.to / "code-racer.yaml").write_text(to_yaml(rules(GROUPS)), "utf-8")
-    (arguments.to / "prometheus-rule.yaml").write_text(to_yaml(prometheus_rule(GROUPS)), "utf-8")
+    (arguments.to / "code-racer.yaml").write_text(to_yaml(rules(GROUPS, boards)), "utf-8")
+    (arguments.to / "prometheus-rule.yaml").write_text(to_yaml(prometheus_rule(GROUPS, boards)), "utf-8")
     return 0
 
 

@@ -9,7 +9,7 @@ from alerts.clients import CLIENTS
 from alerts.connections import CONNECTIONS
 from alerts.games import GAMES
 from alerts.machine import MACHINE
-from alerts.model import Alert, Group, prometheus_rule, rules, tests, to_yaml
+from alerts.model import Alert, Boards, Group, prometheus_rule, rules, tests, to_yaml
 from alerts.objectives import OBJECTIVES
 from alerts.outliers import OUTLIERS
 from alerts.replicas import REPLICAS
@@ -36,12 +36,12 @@ def alerts() -> list[Alert]:
     return [rule for group in GROUPS for rule in group.rules if isinstance(rule, Alert)]
 
 
-def generated(root: Path) -> dict[Path, str]:
-    """Return every file that is written from the rules, and what it must hold."""
+def generated(root: Path, boards: Boards) -> dict[Path, str]:
+    """Return every file that is written from the rules, which lead to these boards, and what it must hold."""
     return {
-        root / "alerts/rules/code-racer.yaml": to_yaml(rules(GROUPS)),
-        root / "alerts/tests/code-racer.test.yaml": to_yaml(tests(GROUPS, ["../rules/code-racer.yaml"])),
-        root / "deploy/kubernetes/monitoring/prometheus-rule.yaml": to_yaml(prometheus_rule(GROUPS)),
+        root / "alerts/rules/code-racer.yaml": to_yaml(rules(GROUPS, boards)),
+        root / "alerts/tests/code-racer.test.yaml": to_yaml(tests(GROUPS, ["../rules/code-racer.yaml"], boards)),
+        root / "deploy/kubernetes/monitoring/prometheus-rule.yaml": to_yaml(prometheus_rule(GROUPS, boards)),
         root / "deploy/slo/openslo.yaml": openslo(),
         root / "deploy/slo/sloth.yaml": sloth(),
     }

@@ -7,9 +7,12 @@ from typing import Any, Final
 
 import yaml
 
+from alerts import links
 from alerts.config import CONFIG
 
 Json = dict[str, Any]
+Boards = Mapping[str, str]
+"""The uid of each alert's board, by the alert's name (`dashboards.build.homes`)."""
 RUNBOOKS: Final = "https://github.com/code-racer/realtime/blob/main/alerts/runbooks"
 INSTANCE: Final = 'job="code-racer", instance="a:8080"'
 """Labels of a replica's series in the tests."""
@@ -104,12 +107,30 @@ class Alert:
         """The address of its runbook."""
         return f"{RUNBOOKS}/{self.name}.md"
 
-    def annotations(self, description: str | None = None) -> dict[str, str]:
-        """Return its annotations; as fired, with the `description` filled in."""
+    @property
+    def is_canarys(self) -> bool:
+        """Whether it is about the canary alone, which is a job of its own."""
+        return f'job="{CONFIG["jobs"]["canary"]}"' in self.expr or "code_racer_canary_" in self.expr
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variables of a board that its labels fill in."""
+        return links.OF_PLACE if self.is_canarys else links.VARIABLES
+
+    def annotations(self, board: str) -> dict[str, str]:
+        """Return its annotations, which lead to its runbook and to the `board` of this uid."""
+        return self._annotated(self.description, links.template(board, self.variables))
+
+    def annotated(self, case: Case, board: str, minute: int) -> dict[str, str]:
+        """Return its annotations as Prometheus fills them in where a case fires."""
+        return self._annotated(case.description, links.rendered(board, self.variables, case.labels, 60 * minute))
+
+    def _annotated(self, description: str, dashboard_url: str) -> dict[str, str]:
         return {
             "summary": self.summary,
-            "description": self.description if description is None else description,
+            "description": description,
             "runbook_url": self.runbook,
+            "dashboard_url": dashboard_url,
         }
 
 
@@ -143,17 +164,17 @@ def to_yaml(document: Json) -> str:
     return GENERATED + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
 
 
-def rules(groups: Iterable[Group]) -> Json:
+def rules(groups: Iterable[Group], boards: Boards) -> Json:
     """Make a rules file of Prometheus."""
-    return {"groups": [_group(one) for one in groups]}
+    return {"groups": [_group(one, boards) for one in groups]}
 
 
-def _group(group: Group) -> Json:
+def _group(group: Group, boards: Boards) -> Json:
     interval = {"interval": group.interval} if group.interval else {}
-    return {"name": group.name, **interval, "rules": [_rule(one) for one in group.rules]}
+    return {"name": group.name, **interval, "rules": [_rule(one, boards) for one in group.rules]}
 
 
-def _rule(rule: Recording | Alert) -> Json:
+def _rule(rule: Recording | Alert, boards: Boards) -> Json:
     if isinstance(rule, Recording):
         return {"record": rule.name, "expr": rule.expr, **({"labels": dict(rule.labels)} if rule.labels else {})}
     return {
@@ -162,46 +183,48 @@ def _rule(rule: Recording | Alert) -> Json:
         "for": rule.hold,
         **({"keep_firing_for": rule.keeps} if rule.keeps else {}),
         "labels": {"severity": str(rule.severity)},
-        "annotations": rule.annotations(),
+        "annotations": rule.annotations(boards[rule.name]),
     }
 
 
-def prometheus_rule(groups: Iterable[Group]) -> Json:
+def prometheus_rule(groups: Iterable[Group], boards: Boards) -> Json:
     """Make the same rules for the Prometheus Operator."""
     labels = {"app.kubernetes.io/name": "code-racer", "app.kubernetes.io/part-of": "code-racer"}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "code-racer", "labels": labels},
-        "spec": rules(groups),
+        "spec": rules(groups, boards),
     }
 
 
-def tests(groups: Sequence[Group], rule_files: list[str]) -> Json:
+def tests(groups: Sequence[Group], rule_files: list[str], boards: Boards) -> Json:
     """Make a test file of promtool."""
     alerts = [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
     return {
         "rule_files": rule_files,
         "evaluation_interval": "1m",
         "group_eval_order": [group.name for group in groups],  # else promtool's is that of a map, which changes
-        "tests": [_test(alert, case) for alert in alerts for case in alert.cases],
+        "tests": [_test(alert, case, boards[alert.name]) for alert in alerts for case in alert.cases],
     }
 
 
-def _test(alert: Alert, case: Case) -> Json:
+def _test(alert: Alert, case: Case, board: str) -> Json:
     checks = [_check(alert, minute, []) for minute in case.silent]
     if case.fires is not None:
-        fired = {
-            "exp_labels": {"severity": str(alert.severity), **case.labels},
-            "exp_annotations": alert.annotations(case.description),
-        }
-        checks += [_check(alert, case.fires - 1, [fired] if alert.always else []), _check(alert, case.fires, [fired])]
+        before, fired = (_fired(alert, case, board, minute) for minute in (case.fires - 1, case.fires))
+        checks += [_check(alert, case.fires - 1, [before] if alert.always else []), _check(alert, case.fires, [fired])]
     return {
         "name": f"{alert.name} ({alert.severity}): {case.name}",
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "alert_rule_test": checks,
     }
+
+
+def _fired(alert: Alert, case: Case, board: str, minute: int) -> Json:
+    labels = {"severity": str(alert.severity), **case.labels}
+    return {"exp_labels": labels, "exp_annotations": alert.annotated(case, board, minute)}
 
 
 def _check(alert: Alert, minute: int, expected: list[Json]) -> Json:

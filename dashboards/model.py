@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from alerts.build import alerts
+from alerts.links import OF_PLACE, VARIABLES
 from alerts.model import RUNBOOKS, Severity
 
 Json = dict[str, Any]
@@ -185,10 +186,7 @@ def to_json(board: Board) -> Json:
         "templating": {
             "list": [
                 *(_source_variable(source) for source in board.sources),
-                _variable("cluster", ".*"),  # where there is one Prometheus for each, it has no label
-                _variable("namespace", ".*"),  # without Kubernetes there is none
-                _variable("job", ".+"),
-                _variable("instance", ".+"),
+                *(_variable(name, ".*" if name in OF_PLACE else ".+") for name in VARIABLES),
             ]
         },
         "annotations": {"list": _annotations()},
@@ -207,6 +205,7 @@ def _source_variable(source: Source) -> Json:
 
 
 def _variable(name: str, all_value: str) -> Json:
+    """A cluster may have a Prometheus of its own, without the label; and without Kubernetes there is no namespace."""
     return {
         "name": name,
         "label": name.capitalize(),

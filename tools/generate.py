@@ -30,7 +30,7 @@ from app.telemetry.catalogue import (
 )
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
-from dashboards.build import boards
+from dashboards.build import boards, homes
 from tools import declarations, runbooks
 from tools.house.picture import picture
 
@@ -240,7 +240,7 @@ def _metrics(metrics: Sequence[Metric], users: dict[str, str]) -> str:
 def _users() -> dict[str, str]:
     """The alerts, the boards and the questions, with their queries."""
     users = {f"board {name.removesuffix('.json')}": text for name, text in boards().items()}
-    rules = "".join(text for path, text in alert_files(ROOT).items() if path.parent.name == "rules")
+    rules = "".join(text for path, text in alert_files(ROOT, homes()).items() if path.parent.name == "rules")
     for part in rules.split("- alert: ")[1:]:
         users[part.split("\n", 1)[0].strip()] = part
     for number, part in enumerate((ROOT / "docs/slis.md").read_text("utf-8").split("\n**")[1:], start=1):
@@ -297,7 +297,7 @@ def generated() -> dict[Path, str]:
         files[ROOT / f"docs/schemas/log-{profile}.schema.json"] = text
     return (
         files
-        | alert_files(ROOT)
+        | alert_files(ROOT, homes())
         | runbooks.generated()
         | {ROOT / "dashboards" / name: text for name, text in boards().items()}
     )

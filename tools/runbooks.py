@@ -8,6 +8,7 @@ import promql_parser
 
 from alerts.build import GROUPS, alerts
 from alerts.config import CONFIG
+from alerts.links import of_the_last_hour
 from alerts.model import Alert, Recording
 from app.telemetry.catalogue import CANARY_METRICS, METRICS
 from dashboards.build import BOARDS
@@ -40,28 +41,22 @@ def families(expr: str) -> list[str]:
 def first_command(alert: Alert) -> str:
     """Write the command that shows an alert's own series as each process has them; where there are none, the pods."""
     read = families(alert.expr)
-    is_canarys = any(name in _CANARYS for name in read) or str(CONFIG["jobs"]["canary"]) in alert.expr
-    name, port = ("code-racer-canary", 9091) if is_canarys else ("code-racer", 9090)
+    name, port = ("code-racer-canary", 9091) if alert.is_canarys else ("code-racer", 9090)
     if not read:
         return _PODS.format(name=name, output="wide")
     return _ASKED.format(pods=_PODS.format(name=name, output="name"), port=port, families="|".join(read))
 
 
 def head(alert: Alert) -> str:
-    """Write the head of an alert's runbook.
-
-    Raises:
-        ValueError: no panel of any board names the alert.
-    """
-    shown = [
-        (board, panel)
+    """Write the head of an alert's runbook."""
+    shown = {
+        board: [f"“{panel.title}”" for panel in board.panels if alert.name in panel.alerts]
         for board in BOARDS
-        for panel in board.panels
-        if alert.name in panel.alerts and board is not GAME_DAY
-    ]
-    if not shown:
-        raise ValueError(f'{alert.name}: name it in a panel of dashboards/: alerts=("{alert.name}",)')
-    boards = ", ".join(f"[{one.title}](../../dashboards/{one.uid}.json), “{panel.title}”" for one, panel in shown)
+        if board is not GAME_DAY
+    }
+    boards = "; ".join(
+        f"[{one.title}]({of_the_last_hour(one.uid)}), {', '.join(names)}" for one, names in shown.items() if names
+    )
     return (
         "<!-- generated: head -->\n"
         f"Owner: {CONFIG['runbooks']['owner']}. Board: {boards}.\n\n"

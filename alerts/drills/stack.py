@@ -19,6 +19,7 @@ import yaml
 from alerts.build import GROUPS
 from alerts.drills.scale import require_samples, scaled, scaled_routing, scaled_rules
 from alerts.model import rules
+from dashboards.build import homes
 from tools.harness.prometheus import query
 from tools.harness.server import free_port, until
 
@@ -119,7 +120,7 @@ class Stack:
         self.pace = pace
         self.scrape_s = SCRAPE_S * pace
         self.factors = {group: factor / pace for group, factor in factors.items()}
-        self.rules = scaled_rules(rules(GROUPS), self.factors)
+        self.rules = scaled_rules(rules(GROUPS, homes()), self.factors)
         require_samples(self.rules, self.scrape_s)
         self.prometheus = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.alertmanager = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)

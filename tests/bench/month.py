@@ -66,7 +66,7 @@ def scraped(folder: Path, start: int, days: int) -> None:
 
 def recorded(client: httpx.Client, folder: Path, steps: Group, start: int, days: int) -> None:
     """Have promtool evaluate the steps' rules over the blocks, as Prometheus would have meanwhile."""
-    (folder / "steps.yaml").write_text(yaml.safe_dump(rules([steps])))
+    (folder / "steps.yaml").write_text(yaml.safe_dump(rules([steps], {})))
     times = (f"--start={start}", f"--end={start + days * DAY_S}", f"--eval-interval={STEP}")
     run("rules", *times, f"--url={client.base_url}", f"--output-dir={folder / 'data'}", str(folder / "steps.yaml"))
 

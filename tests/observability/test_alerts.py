@@ -1,9 +1,11 @@
 """Alerts: well-formed, tested by promtool, each with a runbook whose queries parse."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import promql_parser
 import pytest
@@ -99,6 +101,33 @@ def test_an_alert_says_what_how_bad_and_what_to_do(rule: dict[str, Any]) -> None
     assert "{{" not in rule["annotations"]["summary"]
     assert "{{" in rule["annotations"]["description"]
     assert rule["annotations"]["runbook_url"].endswith(f"/alerts/runbooks/{name}.md")
+    assert rule["annotations"]["dashboard_url"].startswith("https://grafana.example.org/d/")
+
+
+FIRED = [
+    pytest.param(one["alertname"], one["eval_time"], fired, id=case["name"])
+    for case in CASES["tests"]
+    for one in case["alert_rule_test"]
+    for fired in one["exp_alerts"]
+]
+
+
+@pytest.mark.parametrize(("name", "at", "fired"), FIRED)
+def test_an_alert_leads_to_a_board_that_shows_it_around_its_time_with_its_labels(
+    name: str, at: str, fired: dict[str, Any]
+) -> None:
+    """What is asked here of the expected annotation, promtool has Prometheus fill in (the test of all cases)."""
+    url = urlsplit(fired["exp_annotations"]["dashboard_url"])
+    board = json.loads((ALERTS.parent / f"dashboards/{url.path.removeprefix('/d/')}.json").read_text())
+    assert any(name in link["url"] for panel in board["panels"] for link in panel["links"]), "a panel shows its cause"
+    asked = {key: value for key, (value,) in parse_qs(url.query, strict_parsing=True).items()}
+    minute = 60_000 * int(at.removesuffix("m"))
+    assert (int(asked.pop("from")), int(asked.pop("to"))) == (minute - 3_600_000, minute + 900_000)
+    variables = {one["name"] for one in board["templating"]["list"] if one["type"] == "query"}
+    labels = fired["exp_labels"]
+    if labels.get("job") == "code-racer-canary" and name != "CodeRacerScrapesFlapping":
+        labels = {key: value for key, value in labels.items() if key in {"cluster", "namespace"}}
+    assert asked == {f"var-{one}": labels.get(one, "$__all") for one in variables}
 
 
 @pytest.mark.parametrize("alert", build.alerts(), ids=lambda alert: f"{alert.name} {alert.severity}")

@@ -1,16 +1,19 @@
 """The head of each runbook: an owner, the board, and a first command that needs nothing but kubectl, and that tells."""
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from alerts.build import alerts
 from alerts.model import Alert
+from dashboards.build import homes
 from tools.harness.server import ROOT, ServerProcess
 from tools.runbooks import families
 
@@ -46,7 +49,17 @@ def test_a_runbook_says_whose_it_is_and_leads_to_its_boards(name: str) -> None:
     assert (found["name"], bool(found["owner"])) == (name, True)
     targets = re.findall(r"\]\(([^)]+)\), “[^”]+”", found["boards"])
     assert targets, f"name {name} in a panel of dashboards/"
-    assert all((RUNBOOKS / target).exists() for target in targets)
+    assert homes()[name] in {leads_to(target) for target in targets}
+
+
+def leads_to(url: str) -> str:
+    """The board that an address is of, with the last hour, and all of its own variables."""
+    parsed = urlsplit(url)
+    uid = parsed.path.removeprefix("/d/")
+    board = json.loads((ROOT / f"dashboards/{uid}.json").read_text())
+    names = {f"var-{one['name']}" for one in board["templating"]["list"] if one["type"] == "query"}
+    assert parse_qs(parsed.query) == {"from": ["now-1h"], "to": ["now"], **{name: ["$__all"] for name in names}}
+    return uid
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from alerts.drills.scale import (
 )
 from alerts.drills.stack import ROOT, SCRAPE_S
 from alerts.model import rules
+from dashboards.build import homes
 
 UNITS = ["ms", "s", "m", "h", "d", "w", "y"]
 CLOCKS = re.compile(r"\[[^\]]*\]|offset \S+")
@@ -55,9 +56,9 @@ def clockless(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_shipped_rules_differ_in_their_clocks_only() -> None:
-    shipped = rules(GROUPS)
+    shipped = rules(GROUPS, homes())
     faster = scaled_rules(shipped, FACTORS)
-    assert shipped == rules(GROUPS), "the shipped ones are left alone"
+    assert shipped == rules(GROUPS, homes()), "the shipped ones are left alone"
     for before, after in zip(shipped["groups"], faster["groups"], strict=True):
         assert list(map(clockless, before["rules"])) == list(map(clockless, after["rules"]))
         for one, other in zip(before["rules"], after["rules"], strict=True):
@@ -69,18 +70,18 @@ def test_the_shipped_rules_differ_in_their_clocks_only() -> None:
 
 def test_a_group_without_a_factor_is_a_mistake() -> None:
     with pytest.raises(KeyError):
-        scaled_rules(rules(GROUPS), {})
+        scaled_rules(rules(GROUPS, homes()), {})
 
 
 def test_too_few_scrapes_in_a_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"a scrape every 22\.6 s is too seldom for a range of 90 s"):
-        require_samples(rules(GROUPS), 22.6)
-    require_samples(rules(GROUPS), 22.5)
+        require_samples(rules(GROUPS, homes()), 22.6)
+    require_samples(rules(GROUPS, homes()), 22.5)
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_the_clock_of_a_drill_leaves_scrapes_in_each_range(drill: Drill) -> None:
-    require_samples(scaled_rules(rules(GROUPS), {**FACTORS, **drill.factors}), SCRAPE_S)
+    require_samples(scaled_rules(rules(GROUPS, homes()), {**FACTORS, **drill.factors}), SCRAPE_S)
 
 
 def test_waits_of_the_routing_are_divided_at_every_level() -> None:

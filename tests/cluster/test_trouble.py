@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tools.harness.nats import Nats
-from tools.harness.player import Player
+from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ServerProcess, until
 from tools.harness.skewed import SLOW_S
@@ -175,6 +176,34 @@ def test_with_the_log_gone_and_nobody_to_drain_it_ends_without_waiting_for_the_l
         assert server.wait() == 0
         assert time.monotonic() - begin < 30, "half the time of one question that nobody answers"
         assert server.logged("app.stopped")
+
+
+def test_with_the_log_gone_and_a_game_just_ended_it_ends_without_waiting_for_the_log(tmp_path: Path) -> None:
+    """The log never answers that the game is not open any more (nobody may tell it so), and then is gone."""
+    rights = """
+    accounts { A { jetstream: enabled, users: [
+        { user: app, password: secret, permissions: { publish: { deny: ["$JS.API.STREAM.PURGE.>"] } } }
+    ] } }
+    """
+    settings = {"nats_user": "app", "nats_password": "secret", "nats_timeout_s": 60, "scrape_wait_s": 0}
+    with Nats(tmp_path / "nats", more=rights) as nats, served(tmp_path, nats.url, **settings) as server:
+        ann = server.guest("Ann")
+        with Player(server, server.new_game(ann["token"], min_players=1), ann["token"]) as player:
+            player.send("ready", {"status": "ready"})
+            player.until("game_started")
+            player.send("submit_code", {"code": SOLUTION})
+            player.until("game_finished")
+        server.wait_for_log("ws.closed")
+        assert "purge" in server.wait_for_log("event_log.troubled", trouble="denied")["error"].lower()
+        nats.nodes[0].kill()
+        server.wait_for_log("event_log.troubled", trouble="unreachable")
+        os.kill(server.pid, signal.SIGTERM)
+        server.wait_for_log("app.stopped", timeout_s=120)
+        assert server.wait() == 0
+        told = [
+            datetime.fromisoformat(server.logged(event)[0]["timestamp"]) for event in ("app.draining", "app.stopped")
+        ]
+        assert (told[1] - told[0]).total_seconds() < 30, "half of NATS_TIMEOUT_S"
 
 
 def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:

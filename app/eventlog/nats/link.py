@@ -73,6 +73,7 @@ class NatsLink:
         self._client: Client | None = None
         self._is_closed = True
         self._connected = asyncio.Event()
+        self._lost = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscriptions: set[LinkSubscription] = set()
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_OUTGOING)
@@ -113,7 +114,7 @@ class NatsLink:
             text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
-        self._connected.set()
+        self._set_connected(True)
 
     async def _connect_or_be_refused(self, client: Client) -> None:
         """Connect, or raise AuthorizationError: the library tries again what is refused, and says nothing."""
@@ -154,11 +155,15 @@ class NatsLink:
     async def close(self) -> None:
         """End the connection; what is under way fails."""
         self._is_closed = True
-        self._connected.clear()
+        self._set_connected(False)
         await end(self._tasks)
         if self._client is not None:
             await _close(self._client)
             self._client = None
+
+    async def wait_lost(self) -> None:
+        """Wait until the connection is lost, or closed."""
+        await self._lost.wait()
 
     # ---------------------------------------------------------------- asking
 
@@ -228,6 +233,11 @@ class NatsLink:
 
     # ---------------------------------------------------------------- inside
 
+    def _set_connected(self, is_connected: bool) -> None:
+        true, false = (self._connected, self._lost) if is_connected else (self._lost, self._connected)
+        true.set()
+        false.clear()
+
     async def _ready(self, timeout_s: float) -> Client:
         """Wait for the client to be connected. Raises LogUnavailable."""
         if not self._connected.is_set():
@@ -296,19 +306,19 @@ class NatsLink:
 
     async def _on_disconnected(self) -> None:
         if self._connected.is_set() and not self._is_closed:
-            self._connected.clear()
+            self._set_connected(False)
             self.listener.on_trouble(LogTrouble.UNREACHABLE, self._fault or "the connection to NATS was lost")
 
     async def _on_reconnected(self) -> None:
         self._fault = ""
-        self._connected.set()
+        self._set_connected(True)
         self.listener.on_restored()
 
     async def _on_closed(self) -> None:
         client, self._client = self._client, None
         if self._is_closed or client is None:  # one that never was connected: whoever tried knows
             return
-        self._connected.clear()
+        self._set_connected(False)
         error = client.last_error
         detail = f"{type(error).__name__} {error}" if error else "the connection to NATS has ended"
         self.listener.on_trouble(_connecting_trouble(detail), detail)

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 from nats.aio.msg import Msg
 
+from app.aio.cancellation import end
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.coordination import Subscription
 from app.eventlog.nats.batch import BATCH, Stored, last_of_subjects, next_by_subject
@@ -71,9 +72,14 @@ class NatsEventLog:
             raise
 
     async def close(self) -> None:
-        """Finish what is under way, within the time of an append, and let go."""
+        """Finish what is under way, within the time of an append and while there is a connection, and let go."""
         if self._settling:
-            await asyncio.wait(self._settling, timeout=self._settings.nats_timeout_s)
+            lost = asyncio.ensure_future(self._link.wait_lost())
+            settled = asyncio.ensure_future(asyncio.wait(self._settling))
+            await asyncio.wait(
+                {lost, settled}, timeout=self._settings.nats_timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            await end({lost, settled, *self._settling})  # a game that was not settled, who reads it next settles
         await self._link.close()
 
     # ---------------------------------------------------------------- commits

@@ -1,6 +1,8 @@
 """One room on a log in memory, its members on transports to nobody: who is told what, and when."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -184,3 +186,19 @@ async def test_what_the_rules_forbid_is_told_to_nobody() -> None:
         with pytest.raises(Rejected):
             await room.handle(Join("bob", "Bob", "c9"))
         one.peers["ann"].assert_sent()
+
+
+@without_waiting
+async def test_a_room_that_is_let_go_is_freed_at_once() -> None:
+    """In a cycle it would stay until a collection: each game's state, and a pause of all players to find it."""
+    async with running(now=loop_ms) as one:
+        room = weakref.ref(await a_room(one, "ann"))
+        gc.collect()
+        gc.disable()
+        try:
+            one.sessions.pop("ann").close(Close.NORMAL)
+            await eventually(lambda: not one.hub.rooms.loaded)
+            await asyncio.sleep(0)
+            assert room() is None, gc.get_referrers(room())
+        finally:
+            gc.enable()

@@ -24,6 +24,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -123,7 +124,9 @@ class Room:
         self._tracer = self._observer.tracer
         self._roster = Roster(self.members, context.bulkhead)
         self.close_all = self._roster.close_all
-        self._progress = ProgressBoard(context.limits, self.members, self._observer, self._broadcast)
+        # Not a method of this room: it would refer to itself, and be freed only by a collection.
+        tell_others = partial(_broadcast, context.coordination, game_id)
+        self._progress = ProgressBoard(context.limits, self.members, self._observer, tell_others)
         self._deciding = asyncio.Lock()
         self._subscriptions: list[Subscription] = []
 
@@ -363,10 +366,6 @@ class Room:
         """Show the other members, on whichever replica, how far a player is."""
         self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
 
-    def _broadcast(self, progress: PlayerProgress) -> None:
-        if self._coordination.shared:
-            self._coordination.broadcast(self.game_id, _encode_progress(progress))
-
     def _receive_progress(self, payload: bytes) -> None:
         """Show a player's progress that another replica sent, under the bounds of what is said here."""
         try:
@@ -376,6 +375,11 @@ class Room:
             return
         if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
             self._progress.show(progress, here=False)
+
+
+def _broadcast(coordination: Coordination, game_id: str, progress: PlayerProgress) -> None:
+    if coordination.shared:
+        coordination.broadcast(game_id, _encode_progress(progress))
 
 
 def _frame_of(event: GameEvent) -> tuple[str, Frame]:

@@ -1,4 +1,4 @@
-"""Alerts on what a replica has of its machine: processor, clock, disk, descriptors; and on builds side by side."""
+"""Alerts on what a replica has of its machine: processor, clock, disk, descriptors; on builds, and what is scraped."""
 
 from typing import Final
 
@@ -45,6 +45,42 @@ VERSION_SKEW: Final = Alert(
             "one build, many replicas",
             {_build(INSTANCE, "new"): "1x60", _build(_OTHER, "new"): "1x60"},
             silent=(31, 50),
+        ),
+    ),
+)
+
+
+_LAG_COUNT: Final = "code_racer_event_loop_lag_seconds_count"
+
+HISTOGRAMS_MISSING: Final = Alert(
+    name="CodeRacerHistogramsMissing",
+    severity=Severity.WARNING,
+    expr=(f"max by {_EACH} ({last('code_racer_build_info')})\nunless on {_EACH} {last(_LAG_COUNT)}\n"),
+    hold=str(CONFIG["CodeRacerHistogramsMissing"]["for"]),
+    summary="Prometheus has no classic histograms of a replica: the rules on its latencies have nothing to go by.",
+    description="Of {{ $labels.instance }} there have been no classic histograms for five minutes.",
+    cases=(
+        Case(
+            "native histograms are taken, and the classic ones beside them no more",
+            {_build(INSTANCE, "a"): "1x30", f"{_LAG_COUNT}{{{INSTANCE}}}": "0+9x3 stale"},
+            fires=10,
+            labels=WHERE,
+            description="Of a:8080 there have been no classic histograms for five minutes.",
+        ),
+        Case(
+            "a replica that is well, and one that goes",
+            {
+                _build(INSTANCE, "a"): "1x30",
+                f"{_LAG_COUNT}{{{INSTANCE}}}": "0+9x30",
+                _build(_OTHER, "a"): "1x5 stale",
+                f"{_LAG_COUNT}{{{_OTHER}}}": "0+9x5 stale",
+            },
+            silent=(7, 12, 20),
+        ),
+        Case(
+            "a scrape that fails now and then",
+            {_build(INSTANCE, "a"): "1 1 _ 1 1 _ 1x20", f"{_LAG_COUNT}{{{INSTANCE}}}": "9 9 _ 9 9 _ 9x20"},
+            silent=(3, 8, 15),
         ),
     ),
 )
@@ -267,6 +303,7 @@ MACHINE: Final = Group(
     "code-racer-machine",
     (
         VERSION_SKEW,
+        HISTOGRAMS_MISSING,
         PAUSED,
         PROCESSOR_WITHHELD,
         DISK_FULL,

@@ -153,6 +153,23 @@ MACHINE: Final = Board(
                 width=6,
                 alerts=("CodeRacerVersionSkew",),
             ),
+            Panel(
+                "Replicas without classic histograms",
+                "What rules and boards ask for of latencies; a Prometheus may keep the native ones alone.",
+                "none",
+                (
+                    Query(
+                        f"count(count by (cluster, namespace, job, instance) ({selected('code_racer_build_info')})"
+                        " unless on (cluster, namespace, job, instance)"
+                        f" {selected('code_racer_event_loop_lag_seconds_count')}) or vector(0)",
+                        "replicas",
+                    ),
+                ),
+                warn=1,
+                range=(0, 0),
+                width=6,
+                alerts=("CodeRacerHistogramsMissing",),
+            ),
         ),
     ),
 )

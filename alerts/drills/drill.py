@@ -54,7 +54,7 @@ class Drill:
 
     `panel` is the title of the panel that shows it, None where nothing can be shown; `event` the log event that tells
     of it, with its fields, None where a process cannot write one. `pages` are further pages that the fault is right to
-    cause. `stays_bad`: the panel shows a longer past than the drill.
+    cause. `stays_bad`: the panel shows a longer past than the drill. `flags` are for its Prometheus.
     """
 
     alert: str
@@ -67,6 +67,7 @@ class Drill:
     pages: frozenset[str] = frozenset()
     factors: Mapping[str, float] = field(default_factory=dict)
     stays_bad: bool = False
+    flags: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -134,7 +135,7 @@ def run(drill: Drill) -> Result:
 def _run(drill: Drill, slower: int) -> Result:
     result = Result(drill, slower)
     place = Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
-    stack = Stack(place / "stack", {**FACTORS, **drill.factors}, slower)
+    stack = Stack(place / "stack", {**FACTORS, **drill.factors}, slower, drill.flags)
     witness = Witness(place)
     with witness.looking(), stack.running():
         stage = Stage(place, stack)

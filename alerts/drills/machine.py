@@ -143,7 +143,28 @@ def _log_writer_dies(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _native_alone(stage: Stage) -> Generator[None, None, None]:
+    """Somebody sets METRICS_NATIVE_HISTOGRAMS before Prometheus keeps the classic ones beside them."""
+    with stage.serve() as server:
+        yield
+        for native in ("true", "false"):
+            server.kill()
+            server.settings["METRICS_NATIVE_HISTOGRAMS"] = native
+            server.start()
+            yield
+
+
 DRILLS: Final = (
+    Drill(
+        "CodeRacerHistogramsMissing",
+        _TICKET,
+        "native histograms, with a Prometheus that keeps no classic ones beside them",
+        _native_alone,
+        "Replicas without classic histograms",
+        "app.started",
+        pages=frozenset({"CodeRacerDown"}),  # where a start takes longer than three seconds
+        flags=("--enable-feature=native-histograms",),
+    ),
     Drill(
         "CodeRacerVersionSkew", _TICKET, "a second replica of another build", _two_builds, "Builds side by side", None
     ),

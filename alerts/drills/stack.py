@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -108,13 +108,14 @@ class Listener:
 
 
 class Stack:
-    """Runs Prometheus, Alertmanager and the receivers; `factors` has one for each group of rules.
+    """Runs Prometheus, with further `flags`, Alertmanager and the receivers; a group of rules has its factor.
 
     With a `pace` all their clocks are so many times slower: on a machine that has little time for a drill nothing is
     late only because the drill is in a hurry.
     """
 
-    def __init__(self, folder: Path, factors: Mapping[str, float], pace: int = 1) -> None:
+    def __init__(self, folder: Path, factors: Mapping[str, float], pace: int = 1, flags: Sequence[str] = ()) -> None:
+        self._flags = flags
         self.listener = Listener()
         self.folder = folder
         self.pace = pace
@@ -200,6 +201,7 @@ class Stack:
                     "--storage.tsdb.path=data",
                     f"--rules.alert.resend-delay={self.pace}s",  # of one minute, on the faster clock
                     f"--web.listen-address={_address(self.prometheus)}",
+                    *self._flags,
                 )
             )
             until(lambda: _answers(self.alertmanager))

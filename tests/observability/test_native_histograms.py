@@ -5,7 +5,6 @@ can, when they are told to).
 """
 
 import random
-import re
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 import httpx
 import pytest
 
+from alerts.machine import HISTOGRAMS_MISSING
 from tools.harness.player import SOLUTION, Player
 from tools.harness.prometheus import prometheus, query
 from tools.harness.server import ServerProcess, until
@@ -22,9 +22,8 @@ ROUND_TRIPS: Final = "code_racer_ws_client_rtt_seconds"
 BUCKET_WIDTH: Final = 2 ** (1 / 8)
 """Of schema 3: how much two values of one bucket can differ."""
 ROOT: Final = Path(__file__).parents[2]
-GUIDE: Final = (ROOT / "docs/operations.md").read_text("utf-8").split("## Native histograms\n")[1].split("\n## ")[0]
-QUANTILE, BLIND = re.findall(r"```(?:text|promql)\n(.*?)```", GUIDE, re.DOTALL)
-"""What the guide asks: of native histograms, and whether the classic ones are missing."""
+GUIDE: Final = (ROOT / "docs/operations.md").read_text("utf-8").split("## Native histograms\n")[1]
+QUANTILE: Final = GUIDE.split("```text\n")[1].split("```")[0]
 PINGS: Final = 199
 """So that no quantile is between two of them."""
 
@@ -67,7 +66,7 @@ def test_a_quantile_of_native_histograms_is_right_within_the_width_of_a_bucket(t
         assert answer(client, 'histogram_count(code_racer_judge_duration_seconds{outcome="accepted"})') == 1
         assert not query(client, f"{ROUND_TRIPS}_bucket"), "2.42 keeps one kind: why the setting is off by default"
         assert query(client, QUANTILE)
-        assert query(client, BLIND)
+        assert query(client, HISTOGRAMS_MISSING.expr)
         assert query(client, "code_racer_game_duration_seconds_bucket"), "which has no native histogram"
 
 
@@ -76,7 +75,7 @@ def test_without_the_setting_a_prometheus_with_the_flag_has_all_that_rules_ask_f
         race(server, [0.01])
         assert until(lambda: query(client, f'{ROUND_TRIPS}_bucket{{le="0.01"}} == 1'))
         assert not query(client, ROUND_TRIPS)
-        assert not query(client, BLIND)
+        assert not query(client, HISTOGRAMS_MISSING.expr)
 
 
 def test_a_prometheus_without_the_flag_has_all_that_rules_ask_for(tmp_path: Path) -> None:
@@ -87,7 +86,7 @@ def test_a_prometheus_without_the_flag_has_all_that_rules_ask_for(tmp_path: Path
         race(server, [0.01])
         assert until(lambda: query(client, f'{ROUND_TRIPS}_bucket{{le="0.01"}} == 1'))
         assert not query(client, ROUND_TRIPS)
-        assert not query(client, BLIND)
+        assert not query(client, HISTOGRAMS_MISSING.expr)
 
 
 def test_protobuf_comes_packed_and_by_its_head_too(tmp_path: Path) -> None:

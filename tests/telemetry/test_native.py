@@ -15,7 +15,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from app.telemetry.catalogue import CANARY_METRICS, METRICS, Kind, Metric, Metrics
-from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, LATENCY_BUCKETS, PAUSE_BUCKETS
+from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, LATENCY_BUCKETS, PAUSE_BUCKETS, WAIT_BUCKETS
 from app.telemetry.metrics import MetricStore
 from app.telemetry.native import MAX_BUCKETS, SCHEMA, ZERO_THRESHOLD, NativeBuckets, bound, grid
 from app.telemetry.protobuf import CONTENT_TYPE, is_preferred
@@ -125,7 +125,7 @@ def test_without_the_setting_who_asks_for_protobuf_first_gets_his_second_choice(
 
 
 def test_latencies_and_nothing_else_have_native_histograms() -> None:
-    latencies = {LATENCY_BUCKETS, FINE_LATENCY_BUCKETS, PAUSE_BUCKETS}
+    latencies = {LATENCY_BUCKETS, FINE_LATENCY_BUCKETS, PAUSE_BUCKETS, WAIT_BUCKETS}
     assert [metric for metric in METRICS if metric.is_native] == [one for one in METRICS if one.buckets in latencies]
     assert not any(metric.is_native for metric in CANARY_METRICS), "its exposition is prometheus-client's own"
 

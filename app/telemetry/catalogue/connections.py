@@ -136,18 +136,21 @@ class ConnectionsMetrics:
         Kind.HISTOGRAM,
         "From a client's attempt to the open connection, as it tells it; unverified.",
         buckets=LATENCY_BUCKETS,
+        is_native=True,
     )
     CLIENT_JOIN = Metric(
         f"{PREFIX}ws_client_join_seconds",
         Kind.HISTOGRAM,
         "From a player's wish to connect to the first snapshot, failed attempts included, as clients tell it.",
         buckets=WAIT_BUCKETS,
+        is_native=True,
     )
     CLIENT_OUTAGE = Metric(
         f"{PREFIX}ws_client_outage_seconds",
         Kind.HISTOGRAM,
         "From the loss of a connection until its player is back, as clients tell it; unverified.",
         buckets=WAIT_BUCKETS,
+        is_native=True,
     )
     SLOW_CONSUMER_CLOSES = Metric(
         f"{PREFIX}ws_slow_consumer_closes_total",

@@ -15,9 +15,8 @@ members, `users` or submissions to be judged (`is_idle`).
 
 Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
 connection is a member as soon as it has entered, but replaces nobody before its own Join is in the log, and is replaced
-only by one that comes after it. A Join is not asked for any more once its connection is closing: it would take the
-player from one that lives. (Closed while the log is about to accept it, it does; its player is closed with 4409 on the
-other, or lost, and comes back.)
+only by one that comes after it. None is asked for once its connection is closing: it would take the player from one
+that lives. (Closed while the log accepts it, it does: closed with 4409 on the other, or lost, its player comes back.)
 """
 
 import asyncio

@@ -83,7 +83,7 @@ CONNECTIONS: Final = Board(
                 warn=20,
                 range=(0, 20),
                 alerts=("CodeRacerReconnectStorm",),
-                width=6,
+                width=5,
             ),
             Panel(
                 "Handshake",
@@ -92,7 +92,7 @@ CONNECTIONS: Final = Board(
                 quantiles("code_racer_ws_handshake_duration_seconds", 0.5, 0.99),
                 warn=1,
                 range=(0, 10),
-                width=6,
+                width=4,
             ),
             Panel(
                 "Lost connections",
@@ -107,7 +107,7 @@ CONNECTIONS: Final = Board(
                 warn=0.5,
                 range=(0, 20),
                 alerts=("CodeRacerAbnormalCloses",),
-                width=6,
+                width=5,
             ),
             Panel(
                 "Reconnects",
@@ -116,11 +116,8 @@ CONNECTIONS: Final = Board(
                 (Query(rate("code_racer_ws_resumes_total", "outcome"), "{{outcome}}"),),
                 warn=50,
                 range=(0, 20),
-                width=6,
+                width=5,
             ),
-        ),
-        row(
-            RowKind.SYMPTOM,
             Panel(
                 "What players say they wait, p95",
                 "From connecting to the open connection, to the first snapshot, and from a loss until they are back: as"
@@ -132,16 +129,7 @@ CONNECTIONS: Final = Board(
                 ),
                 warn=10,
                 range=(0, 300),
-                width=12,
-            ),
-            Panel(
-                "Failed attempts, as clients tell it",
-                "Attempts a second that came to nothing before a client was in: also those that never reached us.",
-                "ops",
-                (Query(rate("code_racer_ws_client_failed_attempts_total", "client"), "{{client}}"),),
-                warn=5,
-                range=(0, 100),
-                width=12,
+                width=5,
             ),
         ),
         row(
@@ -153,7 +141,7 @@ CONNECTIONS: Final = Board(
                 (Query(rate("code_racer_ws_closes_total", "reason, initiator"), "{{reason}} by {{initiator}}"),),
                 warn=50,
                 range=(0, 20),
-                width=6,
+                width=5,
             ),
             Panel(
                 "Gone within two seconds, by client",
@@ -168,7 +156,7 @@ CONNECTIONS: Final = Board(
                 warn=30,
                 range=(0, 1000),
                 alerts=("CodeRacerClientLooping",),
-                width=6,
+                width=5,
             ),
             Panel(
                 "Refused by the client's fault",
@@ -183,7 +171,7 @@ CONNECTIONS: Final = Board(
                 warn=0.2,
                 range=(0, 20),
                 alerts=("CodeRacerAuthFailureSurge", "CodeRacerOriginRefusalSurge"),
-                width=6,
+                width=5,
             ),
             Panel(
                 "How long connections last",
@@ -193,7 +181,16 @@ CONNECTIONS: Final = Board(
                 warn=1e6,
                 range=(0, 1000),
                 kind=Kind.HEATMAP,
-                width=6,
+                width=4,
+            ),
+            Panel(
+                "Failed attempts, as clients tell it",
+                "Attempts a second that came to nothing before a client was in: also those that never reached us.",
+                "ops",
+                (Query(rate("code_racer_ws_client_failed_attempts_total", "client"), "{{client}}"),),
+                warn=5,
+                range=(0, 100),
+                width=5,
             ),
         ),
         row(

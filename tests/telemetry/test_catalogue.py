@@ -16,6 +16,7 @@ from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRI
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder import Recorder
+from app.web.handshake.releases import known_releases
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess
 
@@ -38,10 +39,12 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def _configured(metric: Metric) -> set[tuple[str, ...]]:
-    """Rows that come from the configuration: the problems there are."""
-    if metric is not Metrics.PROBLEM_SUBMISSIONS:
-        return set()
-    return {(problem, str(verdict)) for problem in load_problems() for verdict in Verdict}
+    """Rows that come from the configuration: the problems there are, and the clients counted by themselves."""
+    if metric is Metrics.PROBLEM_SUBMISSIONS:
+        return {(problem, str(verdict)) for problem in load_problems() for verdict in Verdict}
+    if metric.labels[:1] == ("client",):
+        return {(release, *row[1:]) for release in known_releases(()) for row in metric.rows}
+    return set()
 
 
 def test_what_is_exposed_is_what_the_catalogue_lists(exposed: tuple[str, str]) -> None:

@@ -20,7 +20,7 @@ from tests.attack.inputs.judge import MARK
 from tests.attack.model import Aim, Attack, Result
 from tests.attack.scene import Scene, scene
 from tests.attack.stage import AttackedServer, Helper, LogOf, Watch, bystander, helper
-from tools.harness.machine import Withheld
+from tools.harness.machine import Withheld, Witness
 from tools.harness.player import SOLUTION
 from tools.harness.server import SECRET
 
@@ -32,7 +32,8 @@ CONNECTION_BYTES: Final = 12 * 1024
 RACE_WITHIN_S: Final = 10.0
 VERDICT_WITHIN_S: Final = 6.0
 """A bystander's right solution: the worker may have just begun with somebody's that takes its limit of 2 s and more."""
-GIVES_UP_S: Final = 12.0
+STARVED_S: Final = 60.0
+"""So long is looked on how long something takes: what of it the machine withheld is taken off."""
 SETTLES_S: Final = 0.3
 TRIES: Final = 3
 AFTER_A_RESTART_S: Final = 2.0
@@ -209,11 +210,13 @@ def _submission(run: Run, around: Scene, server: AttackedServer) -> Callable[[],
     def hand_in() -> None:
         try:
             time.sleep(SETTLES_S)
-            began = time.monotonic()
-            talkers[0].say("submit_code", {"code": SOLUTION})
-            judged = talkers[0].wait("submission_judged", GIVES_UP_S)
-            run.result.verdict_s = time.monotonic() - began
-            if judged is None or run.result.verdict_s > VERDICT_WITHIN_S:
+            witness = Witness(server.folder)
+            with witness.looking():
+                began = time.monotonic()
+                talkers[0].say("submit_code", {"code": SOLUTION})
+                judged = talkers[0].wait("submission_judged", STARVED_S)
+                run.result.verdict_s = time.monotonic() - began
+            if judged is None or witness.withheld.leaves_too_long(run.result.verdict_s, VERDICT_WITHIN_S):
                 run.result.slow += 1
                 run.fail(f"a bystander's verdict took {run.result.verdict_s:.1f} s")
             elif judged["data"]["verdict"] != "accepted":
@@ -268,19 +271,16 @@ def _end(run: Run, server: AttackedServer) -> None:
     longest_s = load_settings(_env_file=None, **settings).drain.longest_s
     if not server.alive:
         return
-    began = time.monotonic()
-    server.signal_term()
-    run.result.drain_s = server.gone_after(longest_s + 1) and time.monotonic() - began
-    if run.result.drain_s is None or run.result.drain_s > longest_s:
+    witness = Witness(server.folder)
+    with witness.looking():
+        began = time.monotonic()
+        server.signal_term()
+        run.result.drain_s = server.gone_after(longest_s + STARVED_S) and time.monotonic() - began
+    if run.result.drain_s is None or witness.withheld.leaves_too_long(run.result.drain_s, longest_s):
         run.fail(f"SIGTERM did not end it within {longest_s:g} s")
 
 
 # -------------------------------------------------------------------- the verdict
-
-
-def too_slow(took_s: float, most_s: float, withheld: Withheld) -> bool:
-    """Tell whether something took too long, also without what the machine may have kept it waiting meanwhile."""
-    return took_s > most_s and took_s - withheld.longest_s(took_s) > most_s
 
 
 def _note(run: Run, seen: dict[str, Any], done: dict[str, Any], withheld: Withheld) -> None:
@@ -291,7 +291,7 @@ def _note(run: Run, seen: dict[str, Any], done: dict[str, Any], withheld: Withhe
     result.seen = done["seen"]
     for name, took_s in result.p99_s.items():
         most_s = bound_s(result.sink_p99_s[name])
-        if too_slow(took_s, most_s, withheld):
+        if withheld.leaves_too_long(took_s, most_s):
             run.result.slow += 1
             run.fail(f"{name}: p99 {took_s * 1000:.0f} ms, bound {most_s * 1000:.0f} ms")
         if lost := seen[name]["lost"]:

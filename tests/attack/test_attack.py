@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack.__main__ import runs, sink_of
-from tests.attack.measure import Run, measured, too_slow
+from tests.attack.measure import Run, measured
 from tests.attack.model import Attack, Result
 from tests.attack.report import table
 from tests.attack.stage import helper
@@ -70,10 +70,10 @@ def test_what_the_machine_withheld_is_taken_off_what_was_slow_and_nothing_else()
     withheld = Withheld()
     for at, total_s in ((0.0, 0.0), (0.5, 0.0), (1.0, 0.4), (1.5, 0.4), (9.0, 0.4)):
         withheld.add(at, total_s)
-    assert not too_slow(0.2, 0.25, withheld)
-    assert not too_slow(0.6, 0.25, withheld), "0.4 s of it were the machine's"
-    assert too_slow(0.7, 0.25, withheld)
-    assert too_slow(0.6, 0.25, Withheld())
+    assert not withheld.leaves_too_long(0.2, 0.25)
+    assert not withheld.leaves_too_long(0.6, 0.25), "0.4 s of it were the machine's"
+    assert withheld.leaves_too_long(0.7, 0.25)
+    assert Withheld().leaves_too_long(0.6, 0.25)
 
 
 @pytest.mark.alone

@@ -35,13 +35,12 @@ def test_a_clock_that_is_set_in_a_countdown_changes_nothing_for_the_race(tmp_pat
         with Player(server, game_id, ann["token"]) as player:
             player.send("ready")
             starts_at = player.until("countdown_started")["data"]["starts_at"]
-            began, before = time.monotonic(), server_time(player)
+            began, before, first_told = time.monotonic(), server_time(player), time.monotonic()
             set_clock(server, seconds)
             started = player.until("game_started")
             assert starts_at <= started["data"]["starts_at"] < starts_at + 60_000
-            assert time.monotonic() - began < 60
-            passed = time.monotonic() - began
-            assert abs(server_time(player) - before - passed) < 1
+            asked, passed, told = time.monotonic(), server_time(player) - before, time.monotonic()
+            assert asked - first_told - 1 < passed < told - began + 1
             until(lambda: abs(server.metric("event_log_clock_offset_seconds") - seconds) < 1)
             assert abs(server.wait_for_log("clock.skewed")["offset_s"] - seconds) < 1
             player.send("submit_code", {"code": SOLUTION})

@@ -43,6 +43,10 @@ class Withheld:
             most = max(most, total_s[end] - total_s[begin])
         return most
 
+    def leaves_too_long(self, took_s: float, most_s: float) -> bool:
+        """Tell whether something took too long, also without what the machine may have kept it waiting meanwhile."""
+        return took_s > most_s and took_s - self.longest_s(took_s) > most_s
+
     def given_back(
         self, limit_s: float, bounds: Iterable[float], since: float = 0.0, until: float = float("inf")
     ) -> float:

@@ -26,7 +26,7 @@ class Timed(Protocol):
 
 
 class TimingWheel:
-    """See the module. What goes wrong with one of the entries is reported to `report`."""
+    """Calls each entry once, when its time has come. What goes wrong with one of them is reported to `report`."""
 
     __slots__ = ("_armed", "_bulkhead", "_order", "_slots", "_timer")
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
 
 _MEMORY: Final = last("code_racer_memory_bytes")
@@ -242,6 +243,94 @@ SERIES_NEAR_LIMIT: Final = Alert(
     ),
 )
 
+_LOG_BUDGET: Final = CONFIG["CodeRacerLogBudget"]
+_LOG_BYTES: Final = "code_racer_log_bytes_total"
+_HANDSHAKES: Final = "code_racer_ws_handshakes_total"
+
+
+def _in_half_an_hour(counted: str) -> str:
+    return f"sum by (cluster, namespace, job) (increase({counted}[30m]))"
+
+
+_TAKEN: Final = _in_half_an_hour(f'{_HANDSHAKES}{{outcome="accepted"}}')
+_REFUSED: Final = (
+    f'{_HANDSHAKES}{{outcome!="accepted"}}',
+    'code_racer_http_requests_total{status="4xx"}',
+    "code_racer_ws_errors_total",
+)
+"""What is told in a line each, and is no connection that was taken."""
+
+
+def _connections_and_log(taken: str, written: str, **more: str) -> dict[str, str]:
+    return {
+        f'{_HANDSHAKES}{{{INSTANCE}, outcome="accepted"}}': taken,
+        f"{_LOG_BYTES}{{{INSTANCE}}}": written,
+        **more,
+    }
+
+
+LOG_BUDGET: Final = Alert(
+    name="CodeRacerLogBudget",
+    severity=Severity.WARNING,
+    expr=(
+        f"{_in_half_an_hour(_LOG_BYTES)} / {_TAKEN} > {_LOG_BUDGET['times']} * {_LOG_BUDGET['racing_bytes']}\n"
+        f"and {_TAKEN} >= {_LOG_BUDGET['connections']}\n"
+        + "".join(f"unless {_in_half_an_hour(one)} > {_TAKEN}\n" for one in _REFUSED)
+    ),
+    hold="15m",
+    summary="Code Racer writes more log for each connection than a release is to.",
+    description="{{ $value | humanize1024 }}B of log are written for each connection that is taken.",
+    cases=(
+        Case(
+            "four kilobytes for each of ten a minute",
+            _connections_and_log("0+10x90", "0+40960x90"),
+            fires=21,
+            labels={"job": "code-racer"},
+            description="4kiB of log are written for each connection that is taken.",
+        ),
+        Case("as shipped", _connections_and_log("0+10x90", "0+16000x90"), silent=(25, 60)),
+        Case(
+            "somebody tries forged tokens, a line each, while few come",
+            _connections_and_log(
+                "0+10x90",
+                "0+400000x90",
+                **{f'{_HANDSHAKES}{{{INSTANCE}, outcome="unauthorized"}}': "0+1000x90"},
+            ),
+            silent=(25, 60),
+        ),
+        Case(
+            "a quiet night, in which lines of its own are most",
+            _connections_and_log("0+1x90", "0+9000x90"),
+            silent=(25, 60),
+        ),
+    ),
+)
+
+_SERIES_BUDGET: Final = CONFIG["CodeRacerSeriesBudget"]["series"]
+
+SERIES_BUDGET: Final = Alert(
+    name="CodeRacerSeriesBudget",
+    severity=Severity.WARNING,
+    expr=f"{last('code_racer_metric_series')} > {_SERIES_BUDGET}",
+    hold="10m",
+    summary="A replica exposes more series than a release is to have.",
+    description="{{ $labels.instance }} exposes {{ $value }} series.",
+    cases=(
+        Case(
+            "a release with half as many again",
+            {f"code_racer_metric_series{{{INSTANCE}}}": "1912 2900x20"},
+            fires=11,
+            labels=WHERE,
+            description="a:8080 exposes 2900 series.",
+        ),
+        Case(
+            "as shipped, on many replicas",
+            {f'code_racer_metric_series{{job="code-racer", instance="{one}:8080"}}': "1912x30" for one in "abc"},
+            silent=(12, 25),
+        ),
+    ),
+)
+
 RUNTIME: Final = Group(
     "code-racer-runtime",
     (
@@ -253,5 +342,7 @@ RUNTIME: Final = Group(
         LOGS_DROPPED,
         TRACES_LOST,
         SERIES_NEAR_LIMIT,
+        LOG_BUDGET,
+        SERIES_BUDGET,
     ),
 )

@@ -78,7 +78,7 @@ LOGS: Final = Board(
                 ),
                 warn=1_000,
                 range=(0, 1_000),
-                width=6,
+                width=4,
             ),
             Panel(
                 "Lines lost",
@@ -94,7 +94,7 @@ LOGS: Final = Board(
                 warn=0.5,
                 range=(0, 0),
                 alerts=("CodeRacerLogsDropped", "CodeRacerLogWriterDied"),
-                width=6,
+                width=4,
             ),
             Panel(
                 "Spans by what became of them",
@@ -104,7 +104,7 @@ LOGS: Final = Board(
                 warn=0.01,
                 range=(0, 0),
                 alerts=("CodeRacerTracesLost",),
-                width=6,
+                width=4,
             ),
             Panel(
                 "Series as a part of their limit",
@@ -120,7 +120,34 @@ LOGS: Final = Board(
                 warn=0.9,
                 range=(0.01, 0.5),
                 alerts=("CodeRacerSeriesNearLimit",),
-                width=6,
+                width=4,
+            ),
+            Panel(
+                "Log for each connection",
+                "Bytes of log for each connection that is taken, within the step shown; a release has a budget of it.",
+                "bytes",
+                (
+                    Query(
+                        f"sum(increase({selected('code_racer_log_bytes_total')}[$__rate_interval])) / sum(increase("
+                        + selected("code_racer_ws_handshakes_total", 'outcome="accepted"')
+                        + "[$__rate_interval]))",
+                        "a connection",
+                    ),
+                ),
+                warn=2_550,
+                range=(0, 2_550),
+                alerts=("CodeRacerLogBudget",),
+                width=4,
+            ),
+            Panel(
+                "Series of a replica",
+                "What each replica exposes; it grows with a release or its configuration, and never with players.",
+                "none",
+                (Query(f"max by (instance) ({selected('code_racer_metric_series')})", "{{instance}}"),),
+                warn=2_200,
+                range=(0, 2_200),
+                alerts=("CodeRacerSeriesBudget",),
+                width=4,
             ),
         ),
     ),

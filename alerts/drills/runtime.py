@@ -1,5 +1,6 @@
 """Drills of the process: its event loop, memory, files, logs, traces, series, faults."""
 
+import itertools
 import os
 import resource
 import signal
@@ -130,6 +131,35 @@ def _few_series(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+def _talkative_release(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve("tools.harness.talkative") as server:
+        yield
+        numbers = itertools.count()
+
+        def come_and_go() -> None:
+            stage.come_and_go(f"p{next(numbers) % 20}")
+
+        with stage.again(come_and_go, per_s=8):
+            yield
+        server.module = "app"
+        server.stop()
+        server.start()
+        yield
+
+
+def _many_releases(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve() as server:
+        yield
+        server.settings["CLIENT_RELEASES"] = ",".join(f"race-web/1.{number}" for number in range(200))
+        server.stop()
+        server.start()
+        yield
+        del server.settings["CLIENT_RELEASES"]
+        server.stop()
+        server.start()
+        yield
+
+
 DRILLS: Final = (
     Drill(
         "CodeRacerEventLoopLag",
@@ -196,6 +226,22 @@ DRILLS: Final = (
         "a start with MAX_METRIC_SERIES near what there is",
         _few_series,
         "Series as a part of their limit",
+        "app.started",
+    ),
+    Drill(
+        "CodeRacerLogBudget",
+        _TICKET,
+        "a release that tells of each connection twenty times",
+        _talkative_release,
+        "Log for each connection",
+        "ws.opened",
+    ),
+    Drill(
+        "CodeRacerSeriesBudget",
+        _TICKET,
+        "a start with two hundred releases of clients to count",
+        _many_releases,
+        "Series of a replica",
         "app.started",
     ),
 )

@@ -111,5 +111,6 @@ def read_clock(store: MetricStore, clock: Clock) -> None:
 def read_logs(store: MetricStore, writer: LogWriter) -> None:
     """Have the log lines counted that `writer` writes or drops."""
     store.read_counter(Metrics.LOG_RECORDS, lambda: {(level,): count for level, count in writer.records.items()})
+    store.read_counter(Metrics.LOG_WRITTEN, lambda: {(): writer.written_bytes})
     store.read_counter(Metrics.LOG_DROPPED, lambda: {(): writer.dropped})
     store.read_counter(Metrics.LOG_WRITER_RESTARTS, lambda: {(): writer.restarts})

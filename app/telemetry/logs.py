@@ -118,6 +118,7 @@ class LogWriter:
         self._file = self._open(file)
         self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
+        self.written_bytes = 0
         self.dropped = 0
         self.restarts = 0
         self.report: ReportFault = _ignore
@@ -209,6 +210,7 @@ class LogWriter:
         if self._console is not None:
             shown = [f"{self._console(None, '', dict(record))}\n".encode() for record in records]
         written = [sink.write(texts) for sink, texts in ((self._file, lines), (self._stream, shown)) if sink]
+        self.written_bytes += sum(map(len, shown[: min(written)]))  # by this thread alone
         if min(written) < len(records):
             with self._counting:
                 self.dropped += len(records) - min(written)

@@ -94,6 +94,11 @@ class RuntimeMetrics:
         ("level",),
         rows(("debug", "info", "warning", "error", "critical")),
     )
+    LOG_WRITTEN = Metric(
+        f"{PREFIX}log_bytes_total",
+        Kind.COUNTER,
+        "Bytes of the log lines that were written, once also where they go to two places.",
+    )
     LOG_DROPPED = Metric(f"{PREFIX}log_dropped_total", Kind.COUNTER, "Log records that could not be written.")
     LOG_SUPPRESSED = Metric(
         f"{PREFIX}log_suppressed_total",

@@ -3,54 +3,36 @@
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, gone, last, part_of_fleet, rest_of_fleet
+from alerts.fleet import page_and_ticket
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, gone, last
 
 _JOB: Final = CONFIG["jobs"]["service"]
 _CANARY: Final = CONFIG["jobs"]["canary"]
 _UP: Final = f'up{{job="{_JOB}"}}'
-_TWELVE: Final = {f'up{{job="code-racer", instance="{name}:8080"}}': "1x30" for name in "bcdefghijkl"}
 
 
-def _down(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
-    return Alert(
+DOWN, DOWN_ONE = page_and_ticket(
+    Alert(
         name="CodeRacerDown",
-        severity=severity,
-        expr=expr,
+        severity=Severity.CRITICAL,
+        expr=f"{_UP} == 0",
         hold=str(CONFIG["CodeRacerDown"]["for"]),
         keeps=KEEPS,
         summary="A Code Racer replica cannot be scraped.",
         description="{{ $labels.instance }} has not answered its scrapes for more than a minute.",
-        cases=cases,
-    )
-
-
-DOWN: Final = _down(
-    Severity.CRITICAL,
-    part_of_fleet(f"{_UP} == 0", _UP),
-    (
-        Case(
-            "a replica stops answering",
-            {f"up{{{INSTANCE}}}": "1 1 0 0 0 0"},
-            fires=3,
-            labels=WHERE,
-            description="a:8080 has not answered its scrapes for more than a minute.",
+        cases=(
+            Case(
+                "a replica stops answering",
+                {f"up{{{INSTANCE}}}": "1 1 0x20"},
+                fires=3,
+                labels=WHERE,
+                description="a:8080 has not answered its scrapes for more than a minute.",
+            ),
+            Case("restarts within a scrape", {f"up{{{INSTANCE}}}": "1 0 1 0 1 1"}, silent=(3, 5)),
         ),
-        Case("restarts within a scrape", {f"up{{{INSTANCE}}}": "1 0 1 0 1 1"}, silent=(3, 5)),
     ),
-)
-DOWN_ONE: Final = _down(
-    Severity.WARNING,
-    rest_of_fleet(f"{_UP} == 0", _UP),
-    (
-        Case(
-            "one of twelve",
-            _TWELVE | {f"up{{{INSTANCE}}}": "1 1 0x20"},
-            fires=3,
-            labels=WHERE,
-            description="a:8080 has not answered its scrapes for more than a minute.",
-        ),
-        Case("restarts within a scrape", {f"up{{{INSTANCE}}}": "1 0 1 0 1 1"}, silent=(3, 5)),
-    ),
+    all_of_them=_UP,
+    well="up",
 )
 
 ABSENT: Final = Alert(
@@ -137,19 +119,6 @@ _LOOPS: Final = (
 """Starts that no drain went before; a drain is seen as two changes. So many that no deploy explains them count too."""
 
 
-def _looping(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
-    return Alert(
-        name="CodeRacerCrashLooping",
-        severity=severity,
-        expr=expr,
-        hold="0m",
-        keeps=KEEPS,
-        summary="A Code Racer replica starts again and again.",
-        description="{{ $labels.instance }} has started {{ $value }} times more in 15 minutes.",
-        cases=cases,
-    )
-
-
 def _starts(starts: str, drains: str = "0x40") -> dict[str, str]:
     return {
         f"up{{{INSTANCE}}}": "1x40",
@@ -158,39 +127,37 @@ def _starts(starts: str, drains: str = "0x40") -> dict[str, str]:
     }
 
 
-_CRASHES: Final = "100 100 200 200 300 300 400 400 500x20"
-CRASH_LOOPING: Final = _looping(
-    Severity.CRITICAL,
-    part_of_fleet(_LOOPS, _UP),
-    (
-        Case(
-            "four crashes",
-            _starts(_CRASHES),
-            fires=8,
-            labels=WHERE,
-            description="a:8080 has started 4 times more in 15 minutes.",
-        ),
-        Case("three orderly restarts, whose drains no scrape saw", _starts("100x2 200x2 300x2 400x20"), silent=(9, 15)),
-        Case(
-            "six orderly restarts, as scrapes see them",
-            _starts("1 1 2 2 3 3 4 4 5 5 6 6 7x20", "0 1 0 1 0 1 0 1 0 1 0 1 0x20"),
-            silent=(6, 10, 12, 14),
+CRASH_LOOPING, CRASH_LOOPING_ONE = page_and_ticket(
+    Alert(
+        name="CodeRacerCrashLooping",
+        severity=Severity.CRITICAL,
+        expr=_LOOPS,
+        hold="0m",
+        keeps=KEEPS,
+        summary="A Code Racer replica starts again and again.",
+        description="{{ $labels.instance }} has started {{ $value }} times more in 15 minutes.",
+        cases=(
+            Case(
+                "four crashes",
+                _starts("100 100 200 200 300 300 400 400 500x20"),
+                fires=8,
+                labels=WHERE,
+                description="a:8080 has started 4 times more in 15 minutes.",
+            ),
+            Case(
+                "three orderly restarts, whose drains no scrape saw",
+                _starts("100x2 200x2 300x2 400x20"),
+                silent=(9, 15),
+            ),
+            Case(
+                "six orderly restarts, as scrapes see them",
+                _starts("1 1 2 2 3 3 4 4 5 5 6 6 7x20", "0 1 0 1 0 1 0 1 0 1 0 1 0x20"),
+                silent=(6, 10, 12, 14),
+            ),
         ),
     ),
-)
-CRASH_LOOPING_ONE: Final = _looping(
-    Severity.WARNING,
-    rest_of_fleet(_LOOPS, _UP),
-    (
-        Case(
-            "one of twelve",
-            _TWELVE | _starts(_CRASHES),
-            fires=8,
-            labels=WHERE,
-            description="a:8080 has started 4 times more in 15 minutes.",
-        ),
-        Case("a deploy", _starts("100 100 200x20"), silent=(3, 10)),
-    ),
+    all_of_them=_UP,
+    well="up",
 )
 
 DRAIN_STUCK: Final = Alert(

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Severity, last, part_of_fleet, rest_of_fleet
+from alerts.fleet import page_and_ticket
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Severity, last
 
 
 def _appended(fast: str, slow: str) -> dict[str, str]:
@@ -20,58 +21,35 @@ def _appended(fast: str, slow: str) -> dict[str, str]:
 
 
 _CONNECTED: Final = last("code_racer_event_log_connected")
-_TWELVE: Final = {
-    f'code_racer_event_log_connected{{job="code-racer", instance="{name}:8080"}}': "1x30" for name in "bcdefghijkl"
-}
-
-
-def _down(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
-    return Alert(
+EVENT_LOG_DOWN, EVENT_LOG_DOWN_ONE = page_and_ticket(
+    Alert(
         name="CodeRacerEventLogDown",
-        severity=severity,
-        expr=expr,
+        severity=Severity.CRITICAL,
+        expr=f"{_CONNECTED} == 0",
         hold="1m",
         keeps=KEEPS,
         summary="The event log takes nothing: nobody can join, get ready or submit.",
         description="The event log of {{ $labels.instance }} has taken nothing for a minute.",
-        cases=cases,
-    )
-
-
-EVENT_LOG_DOWN: Final = _down(
-    Severity.CRITICAL,
-    part_of_fleet(f"{_CONNECTED} == 0", _CONNECTED),
-    (
-        Case(
-            "lost",
-            {f"code_racer_event_log_connected{{{INSTANCE}}}": "1 0x20"},
-            fires=2,
-            labels=WHERE,
-            description="The event log of a:8080 has taken nothing for a minute.",
+        cases=(
+            Case(
+                "lost",
+                {f"code_racer_event_log_connected{{{INSTANCE}}}": "1 0x20"},
+                fires=2,
+                labels=WHERE,
+                description="The event log of a:8080 has taken nothing for a minute.",
+            ),
+            Case(
+                "lost, and every other scrape fails",
+                {f"code_racer_event_log_connected{{{INSTANCE}}}": "1 0 stale 0 stale 0 stale 0 stale"},
+                fires=2,
+                labels=WHERE,
+                description="The event log of a:8080 has taken nothing for a minute.",
+            ),
+            Case("a start", {f"code_racer_event_log_connected{{{INSTANCE}}}": "_ 0 1x9"}, silent=(2, 5)),
         ),
-        Case(
-            "lost, and every other scrape fails",
-            {f"code_racer_event_log_connected{{{INSTANCE}}}": "1 0 stale 0 stale 0 stale 0 stale"},
-            fires=2,
-            labels=WHERE,
-            description="The event log of a:8080 has taken nothing for a minute.",
-        ),
-        Case("a start", {f"code_racer_event_log_connected{{{INSTANCE}}}": "_ 0 1x9"}, silent=(2, 5)),
     ),
-)
-EVENT_LOG_DOWN_ONE: Final = _down(
-    Severity.WARNING,
-    rest_of_fleet(f"{_CONNECTED} == 0", _CONNECTED),
-    (
-        Case(
-            "one of twelve",
-            _TWELVE | {f"code_racer_event_log_connected{{{INSTANCE}}}": "1 0x20"},
-            fires=2,
-            labels=WHERE,
-            description="The event log of a:8080 has taken nothing for a minute.",
-        ),
-        Case("a start", {f"code_racer_event_log_connected{{{INSTANCE}}}": "_ 0 1x9"}, silent=(2, 5)),
-    ),
+    all_of_them=_CONNECTED,
+    well="code_racer_event_log_connected",
 )
 
 EVENT_LOG_SLOW: Final = Alert(

@@ -27,22 +27,6 @@ def last(gauge: str, ago: str = "") -> str:
     return f"last_over_time({gauge}[{window}]{f' offset {ago}' if ago else ''})"
 
 
-def part_of_fleet(bad: str, all_of_them: str) -> str:
-    """Keep what is bad where so large a part of its fleet is that somebody is to be woken."""
-    return f"{bad}\nand {_is_large(bad, all_of_them)}"
-
-
-def rest_of_fleet(bad: str, all_of_them: str) -> str:
-    """Keep what is bad where it is so small a part of its fleet that a ticket is enough."""
-    return f"{bad}\nunless {_is_large(bad, all_of_them)}"
-
-
-def _is_large(bad: str, all_of_them: str) -> str:
-    by = "(cluster, namespace, job)"
-    share = CONFIG["fleet"]["page_above"]
-    return f"on {by} count by {by} ({bad}) / count by {by} ({all_of_them}) > {share}\n"
-
-
 def gone(up: str) -> str:
     """Find the namespaces and jobs that had targets an hour ago and have none now."""
     by = "(cluster, namespace, job)"

@@ -1,6 +1,8 @@
 """The structure keeps its limits, and each check of them can fail."""
 
+import pkgutil
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,3 +143,17 @@ def test_rooms_that_import_each_other_cannot_be_drawn(tree: Path) -> None:
     add(tree, "app/low/__init__.py", "from app.high import two\n")
     with pytest.raises(ValueError, match="rooms that import each other: "):
         picture(tree)
+
+
+def test_every_module_has_its_layer() -> None:
+    """What stands in none could import anything: a new module must be put somewhere."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one["name"] == "One direction")
+    named = {name.strip() for layer in layers for name in layer.split("|")}
+    modules = {
+        f"{package}.{module.name}"
+        for package in ("app", "app.telemetry")
+        for module in pkgutil.iter_modules([str(ROOT / package.replace(".", "/"))])
+    }
+    assert {name for name in modules if not any(one == name or one.startswith(f"{name}.") for one in named)} == set()
+    assert {name for name in named if name not in modules and name.count(".") < 2} == set(), "and none that is gone"

@@ -16,7 +16,6 @@ ROOMS: Final = {
     "app.listeners": "start",
     "app.signals": "start",
     "app.environment": "start",
-    "app.configure": "asgi",
     "app.realtime": "realtime",
     "app.realtime.room": "realtime.room",
     "app.realtime.connection": "realtime.connection",

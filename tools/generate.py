@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from alerts.build import generated as alert_files
 from app import __version__
-from app.protocol import CLOSE_TABLE, DURABLE_TYPES, should_reconnect
+from app.protocol import CLOSE_TABLE, DISCONNECT_NOTE, DURABLE_TYPES, should_reconnect
 from app.settings import Settings
 from app.telemetry.catalogue import (
     CANARY_METRICS,
@@ -190,7 +190,14 @@ def telemetry_reference() -> str:
         for span in SPANS.values()
     ]
     closes = [
-        (str(row.code or "any"), f"`{row.reason}`", row.reconnect.value, ", ".join(row.initiators), row.when)
+        (
+            str(row.code or "any"),
+            f"`{row.reason}`",
+            row.reconnect.value,
+            ", ".join(row.initiators),
+            row.disconnect.value,
+            row.when,
+        )
         for row in CLOSE_TABLE
     ]
     return "\n".join(
@@ -213,7 +220,8 @@ def telemetry_reference() -> str:
             "OTLP, while an endpoint is set (see traces.md). Attributes that are not listed are never sent.\n",
             _table(("span", "kind", "attributes", "meaning"), spans),
             "\n## Close table\n",
-            _table(("code", "reason", "client reconnects", "ended by", "when"), closes),
+            _table(("code", "reason", "client reconnects", "ended by", "`disconnect` before it", "when"), closes),
+            "\n" + DISCONNECT_NOTE + "\n",
             "\n## Error codes\n",
             ", ".join(f"`{code.value}`" for code in ErrorCode) + "\n",
             "## Durable events\n",

@@ -33,7 +33,15 @@ from app.protocol.client import (
     ReadyMessage,
     SubmitCodeMessage,
 )
-from app.protocol.closes import CLOSE_TABLE, Close, CloseRow, client_close, should_reconnect
+from app.protocol.closes import (
+    CLOSE_TABLE,
+    DISCONNECT_NOTE,
+    Close,
+    CloseRow,
+    DisconnectOrder,
+    client_close,
+    should_reconnect,
+)
 from app.protocol.codec import (
     MALFORMED,
     Batch,
@@ -68,6 +76,7 @@ __all__ = [
     "BATCH",
     "CLIENT_TYPES",
     "CLOSE_TABLE",
+    "DISCONNECT_NOTE",
     "DURABLE_TYPES",
     "EVENT_DATA",
     "MALFORMED",
@@ -91,6 +100,7 @@ __all__ = [
     "Close",
     "CloseRow",
     "DisconnectData",
+    "DisconnectOrder",
     "ErrorData",
     "EventData",
     "Finish",

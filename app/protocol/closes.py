@@ -1,6 +1,7 @@
 """The close table: from it metrics, logs, documentation and clients are derived."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from app.vocabulary import Initiator, Reconnect
@@ -8,15 +9,34 @@ from app.vocabulary import Initiator, Reconnect
 _NO_RETRY: Final = frozenset({Reconnect.NO, Reconnect.NEW_TOKEN})
 
 
+class DisconnectOrder(StrEnum):
+    """Where the ``disconnect`` message before a close frame stands."""
+
+    LAST = "after what waits"
+    ALONE = "instead of what waits"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class CloseRow:
-    """One row of the close table: wire code, reason, what the client does, who can initiate it, when."""
+    """One row of the close table: wire code, reason, what the client does, who can initiate it, when.
+
+    With `discards` the peer does not take what it is sent: what waits is discarded, so that ``disconnect`` comes soon.
+    """
 
     code: int
     reason: str
     reconnect: Reconnect
     initiators: tuple[Initiator, ...]
     when: str
+    discards: bool = False
+
+    @property
+    def disconnect(self) -> DisconnectOrder:
+        """Where the ``disconnect`` message stands: before every close frame that the server sends first."""
+        if Initiator.SERVER not in self.initiators:
+            return DisconnectOrder.NONE
+        return DisconnectOrder.ALONE if self.discards else DisconnectOrder.LAST
 
     @property
     def comes_back(self) -> bool:
@@ -39,7 +59,7 @@ class Close:
     INVALID_UTF8 = CloseRow(1007, "invalid_utf8", Reconnect.NO, (_S,), "a text frame was not UTF-8")
     TOO_BIG = CloseRow(1009, "message_too_big", Reconnect.NO, (_S,), "a message was over MAX_MESSAGE_BYTES")
     INTERNAL = CloseRow(1011, "internal_error", Reconnect.YES, (_S,), "a fault of the server")
-    PING_TIMEOUT = CloseRow(1011, "ping_timeout", Reconnect.YES, (_S,), "a ping stayed unanswered")
+    PING_TIMEOUT = CloseRow(1011, "ping_timeout", Reconnect.YES, (_S,), "a ping stayed unanswered", discards=True)
     DRAINING = CloseRow(1012, "draining", Reconnect.YES, (_S,), "deploy or scale-down")
     AGE = CloseRow(1012, "connection_age", Reconnect.YES, (_S,), "open for MAX_CONNECTION_AGE_S")
     OVERLOADED = CloseRow(1013, "overloaded", Reconnect.YES, (_S,), "shedding load")
@@ -54,11 +74,21 @@ class Close:
     GAME_FULL = CloseRow(4411, "game_full", Reconnect.NO, (_S,), "found after the upgrade")
     GAME_OVER = CloseRow(4412, "game_over", Reconnect.NO, (_S,), "found after the upgrade")
     RATE_LIMITED = CloseRow(4429, "rate_limited", Reconnect.YES, (_S,), "kept sending after warnings")
-    SLOW_CONSUMER = CloseRow(4430, "slow_consumer", Reconnect.RESUME, (_S,), "the outbound queue was over its limit")
+    SLOW_CONSUMER = CloseRow(
+        4430, "slow_consumer", Reconnect.RESUME, (_S,), "the outbound queue was over its limit", discards=True
+    )
     OTHER = CloseRow(0, "other", Reconnect.RESUME, (_C,), "a code of the client's own")
 
 
 CLOSE_TABLE: Final[tuple[CloseRow, ...]] = tuple(row for row in vars(Close).values() if isinstance(row, CloseRow))
+DISCONNECT_NOTE: Final = (
+    "Whatever the server closes for, the last message before its close frame is `disconnect`: why, whether to come"
+    " back, and after how many milliseconds (0: as the client's own backoff says). To a client that does not read it is"
+    " sent instead of what waits; what the socket had taken stays before it. It arrives as little as the close frame"
+    " where the connection is lost, or where the client reads nothing for another `CLOSE_TIMEOUT_S`: then the socket is"
+    " cut, perhaps within a frame, and the client sees 1006. Whoever has sent a close frame is sent none."
+)
+"""What the column of the table does not say."""
 _CLIENT_ROWS = {row.code: row for row in CLOSE_TABLE if Initiator.CLIENT in row.initiators}
 
 

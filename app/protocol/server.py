@@ -268,7 +268,10 @@ class TokenExpiringData(TransientData, frozen=True):
 
 
 class DisconnectData(TransientData, frozen=True):
-    """The server is about to close; what to do then."""
+    """The server is about to close, and this is the last message; what to do then.
+
+    `retry_after_ms` is 0 where the client's own backoff decides, and where it is not to come back.
+    """
 
     type: ClassVar[str] = "disconnect"
     code: int

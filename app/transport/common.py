@@ -9,11 +9,12 @@ waits. A listener that raises ends its connection and no other.
 - The way out. `write` goes straight to the socket. When its buffer is over the mark, the listener is told
   (`on_blocked`), writes no more and waits for `on_writable`; a ping that comes meanwhile is answered after that, and
   only the last one.
-- The end. There is one, whoever begins it (`_end`): the last frame is written, `write` does nothing from then on, the
-  listener is told who ended it and why, and the socket is cut after `close_timeout_s`. Until then it is read on, for
-  the peer's close frame or its end: a socket closed with bytes unread resets the connection, and the peer might never
-  see the close code. Of a peer that broke the protocol, or sends too much after the end, nothing is understood any
-  more (`_deafen`): what comes is counted and forgotten. `_lost` is the last that happens.
+- The end. There is one, whoever begins it (`_end`). Where it is the transport, and neither the listener nor the peer,
+  the listener may write its last messages first (`on_closing`). The last frame is written, `write` does nothing
+  from then on, the listener is told who ended it and why, and the socket is cut after `close_timeout_s`. Until then it
+  is read on, for the peer's close frame or its end: a socket closed with bytes unread resets the connection, and the
+  peer might never see the close code. Of a peer that broke the protocol, or sends too much after the end, nothing is
+  understood any more (`_deafen`): what comes is counted and forgotten. `_lost` is the last that happens.
 """
 
 import asyncio
@@ -170,8 +171,16 @@ class CommonTransport:
 
     # ---------------------------------------------------------------- the end
 
-    def close(self, row: CloseRow) -> None:
-        """Begin the closing handshake; the socket is cut if the peer does not answer in time."""
+    def close(self, row: CloseRow, *, is_asked: bool = True) -> None:
+        """Begin the closing handshake; the socket is cut if the peer does not answer in time.
+
+        Unless it is the listener that asks for it, it has the last word before.
+        """
+        if not is_asked and self._listener is not None and self._ended is None:
+            try:
+                self._listener.on_closing(row)
+            except Exception as fault:  # noqa: BLE001 - a fault of the listener keeps no connection open
+                self._failed(fault, is_told=False)
         if self._ended is not None:
             return
         if self._socket.is_closing():  # it has failed, and nobody can be told any more
@@ -229,9 +238,10 @@ class CommonTransport:
         if self._listener is not None:
             self._tell(self._listener.on_ping, outcome, rtt_s)
 
-    def _failed(self, fault: Exception) -> None:
+    def _failed(self, fault: Exception, *, is_told: bool = True) -> None:
+        """Count a fault and close; the listener is told before, unless that is what failed."""
         self._observer.fault("transport", fault)
-        self.close(Close.INTERNAL)
+        self.close(Close.INTERNAL, is_asked=not is_told)
 
 
 def _discarded(_data: bytes) -> None:

@@ -261,7 +261,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
 
     def _fail(self, row: CloseRow) -> None:
         """The peer broke the protocol: nothing it sends can be understood any more (section 7.1.7)."""
-        self.close(row)
+        self.close(row, is_asked=False)
         self._deafen()
 
     # ---------------------------------------------------------------- pings
@@ -273,7 +273,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         if self._ping is not None:
             self._ping = None
             self._tell_ping(PingOutcome.TIMEOUT)
-            self.close(Close.PING_TIMEOUT)
+            self.close(Close.PING_TIMEOUT, is_asked=False)
             return
         self._ping = struct.pack("!I", random.getrandbits(32))
         self._pinged_at = time.perf_counter()  # the loop's own clock stands still while it works, in whole milliseconds
@@ -306,7 +306,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
 
     def shutdown(self) -> None:
         """End, as uvicorn is going down."""
-        self.close(Close.DRAINING)
+        self.close(Close.DRAINING, is_asked=False)
         self._socket.close()
 
 

@@ -35,6 +35,12 @@ class Listener(Protocol):
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """Note how a protocol ping ended."""
 
+    def on_closing(self, row: CloseRow) -> None:
+        """Write the last messages: the transport closes by itself, at the latest as soon as this returns.
+
+        It is not called before a `close` that the listener asked for.
+        """
+
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """Note the end of the connection; nothing written from now on is sent. It is called exactly once.
 

@@ -35,21 +35,26 @@ _PIECE: Final = 256
 
 
 class _Parser(ServerProtocol):
-    """websockets' parser, closing with the reasons of our table instead of its own sentences.
+    """websockets' parser, which leaves it to us to close a connection whose peer broke the protocol (`violation`).
 
     While `is_blocked` (the socket takes no more) pings are not answered: the last one is kept in `unanswered`.
     """
 
     is_blocked = False
     unanswered: bytes | None = None
+    violation: CloseRow = Close.WIRE_ERROR
 
     def take_output(self) -> bytes:
         """Return the bytes that are to be sent."""
         return b"".join(self.data_to_send())
 
     def fail(self, code: int, reason: str = "") -> None:
-        row = VIOLATIONS.get(code)
-        super().fail(code, row.reason if row is not None else reason)
+        """Understand nothing any more, and note why; it stays open, so that the listener can say goodbye.
+
+        As after a lost connection (1006), for which it sends no close frame of its own.
+        """
+        self.violation = VIOLATIONS.get(code, Close.INTERNAL)
+        super().fail(Close.LOST.code, reason)
 
     def recv_frame(self, frame: Frame) -> None:
         """Take a frame; a close frame may come amid a fragmented message (section 5.4), which is then of no use."""
@@ -238,7 +243,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
         try:
             data.decode()
         except UnicodeDecodeError:
-            self.close(Close.INVALID_UTF8)
+            self.close(Close.INVALID_UTF8, is_asked=False)
             self._deafen()
             return
         self._listener.on_text(bytes(data))
@@ -263,8 +268,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """End, as RFC 6455 was broken; websockets has chosen the close code."""
-        code = self.conn.close_sent.code if self.conn.close_sent is not None else 0
-        self._end(VIOLATIONS.get(code, Close.WIRE_ERROR), Initiator.SERVER, last=self._parser.take_output())
+        self.close(self._parser.violation, is_asked=False)
         self._deafen()
 
     # ---------------------------------------------------------------- what the event loop and uvicorn call
@@ -274,7 +278,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
         self.pong_timer = None
         self.pending_ping_payload = None
         self._tell_ping(PingOutcome.TIMEOUT)
-        self.close(Close.PING_TIMEOUT)
+        self.close(Close.PING_TIMEOUT, is_asked=False)
 
     def pause_writing(self) -> None:
         """Have the parser answer no ping, and tell uvicorn and the listener."""
@@ -300,5 +304,5 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """End, as uvicorn is going down."""
         if self.handshake_complete:
-            self.close(Close.DRAINING)
+            self.close(Close.DRAINING, is_asked=False)
         super().shutdown()

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -71,6 +72,15 @@ class Client:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put(None)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """As a frozen tab or a laptop that sleeps."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def do(self, what: str, **arguments: Any) -> None:
         """Send a command."""
@@ -346,6 +356,23 @@ def test_leaving_is_final_and_a_wait_the_server_asked_for_is_no_attempt(language
         client.do("request", type="leave", data={})
         assert client.hear("end")["code"] == 1000
     assert server.stop() == 0
+
+
+def test_a_client_that_stood_still_comes_back_when_it_was_told_to(language: str, tmp_path: Path) -> None:
+    """It answered no ping, and was closed; what it was told before that waits for it."""
+    with ServerProcess(tmp_path, ping_interval_s=0.5, ping_timeout_s=3, close_timeout_s=60) as server:
+        game_id = server.new_game(token("host"))
+        with Client(language, server.ws_url, game_id, token("ann"), max_reconnect_attempts=0) as client:
+            client.do("connect")
+            client.message("player_joined", player_id="ann")
+            with client.standing_still():
+                server.wait_for_log("ws.closed", reason="ping_timeout")
+            told = client.message("disconnect", reason="ping_timeout")["data"]
+            assert (told["code"], told["reconnect"]) == (1011, True)
+            assert 1_000 <= told["retry_after_ms"] <= 5_000
+            assert client.hear("waits_s") == pytest.approx(told["retry_after_ms"] / 1000, abs=0.001)
+            client.message("player_reconnected", player_id="ann")
+            client.assert_whole()
 
 
 def test_a_token_that_runs_out_is_renewed_on_the_open_connection(language: str, tmp_path: Path) -> None:

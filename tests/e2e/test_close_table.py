@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Frame, Opcode
 
-from app.protocol import CLOSE_TABLE, Close, CloseRow
+from app.protocol import CLOSE_TABLE, Close, CloseRow, DisconnectOrder
 from app.vocabulary import Initiator, Reconnect
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, difference, until
@@ -234,11 +234,12 @@ def expected(row: CloseRow) -> tuple[int, str]:
 
 
 def check_disconnect(player: Player, row: CloseRow) -> None:
-    """The last message says the same as the close frame, where the socket still took one."""
+    """The last message says the same as the close frame, where the server sent one first."""
     told = [message["data"] for message in player.received if message["type"] == "disconnect"]
-    if Initiator.SERVER not in row.initiators or row in {Close.WIRE_ERROR, Close.INVALID_UTF8, Close.TOO_BIG}:
+    if row.disconnect is DisconnectOrder.NONE:
         assert not told
         return
     (data,) = told
+    assert player.received[-1]["type"] == "disconnect"
     assert (data["code"], data["reason"]) == (row.code, row.reason)
     assert data["reconnect"] is (row.reconnect not in {Reconnect.NO, Reconnect.NEW_TOKEN})

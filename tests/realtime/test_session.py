@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.protocol import Close
+from app.protocol import Close, CloseRow
 from app.rate_limits import LimitPolicy, TooFast
 from app.realtime.connection.registry import Connections
 from app.realtime.connection.session import Session
@@ -244,8 +244,48 @@ async def test_a_reader_that_is_too_slow_is_closed() -> None:
     talk.session.on_blocked()
     for number in range(200):
         talk.say("ping", {"timestamp": number})
-    assert talk.peer.row is Close.SLOW_CONSUMER
+    talk.peer.assert_sent("disconnect", "close frame")
+    talk.peer.assert_closed(Close.SLOW_CONSUMER)
+    told = talk.peer.last("disconnect")
+    assert told["reconnect"]
+    assert 1_000 <= told["retry_after_ms"] <= 5_000
+    assert talk.session.retry_after_ms == told["retry_after_ms"], "the player's grace begins then"
     await talk.assert_over()
+    (closed,) = talk.seen.ended
+    assert (closed.messages_out, closed.messages_discarded) == (1, 200)
+    outboxes = talk.connections.outboxes
+    assert (outboxes.frames, outboxes.bytes, set(outboxes.depths.values())) == (0, 0, {0})
+
+
+@without_waiting
+@pytest.mark.parametrize(
+    "row", [Close.WIRE_ERROR, Close.INVALID_UTF8, Close.TOO_BIG, Close.PING_TIMEOUT], ids=lambda row: row.reason
+)
+async def test_when_the_transport_closes_by_itself_the_peer_is_told_before(row: CloseRow) -> None:
+    talk = Talk()
+    talk.peer.is_writable = False
+    talk.session.on_blocked()
+    talk.say("ping", {"timestamp": 1})
+    talk.peer.fail(row)
+    is_deaf = row is Close.PING_TIMEOUT
+    talk.peer.assert_sent(*([] if is_deaf else ["pong"]), "disconnect", "close frame")
+    talk.peer.assert_closed(row)
+    told = talk.peer.last("disconnect")
+    assert (told["code"], told["reconnect"], told["retry_after_ms"] > 0) == (row.code, is_deaf, is_deaf)
+    await talk.assert_over()
+    (closed,) = talk.seen.ended
+    assert (closed.messages_out, closed.messages_discarded) == ((1, 1) if is_deaf else (2, 0))
+
+
+@without_waiting
+async def test_a_peer_that_cannot_be_told_is_cut() -> None:
+    talk = Talk()
+    talk.peer.broken = True
+    talk.peer.fail(Close.WIRE_ERROR)
+    await talk.assert_over()
+    assert talk.peer.row is Close.LOST
+    assert talk.seen.where == ["connection"]
+    assert talk.session.retry_after_ms == 0
 
 
 @without_waiting

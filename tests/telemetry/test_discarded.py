@@ -67,7 +67,9 @@ async def test_a_slow_reader_that_is_cut_off_got_what_the_counters_say(
             await quick.send(json.dumps({"type": "ready", "data": {"status": ("not_ready", "ready")[rounds % 2]}}))
             got += await read(quick, until="player_ready")
         slow.transport.resume_reading()
-        got += await read(slow)
+        seen = await read(slow)
+        assert json.loads(seen[-1])["type"] == "disconnect", "it was told, and that is counted too"
+        got += seen
         await talking
         await quick.send(json.dumps({"type": "leave"}))
         got += await read(quick)

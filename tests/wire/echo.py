@@ -49,6 +49,9 @@ class Echo:
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         pass
 
+    def on_closing(self, row: CloseRow) -> None:
+        pass
+
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         pass
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.protocol import Close
+from app.protocol import Close, CloseRow
+from app.transport import UvicornTransport
 from tools.harness.sockets import Ear, FakeSocket, Wired, turns
-from tools.harness.wire import PING, PONG, TEXT, close_frame, frame
+from tools.harness.wire import CLOSE, PING, PONG, TEXT, close_frame, frame
 
 pytestmark = pytest.mark.anyio
 KINDS = ["lean", "uvicorn"]
@@ -68,6 +69,7 @@ async def _go_through(kind: str, steps: list[str], is_paced: bool) -> None:
     await turns(3)
     one.transport.write(b"nobody")
     assert len(ear.ended) == 1, "told once how it ended"
+    assert ear.closing in ([], ear.ended), "asked at most once for a last word, before that same end"
     assert one.faults.where == []
     assert one.transport not in one._state.connections
 
@@ -83,7 +85,9 @@ def _write_as_a_fan_out_does(one: Wired) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["on_text", "on_binary", "on_control_frame", "on_blocked", "on_writable", "on_closed"])
+@pytest.mark.parametrize(
+    "name", ["on_text", "on_binary", "on_control_frame", "on_blocked", "on_writable", "on_closed", "on_closing"]
+)
 async def test_a_fault_of_the_listener_ends_that_connection_and_is_counted(kind: str, name: str) -> None:
     def fail(called: str) -> None:
         if called == name:
@@ -100,10 +104,11 @@ async def test_a_fault_of_the_listener_ends_that_connection_and_is_counted(kind:
         "on_blocked": lambda: _fill(one),
         "on_writable": lambda: _fill_and_take(one),
         "on_closed": lambda: one.transport.close(Close.INTERNAL),
+        "on_closing": lambda: one.transport._failed(LookupError("another")),
     }
     doing[name]()
     await turns(3)
-    assert one.faults.where == ["transport"]
+    assert one.faults.where == ["transport"] * (2 if name == "on_closing" else 1)
     assert ear.ended == [Close.INTERNAL]
     one.socket.take()
     assert b"\x88" in b"".join(one.socket.sent), "it is told why"
@@ -250,3 +255,79 @@ async def test_a_peer_that_reads_nothing_is_cut_after_the_close_timeout(kind: st
     await turns(3)
     assert one.transport not in one._state.connections
     assert len(one.ear.ended) == 1
+
+
+def _wait_for_a_pong_in_vain(one: Wired) -> None:
+    if isinstance(one.transport, UvicornTransport):
+        one.transport.keepalive_timeout()
+    else:
+        one.transport.on_due()  # a ping
+        one.socket.sent.clear()
+        one.transport.on_due()
+
+
+OWN_ENDS: dict[CloseRow, Callable[[Wired], object]] = {
+    Close.WIRE_ERROR: STEPS["violation"],
+    Close.INVALID_UTF8: STEPS["bad text"],
+    Close.TOO_BIG: STEPS["too big"],
+    Close.PING_TIMEOUT: _wait_for_a_pong_in_vain,
+    Close.INTERNAL: lambda one: one.transport._failed(LookupError()),
+    Close.DRAINING: STEPS["shutdown"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_full", [False, True], ids=["writable", "full"])
+@pytest.mark.parametrize("row", OWN_ENDS, ids=lambda row: row.reason)
+async def test_before_an_end_of_the_transports_own_the_listener_has_the_last_word(
+    kind: str, row: CloseRow, is_full: bool
+) -> None:
+    ear = Ear()
+    ear.goodbye = frame(TEXT, b"goodbye", masked=False)
+    one = Wired(kind, ear)
+    await one.open()
+    one.start()
+    if is_full:
+        _fill(one)
+    OWN_ENDS[row](one)
+    assert (ear.closing, ear.ended) == ([row], [row])
+    one.transport.write(b"nothing after it")
+    await turns(2)
+    one.socket.take()
+    close = frame(CLOSE, row.code.to_bytes(2, "big") + row.reason.encode(), masked=False)
+    assert b"".join(one.socket.sent).endswith(ear.goodbye + close)
+    one.socket.abort()
+    await turns(2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["close", "close as slow", "close frame", "fin", "reset"])
+async def test_whoever_ends_it_themselves_is_not_asked_for_a_last_word(kind: str, end: str) -> None:
+    ear = Ear()
+    one = Wired(kind, ear)
+    await one.open()
+    one.start()
+    STEPS[end](one)
+    STEPS["violation"](one)
+    one.socket.abort()
+    await turns(3)
+    assert (len(ear.ended), ear.closing) == (1, [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_came_before_a_violation_in_the_same_read_is_answered_before_the_last_word(kind: str) -> None:
+    def answer(called: str) -> None:
+        if called == "on_text":
+            one.transport.write(frame(TEXT, b"answer", masked=False))
+
+    ear = Ear(answer)
+    ear.goodbye = frame(TEXT, b"goodbye", masked=False)
+    one = Wired(kind, ear)
+    await one.open()
+    one.start()
+    STEPS["text, ping, violation"](one)
+    sent = b"".join(one.socket.sent)
+    at = [sent.index(part) for part in (b"answer", b"goodbye", Close.WIRE_ERROR.reason.encode())]
+    assert at == sorted(at)
+    one.socket.abort()
+    await turns(2)

@@ -106,6 +106,12 @@ class Peer:
             self.write(b'{"type":"close frame"}')
         self.end(row, Initiator.SERVER)
 
+    def fail(self, row: CloseRow) -> None:
+        """As transports close by themselves."""
+        assert self.listener is not None
+        self.listener.on_closing(row)
+        self.close(row)
+
     def abort(self) -> None:
         self.end(Close.LOST, Initiator.NETWORK)
 

@@ -133,13 +133,19 @@ class FakeSocket(asyncio.Transport):
 
 
 class Ear:
-    """A listener that keeps what it is told. `on` is called with each name, and may raise."""
+    """A listener that keeps what it is told. `on` is called with each name, and may raise.
+
+    It says `goodbye` where it may, and hears no messages after it.
+    """
 
     def __init__(self, on: Callable[[str], None] = lambda _: None) -> None:
         self.texts: list[bytes] = []
         self.ended: list[CloseRow] = []
         self.pauses: list[float] = []
         self.control_frames = 0
+        self.goodbye = b""
+        self.closing: list[CloseRow] = []
+        self.transport: AnyTransport | None = None
         self._on = on
 
     def on_text(self, payload: bytes) -> None:
@@ -164,6 +170,13 @@ class Ear:
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         del outcome, rtt_s
         self._on("on_ping")
+
+    def on_closing(self, row: CloseRow) -> None:
+        self.closing.append(row)
+        self._on("on_closing")
+        if self.goodbye and self.transport is not None:
+            assert self.transport.is_open, "it can still be told"
+            self.transport.write(self.goodbye)
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         del initiator, received_code
@@ -225,6 +238,7 @@ class Wired:
     def start(self) -> None:
         """What the session does."""
         self._started.set()
+        self.ear.transport = self.transport
         self.transport.attach(self.ear)
         self.transport.start()
 

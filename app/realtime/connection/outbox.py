@@ -193,10 +193,14 @@ class Outbox:
     def end(self) -> None:
         """Discard what waits: the connection has ended."""
         self._is_clear = False
+        self.discard()
+        self._all.depths[OutboxDepth.EMPTY] -= 1
+
+    def discard(self) -> None:
+        """Discard what waits, as the connection ends."""
         waiting = self._frames or ()
         self.discarded += len(waiting) + len(self._droppable or ())
         self._all.moved(self.bytes, 0, -len(waiting))
-        self._all.depths[OutboxDepth.EMPTY] -= 1
         for one in waiting:
             if one.span is not None:
                 one.span.end("connection_ended")

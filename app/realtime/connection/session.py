@@ -4,9 +4,10 @@ Theory of operation. A session lives on the event loop alone; nothing here waits
 messages. The transport calls `on_...`, the room `send`, `send_frame` and `put`, the clock `close`; all return at once.
 
 States: open (until `sit` everything that comes in queues; until `begin` what needs waiting); closing (`close` was
-called: nothing is sent after its ``disconnect``); ended (`on_closed`: `ended` is set, nothing can be sent). Once it has
-ended and its inbox is at rest `on_end` is called, once, and `forget` lets its parts go: they hold each other (a timer
-or a task calls back into the session), and thousands must be freed without waiting for a collection.
+called, or `on_closing` by the transport: nothing is sent after its ``disconnect``); ended (`on_closed`: `ended` is set,
+nothing can be sent). Once it has ended and its inbox is at rest `on_end` is called, once, and `forget` lets its parts
+go: they hold each other (a timer or a task calls back into the session), and thousands must be freed without waiting
+for a collection.
 
 A fault while something is sent ends the connection (`fail`): a frame may be missing, and the client resumes from the
 log. Faults of one connection reach no other: whoever sends to many catches what one raises.
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
+from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.expiry import Expiry, later
 from app.realtime.connection.inbox import Inbox
@@ -122,21 +124,24 @@ class Session:
             return Put.FULL
         put = self.outbox.put(type, frame, event, span)
         if put is Put.FULL:
-            self.transport.close(Close.SLOW_CONSUMER)
+            self.close(Close.SLOW_CONSUMER)
             return put
         if put is Put.WAITS and self._outbox_timer is None:
             self._outbox_timer = later(self._settings.outbox_max_age_s, self._on_outbox_age)
         return put
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
-        """End the connection: what waits and ``disconnect`` are sent, then the close frame follows."""
+        """End the connection: what waits (unless the row discards it), ``disconnect`` and the close frame are sent."""
         if self.ended is not None:
             return
-        self.retry_after_ms = retry_after_ms
+        if row.discards:
+            self.outbox.discard()
+            retry_after_ms = spread_ms(*BUSY_RETRY_S)  # one cause may have slowed down many
         data = DisconnectData(row.code, row.reason, message or row.when, row.comes_back, retry_after_ms)
         frame = text_frame(encode_message(data))
         try:
-            self.send_frame(data.type, frame, last=True)
+            if self.send_frame(data.type, frame, last=True):
+                self.retry_after_ms = retry_after_ms
             self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
             self._context.report("connection", error)
@@ -199,7 +204,7 @@ class Session:
             return
         left_s = oldest + self._settings.outbox_max_age_s - time.monotonic()
         if left_s <= 0:
-            self.transport.close(Close.SLOW_CONSUMER)
+            self.close(Close.SLOW_CONSUMER)
         else:
             self._outbox_timer = later(left_s, self._on_outbox_age)
 
@@ -231,6 +236,10 @@ class Session:
         self._observer.ping(outcome, rtt_s)
         if outcome is PingOutcome.ANSWERED:
             self.stats.measured(rtt_s)
+
+    def on_closing(self, row: CloseRow) -> None:
+        """Send ``disconnect`` before the transport closes by itself."""
+        self.close(row)
 
     def on_closed(self, row: CloseRow, initiator: Initiator, received_code: int) -> None:
         """End: the connection is over."""

@@ -10,6 +10,7 @@ from app.protocol import (
     BATCH,
     CLIENT_TYPES,
     CLOSE_TABLE,
+    DISCONNECT_NOTE,
     DURABLE_TYPES,
     MAX_ID_LENGTH,
     SERVER_DATA,
@@ -137,8 +138,12 @@ def _headers() -> dict[str, Any]:
 
 
 def _closes() -> str:
-    rows = [f"| {row.code or 'any'} | {row.reason} | {row.reconnect.value} | {row.when} |" for row in CLOSE_TABLE]
-    return "\n".join(["| close code | reason | client reconnects | when |", "| --- | --- | --- | --- |", *rows])
+    rows = [
+        f"| {row.code or 'any'} | {row.reason} | {row.reconnect.value} | {row.disconnect.value} | {row.when} |"
+        for row in CLOSE_TABLE
+    ]
+    head = ["| close code | reason | client reconnects | `disconnect` before it | when |", "|" + " --- |" * 5]
+    return "\n".join([*head, *rows, "", DISCONNECT_NOTE])
 
 
 @get("/schema/asyncapi", include_in_schema=False)

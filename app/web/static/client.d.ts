@@ -267,7 +267,7 @@ export interface TokenExpiringData {
   expires_at: number;
 }
 
-/** The server is about to close; what to do then. */
+/** The server is about to close, and this is the last message; what to do then. */
 export interface DisconnectData {
   code: number;
   reason: string;

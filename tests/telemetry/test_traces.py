@@ -107,6 +107,7 @@ def test_what_is_sent_is_what_the_catalogue_lists_and_holds_no_secret(tmp_path: 
         with Player(server, game_id, players["ann"]["token"]) as one:
             one.ws.send('{"type": "secret-type"}')
             one.until("error")
+            one.send("hello", {"failed_attempts": 1})
             one.send("ping", {"timestamp": 1})
             one.send("progress", {"percent": 1})
             one.send("auth", {"token": players["ann"]["token"]}, id="a")

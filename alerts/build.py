@@ -10,6 +10,7 @@ from alerts.connections import CONNECTIONS
 from alerts.games import GAMES
 from alerts.machine import MACHINE
 from alerts.model import Alert, Boards, Group, prometheus_rule, rules, tests, to_yaml
+from alerts.nats import NATS
 from alerts.objectives import OBJECTIVES
 from alerts.outliers import OUTLIERS
 from alerts.replicas import REPLICAS
@@ -28,6 +29,7 @@ GROUPS: Final = (
     REPLICAS,
     OUTLIERS,
     CANARY,
+    NATS,
 )
 
 

@@ -12,11 +12,12 @@ from dashboards.logs import LOGS
 from dashboards.machine import MACHINE
 from dashboards.messages import MESSAGES
 from dashboards.model import Board, to_json
+from dashboards.nats import NATS
 from dashboards.overview import OVERVIEW
 from dashboards.replicas import REPLICAS
 from dashboards.runtime import RUNTIME
 
-_OF_AN_AREA: Final = (CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, REPLICAS, RUNTIME, MACHINE, LOGS)
+_OF_AN_AREA: Final = (CONNECTIONS, MESSAGES, GAMES, EVENT_LOG, NATS, REPLICAS, RUNTIME, MACHINE, LOGS)
 BOARDS: Final = (OVERVIEW, *_OF_AN_AREA, GAME_DAY)
 
 

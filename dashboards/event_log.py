@@ -12,7 +12,8 @@ EVENT_LOG: Final = Board(
             RowKind.SYMPTOM,
             Panel(
                 "Takes appends",
-                "1 while the event log of a replica took the last thing. 0: nobody can join, be ready or submit.",
+                "1 while the event log of a replica took the last thing. 0: nobody can join, be ready or submit. Why,"
+                " where it is NATS: the board NATS.",
                 "none",
                 (Query(f"min by (instance) ({selected('code_racer_event_log_connected')})", "{{instance}}"),),
                 warn=1,

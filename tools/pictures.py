@@ -28,6 +28,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from dashboards.build import BOARDS
 from dashboards.model import Board, Kind, Panel, Source, to_json
 from tools.harness.canary import canary
+from tools.harness.nats import Nats
+from tools.harness.nats_exporter import exporter
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.prometheus import filled, prometheus
 from tools.harness.server import ServerProcess
@@ -230,10 +232,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"players race for {options.lasts_s:g} s, then {len(BOARDS)} boards are drawn", flush=True)  # noqa: T201 - a command's answer
     folder = Path(tempfile.mkdtemp(prefix="code-racer-pictures-"))
     rules = sorted((ROOT / "alerts/rules").glob("*.yaml"))
+    limits = {"ping_interval_s": 1, "guests_per_address_per_minute": 100_000}
     with (
-        ServerProcess(folder / "server", ping_interval_s=1, guests_per_address_per_minute=100_000) as server,
+        Nats(folder / "nats", 3, environment={"GOMEMLIMIT": "1GiB"}) as nats,
+        ServerProcess(folder / "server", **{**limits, "event_log_url": nats.url, "nats_replicas": 3}) as server,
+        contextlib.ExitStack() as stack,
         canary(server.http_url, "--every-s", "5") as bird,
-        prometheus(folder, server, rules=rules, canary=bird.host) as client,
+        prometheus(
+            folder,
+            server,
+            rules=rules,
+            canary=bird.host,
+            nats=[stack.enter_context(exporter(node, folder)) for node in nats.nodes],
+        ) as client,
     ):
         begin = time.time()
         with _racing(server):

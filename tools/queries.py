@@ -18,6 +18,8 @@ import yaml
 from alerts.build import GROUPS
 from alerts.model import Alert, Recording
 from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, SPANS, TRACE_FIELDS, Kind, Metric
+from tools.nats_series import RECORDED as NATS_RECORDED
+from tools.nats_series import labels_by_name
 
 ROOT: Final = Path(__file__).parent.parent
 TARGET_LABELS: Final = frozenset({"cluster", "namespace", "job", "instance"})
@@ -67,6 +69,8 @@ def known_series() -> dict[str, Series]:
     known = {name: Series(dict.fromkeys(labels)) for name, labels in _FOREIGN.items()}
     for metric in (*METRICS, *CANARY_METRICS):
         known |= _of_metric(metric)
+    told = labels_by_name(NATS_RECORDED.read_text("utf-8"))
+    known |= {name: Series(dict.fromkeys(labels | TARGET_LABELS)) for name, labels in told.items()}
     return known | _recorded()
 
 

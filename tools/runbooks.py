@@ -40,6 +40,8 @@ def families(expr: str) -> list[str]:
 
 def first_command(alert: Alert) -> str:
     """Write the command that shows an alert's own series as each process has them; where there are none, the pods."""
+    if str(CONFIG["jobs"]["nats"]) in alert.expr:
+        return _PODS.format(name="nats", output="wide")
     read = families(alert.expr)
     name, port = ("code-racer-canary", 9091) if alert.is_canarys else ("code-racer", 9090)
     if not read:

@@ -15,6 +15,7 @@ from alerts.drills import (
     connections,
     games,
     machine,
+    nats,
     objectives,
     outliers,
     replicas,
@@ -36,6 +37,7 @@ DRILLS: Final = (
     *replicas.DRILLS,
     *outliers.DRILLS,
     *canary.DRILLS,
+    *nats.DRILLS,
 )
 
 

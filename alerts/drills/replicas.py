@@ -19,7 +19,7 @@ from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
-_QUICK: Final[dict[str, Any]] = {"replica_ttl_s": 2, "sweep_interval_s": 0.5, "nats_timeout_s": 1}
+QUICK: Final[dict[str, Any]] = {"replica_ttl_s": 2, "sweep_interval_s": 0.5, "nats_timeout_s": 1}
 _USERS: Final = """
 accounts {{ A {{ jetstream: enabled, users: [
     {{ user: app, password: {password}, permissions: {{ publish: {{ deny: [{deny}] }} }} }}
@@ -42,13 +42,13 @@ def on_nats(
     """A server on NATS, with somebody who wants to get ready all the time."""
     with (
         Nats(stage.folder / "nats", count, more=more) as nats,
-        stage.serve(module, event_log_url=nats.url, **{**_QUICK, "nats_replicas": count, **settings}),
+        stage.serve(module, event_log_url=nats.url, **{**QUICK, "nats_replicas": count, **settings}),
     ):
         yield nats
 
 
 @contextlib.contextmanager
-def _wanting(stage: Stage) -> Iterator[None]:
+def wanting(stage: Stage) -> Iterator[None]:
     """A player who is ready, and not, and ready again, whatever comes of it."""
     with stage.player(stage.new_game(), "ann") as ann, contextlib.ExitStack() as stack:
         ann.until("player_joined")
@@ -58,7 +58,7 @@ def _wanting(stage: Stage) -> Iterator[None]:
 
 
 def _server_killed(stage: Stage) -> Generator[None, None, None]:
-    with on_nats(stage) as nats, _wanting(stage):
+    with on_nats(stage) as nats, wanting(stage):
         yield
         nats.nodes[0].kill()
         yield
@@ -68,8 +68,8 @@ def _server_killed(stage: Stage) -> Generator[None, None, None]:
 
 def _one_of_six_cut_off(stage: Stage) -> Generator[None, None, None]:
     with Nats(stage.folder / "nats") as nats, TcpProxy(nats.nodes[0].port) as way:
-        settings: dict[str, Any] = {"event_log_url": f"nats://127.0.0.1:{way.port}", **_QUICK}
-        with stage.serve(scraped=False, **settings), _wanting(stage):
+        settings: dict[str, Any] = {"event_log_url": f"nats://127.0.0.1:{way.port}", **QUICK}
+        with stage.serve(scraped=False, **settings), wanting(stage):
             stage.stack.target(stage.server.host, well=5)
             stage.seen("count(up == 1) == 6")
             yield
@@ -80,7 +80,7 @@ def _one_of_six_cut_off(stage: Stage) -> Generator[None, None, None]:
 
 
 def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
-    with on_nats(stage, 3) as nats, _wanting(stage):
+    with on_nats(stage, 3) as nats, wanting(stage):
         yield
         for node in nats.nodes[1:]:
             node.kill()
@@ -108,7 +108,7 @@ def _server_frozen(stage: Stage) -> Generator[None, None, None]:
 
 
 def _stream_full(stage: Stage) -> Generator[None, None, None]:
-    with on_nats(stage, nats_max_bytes=1_000_000) as nats, _wanting(stage):
+    with on_nats(stage, nats_max_bytes=1_000_000) as nats, wanting(stage):
         yield
         asyncio.run(_limit(nats.url, 1))
         yield
@@ -136,7 +136,7 @@ def _stream_nearly_full(stage: Stage) -> Generator[None, None, None]:
 
 def _stream_deleted(stage: Stage) -> Generator[None, None, None]:
     with on_nats(stage) as nats:
-        with _wanting(stage):
+        with wanting(stage):
             yield
             asyncio.run(_delete(nats.url))
             yield
@@ -155,7 +155,7 @@ async def _delete(url: str) -> None:
 def _rights_taken(stage: Stage) -> Generator[None, None, None]:
     settings: dict[str, Any] = {"nats_user": "app", "nats_password": "secret"}
     free = _USERS.format(password="secret", deny="")  # noqa: S106 - of the drill's own server
-    with on_nats(stage, more=free, **settings) as nats, _wanting(stage):
+    with on_nats(stage, more=free, **settings) as nats, wanting(stage):
         yield
         nats.configure(_USERS.format(password="secret", deny='"game.>"'))  # noqa: S106 - the same
         yield
@@ -166,7 +166,7 @@ def _rights_taken(stage: Stage) -> Generator[None, None, None]:
 def _credentials_changed(stage: Stage) -> Generator[None, None, None]:
     settings: dict[str, Any] = {"nats_user": "app", "nats_password": "secret"}
     right = _USERS.format(password="secret", deny="")  # noqa: S106 - of the drill's own server
-    with on_nats(stage, more=right, **settings) as nats, _wanting(stage):
+    with on_nats(stage, more=right, **settings) as nats, wanting(stage):
         yield
         nats.configure(_USERS.format(password="another", deny=""))  # noqa: S106 - the same
         yield
@@ -211,7 +211,7 @@ def _clock_slow(stage: Stage) -> Generator[None, None, None]:
 def second_replica(stage: Stage, **settings: Any) -> Iterator[ServerProcess]:  # noqa: ANN401 - whatever a setting is
     """A second replica, scraped as the first is."""
     name = "second"
-    with ServerProcess(stage.folder / name, replica=name, **{**FREE, **_QUICK, **settings}) as second:
+    with ServerProcess(stage.folder / name, replica=name, **{**FREE, **QUICK, **settings}) as second:
         until(lambda: second.metric("event_log_connected"))
         stage.stack.target(stage.server.host, second.host)
         yield second
@@ -222,7 +222,7 @@ def _live_lost(stage: Stage) -> Generator[None, None, None]:
         nats = stack.enter_context(Nats(stage.folder / "nats"))
         proxy = stack.enter_context(TcpProxy(nats.nodes[0].port))
         url = f"nats://127.0.0.1:{proxy.port}"
-        stack.enter_context(stage.serve(event_log_url=url, **_QUICK))
+        stack.enter_context(stage.serve(event_log_url=url, **QUICK))
         second = stack.enter_context(second_replica(stage, event_log_url=nats.url, **UNLIMITED))
         game = stage.new_game()
         stack.enter_context(stage.player(game, "ann"))

@@ -20,6 +20,7 @@ from alerts.build import GROUPS
 from alerts.drills.scale import require_samples, scaled, scaled_routing, scaled_rules
 from alerts.model import rules
 from dashboards.build import homes
+from tools.harness.nats_exporter import shipped_relabelling
 from tools.harness.prometheus import query
 from tools.harness.server import free_port, until
 
@@ -127,7 +128,9 @@ class Stack:
         self.alertmanager = httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=30)
         self.pid = 0
 
-    def target(self, *hosts: str, canary: str = "", well: int = 0, elsewhere: str = "") -> None:
+    def target(
+        self, *hosts: str, canary: str = "", well: int = 0, elsewhere: str = "", nats: Sequence[str] = ()
+    ) -> None:
         """Have these scraped, and nothing else: `well` further replicas which are, one of a namespace `elsewhere`."""
         targets = [{"targets": list(hosts), "labels": {"namespace": "drill"}}]
         if elsewhere:
@@ -138,6 +141,8 @@ class Stack:
             targets.append({"targets": [listener], "labels": labels})
         if canary:
             targets.append({"targets": [canary], "labels": {"namespace": "drill", "job": "code-racer-canary"}})
+        if nats:
+            targets.append({"targets": list(nats), "labels": {"namespace": "drill", "job": "code-racer-nats"}})
         text = json.dumps(targets)
         new = self.folder / "targets.new"
         new.write_text(text)
@@ -212,7 +217,13 @@ class Stack:
         every = f"{round(self.scrape_s * 1000)}ms"
         return {
             "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
-            "scrape_configs": [{"job_name": "code-racer", "file_sd_configs": [{"files": ["targets.json"]}]}],
+            "scrape_configs": [
+                {
+                    "job_name": "code-racer",
+                    "file_sd_configs": [{"files": ["targets.json"]}],
+                    "metric_relabel_configs": shipped_relabelling(),
+                }
+            ],
             "rule_files": ["rules.yaml"],
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [_address(self.alertmanager)]}]}]},
         }

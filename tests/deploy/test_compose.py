@@ -16,8 +16,10 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from alerts.config import CONFIG
 from app.settings import Settings
 from tools.harness.nats import NATS_SERVER
+from tools.harness.nats_exporter import OPTIONS
 from tools.harness.nginx import Site
 from tools.harness.server import ROOT
 
@@ -89,8 +91,8 @@ def test_who_is_named_is_there_and_listens() -> None:
     listens = {
         "racer-1": {8080, 9090}, "racer-2": {8080, 9090}, "canary": {9091}, "alertmanager": {9093},
         "prometheus": {9090},
-        "loki": {3100}, "tempo": {3200, 4317}, "otel-collector": {4317, 4318}, "nats-0": {4222, 6222},
-        "nats-1": {4222, 6222}, "nats-2": {4222, 6222},
+        "loki": {3100}, "tempo": {3200, 4317}, "otel-collector": {4317, 4318}, "nats-0": {4222, 6222, 7777},
+        "nats-1": {4222, 6222, 7777}, "nats-2": {4222, 6222, 7777},
     }  # fmt: skip
     for name in ("loki", "tempo"):
         assert str(yaml.safe_load(CONFIGS[name].read_text())["server"]["http_listen_port"]) in str(listens[name])
@@ -124,7 +126,22 @@ def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
         ).stdout
     )
     jobs = {one["job_name"]: one["static_configs"][0] for one in yaml.safe_load(config)["scrape_configs"]}
-    assert set(jobs) == {"code-racer", "code-racer-canary"}, "boards and alerts ask for them"
+    assert set(jobs) == set(CONFIG["jobs"].values()), "boards and alerts ask for them"
+    assert {one["labels"]["namespace"] for one in jobs.values()} == {"compose"}, "NATS's page silences the service's"
+
+
+def test_each_server_of_nats_has_its_exporter_where_prometheus_asks() -> None:
+    """It is in its server's network, which tells itself alone (`http`), and listens on the exporter's own port."""
+    scraped = yaml.safe_load(CONFIGS["prometheus"].read_text())["scrape_configs"]
+    (job,) = (one for one in scraped if one["job_name"] == "code-racer-nats")
+    (static,) = job["static_configs"]
+    servers = [name for name in SERVICES if re.fullmatch(r"nats-\d", name)]
+    assert static["targets"] == [f"{name}:7777" for name in servers]
+    (monitor,) = re.findall(r"^http: (\S+)", (DEPLOY / "nats/nats.conf").read_text(), re.MULTILINE)
+    exporters = [SERVICES[name.replace("nats", "nats-exporter")] for name in servers]
+    assert [one["network_mode"] for one in exporters] == [f"service:{name}" for name in servers]
+    for one in exporters:
+        assert one["command"] == [*OPTIONS, f"http://{monitor}"]
 
 
 def test_prometheus_keeps_the_classic_histograms_that_rules_ask_for_beside_native_ones() -> None:

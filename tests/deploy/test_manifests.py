@@ -12,10 +12,12 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from alerts.config import CONFIG
 from app.settings import Settings
 from dashboards.build import boards
 from tools.harness.kustomize import KUBERNETES, OVERLAYS, of_kind, rendered
 from tools.harness.nats import NATS_SERVER
+from tools.harness.nats_exporter import OPTIONS, shipped_relabelling
 from tools.harness.server import ROOT
 
 OPERATOR = "monitoring.coreos.com/v1"
@@ -78,10 +80,12 @@ def operator_accepts(documents: list[dict[str, Any]]) -> bool:
 def unknown_fields(documents: list[dict[str, Any]], folder: Path) -> str:
     """What the compiler says of fields that the operator's types do not have: their schemas let them pass."""
     source = NODE / f"check-{folder.name}.ts"
+    kinds = sorted({one["kind"] for one in documents})
     lines = [
-        f"import {{ I{one['kind']} }} from '@kubernetes-models/prometheus-operator/{OPERATOR}/{one['kind']}';\n"
-        f"export const one{number}: I{one['kind']} = {json.dumps(one)};\n"
-        for number, one in enumerate(documents)
+        f"import {{ I{kind} }} from '@kubernetes-models/prometheus-operator/{OPERATOR}/{kind}';\n" for kind in kinds
+    ]
+    lines += [
+        f"export const one{number}: I{one['kind']} = {json.dumps(one)};\n" for number, one in enumerate(documents)
     ]
     source.write_text("".join(lines))
     try:
@@ -94,7 +98,7 @@ def unknown_fields(documents: list[dict[str, Any]], folder: Path) -> str:
 
 def test_the_operators_manifests_fit_its_types(tmp_path: Path) -> None:
     ours = [one for one in rendered("production") if one["apiVersion"] == OPERATOR]
-    assert sorted(one["kind"] for one in ours) == ["PodMonitor", "PrometheusRule", "ServiceMonitor"]
+    assert sorted(one["kind"] for one in ours) == ["PodMonitor", "PodMonitor", "PrometheusRule", "ServiceMonitor"]
     assert operator_accepts(ours)
     assert unknown_fields(ours, tmp_path) == ""
     assert next(one for one in ours if one["kind"] == "ServiceMonitor")["spec"]["scrapeClassicHistograms"], "for rules"
@@ -116,6 +120,12 @@ def test_the_series_get_the_jobs_that_boards_and_alerts_ask_for() -> None:
     for kind, name in (("ServiceMonitor", "code-racer"), ("PodMonitor", "code-racer-canary")):
         monitor = of_kind("production", kind, name)
         assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
+    (endpoint,) = of_kind("production", "PodMonitor", "code-racer-nats")["spec"]["podMetricsEndpoints"]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": CONFIG["jobs"]["nats"]}]
+    (ours,), (composes,) = endpoint["metricRelabelings"], shipped_relabelling()
+    assert ours == {
+        re.sub(r"_(\w)", lambda match: match[1].upper(), name): value for name, value in composes.items()
+    }, "the same, in the operator's spelling"
     wanted = of_kind("production", "ServiceMonitor")["spec"]["selector"]["matchLabels"]
     selected = [one for one in rendered("production") if wanted.items() <= one["metadata"].get("labels", {}).items()]
     assert [one["metadata"]["name"] for one in selected if one["kind"] == "Service"] == ["code-racer-ops"]
@@ -296,3 +306,21 @@ def test_the_charts_nats_has_the_shipped_configuration(tmp_path: Path) -> None:
     for subject in (*rights["publish"]["allow"], *rights["subscribe"]["allow"]):
         assert f'"{subject}"' in shipped
     assert values["jetstream"]["merge"]["sync_interval"] == "always"
+
+
+def test_nats_exporters_can_be_asked_and_tell_what_alerts_ask_for() -> None:
+    values = yaml.safe_load((KUBERNETES / "nats-values.yaml").read_text())
+    exporter = values["promExporter"]
+    port = f"-port={exporter['port']}"
+    assert exporter["enabled"]
+    assert exporter["merge"]["args"] == [port, *OPTIONS, "http://localhost:8222/"]
+    policy = of_kind("production", "NetworkPolicy", "code-racer-nats")["spec"]
+    (endpoint,) = of_kind("production", "PodMonitor", "code-racer-nats")["spec"]["podMetricsEndpoints"]
+    assert policy["podSelector"] == of_kind("production", "PodMonitor", "code-racer-nats")["spec"]["selector"]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert {"from": [monitoring], "ports": [{"port": endpoint["port"]}]} in policy["ingress"]
+    ours = of_kind("production", "Deployment")["spec"]["template"]["metadata"]["labels"]
+    (service,) = (rule for rule in policy["ingress"] if rule["ports"] == [{"port": 4222}])
+    assert service["from"][0]["podSelector"]["matchLabels"].items() <= ours.items()
+    assert values["container"]["env"]["GOMEMLIMIT"] == "1700MiB"
+    assert values["container"]["merge"]["resources"]["limits"]["memory"] == "2Gi", "and GOMEMLIMIT is under it"

@@ -19,6 +19,7 @@ from dashboards.build import BOARDS
 from dashboards.model import Board, Panel, Source
 from tools.harness.canary import canary
 from tools.harness.nats import Nats
+from tools.harness.nats_exporter import exporter
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.prometheus import filled, query
 from tools.harness.prometheus import prometheus as real_prometheus
@@ -36,6 +37,7 @@ TIMED = {
 MISBEHAVED = {"CodeRacerClientsMisunderstood"}
 """What the load itself is right to make pending: most of its clients send nonsense."""
 QUIET = {
+    "Behind the first",
     "Burn rate over an hour",
     "Canary races that fail",
     "Commits from the future",
@@ -86,7 +88,7 @@ def misbehave_and_race(server: ServerProcess) -> None:
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
     with (
-        Nats(folder / "nats") as nats,
+        Nats(folder / "nats", environment={"GOMEMLIMIT": "1GiB"}) as nats,
         ServerProcess(
             folder / "server",
             ping_interval_s=0.05,
@@ -96,7 +98,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         ) as server,
         ServerProcess(folder / "other") as other,  # the canary's: what the first one counts is what this test does
         canary(other.http_url, "--every-s", "1") as bird,
-        real_prometheus(folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird.host) as client,
+        exporter(nats.nodes[0], folder) as told,
+        real_prometheus(
+            folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird.host, nats=[told]
+        ) as client,
     ):
         until(lambda: server.metric("event_log_connected"))
         for closes in (2, 4):  # a rate needs two scrapes with something between them

@@ -64,7 +64,7 @@ def leads_to(url: str) -> str:
 
 @pytest.mark.parametrize(
     "alert",
-    [one for one in alerts() if "code_racer_canary" not in one.expr and "Canary" not in one.name],
+    [one for one in alerts() if "canary" not in one.expr and "code-racer-nats" not in one.expr],
     ids=lambda alert: f"{alert.name} {alert.severity}",
 )
 def test_its_first_command_needs_kubectl_alone_and_shows_the_alerts_own_series(

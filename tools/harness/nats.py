@@ -1,10 +1,12 @@
 """Real NATS servers: one, or a cluster of three; each its own process, its own ports, its own folder."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +21,7 @@ CONF = """
 server_name: n{number}
 host: 127.0.0.1
 port: {port}
+http: 127.0.0.1:{monitor}
 jetstream {{ store_dir: "{store}", sync_interval: always{limits} }}
 {cluster}
 {more}
@@ -36,9 +39,13 @@ def log_settings(url: str, **more: Any) -> Settings:
 class Node:
     """One server; started again it keeps its ports and what it has stored."""
 
-    def __init__(self, folder: Path, number: int, port: int, conf: str) -> None:
+    def __init__(
+        self, folder: Path, number: int, port: int, monitor: int, conf: str, environment: Mapping[str, str]
+    ) -> None:
+        self._environment = environment
         self.number = number
         self.port = port
+        self.monitor_url = f"http://127.0.0.1:{monitor}"
         self._folder = folder
         self._conf = folder / f"n{number}.conf"
         self._conf.write_text(conf)
@@ -57,7 +64,9 @@ class Node:
     def start(self) -> None:
         """Start, and wait until it takes connections."""
         with (self._folder / f"n{self.number}.log").open("ab") as log:
-            self._process = subprocess.Popen([NATS_SERVER, "-c", self._conf], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [NATS_SERVER, "-c", self._conf], stdout=log, stderr=log, env={**os.environ, **self._environment}
+            )
         until(self._listens)
 
     def _listens(self) -> bool:
@@ -91,15 +100,30 @@ class Node:
 
 
 class Nats:
-    """So many servers; more than one are a cluster. `more` is added to their configuration."""
+    """So many servers; more than one are a cluster. `more` is added to their configuration.
 
-    def __init__(self, folder: Path, count: int = 1, *, more: str = "", limits: str = "") -> None:
+    `environment` is what they find in theirs besides.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        count: int = 1,
+        *,
+        more: str = "",
+        limits: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._limits = limits and f", {limits}"
         self._ports = [free_port() for _ in range(count)]
         self._routes = [free_port() for _ in range(count)]
-        self.nodes = [Node(folder, number, port, self._conf(number, more)) for number, port in enumerate(self._ports)]
+        self._monitors = [free_port() for _ in range(count)]
+        self.nodes = [
+            Node(folder, number, port, self._monitors[number], self._conf(number, more), environment or {})
+            for number, port in enumerate(self._ports)
+        ]
 
     def configure(self, more: str) -> None:
         """Another addition to the configuration of all, read at once."""
@@ -111,8 +135,9 @@ class Nats:
         cluster = CLUSTER.format(port=self._routes[number], routes=others) if len(self._ports) > 1 else ""
         store = self._folder / f"store{number}"
         return CONF.format(
-            number=number, port=self._ports[number], store=store, cluster=cluster, more=more, limits=self._limits
-        )
+            number=number, port=self._ports[number], monitor=self._monitors[number], store=store, cluster=cluster,
+            more=more, limits=self._limits,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         for node in self.nodes:

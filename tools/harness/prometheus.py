@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tools.harness.nats_exporter import shipped_relabelling
 from tools.harness.server import ServerProcess, free_port, until
 
 SCRAPE_S = 1
@@ -24,11 +25,17 @@ def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> st
 
 @contextmanager
 def prometheus(
-    folder: Path, server: ServerProcess, *flags: str, rules: Sequence[Path] = (), canary: str = ""
+    folder: Path,
+    server: ServerProcess,
+    *flags: str,
+    rules: Sequence[Path] = (),
+    canary: str = "",
+    nats: Sequence[str] = (),
 ) -> Iterator[httpx.Client]:
     """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
 
-    `canary` is where a canary's metrics are. All rules are evaluated each second, also those that say how often.
+    `canary` is where a canary's metrics are, `nats` where those of NATS's servers are. All rules are
+    evaluated each second, also those that say how often.
     """
     target = {"targets": [server.host], "labels": {"namespace": "test"}}
     config: dict[str, Any] = {
@@ -43,6 +50,10 @@ def prometheus(
     if canary:
         bird = {"targets": [canary], "labels": {"namespace": "test"}}
         config["scrape_configs"].append({"job_name": "code-racer-canary", "static_configs": [bird]})
+    if nats:
+        servers = {"targets": list(nats), "labels": {"namespace": "test"}}
+        relabelled = {"metric_relabel_configs": shipped_relabelling()}
+        config["scrape_configs"].append({"job_name": "code-racer-nats", "static_configs": [servers], **relabelled})
     (folder / "rules").mkdir(parents=True, exist_ok=True)
     for path in rules:
         groups = yaml.safe_load(path.read_text())["groups"]

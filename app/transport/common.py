@@ -176,7 +176,7 @@ class CommonTransport:
 
         Unless it is the listener that asks for it, it has the last word before.
         """
-        if not is_asked and self._listener is not None and self._ended is None:
+        if self._ended is None and not self._socket.is_closing() and not is_asked and self._listener is not None:
             try:
                 self._listener.on_closing(row)
             except Exception as fault:  # noqa: BLE001 - a fault of the listener keeps no connection open

@@ -306,7 +306,7 @@ def test_a_close_code_is_documented_counted_and_obeyed(project: Path, shown: Any
     document, labels, comes_back, _ = shown
     signals = (project / "docs/signals.md").read_text("utf-8")
     assert "| 4450 | `cheating` | no | server | after what waits | a player was caught |" in signals
-    assert "| 4450 | cheating | no | a player was caught |" in document["info"]["description"]
+    assert "| 4450 | cheating | no | after what waits | a player was caught |" in document["info"]["description"]
     assert "cheating" in labels
     assert not comes_back
 

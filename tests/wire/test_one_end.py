@@ -69,7 +69,9 @@ async def _go_through(kind: str, steps: list[str], is_paced: bool) -> None:
     await turns(3)
     one.transport.write(b"nobody")
     assert len(ear.ended) == 1, "told once how it ended"
-    assert ear.closing in ([], ear.ended), "asked at most once for a last word, before that same end"
+    assert len(ear.closing) <= 1, "asked at most once for a last word"
+    if ear.ended != [Close.LOST]:  # as when that cannot be written any more
+        assert ear.closing in ([], ear.ended)
     assert one.faults.where == []
     assert one.transport not in one._state.connections
 

@@ -49,6 +49,7 @@ QUIET = {
     "More than twice what the others have",
     "Most overdue game",
     "New certificates refused",
+    "Processor",
     "Put off, cut short",
     "Read again",
     "Replicas that others do not know",

@@ -10,7 +10,7 @@ import httpx
 import nats as nats_client
 
 from alerts.drills.drill import Act, Drill
-from alerts.drills.replicas import QUICK, wanting
+from alerts.drills.replicas import QUICK, majority_gone, wanting
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.nats import Nats, Node
@@ -63,13 +63,7 @@ def _one_killed(stage: Stage) -> Generator[None, None, None]:
 
 def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
     with _watched(stage, 3) as nats, wanting(stage):
-        yield
-        for node in nats.nodes[1:]:
-            node.kill()
-        yield
-        for node in nats.nodes[1:]:
-            node.start()
-        yield
+        yield from majority_gone(nats)
 
 
 def _one_copy(stage: Stage) -> Generator[None, None, None]:

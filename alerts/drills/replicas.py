@@ -79,15 +79,20 @@ def _one_of_six_cut_off(stage: Stage) -> Generator[None, None, None]:
             yield
 
 
+def majority_gone(nats: Nats) -> Generator[None, None, None]:
+    """Kill all servers but the first, and start them again: the acts of a drill."""
+    yield
+    for node in nats.nodes[1:]:
+        node.kill()
+    yield
+    for node in nats.nodes[1:]:
+        node.start()
+    yield
+
+
 def _quorum_lost(stage: Stage) -> Generator[None, None, None]:
     with on_nats(stage, 3) as nats, wanting(stage):
-        yield
-        for node in nats.nodes[1:]:
-            node.kill()
-        yield
-        for node in nats.nodes[1:]:
-            node.start()
-        yield
+        yield from majority_gone(nats)
 
 
 def _server_frozen(stage: Stage) -> Generator[None, None, None]:

@@ -4,7 +4,6 @@ The exporter itself (nats-io/prometheus-nats-exporter) is no package of Debian: 
 recorded to tell. Where the real one is installed, it is asked, and the stand-in is held against it.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ import promql_parser
 import pytest
 
 from tools.harness.nats import Nats, Node
-from tools.harness.nats_exporter import REAL, exporter, stand_in
+from tools.harness.nats_exporter import exporter, stand_in
 from tools.harness.server import ServerProcess, until
 from tools.nats_series import RECORDED, labels_by_name
 from tools.queries import _VARIABLES, promql, selectors
@@ -74,21 +73,6 @@ def test_the_stand_in_tells_what_was_recorded_and_nothing_else(servers: list[Nod
     assert text.startswith("# A stand-in for"), "it says what it is"
     told, recorded = labels_by_name(text), labels_by_name(RECORDED.read_text())
     assert {name: labels for name, labels in told.items() if recorded.get(name) != labels} == {}
-
-
-@pytest.mark.skipif(shutil.which(REAL) is None, reason=f"{REAL} is not installed, and is no package of Debian")
-def test_the_stand_in_tells_what_the_real_one_tells(servers: list[Node], tmp_path: Path) -> None:
-    def of_streams_and_health(text: str) -> set[str]:
-        lines = (
-            line.rsplit(" ", 1)[0] for line in text.splitlines() if line.startswith(("nats_stream", "nats_healthz"))
-        )
-        return {
-            f"{name}{sorted(rest.strip('}').split(','))}" for name, _, rest in (one.partition("{") for one in lines)
-        }
-
-    with exporter(servers[0], tmp_path) as real, stand_in(servers[0]) as other:
-        until(lambda: of_streams_and_health(answer(real)) == of_streams_and_health(answer(other)))
-        assert set(labels_by_name(answer(other))) <= set(labels_by_name(answer(real)))
 
 
 def test_a_server_that_is_gone_is_told_by_its_health_and_not_by_its_last_figures(tmp_path: Path) -> None:

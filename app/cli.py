@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from app import __version__, signals
 from app.environment import read_dotenv, strays
-from app.listeners import bind
+from app.listeners import bind, inherit
 from app.process import most_open_files
 from app.settings import (
     CannotStartError,
@@ -28,6 +28,7 @@ from app.settings import (
     load_settings,
     signing_secret,
 )
+from app.workers import Inherited
 
 if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
     from app.telemetry.logs import Logs, LogWriter
@@ -119,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve the game")
+    serving = commands.add_parser("serve", help="serve the game")
+    serving.add_argument("--worker", type=_inherited, help=argparse.SUPPRESS)  # the supervisor's word with its workers
     make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
     make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
     make.add_argument("--ttl", default="1h", type=_ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
@@ -167,6 +169,13 @@ def _doctor_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     who.add_argument("--json", action="store_true", help="for programs")
 
 
+def _inherited(text: str) -> Inherited:
+    try:
+        return Inherited.decode(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"only `serve --workers` starts one: {error}") from None
+
+
 def _ttl(text: str) -> int:
     match = _TTL.fullmatch(text)
     seconds = int(match[1]) * _UNITS[match[2]] if match else 0
@@ -201,7 +210,8 @@ def _positive(text: str) -> float:
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     _require_files(settings)
-    listeners = bind(settings)
+    worker: Inherited | None = options.worker
+    listeners = inherit(worker) if worker else bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
     from app.judge import JudgeUnavailable, UnusableProblem  # noqa: PLC0415 - the same

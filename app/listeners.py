@@ -5,6 +5,8 @@ import socket
 from dataclasses import dataclass
 
 from app.settings import CannotStartError, Settings
+from app.workers import Inherited
+from app.workers.inherited import sockets
 
 ALL = {"", "::"}
 """Hosts that mean every address of both families: a socket for each, so that IPv4 addresses look as ever."""
@@ -33,6 +35,16 @@ def bind(settings: Settings) -> Listeners:
     unsent = settings.socket_unsent_bytes
     game = bound("PORT", host, port, unsent, settings.tls_unread_bytes if settings.tls_cert_file else 0)
     return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port, unsent))
+
+
+def inherit(worker: Inherited) -> Listeners:
+    """Take over the sockets that the supervisor has bound for a worker. Raises CannotListenError."""
+    try:
+        return Listeners(sockets(worker.game), sockets(worker.ops))
+    except OSError as error:
+        raise CannotListenError(
+            f"--worker: a descriptor is no socket ({error.strerror}); only `serve --workers` starts one"
+        ) from None
 
 
 def port_of(sockets: list[socket.socket]) -> int:

@@ -1,7 +1,7 @@
 """The event log: one append-only log per game, the truth of the service; and what its replicas coordinate by.
 
-`port` is what the service asks of a log, `coordination` what replicas ask of each other; `memory`, `sqlite` and, for
-many replicas, `nats` stand behind both.
+`port` is what the service asks of a log, `coordination` what replicas ask of each other; `embedded` (in memory),
+`sqlite` and, for many replicas, `nats` stand behind both.
 """
 
 from app.eventlog.coordination import Coordination, Subscription

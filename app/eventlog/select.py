@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.eventlog.port import EventLog
 from app.eventlog.sqlite import SqliteEventLog
 from app.settings import Settings

@@ -83,7 +83,7 @@ class SqliteEventLog(EmbeddedLog):
 
         def publish(accepted_at: float) -> None:
             accepted.append(Commit(cursor, tuple(events), accepted_at))
-            self._fanout.publish(game_id, accepted[0])
+            self.publish(game_id, accepted[0])
 
         await self._writer.submit(run, publish)
         return accepted[0]

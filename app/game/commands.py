@@ -82,4 +82,6 @@ class Tick(Struct, frozen=True):
     """Time has passed: whatever is due happens."""
 
 
+PlayerCommand = SetReady | Submit | LeaveGame
+"""What a player asks for by a message; `cause` is its id."""
 Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | LeaveGame | Remove | Tick

@@ -37,7 +37,6 @@ from app.realtime.room.claims import JudgingClaims
 from app.realtime.room.judging import Judging
 from app.realtime.room.known_games import KnownGames
 from app.realtime.room.membership import Membership
-from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
 from app.realtime.room.sweeper import Sweeper
 from app.realtime.room.welcome import Welcome
@@ -76,7 +75,6 @@ class Hub:
         self.bulkhead = Bulkhead(observer.fault, "hub")
         self.tasks = TaskOwner(observer.fault)
         self.policy = LimitPolicy(frozenset(map(LimitScope, settings.limits_dry_run)), observer)
-        self.pace = Pace(settings, self.policy)
         self.log_health = LogHealth(log, observer)
         self.replicas = Replicas(log.coordination, settings.replica_ttl_s, observer, now)
         self.presence = Presence(log.coordination, self.replicas.instance, self.replicas.lives, observer.fault)
@@ -85,8 +83,9 @@ class Hub:
         claims = JudgingClaims(log.coordination, settings)
         self.judging = Judging(judge, problems, settings, claims.begin, self.policy)
         self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.policy, self.tasks, settings)
+        self.pace = self.rooms.pace
         welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
-        self.membership = Membership(self.rooms, self.pace, welcome, self.tasks, self._reports_ends)
+        self.membership = Membership(self.rooms, welcome, self.tasks, self._reports_ends)
         self.connections = Connections(settings, verify, self.policy, now, self.membership.end)
         self.load = LoadMonitor(settings, observer, self.connections.shed)
         self.sweeper = Sweeper(

@@ -31,7 +31,7 @@ def test_a_fault_ends_one_connection_and_shows_nothing_of_itself(tmp_path: Path)
             other.until("pong")
         fault = server.wait_for_log("app.fault")
         assert SECRET_DETAIL in fault["error"]
-        assert "in _fail" in fault["exception"]
+        assert "in fail_ready" in fault["exception"]
         assert server.metric("faults_total") == 1
         assert server.metric("ws_closes_total", code="1011", reason="internal_error", initiator="server") == 1
 

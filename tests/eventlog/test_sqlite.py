@@ -221,7 +221,7 @@ async def test_news_that_cannot_be_told_keeps_nobody_of_the_group_from_an_answer
         if game_id in games[3:5]:
             raise ValueError("a fault")
 
-    monkeypatch.setattr(log._fanout, "publish", publish)
+    monkeypatch.setattr(log, "publish", publish)
     async with asyncio.timeout(20):
         commits = await asyncio.gather(*(log.append(game, START, Game().events) for game in games))
     assert [commit.cursor for commit in commits] == [1] * 20

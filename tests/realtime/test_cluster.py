@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.eventlog import Conflict, Coordination, LogUnavailable, Subscription
-from app.eventlog.memory import MemoryCoordination, MemoryEventLog
+from app.eventlog.embedded import MemoryCoordination, MemoryEventLog
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas

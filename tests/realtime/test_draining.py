@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.protocol import Close
 from app.realtime.drain import Drain
 from app.settings import load_settings

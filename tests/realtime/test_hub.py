@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.eventlog import LogUnavailable
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import Phase, Rejection, Rules, Verdict
 from app.judge import Report
 from app.protocol import Close
@@ -43,7 +43,7 @@ async def test_there_is_no_room_of_a_game_that_is_not_there() -> None:
     async with running(now=loop_ms) as one:
         async with one.hub.rooms.use("nothing") as room:
             assert room is None
-        assert not one.log._fanout._deliveries, "nobody listens for it"  # type: ignore[attr-defined]
+        assert not one.log._deliveries, "nobody listens for it"  # type: ignore[attr-defined]
 
 
 @without_waiting

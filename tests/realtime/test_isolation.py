@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.eventlog import LogUnavailable
-from app.eventlog.memory import MemoryCoordination, MemoryEventLog
+from app.eventlog.embedded import MemoryCoordination, MemoryEventLog
 from app.game import Rules
 from app.protocol import Close
 from app.realtime import Session
@@ -273,7 +273,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
         await assert_the_others_go_on(again, "ann", "bob")
         for _ in range(3):
             await again.hub.sweeper.sweep()
-        assert not log._fanout._deliveries.keys() & {torn, unknown}, "nobody listens for a game that is not there"
+        assert not log._deliveries.keys() & {torn, unknown}, "nobody listens for a game that is not there"
 
 
 async def a_deadline_that_raises(patch: Patch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from app.aio.tasks import TaskOwner
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import CodeSubmitted, RecordVerdict, Verdict
 from app.judge import JudgeProblem, SandboxJudge, Test
 from app.judge.workers import SANDBOX

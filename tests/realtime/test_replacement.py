@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.eventlog import START, Commit, Conflict, Cursor, Subscription
-from app.eventlog.embedded import EmbeddedLog
-from app.eventlog.memory import MemoryCoordination, MemoryEventLog
+from app.eventlog.embedded import EmbeddedLog, MemoryCoordination, MemoryEventLog
 from app.game import GameEvent, PlayerDisconnected, PlayerJoined, PlayerReconnected, fold
 from app.judge import SandboxJudge
 from app.protocol import Close, CloseRow

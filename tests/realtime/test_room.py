@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.eventlog import Commit, Conflict, Cursor, LogUnavailable
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import GameEvent, Join, LeaveGame, Rejected, Remove, SetReady
 from app.protocol import Close
 from app.realtime.room.room import Room

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.game import PlayerCommand, SetReady, Submit
 from app.protocol import Close, CloseRow
 from app.rate_limits import LimitPolicy, TooFast
 from app.realtime.connection.registry import Connections
@@ -20,44 +21,38 @@ from tools.harness.hubs import Peer, Seen
 from tools.harness.server import SECRET
 
 
-class Chair:
-    """A seat that notes what is asked of it; `ready` waits until `answer` is given, and may be told to raise."""
+class Heard:
+    """A room that notes what is asked of it; being ready waits until `answer` is given, and may be told to raise."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
-    async def ready(self, ready: bool, cause: str | None) -> int | None:
-        self.asked.append(("ready", ready, cause))
-        return await self.answer
+    async def act(self, command: PlayerCommand) -> int | None:
+        self.asked.append(command)
+        if isinstance(command, SetReady):
+            return await self.answer
+        return 9 if isinstance(command, Submit) else None
 
-    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
-        self.asked.append(("submit", code, language, cause))
-        return 9
-
-    async def leave(self, cause: str | None) -> int | None:
-        self.asked.append(("leave", cause))
-        return None
-
-    def progress(self, percent: float | None, lines: int | None) -> None:
-        self.asked.append(("progress", percent, lines))
+    def show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        self.asked.append((player_id, percent, lines))
 
 
 class Talk:
-    """A connection, its peer and its seat; `left` once it is given up."""
+    """A connection, its peer and its room; `left` once it is given up."""
 
-    def __init__(self, *, seated: bool = True, **settings: Any) -> None:
+    def __init__(self, *, in_room: bool = True, **settings: Any) -> None:
         self.seen = Seen()
         self.peer = Peer()
-        self.seat = Chair()
+        self.room = Heard()
         self.left: list[int] = []
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         policy = LimitPolicy(frozenset(), self.seen)
         self.connections = Connections(chosen, self._verify, policy, loop_ms, self._note_end)
         opened = Opened("c1", "game", None, "127.0.0.1")
         self.session = self.connections.open(opened, self.peer, leave=lambda: self.left.append(1))
-        if seated:
-            self.session.sit(Identity("ann", "Ann", 2e12), self.seat)
+        if in_room:
+            self.session.sit(Identity("ann", "Ann", 2e12), self.room)
             self.session.begin()
 
     def _note_end(self, session: Session) -> None:
@@ -96,27 +91,27 @@ async def test_answers_come_in_the_order_of_the_messages() -> None:
     talk.say("ping", {"timestamp": 7})
     await talk.settle()
     talk.peer.assert_sent()
-    talk.seat.answer.set_result(4)
+    talk.room.answer.set_result(4)
     await talk.settle()
     talk.peer.assert_sent("ack", "pong")
     assert talk.peer.last("ack") == {"id": "m1", "seq": 4}
 
 
 @without_waiting
-async def test_nothing_is_handled_before_the_player_has_a_seat() -> None:
-    talk = Talk(seated=False)
+async def test_nothing_is_handled_before_the_player_is_in_a_room() -> None:
+    talk = Talk(in_room=False)
     talk.say("progress", {"percent": 5})
     await talk.settle()
-    talk.session.sit(Identity("ann", "Ann", 2e12), talk.seat)
-    assert talk.seat.asked == []
+    talk.session.sit(Identity("ann", "Ann", 2e12), talk.room)
+    assert talk.room.asked == []
     talk.session.begin()
     await talk.settle()
-    assert talk.seat.asked == [("progress", 5, None)]
+    assert talk.room.asked == [("ann", 5, None)]
 
 
 @without_waiting
 async def test_what_came_before_a_player_was_refused_is_forgotten() -> None:
-    talk = Talk(seated=False)
+    talk = Talk(in_room=False)
     talk.say("ready", {"status": "ready"})
     talk.session.close(Close.AUTH_FAILED)
     talk.session.begin()
@@ -126,7 +121,7 @@ async def test_what_came_before_a_player_was_refused_is_forgotten() -> None:
 
 @without_waiting
 async def test_the_first_message_of_a_connection_that_ends_is_none() -> None:
-    talk = Talk(seated=False)
+    talk = Talk(in_room=False)
     waiting = asyncio.create_task(talk.session.inbox.first_message(60))
     await talk.settle()
     talk.peer.end(Close.LOST, Initiator.NETWORK)
@@ -135,7 +130,7 @@ async def test_the_first_message_of_a_connection_that_ends_is_none() -> None:
 
 @without_waiting
 async def test_the_first_message_is_waited_for_so_long() -> None:
-    talk = Talk(seated=False)
+    talk = Talk(in_room=False)
     with pytest.raises(TimeoutError):
         await talk.session.inbox.first_message(5)
 
@@ -147,7 +142,7 @@ async def test_the_peer_is_not_read_while_too_much_waits() -> None:
     for type, data in (("ready", {"status": "ready"}), ("ping", {"timestamp": 1})):
         talk.say(type, data)
         is_read.append(talk.peer.is_read)
-    talk.seat.answer.set_result(1)
+    talk.room.answer.set_result(1)
     await talk.settle()
     assert [*is_read, talk.peer.is_read] == [True, True, False, True]
 
@@ -180,13 +175,13 @@ async def test_who_is_too_fast_is_told_when_to_come_again_and_nothing_is_done() 
     error = talk.peer.last("error")
     assert (error["code"], error["id"]) == ("rate_limited", "m2")
     assert error["retry_after_ms"] > 0
-    assert talk.seat.asked == []
+    assert talk.room.asked == []
 
 
 @without_waiting
 async def test_a_game_that_is_asked_too_much_of_answers_the_message() -> None:
     talk = Talk()
-    talk.seat.answer.set_exception(TooFast(0.25))
+    talk.room.answer.set_exception(TooFast(0.25))
     talk.say("ready", {"status": "ready"})
     await talk.settle()
     assert talk.peer.last("error")["retry_after_ms"] == 250
@@ -196,7 +191,7 @@ async def test_a_game_that_is_asked_too_much_of_answers_the_message() -> None:
 @without_waiting
 async def test_a_fault_in_a_message_is_told_and_ends_this_connection() -> None:
     talk = Talk()
-    talk.seat.answer.set_exception(RuntimeError("a detail that must stay here"))
+    talk.room.answer.set_exception(RuntimeError("a detail that must stay here"))
     talk.say("ready", {"status": "ready"})
     await talk.settle()
     talk.peer.assert_sent("error", "disconnect", "close frame")
@@ -307,7 +302,7 @@ async def test_it_is_over_only_when_the_message_under_way_is_handled() -> None:
     talk.peer.end(Close.LOST, Initiator.NETWORK)
     await talk.settle()
     assert talk.left == []
-    talk.seat.answer.set_result(1)
+    talk.room.answer.set_result(1)
     await talk.assert_over()
 
 

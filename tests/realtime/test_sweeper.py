@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.eventlog import LogUnavailable
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import Disconnect, Join, Phase, Rules, Verdict
 from app.judge import Report
 from app.realtime.cluster.replicas import Replicas

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.realtime.room.turns import Turns
+from app.realtime.room.judging import Turns
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.eventlog import START, Commit, Conflict, Cursor, LogListener, LogUnavailable
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import GameEvent
 from app.telemetry.measured import MeasuredEventLog
 from app.telemetry.observer import Observer

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.eventlog.memory import MemoryCoordination
+from app.eventlog.embedded import MemoryCoordination
 from app.rate_limits import LimitPolicy
 from app.realtime.cluster.presence import Presence
 from app.settings import load_settings

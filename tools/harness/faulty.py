@@ -3,19 +3,23 @@
 import sys
 
 from app.__main__ import main
+from app.game import PlayerCommand, SetReady
 from app.realtime.identity import Identity
 from app.realtime.room.room import Room
-from app.realtime.room.seat import RoomSeat
 from app.web.handshake.admission import Admission
 
 SECRET_DETAIL = "a detail that must not leave the server"
 
 
-async def _fail(self: RoomSeat, ready: bool, cause: str | None) -> int | None:  # noqa: ARG001 - the method's own
-    raise RuntimeError(SECRET_DETAIL)
-
-
+_act = Room.act
 _require_joinable = Admission.require_joinable
+
+
+async def fail_ready(self: Room, command: PlayerCommand) -> int | None:
+    """Raise where a player says to be ready."""
+    if isinstance(command, SetReady):
+        raise RuntimeError(SECRET_DETAIL)  # noqa: TRY004 - what nobody expects
+    return await _act(self, command)
 
 
 def _refuse_eve(self: Admission, room: Room | None, identity: Identity, last_seq: int | None, client: str) -> Room:
@@ -26,5 +30,5 @@ def _refuse_eve(self: Admission, room: Room | None, identity: Identity, last_seq
 
 if __name__ == "__main__":
     Admission.require_joinable = _refuse_eve  # type: ignore[method-assign] # the fault
-    RoomSeat.ready = _fail  # type: ignore[method-assign] # the fault
+    Room.act = fail_ready  # type: ignore[method-assign] # the fault
     sys.exit(main())

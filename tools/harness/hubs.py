@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from app.eventlog import EventLog
-from app.eventlog.memory import MemoryEventLog
+from app.eventlog.embedded import MemoryEventLog
 from app.game import GameState, Problem, Rules
 from app.judge import JudgeProblem, Report
 from app.protocol import Close, CloseRow

@@ -4,15 +4,15 @@ import sys
 import time
 
 from app.__main__ import main
-from app.eventlog.fanout import LocalFanout
+from app.eventlog.embedded import EmbeddedLog
 from app.eventlog.port import Commit
 from app.game import PlayerLeft
 
 LATE_S = 0.3
-_publish = LocalFanout.publish
+_publish = EmbeddedLog.publish
 
 
-def publish_late(self: LocalFanout, game_id: str, commit: Commit) -> None:
+def publish_late(self: EmbeddedLog, game_id: str, commit: Commit) -> None:
     """Tell of a leaving late."""
     if isinstance(commit.events[-1], PlayerLeft):
         time.sleep(LATE_S)  # the whole loop stands still, as in a garbage collection
@@ -20,5 +20,5 @@ def publish_late(self: LocalFanout, game_id: str, commit: Commit) -> None:
 
 
 if __name__ == "__main__":
-    LocalFanout.publish = publish_late  # type: ignore[method-assign] # the fault
+    EmbeddedLog.publish = publish_late  # type: ignore[method-assign] # the fault
     sys.exit(main())

@@ -13,10 +13,10 @@ _put_now, _end, _sit = Outbox.put_now, Outbox.end, Session.sit
 _of_eve: set[Outbox] = set()
 
 
-def _sit_down(self: Session, identity: Any, seat: Any) -> None:
+def _sit_down(self: Session, identity: Any, room: Any) -> None:
     if identity.name == NAME:
         _of_eve.add(self.outbox)
-    _sit(self, identity, seat)
+    _sit(self, identity, room)
 
 
 def _put(self: Outbox, frame: Frame) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from app.eventlog import LogUnavailable
-from app.game import Rejected, Rejection
+from app.game import LeaveGame, Rejected, Rejection, SetReady, Submit
 from app.protocol import (
     BATCH,
     AckData,
@@ -38,7 +38,7 @@ from app.protocol import (
 )
 from app.rate_limits import TooFast
 from app.realtime.connection.context import ConnectionContext
-from app.realtime.connection.port import InboxConnection, Seat
+from app.realtime.connection.port import GameRoom, InboxConnection
 from app.realtime.connection.quota import Quota
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.realtime.refusals import REJECTIONS
@@ -69,7 +69,7 @@ class Inbox:
 
     __slots__ = (
         "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_observer", "_release",
-        "_seat", "_settings", "_tracer", "_wake", "quota",
+        "_room", "_settings", "_tracer", "_wake", "quota",
     )  # fmt: skip
 
     def __init__(
@@ -81,7 +81,7 @@ class Inbox:
         self._context = context
         self._observer = context.observer
         self._tracer = context.observer.tracer
-        self._seat: Seat | None = None
+        self._room: GameRoom | None = None
         self._items: deque[_Item] | None = None
         self._wake: asyncio.Event | None = None
         self._has_begun = False
@@ -94,14 +94,14 @@ class Inbox:
         """Whether it has begun and nothing is being handled."""
         return self._has_begun and not self._is_handling
 
-    def sit(self, seat: Seat) -> None:
-        """Give the player's seat: messages are answered from now on."""
-        self._seat = seat
+    def sit(self, room: GameRoom) -> None:
+        """Give the room of the player's game: messages are answered from now on."""
+        self._room = room
 
     def begin(self) -> None:
         """Handle what waits, now and from now on: the player has joined, or will not."""
         self._has_begun = True
-        if self._seat is None:
+        if self._room is None:
             self._items = None
         if self._items:
             self._handle_items()
@@ -189,7 +189,7 @@ class Inbox:
         if wait_s := self.quota.take(arrived, size, len(batch.items)):
             self._take(_Item(arrived, what=_TooFast(BATCH, wait_s), id=batch.id))
             return
-        if self._seat is None:
+        if self._room is None:
             refusal = InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH)
             self._take(_Item(arrived, what=refusal))
             return
@@ -203,7 +203,7 @@ class Inbox:
     def _take(self, item: _Item) -> None:
         if item.what is not None:
             item.span = self._tracer.message(item.what.type, item.arrived, self._connection.link, item.traceparent)
-        if not self._items and self._seat is not None and self._answer_now(item, self._seat):
+        if not self._items and self._room is not None and self._answer_now(item, self._room):
             return
         if self._items is None:
             self._items = deque()
@@ -227,9 +227,9 @@ class Inbox:
         try:
             while self._items:
                 item = self._items[0]  # stays in front while it is handled: what comes in lines up behind it
-                seat = cast("Seat", self._seat)
-                if not self._answer_now(item, seat):
-                    await self._answer(item, seat)
+                room = cast("GameRoom", self._room)
+                if not self._answer_now(item, room):
+                    await self._answer(item, room)
                 self._items.popleft()
                 if len(self._items) <= self._settings.max_pending_messages // 2:
                     self._connection.transport.resume_reading()
@@ -240,13 +240,13 @@ class Inbox:
             self._is_handling = False
             self._connection.handled_all()
 
-    def _answer_now(self, item: _Item, seat: Seat) -> bool:
+    def _answer_now(self, item: _Item, room: GameRoom) -> bool:
         """Answer what needs no waiting; False where it does."""
         what = item.what
         if isinstance(what, PingMessage):
             self._pong(what.data)
         elif isinstance(what, ProgressMessage):
-            seat.progress(what.data.percent, what.data.lines)
+            room.show_progress(self._connection.player_id, what.data.percent, what.data.lines)
         elif isinstance(what, HelloMessage):
             if self._has_said_hello:
                 self._refuse(what.type, item, ErrorCode.NOT_ALLOWED, "hello is said once a connection")
@@ -267,12 +267,12 @@ class Inbox:
             self._connection.send(AckData(item.id))
         return True
 
-    async def _answer(self, item: _Item, seat: Seat) -> None:
+    async def _answer(self, item: _Item, room: GameRoom) -> None:
         message = cast("ClientMessage", item.what)
         type = message.type
         with self._tracer.active(item.span):
             try:
-                await self._apply(message, seat)
+                await self._apply(message, room)
             except Rejected as rejected:
                 retry_ms = REJECTIONS[rejected.code].retry_after_ms() or None
                 self._refuse(type, item, ErrorCode(rejected.code), rejected.message, retry_ms)
@@ -292,17 +292,18 @@ class Inbox:
             else:
                 self._answered(type, MessageOutcome.OK, item)
 
-    async def _apply(self, message: ClientMessage, seat: Seat) -> None:
+    async def _apply(self, message: ClientMessage, room: GameRoom) -> None:
+        player_id, cause = self._connection.player_id, message.id
         if isinstance(message, ReadyMessage):
-            self._ack(message.id, await seat.ready(message.data.status == "ready", message.id))
+            self._ack(cause, await room.act(SetReady(player_id, message.data.status == "ready", cause)))
         elif isinstance(message, SubmitCodeMessage):
-            self._ack(message.id, await seat.submit(message.data.code, message.data.language, message.id))
+            self._ack(cause, await room.act(Submit(player_id, message.data.code, message.data.language, cause)))
         elif isinstance(message, LeaveMessage):
-            self._ack(message.id, await seat.leave(message.id))
+            self._ack(cause, await room.act(LeaveGame(player_id, cause)))
             self._connection.close(Close.NORMAL, "you left the game")
         elif isinstance(message, AuthMessage):
             self._connection.expiry.renew((await self.verify(message.data.token)).expires_at)
-            self._ack(message.id, None)
+            self._ack(cause, None)
 
     def _answered(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
         connection = self._connection

@@ -2,26 +2,24 @@
 
 from typing import Any, Protocol
 
+from app.game import PlayerCommand
 from app.protocol import CloseRow, ServerData
 from app.realtime.connection.stats import ConnectionStats
 from app.telemetry.tracer import Link
 from app.transport import Transport
 
 
-class Seat(Protocol):
-    """The player's seat in the game, given by the room."""
+class GameRoom(Protocol):
+    """The room of the player's game."""
 
-    async def ready(self, ready: bool, cause: str | None) -> int | None:
-        """Say to be ready or not; the seq of the event it caused, if any. Like all that waits, raises TooFast."""
+    async def act(self, command: PlayerCommand) -> int | None:
+        """Do what a player asks for; the seq of the event it caused, if any. Raises TooFast, Rejected, LogUnavailable.
 
-    async def submit(self, code: str, language: str, cause: str | None) -> int | None:
-        """Hand in code; the seq of the event it caused."""
+        Where the message is a repeat, that is the event it caused back then.
+        """
 
-    async def leave(self, cause: str | None) -> int | None:
-        """Go for good; the seq of the event it caused."""
-
-    def progress(self, percent: float | None, lines: int | None) -> None:
-        """Show the others how far the player is."""
+    def show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        """Show the others how far a player is, while the race runs."""
 
 
 class Expiring(Protocol):

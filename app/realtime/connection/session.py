@@ -23,7 +23,7 @@ from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.expiry import Expiry, later
 from app.realtime.connection.inbox import Inbox
 from app.realtime.connection.outbox import Outbox, Put
-from app.realtime.connection.port import Seat
+from app.realtime.connection.port import GameRoom
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity
 from app.settings import Settings
@@ -154,10 +154,10 @@ class Session:
 
     # ---------------------------------------------------------------- the player
 
-    def sit(self, identity: Identity, seat: Seat) -> None:
-        """Give the player and the seat: from now on messages are handled."""
+    def sit(self, identity: Identity, room: GameRoom) -> None:
+        """Give the player and the room of their game: from now on messages are handled."""
         self.player_id = identity.player_id
-        self.inbox.sit(seat)
+        self.inbox.sit(room)
         self.expiry.renew(identity.expires_at)
 
     def cork(self) -> None:

@@ -9,10 +9,8 @@ from app.game import Disconnect, Phase, Rejected
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
 from app.realtime.refusals import REFUSALS, REJECTIONS
-from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
-from app.realtime.room.seat import RoomSeat
 from app.realtime.room.welcome import Welcome
 from app.vocabulary import HandshakeOutcome, SpanName
 
@@ -28,13 +26,11 @@ class Membership:
     def __init__(
         self,
         rooms: Rooms,
-        pace: Pace,
         welcome: Welcome,
         tasks: TaskOwner,
         reports_ends: Callable[[], bool],
     ) -> None:
         self._rooms = rooms
-        self._pace = pace
         self._welcome = welcome
         self._tasks = tasks
         self._reports_ends = reports_ends
@@ -44,7 +40,7 @@ class Membership:
         """Seat a connection in a game, to its end, and have the log say that its player is here."""
         self._room_of[session] = room
         room.users += 1
-        session.sit(identity, RoomSeat(room, identity.player_id, self._pace))
+        session.sit(identity, room)
         room.enter(session, identity.name, last_seq, self._welcome)
         session.start()
         await self.join(room, session, identity.name)

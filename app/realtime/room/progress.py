@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from typing import Final
 
-from app.protocol import PlayerProgressData, Progress, encode_message, or_unset
+import msgspec
+
+from app.eventlog import Coordination
+from app.protocol import PlayerProgressData, Progress, encode, encode_message, or_unset
 from app.realtime.connection.outbox import Sent
 from app.realtime.connection.session import Session
 from app.settings import LimitSettings
@@ -35,6 +38,15 @@ class PlayerProgress(Progress, frozen=True, kw_only=True, omit_defaults=True):
     player_id: str
 
 
+decode_progress: Final = msgspec.json.Decoder(PlayerProgress).decode
+
+
+def broadcast_progress(coordination: Coordination, topic: str, progress: PlayerProgress) -> None:
+    """Send a player's progress to the other replicas, where there may be some."""
+    if coordination.shared:
+        coordination.broadcast(topic, encode(progress))
+
+
 class ProgressBoard:
     """Shows the progress of one room's players to its members.
 
@@ -43,7 +55,7 @@ class ProgressBoard:
 
     __slots__ = (
         "_broadcast",
-                "_free_at",
+        "_free_at",
         "_left",
         "_members",
         "_newest",

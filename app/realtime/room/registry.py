@@ -31,6 +31,7 @@ from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.room.judging import Judging
 from app.realtime.room.known_games import KnownGames
+from app.realtime.room.pace import Pace
 from app.realtime.room.room import Room, RoomContext
 from app.settings import Settings
 from app.telemetry.bulkhead import Bulkhead
@@ -58,6 +59,7 @@ class Rooms:
     ) -> None:
         self.loaded: dict[str, Room] = {}
         self.something_ended = asyncio.Event()
+        self.pace = Pace(settings, policy)
         self._log = log
         self._health = health
         self.games = games
@@ -70,6 +72,7 @@ class Rooms:
             log.coordination,
             health,
             policy,
+            self.pace,
             games.now,
             settings,
             Bulkhead(self._observer.fault, "room"),

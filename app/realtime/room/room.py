@@ -25,8 +25,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
-
 from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogUnavailable, Subscription
 from app.game import (
     CodeSubmitted,
@@ -37,6 +35,7 @@ from app.game import (
     Join,
     LeaveReason,
     Phase,
+    PlayerCommand,
     PlayerJoined,
     PlayerLeft,
     PlayerReconnected,
@@ -51,18 +50,14 @@ from app.game import (
     refusal,
     unbounded,
 )
-from app.protocol import (
-    MALFORMED,
-    Close,
-    encode_event,
-    encode_message,
-)
+from app.protocol import MALFORMED, Close, encode_event, encode_message
 from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
 from app.realtime.refusals import REJECTIONS
-from app.realtime.room.progress import PlayerProgress, ProgressBoard
+from app.realtime.room.pace import Pace
+from app.realtime.room.progress import PlayerProgress, ProgressBoard, broadcast_progress, decode_progress
 from app.realtime.room.roster import Roster
 from app.realtime.room.welcome import Welcome
 from app.settings import LimitSettings
@@ -86,6 +81,7 @@ class RoomContext:
     coordination: Coordination
     health: LogHealth
     policy: LimitPolicy
+    pace: Pace
     now: Callable[[], int]
     limits: LimitSettings
     bulkhead: Bulkhead
@@ -93,10 +89,6 @@ class RoomContext:
     changed: Callable[["Room", Phase | None], None]
     enqueue: Callable[[str, Problem, CodeSubmitted], None]
     fell_behind: Callable[["Room"], None]
-
-
-_encode_progress = msgspec.json.Encoder().encode
-_decode_progress = msgspec.json.Decoder(PlayerProgress).decode
 
 
 class Room:
@@ -124,7 +116,7 @@ class Room:
         self._roster = Roster(self.members, context.bulkhead)
         self.close_all = self._roster.close_all
         # Not a method of this room: it would refer to itself, and be freed only by a collection.
-        tell_others = partial(_broadcast, context.coordination, game_id)
+        tell_others = partial(broadcast_progress, context.coordination, game_id)
         self._progress = ProgressBoard(context.limits, self.members, self._observer, tell_others)
         self._deciding = asyncio.Lock()
         self._subscriptions: list[Subscription] = []
@@ -178,6 +170,16 @@ class Room:
     async def join(self, session: Session, name: str) -> None:
         """Have the log say that a member's player is here, unless the connection ends before. Raises as `handle`."""
         await self.handle(Join(session.player_id, name, session.connection_id), lambda: session.is_open)
+
+    async def act(self, command: PlayerCommand) -> int | None:
+        """Handle what a player asks for, at the pace of the game; the seq of the event it caused, now or back then.
+
+        Raises TooFast, and as `handle`.
+        """
+        self._context.pace.take_command(self.game_id, command.player_id, len(self.members))
+        await self.handle(command)
+        player = self.known.players.get(command.player_id)
+        return player.seen.get(command.cause) if player and command.cause else None
 
     async def handle(self, command: Command, is_wanted: Callable[[], bool] = lambda: True) -> list[GameEvent]:
         """Decide, append, apply, unless it is no longer wanted by then; the events that were accepted.
@@ -361,24 +363,20 @@ class Room:
         """Take out a session that is no member any more."""
         self.members.pop(session.connection_id, None)
 
-    def broadcast_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
-        """Show the other members, on whichever replica, how far a player is."""
-        self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
+    def show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
+        """Show the other members, on whichever replica, how far a player is, while the race runs."""
+        if self.known.phase is Phase.RUNNING:
+            self._progress.show(PlayerProgress(player_id=player_id, percent=percent, lines=lines), here=True)
 
     def _receive_progress(self, payload: bytes) -> None:
         """Show a player's progress that another replica sent, under the bounds of what is said here."""
         try:
-            progress = _decode_progress(payload)
+            progress = decode_progress(payload)
         except MALFORMED as error:
             self._context.report("progress of another replica", error)
             return
         if self._live and self.known.phase is Phase.RUNNING and progress.player_id in self.known.players:
             self._progress.show(progress, here=False)
-
-
-def _broadcast(coordination: Coordination, game_id: str, progress: PlayerProgress) -> None:
-    if coordination.shared:
-        coordination.broadcast(game_id, _encode_progress(progress))
 
 
 def _frame_of(event: GameEvent) -> tuple[str, Frame]:

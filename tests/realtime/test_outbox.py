@@ -1,15 +1,22 @@
 """The outbox: order, bounds, and what of droppable frames survives."""
 
+import json
+from collections import deque
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.protocol import Close, CloseRow, PongData
 from app.realtime.connection.outbox import MAX_DROPPABLE, Outbox, Outboxes, Put, Sent
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Value
 from app.transport import text_frame
 from app.vocabulary import OutboxDepth
+from tools.harness.hubs import eventually
+
+pytestmark = pytest.mark.anyio
 
 
 class Socket:
@@ -21,6 +28,7 @@ class Socket:
         self.is_writable = True
         self.is_open = True
         self.sent: list[bytes] = []
+        self.closed: list[CloseRow] = []
 
     def write(self, wire: bytes) -> None:
         self.sent.append(wire)
@@ -37,12 +45,13 @@ def payloads(socket: Socket) -> list[bytes]:
     return [wire[2:] for wire in socket.sent]
 
 
-def outbox(max_bytes: int) -> tuple[Outbox, Socket]:
+def outbox(max_bytes: int, max_age_s: float = 60, observer: Observer | None = None) -> tuple[Outbox, Socket]:
     socket = Socket()
-    return Outbox(socket, max_bytes, Outboxes(Observer())), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
+    outboxes = Outboxes(observer or Observer(), max_bytes, max_age_s)
+    return Outbox(socket, outboxes, socket.closed.append), socket  # type: ignore[arg-type] # as much of a transport as an outbox needs
 
 
-def test_an_outbox_keeps_order_and_its_limit() -> None:
+async def test_an_outbox_keeps_order_and_its_limit() -> None:
     box, socket = outbox(10)
     assert box.put("pong", text_frame(b"one")) is Put.WRITTEN
     block(box, socket)
@@ -58,10 +67,10 @@ def test_an_outbox_keeps_order_and_its_limit() -> None:
     box.flush()
     assert payloads(socket) == [b"one", b"two", b"x" * 7, b"newer"]
     assert box.bytes == 0
-    assert box.oldest is None
+    assert socket.closed == [Close.SLOW_CONSUMER], "what was over the limit ends the connection"
 
 
-def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded() -> None:
+async def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded() -> None:
     box, socket = outbox(1_000_000)
     block(box, socket)
     for number in range(MAX_DROPPABLE):
@@ -74,18 +83,55 @@ def test_of_droppable_frames_the_newest_of_each_key_waits_and_they_are_bounded()
     assert payloads(socket) == [b"new", *[b"old"] * (MAX_DROPPABLE - 1)]
 
 
-def test_the_oldest_frame_tells_how_long_a_reader_is_behind() -> None:
-    box, socket = outbox(100)
+async def test_a_frame_that_waits_too_long_ends_the_connection() -> None:
+    box, socket = outbox(100, max_age_s=0.01)
     block(box, socket)
     box.put("pong", text_frame(b"one"))
-    first = box.oldest
+    await eventually(lambda: socket.closed)
+    assert socket.closed == [Close.SLOW_CONSUMER]
+
+
+async def test_a_frame_is_no_older_for_what_waited_before_it() -> None:
+    box, socket = outbox(100, max_age_s=3_600)
+    block(box, socket)
+    box.put("pong", text_frame(b"one"))
+    timer = box._timer
+    assert timer is not None
+    socket.is_writable = True
+    box.flush()
+    block(box, socket)
     box.put("pong", text_frame(b"two"))
-    assert first is not None
-    assert box.oldest == first
-    assert box.put_last(text_frame(b"last"))
-    assert payloads(socket) == [b"one", b"two", b"last"]
-    assert not box._frames
-    assert box.bytes == 0
+    assert box._timer is timer, "one at a time"
+    box._on_age()
+    assert socket.closed == []
+    box.end()
+    assert box._timer.cancelled()
+
+
+async def test_the_last_message_comes_after_all_that_waits_and_is_measured() -> None:
+    sent = Counts()
+    box, socket = outbox(100, observer=sent)
+    box.send(PongData(1, 2))
+    block(box, socket)
+    box.put("pong", text_frame(b"two"))
+    assert box.send(PongData(3, 4), last=True)
+    first, two, last = payloads(socket)
+    assert (json.loads(first)["data"]["timestamp"], two, json.loads(last)["data"]["timestamp"]) == (1, b"two", 3)
+    assert sent.types == ["pong", "pong"], "what waited is told as late"
+    assert (box._frames, box.bytes) == (deque(), 0)
+    socket.is_open = False
+    assert not box.send(PongData(5, 6), last=True)
+
+
+class Counts(Observer):
+    """Keeps the types of what was sent to one connection alone."""
+
+    def __init__(self) -> None:
+        self.types: list[str] = []
+
+    def sent(self, type: str, count: int, size: int) -> None:
+        assert (count, size) == (1, 54)
+        self.types.append(type)
 
 
 class Waits(Observer):
@@ -99,9 +145,9 @@ class Waits(Observer):
         self.late.append((type, size, event))
 
 
-def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None:
-    waits, socket = Waits(), Socket()
-    box = Outbox(socket, 100, Outboxes(waits))  # type: ignore[arg-type] # as above
+async def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None:
+    waits = Waits()
+    box, socket = outbox(100, observer=waits)
     box.put("player_ready", text_frame(b"at once"), event=True)
     block(box, socket)
     box.put("player_ready", text_frame(b"event"), event=True)
@@ -112,7 +158,7 @@ def test_only_frames_that_waited_are_told_and_whether_they_were_events() -> None
     assert waits.late == [("player_ready", 5, True), ("pong", 4, False), ("player_progress", 8, False)]
 
 
-def test_what_is_written_is_sent_and_what_the_end_finds_is_discarded() -> None:
+async def test_what_is_written_is_sent_and_what_the_end_finds_is_discarded() -> None:
     box, socket = outbox(10)
     box.put("pong", text_frame(b"at once"))
     block(box, socket)
@@ -134,16 +180,16 @@ def test_what_is_written_is_sent_and_what_the_end_finds_is_discarded() -> None:
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, 2), st.sampled_from(["put", "block", "flush", "end", "put_last"]), st.integers(1, 90_000)),
+    st.tuples(st.integers(0, 2), st.sampled_from(["put", "block", "flush", "end", "last"]), st.integers(1, 90_000)),
     max_size=60,
 )
 
 
 @given(STEPS)
-def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, str, int]]) -> None:
-    outboxes = Outboxes(Observer())
+async def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, str, int]]) -> None:
+    outboxes = Outboxes(Observer(), 2_000_000, 60)
     sockets = [Socket() for _ in range(3)]
-    boxes = {number: Outbox(one, 2_000_000, outboxes) for number, one in enumerate(sockets)}  # type: ignore[arg-type] # as above
+    boxes = {number: Outbox(one, outboxes, one.closed.append) for number, one in enumerate(sockets)}  # type: ignore[arg-type] # as above
     for number, step, size in steps:
         box = boxes.get(number)
         if box is None:
@@ -155,8 +201,8 @@ def test_the_account_of_all_outboxes_is_always_their_sum(steps: list[tuple[int, 
         elif step == "flush":
             sockets[number].is_writable = True
             box.flush()
-        elif step == "put_last":
-            box.put_last(text_frame(b"last"))
+        elif step == "last":
+            box.send(PongData(1, 2), last=True)
         else:
             box.end()
             del boxes[number]
@@ -186,14 +232,14 @@ class Noted:
         self.ends.append(fault)
 
 
-def test_the_span_of_a_frame_that_waits_ends_when_it_is_written_or_forgotten() -> None:
+async def test_the_span_of_a_frame_that_waits_ends_when_it_is_written_or_forgotten() -> None:
     box, socket = outbox(100)
     at_once, written, forgotten = Noted(), Noted(), Noted()
     assert box.put("pong", text_frame(b"one"), event=True, span=at_once) is Put.WRITTEN
     block(box, socket)
     box.put("pong", text_frame(b"two"), event=True, span=written)
     assert (at_once.ends, written.ends) == ([], []), "the first is its caller's to end"
-    box.put_last(text_frame(b"last"))
+    box.send(PongData(1, 2), last=True)
     assert written.ends == [""]
     box.put("pong", text_frame(b"three"), event=True, span=forgotten)
     box.end()

@@ -1,29 +1,31 @@
 """When time ends a connection: its token runs out, nothing is said for long, or it has got old."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable
 from typing import Final
 
 from app.aio.timing_wheel import TimingWheel
-from app.protocol import Close, TokenExpiringData
-from app.realtime.connection.port import Expiring
+from app.protocol import Close, CloseRow, TokenExpiringData
+from app.realtime.connection.outbox import Outbox
 from app.settings import Settings
 
 LONGEST_TIMER_S: Final = 86_400.0
 
 
 class Expiry:
-    """Ends one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
+    """Has `close` end one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
 
     __slots__ = (
-        "_connection", "_ends_at", "_expires_at", "_noticed", "_settings", "_slot", "_stopped", "_wheel",
+        "_close", "_ends_at", "_expires_at", "_noticed", "_outbox", "_settings", "_slot", "_stopped", "_wheel",
         "last_message",
     )  # fmt: skip
 
-    def __init__(self, connection: Expiring, settings: Settings, wheel: TimingWheel) -> None:
-        self._connection = connection
+    def __init__(
+        self, outbox: Outbox, close: Callable[[CloseRow], None], settings: Settings, wheel: TimingWheel
+    ) -> None:
+        self._outbox = outbox
+        self._close = close
         self._settings = settings
         self._wheel = wheel
         self.last_message = time.perf_counter()
@@ -52,9 +54,9 @@ class Expiry:
         """Something is due."""
         now = time.perf_counter()
         if now >= self._ends_at:
-            self._connection.close(Close.AGE)
+            self._close(Close.AGE)
         elif self._settings.idle_timeout_s and now >= self._idle_due():
-            self._connection.close(Close.IDLE)
+            self._close(Close.IDLE)
         elif time.time() >= self._token_due():
             self._on_token()
         self._schedule()
@@ -81,12 +83,7 @@ class Expiry:
 
     def _on_token(self) -> None:
         if self._noticed:
-            self._connection.close(Close.TOKEN_EXPIRED)
+            self._close(Close.TOKEN_EXPIRED)
             return
         self._noticed = True
-        self._connection.send(TokenExpiringData(round(self._expires_at * 1000)))
-
-
-def later(delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-    """Call `call` on the event loop after `delay_s`."""
-    return asyncio.get_running_loop().call_later(delay_s, call)
+        self._outbox.send(TokenExpiringData(round(self._expires_at * 1000)))

@@ -38,6 +38,7 @@ from app.protocol import (
 )
 from app.rate_limits import TooFast
 from app.realtime.connection.context import ConnectionContext
+from app.realtime.connection.outbox import Outbox
 from app.realtime.connection.port import GameRoom, InboxConnection
 from app.realtime.connection.quota import Quota
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
@@ -68,14 +69,20 @@ class Inbox:
     """Takes and answers the messages of one connection; `quota` is what it may send."""
 
     __slots__ = (
-        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_observer", "_release",
-        "_room", "_settings", "_tracer", "_wake", "quota",
+        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_observer", "_outbox",
+        "_release", "_room", "_settings", "_tracer", "_wake", "quota",
     )  # fmt: skip
 
     def __init__(
-        self, connection: InboxConnection, opened: Opened, settings: LimitSettings, context: ConnectionContext
+        self,
+        connection: InboxConnection,
+        outbox: Outbox,
+        opened: Opened,
+        settings: LimitSettings,
+        context: ConnectionContext,
     ) -> None:
         self._connection = connection
+        self._outbox = outbox
         self._settings = settings
         self.quota = Quota(settings, context.policy, opened)
         self._context = context
@@ -264,7 +271,7 @@ class Inbox:
         if what is not None:
             self._answered(what.type, MessageOutcome.OK, item)
         if item.id is not None:
-            self._connection.send(AckData(item.id))
+            self._outbox.send(AckData(item.id))
         return True
 
     async def _answer(self, item: _Item, room: GameRoom) -> None:
@@ -311,12 +318,12 @@ class Inbox:
 
     def _ack(self, id: str | None, seq: int | None) -> None:
         if id is not None:
-            self._connection.send(AckData(id, or_unset(seq)))
+            self._outbox.send(AckData(id, or_unset(seq)))
 
     def _pong(self, ping: Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
-        self._connection.send(PongData(ping.timestamp, self._context.now()))
+        self._outbox.send(PongData(ping.timestamp, self._context.now()))
 
     def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
         self._refuse(error.type, item, error.code, error.message)
@@ -346,7 +353,7 @@ class Inbox:
     ) -> None:
         """Answer with an ``error``."""
         self._connection.stats.errors += 1
-        self._connection.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
+        self._outbox.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
         item.error = code
         item.trouble = self._connection.stats.first_trouble(code)
         self._answered(type, outcome, item)

@@ -1,18 +1,21 @@
-"""The outbox: what one connection has yet to be sent, bounded in bytes and in age.
+"""The outbox: what one connection is sent, and has yet to be sent, bounded in bytes and in age.
 
 While the socket takes frames they are written at once; while it does not they wait here. Durable frames are
-never dropped: over the limit, or too old, the connection ends and the client resumes from the log. Of droppable
-frames only the newest of each key waits, and what does not fit is dropped.
+never dropped: over the limit, or too old, the connection ends with 4430 and the client resumes from the log. Of
+droppable frames only the newest of each key waits, and what does not fit is dropped.
 """
 
+import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from app.protocol import Close, CloseRow, ServerData, encode_message
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span
-from app.transport import Frame, Transport
+from app.transport import Frame, Transport, text_frame
 from app.vocabulary import OutboxDepth
 
 MAX_DROPPABLE: Final = 100
@@ -37,12 +40,17 @@ class Put(Enum):
 
 
 class Outboxes:
-    """All outboxes of a replica taken together, kept by every change so that nobody has to walk over them."""
+    """What all outboxes of a replica share: their limits, and how much waits in all of them, kept by every change.
 
-    __slots__ = ("_observer", "bytes", "depths", "frames")
+    So nobody has to walk over them.
+    """
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    __slots__ = ("bytes", "depths", "frames", "max_age_s", "max_bytes", "observer")
+
+    def __init__(self, observer: Observer, max_bytes: int, max_age_s: float) -> None:
+        self.observer = observer
+        self.max_bytes = max_bytes
+        self.max_age_s = max_age_s
         self.frames = 0
         self.bytes = 0
         self.depths = dict.fromkeys(OutboxDepth, 0)
@@ -60,7 +68,7 @@ class Outboxes:
         """Measure a frame that was written and had to wait."""
         waited_s, span = time.monotonic() - waiting.put_at, waiting.span
         trace_id = span.trace_id if span else None
-        self._observer.sent_late(waiting.type, waiting.frame.size, waited_s, waiting.event, trace_id)
+        self.observer.sent_late(waiting.type, waiting.frame.size, waited_s, waiting.event, trace_id)
         if span is not None:
             span.end()
 
@@ -92,25 +100,26 @@ class Waiting(NamedTuple):
 
 
 class Outbox:
-    """Sends, or keeps until the socket takes it, what is for one connection.
+    """Sends, or keeps until the socket takes it, what is for one connection; `close` ends that of a slow reader.
 
     `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
 
     Messages are counted when they are written: `messages_out` and `bytes_out` (of payload). `discarded` are those that
-    the end of the connection kept from it: what waited then, and what no longer fitted. What is written at once is
-    measured by whoever puts it, for many at a time; what had to wait is measured here.
+    the end of the connection kept from it: what waited then, and what no longer fitted. What is put and written at once
+    is measured by whoever puts it, for many at a time; what is sent to this connection alone, or had to wait, here.
     """
 
     __slots__ = (
-        "_all", "_deflate", "_droppable", "_frames", "_is_clear", "_max_bytes", "_transport", "bytes", "bytes_out",
-        "deepest", "discarded", "messages_out",
+        "_all", "_close", "_deflate", "_droppable", "_frames", "_is_clear", "_timer", "_transport", "bytes",
+        "bytes_out", "deepest", "discarded", "messages_out",
     )  # fmt: skip
 
-    def __init__(self, transport: Transport, max_bytes: int, outboxes: Outboxes) -> None:
+    def __init__(self, transport: Transport, outboxes: Outboxes, close: Callable[[CloseRow], None]) -> None:
         self._transport = transport
         self._deflate = transport.deflate
-        self._max_bytes = max_bytes
         self._all = outboxes
+        self._close: Callable[[CloseRow], None] | None = close
+        self._timer: asyncio.TimerHandle | None = None
         self._is_clear = transport.is_open and transport.is_writable
         self._frames: deque[Waiting] | None = None
         self._droppable: dict[str, Waiting] | None = None
@@ -121,10 +130,19 @@ class Outbox:
         self.bytes_out = 0
         outboxes.depths[OutboxDepth.EMPTY] += 1
 
-    @property
-    def oldest(self) -> float | None:
-        """When the durable frame that waits longest was put (`time.monotonic`); None where none waits."""
-        return self._frames[0].put_at if self._frames else None
+    def send(self, data: ServerData, *, last: bool = False) -> bool:
+        """Send one message to this connection alone; False where it cannot be sent any more.
+
+        The `last` one goes before the close frame, after all that waits and must not be dropped.
+        """
+        return self.send_frame(data.type, text_frame(encode_message(data)), last=last)
+
+    def send_frame(self, type: str, frame: Frame, *, last: bool = False) -> bool:
+        """Send one encoded message, as `send` does."""
+        if self._put_last(frame) if last else self.put_now(frame):
+            self._all.observer.sent(type, 1, frame.size)
+            return True
+        return not last and self.put(type, frame) is not Put.FULL
 
     def put_now(self, frame: Frame) -> bool:
         """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
@@ -136,14 +154,17 @@ class Outbox:
         return True
 
     def put(self, type: str, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
-        """Send `frame`, a durable event or not, now or as soon as the socket takes it, unless it is over the limit.
+        """Send `frame`, a durable event or not, now or as soon as the socket takes it; over the limit, close.
 
         Where it waits, `span` is ended when it has been written or is forgotten.
         """
         if self.put_now(frame):
             return Put.WRITTEN
-        if not self._transport.is_open or self.bytes + frame.size > self._max_bytes:
+        if self._close is None:
+            return Put.FULL
+        if not self._transport.is_open or self.bytes + frame.size > self._all.max_bytes:
             self.discarded += 1
+            self._close(Close.SLOW_CONSUMER)
             return Put.FULL
         if self._frames is None:
             self._frames = deque()
@@ -151,6 +172,8 @@ class Outbox:
         self._all.moved(self.bytes, self.bytes + frame.size, 1)
         self.bytes += frame.size
         self.deepest = max(self.deepest, self.bytes)
+        if self._timer is None:
+            self._look_again(self._all.max_age_s)
         return Put.WAITS
 
     def put_droppable(self, type: str, key: str, frame: Frame) -> Sent:
@@ -181,8 +204,7 @@ class Outbox:
             self._write_waiting(self._droppable.pop(next(iter(self._droppable))))
         self._is_clear = transport.is_writable and transport.is_open and not self._frames
 
-    def put_last(self, frame: Frame) -> bool:
-        """Write all durable frames, bounded as they are, and `frame`, the last one; False if it is over."""
+    def _put_last(self, frame: Frame) -> bool:
         if not self._transport.is_open:
             return False
         while self._frames:
@@ -191,8 +213,11 @@ class Outbox:
         return True
 
     def end(self) -> None:
-        """Discard what waits: the connection has ended."""
+        """Discard what waits, and let go of the connection, which has ended."""
         self._is_clear = False
+        self._close = None
+        if self._timer is not None:
+            self._timer.cancel()
         self.discard()
         self._all.depths[OutboxDepth.EMPTY] -= 1
 
@@ -207,6 +232,20 @@ class Outbox:
         self._frames = None
         self._droppable = None
         self.bytes = 0
+
+    def _look_again(self, in_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(in_s, self._on_age)
+
+    def _on_age(self) -> None:
+        """Close if a durable frame has waited too long; if not, look again when the oldest one would have."""
+        self._timer = None
+        if not self._frames or self._close is None:
+            return
+        left_s = self._frames[0].put_at + self._all.max_age_s - time.monotonic()
+        if left_s > 0:
+            self._look_again(left_s)
+        else:
+            self._close(Close.SLOW_CONSUMER)
 
     def _write(self, frame: Frame) -> None:
         self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))

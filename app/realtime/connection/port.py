@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from app.game import PlayerCommand
-from app.protocol import CloseRow, ServerData
+from app.protocol import CloseRow
 from app.realtime.connection.stats import ConnectionStats
 from app.telemetry.tracer import Link
 from app.transport import Transport
@@ -20,16 +20,6 @@ class GameRoom(Protocol):
 
     def show_progress(self, player_id: str, percent: float | None, lines: int | None) -> None:
         """Show the others how far a player is, while the race runs."""
-
-
-class Expiring(Protocol):
-    """A connection that time can end."""
-
-    def send(self, data: ServerData) -> None:
-        """Send one message."""
-
-    def close(self, row: CloseRow) -> None:
-        """End the connection."""
 
 
 class Renewable(Protocol):
@@ -57,9 +47,6 @@ class InboxConnection(Protocol):
     @property
     def transport(self) -> Transport:
         """What brings its messages."""
-
-    def send(self, data: ServerData) -> None:
-        """Send one message."""
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
         """End the connection."""

@@ -41,7 +41,7 @@ class Connections:
     ) -> None:
         self._observer = observer = policy.observer
         self.wheel = TimingWheel(observer.fault)
-        self.outboxes = Outboxes(observer)
+        self.outboxes = Outboxes(observer, settings.outbox_max_bytes, settings.outbox_max_age_s)
         self._bulkhead = Bulkhead(observer.fault, "hub")
         self._handling = TaskOwner(observer.fault)
         self._context = ConnectionContext(

@@ -1,7 +1,7 @@
-"""One connection: what it is sent, how long it lives, and why it ended. What it says is the `Inbox`'s.
+"""One connection: how long it lives, and why it ended. What it says is the `Inbox`'s, what it is sent the `Outbox`'s.
 
 Theory of operation. A session lives on the event loop alone; nothing here waits but the task that handles queued
-messages. The transport calls `on_...`, the room `send`, `send_frame` and `put`, the clock `close`; all return at once.
+messages. The transport calls `on_...`, the room `put_event` and the outbox, the clock `close`; all return at once.
 
 States: open (until `sit` everything that comes in queues; until `begin` what needs waiting); closing (`close` was
 called, or `on_closing` by the transport: nothing is sent after its ``disconnect``); ended (`on_closed`: `ended` is set,
@@ -14,13 +14,12 @@ log. Faults of one connection reach no other: whoever sends to many catches what
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
-from app.protocol import Close, CloseRow, DisconnectData, ServerData, encode_message
+from app.protocol import Close, CloseRow, DisconnectData
 from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.realtime.connection.context import ConnectionContext
-from app.realtime.connection.expiry import Expiry, later
+from app.realtime.connection.expiry import Expiry
 from app.realtime.connection.inbox import Inbox
 from app.realtime.connection.outbox import Outbox, Put
 from app.realtime.connection.port import GameRoom
@@ -29,7 +28,7 @@ from app.realtime.identity import Identity
 from app.settings import Settings
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
-from app.transport import Frame, Transport, text_frame
+from app.transport import Frame, Transport
 from app.vocabulary import Initiator, LimitScope, PingOutcome
 
 
@@ -41,7 +40,6 @@ class Session:
         "_observer",
         "_on_end",
         "_opened",
-        "_outbox_timer",
         "_settings",
         "connection_id",
         "ended",
@@ -68,8 +66,9 @@ class Session:
         self.connection_id = opened.connection_id
         self.player_id = opened.player_id or ""
         self.ended: tuple[CloseRow, Initiator, int] | None = None
-        self.outbox = Outbox(transport, settings.outbox_max_bytes, context.outboxes)
-        self.expiry = Expiry(self, settings, context.wheel)
+        close = self.close  # one for both: each one made takes room, in every connection
+        self.outbox = Outbox(transport, context.outboxes, close)
+        self.expiry = Expiry(self.outbox, close, settings, context.wheel)
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
@@ -80,8 +79,7 @@ class Session:
         self._context = context
         self._on_end = on_end
         self._observer = context.observer
-        self._outbox_timer: asyncio.TimerHandle | None = None
-        self.inbox = Inbox(self, opened, settings, context)
+        self.inbox = Inbox(self, self.outbox, opened, settings, context)
         self.on_text: Callable[[bytes], None] = self.inbox.take
 
     @property
@@ -91,43 +89,16 @@ class Session:
 
     # ---------------------------------------------------------------- sending
 
-    def send(self, data: ServerData) -> None:
-        """Send one message of this connection's own."""
-        self.send_frame(data.type, text_frame(encode_message(data)))
-
-    def send_frame(self, type: str, frame: Frame, *, last: bool = False) -> bool:
-        """Send one encoded message to this connection alone; False where it cannot be sent any more.
-
-        The `last` one goes before the close frame, with all that waits.
-        """
-        outbox = self.outbox
-        if outbox.put_last(frame) if last else outbox.put_now(frame):
-            self._observer.sent(type, 1, frame.size)
-            return True
-        return not last and self.put(type, frame) is not Put.FULL
-
     def put_event(self, seq: int, type: str, frame: Frame, fan_out: Span | None) -> Put:
-        """`put` a durable event; where its fan-out is traced, the way to this connection's socket is too."""
+        """Put a durable event into the outbox; where its fan-out is traced, the way to the socket is too."""
         if fan_out is None:
-            return self.put(type, frame, event=True)
+            return self.outbox.put(type, frame, event=True)
         span = fan_out.delivery(self.link, {"event.seq": seq, "event.type": type})
-        put = self.put(type, frame, event=True, span=span)
+        put = self.outbox.put(type, frame, event=True, span=span)
         if put is Put.WAITS:
             span.note({"waited": True})
         else:
             span.end("" if put is Put.WRITTEN else put.name.lower())
-        return put
-
-    def put(self, type: str, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
-        """Send an encoded frame that must not be dropped; a peer that reads too slowly is closed with 4430."""
-        if self.ended is not None:
-            return Put.FULL
-        put = self.outbox.put(type, frame, event, span)
-        if put is Put.FULL:
-            self.close(Close.SLOW_CONSUMER)
-            return put
-        if put is Put.WAITS and self._outbox_timer is None:
-            self._outbox_timer = later(self._settings.outbox_max_age_s, self._on_outbox_age)
         return put
 
     def close(self, row: CloseRow, message: str = "", retry_after_ms: int = 0) -> None:
@@ -138,9 +109,8 @@ class Session:
             self.outbox.discard()
             retry_after_ms = spread_ms(*BUSY_RETRY_S)  # one cause may have slowed down many
         data = DisconnectData(row.code, row.reason, message or row.when, row.comes_back, retry_after_ms)
-        frame = text_frame(encode_message(data))
         try:
-            if self.send_frame(data.type, frame, last=True):
+            if self.outbox.send(data, last=True):
                 self.retry_after_ms = retry_after_ms
             self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
@@ -196,18 +166,6 @@ class Session:
         if self.ended is not None and self.inbox.is_at_rest:
             asyncio.get_running_loop().call_soon(self._on_end, self)
 
-    def _on_outbox_age(self) -> None:
-        """Close if a durable frame has waited too long; if not, look again when the oldest one would have."""
-        self._outbox_timer = None
-        oldest = self.outbox.oldest
-        if oldest is None or self.ended is not None:
-            return
-        left_s = oldest + self._settings.outbox_max_age_s - time.monotonic()
-        if left_s <= 0:
-            self.close(Close.SLOW_CONSUMER)
-        else:
-            self._outbox_timer = later(left_s, self._on_outbox_age)
-
     # ---------------------------------------------------------------- what the transport calls
 
     def on_binary(self, payload: bytes) -> None:
@@ -249,7 +207,5 @@ class Session:
                 self.inbox.quota.refuses(LimitScope.MESSAGE_SIZE)
             self.outbox.end()
             self.expiry.stop()
-            if self._outbox_timer is not None:
-                self._outbox_timer.cancel()
         self.inbox.wake()
         self._finish_if_over()

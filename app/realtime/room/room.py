@@ -351,10 +351,10 @@ class Room:
         if resume is not None:
             self._observer.resumed(resume)
         resumed = resume is ResumeOutcome.RESUMED
-        session.send(welcome.message(session, name, self.known, resumed, self._now()))
+        session.outbox.send(welcome.message(session, name, self.known, resumed, self._now()))
         for index in range(start, len(self._history)):
             type, frame = _frame_at(self._history, index)
-            if not session.send_frame(type, frame):
+            if not session.outbox.send_frame(type, frame):
                 break  # it resumes from what it has got
         if session.ended is None:
             self.members[session.connection_id] = session

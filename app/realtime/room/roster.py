@@ -47,4 +47,4 @@ class Roster:
     def send(self, player_id: str, type: str, frame: Frame) -> None:
         """Send one message to a player alone."""
         for session in self.of(player_id):
-            session.send_frame(type, frame)
+            session.outbox.send_frame(type, frame)

@@ -91,7 +91,10 @@ class Client:
     def hear(self, kind: str, **fields: Any) -> Any:
         """Wait for the next line of a kind; its value, an object, has these fields."""
         while True:
-            line = self._lines.get(timeout=STEP_TIMEOUT_S)
+            try:
+                line = self._lines.get(timeout=STEP_TIMEOUT_S)
+            except queue.Empty:
+                raise AssertionError(f"the client says nothing more; it said: {self.output[-3000:]}") from None
             assert line is not None, f"the client has ended; it said: {self.output[-3000:]}"
             self.output += line
             assert line.startswith("{"), self._rest(line)
@@ -356,6 +359,14 @@ def test_leaving_is_final_and_a_wait_the_server_asked_for_is_no_attempt(language
         client.do("request", type="leave", data={})
         assert client.hear("end")["code"] == 1000
     assert server.stop() == 0
+
+
+def test_a_fetch_that_never_settles_holds_up_no_client(server: ServerProcess) -> None:
+    """Where an upgrade fails, a browser's client asks why; that is how it asks."""
+    options = {"max_reconnect_attempts": 0, "open_timeout_s": 0.3, "deaf_fetch": True}
+    with Client("javascript", server.ws_url, NO_SUCH_GAME, token("ann"), **options) as client:
+        client.do("connect")
+        assert client.hear("end") == {"code": 0, "detail": "the server cannot be reached"}
 
 
 def test_a_client_that_stood_still_comes_back_when_it_was_told_to(language: str, tmp_path: Path) -> None:

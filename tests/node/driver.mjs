@@ -28,6 +28,7 @@ const options = {
   pongTimeoutMs: (wishes.pong_timeout_s ?? 10) * 1000,
   metrics: new WebSocketMetrics(),
 };
+if (wishes.deaf_fetch) globalThis.fetch = () => new Promise(() => {}); // neither answers nor heeds its signal
 if (fresh.length > 0) {
   options.refreshToken = () => {
     say({ refreshed: true });

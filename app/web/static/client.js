@@ -279,18 +279,22 @@ export class GameWebSocket {
   }
 
   async _fetch(url, init) {
-    // Without a timeout a network that swallows the answer holds us up for ever; so does Node's fetch, now and then,
-    // when the connection is reset as soon as it is made. The timer keeps a Node process alive, AbortSignal.timeout not.
+    // A network that swallows the answer must not hold us up for ever; nor must a runtime whose fetch, now and then,
+    // does not settle when the connection is reset as soon as it is made. So the clock's word counts, whatever fetch
+    // makes of the abort; and the timer keeps a Node process alive, which AbortSignal.timeout does not.
     const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), this._openTimeoutMs);
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => { controller.abort(); reject(new Error('no answer')); }, this._openTimeoutMs);
+    });
     try {
-      const response = await fetch(url.replace(/^ws/, 'http'), {
+      const response = await Promise.race([late, fetch(url.replace(/^ws/, 'http'), {
         headers: { authorization: `Bearer ${this._token}` },
         cache: 'no-store',
         signal: controller.signal,
         ...init,
-      });
-      return { status: response.status, body: await response.json() };
+      })]);
+      return { status: response.status, body: await Promise.race([late, response.json()]) };
     } catch {
       return { status: 0, body: { detail: 'the server cannot be reached' } };
     } finally {

@@ -7,14 +7,17 @@ from app.eventlog.embedded import MemoryEventLog
 from app.eventlog.port import EventLog
 from app.eventlog.sqlite import SqliteEventLog
 from app.settings import Settings
+from app.workers import Share
+from app.workers.share import ALONE
 
 _SQLITE: Final = "sqlite:///"
 
 
-def open_event_log(settings: Settings, replica: str, *, must_exist: bool = False) -> EventLog:
+def open_event_log(settings: Settings, replica: str, share: Share = ALONE, *, must_exist: bool = False) -> EventLog:
     """Make the backend for EVENT_LOG_URL; it is not opened yet.
 
-    One that `must_exist` is not made where it is not there: opening it fails.
+    A worker with a `share` of the games has an SQLite file of its own. One that `must_exist` is not made where it is
+    not there: opening it fails.
 
     Raises:
         SettingsError: a file that NATS is to be reached with cannot be used.
@@ -23,7 +26,7 @@ def open_event_log(settings: Settings, replica: str, *, must_exist: bool = False
     if url == "memory:":
         return MemoryEventLog()
     if (file := file_of(url)) is not None:
-        return SqliteEventLog(file, must_exist=must_exist)
+        return SqliteEventLog(share.part_of(file), must_exist=must_exist)
     from app.eventlog.nats import NatsEventLog  # noqa: PLC0415 - its client takes 0.2 s to load, for those who use it
 
     return NatsEventLog(settings, replica, must_exist=must_exist)

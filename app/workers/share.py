@@ -1,6 +1,7 @@
 """Whose a game is: its id says it, so that nobody has to be asked and nothing has to be remembered."""
 
 import uuid
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,10 @@ class Share(Struct, frozen=True):
         while self.owner(game_id := str(uuid.uuid4())) != self.number:
             pass
         return game_id
+
+    def part_of(self, file: Path) -> Path:
+        """Name a file that each worker has its own of: `code-racer.db` is `code-racer.1of2.db` of the first of two."""
+        return file if self.of == 1 else file.with_name(f"{file.stem}.{self.number + 1}of{self.of}{file.suffix}")
 
 
 ALONE: Final = Share(0, 1)

@@ -1,16 +1,19 @@
 """Verification of JSON Web Tokens (RFC 7519): from a token to the player it stands for."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.realtime.identity import Identity, Unauthenticated
 from app.web.auth.keys import Keys
 from app.web.auth.player import PLAYER_IDS, clean_name, is_player_id
 from app.web.auth.signature import other_algorithm, read_header, read_signed, require_text
+from app.web.auth.verified_tokens import VerifiedToken, VerifiedTokens, digest_of
 
 YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970: no date lies behind it; milliseconds do, which would make a token that never ends."""
+TIMES: Final[tuple[str, ...]] = ("nbf", "iat", "exp")
+"""The claims that are looked at each time a token comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +24,32 @@ class Authenticator:
     issuer: str
     audience: str
     leeway_s: float
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
 
     async def verify(self, token: str) -> Identity:
         """Verify a token and return the player it stands for. Raises Unauthenticated, VerifierUnavailable."""
         require_text(token, "token")
-        key_id, algorithm = read_header(token) if self.keys.have_ids else (None, self.keys.algorithms[0])
-        if algorithm not in self.keys.algorithms:
-            raise other_algorithm(self.keys.algorithms)
+        digest = digest_of(token)
+        known = self.verified.find(digest)
+        key_id, algorithm = self._named_key(token) if known is None else (known.key_id, known.algorithm)
         candidates = await self.keys.candidates(key_id, algorithm)
+        if known is not None and known.keys == candidates:
+            _require_time(known.times, self.leeway_s)
+            return known.identity
         if not candidates:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
-        return _identity(claims, _require_time(claims, self.leeway_s))
+        identity = _identity(claims, _require_time(claims, self.leeway_s))
+        times = {claim: claims[claim] for claim in TIMES if claim in claims}
+        self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
+        return identity
+
+    def _named_key(self, token: str) -> tuple[str | None, str]:
+        """Read which key a token names, and its algorithm. Raises Unauthenticated where that is not ours."""
+        key_id, algorithm = read_header(token) if self.keys.have_ids else (None, self.keys.algorithms[0])
+        if algorithm not in self.keys.algorithms:
+            raise other_algorithm(self.keys.algorithms)
+        return key_id, algorithm
 
 
 def _require_time(claims: dict[str, Any], leeway_s: float) -> float:

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 # Tests wait for half of their time: three run beside each other on two cores.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + (cores + 1) / 2)))
-QUICK := -m 'not node' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
+QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
     tests/clients/test_reconnection.py tests/clients/test_token.py
 PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10

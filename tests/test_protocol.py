@@ -15,14 +15,11 @@ from app.protocol import (
     Batch,
     Close,
     InvalidMessage,
-    Message,
-    PingMessage,
-    Ready,
-    ReadyMessage,
     client_close,
     decode,
     should_reconnect,
 )
+from app.protocol.client import ClientMessage, PingMessage, Ready, ReadyMessage
 from app.protocol.codec import _decode_data, _decode_envelope
 from app.vocabulary import ErrorCode, Reconnect
 
@@ -100,7 +97,7 @@ def test_an_error_never_quotes_what_was_sent() -> None:
 
 
 def test_unknown_fields_are_ignored() -> None:
-    assert isinstance(decode('{"type":"leave","data":{"why":"tired"},"extra":1}'), Message)
+    assert isinstance(decode('{"type":"leave","data":{"why":"tired"},"extra":1}'), ClientMessage)
 
 
 def test_a_batch_keeps_order_and_isolates_bad_items() -> None:
@@ -108,7 +105,7 @@ def test_a_batch_keeps_order_and_isolates_bad_items() -> None:
     batch = decode(json.dumps({"type": "batch", "data": items, "id": "b1"}))
     assert isinstance(batch, Batch)
     assert batch.id == "b1"
-    kinds = [item.type if isinstance(item, Message) else item.code for item in batch.items]
+    kinds = [item.type if isinstance(item, ClientMessage) else item.code for item in batch.items]
     expected = ["ready", ErrorCode.UNKNOWN_TYPE, ErrorCode.INVALID_DATA, ErrorCode.INVALID_DATA, "leave"]
     assert kinds == expected
 

@@ -1,10 +1,10 @@
-"""The message types of the JavaScript client's declarations, made from the types that the server encodes."""
+"""The message types of the JavaScript client's declarations, made from those on the wire."""
 
 from typing import Any, Final
 
 import msgspec.inspect as types
 
-from app.protocol import EVENT_DATA, SERVER_DATA
+from app.protocol import BATCH, CLIENT_TYPES, EVENT_DATA, SERVER_DATA
 
 _SIMPLE: Final[dict[type[types.Type], str]] = {
     types.IntType: "number",
@@ -17,20 +17,30 @@ _SIMPLE: Final[dict[type[types.Type], str]] = {
 
 
 def messages() -> str:
-    """A declaration for each enum and struct that is sent, parts first, and the table of all messages."""
+    """A declaration for each enum and struct of a message, parts first, and the tables of all messages."""
     declared: dict[str, str] = {}
-    for info in types.multi_type_info(SERVER_DATA.values()):
+    for info in types.multi_type_info((*SERVER_DATA.values(), *CLIENT_TYPES.values())):
         _typescript(info, declared)
-    return "\n".join((*declared.values(), _table()))
-
-
-def _table() -> str:
-    lines = [
-        f"  {name}: {'ServerEvent' if name in EVENT_DATA else 'ServerMessage'}<{kind.__name__}, '{name}'>;"
+    received = {
+        name: f"{'ServerEvent' if name in EVENT_DATA else 'ServerMessage'}<{kind.__name__}, '{name}'>"
         for name, kind in SERVER_DATA.items()
-    ]
-    comment = "/** Every message of the server, by type. */\nexport interface ServerMessages {\n"
-    return comment + "\n".join(lines) + "\n}\n"
+    }
+    sent = {name: _name(kind) for name, kind in CLIENT_TYPES.items()} | {BATCH: "Array<ClientMessage>"}
+    tables = (
+        _table("ServerMessages", "Every message of the server, by type.", received),
+        _table("ClientMessages", "The data of every message of a client, by type.", sent),
+    )
+    return "\n".join((*declared.values(), *tables))
+
+
+def _table(name: str, comment: str, rows: dict[str, str]) -> str:
+    lines = "".join(f"  {type}: {declared};\n" for type, declared in rows.items())
+    return f"/** {comment} */\nexport interface {name} {{\n{lines}}}\n"
+
+
+def _name(kind: type) -> str:
+    """How a type is called: the data of a client's message as that of the server's."""
+    return f"{kind.__name__}Data" if kind in CLIENT_TYPES.values() else kind.__name__
 
 
 def _typescript(info: types.Type, declared: dict[str, str]) -> str:
@@ -47,7 +57,7 @@ def _typescript(info: types.Type, declared: dict[str, str]) -> str:
         case types.DictType():
             text = f"Record<string, {_typescript(info.value_type, declared)}>"
         case types.UnionType():
-            text = " | ".join(_typescript(part, declared) for part in info.types)
+            text = " | ".join(dict.fromkeys(_typescript(part, declared) for part in info.types))
         case _:
             text = _SIMPLE[type(info)]
     return text
@@ -64,12 +74,13 @@ def _enum(info: types.EnumType, declared: dict[str, str]) -> str:
 
 
 def _struct(info: types.StructType, declared: dict[str, str]) -> str:
-    name = info.cls.__name__
+    name = _name(info.cls)
     fields = [
         f"  {field.encode_name}{'' if field.required else '?'}: {_typescript(field.type, declared)};\n"
         for field in info.fields
     ]
-    declared[name] = f"{_comment(info.cls)}export interface {name} {{\n{''.join(fields)}}}\n"
+    body = f"interface {name} {{\n{''.join(fields)}}}" if fields else f"type {name} = Record<string, never>;"
+    declared[name] = f"{_comment(info.cls)}export {body}\n"
     return name
 
 

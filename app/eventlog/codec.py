@@ -1,13 +1,18 @@
 """How a commit is stored: a JSON array of events, readable with any tool."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from types import GenericAlias
 
 import msgspec
 
-from app.game import GameEvent, GameFinished
+from app.game import EVENTS, GameEvent, GameFinished
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[GameEvent, ...]).decode
+_decode: Callable[[bytes], tuple[GameEvent, ...]] = msgspec.json.Decoder(
+    GenericAlias(tuple, (reduce(or_, EVENTS), ...))
+).decode
 
 
 def encode_events(events: Sequence[GameEvent]) -> bytes:

@@ -18,10 +18,10 @@ from app.game.commands import (
     Tick,
 )
 from app.game.events import (
+    EVENTS,
     CodeSubmitted,
     CountdownCancelled,
     CountdownStarted,
-    Event,
     GameCreated,
     GameEvent,
     GameFinished,
@@ -43,13 +43,13 @@ from app.protocol import Problem, RankingEntry, StartedPlayer, TestReport, Visib
 from app.vocabulary import FinishReason, LeaveReason, Phase, Verdict
 
 __all__ = [
+    "EVENTS",
     "CodeSubmitted",
     "Command",
     "CountdownCancelled",
     "CountdownStarted",
     "Create",
     "Disconnect",
-    "Event",
     "FinishReason",
     "GameCreated",
     "GameEvent",

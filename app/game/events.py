@@ -5,6 +5,8 @@ holds everything that folding it needs, so that a replay never asks the present.
 client message that caused the event, if it had one.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from app.protocol import Finish, Problem, RankingEntry, StartedPlayer, TestReport
@@ -38,7 +40,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     max_comers: int = 0
 
 
-class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+class GameEvent(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     """What all events have. `traceparent` is the trace they came about in, if it is recorded (W3C Trace Context)."""
 
     seq: int
@@ -47,7 +49,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=T
     traceparent: str | None = None
 
 
-class GameCreated(Event, frozen=True, kw_only=True, tag="game_created"):
+class GameCreated(GameEvent, frozen=True, kw_only=True, tag="game_created"):
     """The first event of every log."""
 
     game_id: str
@@ -56,7 +58,7 @@ class GameCreated(Event, frozen=True, kw_only=True, tag="game_created"):
     rules: Rules
 
 
-class PlayerJoined(Event, frozen=True, kw_only=True, tag="player_joined"):
+class PlayerJoined(GameEvent, frozen=True, kw_only=True, tag="player_joined"):
     """A player came in, for the `first` time in this game or again after having left."""
 
     player_id: str
@@ -65,7 +67,7 @@ class PlayerJoined(Event, frozen=True, kw_only=True, tag="player_joined"):
     first: bool = False
 
 
-class PlayerReady(Event, frozen=True, kw_only=True, tag="player_ready"):
+class PlayerReady(GameEvent, frozen=True, kw_only=True, tag="player_ready"):
     """A player said to be ready, for the `first` time in this game or again, or not to be ready any more."""
 
     player_id: str
@@ -73,17 +75,17 @@ class PlayerReady(Event, frozen=True, kw_only=True, tag="player_ready"):
     first: bool = False
 
 
-class CountdownStarted(Event, frozen=True, kw_only=True, tag="countdown_started"):
+class CountdownStarted(GameEvent, frozen=True, kw_only=True, tag="countdown_started"):
     """Enough players are in and all are ready."""
 
     starts_at: int
 
 
-class CountdownCancelled(Event, frozen=True, kw_only=True, tag="countdown_cancelled"):
+class CountdownCancelled(GameEvent, frozen=True, kw_only=True, tag="countdown_cancelled"):
     """A player left or is no longer ready: back to waiting."""
 
 
-class GameStarted(Event, frozen=True, kw_only=True, tag="game_started"):
+class GameStarted(GameEvent, frozen=True, kw_only=True, tag="game_started"):
     """The race runs: the problem is revealed."""
 
     starts_at: int
@@ -92,7 +94,7 @@ class GameStarted(Event, frozen=True, kw_only=True, tag="game_started"):
     players: list[StartedPlayer]
 
 
-class CodeSubmitted(Event, frozen=True, kw_only=True, tag="code_submitted"):
+class CodeSubmitted(GameEvent, frozen=True, kw_only=True, tag="code_submitted"):
     """A solution was handed in; `attempt` counts 1, 2, 3 … for the player."""
 
     player_id: str
@@ -101,7 +103,7 @@ class CodeSubmitted(Event, frozen=True, kw_only=True, tag="code_submitted"):
     code: str
 
 
-class SubmissionJudged(Event, frozen=True, kw_only=True, tag="submission_judged"):
+class SubmissionJudged(GameEvent, frozen=True, kw_only=True, tag="submission_judged"):
     """The judge's verdict; `tests` are the visible ones, for the submitter alone."""
 
     player_id: str
@@ -114,7 +116,7 @@ class SubmissionJudged(Event, frozen=True, kw_only=True, tag="submission_judged"
     tests: list[TestReport] = []
 
 
-class PlayerDisconnected(Event, frozen=True, kw_only=True, tag="player_disconnected"):
+class PlayerDisconnected(GameEvent, frozen=True, kw_only=True, tag="player_disconnected"):
     """The player's connection is gone; the player stays in until `grace_until`."""
 
     player_id: str
@@ -122,21 +124,21 @@ class PlayerDisconnected(Event, frozen=True, kw_only=True, tag="player_disconnec
     grace_until: int
 
 
-class PlayerReconnected(Event, frozen=True, kw_only=True, tag="player_reconnected"):
+class PlayerReconnected(GameEvent, frozen=True, kw_only=True, tag="player_reconnected"):
     """The player's current connection is now `connection_id`; an older one is replaced."""
 
     player_id: str
     connection_id: str
 
 
-class PlayerLeft(Event, frozen=True, kw_only=True, tag="player_left"):
+class PlayerLeft(GameEvent, frozen=True, kw_only=True, tag="player_left"):
     """The player is out."""
 
     player_id: str
     reason: LeaveReason
 
 
-class GameFinished(Event, frozen=True, kw_only=True, tag="game_finished"):
+class GameFinished(GameEvent, frozen=True, kw_only=True, tag="game_finished"):
     """The last event of every log that has ended; so many `stayed`, of those who were there when the race began."""
 
     reason: FinishReason
@@ -145,17 +147,5 @@ class GameFinished(Event, frozen=True, kw_only=True, tag="game_finished"):
     stayed: int = 0
 
 
-GameEvent = (
-    GameCreated
-    | PlayerJoined
-    | PlayerReady
-    | CountdownStarted
-    | CountdownCancelled
-    | GameStarted
-    | CodeSubmitted
-    | SubmissionJudged
-    | PlayerDisconnected
-    | PlayerReconnected
-    | PlayerLeft
-    | GameFinished
-)
+EVENTS: Final = tuple(GameEvent.__subclasses__())
+"""Every kind of event, as they stand above."""

@@ -1,27 +1,13 @@
 """What players are shown of events and state: pure, from the game's types to those of the wire.
 
-Every durable event has exactly one public message, the same for all members. Code, hidden tests and connection ids end
-here: they are in the event, never in what is sent of it.
+Every durable event has exactly one public message, the same for all members: the `EventData` of its type, which shows
+what it has fields for. Code, hidden tests and connection ids end here: they are in the event, never in what is sent.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from app.game.events import (
-    CodeSubmitted,
-    CountdownCancelled,
-    CountdownStarted,
-    GameCreated,
-    GameEvent,
-    GameFinished,
-    GameStarted,
-    PlayerDisconnected,
-    PlayerJoined,
-    PlayerLeft,
-    PlayerReady,
-    PlayerReconnected,
-    SubmissionJudged,
-)
+from app.game.events import CodeSubmitted, GameEvent, PlayerReady, SubmissionJudged
 from app.game.state import GameState, Player
 from app.protocol import server as wire
 from app.protocol.values import Problem
@@ -32,7 +18,8 @@ _SHOWS_PROBLEM: Final = frozenset({Phase.RUNNING, Phase.FINISHED})
 
 def public_event(event: GameEvent) -> wire.EventData:
     """The message of a durable event, for all members."""
-    return _PUBLIC[type(event)](event)
+    otherwise = _OTHERWISE.get(type(event))
+    return otherwise(event) if otherwise is not None else _by_name(event)
 
 
 def public_result(event: SubmissionJudged) -> wire.SubmissionResultData:
@@ -82,31 +69,17 @@ def _player(player: Player, judging: bool) -> wire.PlayerState:
     )
 
 
-# ------------------------------------------------------------------------------------ one mapping for each event
+# ------------------------------------------------------------------------------------ the message of each event
 
 
-def _created(event: GameCreated) -> wire.GameCreatedData:
-    return wire.GameCreatedData(event.game_id, event.host_id, at=event.at)
-
-
-def _joined(event: PlayerJoined) -> wire.PlayerJoinedData:
-    return wire.PlayerJoinedData(event.player_id, event.name, at=event.at)
+def _by_name(event: GameEvent) -> wire.EventData:
+    """Show of an event what its message has fields for: what is called the same is the same."""
+    message = wire.EVENT_DATA[str(event.__struct_config__.tag)]
+    return message(**{name: getattr(event, name) for name in message.__struct_fields__})
 
 
 def _ready(event: PlayerReady) -> wire.PlayerReadyData:
     return wire.PlayerReadyData(event.player_id, "ready" if event.ready else "not_ready", at=event.at)
-
-
-def _countdown_started(event: CountdownStarted) -> wire.CountdownStartedData:
-    return wire.CountdownStartedData(event.starts_at, at=event.at)
-
-
-def _countdown_cancelled(event: CountdownCancelled) -> wire.CountdownCancelledData:
-    return wire.CountdownCancelledData(at=event.at)
-
-
-def _started(event: GameStarted) -> wire.GameStartedData:
-    return wire.GameStartedData(event.problem, event.starts_at, event.ends_at, event.players, at=event.at)
 
 
 def _submitted(event: CodeSubmitted) -> wire.CodeSubmittedData:
@@ -114,45 +87,5 @@ def _submitted(event: CodeSubmitted) -> wire.CodeSubmittedData:
     return wire.CodeSubmittedData(event.player_id, event.attempt, event.language, size, at=event.at)
 
 
-def _judged(event: SubmissionJudged) -> wire.SubmissionJudgedData:
-    return wire.SubmissionJudgedData(
-        player_id=event.player_id,
-        attempt=event.attempt,
-        verdict=event.verdict,
-        tests_passed=event.tests_passed,
-        tests_total=event.tests_total,
-        duration_ms=event.duration_ms,
-        at=event.at,
-    )
-
-
-def _disconnected(event: PlayerDisconnected) -> wire.PlayerDisconnectedData:
-    return wire.PlayerDisconnectedData(event.player_id, event.grace_until, at=event.at)
-
-
-def _reconnected(event: PlayerReconnected) -> wire.PlayerReconnectedData:
-    return wire.PlayerReconnectedData(event.player_id, at=event.at)
-
-
-def _left(event: PlayerLeft) -> wire.PlayerLeftData:
-    return wire.PlayerLeftData(event.player_id, event.reason, at=event.at)
-
-
-def _finished(event: GameFinished) -> wire.GameFinishedData:
-    return wire.GameFinishedData(event.reason, event.winner, event.ranking, at=event.at)
-
-
-_PUBLIC: Final[dict[type, Callable[[Any], wire.EventData]]] = {
-    GameCreated: _created,
-    PlayerJoined: _joined,
-    PlayerReady: _ready,
-    CountdownStarted: _countdown_started,
-    CountdownCancelled: _countdown_cancelled,
-    GameStarted: _started,
-    CodeSubmitted: _submitted,
-    SubmissionJudged: _judged,
-    PlayerDisconnected: _disconnected,
-    PlayerReconnected: _reconnected,
-    PlayerLeft: _left,
-    GameFinished: _finished,
-}
+_OTHERWISE: Final[dict[type, Callable[[Any], wire.EventData]]] = {PlayerReady: _ready, CodeSubmitted: _submitted}
+"""The events that are shown otherwise than by name."""

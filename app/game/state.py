@@ -114,7 +114,7 @@ def evolve(state: GameState | None, event: GameEvent) -> GameState:
         return GameState(event.game_id, event.host_id, event.problem, event.rules, event.at, 1)
     if event.seq != state.seq + 1:
         raise ValueError(f"event {event.seq} does not follow {state.seq}")
-    return replace(_FOLDS[type(event)](state, event), seq=event.seq)
+    return replace(_FOLDS.get(type(event), _noted)(state, event), seq=event.seq)
 
 
 def fold(events: Iterable[GameEvent], state: GameState | None = None) -> GameState | None:
@@ -231,6 +231,11 @@ def _finished(state: GameState, event: GameFinished) -> GameState:
         winner=event.winner,
         ranking=event.ranking,
     )
+
+
+def _noted(state: GameState, event: Any) -> GameState:  # noqa: ANN401 - any event that is about a player
+    """Fold an event that changes nothing of the game but what its player has caused."""
+    return _with_player(state, state.players[event.player_id], event)
 
 
 _FOLDS: Final[dict[type, Callable[[GameState, Any], GameState]]] = {

@@ -1,10 +1,11 @@
 """What a client may send: the data of each message, and the message around it.
 
-From these types come the decoder (`codec`), the AsyncAPI document and the labels of received messages.
+From these types come the decoder (`codec`), the AsyncAPI document, the message types of the JavaScript declarations and
+the labels of received messages.
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, get_args, get_type_hints
+from typing import Annotated, ClassVar, Final, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -91,71 +92,71 @@ class Auth(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """A decoded client message: its type, the id the client wants acknowledged, the client's trace; `data` by type."""
+    """What all messages have: a type, the id the client wants acknowledged, the client's trace."""
 
     type: ClassVar[str]
     id: MessageId | None = None
     traceparent: str | None = None
 
 
-class ReadyMessage(Message, frozen=True, kw_only=True, tag="ready"):
+class ClientMessage(Message, frozen=True, kw_only=True):
+    """A decoded message of a client, by itself or in a batch: one of those below, each with its `data`."""
+
+
+class ReadyMessage(ClientMessage, frozen=True, kw_only=True, tag="ready"):
     """The player says to be ready, or not to be ready any more."""
 
     type: ClassVar[str] = "ready"
     data: Ready = Ready()
 
 
-class PingMessage(Message, frozen=True, kw_only=True, tag="ping"):
+class PingMessage(ClientMessage, frozen=True, kw_only=True, tag="ping"):
     """The client measures the round trip."""
 
     type: ClassVar[str] = "ping"
     data: Ping
 
 
-class SubmitCodeMessage(Message, frozen=True, kw_only=True, tag="submit_code"):
+class SubmitCodeMessage(ClientMessage, frozen=True, kw_only=True, tag="submit_code"):
     """The player hands in a solution."""
 
     type: ClassVar[str] = "submit_code"
     data: SubmitCode
 
 
-class ProgressMessage(Message, frozen=True, kw_only=True, tag="progress"):
+class ProgressMessage(ClientMessage, frozen=True, kw_only=True, tag="progress"):
     """The player shows the others how far they are."""
 
     type: ClassVar[str] = "progress"
     data: Progress = Progress()
 
 
-class LeaveMessage(Message, frozen=True, kw_only=True, tag="leave"):
+class LeaveMessage(ClientMessage, frozen=True, kw_only=True, tag="leave"):
     """The player leaves for good."""
 
     type: ClassVar[str] = "leave"
     data: Leave = Leave()
 
 
-class HelloMessage(Message, frozen=True, kw_only=True, tag="hello"):
+class HelloMessage(ClientMessage, frozen=True, kw_only=True, tag="hello"):
     """The client tells what it met on its way; allowed once a connection."""
 
     type: ClassVar[str] = "hello"
     data: Hello = Hello()
 
 
-class AuthMessage(Message, frozen=True, kw_only=True, tag="auth"):
+class AuthMessage(ClientMessage, frozen=True, kw_only=True, tag="auth"):
     """The client says who it is."""
 
     type: ClassVar[str] = "auth"
     data: Auth
 
 
-ClientMessage = (
-    ReadyMessage | PingMessage | SubmitCodeMessage | ProgressMessage | LeaveMessage | HelloMessage | AuthMessage
-)
 BATCH: Final = "batch"
-
-CLIENT_TYPES: Final[dict[str, type[Struct]]] = {
-    kind.type: get_type_hints(kind)["data"] for kind in get_args(ClientMessage)
-}
-"""The data of every message but a batch, by type."""
+CLIENT_MESSAGES: Final = tuple(ClientMessage.__subclasses__())
+"""Every message but a batch, as they stand above."""
+CLIENT_TYPES: Final[dict[str, type[Struct]]] = {kind.type: get_type_hints(kind)["data"] for kind in CLIENT_MESSAGES}
+"""The data of each, by type."""
 RECEIVED_TYPES: Final = (*CLIENT_TYPES, BATCH, "other")
 """Label values of received messages; what the server does not know is `other`."""
 

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import Struct
 
-from app.protocol.client import BATCH, CLIENT_TYPES, MAX_BATCH, ClientMessage, MessageId, RawBatch
+from app.protocol.client import BATCH, CLIENT_MESSAGES, CLIENT_TYPES, MAX_BATCH, ClientMessage, MessageId, RawBatch
 from app.protocol.server import EventData, ServerData
 from app.vocabulary import ErrorCode
 
@@ -45,7 +47,7 @@ _QUOTED: Final = re.compile(r" '.*'", re.DOTALL)
 MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What decoding raises for whatever was sent: the last for what is nested without end."""
 _decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | RawBatch] = msgspec.json.Decoder(
-    ClientMessage | RawBatch
+    reduce(or_, CLIENT_MESSAGES, RawBatch)
 ).decode
 _decode_envelope = msgspec.json.Decoder(_Received).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from app.protocol import SENT_TYPES
+from app.protocol import BATCH, CLIENT_TYPES, SENT_TYPES
 from tools.harness.server import ROOT
 
 STATIC = ROOT / "app/web/static"
@@ -25,7 +25,9 @@ def test_the_declarations_name_what_the_module_exports() -> None:
 
 
 def test_every_declared_method_is_there() -> None:
-    declared = re.findall(r"^  (?:override )?(\w+)\(.*\): ", (STATIC / "client.d.ts").read_text(), re.MULTILINE)
+    declared = re.findall(
+        r"^  (?:override )?(\w+)(?:<.*>)?\(.*\): ", (STATIC / "client.d.ts").read_text(), re.MULTILINE
+    )
     source = (STATIC / "client.js").read_text()
     missing = [name for name in declared if not re.search(rf"^  (?:async )?{name}\(", source, re.MULTILINE)]
     assert declared
@@ -35,3 +37,8 @@ def test_every_declared_method_is_there() -> None:
 def test_every_message_of_the_server_is_declared() -> None:
     table = (STATIC / "client.d.ts").read_text().partition("export interface ServerMessages {")[2].partition("}")[0]
     assert re.findall(r"^  (\w+): Server", table, re.MULTILINE) == list(SENT_TYPES)
+
+
+def test_every_message_of_a_client_is_declared() -> None:
+    table = (STATIC / "client.d.ts").read_text().partition("export interface ClientMessages {")[2].partition("}")[0]
+    assert re.findall(r"^  (\w+): ", table, re.MULTILINE) == [*CLIENT_TYPES, BATCH]

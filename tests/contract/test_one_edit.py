@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tools.harness.player import Player
 from tools.harness.server import ROOT, SECRET, ServerProcess
@@ -35,14 +36,14 @@ class Change:
 
 CHANGES = {
     "message to clients": Change(
-        "host_changed",
+        "horn_heard",
         (
             (
                 "app/protocol/server.py",
-                f"\n# {RULE} parts of a welcome",
+                f"\n# {RULE} all of them",
                 (
-                    '\nclass HostChangedData(EventData, frozen=True):\n    """Another player is the host."""\n\n'
-                    '    type: ClassVar[str] = "host_changed"\n    host_id: str\n'
+                    '\nclass HornHeardData(TransientData, frozen=True):\n    """A horn was heard."""\n\n'
+                    '    type: ClassVar[str] = "horn_heard"\n    times: int\n\n'
                 ),
             ),
         ),
@@ -52,23 +53,19 @@ CHANGES = {
         (
             (
                 "app/protocol/client.py",
-                "\n\nClientMessage = ",
+                '\n\nBATCH: Final = "batch"',
                 (
                     "\n\nclass Honk(Struct, frozen=True):\n"
-                    '    """Nothing more."""\n\n\n'
-                    'class HonkMessage(Message, frozen=True, kw_only=True, tag="honk"):\n'
+                    '    """How often."""\n\n    times: int = 1\n\n\n'
+                    'class HonkMessage(ClientMessage, frozen=True, kw_only=True, tag="honk"):\n'
                     '    """The player honks."""\n\n'
                     '    type: ClassVar[str] = "honk"\n    data: Honk = Honk()\n'
                 ),
             ),
-            ("app/protocol/client.py", "\nBATCH: Final", " | HonkMessage"),
-            ("app/protocol/__init__.py", "    LeaveMessage,\n", "    HonkMessage,\n"),
-            ("app/protocol/__init__.py", '    "InvalidMessage",\n', '    "HonkMessage",\n'),
-            ("app/realtime/connection/inbox.py", "    InvalidMessage,\n    LeaveMessage,", "    HonkMessage,\n"),
             (
                 "app/realtime/connection/inbox.py",
                 "        elif isinstance(what, InvalidMessage):\n            self._refuse_invalid",
-                "        elif isinstance(what, HonkMessage):\n            self._observer.lapped()\n",  # see the metric
+                "        elif isinstance(what, wire.HonkMessage):\n            self._honk(what.data.times)\n",
             ),
         ),
     ),
@@ -77,43 +74,34 @@ CHANGES = {
         (
             (
                 "app/game/events.py",
-                "\n\nGameEvent = (",
+                "\n\nEVENTS: Final",
                 (
-                    '\n\nclass PlayerCheered(Event, frozen=True, kw_only=True, tag="player_cheered"):\n'
-                    '    """A player is glad."""\n\n    player_id: str\n'
+                    '\n\nclass PlayerCheered(GameEvent, frozen=True, kw_only=True, tag="player_cheered"):\n'
+                    '    """A player is glad."""\n\n    player_id: str\n    mood: str = "glad"\n'
                 ),
             ),
-            ("app/game/events.py", "    | GameFinished\n)", "    | PlayerCheered\n"),
             ("app/game/rules.py", "    PlayerDisconnected,\n    PlayerJoined,", "    PlayerCheered,\n"),
             ("app/game/rules.py", "\n\ndef _submit(", "        draft.emit(PlayerCheered, player_id=player.id)\n"),
-            ("app/game/state.py", "    PlayerDisconnected,\n    PlayerJoined,", "    PlayerCheered,\n"),
-            ("app/game/state.py", "    GameFinished: _finished,", "    PlayerCheered: lambda state, _event: state,\n"),
-            ("app/game/public.py", "    PlayerDisconnected,\n    PlayerJoined,", "    PlayerCheered,\n"),
-            (
-                "app/game/public.py",
-                "    GameFinished: _finished,",
-                "    PlayerCheered: lambda event: wire.PlayerCheeredData(event.player_id, at=event.at),\n",
-            ),
             (
                 "app/protocol/server.py",
                 "\n\nclass GameFinishedData(",
                 (
                     '\n\nclass PlayerCheeredData(EventData, frozen=True):\n    """A player is glad."""\n\n'
-                    '    type: ClassVar[str] = "player_cheered"\n    player_id: str\n'
+                    '    type: ClassVar[str] = "player_cheered"\n    player_id: str\n    mood: str\n'
                 ),
             ),
         ),
     ),
     "setting": Change(
-        "JUDGE_PATIENCE_S",
+        "MAX_HONKS",
         (
             (
-                "app/settings/judge.py",
-                "    judge_memory_bytes: int",
-                '    judge_patience_s: float = Field(7.5, gt=0, description="how long the judge is patient")\n',
+                "app/settings/limits.py",
+                "    max_batch: int",
+                '    max_honks: int = Field(3, ge=1, description="more of them in one message close the connection")\n',
             ),
         ),
-        area="judge",
+        area="limits",
     ),
     "metric": Change(
         "code_racer_laps_total",
@@ -136,38 +124,56 @@ CHANGES = {
         ),
         area="games",
     ),
+    "gauge": Change(
+        "Horns that could be heard.",
+        (
+            (
+                "app/telemetry/catalogue/games.py",
+                "    JUDGE_QUEUE = Metric(",
+                '    HORNS = Metric(f"{PREFIX}horns", Kind.GAUGE, "Horns that could be heard.")\n',
+            ),
+            (
+                "app/telemetry/gauges.py",
+                "    store.read_gauge(Metrics.PLAYERS,",
+                "    store.read_gauge(Metrics.HORNS, lambda: len(hub.connections))\n",
+            ),
+        ),
+        area="games",
+    ),
     "alert": Change(
-        "CodeRacerLapsMissing",
+        "CodeRacerHornsMany",
         (
             (
                 "alerts/games.py",
                 "\nGAMES: Final",
                 (
-                    '\nLAPS_MISSING: Final = Alert(\n    name="CodeRacerLapsMissing",\n    severity=Severity.WARNING,\n'
-                    '    expr="code_racer_judge_queue_depth > 40",\n    hold="2m",\n    summary="Laps are missing.",\n'
-                    '    description="{{ $value }} laps of {{ $labels.instance }} are missing.",\n'
-                    '    cases=(Case("few", {f"code_racer_judge_queue_depth{{{INSTANCE}}}": "50x9"}, silent=(1,)),),\n'
-                    ")\n"
+                    '\nHORNS_MANY: Final = Alert(\n    name="CodeRacerHornsMany",\n    severity=Severity.WARNING,\n'
+                    '    expr="code_racer_horns > 40",\n    hold="2m",\n    summary="There are many horns.",\n'
+                    '    description="{{ $value }} horns of {{ $labels.instance }} can be heard.",\n    cases=(\n'
+                    '        Case("a concert", {f"code_racer_horns{{{INSTANCE}}}": "0 50x9"}, fires=3, labels=WHERE,\n'
+                    '             description="50 horns of a:8080 can be heard."),\n'
+                    '        Case("an encore", {f"code_racer_horns{{{INSTANCE}}}": "0 50 0 50 0"}, silent=(1, 4)),\n'
+                    "    ),\n)\n"
                 ),
             ),
-            ("alerts/games.py", "JUDGE_FAILING, JUDGE_BACKLOGGED))", "LAPS_MISSING, "),
+            ("alerts/games.py", "JUDGE_FAILING, JUDGE_BACKLOGGED))", "HORNS_MANY, "),
             (
                 "alerts/drills/games.py",
                 '    Drill(\n        "CodeRacerJudgeBacklogged",',
                 (
-                    '    Drill(\n        "CodeRacerLapsMissing",\n        _TICKET,\n        "laps are taken away",\n'
+                    '    Drill(\n        "CodeRacerHornsMany",\n        _TICKET,\n        "horns are given to many",\n'
                     '        _workers_frozen,\n        "Waiting for the judge",\n        None,\n    ),\n'
                 ),
             ),
-            ("dashboards/games.py", '"CodeRacerJudgeBacklogged",)', '"CodeRacerLapsMissing", '),
+            ("dashboards/games.py", '"CodeRacerJudgeBacklogged",)', '"CodeRacerHornsMany", '),
             (
-                "alerts/runbooks/CodeRacerLapsMissing.md",
+                "alerts/runbooks/CodeRacerHornsMany.md",
                 "",
-                "# CodeRacerLapsMissing\n\n## Meaning\nLaps are missing.\n",
+                "# CodeRacerHornsMany\n\n## Meaning\nThere are many horns.\n",
             ),
         ),
         area="games",
-        name="CodeRacerLapsMissing",
+        name="CodeRacerHornsMany",
     ),
     "problem": Change(
         "two-laps",
@@ -191,6 +197,27 @@ CHANGES = {
         ),
     ),
 }
+USED = (
+    (
+        "app/realtime/connection/inbox.py",
+        "    def _refuse_invalid(",
+        (
+            "    def _honk(self, times: int) -> None:\n"
+            "        self._observer.lapped()\n"
+            "        self._outbox.send(HornHeardData(times))\n"
+            "        if times > self._settings.max_honks:\n"
+            "            self._connection.close(Close.CHEATING)\n\n"
+        ),
+    ),
+    (
+        "app/realtime/connection/inbox.py",
+        "from app.rate_limits import TooFast\n",
+        "from app.protocol.server import HornHeardData\n",
+    ),
+)
+"""The part that wants them: what it sends, counts, reads, and closes with."""
+MAX_HONKS = 20
+"""Another than by default."""
 SHOW = """
 import json
 from alerts.drills.__main__ import DRILLS
@@ -211,9 +238,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".env.example", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, folder)
-    for change in CHANGES.values():
-        for path, before, more in change.edits:
-            edit(folder / path, before, more)
+    for path, before, more in (*(one for change in CHANGES.values() for one in change.edits), *USED):
+        edit(folder / path, before, more)
     done = run(folder, "-m", "tools.generate")
     assert done.returncode == 0, done.stderr
     return folder
@@ -242,7 +268,7 @@ def shown(project: Path) -> tuple[dict[str, Any], set[str], bool, list[str]]:
 @pytest.fixture(scope="module")
 def server(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The service of the copy."""
-    server = ServerProcess(tmp_path_factory.mktemp("server"))
+    server = ServerProcess(tmp_path_factory.mktemp("server"), max_honks=MAX_HONKS)
     server.code = project
     with server:
         yield server
@@ -292,14 +318,16 @@ def test_what_was_generated_is_up_to_date_and_asks_for_nothing_that_there_is_not
 
 def test_messages_and_events_are_declared_and_documented(project: Path, shown: Any) -> None:
     declared = (project / "app/web/static/client.d.ts").read_text("utf-8")
-    assert "export interface HostChangedData {\n  host_id: string;\n  at: number;\n}\n" in declared
-    assert "  host_changed: ServerEvent<HostChangedData, 'host_changed'>;\n" in declared
+    assert "export interface HornHeardData {\n  times: number;\n}\n" in declared
+    assert "  horn_heard: ServerMessage<HornHeardData, 'horn_heard'>;\n" in declared
     assert "  player_cheered: ServerEvent<PlayerCheeredData, 'player_cheered'>;\n" in declared
+    assert "export interface HonkData {\n  times?: number;\n}\n" in declared
+    assert "  honk: HonkData;\n" in declared
     document, labels, *_ = shown
     messages = document["components"]["messages"]
-    assert messages["host_changed"]["payload"]["required"] == ["type", "data", "seq"]
-    assert {"client_honk", "player_cheered"} <= set(messages)
-    assert {"host_changed", "honk", "player_cheered"} <= labels
+    assert messages["player_cheered"]["payload"]["required"] == ["type", "data", "seq"]
+    assert {"client_honk", "horn_heard"} <= set(messages)
+    assert {"horn_heard", "honk", "player_cheered"} <= labels
 
 
 def test_a_close_code_is_documented_counted_and_obeyed(project: Path, shown: Any) -> None:
@@ -312,18 +340,35 @@ def test_a_close_code_is_documented_counted_and_obeyed(project: Path, shown: Any
 
 
 def test_an_alert_has_its_drill_and_its_panel_leads_to_its_runbook(project: Path, shown: Any) -> None:
-    assert "CodeRacerLapsMissing" in shown[3]
-    assert "runbooks/CodeRacerLapsMissing.md" in (project / "dashboards/code-racer-games.json").read_text("utf-8")
+    assert "CodeRacerHornsMany" in shown[3]
+    assert "runbooks/CodeRacerHornsMany.md" in (project / "dashboards/code-racer-games.json").read_text("utf-8")
+
+
+@pytest.mark.prometheus
+def test_an_alert_fires_when_it_should(project: Path, tmp_path: Path) -> None:
+    groups = yaml.safe_load((project / "alerts/rules/code-racer.yaml").read_text("utf-8"))["groups"]
+    (rule,) = [rule for group in groups for rule in group["rules"] if rule.get("alert") == "CodeRacerHornsMany"]
+    cases = yaml.safe_load((project / "alerts/tests/code-racer.test.yaml").read_text("utf-8"))
+    ours = [case for case in cases["tests"] if case["alert_rule_test"][0]["alertname"] == "CodeRacerHornsMany"]
+    asked = [one["exp_alerts"] for case in ours for one in case["alert_rule_test"]]
+    assert [len(alerts) for alerts in asked] == [0, 1, 0, 0], "not a step before; not for a moment"
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "new", "rules": [rule]}]}))
+    test = {"rule_files": ["rules.yaml"], "evaluation_interval": cases["evaluation_interval"], "tests": ours}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    done = subprocess.run(
+        ["promtool", "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_setting_is_read_and_told(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app", "check-config"],
         cwd=project, capture_output=True, text=True, check=False,
-        env={"JUDGE_PATIENCE_S": "3.25", "JWT_SECRET": SECRET, "PATH": "/usr/bin:/bin"},
+        env={"MAX_HONKS": "7", "JWT_SECRET": SECRET, "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.search(r"judge_patience_s\W+3\.25", done.stdout, re.IGNORECASE)
+    assert re.search(r"max_honks\W+7\b", done.stdout, re.IGNORECASE)
 
 
 def test_a_problem_is_served(server: ServerProcess) -> None:
@@ -331,14 +376,61 @@ def test_a_problem_is_served(server: ServerProcess) -> None:
     assert "two-laps" in {problem["id"] for problem in answer.json()}
 
 
-def test_a_message_is_answered_a_metric_counted_and_an_event_sent_to_all(server: ServerProcess) -> None:
+@pytest.fixture
+def players(server: ServerProcess) -> Iterator[tuple[Player, Player]]:
+    """Ann and Ben, who are in one game."""
     ann, ben = (server.guest(name) for name in ("Ann", "Ben"))
     game_id = server.new_game(ann["token"], problem="two-laps")
     with Player(server, game_id, ann["token"]) as one, Player(server, game_id, ben["token"]) as other:
         one.until("welcome")
         other.until("welcome")
-        one.send("honk", id="honk-1")
-        one.until("ack", id="honk-1")
-        assert server.metric("laps_total") == 1
-        one.send("ready", {"status": "ready"})
-        assert other.until("player_cheered", player_id=ann["player_id"])["seq"] > 1
+        yield one, other
+
+
+def test_a_message_is_taken_and_answered_by_another(players: tuple[Player, Player]) -> None:
+    ann, _ = players
+    ann.send("honk", {"times": 2}, id="honk-1")
+    assert ann.until("horn_heard")["data"] == {"times": 2}
+    ann.until("ack", id="honk-1")
+    ann.send("honk", {"times": "twice"}, id="honk-2")
+    assert ann.until("error", id="honk-2")["data"]["code"] == "invalid_data"
+
+
+def test_an_event_is_stored_and_sent_to_every_member(players: tuple[Player, Player]) -> None:
+    ann, ben = players
+    ann.send("ready", {"status": "ready"}, id="ready-1")
+    (first, second) = (player.until("player_cheered") for player in players)
+    assert first == second
+    assert (first["seq"] > 1, first["data"]["mood"]) == (True, "glad")
+    ben.send("ready", {"status": "ready"})
+    ben.until("game_started")
+
+
+def test_a_metric_and_a_gauge_have_their_rows_and_show(
+    server: ServerProcess, project: Path, players: tuple[Player, Player]
+) -> None:
+    before, (ann, _) = server.metric("laps_total"), players
+    ann.send("honk", id="honk-1")
+    ann.until("ack", id="honk-1")
+    assert server.metric("laps_total") == before + 1
+    assert server.metric("horns") == len(players)
+    signals = (project / "docs/signals.md").read_text("utf-8")
+    assert re.search(r"^\| `code_racer_laps_total` \| counter \|.*\| Laps\. \|", signals, re.MULTILINE)
+    assert re.search(
+        r"^\| `code_racer_horns` \| gauge \|.*\| Horns that could be heard\. \|.*CodeRacerHornsMany",
+        signals,
+        re.MULTILINE,
+    )
+
+
+def test_a_setting_changes_what_its_part_does_and_a_close_code_is_sent_counted_and_logged(
+    server: ServerProcess, players: tuple[Player, Player]
+) -> None:
+    ann, _ = players
+    ann.send("honk", {"times": MAX_HONKS}, id="honk-1")
+    ann.until("ack", id="honk-1")
+    ann.send("honk", {"times": MAX_HONKS + 1})
+    assert ann.until_closed() == (4450, "cheating")
+    assert ann.received[-1]["data"]["reconnect"] is False
+    server.wait_for_log("ws.closed", code=4450, reason="cheating", initiator="server")
+    assert server.metric("ws_closes_total", code="4450", reason="cheating", initiator="server") == 1

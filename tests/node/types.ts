@@ -2,7 +2,7 @@
 import {
   FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool, fullJitter,
 } from '../../app/web/static/client.js';
-import type { ServerMessages, Verdict } from '../../app/web/static/client.js';
+import type { ClientMessage, ServerMessages, Verdict } from '../../app/web/static/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
@@ -33,6 +33,11 @@ export function told(message: ServerMessages[keyof ServerMessages]): string {
   }
 }
 game.connect();
+game.sendMessage('leave', {});
+game.sendMessage('progress', { percent: 50, lines: null });
+game.sendMessage('batch', [{ type: 'ping', data: { timestamp: 1 } }, { type: 'ready', data: {}, id: 'm1' }]);
+/** What a program keeps to send is a message too. */
+export const later: ClientMessage[] = [{ type: 'submit_code', data: { code: 'print(1)', language: 'python' } }];
 const sent: boolean = game.sendMessage('ready', { status: 'ready' });
 const seq: Promise<number | null> = game.request('submit_code', { code: '' });
 seq.catch((error: unknown) => { if (error instanceof Rejected) error.code.toUpperCase(); });
@@ -56,5 +61,21 @@ game.on('player_left', (message) => message.data.reason === 'fun');
 game.on('pong', (message) => message.seq.toFixed());
 // @ts-expect-error: a winner is a name
 game.on('game_finished', (message) => message.data.winner * 2);
+// @ts-expect-error: there is no such message
+game.sendMessage('redy', { status: 'ready' });
+// @ts-expect-error: nobody is steady
+game.sendMessage('ready', { status: 'steady' });
+// @ts-expect-error: it is called code
+game.request('submit_code', { source: 'print(1)' });
+// @ts-expect-error: a ping has its time stamp
+game.sendMessage('ping', {});
+// @ts-expect-error: a percent is a number
+new MessageBatcher(game).addMessage('progress', { percent: '5' });
+// @ts-expect-error: a leave has no reason
+game.sendMessage('leave', { why: 'tired' });
+// @ts-expect-error: a batch holds no batch
+game.sendMessage('batch', [{ type: 'batch', data: [] }]);
+// @ts-expect-error: nor is it acknowledged by an event
+game.request('batch', []);
 
 export { Mine, figures, other, sent };

@@ -18,24 +18,15 @@ from app.game import LeaveGame, Rejected, Rejection, SetReady, Submit
 from app.protocol import (
     BATCH,
     AckData,
-    AuthMessage,
     Batch,
-    ClientMessage,
     Close,
     ErrorData,
-    HelloMessage,
     InvalidMessage,
-    LeaveMessage,
-    Message,
-    Ping,
-    PingMessage,
     PongData,
-    ProgressMessage,
-    ReadyMessage,
-    SubmitCodeMessage,
     decode,
     or_unset,
 )
+from app.protocol import client as wire
 from app.rate_limits import TooFast
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outbox
@@ -60,7 +51,7 @@ class _TooFast(Struct, frozen=True, gc=False):
 class _Item(MessageTrail):
     """One thing to answer: a message, the reason it is none, or (None) only the id to acknowledge."""
 
-    what: ClientMessage | InvalidMessage | _TooFast | None = None
+    what: wire.ClientMessage | InvalidMessage | _TooFast | None = None
     id: str | None = None
     index: int | None = None
 
@@ -118,7 +109,7 @@ class Inbox:
         if self._wake is not None:
             self._wake.set()
 
-    async def first_message(self, timeout_s: float) -> ClientMessage | InvalidMessage | None:
+    async def first_message(self, timeout_s: float) -> wire.ClientMessage | InvalidMessage | None:
         """Wait for the first message of a connection whose player is not known yet; None where it ended before.
 
         Raises:
@@ -134,7 +125,8 @@ class Inbox:
         what = item.what
         if what is None or isinstance(what, _TooFast):
             return InvalidMessage(ErrorCode.NOT_ALLOWED, "the first message must be auth")
-        self._answered(what.type, MessageOutcome.OK if isinstance(what, Message) else MessageOutcome.REJECTED, item)
+        is_message = isinstance(what, wire.ClientMessage)
+        self._answered(what.type, MessageOutcome.OK if is_message else MessageOutcome.REJECTED, item)
         return what
 
     async def verify(self, token: str) -> Identity:
@@ -180,7 +172,7 @@ class Inbox:
             self._warned()
         return pause_s
 
-    def _decode(self, payload: bytes) -> ClientMessage | Batch | InvalidMessage:
+    def _decode(self, payload: bytes) -> wire.ClientMessage | Batch | InvalidMessage:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
             return decode(payload, self._settings.max_batch)
@@ -202,7 +194,7 @@ class Inbox:
             return
         self._observer.batch([what.type for what in batch.items])
         for index, what in enumerate(batch.items):
-            traceparent = what.traceparent if isinstance(what, Message) else None
+            traceparent = what.traceparent if isinstance(what, wire.ClientMessage) else None
             self._take(_Item(arrived, traceparent, what=what, id=what.id, index=index))
         if batch.id is not None:
             self._take(_Item(arrived, id=batch.id))
@@ -250,11 +242,11 @@ class Inbox:
     def _answer_now(self, item: _Item, room: GameRoom) -> bool:
         """Answer what needs no waiting; False where it does."""
         what = item.what
-        if isinstance(what, PingMessage):
+        if isinstance(what, wire.PingMessage):
             self._pong(what.data)
-        elif isinstance(what, ProgressMessage):
+        elif isinstance(what, wire.ProgressMessage):
             room.show_progress(self._connection.player_id, what.data.percent, what.data.lines)
-        elif isinstance(what, HelloMessage):
+        elif isinstance(what, wire.HelloMessage):
             if self._has_said_hello:
                 self._refuse(what.type, item, ErrorCode.NOT_ALLOWED, "hello is said once a connection")
                 return True
@@ -275,7 +267,7 @@ class Inbox:
         return True
 
     async def _answer(self, item: _Item, room: GameRoom) -> None:
-        message = cast("ClientMessage", item.what)
+        message = cast("wire.ClientMessage", item.what)
         type = message.type
         with self._tracer.active(item.span):
             try:
@@ -299,16 +291,16 @@ class Inbox:
             else:
                 self._answered(type, MessageOutcome.OK, item)
 
-    async def _apply(self, message: ClientMessage, room: GameRoom) -> None:
+    async def _apply(self, message: wire.ClientMessage, room: GameRoom) -> None:
         player_id, cause = self._connection.player_id, message.id
-        if isinstance(message, ReadyMessage):
+        if isinstance(message, wire.ReadyMessage):
             self._ack(cause, await room.act(SetReady(player_id, message.data.status == "ready", cause)))
-        elif isinstance(message, SubmitCodeMessage):
+        elif isinstance(message, wire.SubmitCodeMessage):
             self._ack(cause, await room.act(Submit(player_id, message.data.code, message.data.language, cause)))
-        elif isinstance(message, LeaveMessage):
+        elif isinstance(message, wire.LeaveMessage):
             self._ack(cause, await room.act(LeaveGame(player_id, cause)))
             self._connection.close(Close.NORMAL, "you left the game")
-        elif isinstance(message, AuthMessage):
+        elif isinstance(message, wire.AuthMessage):
             self._connection.expiry.renew((await self.verify(message.data.token)).expires_at)
             self._ack(cause, None)
 
@@ -320,7 +312,7 @@ class Inbox:
         if id is not None:
             self._outbox.send(AckData(id, or_unset(seq)))
 
-    def _pong(self, ping: Ping) -> None:
+    def _pong(self, ping: wire.Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
         self._outbox.send(PongData(ping.timestamp, self._context.now()))

@@ -276,6 +276,46 @@ export interface DisconnectData {
   retry_after_ms: number;
 }
 
+/** ``ready``: the player is, or is no longer, ready to start. */
+export interface ReadyData {
+  status?: 'not_ready' | 'ready';
+}
+
+/** ``ping``: answered by ``pong``; `rtt_ms` is the round trip the client measured last. */
+export interface PingData {
+  timestamp: number;
+  rtt_ms?: number | null;
+}
+
+/** ``submit_code``: a solution to be judged. */
+export interface SubmitCodeData {
+  code: string;
+  language?: 'python';
+}
+
+/** ``progress``: how far the player is; shown to the others, never stored. */
+export interface ProgressData {
+  percent?: number | null;
+  lines?: number | null;
+}
+
+/** ``leave``: out of the game for good; answered by ``player_left`` and close 1000. */
+export type LeaveData = Record<string, never>;
+
+/** ``hello``: what the client met on its way, once a connection; nobody can verify it. */
+export interface HelloData {
+  reconnects?: number | null;
+  failed_attempts?: number | null;
+  open_ms?: number | null;
+  join_ms?: number | null;
+  outage_ms?: number | null;
+}
+
+/** ``auth``: the first message of a connection that came without a token, or a fresh token for a running one. */
+export interface AuthData {
+  token: string;
+}
+
 /** Every message of the server, by type. */
 export interface ServerMessages {
   game_created: ServerEvent<GameCreatedData, 'game_created'>;
@@ -299,7 +339,24 @@ export interface ServerMessages {
   token_expiring: ServerMessage<TokenExpiringData, 'token_expiring'>;
   disconnect: ServerMessage<DisconnectData, 'disconnect'>;
 }
+
+/** The data of every message of a client, by type. */
+export interface ClientMessages {
+  ready: ReadyData;
+  ping: PingData;
+  submit_code: SubmitCodeData;
+  progress: ProgressData;
+  leave: LeaveData;
+  hello: HelloData;
+  auth: AuthData;
+  batch: Array<ClientMessage>;
+}
 // end of generated
+
+/** A message of a client, as it stands in a batch. */
+export type ClientMessage = {
+  [Type in Exclude<keyof ClientMessages, 'batch'>]: { type: Type; data: ClientMessages[Type]; id?: string };
+}[Exclude<keyof ClientMessages, 'batch'>];
 
 export type Player = PlayerCard;
 export type Welcome = WelcomeData;
@@ -393,8 +450,8 @@ export class GameWebSocket {
   get readyState(): number;
   connect(): void;
   disconnect(): void;
-  sendMessage(type: string, data: unknown, id?: string): boolean;
-  request(type: string, data: unknown): Promise<number | null>;
+  sendMessage<Type extends keyof ClientMessages>(type: Type, data: ClientMessages[Type], id?: string): boolean;
+  request<Type extends ClientMessage['type']>(type: Type, data: ClientMessages[Type]): Promise<number | null>;
   on<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => void): this;
   on<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => void): this;
   on(type: string, handler: (message: ServerMessage) => void): this;
@@ -407,8 +464,8 @@ export class MessageBatcher {
     batchSize?: number,
     batchDelay?: number,
   );
-  messages: { type: string; data: unknown }[];
-  addMessage(type: string, data: unknown): boolean;
+  messages: ClientMessage[];
+  addMessage<Type extends ClientMessage['type']>(type: Type, data: ClientMessages[Type]): boolean;
   flush(): void;
   close(): void;
 }

@@ -45,8 +45,7 @@ class Limited:
     connection_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A connection that came up; without a player where the first message has to bring the token.
 
     `client` is its address, `release` what program it is.
@@ -60,8 +59,7 @@ class Opened:
     release: str = ClientClass.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """The whole life of a connection, in one record; `trace_id` is of its handshake's span, where it has one."""
 
     connection_id: str

@@ -8,8 +8,9 @@ import contextlib
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from app.protocol import RECEIVED_TYPES
 from app.vocabulary import HandshakeOutcome, LateCause, SpanName
@@ -21,8 +22,7 @@ MESSAGE_SPANS: Final = {type: f"game.{type}" for type in RECEIVED_TYPES}
 """The span of a handled message, by its type."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(Struct, frozen=True):
     """An attempt to connect and its answer; `traceparent` is the client's.
 
     `refusal` says why it was refused, where it was; it holds no token and no raw input.

@@ -81,7 +81,7 @@ class Rooms:
             judging.enqueue,
             self._fell_behind,
         )
-        self._loading: dict[str, asyncio.Future[Room | None]] = {}
+        self._loading: dict[str, asyncio.Task[Room | None]] = {}
         self._catching_up: set[str] = set()
 
     @property
@@ -154,7 +154,7 @@ class Rooms:
             return room
         loading = self._loading.get(game_id)
         if loading is None:
-            loading = asyncio.ensure_future(self._read_room(game_id))
+            loading = asyncio.get_running_loop().create_task(self._read_room(game_id))
             self._loading[game_id] = loading
         return await asyncio.shield(loading)
 

@@ -2,16 +2,18 @@
 
 from enum import StrEnum
 
+from app.vocabulary import ErrorCode
+
 
 class Rejection(StrEnum):
-    """Why a command was refused."""
+    """Why a command was refused: in the words of the ``error`` that answers a message, where one can meet it."""
 
-    NOT_ALLOWED = "not_allowed"
-    GAME_FULL = "game_full"
-    GAME_RUNNING = "game_running"
-    GAME_OVER = "game_over"
+    NOT_ALLOWED = ErrorCode.NOT_ALLOWED.value
+    GAME_FULL = ErrorCode.GAME_FULL.value
+    GAME_RUNNING = ErrorCode.GAME_RUNNING.value
+    GAME_OVER = ErrorCode.GAME_OVER.value
+    RATE_LIMITED = ErrorCode.RATE_LIMITED.value
     LEFT = "left"
-    RATE_LIMITED = "rate_limited"
     REMOVED = "removed"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from alerts.build import alerts
 from alerts.build import generated as alert_files
 from app import __version__
 from app.protocol import CLOSE_TABLE, DISCONNECT_NOTE, DURABLE_TYPES, should_reconnect
@@ -248,9 +249,8 @@ def _metrics(metrics: Sequence[Metric], users: dict[str, str]) -> str:
 def _users() -> dict[str, str]:
     """The alerts, the boards and the questions, with their queries."""
     users = {f"board {name.removesuffix('.json')}": text for name, text in boards().items()}
-    rules = "".join(text for path, text in alert_files(ROOT, homes()).items() if path.parent.name == "rules")
-    for part in rules.split("- alert: ")[1:]:
-        users[part.split("\n", 1)[0].strip()] = part
+    for one in alerts():
+        users[one.name] = " ".join((users.get(one.name, ""), *runbooks.families(one.expr)))
     for number, part in enumerate((ROOT / "docs/slis.md").read_text("utf-8").split("\n**")[1:], start=1):
         users[f"indicator {number}"] = part
     for number, part in enumerate((ROOT / "docs/questions.md").read_text("utf-8").split("\n**")[1:], start=1):

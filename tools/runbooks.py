@@ -16,7 +16,7 @@ from dashboards.game_day import GAME_DAY
 from tools.queries import ROOT, selectors
 
 _HEAD: Final = re.compile(r"<!-- generated: head -->\n.*?<!-- end of generated -->\n\n", re.DOTALL)
-_RECORDED: Final = {rule.name: rule.expr for group in GROUPS for rule in group.rules if isinstance(rule, Recording)}
+_RECORDINGS: Final = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
 _OURS: Final = frozenset(metric.name for metric in METRICS)
 _CANARYS: Final = frozenset(metric.name for metric in CANARY_METRICS)
 _PODS: Final = "kubectl get pods -l app.kubernetes.io/name={name} -o {output}"
@@ -31,9 +31,10 @@ def families(expr: str) -> list[str]:
     """List the metric families that an expression reads, through what rules record."""
     found: dict[str, None] = {}
     for one in selectors(promql_parser.parse(" ".join(expr.split()))):
-        if one.name in _RECORDED:
-            found |= dict.fromkeys(families(_RECORDED[one.name]))
-        else:
+        recorded = [rule.expr for rule in _RECORDINGS if rule.name == one.name]
+        for record in recorded:
+            found |= dict.fromkeys(families(record))
+        if not recorded:
             found[re.sub(r"_(bucket|count|sum)$", "", one.name)] = None
     return [name for name in found if name in _OURS | _CANARYS]
 

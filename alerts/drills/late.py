@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from alerts.build import GROUPS, alerts
-from alerts.drills.scale import milliseconds, scaled_expr
+from alerts.drills.scale import milliseconds, of_counters, scaled_expr
 from alerts.model import Alert, Recording
 from app.telemetry.catalogue.model import LATENCY_BUCKETS
 
@@ -45,12 +45,11 @@ is withheld itself: a busy machine is what it is about."""
 
 
 def with_records(alert: Alert) -> str:
-    """Write an alert's expression with the recorded series in full."""
-    expr = alert.expr
-    for group in GROUPS:
-        for rule in group.rules:
-            if isinstance(rule, Recording):
-                expr = expr.replace(rule.name, f"({rule.expr})")
+    """Write an alert's expression with the recorded series in full, down to the counters."""
+    records = {rule.name: rule.expr for group in GROUPS for rule in group.rules if isinstance(rule, Recording)}
+    expr = of_counters(alert.expr, records)
+    for name, recorded in records.items():
+        expr = expr.replace(name, f"({of_counters(recorded, records)})")
     return expr
 
 

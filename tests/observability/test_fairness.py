@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import promql_parser
 import pytest
 import yaml
 from hypothesis import given
@@ -116,6 +117,13 @@ def test_the_clock_is_as_slow_as_the_machine(slower: float, pace: int) -> None:
 
 
 # -------------------------------------------------------------------- what is late by that
+
+
+def test_an_alert_with_its_records_in_full_asks_counters_alone() -> None:
+    for one in alerts():
+        expr = with_records(one)
+        promql_parser.parse(expr)
+        assert ":code_racer" not in expr
 
 
 def test_every_alert_on_lateness_can_be_told_apart() -> None:

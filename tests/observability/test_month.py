@@ -1,10 +1,12 @@
-"""A rule over thirty days: from steps of five minutes it says the same as from the counters, for far less."""
+"""A rule over days: from steps of five minutes it says the same as from the counters, for far less."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from alerts.objectives import BUDGET, OBJECTIVES, Objective
+from alerts.build import GROUPS
+from alerts.objectives import OBJECTIVES, Objective
 from tests.bench.month import A_SCRAPE, DAY_S, HANDSHAKES, REPLICAS, SCRAPES_A_DAY, measured
 
 pytestmark = pytest.mark.long
@@ -21,8 +23,17 @@ def test_recorded_steps_say_the_same_as_the_counters_for_a_hundredth_of_the_samp
     assert before.samples / after.samples > 100
 
 
+@pytest.mark.parametrize("window", ["1d", "3d", "30d"])
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda one: one.name)
-def test_no_rule_reads_thirty_days_of_counters(objective: Objective) -> None:
-    (month,) = (one.expr for one in objective.recordings().rules if BUDGET in one.expr)
+def test_an_error_ratio_over_days_is_added_up_from_steps(objective: Objective, window: str) -> None:
+    (ratio,) = (one.expr for one in objective.recordings().rules if one.name == objective.errors(window))
     good, valid = (one.name for one in objective.steps().rules)
-    assert month == f"1 - sum_over_time({good}[{BUDGET}]) / sum_over_time({valid}[{BUDGET}])"
+    assert ratio == f"1 - sum_over_time({good}[{window}]) / sum_over_time({valid}[{window}])"
+
+
+def test_no_rule_reads_days_of_counters() -> None:
+    asked = [rule.expr for group in GROUPS for rule in group.rules]
+    of_days = re.compile(r"(\w+)\(([^()]*)\[\d+[dwy]")
+    read = {(found[1], found[2]) for expr in asked for found in of_days.finditer(expr)}
+    assert {function for function, _ in read} == {"sum_over_time"}
+    assert {name for _, name in read} == {step.name for one in OBJECTIVES for step in one.steps().rules}

@@ -31,6 +31,14 @@ esac
 """In place of a cluster: one pod, in which commands run here."""
 
 
+def test_what_is_recorded_of_several_families_under_one_name_leads_to_each() -> None:
+    """As the share of what is bad, of six signals."""
+    (outlier,) = (one for one in alerts() if one.name == "CodeRacerReplicaOutlier")
+    read = families(outlier.expr)
+    assert {"code_racer_ws_handshakes_total", "code_racer_ws_closes_total", "code_racer_submissions_total"} <= set(read)
+    assert len(read) == len(set(read))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path_factory.mktemp("server")) as server:

@@ -2,8 +2,12 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Kind, Panel, Query, RowKind, Source, rate, row, selected
 
+_LOG_BYTES: Final = float(CONFIG["CodeRacerLogBudget"]["times"]) * float(CONFIG["CodeRacerLogBudget"]["racing_bytes"])
+_SERIES: Final = float(CONFIG["CodeRacerSeriesBudget"]["series"])
+"""The budgets of a release, as the alerts have them."""
 _STREAM: Final = '{service_name="code-racer"} | json'
 
 LOGS: Final = Board(
@@ -134,8 +138,8 @@ LOGS: Final = Board(
                         "a connection",
                     ),
                 ),
-                warn=2_550,
-                range=(0, 2_550),
+                warn=_LOG_BYTES,
+                range=(0, _LOG_BYTES),
                 alerts=("CodeRacerLogBudget",),
                 width=4,
             ),
@@ -144,8 +148,8 @@ LOGS: Final = Board(
                 "What each replica exposes; it grows with a release or its configuration, and never with players.",
                 "none",
                 (Query(f"max by (instance) ({selected('code_racer_metric_series')})", "{{instance}}"),),
-                warn=2_200,
-                range=(0, 2_200),
+                warn=_SERIES,
+                range=(0, _SERIES),
                 alerts=("CodeRacerSeriesBudget",),
                 width=4,
             ),

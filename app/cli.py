@@ -19,15 +19,8 @@ from app import __version__, signals
 from app.environment import read_dotenv, strays
 from app.listeners import bind, inherit
 from app.process import most_open_files
-from app.settings import (
-    CannotStartError,
-    Environment,
-    Settings,
-    SettingsError,
-    describe,
-    load_settings,
-    signing_secret,
-)
+from app.settings import CannotStartError, Settings, SettingsError, describe, load_settings, signing_secret
+from app.vocabulary import Environment
 from app.workers import Inherited
 
 if TYPE_CHECKING:  # at run time only the commands that write logs wait for it

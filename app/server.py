@@ -23,13 +23,13 @@ from app.judge import JudgeUnavailable
 from app.listeners import CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.settings import CannotStartError, Settings, SettingsError, WsTransport
+from app.settings import CannotStartError, Settings, SettingsError
 from app.telemetry.catalogue import Events
 from app.telemetry.measured_http import MeasuredHttp
 from app.transport.http import BoundedHttp
 from app.transport.http_connections import HttpConnections
 from app.usable import bad_certificate, load_certificate_again
-from app.vocabulary import LimitScope
+from app.vocabulary import LimitScope, WsTransport
 from app.web.auth.jwks import JwksKeys
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with

@@ -21,7 +21,7 @@ from app.protocol import (
 )
 from app.protocol.client import ClientMessage, PingMessage, Ready, ReadyMessage
 from app.protocol.codec import _decode_data, _decode_envelope
-from app.vocabulary import ErrorCode, Reconnect
+from app.vocabulary import ErrorCode, ReadyStatus, Reconnect
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -38,7 +38,7 @@ def rejection(frame: str) -> InvalidMessage:
 
 def test_the_guides_ready_is_understood() -> None:
     message = decode('{"type":"ready","data":{"status":"ready"}}')
-    assert message == ReadyMessage(data=Ready("ready"))
+    assert message == ReadyMessage(data=Ready(ReadyStatus.READY))
 
 
 @pytest.mark.parametrize("timestamp", [1, 1.5, 1795425844403, 1e300])

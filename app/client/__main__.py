@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.client.errors import ClientError
 from app.client.websocket import GameWebSocket
-from app.protocol import OWN_RELEASES, ClientName
+from app.protocol import OWN_RELEASES
+from app.vocabulary import ClientName
 
 EXAMPLES = """examples:
   python -m app.client                                 two bots race on http://localhost:8080

@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from app.client.errors import ClientError, Refused
 from app.client.message import JsonMessage, retry_after_s
 from app.client.metrics import WebSocketMetrics
-from app.protocol import ClientName, Close
+from app.protocol import Close
+from app.vocabulary import ClientName
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 

@@ -23,7 +23,8 @@ from app.client.reconnection import Reconnection, Sleep
 from app.client.requests import Requests
 from app.client.subscriptions import Handler, Subscriptions
 from app.client.token import RefreshToken, Token
-from app.protocol import OWN_RELEASES, ClientName, Close, InvalidMessage, decode_server_message
+from app.protocol import OWN_RELEASES, Close, InvalidMessage, decode_server_message
+from app.vocabulary import ClientName
 
 T = TypeVar("T")
 

@@ -36,7 +36,7 @@ from app.game.events import (
 )
 from app.game.joining import misses_end, refusal
 from app.game.public import public_event, public_result, snapshot
-from app.game.rejection import Rejected, Rejection
+from app.game.rejection import Rejected
 from app.game.rules import deadline, decide
 from app.game.state import GameState, Player, evolve, fold
 from app.protocol import Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
@@ -71,7 +71,6 @@ __all__ = [
     "RankingEntry",
     "RecordVerdict",
     "Rejected",
-    "Rejection",
     "Remove",
     "Rules",
     "SetReady",

@@ -9,8 +9,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from app.game.rejection import Rejected, Rejection
+from app.game.rejection import Rejected
 from app.game.state import GameState
+from app.vocabulary import Rejection
 
 OWED_BY_PLAYER: Final = 3
 """Events that a player who is in may still cause by going: lost, out, and a countdown that begins or ends with it."""

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.protocol import Finish, Problem, RankingEntry, StartedPlayer, TestReport
-from app.vocabulary import FinishReason, LeaveReason, Verdict
+from app.protocol import Problem, RankingEntry, StartedPlayer, TestReport
+from app.vocabulary import FinishReason, FinishRule, LeaveReason, Verdict
 
 FREE_VERDICTS = frozenset({Verdict.UNSUPPORTED, Verdict.JUDGE_ERROR})
 """Verdicts that cost the player no try, for the first few times: the fault is not the solution's."""
@@ -28,7 +28,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     min_players: int = 2
     max_players: int = 8
     time_limit_ms: int = 900_000
-    finish: Finish = "first_accepted"
+    finish: FinishRule = FinishRule.FIRST_ACCEPTED
     countdown_ms: int = 3_000
     grace_ms: int = 30_000
     waiting_ttl_ms: int = 3_600_000

@@ -7,9 +7,9 @@ game that has had its events (`app.game.budget`) takes nobody.
 """
 
 from app.game.budget import events_refused
-from app.game.rejection import Rejected, Rejection
+from app.game.rejection import Rejected
 from app.game.state import GameState, Player
-from app.vocabulary import LeaveReason, Phase
+from app.vocabulary import LeaveReason, Phase, Rejection
 
 
 def refusal(state: GameState, player_id: str) -> Rejected | None:

@@ -11,7 +11,7 @@ from app.game.events import CodeSubmitted, GameEvent, PlayerReady, SubmissionJud
 from app.game.state import GameState, Player
 from app.protocol import server as wire
 from app.protocol.values import Problem
-from app.vocabulary import Phase
+from app.vocabulary import MemberStatus, Phase, ReadyStatus
 
 _SHOWS_PROBLEM: Final = frozenset({Phase.RUNNING, Phase.FINISHED})
 
@@ -59,7 +59,7 @@ def _player(player: Player, judging: bool) -> wire.PlayerState:
     return wire.PlayerState(
         player_id=player.id,
         name=player.name,
-        status="active" if player.active else "left",
+        status=MemberStatus.ACTIVE if player.active else MemberStatus.LEFT,
         ready=player.ready,
         connected=player.connection_id is not None,
         attempts=player.tries,
@@ -79,7 +79,9 @@ def _by_name(event: GameEvent) -> wire.EventData:
 
 
 def _ready(event: PlayerReady) -> wire.PlayerReadyData:
-    return wire.PlayerReadyData(event.player_id, "ready" if event.ready else "not_ready", at=event.at)
+    return wire.PlayerReadyData(
+        event.player_id, ReadyStatus.READY if event.ready else ReadyStatus.NOT_READY, at=event.at
+    )
 
 
 def _submitted(event: CodeSubmitted) -> wire.CodeSubmittedData:

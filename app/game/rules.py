@@ -31,10 +31,10 @@ from app.game.events import (
     SubmissionJudged,
 )
 from app.game.joining import refusal
-from app.game.rejection import Rejected, Rejection
+from app.game.rejection import Rejected
 from app.game.state import GameState, Player, evolve
 from app.protocol import RankingEntry, StartedPlayer
-from app.vocabulary import FinishReason, LeaveReason, Phase, Verdict
+from app.vocabulary import FinishReason, FinishRule, LeaveReason, Phase, Rejection, Verdict
 
 
 class _Draft:
@@ -306,7 +306,7 @@ def _stayed(state: GameState) -> int:
 
 
 def _finish_reason(state: GameState, now: int) -> FinishReason | None:
-    if state.rules.finish == "first_accepted" and state.decided_at is not None:
+    if state.rules.finish is FinishRule.FIRST_ACCEPTED and state.decided_at is not None:
         return FinishReason.FIRST_ACCEPTED
     active = state.active_players
     if not active:
@@ -325,7 +325,7 @@ def _is_closing(state: GameState, now: int) -> bool:
 
 def _judging_ends(state: GameState) -> int:
     """When the end no longer waits for the judge, however the end came about."""
-    decided = state.decided_at if state.rules.finish == "first_accepted" else None
+    decided = state.decided_at if state.rules.finish is FinishRule.FIRST_ACCEPTED else None
     closed_at = decided if decided is not None else (state.ends_at or 0)
     return min(closed_at, state.ends_at or closed_at) + state.rules.judge_grace_ms
 

@@ -6,7 +6,7 @@
 from app.judge.port import Judge, JudgeUnavailable, Report
 from app.judge.problems import JudgeProblem, UnusableProblem, load_problems
 from app.judge.workers import SandboxJudge
-from app.sandbox.jobs import Stop, Test
+from app.sandbox.jobs import Test
 
 __all__ = [
     "Judge",
@@ -14,7 +14,6 @@ __all__ = [
     "JudgeUnavailable",
     "Report",
     "SandboxJudge",
-    "Stop",
     "Test",
     "UnusableProblem",
     "load_problems",

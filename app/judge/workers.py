@@ -23,19 +23,10 @@ import msgspec
 from app.game import Verdict
 from app.judge.port import JudgeUnavailable, Report
 from app.judge.problems import JudgeProblem
-from app.sandbox.jobs import (
-    MAX_ANSWER_BYTES,
-    PREFIX_BYTES,
-    Answer,
-    Job,
-    Limits,
-    Stop,
-    decode_answer,
-    encode,
-    framed,
-)
+from app.sandbox.jobs import MAX_ANSWER_BYTES, PREFIX_BYTES, Answer, Job, Limits, decode_answer, encode, framed
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
+from app.vocabulary import Stop
 
 SANDBOX: Final = (sys.executable, "-m", "app.sandbox")
 START_TIMEOUT_S: Final = 20.0

@@ -20,19 +20,10 @@ from app.protocol.client import (
     TOKEN_SUBPROTOCOL_PREFIX,
     AuthMessage,
     ClientMessage,
-    ClientName,
     Hello,
     Progress,
 )
-from app.protocol.closes import (
-    CLOSE_TABLE,
-    DISCONNECT_NOTE,
-    Close,
-    CloseRow,
-    DisconnectOrder,
-    client_close,
-    should_reconnect,
-)
+from app.protocol.closes import CLOSE_TABLE, DISCONNECT_NOTE, Close, CloseRow, client_close, should_reconnect
 from app.protocol.codec import (
     MALFORMED,
     Batch,
@@ -61,7 +52,7 @@ from app.protocol.server import (
     WelcomeData,
     or_unset,
 )
-from app.protocol.values import Finish, Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
+from app.protocol.values import Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
 
 __all__ = [
     "BATCH",
@@ -87,14 +78,11 @@ __all__ = [
     "AuthMessage",
     "Batch",
     "ClientMessage",
-    "ClientName",
     "Close",
     "CloseRow",
     "DisconnectData",
-    "DisconnectOrder",
     "ErrorData",
     "EventData",
-    "Finish",
     "Hello",
     "InvalidMessage",
     "PlayerCard",

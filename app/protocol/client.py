@@ -4,13 +4,13 @@ From these types come the decoder (`codec`), the AsyncAPI document, the message 
 the labels of received messages.
 """
 
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app import __version__
+from app.vocabulary import ClientName, ReadyStatus
 
 SUBPROTOCOL: Final = "code-racer.v1"
 TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a token
@@ -20,16 +20,6 @@ MAX_TOKEN_LENGTH: Final = 8_192
 MAX_HELLO_COUNT: Final = 1_000
 MAX_HELLO_MS: Final = 600_000
 MAX_OUTAGE_MS: Final = 86_400_000
-
-
-class ClientName(StrEnum):
-    """Our own clients, as they name themselves in ``?client=name/version``."""
-
-    PYTHON = "code-racer-python"
-    JAVASCRIPT = "code-racer-javascript"
-    PAGE = "code-racer-page"
-    BOT = "code-racer-bot"
-    CANARY = "code-racer-canary"
 
 
 OWN_RELEASES: Final = {name: f"{name}/{__version__}" for name in ClientName}
@@ -42,7 +32,7 @@ Language = Literal["python"]
 class Ready(Struct, frozen=True):
     """``ready``: the player is, or is no longer, ready to start."""
 
-    status: Literal["ready", "not_ready"] = "ready"
+    status: ReadyStatus = ReadyStatus.READY
 
 
 class Ping(Struct, frozen=True):

@@ -1,20 +1,11 @@
 """The close table: from it metrics, logs, documentation and clients are derived."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from app.vocabulary import Initiator, Reconnect
+from app.vocabulary import DisconnectOrder, Initiator, Reconnect
 
 _NO_RETRY: Final = frozenset({Reconnect.NO, Reconnect.NEW_TOKEN})
-
-
-class DisconnectOrder(StrEnum):
-    """Where the ``disconnect`` message before a close frame stands."""
-
-    LAST = "after what waits"
-    ALONE = "instead of what waits"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,21 @@ declarations and the labels of sent messages. A message is ``{"type", "data"}``,
 here, `at` last. Times are epoch milliseconds.
 """
 
-from typing import ClassVar, Final, Literal, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from app.protocol.values import Finish, Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
-from app.vocabulary import ErrorCode, FinishReason, LeaveReason, Phase, Verdict
+from app.protocol.values import Problem, RankingEntry, StartedPlayer, TestReport, VisibleTest
+from app.vocabulary import (
+    ErrorCode,
+    FinishReason,
+    FinishRule,
+    LeaveReason,
+    MemberStatus,
+    Phase,
+    ReadyStatus,
+    Verdict,
+)
 
 _Value = TypeVar("_Value")
 
@@ -61,7 +70,7 @@ class PlayerReadyData(EventData, frozen=True):
 
     type: ClassVar[str] = "player_ready"
     player_id: str
-    status: Literal["ready", "not_ready"]
+    status: ReadyStatus
 
 
 class CountdownStartedData(EventData, frozen=True):
@@ -156,7 +165,7 @@ class PlayerState(Struct, frozen=True, forbid_unknown_fields=True):
 
     player_id: str
     name: str
-    status: Literal["active", "left"]
+    status: MemberStatus
     ready: bool
     connected: bool
     attempts: int
@@ -186,7 +195,7 @@ class GameSnapshot(Struct, frozen=True, forbid_unknown_fields=True):
     min_players: int
     max_players: int
     time_limit_s: float
-    finish: Finish
+    finish: FinishRule
     problem: ProblemCard
     players: list[PlayerState]
     starts_at: int | None

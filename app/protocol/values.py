@@ -1,11 +1,8 @@
 """What players are shown of a game as it is: values that an event of the log holds and a message carries."""
 
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
-
-Finish = Literal["first_accepted", "all_done"]
-"""When a race ends: with the first accepted solution, or once everybody is done."""
 
 
 class VisibleTest(Struct, frozen=True):

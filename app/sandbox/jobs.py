@@ -1,28 +1,16 @@
 """What the service and a worker send each other: each message is JSON behind its length, four bytes, big-endian."""
 
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from app.game import TestReport, Verdict
+from app.vocabulary import Stop
 
 PREFIX_BYTES: Final = 4
 MAX_ANSWER_BYTES: Final = 262_144
 """No worker has more to say: a few short texts for each visible test. The service reads no further."""
-
-
-class Stop(StrEnum):
-    """What ended a run before its time; the first four are the code's doing, and its verdict says so."""
-
-    TIME = "time"
-    MEMORY = "memory"
-    RESULT = "result"
-    WALL = "wall"
-    CRASH = "crash"
-    DIED = "died"
-    GARBLED = "garbled"
 
 
 class Limits(Struct, frozen=True):

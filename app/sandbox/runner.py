@@ -27,7 +27,8 @@ from pydantic_monty import (
 )
 
 from app.game import TestReport, Verdict
-from app.sandbox.jobs import Job, Limits, Report, Stop, Test
+from app.sandbox.jobs import Job, Limits, Report, Test
+from app.vocabulary import Stop
 
 MAX_TEXT: Final = 200
 MAX_RECURSION: Final = 900

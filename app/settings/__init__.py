@@ -6,7 +6,7 @@ and verified together: a bad value stops the start with all mistakes listed at o
 """
 
 from app.settings.auth import JWKS_ALGORITHMS, AuthSettings
-from app.settings.connection import ConnectionSettings, WsTransport
+from app.settings.connection import ConnectionSettings
 from app.settings.errors import CannotStartError, SettingsError
 from app.settings.event_log import EventLogSettings
 from app.settings.game import GameSettings
@@ -26,7 +26,7 @@ from app.settings.root import (
 )
 from app.settings.secret import DEV_SECRET_FILE, signing_secret
 from app.settings.section import MIN_SECRET_BYTES
-from app.settings.server import Environment, ServerSettings
+from app.settings.server import ServerSettings
 from app.settings.shutdown import DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
 
@@ -43,7 +43,6 @@ __all__ = [
     "CannotStartError",
     "ConnectionSettings",
     "DrainPlan",
-    "Environment",
     "EventLogSettings",
     "GameSettings",
     "HealthSettings",
@@ -55,7 +54,6 @@ __all__ = [
     "SettingsError",
     "ShutdownSettings",
     "TelemetrySettings",
-    "WsTransport",
     "describe",
     "fingerprint",
     "load_settings",

@@ -1,17 +1,9 @@
 """How a WebSocket connection is carried: buffers, pings, its end."""
 
-from enum import StrEnum
-
 from pydantic import Field
 
 from app.settings.section import Section
-
-
-class WsTransport(StrEnum):
-    """What carries frames."""
-
-    LEAN = "lean"
-    UVICORN = "uvicorn"
+from app.vocabulary import WsTransport
 
 
 class ConnectionSettings(Section):

@@ -17,9 +17,10 @@ from app.settings.health import HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LimitSettings
-from app.settings.server import Environment, ServerSettings
+from app.settings.server import ServerSettings
 from app.settings.shutdown import PATIENT, QUICK, DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
+from app.vocabulary import Environment
 
 DOTENV: Final = Path(".env")
 LOG_FOLDER: Final = Path("logs")

@@ -8,7 +8,7 @@ from typing import Final
 from app.settings.errors import SettingsError
 from app.settings.root import Settings
 from app.settings.section import MIN_SECRET_BYTES
-from app.settings.server import Environment
+from app.vocabulary import Environment
 
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
 

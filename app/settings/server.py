@@ -1,20 +1,12 @@
 """Where the service runs, where it listens, and who may ask it from a browser."""
 
 import ipaddress
-from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from app.settings.section import Listed, Origin, Origins, Section
-
-
-class Environment(StrEnum):
-    """Where the service runs."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-    TEST = "test"
+from app.vocabulary import Environment
 
 
 class ServerSettings(Section):

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from app.game import GameEvent, Verdict
 from app.protocol import CloseRow, Hello
-from app.sandbox.jobs import Stop
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
     AppendOutcome,
@@ -30,6 +29,7 @@ from app.vocabulary import (
     OverloadCause,
     PingOutcome,
     ResumeOutcome,
+    Stop,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 from app.protocol import Close, encode, problem_details
+from app.refusals import REFUSALS
 from app.telemetry.observer import Observer
 from app.transport.deflate import Deflate
 from app.transport.http_answer import ERROR_HEADERS, Headers, http_answer
@@ -24,9 +25,9 @@ _KEY_BYTES: Final = 16
 _NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
 _GAME_PATH: Final = "/ws/"
-_REFUSALS: Final = {
-    HTTPStatus.NOT_FOUND: "there is no WebSocket here; games are at /ws/{gameId}",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "a fault of the server; it has been logged",
+_DETAILS: Final = {
+    HandshakeOutcome.NO_SUCH_PATH: "there is no WebSocket here; games are at /ws/{gameId}",
+    HandshakeOutcome.INTERNAL_ERROR: "a fault of the server; it has been logged",
 }
 
 
@@ -44,21 +45,21 @@ def refusal_without_reason(scope: MutableMapping[str, Any], observer: Observer) 
     path = scope["path"]
     known = path.startswith(_GAME_PATH) and "/" not in path.removeprefix(_GAME_PATH).rstrip("/")
     known = known and len(path) > len(_GAME_PATH)
-    status = HTTPStatus.INTERNAL_SERVER_ERROR if known else HTTPStatus.NOT_FOUND
     outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
-    return _refusal(observer, scope, outcome, status, _REFUSALS[status])
+    return _refusal(observer, scope, outcome, _DETAILS[outcome])
 
 
 def bad_handshake(error: "BadHandshake", scope: MutableMapping[str, Any], observer: Observer) -> UpgradeRefusal:
     """Say what is wrong with a request for an upgrade, and record it."""
     text = f"this is no WebSocket handshake: {error}"
-    refused = _refusal(observer, scope, HandshakeOutcome.BAD_REQUEST, HTTPStatus.BAD_REQUEST, text)
+    refused = _refusal(observer, scope, HandshakeOutcome.BAD_REQUEST, text)
     return replace(refused, headers=(*refused.headers, (b"sec-websocket-version", b"13")))
 
 
 def _refusal(
-    observer: Observer, scope: MutableMapping[str, Any], outcome: HandshakeOutcome, status: HTTPStatus, detail: str
+    observer: Observer, scope: MutableMapping[str, Any], outcome: HandshakeOutcome, detail: str
 ) -> UpgradeRefusal:
+    status = REFUSALS[outcome].status
     observer.handshake_refused(outcome, status, detail, scope["client"][0] if scope.get("client") else "unknown")
     return UpgradeRefusal(status, encode(problem_details(status, detail, outcome)), ERROR_HEADERS)
 

@@ -16,10 +16,9 @@ from msgspec.structs import asdict
 from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, GameState, Problem, Rejected, Rules, SubmissionJudged, snapshot
 from app.judge import JudgeProblem
-from app.protocol import Finish
 from app.realtime import Hub
 from app.settings import Settings
-from app.vocabulary import LimitScope
+from app.vocabulary import FinishRule, LimitScope
 from app.web.access import ApiAccess
 from app.web.auth.issuer import TokenIssuer
 from app.web.auth.player import clean_name, guest_id
@@ -42,7 +41,7 @@ class NewGame(Struct, frozen=True, forbid_unknown_fields=True):
     min_players: Annotated[int, Meta(ge=1, le=100)] = 2
     max_players: Annotated[int, Meta(ge=1, le=1_000)] = 8
     time_limit_s: Annotated[int, Meta(ge=5, le=7200)] = 900
-    finish: Finish = "first_accepted"
+    finish: FinishRule = FinishRule.FIRST_ACCEPTED
 
 
 class NewGuest(Struct, frozen=True, forbid_unknown_fields=True):

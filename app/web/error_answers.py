@@ -6,7 +6,6 @@ what is no message `InvalidMessage`, who has no usable token `Unauthenticated`: 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,42 +16,14 @@ from litestar.types import Scope
 from app.eventlog import LogUnavailable
 from app.protocol import encode, problem_details
 from app.realtime.identity import Unauthenticated, VerifierUnavailable
-from app.realtime.refusals import REFUSALS
+from app.refusals import REFUSALS, reason_of
 from app.telemetry.observer import Observer
-from app.vocabulary import HandshakeOutcome, HttpRejection
+from app.vocabulary import HandshakeOutcome
 
 MEDIA_TYPE: Final = "application/problem+json"
 _NOTED: Final = "error_answer"
 NOTHING_THERE: Final = "nothing is served at this path; / is the page, and /schema describes what else there is"
 """In place of the words of whoever looked last, which tell of files. What is gone, a game, the API tells itself."""
-
-
-class ErrorReason(StrEnum):
-    """The reasons of error answers beside those of `HandshakeOutcome` and `HttpRejection`."""
-
-    NOT_FOUND = "not_found"
-    METHOD_NOT_ALLOWED = "method_not_allowed"
-    CONFLICT = "conflict"
-    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
-    OTHER = "other"
-
-
-_REASONS: Final[dict[int, StrEnum]] = {
-    HTTPStatus.BAD_REQUEST: HandshakeOutcome.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED: HandshakeOutcome.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN: HandshakeOutcome.FORBIDDEN,
-    HTTPStatus.NOT_FOUND: ErrorReason.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED: ErrorReason.METHOD_NOT_ALLOWED,
-    HTTPStatus.CONFLICT: ErrorReason.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: HttpRejection.TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ErrorReason.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.TOO_MANY_REQUESTS: HandshakeOutcome.RATE_LIMITED,
-    HTTPStatus.INTERNAL_SERVER_ERROR: HandshakeOutcome.INTERNAL_ERROR,
-    HTTPStatus.SERVICE_UNAVAILABLE: HandshakeOutcome.UNAVAILABLE,
-}
-"""The reason of an answer that has no outcome of its own."""
-REASONS: Final = tuple(sorted({*HandshakeOutcome, *HttpRejection, *ErrorReason}))
-"""All there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +46,7 @@ class ErrorAnswer:
     @property
     def reason(self) -> str:
         """The closed word by which clients know what it is."""
-        return self.outcome or _REASONS.get(self.status, ErrorReason.OTHER)
+        return self.outcome or reason_of(self.status)
 
     def all_headers(self) -> dict[str, str]:
         """List the headers that belong to the answer."""

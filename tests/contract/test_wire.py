@@ -26,7 +26,7 @@ from app.protocol import (
     encode_message,
 )
 from app.protocol import server as wire
-from app.vocabulary import ErrorCode, FinishReason, LeaveReason, Phase, Verdict
+from app.vocabulary import ErrorCode, FinishReason, FinishRule, LeaveReason, MemberStatus, Phase, ReadyStatus, Verdict
 
 PROBLEM: Final = Problem("sum", "Sum", "easy", "Add.", "def solve(a, b): ...", [VisibleTest([1, 2], 3)])
 PROBLEM_TEXT: Final = (
@@ -42,8 +42,11 @@ AT: Final = 1_700_000_000_000
 EVENTS: Final[list[tuple[EventData, str]]] = [
     (wire.GameCreatedData("g", "ann", at=AT), '{"game_id":"g","host_id":"ann","at":1700000000000}'),
     (wire.PlayerJoinedData("ann", "Änn", at=AT), '{"player_id":"ann","name":"Änn","at":1700000000000}'),
-    (wire.PlayerReadyData("ann", "ready", at=AT), '{"player_id":"ann","status":"ready","at":1700000000000}'),
-    (wire.PlayerReadyData("ann", "not_ready", at=AT), '{"player_id":"ann","status":"not_ready","at":1700000000000}'),
+    (wire.PlayerReadyData("ann", ReadyStatus.READY, at=AT), '{"player_id":"ann","status":"ready","at":1700000000000}'),
+    (
+        wire.PlayerReadyData("ann", ReadyStatus.NOT_READY, at=AT),
+        '{"player_id":"ann","status":"not_ready","at":1700000000000}',
+    ),
     (wire.CountdownStartedData(AT + 3_000, at=AT), '{"starts_at":1700000003000,"at":1700000000000}'),
     (wire.CountdownCancelledData(at=AT), '{"at":1700000000000}'),
     (
@@ -86,9 +89,9 @@ SNAPSHOT: Final = wire.GameSnapshot(
     min_players=2,
     max_players=8,
     time_limit_s=900.0,
-    finish="all_done",
+    finish=FinishRule.ALL_DONE,
     problem=wire.ProblemCard("sum", "Sum", "easy"),
-    players=[wire.PlayerState("ann", "Ann", "active", True, False, 1, 2, False, True)],
+    players=[wire.PlayerState("ann", "Ann", MemberStatus.ACTIVE, True, False, 1, 2, False, True)],
     starts_at=None,
     ends_at=None,
     reason=None,

@@ -13,8 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Frame, Opcode
 
-from app.protocol import CLOSE_TABLE, Close, CloseRow, DisconnectOrder
-from app.vocabulary import Initiator, Reconnect
+from app.protocol import CLOSE_TABLE, Close, CloseRow
+from app.vocabulary import DisconnectOrder, Initiator, Reconnect
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, difference, until
 from tools.harness.tokens import token

@@ -17,7 +17,6 @@ from app.game import (
     LeaveGame,
     Phase,
     Rejected,
-    Rejection,
     SetReady,
     Submit,
     Verdict,
@@ -25,6 +24,7 @@ from app.game import (
     unbounded,
 )
 from app.game.budget import COST, owed
+from app.vocabulary import FinishRule, Rejection
 from tests.game.test_rules_properties import PLAYERS, AnyGame
 from tools.harness.games import Game
 
@@ -38,7 +38,7 @@ class BoundedGame(AnyGame):
         most=st.sampled_from([40, 60, 90]),
         min_players=st.integers(1, 3),
         max_players=st.integers(3, 4),
-        finish=st.sampled_from(["first_accepted", "all_done"]),
+        finish=st.sampled_from(FinishRule),
         countdown_ms=st.sampled_from([0, 3000]),
         started=st.booleans(),
     )

@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 
-from app.game import Disconnect, Join, LeaveGame, Phase, Rejected, Rejection, Remove, SetReady, misses_end, refusal
+from app.game import Disconnect, Join, LeaveGame, Phase, Rejected, Remove, SetReady, misses_end, refusal
+from app.vocabulary import Rejection
 from tools.harness.games import Game
 
 GRACE_MS = 1_000

@@ -15,7 +15,6 @@ from app.game import (
     Phase,
     PlayerLeft,
     Rejected,
-    Rejection,
     Remove,
     SetReady,
     SubmissionJudged,
@@ -23,6 +22,7 @@ from app.game import (
     deadline,
 )
 from app.game.state import REMEMBERED_REPLACEMENTS
+from app.vocabulary import FinishRule, Rejection
 from tools.harness.games import Game
 
 
@@ -119,7 +119,7 @@ def test_the_end_does_not_wait_for_ever_for_the_judge() -> None:
 
 
 def test_all_done_goes_on_until_every_active_player_has_solved_it() -> None:
-    game = Game(finish="all_done")
+    game = Game(finish=FinishRule.ALL_DONE)
     game.start("ann", "bob", "cay")
     game.submit("ann")
     game.judge("ann", Verdict.ACCEPTED, 8)
@@ -293,7 +293,7 @@ def test_who_was_removed_is_out_and_stays_out() -> None:
 
 
 def test_a_race_all_but_the_removed_have_finished_ends() -> None:
-    game = Game(finish="all_done")
+    game = Game(finish=FinishRule.ALL_DONE)
     game.start("ann", "bob")
     game.submit("bob")
     game.judge("bob", Verdict.ACCEPTED, 8)

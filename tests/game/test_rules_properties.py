@@ -33,6 +33,7 @@ from app.game import (
 )
 from app.game.events import FREE_VERDICTS
 from app.protocol import encode, encode_event
+from app.vocabulary import FinishRule
 from tools.harness.games import CODE, Game
 
 PLAYERS = st.sampled_from(["ann", "bob", "cay", "dan"])
@@ -60,7 +61,7 @@ class AnyGame(RuleBasedStateMachine):
     @initialize(
         min_players=st.integers(1, 3),
         max_players=st.integers(3, 4),
-        finish=st.sampled_from(["first_accepted", "all_done"]),
+        finish=st.sampled_from(FinishRule),
         countdown_ms=st.sampled_from([0, 3000]),
         free_verdicts=st.sampled_from([None, 0, 1, 2]),
         started=st.integers(0, 3),

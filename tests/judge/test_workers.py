@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from app.game import Verdict
-from app.judge import JudgeProblem, JudgeUnavailable, Report, SandboxJudge, Stop, Test, load_problems
+from app.judge import JudgeProblem, JudgeUnavailable, Report, SandboxJudge, Test, load_problems
 from app.sandbox.jobs import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
+from app.vocabulary import Stop
 from tools.harness.processes import children, cpu_ticks, is_alive
 from tools.harness.server import until
 

@@ -6,12 +6,12 @@ import pytest
 
 from app.eventlog import LogUnavailable
 from app.eventlog.embedded import MemoryEventLog
-from app.game import Phase, Rejection, Rules, Verdict
+from app.game import Phase, Rules, Verdict
 from app.judge import Report
 from app.protocol import Close
-from app.realtime.refusals import REJECTIONS
 from app.realtime.room.room import Room
-from app.vocabulary import Initiator, LogTrouble, PlayerStanding
+from app.refusals import REJECTIONS
+from app.vocabulary import Initiator, LogTrouble, PlayerStanding, Rejection
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.games import CODE, PROBLEM
 from tools.harness.hubs import OneHub, eventually, running

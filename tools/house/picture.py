@@ -20,7 +20,6 @@ ROOMS: Final = {
     "app.realtime.room": "realtime.room",
     "app.realtime.connection": "realtime.connection",
     "app.realtime.identity": "realtime.connection",
-    "app.realtime.refusals": "realtime.connection",
     "app.realtime.cluster": "realtime.cluster",
     "app.telemetry.observer": "telemetry.observer",
     "app.telemetry.tracer": "telemetry.observer",

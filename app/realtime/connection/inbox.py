@@ -14,7 +14,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from app.eventlog import LogUnavailable
-from app.game import LeaveGame, Rejected, Rejection, SetReady, Submit
+from app.game import LeaveGame, Rejected, SetReady, Submit
 from app.protocol import (
     BATCH,
     AckData,
@@ -33,10 +33,10 @@ from app.realtime.connection.outbox import Outbox
 from app.realtime.connection.port import GameRoom, InboxConnection
 from app.realtime.connection.quota import Quota
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
-from app.realtime.refusals import REJECTIONS
+from app.refusals import REJECTIONS
 from app.settings import LimitSettings
 from app.telemetry.observer import MessageTrail, Opened
-from app.vocabulary import ErrorCode, LimitScope, MessageOutcome
+from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, Rejection
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
 
@@ -294,7 +294,7 @@ class Inbox:
     async def _apply(self, message: wire.ClientMessage, room: GameRoom) -> None:
         player_id, cause = self._connection.player_id, message.id
         if isinstance(message, wire.ReadyMessage):
-            self._ack(cause, await room.act(SetReady(player_id, message.data.status == "ready", cause)))
+            self._ack(cause, await room.act(SetReady(player_id, message.data.status is ReadyStatus.READY, cause)))
         elif isinstance(message, wire.SubmitCodeMessage):
             self._ack(cause, await room.act(Submit(player_id, message.data.code, message.data.language, cause)))
         elif isinstance(message, wire.LeaveMessage):

@@ -8,10 +8,10 @@ from app.eventlog import LogUnavailable
 from app.game import Disconnect, Phase, Rejected
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
-from app.realtime.refusals import REFUSALS, REJECTIONS
 from app.realtime.room.registry import Rooms
 from app.realtime.room.room import Room
 from app.realtime.room.welcome import Welcome
+from app.refusals import REFUSALS, REJECTIONS
 from app.vocabulary import HandshakeOutcome, SpanName
 
 _CLOSING_RANK: Final = {Phase.WAITING: 0, Phase.FINISHED: 0, Phase.COUNTDOWN: 1, Phase.RUNNING: 2}

@@ -41,7 +41,6 @@ from app.game import (
     PlayerReconnected,
     Problem,
     Rejected,
-    Rejection,
     SubmissionJudged,
     decide,
     evolve,
@@ -55,17 +54,17 @@ from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.connection.outbox import Put
 from app.realtime.connection.session import Session
-from app.realtime.refusals import REJECTIONS
 from app.realtime.room.pace import Pace
 from app.realtime.room.progress import PlayerProgress, ProgressBoard, broadcast_progress, decode_progress
 from app.realtime.room.roster import Roster
 from app.realtime.room.welcome import Welcome
+from app.refusals import REJECTIONS
 from app.settings import LimitSettings
 from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span, Value
 from app.transport import Frame, text_frame
-from app.vocabulary import LimitScope, ResumeOutcome, SpanName
+from app.vocabulary import LimitScope, Rejection, ResumeOutcome, SpanName
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,8 @@
 """Metrics of games, of their players, and of the judge."""
 
 from app.game import Phase, Verdict
-from app.sandbox.jobs import Stop
 from app.telemetry.catalogue.model import DURATION_BUCKETS, LATENCY_BUCKETS, OTHER, PREFIX, Kind, Metric, rows
-from app.vocabulary import FunnelStep, PlayerStanding
+from app.vocabulary import FunnelStep, PlayerStanding, Stop
 
 
 class GamesMetrics:

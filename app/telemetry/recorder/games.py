@@ -12,11 +12,10 @@ from app.game import (
     PlayerReady,
     SubmissionJudged,
 )
-from app.sandbox.jobs import Stop
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.observer import GamesObserver, Judged
 from app.telemetry.recorder.recording import Recording
-from app.vocabulary import FunnelStep
+from app.vocabulary import FunnelStep, Stop
 
 
 class GamesRecorder(Recording, GamesObserver):

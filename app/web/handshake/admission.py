@@ -17,7 +17,7 @@ from app.protocol import SUBPROTOCOL
 from app.rate_limits import TooFast
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
-from app.realtime.refusals import REJECTIONS
+from app.refusals import REJECTIONS
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token

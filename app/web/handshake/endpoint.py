@@ -11,7 +11,7 @@ from app.eventlog import LogUnavailable
 from app.protocol import AuthMessage, Close
 from app.realtime import Room, Session
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
-from app.realtime.refusals import REFUSALS
+from app.refusals import REFUSALS
 from app.vocabulary import HandshakeOutcome
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address

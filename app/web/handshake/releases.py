@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from litestar.connection import ASGIConnection
 
-from app.protocol import OWN_RELEASES, ClientName
-from app.vocabulary import ClientClass
+from app.protocol import OWN_RELEASES
+from app.vocabulary import ClientClass, ClientName
 
 _CLASSES: Final = (
     (re.compile(r"mozilla/", re.IGNORECASE), ClientClass.BROWSER),

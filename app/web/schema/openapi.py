@@ -9,7 +9,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.protocol import ProblemDetails
-from app.web.error_answers import MEDIA_TYPE, REASONS
+from app.refusals import REASONS
+from app.web.error_answers import MEDIA_TYPE
 
 STRICT_BODIES: Final = ("NewGame", "NewGuest")
 """Bodies with no other fields than theirs; each may be left out."""

@@ -34,10 +34,13 @@ export interface PlayerJoinedData {
   at: number;
 }
 
+/** Whether a player is ready to start. */
+export type ReadyStatus = 'ready' | 'not_ready';
+
 /** A player said to be ready, or not to be ready any more. */
 export interface PlayerReadyData {
   player_id: string;
-  status: 'not_ready' | 'ready';
+  status: ReadyStatus;
   at: number;
 }
 
@@ -160,6 +163,9 @@ export interface PlayerCard {
 /** Where a game is; it only moves forward, but for a cancelled countdown. */
 export type Phase = 'waiting' | 'countdown' | 'running' | 'finished';
 
+/** When a race ends: with the first accepted solution, or once everybody is done. */
+export type FinishRule = 'first_accepted' | 'all_done';
+
 /** The problem in a snapshot: statement, starter and tests only once the race has started. */
 export interface ProblemCard {
   id: string;
@@ -170,11 +176,14 @@ export interface ProblemCard {
   tests?: Array<VisibleTest>;
 }
 
+/** Whether a player of a snapshot is still in the game. */
+export type MemberStatus = 'active' | 'left';
+
 /** A player in a snapshot. */
 export interface PlayerState {
   player_id: string;
   name: string;
-  status: 'active' | 'left';
+  status: MemberStatus;
   ready: boolean;
   connected: boolean;
   attempts: number;
@@ -192,7 +201,7 @@ export interface GameSnapshot {
   min_players: number;
   max_players: number;
   time_limit_s: number;
-  finish: 'all_done' | 'first_accepted';
+  finish: FinishRule;
   problem: ProblemCard;
   players: Array<PlayerState>;
   starts_at: number | null;
@@ -278,7 +287,7 @@ export interface DisconnectData {
 
 /** ``ready``: the player is, or is no longer, ready to start. */
 export interface ReadyData {
-  status?: 'not_ready' | 'ready';
+  status?: ReadyStatus;
 }
 
 /** ``ping``: answered by ``pong``; `rtt_ms` is the round trip the client measured last. */

@@ -1,22 +1,20 @@
 """The table of refusals is whole, and says the same before the upgrade as after it."""
 
+from collections import Counter
 from http import HTTPStatus
 
 import pytest
 
-from app.game import Rejection
 from app.protocol import Close
-from app.realtime.refusals import REFUSALS, REJECTIONS
-from app.vocabulary import HandshakeOutcome
+from app.refusals import _SEVERAL, REFUSALS, REJECTIONS, reason_of
+from app.vocabulary import HandshakeOutcome, Rejection
 from app.web.error_answers import refused
 
 NOT_OF_THE_TABLE = {
     HandshakeOutcome.ACCEPTED,
     HandshakeOutcome.ABANDONED,
-    HandshakeOutcome.INTERNAL_ERROR,
-    HandshakeOutcome.NO_SUCH_PATH,
 }
-"""No refusal; a fault; or what is answered before any handler is asked."""
+"""No refusals."""
 FOR_NOW = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -38,3 +36,23 @@ def test_a_client_comes_back_after_the_close_where_the_status_asks_it_to(outcome
 def test_those_who_are_refused_for_now_are_told_many_seconds_to_come_back_in(outcome: HandshakeOutcome) -> None:
     headers = {refused(outcome, "").answer.all_headers()["retry-after"] for _ in range(1_000)}
     assert len(headers) >= 4, "whole seconds, which Retry-After has"
+
+
+def test_an_answer_without_an_outcome_has_the_reason_of_its_status() -> None:
+    reasons = {status: reason_of(status) for status in (400, 401, 404, 413, 429, 500, 503, 418)}
+    assert reasons == {
+        400: "bad_request",
+        401: "unauthorized",
+        404: "not_found",
+        413: "too_large",
+        429: "rate_limited",
+        500: "internal_error",
+        503: "unavailable",
+        418: "other",
+    }
+
+
+def test_a_status_of_several_outcomes_has_a_reason_chosen_for_it() -> None:
+    rows = Counter(row.status for row in REFUSALS.values())
+    several = {status for status, outcomes in rows.items() if outcomes > 1}
+    assert several <= _SEVERAL.keys()

@@ -1,0 +1,88 @@
+"""The vocabulary: the closed lists of words that the wire, the settings, the metrics and the logs share.
+
+A word stands here once, is the value of a label, of a log field or of a setting, and is never renamed: dashboards,
+alerts and clients know it. Each module has the words of its area and imports nothing of ours, so that every other may
+import them.
+"""
+
+from app.vocabulary.canary import CanaryOutcome
+from app.vocabulary.connections import (
+    AuthKind,
+    ClientClass,
+    ClientName,
+    DisconnectOrder,
+    ErrorReason,
+    HandshakeOutcome,
+    HttpRejection,
+    HttpRoute,
+    Initiator,
+    KeyRefresh,
+    PingOutcome,
+    Reconnect,
+    ResumeOutcome,
+    WsTransport,
+)
+from app.vocabulary.event_log import AppendOutcome, LogOp, LogTrouble
+from app.vocabulary.games import (
+    FinishReason,
+    FinishRule,
+    FunnelStep,
+    LeaveReason,
+    MemberStatus,
+    Phase,
+    PlayerStanding,
+    ReadyStatus,
+    Rejection,
+    Stop,
+    Verdict,
+)
+from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
+from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
+from app.vocabulary.runtime import DrainPhase, Environment, ReadyGate
+from app.vocabulary.spans import LateCause, SpanExport, SpanName
+
+__all__ = [
+    "AppendOutcome",
+    "AuthKind",
+    "CanaryOutcome",
+    "ClientClass",
+    "ClientName",
+    "ClientTrouble",
+    "DisconnectOrder",
+    "DrainPhase",
+    "Environment",
+    "ErrorCode",
+    "ErrorReason",
+    "FinishReason",
+    "FinishRule",
+    "FunnelStep",
+    "HandshakeOutcome",
+    "HttpRejection",
+    "HttpRoute",
+    "Initiator",
+    "KeyRefresh",
+    "LateCause",
+    "LeaveReason",
+    "LimitMode",
+    "LimitScope",
+    "LogOp",
+    "LogTrouble",
+    "MemberStatus",
+    "MessageOutcome",
+    "OutboxDepth",
+    "OverloadCause",
+    "Phase",
+    "PingOutcome",
+    "PlayerStanding",
+    "Reader",
+    "ReadyGate",
+    "ReadyStatus",
+    "Reconnect",
+    "Rejection",
+    "ResumeOutcome",
+    "SpanExport",
+    "SpanName",
+    "Stop",
+    "Verdict",
+    "WsTransport",
+]

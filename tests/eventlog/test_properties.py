@@ -69,7 +69,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
         yield running
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STEPS)
 def test_all_backends_answer_alike(nats: Nats, steps: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

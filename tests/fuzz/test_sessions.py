@@ -132,7 +132,7 @@ def refused_as_invalid(metrics: dict[str, float]) -> int:
     vanish=st.sampled_from(["fin", "reset", "wait"]),
     chunk=st.sampled_from([1_000_000, 1000, 7]),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_session(server: ServerProcess, messages: list[Text], end: str, vanish: str, chunk: int) -> None:
     before, files = server.metrics(), server.open_files()
     game_id = server.new_game(token("host"), min_players=100, max_players=100)

@@ -204,7 +204,7 @@ class AnyGame(RuleBasedStateMachine):
         return None
 
 
-AnyGame.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+AnyGame.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestAnyGame = AnyGame.TestCase
 
 

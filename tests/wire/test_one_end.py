@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.protocol import Close, CloseRow
@@ -50,7 +50,6 @@ STEPS: dict[str, Callable[[Wired], object]] = {
 @example(steps=["writes fail", "text, ping, violation"], is_paced=False)
 @example(steps=["cork", "violation"], is_paced=False)
 @example(steps=["socket full", "much", "violation", "socket takes"], is_paced=True)
-@settings(deadline=None)
 def test_nothing_is_written_after_the_end(kind: str, steps: list[str], is_paced: bool) -> None:
     asyncio.run(_go_through(kind, steps, is_paced))
 

@@ -1,4 +1,4 @@
-"""The command line: what there is to ask for, and what each does."""
+"""The command line: the subcommands and their options."""
 
 import argparse
 import asyncio
@@ -233,7 +233,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
-    """Logs on stdout, as the settings have them; the writer must be closed. Raises SettingsError."""
+    """Open the logs on stdout as the settings have them; the writer must be closed. Raises SettingsError."""
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
     from app.usable import cannot_log  # noqa: PLC0415 - the same
 
@@ -290,7 +290,7 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str, ...]], tuple[str, ...]] | None:
-    """How the canary gets its tokens: from files, made with JWT_SECRET, or (None) as a guest of the service."""
+    """Say how the canary gets its tokens: from files, made with JWT_SECRET, or (None) as a guest of the service."""
     from app.web.auth.issuer import TokenIssuer  # noqa: PLC0415 - the other commands need not wait for it
 
     if files:

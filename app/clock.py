@@ -38,7 +38,7 @@ class Clock:
         self._rate = 1.0
 
     def __call__(self) -> int:
-        """The time, in epoch milliseconds; never less than before."""
+        """Return the time, in epoch milliseconds; never less than before."""
         elapsed = self._monotonic() - self._since
         if elapsed >= LOOK_EVERY_S:
             elapsed = self._look(elapsed)

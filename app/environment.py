@@ -27,7 +27,7 @@ _OF_KUBERNETES: Final = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT(_\d+_(TCP|UD
 
 
 def read_dotenv(path: Path = DOTENV) -> list[str]:
-    """The names that a `.env` gives values to; none where there is no such file.
+    """Return the names that a `.env` gives values to; none if there is no such file.
 
     Raises:
         SettingsError: it cannot be read, or lines are not NAME=value; told are their numbers, as they may be secrets.
@@ -54,7 +54,7 @@ def _says_nothing(binding: Binding) -> bool:
 
 
 def strays(dotenv_names: Iterable[str], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """A line for every name that looks like a setting and is none."""
+    """Return a line for every name that looks like a setting and is none."""
     settings = [name.upper() for name in Settings.model_fields]
     names = {name.upper() for name in (*environ, *dotenv_names)}.difference(settings)
     return [line for name in sorted(names) if (line := _stray(name, settings)) is not None]

@@ -49,7 +49,7 @@ class RateLimit:
         return 0.0
 
     def look(self, now: float, cost: float = 1.0) -> float:
-        """What `take` would answer; nothing is taken."""
+        """Return what `take` would answer; nothing is taken."""
         return max(0.0, max(self._arrival, now) + cost * self._interval - now - self._tolerance)
 
     def spend(self, now: float, cost: float = 1.0) -> float:
@@ -92,7 +92,7 @@ class RatePerKey:
 
 
 def address_key(client: str) -> str:
-    """What an address is counted under: itself, or the /64 network of an IPv6 address, which is one household."""
+    """Return what an address is counted as: itself, or the /64 network of an IPv6 address, which is one household."""
     if ":" not in client:  # IPv4, or no address
         return client
     try:
@@ -114,7 +114,7 @@ class Recent:
         self._times: deque[float] = deque(maxlen=most + 1)
 
     def add(self, now: float) -> int:
-        """It happened: how often within the window, this time included."""
+        """Count one time, and return how many there were within the window, this one included."""
         times = self._times
         times.append(now)
         while times[0] < now - self._window_s:
@@ -138,7 +138,7 @@ class LimitPolicy:
         player_id: str | None = None,
         connection_id: str | None = None,
     ) -> bool:
-        """A limit is exceeded: whether that is refused."""
+        """Record that a limit is exceeded, and return whether that is refused."""
         enforced = scope not in self.dry_run
         self.observer.limited(Limited(scope, enforced, retry_after_ms, client, player_id, connection_id))
         return enforced

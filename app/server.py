@@ -137,14 +137,14 @@ class Server(uvicorn.Server):
         print(f"Code Racer is ready: {page} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above
 
     def _load_certificate(self) -> None:
-        """Raises SettingsError: TLS_CERT_FILE and TLS_KEY_FILE cannot be used, or not together."""
+        """Load TLS_CERT_FILE and TLS_KEY_FILE. Raises SettingsError: they cannot be used, or not together."""
         try:
             self.config.load()
         except OSError as error:  # ssl.SSLError is one
             raise bad_certificate(self._settings, error) from None
 
     def _on_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What no callback or task answered for."""
+        """Report what no callback or task handled."""
         message = str(context.get("message"))
         self._service.recorder.fault("event loop", context.get("exception") or RuntimeError(message))
 
@@ -162,7 +162,7 @@ class Server(uvicorn.Server):
             self._service.recorder.certificate(ends.isoformat().replace("+00:00", "Z"), None)
 
     def _on_end(self, number: int) -> None:
-        """The first signal drains, the second hurries; a second SIGINT, or a third of any kind, waits for nobody."""
+        """Drain at the first signal, hurry at the second; at a second SIGINT, or a third signal, wait for nobody."""
         interrupted, self._interrupted = self._interrupted, self._interrupted or number == signal.SIGINT
         if self._drain is None:
             service = self._service
@@ -192,7 +192,7 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
     async def _wait_for_close_frames(self) -> None:
-        """Peers answer the close frame, or are cut after CLOSE_TIMEOUT_S.
+        """Wait until peers answered the close frame, or were cut after CLOSE_TIMEOUT_S.
 
         uvicorn would end the sockets at once: with unread bytes that is a reset, and the peer sees no close code.
         """
@@ -233,7 +233,7 @@ class OpsServer(uvicorn.Server):
 
 @contextlib.contextmanager
 def _bounded_tls(settings: Settings) -> Iterator[None]:
-    """What is listened on in the block has its TLS handshakes, and ends, bounded in time.
+    """Bound the time of TLS handshakes and closes of each listener made in the block.
 
     uvicorn has none, and those of asyncio are 60 s and 30 s; no protocol is asked before the handshake is over.
     """
@@ -254,7 +254,7 @@ def _bounded_tls(settings: Settings) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncIterator[None]:
-    """Probes and metrics while in the block, if they have a port of their own."""
+    """Serve probes and metrics while in the block, if they have a port of their own."""
     if not sockets:
         yield
         return
@@ -280,7 +280,7 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
 
 
 def _tune_gc() -> None:
-    """What start-up made lives as long as the process, and a connection leaves next to no cycles behind: look seldom.
+    """Freeze what start-up made, and collect seldom: it lives as long as the process, and connections leave few cycles.
 
     Measured with 8,000 connections: 34 instead of 97 µs of collections for each, no pause over 0.1 s instead of three.
     """

@@ -72,7 +72,7 @@ def _service(text: str) -> str:
 
 
 def _readable(name: str) -> str:
-    """What is in a file."""
+    """Read a file."""
     try:
         return Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

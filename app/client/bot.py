@@ -39,15 +39,15 @@ class Api:
         return self.url.replace("http", "ws", 1)
 
     async def guest(self, name: str) -> str:
-        """A guest's token. Raises ClientError."""
+        """Get a guest's token. Raises ClientError."""
         return await self._post("/api/guests", {"name": name}, None, "token")
 
     async def new_game(self, token: str, **wishes: object) -> str:
-        """A new game's id. Raises ClientError."""
+        """Create a game and return its id. Raises ClientError."""
         return await self._post("/api/games", wishes, token, "game_id")
 
     async def _post(self, path: str, body: object, token: str | None, wanted: str) -> str:
-        """What the answer to a request has under the name `wanted`. Raises ClientError."""
+        """Send a request and return what its answer has under the name `wanted`. Raises ClientError."""
         headers = {"content-type": "application/json"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
@@ -69,7 +69,7 @@ class Api:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """The service's own words; those of HTTP where somebody on the way has answered."""
+    """Return the service's own words; those of HTTP where a proxy on the way has answered."""
     try:
         return str(json.loads(error.read())["detail"])
     except (ValueError, KeyError, TypeError):

@@ -20,30 +20,30 @@ class WebSocketMetrics:
         self.certificate_end_s: float | None = None
 
     def record_connection(self, certificate_end_s: float | None) -> None:
-        """A connection came up."""
+        """Count a connection that came up."""
         self.connection_count += 1
         self.certificate_end_s = certificate_end_s
 
     def record_message(self) -> None:
-        """A message came in."""
+        """Count a message that came in."""
         self.message_count += 1
 
     def record_error(self) -> None:
-        """An ``error`` came in, or a connection was refused or lost."""
+        """Count an ``error`` that came in, or a connection that was refused or lost."""
         self.error_count += 1
 
     def record_reconnect(self) -> None:
-        """A connection is about to be made again."""
+        """Count a connection that is about to be made again."""
         self.reconnect_count += 1
 
     def record_resume(self) -> None:
-        """The server sent what was missed instead of a snapshot."""
+        """Count a reconnect after which the server sent what was missed instead of a snapshot."""
         self.resume_count += 1
 
     def record_rtt(self, rtt_s: float) -> None:
-        """A round trip was measured."""
+        """Record a measured round trip."""
         self.rtt_s = rtt_s
 
     def get_metrics(self) -> dict[str, Any]:
-        """All figures, by name."""
+        """Return all figures, by name."""
         return dict(vars(self))

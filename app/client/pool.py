@@ -18,7 +18,7 @@ class WebSocketPool:
         self._options = options
 
     async def get_connection(self, game_id: str, token: str) -> GameWebSocket:
-        """The connection of a game: the one there is, or a new one. Raises as `GameWebSocket.connect` does."""
+        """Return the connection of a game, new if there is none. Raises as `GameWebSocket.connect` does."""
         known = self.connections.get(game_id)
         if known is not None and known.is_alive:
             return known

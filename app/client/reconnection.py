@@ -31,7 +31,7 @@ RETRY_STATUSES: Final = frozenset(
 
 
 def full_jitter(attempt: int) -> float:
-    """Seconds to wait before reconnect attempt 1, 2, 3 …: evenly between 0 and 1 s·2ⁿ, at most 30 s."""
+    """Choose the seconds before reconnect attempt 1, 2, 3 …: evenly between 0 and 1 s·2ⁿ, at most 30 s."""
     return random.uniform(0, min(2.0 ** min(attempt, _ATTEMPTS_TO_MAX_DELAY), MAX_DELAY_S))  # noqa: S311 - jitter
 
 

@@ -103,7 +103,7 @@ class _Silence:
     __slots__ = ()
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is nothing to release."""
 
 
 def expires_at(ttl_s: float) -> int:
@@ -121,10 +121,10 @@ class MemoryEventLog(EmbeddedLog):
         self._ended: dict[str, int | None] = {}
 
     async def open(self) -> None:
-        """Nothing to connect to."""
+        """Do nothing: there is nothing to connect to."""
 
     async def close(self) -> None:
-        """Nothing to let go."""
+        """Do nothing: there is nothing to release."""
 
     async def append(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
         """Append one commit, or raise Conflict."""
@@ -143,7 +143,7 @@ class MemoryEventLog(EmbeddedLog):
         return [Commit(cursor, decode_events(data)) for cursor, data in commits if cursor > after]
 
     async def probe(self) -> None:
-        """Nothing to write to: memory takes everything."""
+        """Do nothing: memory takes every write."""
 
     async def games(self) -> list[str]:
         """List all games."""

@@ -67,13 +67,13 @@ class LogListener:
         """Something is wrong with the log."""
 
     def on_restored(self) -> None:
-        """The log was away and is back: commits may have been missed."""
+        """Handle the log's return: commits may have been missed."""
 
     def on_broadcast_dropped(self) -> None:
-        """A broadcast (`Coordination.broadcast`) was not sent."""
+        """Count a broadcast (`Coordination.broadcast`) that was not sent."""
 
     def on_fault(self, where: str, error: BaseException) -> None:
-        """A subscriber raised, or background work; other subscribers got theirs, and whoever appended is answered."""
+        """Report what a subscriber or background work raised; others got theirs, and whoever appended is answered."""
         asyncio.get_running_loop().call_exception_handler({"message": where, "exception": error})
 
 

@@ -22,12 +22,12 @@ COST: Final = 2 + OWED_BY_PLAYER
 
 
 def owed(state: GameState) -> int:
-    """Events that come whatever is refused, at most."""
+    """Return how many events come whatever is refused, at most."""
     return OWED_BY_PLAYER * len(state.active_players) + len(state.pending) + OWED_BY_GAME
 
 
 def events_refused(state: GameState, player_id: str) -> Rejected | None:
-    """Why something of a player's that may wait is refused; None where the game can take it."""
+    """Return why a player's command that may wait is refused; None if the game can take it."""
     most = state.rules.max_events
     if not most:
         return None
@@ -42,7 +42,7 @@ def events_refused(state: GameState, player_id: str) -> Rejected | None:
 
 
 def code_refused(state: GameState, player_id: str, size: int) -> Rejected | None:
-    """Why more code of a player, of `size` bytes, is refused; None where the log can take it."""
+    """Return why more code of a player, of `size` bytes, is refused; None if the log can take it."""
     most = state.rules.max_code_bytes
     if not most or state.players[player_id].code_bytes + size <= most:
         return None
@@ -52,5 +52,5 @@ def code_refused(state: GameState, player_id: str, size: int) -> Rejected | None
 
 
 def unbounded(state: GameState) -> GameState:
-    """The same game where these bounds refuse nothing (a dry run)."""
+    """Return the same game with bounds that refuse nothing (a dry run)."""
     return replace(state, rules=replace(state.rules, max_events=0, max_code_bytes=0))

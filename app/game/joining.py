@@ -13,7 +13,7 @@ from app.vocabulary import LeaveReason, Phase, Rejection
 
 
 def refusal(state: GameState, player_id: str) -> Rejected | None:
-    """Why a player may not join now; None where they may."""
+    """Return why a player may not join now; None if they may."""
     player = state.players.get(player_id)
     if player is not None and player.removed:
         return Rejected(Rejection.REMOVED, "you were removed from this game")
@@ -24,7 +24,7 @@ def refusal(state: GameState, player_id: str) -> Rejected | None:
 
 
 def misses_end(state: GameState, player_id: str, last_seq: int | None) -> bool:
-    """Whether somebody who was in a game that is over has not seen all of it: they may read on, though not join."""
+    """Tell whether a member of a game that is over has not seen all of it: they may read on, though not join."""
     player = state.players.get(player_id)
     was_in = player is not None and not player.removed
     return was_in and state.phase is Phase.FINISHED and last_seq is not None and last_seq < state.seq

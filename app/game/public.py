@@ -17,18 +17,18 @@ _SHOWS_PROBLEM: Final = frozenset({Phase.RUNNING, Phase.FINISHED})
 
 
 def public_event(event: GameEvent) -> wire.EventData:
-    """The message of a durable event, for all members."""
+    """Return the message of a durable event, for all members."""
     otherwise = _OTHERWISE.get(type(event))
     return otherwise(event) if otherwise is not None else _by_name(event)
 
 
 def public_result(event: SubmissionJudged) -> wire.SubmissionResultData:
-    """The message of a verdict for the submitter alone: the visible tests."""
+    """Return the message of a verdict for the submitter alone: the visible tests."""
     return wire.SubmissionResultData(event.attempt, event.verdict, event.detail, event.tests)
 
 
 def snapshot(state: GameState) -> wire.GameSnapshot:
-    """The full public state of a game; the problem's text only once the race has started."""
+    """Return the full public state of a game; the problem's text only once the race has started."""
     return wire.GameSnapshot(
         game_id=state.game_id,
         state=state.phase,

@@ -75,7 +75,7 @@ def decide(state: GameState | None, command: Command, now: int) -> list[GameEven
 
 
 def deadline(state: GameState) -> int | None:
-    """When time does something by itself next (epoch ms); None where it never does."""
+    """Return when time alone changes the game next (epoch ms); None if it never does."""
     if state.phase is Phase.FINISHED:
         return None
     times = [player.grace_until for player in state.active_players if player.grace_until is not None]
@@ -222,7 +222,7 @@ def _remove(draft: _Draft, command: Remove) -> None:
 
 
 def _tick(_draft: _Draft, _command: Tick) -> None:
-    """Nothing of its own: what is due is settled for every command."""
+    """Do nothing of its own: what is due is settled for every command."""
 
 
 _HANDLERS: Final[dict[type, Any]] = {
@@ -319,12 +319,12 @@ def _finish_reason(state: GameState, now: int) -> FinishReason | None:
 
 
 def _is_closing(state: GameState, now: int) -> bool:
-    """Whether only the judging of what was handed in stands between now and the end."""
+    """Tell whether only the judging of submitted code stands between now and the end."""
     return _finish_reason(state, now) is not None
 
 
 def _judging_ends(state: GameState) -> int:
-    """When the end no longer waits for the judge, however the end came about."""
+    """Return when the end no longer waits for the judge, however the end came about."""
     decided = state.decided_at if state.rules.finish is FinishRule.FIRST_ACCEPTED else None
     closed_at = decided if decided is not None else (state.ends_at or 0)
     return min(closed_at, state.ends_at or closed_at) + state.rules.judge_grace_ms

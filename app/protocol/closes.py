@@ -84,11 +84,11 @@ _CLIENT_ROWS = {row.code: row for row in CLOSE_TABLE if Initiator.CLIENT in row.
 
 
 def client_close(code: int) -> CloseRow:
-    """The row of a close frame that the client sent; codes we do not list are `OTHER`."""
+    """Return the row of a close frame that the client sent; codes we do not list are `OTHER`."""
     return _CLIENT_ROWS.get(code, Close.OTHER)
 
 
 def should_reconnect(code: int) -> bool:
-    """Whether a client comes back after the close code `code` (RFC 6455 section 7.4); unknown codes: yes."""
+    """Tell whether a client comes back after the close code `code` (RFC 6455 section 7.4); unknown codes: yes."""
     rows = [row for row in CLOSE_TABLE if row.code == code]
     return not rows or any(row.comes_back for row in rows)

@@ -78,7 +78,7 @@ def decode(frame: bytes | str, max_batch: int = MAX_BATCH) -> ClientMessage | Ba
 
 
 def _mistake(frame: bytes | str | msgspec.Raw) -> InvalidMessage:
-    """What is wrong with a frame that is no message: found part by part, so that its type and id can be told."""
+    """Say what is wrong with an invalid frame, decoded part by part, so that its type and id can be named."""
     try:
         envelope = _decode_envelope(frame)
     except msgspec.ValidationError as error:
@@ -102,7 +102,7 @@ def _mistake(frame: bytes | str | msgspec.Raw) -> InvalidMessage:
 
 
 def _shape(error: msgspec.ValidationError) -> str:
-    """What is wrong with the shape, without the value that was sent."""
+    """Say what is wrong with the shape, without the value that was sent."""
     return _QUOTED.sub("", str(error))
 
 

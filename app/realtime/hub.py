@@ -163,7 +163,7 @@ class Hub:
 
 
 def _announced(settings: LimitSettings) -> dict[str, float]:
-    """The limits that a ``welcome`` announces."""
+    """Return the limits that a ``welcome`` announces."""
     return {
         "max_message_bytes": settings.max_message_bytes,
         "max_batch": settings.max_batch,

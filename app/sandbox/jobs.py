@@ -68,6 +68,6 @@ decode_answer: Final = msgspec.json.Decoder(Answer).decode
 
 
 def framed(message: Job | Answer) -> bytes:
-    """A message as it is written."""
+    """Return a message as it is written."""
     body = encode(message)
     return len(body).to_bytes(PREFIX_BYTES, "big") + body

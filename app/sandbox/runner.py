@@ -161,7 +161,7 @@ class _Run:
             return state
 
     def outcome(self, state: bytes, test: Test) -> tuple[str, _Failure | None]:
-        """One test: what it gave, shortly, and what is wrong with it.
+        """Run one test, and return what it gave, shortened, and what is wrong with it.
 
         Raises:
             _Failure: there is no point in running another.
@@ -184,7 +184,7 @@ class _Run:
             return self._result(session)
 
     def _result(self, session: MontySession) -> object:
-        """What `solve` returned, as a JSON value."""
+        """Return what `solve` returned, as a JSON value."""
         most = self._limits.result_bytes
         try:
             text = self._feed(session, f"import json\nf'{{json.dumps(_):.{most + 1}}}'")
@@ -198,7 +198,7 @@ class _Run:
             raise _Failure(Verdict.WRONG_ANSWER, "the result is no JSON value", stop=Stop.RESULT) from None
 
     def _no_value(self, failure: _Failure) -> _Failure:
-        """The verdict on a result that cannot be taken out: it is only a wrong one."""
+        """Return the verdict on a result that cannot be taken out: only a wrong one."""
         if failure.verdict is Verdict.TIME_LIMIT:
             return failure
         if failure.verdict is Verdict.MEMORY_LIMIT:
@@ -213,7 +213,7 @@ class _Run:
         return _Failure(Verdict.WRONG_ANSWER, text, stop=Stop.RESULT)
 
     def _session(self) -> MontySession:
-        """A sandbox with nothing in it, for as long as is left."""
+        """Make an empty sandbox for the time that is left."""
         left_s = self.started + self._limits.time_limit_s - time.monotonic()
         if left_s <= 0:
             raise self._late()
@@ -284,14 +284,14 @@ class _Missing(Mapping[str, ExternalModule]):
 
 
 def _undefined(failure: _Failure) -> _Failure:
-    """The verdict where `solve` is asked for and is not there."""
+    """Return the verdict on code that defines no `solve`."""
     if failure.kind != "NameError":
         return failure
     return _Failure(Verdict.INVALID, failure.kind, "define a function named solve")
 
 
 def _raised(error: MontyError, kind: str) -> _Failure:
-    """The verdict on an exception: raised by the code, or, before any of it ran, by the parser.
+    """Return the verdict on an exception: raised by the code, or, before any of it ran, by the parser.
 
     Raises:
         SandboxLost: it is about what was given to the code.
@@ -309,7 +309,7 @@ def _raised(error: MontyError, kind: str) -> _Failure:
 
 
 def same(got: object, expected: object) -> bool:
-    """Whether two JSON values are equal: lists element by element, floats within a tolerance, bool is no number."""
+    """Tell whether two JSON values are equal: lists element by element, floats by a tolerance, bool is no number."""
     if isinstance(got, bool) or isinstance(expected, bool):
         return got is expected
     if isinstance(got, float) or isinstance(expected, float):
@@ -331,7 +331,7 @@ def _same_number(got: object, expected: object) -> bool:
 
 
 def _print(_stream: str, _text: str) -> None:
-    """What the code prints is nobody's."""
+    """Discard what the code prints."""
 
 
 def _short(value: object) -> str:
@@ -344,5 +344,5 @@ def _cut(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """The first line, which names the error."""
+    """Return the first line, which names the error."""
     return text.strip().partition("\n")[0]

@@ -149,6 +149,6 @@ def secret_fingerprints(settings: Settings) -> dict[str, str]:
 
 
 def fingerprint(settings: Settings) -> str:
-    """A short hash over all settings but secrets: replicas that show different ones are configured differently."""
+    """Return a short hash over all settings but secrets: it differs where replicas are configured differently."""
     rows = "\n".join(f"{name}={value}" for name, value in describe(settings) if name not in _NO_CONFIGURATION)
     return hashlib.sha256(rows.encode()).hexdigest()[:12]

@@ -14,7 +14,7 @@ DEV_SECRET_FILE: Final = Path("var/dev-secret")
 
 
 def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
-    """The HS256 key: the configured one, or in development one made once and kept in `dev_file` (mode 0600).
+    """Return the HS256 key: the configured one, or in development one made once and kept in `dev_file` (mode 0600).
 
     Raises:
         SettingsError: none is configured outside development, or the file cannot be read or written, or holds none.
@@ -37,7 +37,7 @@ def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
 
 
 def _kept_secret(file: Path) -> str:
-    """What is in the file; made where there is none. Raises OSError."""
+    """Read the file, and make it if there is none. Raises OSError."""
     try:
         return file.read_text("ascii", "ignore").strip()
     except FileNotFoundError:

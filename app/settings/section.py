@@ -43,7 +43,7 @@ def _long_secret(value: SecretStr) -> SecretStr:
 
 
 def some_of(value: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The value itself. Raises ValueError where it has words that are not known."""
+    """Return the value itself. Raises ValueError if it has unknown words."""
     unknown = sorted(set(value) - set(known))
     if unknown:
         raise ValueError(f"does not know {', '.join(unknown)}; known are {', '.join(known)}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # loaded only where traces are wanted
 def open_tracer(
     settings: Settings, replica: str, on_change: Callable[[bool], None], answers: tuple[type[Exception], ...]
 ) -> "OtelTracer | None":
-    """The tracer; None where no traces are wanted, and then OpenTelemetry is not even loaded.
+    """Make the tracer; None if no traces are wanted, and then OpenTelemetry is not even loaded.
 
     `on_change` is called when spans cease to be taken, and when they are again; `answers` are exceptions that end a
     block without being a fault.
@@ -35,7 +35,7 @@ def open_tracer(
 
 
 def _exporter(settings: Settings, endpoint: str) -> "SpanExporter":
-    """The exporter of the protocol; what is not set here it reads from OTEL_EXPORTER_OTLP_* itself."""
+    """Make the exporter of the protocol; what is not set here it reads from OTEL_EXPORTER_OTLP_* itself."""
     from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - as above
 
     named = dict(parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True))

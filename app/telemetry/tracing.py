@@ -238,14 +238,14 @@ class OtelTracer(Tracer):
             await asyncio.wait_for(done.wait(), self._flush_timeout_s)
 
     def current_ids(self) -> dict[str, str]:
-        """The current span's ids, for log lines; empty outside of spans."""
+        """Return the current span's ids, for log lines; empty outside of spans."""
         span = self._current.get()
         if span is None:
             return {}
         return {"trace_id": span.trace_id, "span_id": trace.format_span_id(span.span_context.span_id)}
 
     def ended(self, span: ReadableSpan) -> None:
-        """A span is over and goes to the collector."""
+        """Send a span that is over to the collector."""
         self._queue.on_end(span)
 
     def start(
@@ -257,7 +257,7 @@ class OtelTracer(Tracer):
         client: str | None = None,
         started: float | None = None,
     ) -> _Span:
-        """A new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
+        """Begin a new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
         links = self._links_to(link) if link is not None else ()
         context = _parse(client) if client else None
         if context is not None and self._trusts_parents:
@@ -322,7 +322,7 @@ class OtelTracer(Tracer):
     # ---------------------------------------------------------------- own
 
     def _samples(self, traceparent: str | None) -> bool:
-        """A trusted client's context decides; otherwise the ratio does."""
+        """Tell whether to sample: a trusted client's context decides, otherwise the ratio."""
         if traceparent is not None and self._trusts_parents:
             parent = _parse(traceparent)
             if parent is not None:
@@ -335,7 +335,7 @@ class OtelTracer(Tracer):
         return self.start(MESSAGE_SPANS[type], None, known, attributes, traceparent, arrived)
 
     def _links_to(self, link: _Handshake) -> tuple[Link, ...]:
-        """The link to a handshake, whose span is made now if it was not before."""
+        """Return the link to a handshake, whose span is made now if it was not before."""
         if not link.links:
             one = link.handshake
             attributes = {**link.attributes, "outcome": one.outcome, "http.response.status_code": one.status}
@@ -369,11 +369,11 @@ class OtelTracer(Tracer):
 
 
 def _parse(traceparent: str) -> SpanContext | None:
-    """A context as it came over the wire; None where it is none, which W3C says to ignore."""
+    """Parse a context as it came over the wire; None if it is invalid, which W3C says to ignore."""
     context = trace.get_current_span(_PROPAGATOR.extract({_TRACEPARENT: traceparent})).get_span_context()
     return context if context.is_valid else None
 
 
 def _epoch_ns(at: float) -> int:
-    """Nanoseconds since the epoch of a time of `time.perf_counter`."""
+    """Convert a time of `time.perf_counter` to nanoseconds since the epoch."""
     return time.time_ns() - round((time.perf_counter() - at) * 1e9)

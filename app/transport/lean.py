@@ -252,7 +252,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
             self._unanswered_ping = payload
 
     def _answer_close(self, payload: bytes) -> None:
-        """The peer's close frame: its own wish, or the answer to ours. Raises Violation."""
+        """Handle the peer's close frame: its own wish, or the answer to ours. Raises Violation."""
         if self._ended is None:
             code = close_code(payload)
             self._end(client_close(code), Initiator.CLIENT, code, frame_bytes(CLOSE, payload[:2]))
@@ -260,7 +260,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         self._socket.close()
 
     def _fail(self, row: CloseRow) -> None:
-        """The peer broke the protocol: nothing it sends can be understood any more (section 7.1.7)."""
+        """Fail the connection (section 7.1.7): the peer broke the protocol, what it sends is no longer understood."""
         self.close(row, is_asked=False)
         self._deafen()
 

@@ -20,7 +20,7 @@ _HOLDS: Final = {
 
 
 def tls_context(settings: EventLogSettings) -> ssl.SSLContext | None:
-    """How the servers' certificates are checked and which one is shown to them; None where nothing is set.
+    """Make the TLS context that checks the servers' certificates and shows ours; None if nothing is set.
 
     Raises:
         SettingsError: a file cannot be read, or holds no certificate or key.
@@ -40,7 +40,7 @@ def tls_context(settings: EventLogSettings) -> ssl.SSLContext | None:
 
 
 def require_identity(settings: EventLogSettings) -> None:
-    """The files that say who connects must hold it. Raises SettingsError."""
+    """Check that the files of the client certificate hold one. Raises SettingsError."""
     if settings.nats_credentials_file:
         text = _read("NATS_CREDENTIALS_FILE", settings.nats_credentials_file)
         found = _CREDENTIALS.search(text)

@@ -73,7 +73,7 @@ class Expiry:
         self._slot = self._wheel.set(self, min(wait_s, LONGEST_TIMER_S))
 
     def _token_due(self) -> float:
-        """When the notice is due, or after it the end (epoch seconds)."""
+        """Return when the notice is due, or after it the end (epoch seconds)."""
         if self._noticed:
             return self._expires_at + self._settings.jwt_leeway_s
         return self._expires_at - self._settings.token_expiring_notice_s

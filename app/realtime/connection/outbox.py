@@ -74,7 +74,7 @@ class Outboxes:
 
 
 def depth_of(waiting_bytes: int) -> OutboxDepth:
-    """How deep an outbox is."""
+    """Return how deep an outbox is."""
     for most, depth in _DEPTHS:
         if waiting_bytes <= most:
             return depth

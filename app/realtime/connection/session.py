@@ -169,7 +169,7 @@ class Session:
     # ---------------------------------------------------------------- what the transport calls
 
     def on_binary(self, payload: bytes) -> None:
-        """This protocol is text."""
+        """Close the connection: this protocol is text."""
         self.stats.received(len(payload))
         self._observer.received("other", len(payload))
         self.close(Close.BINARY)

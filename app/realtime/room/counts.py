@@ -56,7 +56,7 @@ class GameCounts:
 
 
 def standing_of(phase: Phase, player: Player) -> PlayerStanding:
-    """What an active player of a game in `phase` is up to."""
+    """Return what an active player of a game in `phase` is up to."""
     if player.connection_id is None:
         return PlayerStanding.LOST
     if phase is Phase.FINISHED or player.accepted_seq is not None:

@@ -60,7 +60,7 @@ class Turns(Generic[Item]):
         return self._depth
 
     def waiting(self, party: str) -> int:
-        """Items of a party that wait."""
+        """Count the items of a party that wait."""
         return len(self._waiting.get(party, ()))
 
     def put(self, party: str, item: Item) -> Item | None:

@@ -120,7 +120,7 @@ class ProgressBoard:
         self._left = []
 
     def _others(self, *, here: bool) -> int:
-        """Members who are to see a player's progress."""
+        """Return the members who are to see a player's progress."""
         return max(0, len(self._members) - here)
 
     # ---------------------------------------------------------------- in time

@@ -124,7 +124,7 @@ class Rooms:
             await self._handle(game_id, Remove(player_id))
 
     def ending_within(self, seconds: float) -> list[str]:
-        """Races with members here whose end is near: their time runs out, or they are decided."""
+        """Return the races with members here that end soon: their time runs out, or they are decided."""
         until = self.games.now() + seconds * 1000
         return [room.game_id for room in self.loaded.values() if room.members and _ends_by(room.known, until)]
 
@@ -241,7 +241,7 @@ class Rooms:
 
 
 def _ends_by(state: GameState, until: float) -> bool:
-    """Whether a race ends by `until` (epoch ms), without anybody doing anything more."""
+    """Tell whether a race ends by `until` (epoch ms), without anybody doing anything more."""
     if state.phase is not Phase.RUNNING or state.ends_at is None:
         return False
     return state.decided_at is not None or state.ends_at <= until

@@ -218,7 +218,7 @@ class Room:
         return decide(unbounded(self.known), command, self._now())
 
     def joining_refused(self, player_id: str) -> Rejected | None:
-        """Why a player may not join now; None where they may."""
+        """Return why a player may not join now; None if they may."""
         rejected = refusal(self.known, player_id)
         if rejected is None or self._is_refused(rejected, player_id):
             return rejected
@@ -379,13 +379,13 @@ class Room:
 
 
 def _frame_of(event: GameEvent) -> tuple[str, Frame]:
-    """The type and the frame of the event's message, encoded once for all members."""
+    """Return the type and the frame of the event's message, encoded once for all members."""
     data = public_event(event)
     return data.type, text_frame(encode_event(data, event.seq))
 
 
 def _frame_at(history: list[tuple[str, Frame] | GameEvent], index: int) -> tuple[str, Frame]:
-    """The type and the frame of the event of seq `index` + 1, which is encoded when it is first asked for."""
+    """Return the type and the frame of the event of seq `index` + 1, which is encoded when it is first asked for."""
     one = history[index]
     if not isinstance(one, tuple):
         one = history[index] = _frame_of(one)
@@ -393,5 +393,5 @@ def _frame_at(history: list[tuple[str, Frame] | GameEvent], index: int) -> tuple
 
 
 def _read_at(commit: Commit, now: int) -> float:
-    """When a commit that is read again was taken: by its time stamp of the games' clock, made just before."""
+    """Return when a commit that is read again was taken: the games' clock's time stamp from just before."""
     return time.time() - (now - commit.events[-1].at) / 1000

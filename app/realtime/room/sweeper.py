@@ -53,7 +53,7 @@ class Sweeper:
         self.log_bytes = self.log_limit_bytes = 0
 
     async def run(self) -> None:
-        """For ever."""
+        """Sweep until cancelled."""
         while True:
             try:
                 await self.sweep()
@@ -155,7 +155,7 @@ class Sweeper:
 
 
 def _lost_name(state: GameState, session: Session) -> str | None:
-    """The name of a session's player, where the log calls them lost; not while they are only coming in, or leaving."""
+    """Return the name of a session's player if the log says they are lost; not while they come in or leave."""
     player = state.players.get(session.player_id)
     if player is None or player.removed or session.ended is not None or not session.inbox.is_at_rest:
         return None

@@ -295,9 +295,10 @@ class GameWebSocket:
             self.metrics.record_resume()
         else:
             self.last_seq = int(data.get("last_seq", 0))
-        if self._connection is not None:
+        hello = self._arrival.joined()
+        if self._connection is not None and "hello" in data.get("accepts", ()):  # a release before it has none
             with contextlib.suppress(ClientError):  # the next connection says its own
-                await self._connection.send({"type": "hello", "data": self._arrival.joined()})
+                await self._connection.send({"type": "hello", "data": hello})
         for request in self._requests.unanswered:
             if self._connection is not None:
                 with contextlib.suppress(ClientError):  # sent again after the next one

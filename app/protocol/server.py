@@ -209,7 +209,11 @@ class GameSnapshot(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WelcomeData(TransientData, frozen=True):
-    """The first message of every connection that is let in."""
+    """The first message of every connection that is let in.
+
+    `accepts`: the types of messages that this replica understands. In a rolling deploy one of the previous release may
+    be met, so a client sends a type that came later only where it stands here.
+    """
 
     type: ClassVar[str] = "welcome"
     connection_id: str
@@ -221,6 +225,7 @@ class WelcomeData(TransientData, frozen=True):
     limits: dict[str, float]
     server_time: int
     replica: str
+    accepts: list[str]
 
 
 class PlayerProgressData(TransientData, frozen=True):

@@ -226,6 +226,24 @@ def test_what_the_player_met_is_told(language: str, tmp_path: Path) -> None:
         assert server.metric("ws_errors_total", code="not_allowed") == 0
 
 
+def test_a_replica_of_a_release_before_hello_is_not_told_what_it_does_not_understand(
+    language: str, tmp_path: Path
+) -> None:
+    """Else a rolling deploy, in which new clients meet old replicas, looks like a release of broken clients."""
+    with (
+        ServerProcess(tmp_path, "tools.harness.before_hello", **UNLIMITED) as server,
+        Client(language, server.ws_url, server.new_game(token("host")), token("ann")) as client,
+    ):
+        client.do("connect")
+        welcome = client.message("welcome")
+        assert "accepts" not in welcome["data"]
+        client.do("request", type="ready", data={"status": "not_ready"})
+        client.hear("answer")  # what is sent after the welcome is answered after it
+        assert server.metric("ws_connections") == 1
+        assert server.metric("ws_errors_total", code="unknown_type") == 0
+        assert server.metric("ws_troubled_connections_total", trouble="not_understood") == 0
+
+
 def test_a_slow_network(language: str, server: ServerProcess, proxy: FaultProxy) -> None:
     proxy.delay_s = 0.02
     with playing(language, server, proxy) as (client, game_id):

@@ -107,10 +107,13 @@ SNAPSHOT_TEXT: Final = (
 )
 MESSAGES: Final[list[tuple[ServerData, str]]] = [
     (
-        WelcomeData("c", PlayerCard("ann", "Ann"), SNAPSHOT, 3, True, 20.0, {"max_batch": 50}, AT, "r"),
+        WelcomeData(
+            "c", PlayerCard("ann", "Ann"), SNAPSHOT, 3, True, 20.0, {"max_batch": 50}, AT, "r", ["ready", "batch"]
+        ),
         (
             f'{{"connection_id":"c","player":{{"player_id":"ann","name":"Ann"}},"game":{SNAPSHOT_TEXT},"last_seq":3,'
-            '"resumed":true,"heartbeat_s":20.0,"limits":{"max_batch":50},"server_time":1700000000000,"replica":"r"}'
+            '"resumed":true,"heartbeat_s":20.0,"limits":{"max_batch":50},"server_time":1700000000000,"replica":"r",'
+            '"accepts":["ready","batch"]}'
         ),
     ),
     (PlayerProgressData("ann"), '{"player_id":"ann"}'),

@@ -44,6 +44,14 @@ def told(server: ServerProcess) -> dict[str, float]:
     }
 
 
+def test_welcome_tells_which_messages_the_replica_understands(ws: ClientConnection) -> None:
+    welcome = json.loads(ws.recv(30))
+    assert welcome["type"] == "welcome"
+    assert sorted(welcome["data"]["accepts"]) == [
+        "auth", "batch", "hello", "leave", "ping", "progress", "ready", "submit_code",
+    ]  # fmt: skip
+
+
 def test_hello_is_counted_once_a_connection_and_asked_for_nothing(server: ServerProcess, ws: ClientConnection) -> None:
     assert say(ws, reconnects=2, failed_attempts=7, open_ms=250, outage_ms=86_400_000)["type"] == "ack"
     expected = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.game import GameState, snapshot
-from app.protocol import PlayerCard, WelcomeData
+from app.protocol import BATCH, CLIENT_TYPES, PlayerCard, WelcomeData
 from app.realtime.connection.session import Session
 
 
@@ -27,4 +27,5 @@ class Welcome:
             limits=self.limits,
             server_time=server_time,
             replica=self.replica,
+            accepts=[*CLIENT_TYPES, BATCH],
         )

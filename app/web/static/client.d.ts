@@ -222,6 +222,7 @@ export interface WelcomeData {
   limits: Record<string, number>;
   server_time: number;
   replica: string;
+  accepts: Array<string>;
 }
 
 /** How far another player is; may be dropped or replaced by a newer one. */

@@ -490,7 +490,8 @@ const NOTES = Object.freeze({
     if (data.resumed) this.metrics.recordResume();
     else this.lastSeq = data.last_seq;
     this._setState('open');
-    this.sendMessage('hello', this._arrival.joined());
+    const hello = this._arrival.joined();
+    if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
     for (const { message } of this._requests.values()) this.sendMessage(message.type, message.data, message.id);
   },
   pong(data) {

@@ -146,7 +146,10 @@ def durable(plan: Plan, servers: list[Contestant]) -> Values:
 
 
 def handshakes(plan: Plan, servers: list[Contestant]) -> Values:
-    """Connect with a token that is verified, be welcomed, close; each player to a room of their own."""
+    """Connect with a token that is verified, be welcomed, close; each player to a room of their own.
+
+    The players come back with the same tokens, which the service remembers: one that is new costs a fifth more.
+    """
     count = plan.of(2_000)
     with loaded(plan, servers, count, 1) as pairs:
         return in_turns(plan, pairs, lambda _: ("churn", count, 20))

@@ -12,7 +12,7 @@ from app.web.auth.verified_tokens import VerifiedToken, VerifiedTokens, digest_o
 
 YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970: no date lies behind it; milliseconds do, which would make a token that never ends."""
-TIMES: Final[tuple[str, ...]] = ("nbf", "iat", "exp")
+TIMES: Final = ("nbf", "iat", "exp")
 """The claims that are looked at each time a token comes."""
 
 
@@ -34,13 +34,13 @@ class Authenticator:
         key_id, algorithm = self._named_key(token) if known is None else (known.key_id, known.algorithm)
         candidates = await self.keys.candidates(key_id, algorithm)
         if known is not None and known.keys == candidates:
-            _require_time(known.times, self.leeway_s)
+            _require_time(dict(zip(TIMES, known.times, strict=True)), self.leeway_s)
             return known.identity
         if not candidates:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
         identity = _identity(claims, _require_time(claims, self.leeway_s))
-        times = {claim: claims[claim] for claim in TIMES if claim in claims}
+        times = tuple(claims.get(claim) for claim in TIMES)
         self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
         return identity
 

@@ -14,17 +14,17 @@ from jwt import PyJWK
 from app.realtime.identity import Identity
 
 MAX_REMEMBERED: Final = 2_048
-"""So many tokens are remembered, some 0.6 MiB; of more the one verified longest ago is forgotten."""
+"""So many tokens are remembered, some 1 MiB at most; of more the one verified longest ago is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """Holds what was found out of a token: signed with one of `keys`, the claims `times`, the player it names."""
+    """Holds what was found out of a token: signed with one of `keys`, the claims of time, the player it names."""
 
     key_id: str | None
     algorithm: str
     keys: Sequence[str | PyJWK]
-    times: dict[str, Any]
+    times: tuple[Any, ...]
     identity: Identity
 
 

@@ -85,6 +85,17 @@ def test_a_class_of_too_many_methods_is_a_fault_without_a_reason(tree: Path) -> 
     assert "docstring does not give the reason" in fault
 
 
+@pytest.mark.parametrize("base", ["Base", "low.Base", "Base[int]"])
+def test_methods_that_a_class_inherits_from_ours_are_its_own(tree: Path, base: str) -> None:
+    methods = "".join(f"    def m{number}(self): ...\n" for number in range(MOST_METHODS))
+    add(tree, "app/low/__init__.py", f"class Base:\n{methods}")
+    add(tree, "app/high/__init__.py", f"class Same({base}):\n    def m0(self): ...\n")
+    assert faults(count(tree), NONE) == [], "what is overridden counts once"
+    add(tree, "app/high/__init__.py", "class Large(Same):\n    def more(self): ...\n")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the class app.high.__init__.Large has 26 methods, at most 25")
+
+
 @pytest.mark.parametrize("before", ["", "*, "])
 def test_a_constructor_of_too_many_parameters_is_a_fault_without_a_reason(tree: Path, before: str) -> None:
     most = ", ".join(f"p{number}" for number in range(MOST_PARAMETERS))

@@ -1,6 +1,7 @@
 """The observer: the few points at which the service is measured, as one typed interface.
 
-The service calls it and knows nothing else: no metric name, no logger, no vendor.
+The service calls it and knows nothing else: no metric name, no logger, no vendor. Every part is handed one observer,
+which has the methods of all areas.
 """
 
 from collections.abc import Sequence

@@ -10,6 +10,9 @@
 - The way out. `write` is the socket's own. After `cork` it is a `Cork`'s until the turn of the event loop ends.
 - Pings. All connections share one timing wheel, which calls `on_due` when a ping is to be sent or its answer is
   overdue; one of the two is set from the handshake to the end.
+
+A connection is one object: what asyncio calls, what the listener calls and what they share. A second object would cost
+each connection memory and each message a call.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ adds what uvicorn keeps to itself: ping round trips, 1006 for a vanished peer, a
 `app.transport.common` says how a connection works; this is how it holds uvicorn's protocol to that. uvicorn runs
 the handshake, sends the pings and has the parser; its `handle_…` methods are called frame by frame, from `_step`,
 instead of all at once. Its task lives as long as the connection (`_serve`), as it would close the socket after it.
+A connection is one object, as uvicorn has it: its protocol by inheritance, and what both transports share.
 """
 
 import asyncio

@@ -55,27 +55,49 @@ class Counts:
 def count(root: Path) -> Counts:
     """Count the tree under `root`."""
     counts = Counts([], {}, {}, [], {})
+    classes: dict[str, _Class] = {}
     for path in sorted((root / "app").rglob("*.py")):
         text = path.read_text("utf-8")
         name = str(path.relative_to(root).with_suffix("")).replace("/", ".")
         tree = ast.parse(text)
         counts.docstrings[name] = " ".join((ast.get_docstring(tree) or "").split())
         counts.modules[name] = len(text.splitlines())
-        counts.classes.update(_classes(tree, name))
+        classes.update(_classes(tree, name))
         counts.constructors.update(_constructors(tree, name))
         counts.pointers.extend(f"{name}:{line}" for line in _pointers(tree))
         for defined in _names(tree):
             counts.names.setdefault(defined, []).append(name)
         if not name.startswith("app.telemetry"):
             counts.calls.extend(f"{name}:{line}" for line in _calls(tree))
+    counts.classes.update((name, len(_methods(name, classes))) for name in classes)
     return counts
 
 
-def _classes(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """A class's own methods, and the last names of its bases."""
+
+    methods: frozenset[str]
+    bases: list[str]
+
+
+def _classes(tree: ast.Module, module: str) -> Iterator[tuple[str, _Class]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            methods = sum(isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) for one in node.body)
-            yield f"{module}.{node.name}", methods
+            methods = {one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+            bases = [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
+            yield f"{module}.{node.name}", _Class(frozenset(methods), bases)
+
+
+def _methods(name: str, classes: dict[str, _Class]) -> set[str]:
+    """Name all methods of a class: its own, and those it inherits from classes of ours."""
+    found = set(classes[name].methods)
+    module = name.rpartition(".")[0]
+    for base in classes[name].bases:
+        named = [one for one in classes if one.rpartition(".")[2] == base and one != name]
+        for one in [one for one in named if one.rpartition(".")[0] == module] or named:
+            found |= _methods(one, classes)
+    return found
 
 
 def _constructors(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:

@@ -1,4 +1,7 @@
-"""The recorder: the observer that writes metrics and logs, put together from its areas."""
+"""The recorder: the observer that writes metrics and logs, put together from its areas.
+
+Each area is a class of its own; the recorder has the methods of all areas, as the observer has.
+"""
 
 from collections.abc import Callable, Iterable
 

@@ -65,7 +65,7 @@ class Service:
         self.replica = settings.replica or socket.gethostname()
         self.recorder = Recorder(
             MetricStore(settings.max_metric_series, is_native=settings.metrics_native_histograms),
-            logs.write if logs else None,
+            logs.logger if logs else None,
             settings.log_repeats_per_s,
         )
         self.traces = traces = open_tracer(settings, self.replica, self.recorder.traces_exported, (Rejected, Conflict))

@@ -279,7 +279,7 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     writer, logs = _logging(settings)
     undo = logs.take_over()
     try:
-        write = functools.partial(write_event, logs.write)
+        write = functools.partial(write_event, logs.logger)
         went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
     except CannotListen as error:
         return _tell(f"{error}; set --host and --port", EXIT_USAGE)

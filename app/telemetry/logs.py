@@ -217,32 +217,34 @@ class LogWriter:
 
 
 class Logs:
-    """The chain: common fields, redaction, the writer. `write` is for our own events."""
+    """The chain: common fields, redaction, the writer. `logger` is for our own events."""
 
     def __init__(self, writer: LogWriter, *, level: str, common: Mapping[str, str]) -> None:
         self.writer = writer
         self._least = _LEVELS[level]
         self._common = {key: _presentable(value) for key, value in common.items()}
         self.trace_ids: Callable[[], Mapping[str, str]] = dict  # none, until something traces
+        self.logger: structlog.typing.BindableLogger = structlog.wrap_logger(
+            None,
+            processors=[self._finish],
+            wrapper_class=structlog.make_filtering_bound_logger(self._least),
+        ).bind()  # now, not again for each line
 
-    def write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        """Write a line of `event` with these fields; nothing below the level that is set."""
-        if _LEVELS[level] >= self._least:
-            self._put(level, {**fields, "event": event})
-
-    def _put(self, level: str, fields: dict[str, object]) -> None:
-        for key, value in fields.items():
+    def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in event.items():
             if isinstance(value, str):
-                fields[key] = _presentable(value)
-        self.writer.put({"timestamp": _timestamp(), "level": level, **self._common, **self.trace_ids(), **fields})
+                event[key] = _presentable(value)
+        self.writer.put({"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event})
+        raise structlog.DropEvent
 
     def foreign(self, record: logging.LogRecord) -> None:
         """Take a record of the standard library's logging."""
         level = record.levelname.lower() if record.levelname.lower() in _LEVELS else "info"
-        event: dict[str, object] = {"event": record.getMessage(), "logger": record.name}
+        event: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
         if record.exc_info:
             event["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        self._put(level, event)
+        with contextlib.suppress(structlog.DropEvent):
+            self._finish(None, level, event)
 
     def take_over(self) -> Callable[[], None]:
         """Send all records of this process through the chain; call the result to undo. For the main program."""

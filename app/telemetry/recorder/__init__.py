@@ -4,6 +4,7 @@ Each area is a class of its own; the recorder has the methods of all areas, as t
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from app.game import Verdict
 from app.telemetry.catalogue import Events, Metrics
@@ -14,7 +15,7 @@ from app.telemetry.recorder.connections import ConnectionsRecorder
 from app.telemetry.recorder.event_log import EventLogRecorder
 from app.telemetry.recorder.games import GamesRecorder
 from app.telemetry.recorder.messages import MessagesRecorder
-from app.telemetry.recorder.recording import WriteLine, write_event
+from app.telemetry.recorder.recording import write_event
 from app.telemetry.recorder.runtime import RuntimeRecorder
 from app.telemetry.tracer import Tracer
 from app.vocabulary import SpanExport
@@ -23,10 +24,10 @@ __all__ = ["Recorder", "write_event"]
 
 
 class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRecorder, RuntimeRecorder, Observer):
-    """Writes metrics and logs of everything that is observed, into the store and as lines, as `Recording` does."""
+    """Writes metrics and logs of everything that is observed, into the store and to the logger of `Recording`."""
 
-    def __init__(self, store: MetricStore, write: WriteLine | None = None, repeats_per_s: int = 20) -> None:
-        super().__init__(store, write, repeats_per_s)
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
+        super().__init__(store, logger, repeats_per_s)
         store.report = self.fault
         store.read_gauge(Metrics.HTTP_IN_FLIGHT, lambda: self.http_in_flight)
 

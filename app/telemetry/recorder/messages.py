@@ -4,12 +4,12 @@ import hashlib
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import MessagesObserver, MessageTrail
-from app.telemetry.recorder.recording import Recording, WriteLine
+from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Link
 from app.vocabulary import ErrorCode, LateCause, MessageOutcome, Reader
 
@@ -20,8 +20,8 @@ _FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}
 class MessagesRecorder(Recording, MessagesObserver):
     """Records what comes in, what goes out, and how long it waits."""
 
-    def __init__(self, store: MetricStore, write: WriteLine | None = None, repeats_per_s: int = 20) -> None:
-        super().__init__(store, write, repeats_per_s)
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
+        super().__init__(store, logger, repeats_per_s)
         # Only what is needed with every message is kept here: attributes are looked up faster where they are few.
         self._received = store.sized_counts("in", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         self._sent = store.sized_counts("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)

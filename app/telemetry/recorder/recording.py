@@ -1,37 +1,36 @@
-"""What the recorders of all areas share: the metrics' store and the log lines."""
+"""What the recorders of all areas share: the metrics' store and the logger."""
 
-from collections.abc import Callable
+from typing import Any
 
 from app.telemetry.catalogue import Events, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.repeats import Repeats
 
-WriteLine = Callable[[str, str, dict[str, object]], None]
-"""Writes a log line, given its level, the name of its event and its fields."""
 
-
-def write_event(write: WriteLine | None, event: LogEvent, **fields: object) -> None:
-    """Write a log line of the catalogue, where lines are written; fields that are None are left out.
+def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa: ANN401 - see `Recording`
+    """Write a log line of the catalogue, where there is a logger; fields that are None are left out.
 
     Raises:
         ValueError: a field that the catalogue does not list.
     """
-    if not event.fields.issuperset(fields):
-        raise ValueError(f"{event.name}: the catalogue does not list {sorted(fields.keys() - event.fields)}")
-    if write is not None:
-        write(event.level, event.name, {key: value for key, value in fields.items() if value is not None})
+    unknown = fields.keys() - event.fields
+    if unknown:
+        raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
+    if logger is not None:
+        present = {key: value for key, value in fields.items() if value is not None}
+        getattr(logger, event.level)(event.name, **present)
 
 
 class Recording:
-    """Moves metrics of `store` and has `write` write lines.
+    """Moves metrics of `store` and writes lines to `logger`.
 
-    Without `write` there are metrics only. Of lines that others can cause as often as they like, `repeats_per_s` of
-    each kind are written a second.
+    `logger` may be any structlog logger; None records metrics only. Of lines that others can cause as often as they
+    like, `repeats_per_s` of each kind are written a second.
     """
 
-    def __init__(self, store: MetricStore, write: WriteLine | None = None, repeats_per_s: int = 20) -> None:
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
-        self._write = write
+        self._logger = logger
         self._repeats = Repeats(repeats_per_s)
 
     def log(self, event: LogEvent, **fields: object) -> None:
@@ -40,7 +39,7 @@ class Recording:
         Raises:
             ValueError: a field that the catalogue does not list.
         """
-        write_event(self._write, event, **fields)
+        write_event(self._logger, event, **fields)
 
     def log_repeated(self, event: LogEvent, kind: str, **fields: object) -> None:
         """Write a line that others can cause as often as they like: of one kind only so many a second."""

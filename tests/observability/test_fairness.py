@@ -120,7 +120,7 @@ def test_the_clock_is_as_slow_as_the_machine(slower: float, pace: int) -> None:
 
 
 def test_an_alert_with_its_records_in_full_asks_counters_alone() -> None:
-    for one in alerts():
+    for one in (one for one in alerts() if one.name in LATE):
         expr = with_records(one)
         promql_parser.parse(expr)
         assert ":code_racer" not in expr

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import itertools
 import logging
+import math
 import random
 import sys
 import tempfile
@@ -113,12 +114,20 @@ def _ask(client: httpx.Client, panel: Panel, begin: float, end: float) -> list[S
             for label, value in one["metric"].items():
                 legend = legend.replace(f"{{{{{label}}}}}", value)
             times, values = zip(*one["values"], strict=True)
-            found.append((legend, [float(at) for at in times], [float(value) for value in values]))
+            found.append((legend, [float(at) for at in times], [_drawable(value) for value in values]))
     return found
+
+
+def _drawable(value: str) -> float:
+    """Read a sample; what is infinite, as a rate of something per nothing is for a moment, is no number to be drawn."""
+    number = float(value)
+    return number if math.isfinite(number) else math.nan
 
 
 def shown(value: float, unit: str) -> str:
     """A value as Grafana writes it."""
+    if math.isnan(value):
+        return "NaN"
     if unit == "percentunit":
         return f"{100 * value:.3g} %"
     if unit == "s":

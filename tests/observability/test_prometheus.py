@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from alerts.build import alerts
 from alerts.objectives import OBJECTIVES
 from dashboards.build import BOARDS
-from dashboards.model import Board, Panel, Source
+from dashboards.model import Board, Kind, Panel, Query, Row, RowKind, Source
 from tools.harness.canary import canary
 from tools.harness.nats import Nats
 from tools.harness.nats_exporter import exporter
@@ -202,6 +202,19 @@ def test_the_boards_can_be_drawn(prometheus: httpx.Client, tmp_path: Path) -> No
         draw(prometheus, board, end - 20, end, tmp_path / f"{board.uid}.png")
         assert (tmp_path / f"{board.uid}.png").read_bytes().startswith(b"\x89PNG")
     assert {path.stem for path in (ROOT / "docs/pictures").glob("*.png")} == {board.uid for board in BOARDS}
+
+
+@pytest.mark.parametrize("kind", [Kind.LINES, Kind.STAT, Kind.BARS])
+@pytest.mark.parametrize("number", ["1", "-1", "0"])
+def test_a_rate_per_nothing_does_not_keep_a_board_from_being_drawn(
+    prometheus: httpx.Client, tmp_path: Path, kind: Kind, number: str
+) -> None:
+    """Infinite, or no number."""
+    asked = (Query("vector(1)"), Query(f"vector({number}) / 0"))
+    panel = Panel("Per nothing", "A rate per nothing.", "bytes", asked, 1.0, (0, 1), kind=kind)
+    end = time.time()
+    draw(prometheus, Board("nothing", "Nothing", (Row(RowKind.CAUSE, (panel,)),)), end - 20, end, tmp_path / "one.png")
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
 QUESTIONS = re.findall(

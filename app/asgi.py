@@ -22,7 +22,7 @@ from app.health import Health
 from app.judge import SandboxJudge, load_problems
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.settings import Settings
+from app.settings import Settings, SettingsError, has_secret_files, reread_secrets, secret_fingerprints
 from app.telemetry import gauges
 from app.telemetry.exporter import open_tracer
 from app.telemetry.gc_pauses import measured_gc
@@ -35,7 +35,7 @@ from app.web.access import ApiAccess
 from app.web.api import api_router
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.jwks import JwksKeys
-from app.web.auth.select import select_issuer, select_keys, select_tickets
+from app.web.auth.select import replace_secrets, select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
@@ -77,8 +77,11 @@ class Service:
         self._scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = select_keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
+        self._fingerprints = secret_fingerprints(settings)
         log = open_event_log(settings, self.replica)
         self.event_log = MeasuredEventLog(log, self.recorder)
+        self.tickets = select_tickets(settings, self.keys, self.event_log.coordination.claim)
+        self.issuer = select_issuer(settings, self.keys)
         problems = load_problems()
         self.recorder.add_problems(problems)
         self.recorder.add_releases(known_releases(settings.client_releases))
@@ -97,9 +100,24 @@ class Service:
         self._is_started = False
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)
+        gauges.read_secrets(self.recorder.store, lambda: self._fingerprints)
         if logs is not None:
             gauges.read_logs(self.recorder.store, logs.writer)
             logs.writer.report = self.recorder.fault
+
+    def reread_secrets(self) -> None:
+        """Read the files of secrets again: all are used as they are now, or none where one is of no use."""
+        if not has_secret_files(self.settings):
+            return
+        try:
+            settings = reread_secrets(self.settings)
+            self.event_log.reread_user()
+            replace_secrets(settings, self.keys, self.tickets, self.issuer)
+        except SettingsError as error:
+            self.recorder.secrets((), str(error))
+            return
+        before, self._fingerprints = self._fingerprints, secret_fingerprints(settings)
+        self.recorder.secrets([name for name, now in self._fingerprints.items() if now != before[name]], None)
 
     def drain(self) -> Drain:
         """Make a drain of this service, to be run once."""
@@ -225,15 +243,14 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
     """Make what handlers ask for by name."""
     origins = OriginPolicy(settings.allowed_origins, settings.is_development)
     availability = Availability(service.hub)
-    tickets = select_tickets(settings, service.keys, service.event_log.coordination.claim)
     admission = Admission(
-        service.authenticator, tickets, origins, availability, service.hub, settings.max_replacements_per_minute
+        service.authenticator, service.tickets, origins, availability, service.hub, settings.max_replacements_per_minute
     )
     limits = ConnectionLimits(settings, service.hub.policy, service.hub.presence)
     return provide(
         settings=settings,
         access=ApiAccess(service.authenticator, origins, availability, rates),
-        tickets=tickets,
+        tickets=service.tickets,
         hub=service.hub,
         handshakes=HandshakeContext(
             admission,
@@ -245,6 +262,6 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
             settings.auth_timeout_s,
         ),
         ops=_ops(service),
-        issuer=select_issuer(settings, service.keys),
+        issuer=service.issuer,
         asyncapi=AsyncApi(settings, __version__),
     )

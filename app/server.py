@@ -150,8 +150,10 @@ class Server(uvicorn.Server):
 
     def _on_signal(self, number: int) -> None:
         self._service.recorder.log(Events.APP_SIGNALLED, signal=signals.name(number))
-        if number == signal.SIGHUP and self.config.ssl is not None:
-            self._load_certificate_again(self.config.ssl)
+        if number == signal.SIGHUP:
+            self._service.reread_secrets()
+            if self.config.ssl is not None:
+                self._load_certificate_again(self.config.ssl)
 
     def _load_certificate_again(self, serving: ssl.SSLContext) -> None:
         try:

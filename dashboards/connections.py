@@ -239,15 +239,21 @@ CONNECTIONS: Final = Board(
                 width=6,
             ),
             Panel(
-                "New certificates refused",
-                "After SIGHUP, where the service serves TLS itself: of no use, so the one before is served.",
+                "New certificates and secrets refused",
+                "After SIGHUP, where their files are the service's: of no use, so those before stay.",
                 "none",
                 (
                     Query(
                         "sum by (instance) (increase("
                         + selected("code_racer_certificate_loads_total", 'outcome="refused"')
                         + "[$__rate_interval]))",
-                        "{{instance}}",
+                        "certificate {{instance}}",
+                    ),
+                    Query(
+                        "sum by (instance) (increase("
+                        + selected("code_racer_secret_loads_total", 'outcome="refused"')
+                        + "[$__rate_interval]))",
+                        "secrets {{instance}}",
                     ),
                 ),
                 warn=1,

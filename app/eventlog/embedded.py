@@ -29,6 +29,9 @@ class EmbeddedLog:
         self._bulkhead = Bulkhead(self._report, "subscriber")
         self._deliveries: dict[str, list[Deliver]] = {}
 
+    def reread_user(self) -> None:
+        """Nobody connects to it."""
+
     def listen(self, listener: LogListener) -> None:
         """Report to `listener` from now on; an embedded log reports only faults."""
         self._listener = listener

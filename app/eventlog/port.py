@@ -93,6 +93,13 @@ class EventLog(Protocol):
     def listen(self, listener: LogListener) -> None:
         """Report to `listener` from now on."""
 
+    def reread_user(self) -> None:
+        """Read the files again that say who connects to it; who they say is who connects the next time.
+
+        Raises:
+            SettingsError: one cannot be used; those before stay.
+        """
+
     async def open(self) -> None:
         """Connect and prepare; an embedded log that is open already stays so, one that another has raises LogInUse."""
 

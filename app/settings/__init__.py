@@ -21,7 +21,9 @@ from app.settings.root import (
     Settings,
     describe,
     fingerprint,
+    has_secret_files,
     load_settings,
+    reread_secrets,
     secret_fingerprints,
 )
 from app.settings.secret import DEV_SECRET_FILE, signing_secret
@@ -56,7 +58,9 @@ __all__ = [
     "TelemetrySettings",
     "describe",
     "fingerprint",
+    "has_secret_files",
     "load_settings",
+    "reread_secrets",
     "secret_fingerprints",
     "signing_secret",
 ]

@@ -1,14 +1,31 @@
 """Who is who: tokens, tickets, guests."""
 
 import contextlib
-from typing import Final, Self
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from app.settings.section import MIN_SECRET_BYTES, Listed, Secret, Section, some_of
 
 JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+KEPT_IN_FILES: Final = ("jwt_secret", "jwt_previous_secret", "ticket_secret")
+"""The secrets that may be in files instead, which the settings of these names and ``_file`` are the paths of."""
+
+
+def _read_secret(name: str, file: str) -> str:
+    try:
+        secret = Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ValueError(
+            f"{name.upper()}_FILE: cannot read {file}: {why}; it has the one line that is the key"
+        ) from None
+    if not secret and name != "jwt_previous_secret":
+        raise ValueError(f"{name.upper()}_FILE: {file} is empty; it has the one line that is the key")
+    return secret
 
 
 class AuthSettings(Section):
@@ -21,8 +38,15 @@ class AuthSettings(Section):
     jwt_previous_secret: Secret = Field(
         SecretStr(""), description="the key before JWT_SECRET: still accepted, signs nothing; unset it after a rotation"
     )
+    jwt_secret_file: str = Field("", description="file with JWT_SECRET, instead of it; read anew at SIGHUP")
+    jwt_previous_secret_file: str = Field(
+        "",
+        description="file with JWT_PREVIOUS_SECRET, instead of it; read anew at SIGHUP, and empty where there is none",
+    )
     jwt_jwks_url: str = Field("", description="where the public keys of tokens are; instead of JWT_SECRET")
-    jwt_algorithms: Listed = Field(JWKS_ALGORITHMS, description="algorithms accepted with JWT_JWKS_URL")
+    jwt_algorithms: Annotated[Listed, AfterValidator(lambda value: some_of(value, JWKS_ALGORITHMS))] = Field(
+        JWKS_ALGORITHMS, description="algorithms accepted with JWT_JWKS_URL"
+    )
     jwks_refresh_s: float = Field(300.0, ge=1, description="the keys are fetched again so often, in the background")
     jwks_timeout_s: float = Field(5.0, gt=0, le=60, description="a fetch of the keys fails after this")
     jwks_cooldown_s: float = Field(10.0, ge=0, description="an unknown key id asks for a fetch at most so often")
@@ -37,16 +61,23 @@ class AuthSettings(Section):
     ticket_secret: Secret = Field(
         SecretStr(""), description="key of connection tickets; derived from JWT_SECRET where empty"
     )
+    ticket_secret_file: str = Field("", description="file with TICKET_SECRET, instead of it; read anew at SIGHUP")
     ticket_ttl_s: float = Field(30.0, ge=1, le=600, description="life of a connection ticket")
     operators: Listed = Field((), description="player ids (sub) that may remove players from any game, comma-separated")
     guests: bool | None = Field(None, description="POST /api/guests; on in development, off in production")
     guest_token_ttl_s: int = Field(14_400, ge=60, le=604_800, description="life of a guest's token")
     guests_per_address_per_minute: int = Field(20, ge=1, description="guest tokens per address")
 
-    @field_validator("jwt_algorithms")
+    @model_validator(mode="before")
     @classmethod
-    def _asymmetric(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return some_of(value, JWKS_ALGORITHMS)
+    def _with_secrets_of_files(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        read = {}
+        for name in KEPT_IN_FILES:
+            if file := given.get(f"{name}_file"):
+                if given.get(name):
+                    raise ValueError(f"{name.upper()}_FILE: set it or {name.upper()}, not both")
+                read[name] = _read_secret(name, file)
+        return {**given, **read}
 
     @field_validator("jwt_jwks_url")
     @classmethod

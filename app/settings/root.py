@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.settings.auth import AuthSettings
+from app.settings.auth import KEPT_IN_FILES, AuthSettings
 from app.settings.connection import ConnectionSettings
 from app.settings.errors import SettingsError
 from app.settings.event_log import EventLogSettings
@@ -109,6 +109,22 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - values are ve
     except ValidationError as error:
         lines = [_mistake(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
         raise SettingsError("\n".join(lines)) from None
+
+
+def has_secret_files(settings: Settings) -> bool:
+    """Return whether there are files of secrets, or of who connects to NATS, to be read anew."""
+    names = (*(f"{name}_file" for name in KEPT_IN_FILES), "nats_credentials_file", "nats_nkey_seed_file")
+    return any(getattr(settings, name) for name in names)
+
+
+def reread_secrets(settings: Settings) -> Settings:
+    """Read the files again that secrets are in; return the settings with those, and all else as it was.
+
+    Raises:
+        SettingsError: a file cannot be read, or holds no key that could be used.
+    """
+    of_files = {name for name in KEPT_IN_FILES if getattr(settings, f"{name}_file")}
+    return load_settings(**settings.model_dump(exclude=of_files))
 
 
 def _mistake(location: tuple[int | str, ...], message: str) -> str:

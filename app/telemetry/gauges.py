@@ -4,6 +4,7 @@ Some counters are kept by their owners too; they are read in the same way.
 """
 
 import time
+from collections.abc import Callable
 
 from app import __version__
 from app.clock import Clock
@@ -20,7 +21,7 @@ from app.process import (
     waited_for_processor_s,
 )
 from app.realtime import Hub
-from app.settings import Settings, fingerprint, secret_fingerprints
+from app.settings import Settings, fingerprint
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import LogWriter
 from app.telemetry.metrics import MetricStore
@@ -95,12 +96,16 @@ def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:
 def _read_information(store: MetricStore, settings: Settings, replica: str) -> None:
     """Have the gauges read that never change while the process runs."""
     started_at, config_hash, revision = time.time(), fingerprint(settings), settings.revision or "unknown"
-    process_started_at, secrets = started_at - process_age_s(), secret_fingerprints(settings)
+    process_started_at = started_at - process_age_s()
     store.read_gauge(Metrics.START_TIME, lambda: started_at)
     store.read_gauge(Metrics.BUILD_INFO, lambda: {(__version__, revision, replica): 1})
     store.read_gauge(Metrics.CONFIG_INFO, lambda: {config_hash: 1})
-    store.read_gauge(Metrics.SECRET_INFO, lambda: dict.fromkeys(secrets.items(), 1))
     store.read_gauge(Metrics.PROCESS_START, lambda: process_started_at)
+
+
+def read_secrets(store: MetricStore, fingerprints: Callable[[], dict[str, str]]) -> None:
+    """Have the fingerprints read of the secrets in use."""
+    store.read_gauge(Metrics.SECRET_INFO, lambda: dict.fromkeys(fingerprints().items(), 1))
 
 
 def read_clock(store: MetricStore, clock: Clock) -> None:

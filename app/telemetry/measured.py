@@ -32,6 +32,10 @@ class MeasuredEventLog:
         self._log = log
         self._observer = observer
 
+    def reread_user(self) -> None:
+        """Read the files again that say who connects. Raises SettingsError."""
+        self._log.reread_user()
+
     def listen(self, listener: LogListener) -> None:
         """Measure what the log reports, and pass on what there is to do about."""
         self._log.listen(_MeasuredListener(listener, self._observer))

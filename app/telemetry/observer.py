@@ -286,6 +286,9 @@ class RuntimeObserver:
     def certificate(self, ends: str | None, error: str | None) -> None:
         """Note that the certificate was read again: until when it is valid (RFC 3339), or why it cannot be used."""
 
+    def secrets(self, changed: Sequence[str], error: str | None) -> None:
+        """Note that files of secrets were read again: the settings that are others now, or why none is used."""
+
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """Note a fault that nobody else answers for, of one game where there is a `game_id`."""
 

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import nats.errors
 import nkeys
-from nats.aio.client import Client
+from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from app.aio.cancellation import end
 from app.eventlog.nats.batch import Collector, StoredBatch
-from app.eventlog.nats.tls import nkey_seed, require_identity, tls_context
+from app.eventlog.nats.tls import read_user, tls_context
 from app.eventlog.port import LogListener, LogUnavailable
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.vocabulary import LogTrouble
 
 PING_INTERVAL_S: Final = 2
@@ -69,7 +69,8 @@ class NatsLink:
         self._settings = settings
         self._replica = replica
         self._tls = tls_context(settings)
-        require_identity(settings)
+        self._user = read_user(settings)
+        self._credentials = RawCredentials(self._user.credentials)
         self._client: Client | None = None
         self._is_closed = True
         self._connected = asyncio.Event()
@@ -92,6 +93,17 @@ class NatsLink:
         await self._connect()
         self._is_closed = False
         self._spawn(self._send_outgoing(), "nats outgoing")
+
+    def reread_user(self) -> None:
+        """Read the files again that say who connects: who connects from now on is who they say.
+
+        The connection that is there stays; with a .creds file, where it is lost the library makes the next one so.
+
+        Raises:
+            SettingsError: one cannot be used; those before stay.
+        """
+        self._user = read_user(self._settings)
+        self._credentials.data = self._user.credentials
 
     async def _connect(self) -> None:
         client = Client()
@@ -132,6 +144,8 @@ class NatsLink:
 
     def _options(self) -> dict[str, Any]:
         settings = self._settings
+        with contextlib.suppress(SettingsError):  # a file of no use: the one before stays
+            self.reread_user()
         return {
             "servers": settings.event_log_url.split(","),
             "name": f"code-racer {self._replica}",
@@ -148,8 +162,8 @@ class NatsLink:
             "tls": self._tls,
             "user": settings.nats_user or None,
             "password": settings.nats_password.get_secret_value() or None,
-            "user_credentials": settings.nats_credentials_file or None,
-            "nkeys_seed_str": nkey_seed(settings),
+            "user_credentials": self._credentials if self._user.credentials else None,
+            "nkeys_seed_str": self._user.nkey_seed or None,
         }
 
     async def close(self) -> None:
@@ -299,6 +313,8 @@ class NatsLink:
             self._refusal = self._fault
             self._refused.set()
             self.listener.on_trouble(LogTrouble.DENIED, self._fault)
+            if self._client is not None and not self._connected.is_set():  # it would try for ever as whom it was
+                self._spawn(_close(self._client), "nats refused")
         elif isinstance(error, nats.errors.SlowConsumerError):
             self.listener.on_trouble(LogTrouble.SLOW_CONSUMER, self._fault)
         elif not isinstance(error, (nats.errors.Error, OSError, TimeoutError)):  # of what receives: a fault of ours

@@ -57,6 +57,10 @@ class NatsEventLog:
 
     # ---------------------------------------------------------------- life
 
+    def reread_user(self) -> None:
+        """Read the files again that say who connects. Raises SettingsError."""
+        self._link.reread_user()
+
     def listen(self, listener: LogListener) -> None:
         """Report to `listener` from now on."""
         self._link.listener = listener

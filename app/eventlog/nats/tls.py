@@ -3,7 +3,7 @@
 import re
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import nkeys
 
@@ -39,21 +39,24 @@ def tls_context(settings: EventLogSettings) -> ssl.SSLContext | None:
     return context
 
 
-def require_identity(settings: EventLogSettings) -> None:
-    """Check that the files of the client certificate hold one. Raises SettingsError."""
+class NatsUser(NamedTuple):
+    """Who connects, as the files say: the text of a .creds file, the seed of an NKey; empty where there is none."""
+
+    credentials: str = ""
+    nkey_seed: str = ""
+
+
+def read_user(settings: EventLogSettings) -> NatsUser:
+    """Read the files that say who connects. Raises SettingsError where one does not hold it."""
+    credentials = nkey_seed = b""
     if settings.nats_credentials_file:
-        text = _read("NATS_CREDENTIALS_FILE", settings.nats_credentials_file)
-        found = _CREDENTIALS.search(text)
+        credentials = _read("NATS_CREDENTIALS_FILE", settings.nats_credentials_file)
+        found = _CREDENTIALS.search(credentials)
         _require_seed("NATS_CREDENTIALS_FILE", settings.nats_credentials_file, found[1] if found else b"")
     if settings.nats_nkey_seed_file:
-        text = _read("NATS_NKEY_SEED_FILE", settings.nats_nkey_seed_file)
-        _require_seed("NATS_NKEY_SEED_FILE", settings.nats_nkey_seed_file, text.strip())
-
-
-def nkey_seed(settings: EventLogSettings) -> str | None:
-    """Return the seed of NATS_NKEY_SEED_FILE, read anew as the file may be another by now. Raises OSError."""
-    file = settings.nats_nkey_seed_file
-    return Path(file).read_text("ascii", "replace").strip() if file else None
+        nkey_seed = _read("NATS_NKEY_SEED_FILE", settings.nats_nkey_seed_file).strip()
+        _require_seed("NATS_NKEY_SEED_FILE", settings.nats_nkey_seed_file, nkey_seed)
+    return NatsUser(credentials.decode("utf-8", "replace"), nkey_seed.decode("ascii", "replace"))
 
 
 def _read(name: str, file: str) -> bytes:

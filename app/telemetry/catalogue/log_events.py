@@ -39,6 +39,18 @@ class Events:
         "SIGHUP: the files hold no certificate that could be used; the one before is served on.",
         "error",
     )
+    SECRETS_LOADED = _event(
+        "secrets.loaded",
+        "info",
+        "SIGHUP: files of secrets, and of who connects to NATS, are in use as they are now; the secrets that changed.",
+        "changed",
+    )
+    SECRETS_REFUSED = _event(
+        "secrets.refused",
+        "error",
+        "SIGHUP: a file of secrets, or of who connects to NATS, is of no use; all those before stay in use.",
+        "error",
+    )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     APP_DRAIN_PROGRESSED = _event(
         "app.drain_progressed",

@@ -126,6 +126,13 @@ class RuntimeMetrics:
         ("outcome",),
         rows(("loaded", "refused")),
     )
+    SECRET_LOADS = Metric(
+        f"{PREFIX}secret_loads_total",
+        Kind.COUNTER,
+        "Times files of secrets were read again (SIGHUP), by whether they can be used; refused: those before stay.",
+        ("outcome",),
+        rows(("loaded", "refused")),
+    )
     SERIES = Metric(f"{PREFIX}metric_series", Kind.GAUGE, "Series exposed here; the same for as long as this runs.")
     SERIES_LIMIT = Metric(
         f"{PREFIX}metric_series_limit", Kind.GAUGE, "The most series there may be (MAX_METRIC_SERIES)."

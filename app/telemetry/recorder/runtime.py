@@ -1,6 +1,7 @@
 """Records how the process does."""
 
 import traceback
+from collections.abc import Sequence
 
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.observer import RuntimeObserver
@@ -37,6 +38,13 @@ class RuntimeRecorder(Recording, RuntimeObserver):
             self.log(Events.CERTIFICATE_LOADED, ends=ends)
         else:
             self.log(Events.CERTIFICATE_REFUSED, error=error)
+
+    def secrets(self, changed: Sequence[str], error: str | None) -> None:
+        self.store.counter(Metrics.SECRET_LOADS).inc(("loaded" if error is None else "refused",))
+        if error is None:
+            self.log(Events.SECRETS_LOADED, changed=list(changed))
+        else:
+            self.log(Events.SECRETS_REFUSED, error=error)
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         self.store.counter(Metrics.FAULTS).inc()

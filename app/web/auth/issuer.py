@@ -9,7 +9,7 @@ import jwt
 from app.web.auth.signature import ALGORITHM
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenIssuer:
     """Makes tokens with the current secret, for guests and for the command line."""
 

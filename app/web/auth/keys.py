@@ -38,9 +38,9 @@ class Keys(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SharedSecrets:
-    """HS256 keys: the current one, and while it is being rotated the previous one."""
+    """HS256 keys: the current one, and while it is being rotated the previous one; others may take their place."""
 
     current: str
     previous: str = ""

@@ -17,17 +17,29 @@ def select_keys(settings: Settings, observer: Observer) -> SharedSecrets | JwksK
 
 def select_tickets(settings: Settings, keys: SharedSecrets | JwksKeys, claim: Claim) -> TicketIssuer:
     """Make what issues tickets: with the key of their own, or with those derived from the shared secrets."""
+    return TicketIssuer(_ticket_keys(settings, keys), settings.ticket_ttl_s, claim)
+
+
+def _ticket_keys(settings: Settings, keys: SharedSecrets | JwksKeys) -> tuple[str, ...]:
     own = settings.ticket_secret.get_secret_value()
     if own:
-        secrets: tuple[str, ...] = (own,)
-    elif isinstance(keys, SharedSecrets):
-        secrets = tuple(derived_key(secret) for secret in (keys.current, keys.previous) if secret)
-    else:
-        secrets = ()
-    return TicketIssuer(secrets, settings.ticket_ttl_s, claim)
+        return (own,)
+    if isinstance(keys, SharedSecrets):
+        return tuple(derived_key(secret) for secret in (keys.current, keys.previous) if secret)
+    return ()
 
 
 def select_issuer(settings: Settings, keys: SharedSecrets | JwksKeys) -> TokenIssuer:
     """Make what issues tokens of guests; only a service with a shared secret is asked to."""
     secret = keys.current if isinstance(keys, SharedSecrets) else ""
     return TokenIssuer(secret, settings.jwt_issuer, settings.jwt_audience)
+
+
+def replace_secrets(
+    settings: Settings, keys: SharedSecrets | JwksKeys, tickets: TicketIssuer, issuer: TokenIssuer
+) -> None:
+    """Have tokens and tickets made and verified with the secrets of `settings` from now on."""
+    if isinstance(keys, SharedSecrets):
+        keys.current, keys.previous = signing_secret(settings), settings.jwt_previous_secret.get_secret_value()
+        issuer.secret = keys.current
+    tickets.keys = _ticket_keys(settings, keys)

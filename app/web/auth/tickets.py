@@ -51,7 +51,7 @@ class Ticket:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TicketIssuer:
     """Makes, verifies and redeems tickets; `keys` are the current one and those before it, none where tickets are off.
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.fleet import page_and_ticket
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, gone, last
+from alerts.share import page_and_ticket
 
 _JOB: Final = CONFIG["jobs"]["service"]
 _CANARY: Final = CONFIG["jobs"]["canary"]

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from alerts.fleet import page_and_ticket
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Severity, last
+from alerts.share import page_and_ticket
 
 
 def _appended(fast: str, slow: str) -> dict[str, str]:

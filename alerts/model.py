@@ -99,7 +99,7 @@ class Alert:
     @property
     def variables(self) -> tuple[str, ...]:
         """The variables of a board that its labels fill in."""
-        return links.OF_PLACE if self.is_canarys else links.VARIABLES
+        return links.SCOPE_VARIABLES if self.is_canarys else links.VARIABLES
 
     def annotations(self, board: str) -> dict[str, str]:
         """Return its annotations, which lead to its runbook and to the `board` of this uid."""

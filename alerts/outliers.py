@@ -1,6 +1,6 @@
 """Alerts on one replica that does worse than the others: one rule for every ratio that can go wrong on one alone.
 
-Of each ratio (a `Signal`) the bad part is recorded for each replica. A replica is compared with the rest of its fleet:
+Of each ratio (a `Signal`) the bad part is recorded for each replica. A replica is compared with the other replicas:
 those that are not that bad. Where there is no rest, because it is alone or all are alike, it is no outlier.
 """
 
@@ -11,7 +11,7 @@ from alerts.config import CONFIG
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Recording, Severity
 
 _C: Final = CONFIG["CodeRacerReplicaOutlier"]
-_FLEET: Final = "(cluster, namespace, job)"
+_SERVICE: Final = "(cluster, namespace, job)"
 _REPLICA: Final = "(cluster, namespace, job, instance)"
 _SIGNAL: Final = "(cluster, namespace, job, signal)"
 BAD: Final = "instance:code_racer_signal_bad:ratio"
@@ -72,9 +72,9 @@ _SHAKES: Final = f'{BAD}{{signal="handshakes"}}'
 _ACCEPTED: Final = _grown(HANDSHAKES.good)
 _REFUSING: Final = (
     f"{_SHAKES} > {_C['refused']}\n"
-    f"and on {_FLEET} avg by {_FLEET} ({_SHAKES} <= {_C['refused']}) < {_C['others_refuse']}\n"
-    f"unless on {_REPLICA} {_ACCEPTED} >= on {_FLEET} group_left () {_C['accepts']}"
-    f" * avg by {_FLEET} ({_ACCEPTED} and on {_REPLICA} {_SHAKES} <= {_C['refused']})\n"
+    f"and on {_SERVICE} avg by {_SERVICE} ({_SHAKES} <= {_C['refused']}) < {_C['others_refuse']}\n"
+    f"unless on {_REPLICA} {_ACCEPTED} >= on {_SERVICE} group_left () {_C['accepts']}"
+    f" * avg by {_SERVICE} ({_ACCEPTED} and on {_REPLICA} {_SHAKES} <= {_C['refused']})\n"
 )
 """Who adds bad attempts to one replica leaves it the good ones; a replica that is itself at fault has few of these."""
 _WORSE: Final = (
@@ -97,7 +97,7 @@ def _handshakes(replica: str, accepted: str, refused: str, outcome: str = "unaut
     return {f'{series}"accepted"}}': accepted, f'{series}"{outcome}"}}': refused}
 
 
-def _fleet(accepted: str, refused: str, replicas: str = "bc") -> dict[str, str]:
+def _replicas(accepted: str, refused: str, replicas: str = "bc") -> dict[str, str]:
     return {series: values for one in replicas for series, values in _handshakes(one, accepted, refused).items()}
 
 
@@ -112,7 +112,7 @@ def _timed(histogram: str, labels: str, limit: str, late: dict[str, int]) -> dic
     }
 
 
-_WELL: Final = _fleet("0+60x30", "0+1x30")
+_WELL: Final = _replicas("0+60x30", "0+1x30")
 _SHAKEN: Final = {**WHERE, "signal": "handshakes"}
 _QUIET: Final = Case("a quiet night", _WELL | _handshakes("a", "0x30", "0x5 15x25"), silent=(6, 12, 25))
 
@@ -150,12 +150,12 @@ REFUSES: Final = Alert(
             _WELL | _handshakes("a", "0+35x30", "0+600x30", "rate_limited"),
             silent=(4, 12, 25),
         ),
-        Case("forged tokens everywhere", _fleet("0+20x30", "0+60x30", "abc"), silent=(4, 12, 25)),
-        Case("all have a wrong secret", _fleet("0x30", "0+60x30", "abc"), silent=(4, 12, 25)),
+        Case("forged tokens everywhere", _replicas("0+20x30", "0+60x30", "abc"), silent=(4, 12, 25)),
+        Case("all have a wrong secret", _replicas("0x30", "0+60x30", "abc"), silent=(4, 12, 25)),
         Case("there is no other replica", _handshakes("a", "0x30", "0+60x30"), silent=(4, 12, 25)),
         Case(
             "the others refuse much too",
-            _fleet("0+60x30", "0+20x30") | _handshakes("a", "0x30", "0+60x30"),
+            _replicas("0+60x30", "0+20x30") | _handshakes("a", "0x30", "0+60x30"),
             silent=(4, 12, 25),
         ),
         Case("a drain", _WELL | _handshakes("a", "0+60x5 300x25", "0x5 0+60x25", "draining"), silent=(6, 12, 25)),
@@ -245,7 +245,7 @@ OUTLIER: Final = Alert(
 REFUSED: Final = Alert(
     name="CodeRacerHandshakesRefused",
     severity=Severity.WARNING,
-    expr=f"{HANDSHAKES.bad(_FLEET)} > {_C['refused']}",
+    expr=f"{HANDSHAKES.bad(_SERVICE)} > {_C['refused']}",
     hold="5m",
     summary="Most attempts to connect are refused.",
     description="{{ $value | humanizePercentage }} of the attempts to connect in ten minutes were refused.",
@@ -259,7 +259,7 @@ REFUSED: Final = Alert(
         ),
         Case(
             "all have a wrong secret",
-            _fleet("0x30", "0+60x30", "abc"),
+            _replicas("0x30", "0+60x30", "abc"),
             fires=6,
             labels={"job": "code-racer"},
             description="100% of the attempts to connect in ten minutes were refused.",

@@ -166,7 +166,7 @@ class Service:
         await self.start()
         if isinstance(self.keys, JwksKeys):
             tasks.spawn(self.keys.run(), "signing keys")
-        tasks.spawn(self._tell_suppressed(), "suppressed lines")
+        tasks.spawn(self._log_suppressed(), "suppressed lines")
         self.health.has_begun = True
         try:
             with measured_gc(self.recorder):
@@ -174,14 +174,14 @@ class Service:
         finally:
             await tasks.close()
             await self.hub.close()
-            self.recorder.tell_suppressed(is_end=True)
+            self.recorder.log_suppressed(is_end=True)
             if self.traces is not None:
                 await self.traces.close()
 
-    async def _tell_suppressed(self) -> None:
+    async def _log_suppressed(self) -> None:
         while True:
             await asyncio.sleep(SUPPRESSED_EVERY_S)
-            self.recorder.tell_suppressed()
+            self.recorder.log_suppressed()
 
 
 def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:

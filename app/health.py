@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 
 from app.realtime import Hub
-from app.vocabulary import ReadyGate
+from app.vocabulary import ReadinessCheck
 
 
 class Health:
@@ -46,9 +46,9 @@ class Health:
     def states(self) -> dict[str, bool]:
         """What can hit all replicas at once, and whether each is well."""
         return {
-            ReadyGate.EVENT_LOG: self.event_log_connected,
-            ReadyGate.OVERLOAD: not self._hub.load.causes,
-            ReadyGate.SIGNING_KEYS: self._count_keys() > 0,
+            ReadinessCheck.EVENT_LOG: self.event_log_connected,
+            ReadinessCheck.OVERLOAD: not self._hub.load.causes,
+            ReadinessCheck.SIGNING_KEYS: self._count_keys() > 0,
         }
 
     @property
@@ -64,4 +64,4 @@ class Health:
     @property
     def _gated(self) -> dict[str, bool]:
         lost_s = time.monotonic() - self._hub.log_health.lost_at
-        return self.states | {ReadyGate.EVENT_LOG: self.event_log_connected or lost_s <= self._grace_s}
+        return self.states | {ReadinessCheck.EVENT_LOG: self.event_log_connected or lost_s <= self._grace_s}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from alerts.build import alerts
-from alerts.links import OF_PLACE, VARIABLES
+from alerts.links import SCOPE_VARIABLES, VARIABLES
 from alerts.model import RUNBOOKS, Severity
 
 Json = dict[str, Any]
@@ -186,7 +186,7 @@ def to_json(board: Board) -> Json:
         "templating": {
             "list": [
                 *(_source_variable(source) for source in board.sources),
-                *(_variable(name, ".*" if name in OF_PLACE else ".+") for name in VARIABLES),
+                *(_variable(name, ".*" if name in SCOPE_VARIABLES else ".+") for name in VARIABLES),
             ]
         },
         "annotations": {"list": _annotations()},

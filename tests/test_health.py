@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.health import Health
-from app.vocabulary import OverloadCause, ReadyGate
+from app.vocabulary import OverloadCause, ReadinessCheck
 
 GRACE_S = 60.0
 
@@ -23,7 +23,7 @@ def a_hub(**changes: Any) -> Any:
     return SimpleNamespace(**{"log_health": log, "load": load, "draining": False, **changes})
 
 
-def health_of(hub: Any, *gates: ReadyGate, keys: int = 1) -> Health:
+def health_of(hub: Any, *gates: ReadinessCheck, keys: int = 1) -> Health:
     health = Health(hub, lambda: keys, gates, GRACE_S)
     health.has_begun = True
     return health
@@ -43,15 +43,15 @@ def test_what_concerns_this_replica_alone_always_decides(changes: dict[str, Any]
     assert not health_of(a_hub(**changes)).is_ready
 
 
-TROUBLES: dict[ReadyGate, tuple[dict[str, Any], int]] = {
-    ReadyGate.EVENT_LOG: ({"reachable": False, "lost_at": time.monotonic() - GRACE_S - 1}, 1),
-    ReadyGate.OVERLOAD: ({"causes": frozenset({OverloadCause.MEMORY})}, 1),
-    ReadyGate.SIGNING_KEYS: ({}, 0),
+TROUBLES: dict[ReadinessCheck, tuple[dict[str, Any], int]] = {
+    ReadinessCheck.EVENT_LOG: ({"reachable": False, "lost_at": time.monotonic() - GRACE_S - 1}, 1),
+    ReadinessCheck.OVERLOAD: ({"causes": frozenset({OverloadCause.MEMORY})}, 1),
+    ReadinessCheck.SIGNING_KEYS: ({}, 0),
 }
 
 
-@pytest.mark.parametrize("gate", ReadyGate)
-def test_what_all_replicas_share_is_shown_and_decides_only_as_a_gate(gate: ReadyGate) -> None:
+@pytest.mark.parametrize("gate", ReadinessCheck)
+def test_what_all_replicas_share_is_shown_and_decides_only_as_a_gate(gate: ReadinessCheck) -> None:
     changes, keys = TROUBLES[gate]
     shown = health_of(a_hub(**changes), keys=keys)
     assert [name for name, well in shown.states.items() if not well] == [gate]
@@ -61,6 +61,6 @@ def test_what_all_replicas_share_is_shown_and_decides_only_as_a_gate(gate: Ready
 
 
 def test_the_gate_of_the_event_log_waits_for_it_to_come_back() -> None:
-    health = health_of(a_hub(reachable=False), ReadyGate.EVENT_LOG)
+    health = health_of(a_hub(reachable=False), ReadinessCheck.EVENT_LOG)
     assert not health.event_log_connected
     assert health.is_ready

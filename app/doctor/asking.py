@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.doctor.facts import LATELY, AskedServer, Door, Facts, Failure, Replica, Rows, Samples, Trouble
+from app.doctor.facts import LATELY, AskedServer, Facts, Failure, PublicUrl, Replica, Rows, Samples, Trouble
 from app.eventlog.select import file_of
 from app.process import disk_bytes
 from app.settings import Settings, secret_fingerprints
@@ -57,7 +57,7 @@ class Questions:
 
     replicas: tuple[str, ...]
     prometheus: str | None
-    doors: tuple[str, ...]
+    public_urls: tuple[str, ...]
     timeout_s: float
 
 
@@ -69,10 +69,10 @@ def ask(questions: Questions, settings: Settings) -> Facts:
     logs = settings.event_log_url.split(",") if settings.event_log_url.startswith(("nats:", "tls:")) else []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         asked = pool.map(lambda name: _ask_replica(name, prometheus.lately.get(name, {}), limit), replicas)
-        doors = pool.map(lambda url: _ask_door(url, limit), questions.doors)
+        public_urls = pool.map(lambda url: _ask_public_url(url, limit), questions.public_urls)
         servers = pool.map(lambda url: _ask_log(url, limit), logs)
         return Facts(
-            tuple(asked), tuple(doors), tuple(servers), prometheus.server, prometheus.firing,
+            tuple(asked), tuple(public_urls), tuple(servers), prometheus.server, prometheus.firing,
             secret_fingerprints(settings), _disk_free(settings.event_log_url),
         )  # fmt: skip
 
@@ -173,7 +173,7 @@ def _query(url: str, timeout_s: float) -> dict[str, Any]:
     return dict(json.loads(_get(url, timeout_s)[0])["data"])
 
 
-def _ask_door(url: str, timeout_s: float) -> Door:
+def _ask_public_url(url: str, timeout_s: float) -> PublicUrl:
     parts = urlsplit(url)
     host = parts.hostname or ""
     make: Callable[..., http.client.HTTPConnection] = (
@@ -184,9 +184,9 @@ def _ask_door(url: str, timeout_s: float) -> Door:
             connection.connect()
             days = _days_left(connection.sock) if isinstance(connection.sock, ssl.SSLSocket) else None
             connection.request("GET", f"{parts.path.rstrip('/')}/ws/{uuid.uuid4()}", headers=_UPGRADE)
-            return Door(url, None, connection.getresponse().status, days)
+            return PublicUrl(url, None, connection.getresponse().status, days)
     except _ERRORS as error:
-        return Door(url, _trouble(error))
+        return PublicUrl(url, _trouble(error))
 
 
 def _days_left(secured: ssl.SSLSocket) -> float | None:

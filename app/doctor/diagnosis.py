@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.doctor.facts import Cause, Door, Facts, Failure, Finding, Likelihood, Replica, Trouble
+from app.doctor.facts import Cause, Facts, Failure, Finding, Likelihood, PublicUrl, Replica, Trouble
 
 CLOCK_S: Final = 1.0
 """A clock that differs by more from that of the event log is off."""
@@ -34,7 +34,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
 
 def _reach(facts: Facts) -> Iterator[Finding]:
     who = [(one.name, one.trouble, "CodeRacerDown") for one in facts.replicas]
-    who += [(one.url, one.trouble, "CodeRacerCanaryFailing") for one in facts.doors]
+    who += [(one.url, one.trouble, "CodeRacerCanaryFailing") for one in facts.public_urls]
     if facts.prometheus is not None:
         who.append((facts.prometheus.url, facts.prometheus.trouble, "CodeRacerWatchdog"))
     for name, trouble, runbook in who:
@@ -47,21 +47,21 @@ def _unreached(name: str, trouble: Trouble, runbook: str) -> Finding:
     return Finding(cause, Likelihood.CERTAIN, name, (f"asked from here: {trouble.detail}",), runbook)
 
 
-def _door(facts: Facts) -> Iterator[Finding]:
-    for door in facts.doors:
-        if door.trouble is None and door.status != SWITCHING:
-            yield _shut(door)
-        if door.certificate_days is not None and door.certificate_days < CERTIFICATE_DAYS:
-            evidence = f"its certificate ends in {door.certificate_days:.1f} days"
-            yield Finding(Cause.CERTIFICATE, Likelihood.CERTAIN, door.url, (evidence,), "CodeRacerCertificateExpiring")
+def _upgrade(facts: Facts) -> Iterator[Finding]:
+    for entry in facts.public_urls:
+        if entry.trouble is None and entry.status != SWITCHING:
+            yield _no_upgrade(entry)
+        if entry.certificate_days is not None and entry.certificate_days < CERTIFICATE_DAYS:
+            evidence = f"its certificate ends in {entry.certificate_days:.1f} days"
+            yield Finding(Cause.CERTIFICATE, Likelihood.CERTAIN, entry.url, (evidence,), "CodeRacerCertificateExpiring")
 
 
-def _shut(door: Door) -> Finding:
-    evidence: tuple[str, ...] = (f"an upgrade to WebSocket was answered with {door.status}, not {SWITCHING}",)
-    if door.status == UPGRADE_REQUIRED:
+def _no_upgrade(entry: PublicUrl) -> Finding:
+    evidence: tuple[str, ...] = (f"an upgrade to WebSocket was answered with {entry.status}, not {SWITCHING}",)
+    if entry.status == UPGRADE_REQUIRED:
         evidence += ("the service was asked without Upgrade: the proxy before it does not pass that on",)
-        return Finding(Cause.UPGRADE, Likelihood.CERTAIN, door.url, evidence, "CodeRacerCanaryFailing")
-    return Finding(Cause.UPGRADE, Likelihood.POSSIBLE, door.url, evidence, "CodeRacerCanaryFailing")
+        return Finding(Cause.UPGRADE, Likelihood.CERTAIN, entry.url, evidence, "CodeRacerCanaryFailing")
+    return Finding(Cause.UPGRADE, Likelihood.POSSIBLE, entry.url, evidence, "CodeRacerCanaryFailing")
 
 
 def _secret(facts: Facts) -> Iterator[Finding]:
@@ -251,5 +251,5 @@ def _version(facts: Facts) -> Iterator[Finding]:
 
 
 _RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
-    _reach, _door, _secret, _event_log, _disk, _clock, _descriptors, _judge, _cuts, _version,
+    _reach, _upgrade, _secret, _event_log, _disk, _clock, _descriptors, _judge, _cuts, _version,
 )  # fmt: skip

@@ -103,7 +103,7 @@ def _with(samples: Samples, family: str, labels: Mapping[str, str]) -> Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class PublicUrl:
     """The way that players come: the answer to an upgrade (0: none), and days until the certificate ends."""
 
     url: str
@@ -128,7 +128,7 @@ class Facts:
     """
 
     replicas: tuple[Replica, ...] = ()
-    doors: tuple[Door, ...] = ()
+    public_urls: tuple[PublicUrl, ...] = ()
     log_servers: tuple[AskedServer, ...] = ()
     prometheus: AskedServer | None = None
     firing: tuple[tuple[str, str], ...] = ()

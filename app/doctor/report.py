@@ -11,7 +11,7 @@ RUNBOOKS: Final = "https://github.com/code-racer/realtime/blob/main/alerts/runbo
 
 def to_text(facts: Facts, findings: Sequence[Finding]) -> str:
     """Write the findings for people, most likely first."""
-    parts = [f"{len(facts.replicas)} replicas", f"{len(facts.doors)} ways in"]
+    parts = [f"{len(facts.replicas)} replicas", f"{len(facts.public_urls)} ways in"]
     parts += [f"{len(facts.log_servers)} servers of the event log", *(["Prometheus"] if facts.prometheus else [])]
     lines = [f"asked: {', '.join(parts)}"]
     for number, one in enumerate(findings, 1):
@@ -30,7 +30,7 @@ def to_json(facts: Facts, findings: Sequence[Finding]) -> str:
         {
             "asked": {
                 "replicas": [one.name for one in facts.replicas],
-                "doors": [one.url for one in facts.doors],
+                "doors": [one.url for one in facts.public_urls],
                 "event_log": [one.url for one in facts.log_servers],
                 "prometheus": facts.prometheus and facts.prometheus.url,
             },

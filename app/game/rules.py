@@ -298,10 +298,10 @@ def _settle_running(draft: _Draft) -> None:
             return
         _give_up_judging(draft)
     winner = _winner(draft.state)
-    draft.emit(GameFinished, reason=reason, winner=winner, ranking=_ranking(draft.state), stayed=_stayed(draft.state))
+    draft.emit(GameFinished, reason=reason, winner=winner, ranking=_ranking(draft.state), stayed=_still_in(draft.state))
 
 
-def _stayed(state: GameState) -> int:
+def _still_in(state: GameState) -> int:
     return sum(player.raced for player in state.active_players)
 
 

@@ -5,9 +5,9 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from app.settings.section import Listed, Section, some_of
-from app.vocabulary import ReadyGate
+from app.vocabulary import ReadinessCheck
 
-READY_GATES: Final = tuple(gate.value for gate in ReadyGate)
+READY_GATES: Final = tuple(gate.value for gate in ReadinessCheck)
 
 
 class HealthSettings(Section):

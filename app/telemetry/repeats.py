@@ -25,7 +25,7 @@ class Repeats:
         self._kinds[kind] = (second, written + 1, 0)
         return suppressed
 
-    def untold(self, *, is_end: bool = False) -> dict[str, int]:
+    def unreported(self, *, is_end: bool = False) -> dict[str, int]:
         """Take how many lines were suppressed of each kind, in seconds that are over and no line followed.
 
         With `is_end` it does not matter whether they are over.

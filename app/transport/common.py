@@ -14,7 +14,7 @@ waits. A listener that raises ends its connection and no other.
   from then on, the listener is told who ended it and why, and the socket is cut after `close_timeout_s`. Until then it
   is read on, for the peer's close frame or its end: a socket closed with bytes unread resets the connection, and the
   peer might never see the close code. Of a peer that broke the protocol, or sends too much after the end, nothing is
-  understood any more (`_deafen`): what comes is counted and forgotten. `_lost` is the last that happens.
+  understood any more (`_stop_reading`): what comes is counted and forgotten. `_lost` is the last that happens.
 """
 
 import asyncio
@@ -135,11 +135,11 @@ class CommonTransport:
         if self._ended is not None:
             self._frames_after_end += 1
             if self._frames_after_end > MAX_FRAMES_AFTER_END:
-                self._deafen()
+                self._stop_reading()
         elif self._listener is not None and (pause_s := self._listener.on_control_frame()):
             self._rest(pause_s)
 
-    def _deafen(self) -> None:
+    def _stop_reading(self) -> None:
         """Understand nothing of the peer any more: the way out is shut behind the close frame, the way in drained."""
         self._draining = LingeringClose(self._socket, MAX_DISCARDED_BYTES)
         self._is_paused = False

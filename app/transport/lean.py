@@ -124,7 +124,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         if self._reader is None:
             self._socket.close()
         else:  # frames came before they were asked for: unread they would cost the peer the answer
-            self._deafen()
+            self._stop_reading()
 
     def finished(self) -> None:
         """Go on without the handshake, unless the application has returned and nobody has attached."""
@@ -265,7 +265,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
     def _fail(self, row: CloseRow) -> None:
         """Fail the connection (section 7.1.7): the peer broke the protocol, what it sends is no longer understood."""
         self.close(row, is_asked=False)
-        self._deafen()
+        self._stop_reading()
 
     # ---------------------------------------------------------------- pings
 

@@ -245,7 +245,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
             data.decode()
         except UnicodeDecodeError:
             self.close(Close.INVALID_UTF8, is_asked=False)
-            self._deafen()
+            self._stop_reading()
             return
         self._listener.on_text(bytes(data))
 
@@ -270,7 +270,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         """End, as RFC 6455 was broken; websockets has chosen the close code."""
         self.close(self._parser.violation, is_asked=False)
-        self._deafen()
+        self._stop_reading()
 
     # ---------------------------------------------------------------- what the event loop and uvicorn call
 

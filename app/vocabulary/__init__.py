@@ -38,7 +38,7 @@ from app.vocabulary.games import (
 )
 from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
-from app.vocabulary.runtime import DrainPhase, Environment, ReadyGate
+from app.vocabulary.runtime import DrainPhase, Environment, ReadinessCheck
 from app.vocabulary.spans import LateCause, SpanExport, SpanName
 
 __all__ = [
@@ -75,7 +75,7 @@ __all__ = [
     "PingOutcome",
     "PlayerStanding",
     "Reader",
-    "ReadyGate",
+    "ReadinessCheck",
     "ReadyStatus",
     "Reconnect",
     "Rejection",

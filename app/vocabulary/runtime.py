@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class ReadyGate(StrEnum):
+class ReadinessCheck(StrEnum):
     """What can fail on all replicas at once; it makes a replica unready only where READY_GATES names it."""
 
     EVENT_LOG = "event_log"

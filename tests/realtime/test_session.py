@@ -52,7 +52,7 @@ class Talk:
         opened = Opened("c1", "game", None, "127.0.0.1")
         self.session = self.connections.open(opened, self.peer, leave=lambda: self.left.append(1))
         if in_room:
-            self.session.sit(Identity("ann", "Ann", 2e12), self.room)
+            self.session.join(Identity("ann", "Ann", 2e12), self.room)
             self.session.begin()
 
     def _note_end(self, session: Session) -> None:
@@ -102,7 +102,7 @@ async def test_nothing_is_handled_before_the_player_is_in_a_room() -> None:
     talk = Talk(in_room=False)
     talk.say("progress", {"percent": 5})
     await talk.settle()
-    talk.session.sit(Identity("ann", "Ann", 2e12), talk.room)
+    talk.session.join(Identity("ann", "Ann", 2e12), talk.room)
     assert talk.room.asked == []
     talk.session.begin()
     await talk.settle()

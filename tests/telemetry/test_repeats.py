@@ -21,9 +21,9 @@ def test_what_no_line_followed_is_told_when_its_second_is_over_and_at_the_end_on
     repeats = Repeats(1, lambda: now)
     for kind in "aab":
         repeats.suppressed(kind)
-    assert repeats.untold() == {}, "a line may follow"
+    assert repeats.unreported() == {}, "a line may follow"
     now = 101.0
-    assert repeats.untold() == {"a": 1}
-    assert repeats.untold() == {}
+    assert repeats.unreported() == {"a": 1}
+    assert repeats.unreported() == {}
     assert [repeats.suppressed("a") for _ in range(3)] == [0, None, None], "it has been told"
-    assert repeats.untold(is_end=True) == {"a": 2}
+    assert repeats.unreported(is_end=True) == {"a": 2}

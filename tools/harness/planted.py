@@ -9,14 +9,14 @@ from app.realtime.connection.session import Session
 from app.transport import Frame
 
 NAME = "eve"
-_put_now, _end, _sit = Outbox.put_now, Outbox.end, Session.sit
+_put_now, _end, _join = Outbox.put_now, Outbox.end, Session.join
 _of_eve: set[Outbox] = set()
 
 
-def _sit_down(self: Session, identity: Any, room: Any) -> None:
+def _join_late(self: Session, identity: Any, room: Any) -> None:
     if identity.name == NAME:
         _of_eve.add(self.outbox)
-    _sit(self, identity, room)
+    _join(self, identity, room)
 
 
 def _put(self: Outbox, frame: Frame) -> bool:
@@ -32,7 +32,7 @@ def _end_badly(self: Outbox) -> None:
 
 
 if __name__ == "__main__":
-    Session.sit = _sit_down  # type: ignore[method-assign] # the fault
+    Session.join = _join_late  # type: ignore[method-assign] # the fault
     Outbox.put_now = _put  # type: ignore[method-assign] # the fault
     Outbox.end = _end_badly  # type: ignore[method-assign] # the fault
     sys.exit(main())

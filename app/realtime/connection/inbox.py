@@ -2,7 +2,7 @@
 
 Messages that need no waiting are answered in the transport's callback; the others queue, bounded, and are
 handled one after the other by a task that lives while there are any. While the queue is full the peer is not read.
-Until `begin` everything that needs waiting queues, until `sit` everything.
+Until `begin` everything that needs waiting queues, until `join` everything.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class Inbox:
         """Whether it has begun and nothing is being handled."""
         return self._has_begun and not self._is_handling
 
-    def sit(self, room: GameRoom) -> None:
+    def join(self, room: GameRoom) -> None:
         """Give the room of the player's game: messages are answered from now on."""
         self._room = room
 

@@ -3,7 +3,7 @@
 Theory of operation. A session lives on the event loop alone; nothing here waits but the task that handles queued
 messages. The transport calls `on_...`, the room `put_event` and the outbox, the clock `close`; all return at once.
 
-States: open (until `sit` everything that comes in queues; until `begin` what needs waiting); closing (`close` was
+States: open (until `join` everything that comes in queues; until `begin` what needs waiting); closing (`close` was
 called, or `on_closing` by the transport: nothing is sent after its ``disconnect``); ended (`on_closed`: `ended` is set,
 nothing can be sent). Once it has ended and its inbox is at rest `on_end` is called, once, and `forget` lets its parts
 go: they hold each other (a timer or a task calls back into the session), and thousands must be freed without waiting
@@ -124,10 +124,10 @@ class Session:
 
     # ---------------------------------------------------------------- the player
 
-    def sit(self, identity: Identity, room: GameRoom) -> None:
+    def join(self, identity: Identity, room: GameRoom) -> None:
         """Give the player and the room of their game: from now on messages are handled."""
         self.player_id = identity.player_id
-        self.inbox.sit(room)
+        self.inbox.join(room)
         self.expiry.renew(identity.expires_at)
 
     def cork(self) -> None:

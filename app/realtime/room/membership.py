@@ -40,7 +40,7 @@ class Membership:
         """Seat a connection in a game, to its end, and have the log say that its player is here."""
         self._room_of[session] = room
         room.users += 1
-        session.sit(identity, room)
+        session.join(identity, room)
         room.enter(session, identity.name, last_seq, self._welcome)
         session.start()
         await self.join(room, session, identity.name)

@@ -49,8 +49,8 @@ class Recording:
         else:
             self.log(event, suppressed=suppressed or None, **fields)
 
-    def tell_suppressed(self, *, is_end: bool = False) -> None:
+    def log_suppressed(self, *, is_end: bool = False) -> None:
         """Tell of lines that were not written, and that no line of their kind has told of since."""
-        for kind, suppressed in self._repeats.untold(is_end=is_end).items():
+        for kind, suppressed in self._repeats.unreported(is_end=is_end).items():
             of, _, detail = kind.partition(" ")
             self.log(Events.LOG_SUPPRESSED, of=of, kind=detail or None, suppressed=suppressed)

@@ -18,8 +18,8 @@ def page_and_ticket(page: Alert, all_of_them: str, well: str) -> tuple[Alert, Al
     others = {f'{well}{{job="code-racer", instance="{name}:8080"}}': "1x40" for name in _OTHERS}
     cases = tuple(_beside(others, case) for case in page.cases)
     return (
-        replace(page, severity=Severity.CRITICAL, expr=part_of_fleet(page.expr, all_of_them)),
-        replace(page, severity=Severity.WARNING, expr=rest_of_fleet(page.expr, all_of_them), cases=cases),
+        replace(page, severity=Severity.CRITICAL, expr=large_share(page.expr, all_of_them)),
+        replace(page, severity=Severity.WARNING, expr=small_share(page.expr, all_of_them), cases=cases),
     )
 
 
@@ -27,13 +27,13 @@ def _beside(others: dict[str, str], case: Case) -> Case:
     return replace(case, name=f"one of twelve: {case.name}", series={**others, **case.series})
 
 
-def part_of_fleet(bad: str, all_of_them: str) -> str:
-    """Keep what is bad where so large a part of its fleet is that somebody is to be woken."""
+def large_share(bad: str, all_of_them: str) -> str:
+    """Keep what is bad where so large a part of the replicas is that somebody is to be woken."""
     return f"{bad}\nand {_is_large(bad, all_of_them)}"
 
 
-def rest_of_fleet(bad: str, all_of_them: str) -> str:
-    """Keep what is bad where it is so small a part of its fleet that a ticket is enough."""
+def small_share(bad: str, all_of_them: str) -> str:
+    """Keep what is bad where it is so small a part of the replicas that a ticket is enough."""
     return f"{bad}\nunless {_is_large(bad, all_of_them)}"
 
 

@@ -182,6 +182,21 @@ def test_with_the_log_gone_and_nobody_to_drain_it_ends_without_waiting_for_the_l
         assert server.logged("app.stopped")
 
 
+def test_with_the_log_frozen_and_nobody_to_drain_it_ends_without_waiting_for_the_log(tmp_path: Path) -> None:
+    """A server that is stopped keeps its connections: nothing tells but that no answer comes."""
+    with Nats(tmp_path / "nats") as nats, served(tmp_path, nats.url, nats_timeout_s=60) as server:
+        server.until_ready()
+        nats.nodes[0].signal(signal.SIGSTOP)
+        witness = Witness(server.folder)
+        with witness.looking():
+            begin = time.monotonic()
+            os.kill(server.pid, signal.SIGTERM)
+            assert server.wait() == 0
+            took_s = time.monotonic() - begin
+        assert not witness.withheld.leaves_too_long(took_s, 30), "half the time of one question that nobody answers"
+        assert server.logged("app.stopped")
+
+
 def test_with_the_log_gone_and_a_game_just_ended_it_ends_without_waiting_for_the_log(tmp_path: Path) -> None:
     """The log never answers that the game is not open any more (nobody may tell it so), and then is gone."""
     rights = """

@@ -17,7 +17,7 @@ LOOK_EVERY_S: Final = 1.0
 
 
 class Clock:
-    """Tells the time in epoch milliseconds when called; follows the machine's clock, and never jumps with it.
+    """The time in epoch milliseconds, when called; it follows the machine's clock, and never jumps with it.
 
     `slew_ppm` is by how many millionths it runs faster or slower at most; 0: it never follows.
     """

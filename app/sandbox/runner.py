@@ -67,7 +67,7 @@ class _Failure(Exception):  # noqa: N818 - the verdict on a piece of code
 
 
 class Runner:
-    """Runs submissions one after the other, in one sandbox process, which is replaced where it dies."""
+    """One sandbox process that runs submissions one after the other, and is replaced if it dies."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -24,7 +24,7 @@ from app.vocabulary import AppendOutcome, LogOp, LogTrouble, SpanName
 
 
 class MeasuredEventLog:
-    """Measures each thing asked of `log`, and what it reports; otherwise it is that log."""
+    """The event log `log`, with its calls and what it reports measured."""
 
     def __init__(self, log: EventLog, observer: Observer) -> None:
         self.shared = log.shared
@@ -117,7 +117,7 @@ class MeasuredEventLog:
 
 
 class MeasuredCoordination:
-    """Measures each thing asked of `coordination`; otherwise it is that."""
+    """The coordination `coordination`, with its calls measured."""
 
     def __init__(self, coordination: Coordination, observer: Observer) -> None:
         self.shared = coordination.shared

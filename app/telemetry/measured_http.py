@@ -31,7 +31,7 @@ _OWN: Final = {route.value: route for route in HttpRoute}
 
 
 class MeasuredHttp:
-    """Measures what is asked of `app`; otherwise it is that application."""
+    """The application `app`, with its requests measured."""
 
     def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
         self._app = app

@@ -130,13 +130,13 @@ class MessageTrail(Struct):
 
 
 class _Traced:
-    """Knows the tracer, which samples nothing until another takes its place."""
+    """The tracer of an observer, which samples nothing until another takes its place."""
 
     tracer: Tracer = Tracer()
 
 
 class ConnectionsObserver(_Traced):
-    """Sees what happens to connections, and before there is one."""
+    """What happens to connections, and before there is one."""
 
     def handshake(self, handshake: Handshake) -> Link | None:  # noqa: ARG002 - the interface's
         """Note how the application answered an attempt to connect; return what the connection's traces link to."""
@@ -183,7 +183,7 @@ class ConnectionsObserver(_Traced):
 
 
 class MessagesObserver(_Traced):
-    """Sees what comes in, what goes out, and how long it waits."""
+    """What comes in, what goes out, and how long it waits."""
 
     def received(self, type: str, size: int) -> None:
         """Count a message of `size` payload bytes that came in."""
@@ -219,7 +219,7 @@ class MessagesObserver(_Traced):
 
 
 class GamesObserver:
-    """Sees games, and the judge."""
+    """What happens to games, and in the judge."""
 
     def event(self, game_id: str, event: GameEvent) -> None:
         """Note an event that this replica has appended."""
@@ -238,7 +238,7 @@ class GamesObserver:
 
 
 class EventLogObserver:
-    """Sees the event log."""
+    """What happens to the event log."""
 
     def append(self, outcome: AppendOutcome, duration_s: float, trace_id: str | None = None) -> None:
         """Note how the event log answered an append, and how long it took."""
@@ -269,7 +269,7 @@ class EventLogObserver:
 
 
 class RuntimeObserver:
-    """Sees the process."""
+    """What happens to the process."""
 
     def load(self, lag_s: float, causes: frozenset[OverloadCause], shed: int | None) -> None:
         """Take a reading: how late the event loop was, and for which `causes` new connections are refused.
@@ -294,7 +294,7 @@ class RuntimeObserver:
 
 
 class Observer(ConnectionsObserver, MessagesObserver, GamesObserver, EventLogObserver, RuntimeObserver):
-    """Sees everything and does nothing; the recorder overrides it.
+    """An observer that does nothing with all it is called with; the recorder overrides it.
 
     Where there is a `trace_id`, the measurement is an example of that trace.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Repeats:
-    """Lets through `per_s` lines of each kind in each second. Kinds must be few: each is remembered."""
+    """A limit of `per_s` lines of each kind in each second. Kinds must be few: each is remembered."""
 
     def __init__(self, per_s: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s

@@ -76,7 +76,7 @@ NOTHING: Final = contextlib.nullcontext(None)
 
 
 class Tracer:
-    """Samples nothing; the one over OpenTelemetry overrides it."""
+    """A tracer that samples nothing; the one over OpenTelemetry overrides it."""
 
     slow_s: float = math.inf
     """A message that took longer is slow."""

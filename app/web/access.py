@@ -17,7 +17,7 @@ from app.web.rates import ApiRates
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """Holds what checks a request; each part raises RequestRefused where it refuses one."""
+    """The checks of a request; each raises RequestRefused if it refuses one."""
 
     authenticator: Authenticator
     origins: OriginPolicy

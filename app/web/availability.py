@@ -10,7 +10,7 @@ from app.web.error_answers import refused, unavailable
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Asks the hub."""
+    """Whether the hub takes new connections."""
 
     hub: Hub
 

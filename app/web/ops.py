@@ -20,7 +20,7 @@ PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class RenderMetrics(Protocol):
-    """Renders the exposition for an Accept header: body and content type."""
+    """A function that renders the exposition for an Accept header: body and content type."""
 
     async def __call__(self, accept: str, *, is_packed: bool, is_scrape: bool) -> tuple[bytes, str]:
         """Render for a client that accepts `accept`, with gzip if `is_packed`; it is read only by a scrape."""
@@ -28,7 +28,7 @@ class RenderMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """Holds what the operations endpoints tell."""
+    """What the operations endpoints answer with."""
 
     health: Health
     render_metrics: RenderMetrics

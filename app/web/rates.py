@@ -18,7 +18,7 @@ _TOO_OFTEN: Final = {
 
 
 class ApiRates:
-    """Counts requests, by address and by player, and refuses more than allowed; all methods raise RequestRefused.
+    """Rate limits of requests, by address and by player; all methods raise RequestRefused.
 
     A player costs nothing where guests are admitted: what is made is bounded per address too.
     """

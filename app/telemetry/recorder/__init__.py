@@ -24,7 +24,7 @@ __all__ = ["Recorder", "write_event"]
 
 
 class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRecorder, RuntimeRecorder, Observer):
-    """Writes metrics and logs of everything that is observed, into the store and to the logger of `Recording`."""
+    """The observer that writes metrics and logs, into the store and to the logger of `Recording`."""
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
         super().__init__(store, logger, repeats_per_s)

@@ -1,4 +1,4 @@
-"""Records what happens to connections, and before there is one."""
+"""The recorder of connections, and of what happens before there is one."""
 
 from http import HTTPStatus
 from typing import Final

@@ -1,4 +1,4 @@
-"""Records how the event log does."""
+"""The recorder of the event log."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Records games, and what the judge does."""
+"""The recorder of games, and of the judge."""
 
 from app.game import (
     CountdownCancelled,

@@ -1,4 +1,4 @@
-"""Records what comes in, what goes out, and how long it waits."""
+"""The recorder of what comes in, what goes out, and how long it waits."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Records how the process does."""
+"""The recorder of the process."""
 
 import traceback
 from collections.abc import Sequence

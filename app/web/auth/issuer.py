@@ -11,7 +11,7 @@ from app.web.auth.signature import ALGORITHM
 
 @dataclass(slots=True)
 class TokenIssuer:
-    """Makes tokens with the current secret, for guests and for the command line."""
+    """The maker of tokens with the current secret, for guests and for the command line."""
 
     secret: str
     issuer: str

@@ -42,7 +42,7 @@ class HandshakeTarget:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Checks an attempt to connect; every check raises RequestRefused where it refuses."""
+    """The checks of an attempt to connect; every one raises RequestRefused if it refuses."""
 
     authenticator: Authenticator
     tickets: TicketIssuer

@@ -30,7 +30,7 @@ GONE: Final = (WebSocketDisconnect, OSError)
 
 @dataclass(frozen=True, slots=True)
 class HandshakeContext:
-    """Holds what every handshake needs of the service."""
+    """What every handshake needs of the service."""
 
     admission: Admission
     limits: ConnectionLimits

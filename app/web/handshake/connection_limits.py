@@ -15,7 +15,7 @@ HANDSHAKES_SPREAD_S: Final = 4.0
 
 
 class ConnectionLimits:
-    """Counts connections, per address and, over all replicas, per player, and refuses more than allowed."""
+    """Limits of connections, per address and, over all replicas, per player."""
 
     def __init__(self, settings: Settings, policy: LimitPolicy, presence: Presence) -> None:
         self._settings = settings

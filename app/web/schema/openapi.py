@@ -27,7 +27,7 @@ def refusals(*statuses: HTTPStatus) -> dict[int, ResponseSpec]:
 
 
 class _Document(JsonRenderPlugin):
-    """Serves the document as JSON, with what Litestar cannot know put right."""
+    """The plugin that serves the document as JSON, corrected where Litestar cannot know better."""
 
     def render(self, request: Any, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ANN401 - Litestar's generic request
         """Encode the document with what is put right."""

@@ -52,6 +52,8 @@ from app.web.pages import pages
 from app.web.rates import ApiRates
 from app.web.schema.asyncapi import AsyncApi, show_asyncapi
 from app.web.schema.openapi import openapi_config
+from app.workers import Inherited
+from app.workers.share import ALONE
 
 SUPPRESSED_EVERY_S: Final = 1.0
 """How often it is told of log lines that were not written, where no other line tells it."""
@@ -60,7 +62,7 @@ SUPPRESSED_EVERY_S: Final = 1.0
 class Service:
     """One application and what is behind it; `lifespan` starts and stops it."""
 
-    def __init__(self, settings: Settings, logs: Logs | None = None) -> None:
+    def __init__(self, settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> None:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
         self.recorder = Recorder(
@@ -78,7 +80,8 @@ class Service:
         self.keys = select_keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
         self._fingerprints = secret_fingerprints(settings)
-        log = open_event_log(settings, self.replica)
+        share = worker.share if worker else ALONE
+        log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
         self.tickets = select_tickets(settings, self.keys, self.event_log.coordination.claim)
         self.issuer = select_issuer(settings, self.keys)
@@ -184,13 +187,13 @@ class Service:
             self.recorder.log_suppressed()
 
 
-def create_app(settings: Settings, logs: Logs | None = None) -> Litestar:
-    """Make an application; its `state.service` is the `Service` behind it.
+def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> Litestar:
+    """Make an application; its `state.service` is the `Service` behind it. A `worker` has its share of the games alone.
 
     Raises:
         SettingsError: there is no secret to sign tokens with.
     """
-    service = Service(settings, logs)
+    service = Service(settings, logs, worker)
     rates = ApiRates(settings, service.hub.policy)
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     application = Litestar(

@@ -4,8 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import functools
-import math
-import re
 import signal
 import socket
 import sys
@@ -13,22 +11,22 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from app import __version__, signals
+from app.arguments import inherited, plain_url, positive, ttl, url, workers
 from app.environment import read_dotenv, strays
 from app.listeners import bind, inherit
 from app.process import most_open_files
 from app.settings import CannotStartError, Settings, SettingsError, describe, load_settings, signing_secret
 from app.vocabulary import Environment
-from app.workers import Inherited
+from app.workers import Inherited, Share
+from app.workers.share import ALONE
 
 if TYPE_CHECKING:  # at run time only the commands that write logs wait for it
     from app.telemetry.logs import Logs, LogWriter
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 CANARY_TOKEN_TTL_S = 600
-MAX_TTL_S = 3_650 * 86_400
 OWN_FILES = 48
 """So many are open at once, with some to spare, before the first connection; each judge worker takes one more."""
 JUDGE_NEEDS = "it needs the package pydantic-monty (or MONTY_BIN), memory, open files and processes (ulimit -a)"
@@ -43,8 +41,6 @@ EXAMPLES = """examples:
   code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
-_TTL = re.compile(r"(\d+)([smhd]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
@@ -114,10 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", help="serve the game")
-    serving.add_argument("--worker", type=_inherited, help=argparse.SUPPRESS)  # the supervisor's word with its workers
+    serving.add_argument("--workers", type=workers, default=1, metavar="N", help=argparse.SUPPRESS)
+    serving.add_argument("--worker", type=inherited, help=argparse.SUPPRESS)  # the supervisor's word with its workers
     make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
     make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
-    make.add_argument("--ttl", default="1h", type=_ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
+    make.add_argument("--ttl", default="1h", type=ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
     make.add_argument(
         "--yes-in-production", action="store_true", help="needed in production: whoever holds it plays as NAME"
     )
@@ -133,14 +130,14 @@ def _parser() -> argparse.ArgumentParser:
 def _canary_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
     where = bird.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", type=_url, metavar="URL", help="the service, as players reach it")
+    where.add_argument("--url", type=url, metavar="URL", help="the service, as players reach it")
     where.add_argument(
-        "--each", type=_plain_url, action="append", default=[], metavar="URL",
+        "--each", type=plain_url, action="append", default=[], metavar="URL",
         help="replicas: a race on every address that the URL's name has; may be given again and again",
     )  # fmt: skip
-    bird.add_argument("--every-s", type=_positive, default=30.0, metavar="S", help="from one race to the next (30)")
+    bird.add_argument("--every-s", type=positive, default=30.0, metavar="S", help="from one race to the next (30)")
     bird.add_argument(
-        "--timeout-s", type=_positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
+        "--timeout-s", type=positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
     )
     bird.add_argument("--host", default="127.0.0.1", help="address of its metrics (127.0.0.1)")
     bird.add_argument(
@@ -155,67 +152,38 @@ def _canary_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 
 def _doctor_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     who = commands.add_parser("doctor", help="ask a running service what is wrong with it; 1: something is")
-    who.add_argument("--replica", type=_url, action="append", default=[], metavar="URL", help="a replica's ops port")
-    who.add_argument("--prometheus", type=_url, metavar="URL", help="it knows the replicas, and which alerts fire")
-    who.add_argument("--url", type=_url, action="append", default=[], metavar="URL", help="the service for players")
-    who.add_argument("--timeout-s", type=_positive, default=5.0, metavar="S", help="for each question (5)")
+    who.add_argument("--replica", type=url, action="append", default=[], metavar="URL", help="a replica's ops port")
+    who.add_argument("--prometheus", type=url, metavar="URL", help="it knows the replicas, and which alerts fire")
+    who.add_argument("--url", type=url, action="append", default=[], metavar="URL", help="the service for players")
+    who.add_argument("--timeout-s", type=positive, default=5.0, metavar="S", help="for each question (5)")
     who.add_argument("--json", action="store_true", help="for programs")
-
-
-def _inherited(text: str) -> Inherited:
-    try:
-        return Inherited.decode(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"only `serve --workers` starts one: {error}") from None
-
-
-def _ttl(text: str) -> int:
-    match = _TTL.fullmatch(text)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
-    if not 0 < seconds <= MAX_TTL_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time up to ten years; write it like 90s, 30m, 2h or 7d")
-    return seconds
-
-
-def _url(text: str) -> str:
-    with contextlib.suppress(ValueError):  # a port, or a host, that is none
-        parts = urlsplit(text)
-        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
-            return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no URL of a service; write it like https://race.example.org")
-
-
-def _plain_url(text: str) -> str:
-    if not _url(text).startswith("http://"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: no certificate is valid for the address of a replica; write it like http://code-racer-each:8080"
-        )
-    return text
-
-
-def _positive(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < math.inf:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write one that is more than 0")
 
 
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     _require_files(settings)
+    if options.workers > 1:
+        raise CannotStartError(
+            "--workers: several are not there yet, as a game that one has cannot be reached through another; start one,"
+            " or several processes on NATS behind a proxy (docs/replicas.md)"
+        )
     worker: Inherited | None = options.worker
     listeners = inherit(worker) if worker else bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
     from app.judge import JudgeUnavailable, UnusableProblem  # noqa: PLC0415 - the same
+    from app.moving import take_in_games  # noqa: PLC0415 - the same
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
+    from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
-    writer, logs = _logging(settings)
+    writer, logs = _logging(settings, worker.share if worker else ALONE)
     undo = logs.take_over()
     try:
-        app = create_app(settings, logs)
-        server = Server(app, settings, listeners, began=options.began)
+        if worker is None:
+            take_in_games(settings, 1, functools.partial(write_event, logs.logger))
+        app = create_app(settings, logs, worker)
+        server = Server(app, settings, listeners, worker, began=options.began)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve())
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - options.began, 3))
@@ -232,25 +200,53 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
         writer.close()
 
 
-def _logging(settings: Settings) -> "tuple[LogWriter, Logs]":
-    """Open the logs on stdout as the settings have them; the writer must be closed. Raises SettingsError."""
+def supervise(settings: Settings, count: int, *, began: float) -> int:
+    """Serve with `count` workers until told to stop. Raises CannotStartError."""
+    from app.moving import take_in_games  # noqa: PLC0415 - the other commands need not wait for it
+    from app.supervisor import supervise as run  # noqa: PLC0415 - the same
+    from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
+    from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
+    from app.usable import require_usable  # noqa: PLC0415 - the same
+
+    require_usable(settings)
+    writer, logs = _logging(settings)
+    undo = logs.take_over()
+    write = functools.partial(write_event, logs.logger)
+    try:
+        take_in_games(settings, count, write)
+        exit_code = run(settings, count, write, lambda: require_usable(load_settings()))
+        write(Events.SUPERVISOR_STOPPED, uptime_s=round(time.monotonic() - began, 3))
+    finally:
+        undo()
+        writer.close()
+    return exit_code
+
+
+def _logging(settings: Settings, share: Share = ALONE) -> "tuple[LogWriter, Logs]":
+    """Open the logs on stdout as the settings have them; the writer must be closed. Raises SettingsError.
+
+    Workers write to one stdout together, and each to a file of its own.
+    """
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
     from app.usable import cannot_log  # noqa: PLC0415 - the same
 
     if sys.stdout is None:
         raise CannotStartError("standard output is closed, and logs go there; who wants none sends it to /dev/null")
+    file = settings.log_path and share.part_of(settings.log_path)
     try:
         writer = LogWriter(
             open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
             render=settings.log_format,
-            file=settings.log_path,
+            file=file,
             queue_size=settings.log_queue_size,
             profile=settings.log_profile,
             gcp_project=settings.log_gcp_project,
             flush_timeout_s=settings.log_flush_timeout_s,
         )
     except OSError as error:
-        raise cannot_log(settings.log_path or Path("-"), error) from None
+        raise cannot_log(file or Path("-"), error) from None
+    if share != ALONE:
+        writer.share_stream()
     common = {
         "service.name": settings.otel_service_name,
         "service.version": __version__,

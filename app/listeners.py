@@ -40,6 +40,7 @@ def bind(settings: Settings) -> Listeners:
 def inherit(worker: Inherited) -> Listeners:
     """Take over the sockets that the supervisor has bound for a worker. Raises CannotListenError."""
     try:
+        worker.keep()
         return Listeners(sockets(worker.game), sockets(worker.ops))
     except OSError as error:
         raise CannotListenError(

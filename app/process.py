@@ -60,6 +60,11 @@ def most_open_files() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use: those of the machine, or of its container's cpuset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def waited_for_processor_s() -> float:
     """Return how long the event loop's thread, the first, was ready while others ran; 0 where that is not told."""
     pid = os.getpid()

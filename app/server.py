@@ -17,6 +17,7 @@ import uvicorn
 from litestar import Litestar
 
 from app import signals
+from app.aio.tasks import TaskOwner
 from app.asgi import Service, create_ops_app
 from app.eventlog import LogUnavailable
 from app.judge import JudgeUnavailable
@@ -31,6 +32,8 @@ from app.transport.http_connections import HttpConnections
 from app.usable import bad_certificate, load_certificate_again
 from app.vocabulary import LimitScope, WsTransport
 from app.web.auth.jwks import JwksKeys
+from app.workers import Inherited
+from app.workers.control import obey
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
@@ -42,12 +45,21 @@ DRY_RUN_FACTOR: Final = 16
 class Server(uvicorn.Server):
     """uvicorn's server; it drains first when told to end, and exits with 0. See `signals`."""
 
-    def __init__(self, app: Litestar, settings: Settings, listeners: Listeners, *, began: float) -> None:
+    def __init__(
+        self,
+        app: Litestar,
+        settings: Settings,
+        listeners: Listeners,
+        worker: Inherited | None = None,
+        *,
+        began: float,
+    ) -> None:
         service: Service = app.state.service
         super().__init__(_config(app, settings, service))
         self._service = service
         self._settings = settings
         self._began = began
+        self._worker = worker
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -80,7 +92,7 @@ class Server(uvicorn.Server):
         self._load_certificate()
         await self._service.own_log()
         self._service.health.is_listening = False
-        async with _serving_ops(self._service, self._listeners.ops):
+        async with _serving_ops(self._service, self._listeners.ops), self._obeying():
             await super().serve(sockets or self._listeners.game)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -107,7 +119,7 @@ class Server(uvicorn.Server):
             startup_s=round(time.monotonic() - self._began, 3),
             ops_port=port_of(self._listeners.ops) if self._listeners.ops else None,
         )
-        if self._settings.is_development:
+        if self._settings.is_development and self._worker is None:  # of many the supervisor tells, once
             self._telling = asyncio.get_running_loop().create_task(self._tell(page), name="tell")
 
     async def _start(self) -> None:
@@ -167,18 +179,40 @@ class Server(uvicorn.Server):
         """Drain at the first signal, hurry at the second; at a second SIGINT, or a third signal, wait for nobody."""
         interrupted, self._interrupted = self._interrupted, self._interrupted or number == signal.SIGINT
         if self._drain is None:
-            service = self._service
-            service.recorder.log(
-                Events.APP_DRAINING, connections=len(service.hub.connections), signal=signals.name(number)
-            )
-            self._drain = service.drain()
-            self._draining = asyncio.get_running_loop().create_task(self._run(self._drain), name="drain")
+            self._begin_drain(signals.name(number))
         elif self._drain.is_hurried or (interrupted and number == signal.SIGINT):
             self._drain.hurry()
             self.should_exit = self.force_exit = True
             _stop_handling()
         elif number != signal.SIGHUP:  # of those a terminal that goes sends two
             self._drain.hurry()
+
+    def _begin_drain(self, cause: str | None) -> None:
+        service = self._service
+        service.recorder.log(Events.APP_DRAINING, connections=len(service.hub.connections), signal=cause)
+        self._drain = service.drain()
+        self._draining = asyncio.get_running_loop().create_task(self._run(self._drain), name="drain")
+
+    @contextlib.asynccontextmanager
+    async def _obeying(self) -> AsyncIterator[None]:
+        """Where there is a supervisor, it is told while in the block that this worker lives; drain when it is gone."""
+        if self._worker is None:
+            yield
+            return
+        tasks = TaskOwner(self._service.recorder.fault)
+        with socket.socket(fileno=self._worker.control) as control:
+            tasks.spawn(self._obey(control), "control")
+            try:
+                yield
+            finally:
+                await tasks.close()
+
+    async def _obey(self, control: socket.socket) -> None:
+        checks = self._service.health
+        await obey(control, lambda: (name for name, passed in checks.checks.items() if not passed))
+        self._service.recorder.log(Events.SUPERVISOR_LOST)
+        if self._drain is None:
+            self._begin_drain(None)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Also when nobody is waited for, the application ends as it should: logs and traces are written."""

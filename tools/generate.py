@@ -26,6 +26,7 @@ from app.telemetry.catalogue import (
     FOREIGN_FIELDS,
     METRICS,
     SPANS,
+    SUPERVISOR_METRICS,
     TRACE_FIELDS,
     Metric,
 )
@@ -211,6 +212,9 @@ def telemetry_reference() -> str:
             "\n## Metrics of the canary\n",
             "A process of its own, `code-racer canary`, which plays a race every half minute as players do.\n",
             _metrics(CANARY_METRICS, users),
+            "\n## Metrics of the supervisor\n",
+            "A process of its own, that of `serve --workers`; they are on its port, OPS_PORT.\n",
+            _metrics(SUPERVISOR_METRICS, users),
             "\n## Log events\n",
             "One JSON object a line. Every line has " + ", ".join(f"`{name}`" for name in COMMON_FIELDS) + ".\n",
             _table(("event", "level", "fields", "meaning", "used by"), events),

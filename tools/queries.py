@@ -17,7 +17,17 @@ import yaml
 
 from alerts.build import GROUPS
 from alerts.model import Alert, Recording
-from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, SPANS, TRACE_FIELDS, Kind, Metric
+from app.telemetry.catalogue import (
+    CANARY_METRICS,
+    COMMON_FIELDS,
+    EVENTS,
+    METRICS,
+    SPANS,
+    SUPERVISOR_METRICS,
+    TRACE_FIELDS,
+    Kind,
+    Metric,
+)
 from tools.nats_series import RECORDED as NATS_RECORDED
 from tools.nats_series import labels_by_name
 
@@ -67,7 +77,7 @@ class Query:
 def known_series() -> dict[str, Series]:
     """All series there can be, by name."""
     known = {name: Series(dict.fromkeys(labels)) for name, labels in _FOREIGN.items()}
-    for metric in (*METRICS, *CANARY_METRICS):
+    for metric in (*METRICS, *CANARY_METRICS, *SUPERVISOR_METRICS):
         known |= _of_metric(metric)
     told = labels_by_name(NATS_RECORDED.read_text("utf-8"))
     known |= {name: Series(dict.fromkeys(labels | TARGET_LABELS)) for name, labels in told.items()}

@@ -10,14 +10,14 @@ from alerts.build import GROUPS, alerts
 from alerts.config import CONFIG
 from alerts.links import of_the_last_hour
 from alerts.model import Alert, Recording
-from app.telemetry.catalogue import CANARY_METRICS, METRICS
+from app.telemetry.catalogue import CANARY_METRICS, METRICS, SUPERVISOR_METRICS
 from dashboards.build import BOARDS
 from dashboards.game_day import GAME_DAY
 from tools.queries import ROOT, selectors
 
 _HEAD: Final = re.compile(r"<!-- generated: head -->\n.*?<!-- end of generated -->\n\n", re.DOTALL)
 _RECORDINGS: Final = [rule for group in GROUPS for rule in group.rules if isinstance(rule, Recording)]
-_OURS: Final = frozenset(metric.name for metric in METRICS)
+_OURS: Final = frozenset(metric.name for metric in (*METRICS, *SUPERVISOR_METRICS))
 _CANARYS: Final = frozenset(metric.name for metric in CANARY_METRICS)
 _PODS: Final = "kubectl get pods -l app.kubernetes.io/name={name} -o {output}"
 _ASKED: Final = (

@@ -27,11 +27,12 @@ async def copy_log(source: EventLog, target: EventLog) -> Copied:
     games = await source.games()
     commits = 0
     for game_id in games:
-        commits += await _copy_game(source, target, game_id)
+        commits += await copy_game(source, target, game_id)
     return Copied(len(games), commits)
 
 
-async def _copy_game(source: EventLog, target: EventLog, game_id: str) -> int:
+async def copy_game(source: EventLog, target: EventLog, game_id: str) -> int:
+    """Copy what is missing of one game; return how many commits that were. Raises as `copy_log` does."""
     wanted, there = await source.read(game_id), await target.read(game_id)
     if [commit.events for commit in there] != [commit.events for commit in wanted[: len(there)]]:
         raise CopyFailed(f"game {game_id} is another one in the target")

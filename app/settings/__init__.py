@@ -31,6 +31,7 @@ from app.settings.section import MIN_SECRET_BYTES
 from app.settings.server import ServerSettings
 from app.settings.shutdown import DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
+from app.settings.workers import WorkerSettings
 
 __all__ = [
     "DEV_SECRET_FILE",
@@ -56,6 +57,7 @@ __all__ = [
     "SettingsError",
     "ShutdownSettings",
     "TelemetrySettings",
+    "WorkerSettings",
     "describe",
     "fingerprint",
     "has_secret_files",

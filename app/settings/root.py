@@ -20,6 +20,7 @@ from app.settings.limits import LimitSettings
 from app.settings.server import ServerSettings
 from app.settings.shutdown import PATIENT, QUICK, DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
+from app.settings.workers import WorkerSettings
 from app.vocabulary import Environment
 
 DOTENV: Final = Path(".env")
@@ -42,6 +43,7 @@ class Settings(  # the last section is documented first
     GameSettings,
     EventLogSettings,
     AuthSettings,
+    WorkerSettings,
     ServerSettings,
     BaseSettings,
 ):

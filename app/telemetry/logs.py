@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from io import RawIOBase
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any, Final
 
 import msgspec
@@ -57,6 +58,7 @@ class _Sink:
 
     def __init__(self, raw: RawIOBase) -> None:
         self.raw = raw
+        self.is_shared = False
         self._torn = False
 
     def write(self, lines: Sequence[bytes]) -> int:
@@ -80,9 +82,16 @@ class _Sink:
     def _write(self, data: bytes) -> int:
         done = 0
         with contextlib.suppress(OSError, ValueError):  # the service goes on; what was not written is counted
-            while done < len(data) and (count := self.raw.write(data[done:])) is not None:
+            while done < len(data) and (count := self.raw.write(self._next(data, done))) is not None:
                 done += count
         return done
+
+    def _next(self, data: bytes, done: int) -> bytes:
+        """Choose what is written next: whole lines that a pipe takes at once, where others write to it too."""
+        if not self.is_shared:
+            return data[done:]
+        end = data.rfind(b"\n", done, done + PIPE_BUF)
+        return data[done : (end if end >= 0 else data.find(b"\n", done)) + 1]
 
 
 def _ignore(_where: str, _error: BaseException) -> None:
@@ -162,6 +171,10 @@ class LogWriter:
         opened = open(file, "ab", buffering=0, opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener; close() closes it
         os.set_blocking(opened.fileno(), True)
         return _Sink(opened)
+
+    def share_stream(self) -> None:
+        """Have no line of up to PIPE_BUF bytes torn by those of other processes that write to the stream too."""
+        self._stream.is_shared = True
 
     def put(self, record: MutableMapping[str, Any]) -> None:
         """Hand over a record, from any thread; never waits for the writing."""

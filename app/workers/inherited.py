@@ -4,6 +4,7 @@ The descriptors keep their numbers. The worker is told of them by an argument of
 machine may read: nothing in it is secret, and a descriptor's number is worth nothing to others.
 """
 
+import os
 import socket
 from typing import Self
 
@@ -44,6 +45,14 @@ class Inherited(Struct, frozen=True):
     def descriptors(self) -> tuple[int, ...]:
         """All of them, in no order."""
         return (*self.game, *self.ops, self.mail, *self.mails, self.control)
+
+    def keep(self) -> None:
+        """Leave none of them to processes that this one starts: they would hold the port when it has ended.
+
+        Raises OSError: one is none.
+        """
+        for one in self.descriptors:
+            os.set_inheritable(one, False)
 
 
 def sockets(descriptors: tuple[int, ...]) -> list[socket.socket]:

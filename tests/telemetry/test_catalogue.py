@@ -12,7 +12,17 @@ from alerts.build import GROUPS
 from alerts.model import Recording
 from app.game import Verdict
 from app.judge import load_problems
-from app.telemetry.catalogue import CANARY_METRICS, COMMON_FIELDS, EVENTS, METRICS, Events, Kind, Metric, Metrics
+from app.telemetry.catalogue import (
+    CANARY_METRICS,
+    COMMON_FIELDS,
+    EVENTS,
+    METRICS,
+    SUPERVISOR_METRICS,
+    Events,
+    Kind,
+    Metric,
+    Metrics,
+)
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder import Recorder
@@ -80,12 +90,12 @@ def test_openmetrics_is_well_formed_and_has_no_created_series(exposed: tuple[str
 def test_no_metric_stands_twice() -> None:
     names = [key for area in Metrics.__bases__ for key in vars(area) if not key.startswith("_")]
     assert len(names) == len(set(names)) == len(METRICS), "a name in two areas would hide one of them"
-    exposed = [metric.name for metric in (*METRICS, *CANARY_METRICS)]
+    exposed = [metric.name for metric in (*METRICS, *CANARY_METRICS, *SUPERVISOR_METRICS)]
     assert len(exposed) == len(set(exposed))
 
 
 def test_names_follow_the_convention() -> None:
-    for metric in (*METRICS, *CANARY_METRICS):
+    for metric in (*METRICS, *CANARY_METRICS, *SUPERVISOR_METRICS):
         assert re.fullmatch(r"(code_racer|process)_[a-z_]+", metric.name)
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         if metric.kind is Kind.HISTOGRAM:
@@ -97,7 +107,8 @@ def test_names_follow_the_convention() -> None:
 
 
 def test_every_metric_can_be_moved_and_every_event_logged() -> None:
-    outside = [ROOT / "app" / name for name in ("server.py", "cli.py", "canary.py", "telemetry/gauges.py")]
+    outside = [ROOT / "app" / name for name in ("server.py", "cli.py", "canary.py", "moving.py", "telemetry/gauges.py")]
+    outside += (ROOT / "app/supervisor").glob("*.py")
     source = "".join(path.read_text("utf-8") for path in (*outside, *ROOT.glob("app/telemetry/recorder/*.py")))
     for name in (key for area in Metrics.__bases__ for key in vars(area) if not key.startswith("_")):
         assert f"Metrics.{name}" in source, f"{name} is in the catalogue but nothing emits it"
@@ -154,9 +165,9 @@ def _series_in(text: str) -> set[str]:
     ids=lambda path: path.name,
 )
 def test_alerts_runbooks_and_dashboards_name_only_series_that_exist(path: Path) -> None:
-    known = {metric.name for metric in (*METRICS, *CANARY_METRICS)}
+    known = {metric.name for metric in (*METRICS, *CANARY_METRICS, *SUPERVISOR_METRICS)}
     known |= {rule.name for group in GROUPS for rule in group.rules if isinstance(rule, Recording)}
-    for metric in (*METRICS, *CANARY_METRICS):
+    for metric in (*METRICS, *CANARY_METRICS, *SUPERVISOR_METRICS):
         if metric.kind is Kind.HISTOGRAM:
             known |= {metric.name + suffix for suffix in OWN_SUFFIXES}
     assert _series_in(path.read_text()) <= known

@@ -16,6 +16,7 @@ from app.telemetry.catalogue.messages import MessagesMetrics
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, LATENCY_BUCKETS, OTHER, PREFIX, Kind, Metric, listed
 from app.telemetry.catalogue.runtime import RuntimeMetrics
 from app.telemetry.catalogue.spans import SPANS, SpanKind, SpanSpec
+from app.telemetry.catalogue.supervisor import SUPERVISOR_METRICS, SupervisorMetrics
 
 __all__ = [
     "CANARY_METRICS",
@@ -28,6 +29,7 @@ __all__ = [
     "OTHER",
     "PREFIX",
     "SPANS",
+    "SUPERVISOR_METRICS",
     "TRACE_FIELDS",
     "CanaryMetrics",
     "Events",
@@ -37,6 +39,7 @@ __all__ = [
     "Metrics",
     "SpanKind",
     "SpanSpec",
+    "SupervisorMetrics",
 ]
 
 

@@ -52,6 +52,54 @@ class Events:
         "error",
     )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
+    SUPERVISOR_STARTED = _event(
+        "supervisor.started", "info", "All workers take connections.", "workers", "address", "page", "ops_port"
+    )
+    SUPERVISOR_SIGNALLED = _event(
+        "supervisor.signalled", "info", "A signal came to the supervisor; those that end go to all workers.", "signal"
+    )
+    SUPERVISOR_RELOADED = _event(
+        "supervisor.reloaded", "info", "SIGHUP: all workers were started again, one after the other."
+    )
+    SUPERVISOR_REFUSED = _event(
+        "supervisor.refused",
+        "error",
+        "SIGHUP: with the settings and files as they are now no worker would start; those that run go on.",
+        "error",
+    )
+    SUPERVISOR_GAVE_UP = _event(
+        "supervisor.gave_up", "error", "A worker cannot be kept running; the others drain, and all ends.", "error"
+    )
+    SUPERVISOR_STOPPED = _event("supervisor.stopped", "info", "All workers have ended.", "uptime_s")
+    WORKER_STARTED = _event("worker.started", "info", "The supervisor has started a worker.", "worker", "pid")
+    WORKER_SILENT = _event(
+        "worker.silent", "error", "A worker said nothing for WORKER_TIMEOUT_S and was killed.", "worker", "pid"
+    )
+    WORKER_STOPPED = _event(
+        "worker.stopped", "info", "A worker ended, as it was told to.", "worker", "pid", "exit_code", "lived_s"
+    )
+    WORKER_DIED = _event(
+        "worker.died",
+        "error",
+        "A worker ended though nobody told it to: -9 is SIGKILL. The next one is started after the pause.",
+        "worker",
+        "pid",
+        "exit_code",
+        "lived_s",
+        "pause_s",
+    )
+    GAMES_MOVED = _event(
+        "games.moved",
+        "info",
+        "At the start: the number of workers is another, and this file's games moved to the present ones' files.",
+        "file",
+        "games",
+    )
+    SUPERVISOR_LOST = _event(
+        "supervisor.lost",
+        "error",
+        "A worker's supervisor is gone: nobody would start it again or tell it to stop, so it drains and ends.",
+    )
     APP_DRAIN_PROGRESSED = _event(
         "app.drain_progressed",
         "info",

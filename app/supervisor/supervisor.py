@@ -1,0 +1,212 @@
+"""The supervisor of all workers: starts them, tells them of signals, ends when they have ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final
+
+from app import signals
+from app.listeners import port_of, shown
+from app.process import container_limit_bytes
+from app.settings import CannotStartError, Settings
+from app.supervisor.descriptors import Descriptors, open_descriptors
+from app.supervisor.ops import serve_ops
+from app.supervisor.place import GaveUpError, Place, Shared
+from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
+from app.telemetry.metrics import MetricStore
+from app.vocabulary import Environment
+from app.workers import Share
+from app.workers.states import WorkerState
+
+_LONGEST_NAME: Final = 60
+"""Of a replica, less what is put behind it."""
+
+
+class Supervisor:
+    """All workers of one service. `check` looks at settings and files as they are now; it raises CannotStartError."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        count: int,
+        descriptors: Descriptors,
+        folder: str,
+        write: Callable[..., None],
+        check: Callable[[], object],
+    ) -> None:
+        self._settings = settings
+        self._descriptors = descriptors
+        self._write = write
+        self._check = check
+        self.ending = asyncio.Event()
+        self._gave_up: GaveUpError | None = None
+        self._reloading: asyncio.Task[None] | None = None
+        self.store = MetricStore(metrics=SUPERVISOR_METRICS)
+        self.store.read_gauge(SupervisorMetrics.WORKERS, self.states)
+        shared = Shared(settings, self.store, write, self.ending)
+        self.places = [self._place(Share(number, count), shared, folder) for number in range(count)]
+
+    def _place(self, share: Share, shared: Shared, folder: str) -> Place:
+        ops = self._descriptors.ops
+        environment = worker_environment(self._settings, share, port_of(ops[share.number]) if ops else None)
+        inherit = partial(self._descriptors.of_worker, share, folder=folder)
+        return Place(share.number + 1, share.of, shared, inherit, environment)
+
+    def states(self) -> dict[WorkerState, int]:
+        """Count the workers by what they do."""
+        found = [place.state for place in self.places]
+        return {state: found.count(state) for state in WorkerState}
+
+    def failed(self) -> list[str]:
+        """List why not all are ready."""
+        return [why for place in self.places for why in place.failed]
+
+    async def run(self) -> int:
+        """Keep all running until told to end; return the exit code.
+
+        The first starts alone: of what hinders every one of them is told once.
+        """
+        with self._handling_signals():
+            async with serve_ops(self, self._descriptors):
+                async with asyncio.TaskGroup() as group:
+                    first, *others = self.places
+                    group.create_task(self._keep(first))
+                    await first.until(lambda: first.state not in {WorkerState.STARTING, WorkerState.DOWN})
+                    for place in others:
+                        group.create_task(self._keep(place))
+                    telling = group.create_task(self._tell())
+                    await self.ending.wait()
+                    telling.cancel()
+                if self._reloading is not None:
+                    await self._reloading
+        if self._gave_up is None:
+            return 0
+        print(f"code-racer: {self._gave_up}", file=sys.stderr)  # noqa: T201 - for whoever started it
+        return self._gave_up.exit_code
+
+    async def _keep(self, place: Place) -> None:
+        try:
+            await place.keep()
+        except GaveUpError as error:
+            self._gave_up = self._gave_up or error
+            self._write(Events.SUPERVISOR_GAVE_UP, error=str(error))
+            self._end(signal.SIGTERM)
+
+    async def _tell(self) -> None:
+        """Tell once that all are there."""
+        for place in self.places:
+            await place.until(lambda place=place: place.state is WorkerState.READY)  # type: ignore[misc] # the default is the place
+        settings, ops = self._settings, self._descriptors.own_ops
+        host, port = settings.host, port_of(self._descriptors.game)
+        page = settings.public_url or f"http://{shown('localhost' if host in _EVERYWHERE else host, port)}/"
+        self._write(
+            Events.SUPERVISOR_STARTED,
+            workers=len(self.places),
+            address=shown(host, port),
+            page=page,
+            ops_port=port_of(ops) if ops else None,
+        )
+        if settings.is_development:
+            print(f"Code Racer is ready: {page}, {len(self.places)} workers (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for whoever typed it
+
+    # ---------------------------------------------------------------- signals
+
+    @contextlib.contextmanager
+    def _handling_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        on_terminal = signals.has_terminal()
+        for number in signals.HANDLED - {signal.SIGCHLD}:
+            ends = signals.ends(number, on_terminal=on_terminal)
+            loop.add_signal_handler(number, self._on_end if ends else self._on_signal, number)
+        signals.unblock()
+        try:
+            yield
+        finally:
+            signals.block()
+            for number in signals.HANDLED:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: int) -> None:
+        self._write(Events.SUPERVISOR_SIGNALLED, signal=signals.name(number))
+        if number == signal.SIGHUP and not self.ending.is_set() and self._reloading is None:
+            self._reloading = asyncio.get_running_loop().create_task(self._reload(), name="reload")
+
+    def _on_end(self, number: int) -> None:
+        """Tell all, also the second time, and the third: each means to a worker what it would to a process alone."""
+        self._write(Events.SUPERVISOR_SIGNALLED, signal=signals.name(number))
+        self._end(signal.SIGTERM if number == signal.SIGHUP else number)
+
+    def _end(self, number: int) -> None:
+        self.ending.set()
+        for place in self.places:
+            place.end(number)
+            place.changed.set()
+
+    async def _reload(self) -> None:
+        """Start all again, one after the other, with settings and files as they are now, if those can be used."""
+        try:
+            self._check()
+        except CannotStartError as error:
+            self._write(Events.SUPERVISOR_REFUSED, error=str(error))
+        else:
+            for place in self.places:
+                if not self.ending.is_set():
+                    await place.replace()
+            if not self.ending.is_set():
+                self._write(Events.SUPERVISOR_RELOADED)
+        self._reloading = None
+
+
+_EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
+
+
+def worker_environment(
+    settings: Settings, share: Share, ops_port: int | None, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Make the environment of a worker: its own name and port, its part of what is the whole service's."""
+    replica = settings.replica or socket.gethostname()
+    own = {"REPLICA": f"{replica[:_LONGEST_NAME]}-{share.number + 1}"}
+    own["JUDGE_PROCESSES"] = str(max(1, round(settings.judge_processes / share.of)))
+    if ops_port is not None:
+        own["OPS_PORT"] = str(ops_port)
+    if not settings.memory_limit_bytes and (limit := container_limit_bytes()):
+        own["MEMORY_LIMIT_BYTES"] = str(limit // share.of)
+    return {name: value for name, value in environ.items() if name.upper() not in own} | own
+
+
+def _require_supervisable(settings: Settings) -> None:
+    if settings.tls_cert_file:
+        raise CannotStartError(
+            "--workers: a connection goes to the worker that has its game, and with TLS_CERT_FILE that is known too"
+            " late; end TLS in a proxy in front (deploy/nginx/one-machine.conf), and leave TLS_CERT_FILE unset"
+        )
+    if settings.environment is Environment.PRODUCTION and settings.ops_port is None:
+        raise CannotStartError(
+            "--workers: probes and metrics on PORT would be those of one worker or another; set OPS_PORT: that is the"
+            " supervisor's, and the ports behind it are the workers'"
+        )
+
+
+def supervise(settings: Settings, count: int, write: Callable[..., None], check: Callable[[], object]) -> int:
+    """Serve with `count` workers until told to end; return the exit code. Raises CannotStartError."""
+    _require_supervisable(settings)
+    with contextlib.ExitStack() as stack:
+        descriptors = open_descriptors(settings, count, stack)
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="code-racer-"))
+        except OSError as error:
+            raise CannotStartError(
+                f"workers share a folder for as long as they run, and none can be made: {error.strerror}; set TMPDIR to"
+                " a folder that can be written"
+            ) from None
+
+        async def run() -> int:
+            return await Supervisor(settings, count, descriptors, folder, write, check).run()
+
+        return asyncio.run(run())

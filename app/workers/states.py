@@ -1,0 +1,22 @@
+"""What becomes of workers, in words that the metrics of their supervisor share."""
+
+from enum import StrEnum
+
+
+class WorkerState(StrEnum):
+    """What a worker does, as its supervisor sees it."""
+
+    STARTING = "starting"
+    READY = "ready"
+    UNREADY = "unready"
+    DRAINING = "draining"
+    DOWN = "down"
+
+
+class WorkerEnd(StrEnum):
+    """Why a worker was started again."""
+
+    DIED = "died"
+    SILENT = "silent"
+    ENDED = "ended"
+    ASKED = "asked"

@@ -1,0 +1,187 @@
+"""Several workers and their supervisor, as processes: who dies, who goes on, and how all end."""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tools.harness.processes import is_alive
+from tools.harness.server import ServerProcess, free_port, samples, until
+
+WORKERS = 2
+SLOW_S = 60
+
+
+class Workers(ServerProcess):
+    """A supervisor with two workers."""
+
+    def __init__(self, folder: Path, /, **settings: object) -> None:
+        super().__init__(folder, "tools.harness.many_workers", **({"ops_port": free_port(1, 2)} | settings))
+
+    @property
+    def ops_url(self) -> str:
+        """Base of the supervisor's own URLs."""
+        return f"http://127.0.0.1:{self.settings['OPS_PORT']}"
+
+    def pids(self) -> dict[int, int]:
+        """The process of each worker that was started last, by its number."""
+        return {record["worker"]: record["pid"] for record in self.logged("worker.started")}
+
+    def worker_url(self, number: int) -> str:
+        """Base of the URLs of a worker's own port."""
+        return f"http://127.0.0.1:{int(self.settings['OPS_PORT']) + number}"
+
+    def all_ready(self) -> Any:
+        """Wait until all are; the answer."""
+        until(lambda: httpx.get(f"{self.ops_url}/readyz").is_success, SLOW_S)
+        return httpx.get(f"{self.ops_url}/readyz").json()
+
+    def figures(self) -> dict[str, float]:
+        """The supervisor's metrics."""
+        return samples(httpx.get(f"{self.ops_url}/metrics").text)
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    with Workers(tmp_path) as running:
+        running.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+        yield running
+
+
+def is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def test_all_are_told_of_by_one_port(workers: Workers) -> None:
+    assert workers.all_ready() == {"status": "ok"}
+    first = int(workers.settings["OPS_PORT"])
+    assert httpx.get(f"{workers.ops_url}/sd").json() == [
+        {"targets": [f"127.0.0.1:{first + number}" for number in (1, 2)], "labels": {}}
+    ]
+    for number in (1, 2):
+        shown = httpx.get(f"{workers.worker_url(number)}/version").json()
+        assert shown["replica"] == f"{socket.gethostname()[:60]}-{number}"
+    figures = workers.figures()
+    assert figures['code_racer_workers{state="ready"}'] == WORKERS
+    assert figures['code_racer_worker_restarts_total{reason="died"}'] == 0
+
+
+def test_one_that_is_killed_is_followed_by_another_and_the_other_feels_nothing(workers: Workers) -> None:
+    before = workers.pids()
+    os.kill(before[1], signal.SIGKILL)
+    died = workers.wait_for_log("worker.died", timeout_s=SLOW_S)
+    assert (died["worker"], died["exit_code"], died["pause_s"]) == (1, -signal.SIGKILL, 0.5)
+    workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
+    workers.all_ready()
+    after = workers.pids()
+    assert after[1] != before[1]
+    assert after[2] == before[2]
+    assert is_alive(before[2])
+    assert workers.figures()['code_racer_worker_restarts_total{reason="died"}'] == 1
+    assert workers.stop() == 0
+
+
+def test_told_to_end_all_drain_and_it_is_a_good_end(workers: Workers) -> None:
+    assert workers.stop() == 0
+    names = {record["replica"] for record in workers.logged("app.stopped")}
+    assert names == {f"{socket.gethostname()[:60]}-{number}" for number in (1, 2)}
+    assert len(workers.logged("supervisor.stopped")) == 1
+    assert not any(map(is_alive, workers.pids().values()))
+    assert (
+        workers.stderr
+        == f"Code Racer is ready: http://localhost:{workers.settings['PORT']}/, 2 workers (Ctrl+C stops it)\n"
+    )
+
+
+def test_without_a_supervisor_they_drain_and_leave_the_port(workers: Workers) -> None:
+    pids = workers.pids().values()
+    workers.kill()
+    until(lambda: not any(map(is_alive, pids)), SLOW_S)
+    assert len(workers.logged("supervisor.lost")) == WORKERS
+    assert len(workers.logged("app.stopped")) == WORKERS
+    assert is_free(int(workers.settings["PORT"]))
+
+
+def test_asked_by_sighup_they_are_replaced_in_turn(workers: Workers) -> None:
+    before = workers.pids()
+    os.kill(workers.pid, signal.SIGHUP)
+    workers.wait_for_log("supervisor.reloaded", timeout_s=SLOW_S)
+    story = [
+        (record["event"], record["worker"])
+        for record in workers.records()
+        if record["event"] in {"worker.started", "worker.stopped"}
+    ][WORKERS:]
+    assert story == [("worker.stopped", 1), ("worker.started", 1), ("worker.stopped", 2), ("worker.started", 2)]
+    assert not set(before.values()) & set(workers.pids().values())
+    assert workers.figures()['code_racer_worker_restarts_total{reason="asked"}'] == WORKERS
+    assert workers.stop() == 0
+
+
+def test_one_that_stands_still_is_killed_and_followed(tmp_path: Path) -> None:
+    with Workers(tmp_path, worker_timeout_s=10) as workers:
+        workers.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+        before = workers.pids()
+        os.kill(before[2], signal.SIGSTOP)
+        assert workers.wait_for_log("worker.silent", timeout_s=SLOW_S)["pid"] == before[2]
+        workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
+        workers.all_ready()
+        assert workers.pids()[1] == before[1]
+        assert workers.figures()['code_racer_worker_restarts_total{reason="silent"}'] == 1
+
+
+def test_wrong_settings_of_a_reload_leave_all_as_they_are(workers: Workers) -> None:
+    before = workers.pids()
+    (workers.folder / ".env").write_text("LOG_FORMAT=letters\n")
+    os.kill(workers.pid, signal.SIGHUP)
+    refused = workers.wait_for_log("supervisor.refused", timeout_s=SLOW_S)
+    assert "LOG_FORMAT" in refused["error"]
+    assert workers.pids() == before
+    assert all(map(is_alive, before.values()))
+
+
+def test_what_hinders_every_worker_is_told_once_and_ends_it(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "code-racer.1of2.db").write_text("this is no database, whatever its name says")
+    with pytest.raises(AssertionError, match=r"no app\.started"):
+        workers.start()
+    assert workers.wait() == 2
+    assert workers.stderr.count("code-racer: EVENT_LOG_URL: cannot open") == 1
+    assert len(workers.logged("worker.started")) == 1
+
+
+def test_one_that_dies_again_and_again_ends_all_and_says_so(tmp_path: Path) -> None:
+    with Workers(tmp_path, worker_max_deaths=2, worker_restart_delay_s=0) as workers:
+        workers.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+        for death in range(2):
+            os.kill(workers.pids()[1], signal.SIGKILL)
+            if not death:
+                workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
+        assert workers.wait() == 1
+        assert "worker 1 of 2 ended 2 times in succession, last killed by SIGKILL" in workers.stderr
+        assert len(workers.logged("app.stopped")) == 1
+        assert len(workers.logged("supervisor.gave_up")) == 1
+
+
+def test_games_of_another_number_of_workers_move_at_the_start(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as alone:
+        game_id = alone.new_game(alone.guest("ann")["token"])
+    with Workers(tmp_path) as many:
+        assert many.wait_for_log("games.moved")["games"] == 1
+        many.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+        assert many.stop() == 0
+    with ServerProcess(tmp_path) as again:
+        assert {record["games"] for record in again.logged("games.moved")} == {0, 1}
+        token = again.guest("bob")["token"]
+        answer = httpx.get(f"{again.http_url}/api/games/{game_id}", headers={"authorization": f"Bearer {token}"})
+        assert answer.is_success

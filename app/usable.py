@@ -13,7 +13,7 @@ from cryptography import x509
 
 from app.eventlog.select import file_of, open_event_log
 from app.eventlog.writer import OWN_FOLDER, no_folder
-from app.settings import LOG_FOLDER, Settings, SettingsError
+from app.settings import LOG_FOLDER, ServerSettings, Settings, SettingsError
 
 
 def require_usable(settings: Settings) -> None:
@@ -41,7 +41,7 @@ def cannot_log(file: Path, error: OSError) -> SettingsError:
     )
 
 
-def bad_certificate(settings: Settings, error: Exception) -> SettingsError:
+def bad_certificate(settings: ServerSettings, error: Exception) -> SettingsError:
     """Say that TLS cannot be served."""
     files = f"{settings.tls_cert_file} and TLS_KEY_FILE {settings.tls_key_file}"
     return SettingsError(f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair")

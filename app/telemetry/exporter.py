@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.settings import Settings
+from app.settings import Settings, TelemetrySettings
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -34,7 +34,7 @@ def open_tracer(
     return OtelTracer(settings, _exporter(settings, endpoint), resource, on_change, answers)
 
 
-def _exporter(settings: Settings, endpoint: str) -> "SpanExporter":
+def _exporter(settings: TelemetrySettings, endpoint: str) -> "SpanExporter":
     """Make the exporter of the protocol; what is not set here it reads from OTEL_EXPORTER_OTLP_* itself."""
     from opentelemetry.util.re import parse_env_headers  # noqa: PLC0415 - as above
 

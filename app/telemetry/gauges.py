@@ -21,7 +21,7 @@ from app.process import (
     waited_for_processor_s,
 )
 from app.realtime import Hub
-from app.settings import Settings, fingerprint
+from app.settings import EventLogSettings, LimitSettings, Settings, fingerprint
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import LogWriter
 from app.telemetry.metrics import MetricStore
@@ -39,7 +39,7 @@ def read_service(store: MetricStore, settings: Settings, replica: str, hub: Hub,
     _read_information(store, settings, replica)
 
 
-def _read_connections(store: MetricStore, settings: Settings, hub: Hub, keys: Keys) -> None:
+def _read_connections(store: MetricStore, settings: LimitSettings, hub: Hub, keys: Keys) -> None:
     store.read_gauge(Metrics.CONNECTIONS, lambda: len(hub.connections))
     store.read_gauge(Metrics.CONNECTIONS_LIMIT, lambda: settings.max_connections)
     store.read_gauge(Metrics.SIGNING_KEYS, lambda: keys.count)
@@ -52,7 +52,7 @@ def _read_messages(store: MetricStore, hub: Hub) -> None:
     store.read_gauge(Metrics.OUTBOX_CONNECTIONS, lambda: hub.connections.outboxes.depths)
 
 
-def _read_games(store: MetricStore, settings: Settings, hub: Hub) -> None:
+def _read_games(store: MetricStore, settings: LimitSettings, hub: Hub) -> None:
     store.read_gauge(Metrics.GAMES, lambda: hub.games.counts.games)
     store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.games.deadlines.overdue_s)
     store.read_gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
@@ -62,7 +62,7 @@ def _read_games(store: MetricStore, settings: Settings, hub: Hub) -> None:
     store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.judging.depth)
 
 
-def _read_event_log(store: MetricStore, settings: Settings, hub: Hub, health: Health) -> None:
+def _read_event_log(store: MetricStore, settings: EventLogSettings, hub: Hub, health: Health) -> None:
     file = file_of(settings.event_log_url)
     store.read_gauge(Metrics.DISK_FREE, lambda: disk_bytes(file)[0])
     store.read_gauge(Metrics.DISK_SIZE, lambda: disk_bytes(file)[1])

@@ -17,7 +17,7 @@ from app.eventlog import LogUnavailable
 from app.game import CodeSubmitted, GameState, Problem, Rejected, Rules, SubmissionJudged, snapshot
 from app.judge import JudgeProblem
 from app.realtime import Hub
-from app.settings import Settings
+from app.settings import LimitSettings, ServerSettings, Settings
 from app.vocabulary import FinishRule, LimitScope
 from app.web.access import ApiAccess
 from app.web.auth.issuer import TokenIssuer
@@ -140,7 +140,7 @@ def _any_problem(hub: Hub) -> JudgeProblem:
     return random.choice(tuple(hub.problems.values()))  # noqa: S311 - a game, not a secret
 
 
-def _require_allowed(wish: NewGame, player_id: str, settings: Settings, hub: Hub) -> None:
+def _require_allowed(wish: NewGame, player_id: str, settings: LimitSettings, hub: Hub) -> None:
     if wish.max_players < wish.min_players:
         raise refusal(HTTPStatus.BAD_REQUEST, _too_few(wish))
     most = settings.max_players_per_game
@@ -179,7 +179,7 @@ def _rules(wish: NewGame, settings: Settings) -> Rules:
     )
 
 
-def _ws_url(request: AnyRequest, settings: Settings, game_id: str) -> str:
+def _ws_url(request: AnyRequest, settings: ServerSettings, game_id: str) -> str:
     base = settings.public_url or f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
     return f"{base.replace('http', 'ws', 1)}/ws/{game_id}"
 

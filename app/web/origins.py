@@ -7,7 +7,7 @@ from typing import Any, Final
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 
-from app.settings import Settings
+from app.settings import ServerSettings
 from app.vocabulary import HandshakeOutcome
 from app.web.error_answers import refused
 
@@ -42,7 +42,7 @@ class OriginPolicy:
         return origin == own or _LOCALHOST.fullmatch(origin) is not None
 
 
-def cors_config(settings: Settings) -> CORSConfig:
+def cors_config(settings: ServerSettings) -> CORSConfig:
     """Configure which origins browsers let read the API's answers."""
     return CORSConfig(
         allow_origins=sorted(settings.allowed_origins),

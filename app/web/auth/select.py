@@ -1,6 +1,6 @@
 """What the settings choose: where the keys of tokens come from, and what tickets are signed with."""
 
-from app.settings import Settings, signing_secret
+from app.settings import AuthSettings, Settings, signing_secret
 from app.telemetry.observer import Observer
 from app.web.auth.issuer import TokenIssuer
 from app.web.auth.jwks import JwksKeys
@@ -20,7 +20,7 @@ def select_tickets(settings: Settings, keys: SharedSecrets | JwksKeys, claim: Cl
     return TicketIssuer(_ticket_keys(settings, keys), settings.ticket_ttl_s, claim)
 
 
-def _ticket_keys(settings: Settings, keys: SharedSecrets | JwksKeys) -> tuple[str, ...]:
+def _ticket_keys(settings: AuthSettings, keys: SharedSecrets | JwksKeys) -> tuple[str, ...]:
     own = settings.ticket_secret.get_secret_value()
     if own:
         return (own,)
@@ -29,7 +29,7 @@ def _ticket_keys(settings: Settings, keys: SharedSecrets | JwksKeys) -> tuple[st
     return ()
 
 
-def select_issuer(settings: Settings, keys: SharedSecrets | JwksKeys) -> TokenIssuer:
+def select_issuer(settings: AuthSettings, keys: SharedSecrets | JwksKeys) -> TokenIssuer:
     """Make what issues tokens of guests; only a service with a shared secret is asked to."""
     secret = keys.current if isinstance(keys, SharedSecrets) else ""
     return TokenIssuer(secret, settings.jwt_issuer, settings.jwt_audience)

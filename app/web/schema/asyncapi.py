@@ -16,7 +16,7 @@ from app.protocol import (
     SERVER_DATA,
     SUBPROTOCOL,
 )
-from app.settings import Settings
+from app.settings import ServerSettings, Settings
 
 SCHEMAS: Final = "#/components/schemas/{name}"
 MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
@@ -63,7 +63,7 @@ def document(version: str, url: str, max_batch: int) -> dict[str, Any]:
     }
 
 
-def _own_url(settings: Settings) -> str:
+def _own_url(settings: ServerSettings) -> str:
     return settings.public_url or f"http{'s' if settings.tls_cert_file else ''}://localhost:{settings.port}"
 
 

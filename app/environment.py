@@ -21,7 +21,7 @@ PREFIXES: Final = (
 ALIKE: Final = 0.85
 """Names are meant for each other from this likeness on (difflib's ratio): of seven letters one is another."""
 ALIKE_OTEL: Final = 0.95
-"""OpenTelemetry has many names that are alike, of which few are settings here."""
+"""OpenTelemetry has many similar names; few of them are settings here."""
 # Kubernetes tells every container the addresses of the services beside it: https://kubernetes.io/docs/concepts/services-networking/service/
 _OF_KUBERNETES: Final = re.compile(r"_SERVICE_(HOST|PORT\w*)$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$")
 

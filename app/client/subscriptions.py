@@ -1,4 +1,4 @@
-"""Who is told of which messages: handlers of every message of a type, waiters for the next one."""
+"""Subscriptions to messages: handlers of every message of a type, waiters for the next one."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""The doctor's questions: what it asks whom, all at once, each within a time."""
+"""The doctor's questions, asked all at once; each has a timeout."""
 
 import http.client
 import json

@@ -51,7 +51,7 @@ class Trouble:
 
 
 LATELY: Final = "15m"
-"""What is told of a counter is of so long ago, where Prometheus knows: what was mended yesterday is no news."""
+"""The time over which counters are compared, if Prometheus was asked: what was repaired yesterday is no news."""
 
 Rows = tuple[tuple[Mapping[str, str], float], ...]
 Samples = Mapping[str, Rows]

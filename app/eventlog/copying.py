@@ -11,7 +11,7 @@ class CopyFailed(Exception):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was done: `games` are all of the source, of which so many commits were not there yet."""
+    """What was copied: `games` are all games of the source, `commits` those that the target did not have yet."""
 
     games: int
     commits: int

@@ -225,7 +225,7 @@ class OtelTracer(Tracer):
         return self._exporter.counts
 
     async def close(self) -> None:
-        """Send what waits, for so long as the settings allow."""
+        """Send what waits, within the time that the settings allow."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:

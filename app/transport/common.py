@@ -117,7 +117,7 @@ class CommonTransport:
             self._rest(0.0)
 
     def _rest(self, pause_s: float) -> None:
-        """Read no more for so long, at least until the next turn of the event loop."""
+        """Stop reading for `pause_s`, at least until the next turn of the event loop."""
         if self._later is not None:
             return
         self._socket.pause_reading()

@@ -10,7 +10,7 @@ from app.vocabulary import LimitScope
 
 WINDOW_S: Final = 60.0
 CONTROL_PAUSE_S: Final = 0.25
-"""Who sends too many control frames is not read for so long at least: a few pauses cost less than many."""
+"""The shortest pause for a client that sends too many control frames: a few pauses cost less than many."""
 
 
 class Quota:

@@ -7,7 +7,7 @@ from app.eventlog import Coordination
 from app.settings import JudgeSettings
 
 TRIES_TTL_S: Final = 86_400.0
-"""How often a submission was taken up is remembered so long after the last time: longer than any race lasts."""
+"""How long after the last time it is remembered how often a submission was taken up: longer than any race lasts."""
 MIN_CLAIM_S: Final = 30.0
 
 

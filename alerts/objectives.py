@@ -3,7 +3,8 @@
 Multi-window, multi-burn-rate (Google, The Site Reliability Workbook, chapter 5): a page when the error budget of 30
 days would be gone in two days (14.4 times too fast, over an hour) or in five (6 times, over six hours), a ticket at
 3 times over a day or 1 times over three days. The short window ends an alert soon after its cause. A quiet night is
-no emergency: below `LEAST_BAD` bad events in the long window nothing fires.
+no emergency: below `LEAST_BAD` bad events in the long window nothing fires. Verdicts are few and may wait: they page
+only where most of at least twenty are bad for half an hour (50 times the budget).
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,6 @@ BUDGET: Final = "30d"
 LONG: Final = ("1d", "3d", BUDGET)
 STEP: Final = "5m"
 """What long windows are added up from: of the counters Prometheus would read millions of samples each time."""
-BURNS: Final = {
-    Severity.CRITICAL: ((14.4, "1h", "5m"), (6.0, "6h", "30m")),
-    Severity.WARNING: ((3.0, "1d", "2h"), (1.0, "3d", "6h")),
-}
 LEAST_BAD: Final = 10
 _BY: Final = "sum by (cluster, namespace, job)"
 HOLD_MINUTES: Final = {Severity.CRITICAL: 2, Severity.WARNING: 15}
@@ -29,11 +26,28 @@ interval, so that it counts them up to five times; in production a ticket waits 
 
 
 @dataclass(frozen=True, slots=True)
+class Burn:
+    """A budget that goes `factor` times too fast, over a long window and still over a short one.
+
+    Of fewer valid `events` in the long window nothing is said; where that is 0, `LEAST_BAD` bad ones are enough.
+    """
+
+    factor: float
+    long: str
+    short: str
+    events: int = 0
+
+
+PAGE: Final = (Burn(14.4, "1h", "5m"), Burn(6.0, "6h", "30m"))
+TICKET: Final = (Burn(3.0, "1d", "2h"), Burn(1.0, "3d", "6h"))
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """One indicator (docs/slis.md): good and valid events as families with their matchers, and what part must be good.
 
     `alert` names the alert, `events` completes "... of the ..." in its description. For the tests: the series
-    of good events and of bad ones, `alike` those of what is no fault of ours.
+    of good events and of bad ones, `alike` those of what is no fault of ours, and further `cases`.
     """
 
     name: str
@@ -43,10 +57,11 @@ class Objective:
     alert: str
     summary: str
     events: str
-    pages: bool
+    pages: tuple[Burn, ...]
     good_series: tuple[str, ...]
     bad_series: tuple[str, ...]
     alike: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
 
     def errors(self, window: str) -> str:
         """Name the recording of the ratio of bad events over a window."""
@@ -80,37 +95,38 @@ class Objective:
 
     def alerts(self) -> tuple[Alert, ...]:
         """Make the page, where there is one, and the ticket."""
-        severities = (Severity.CRITICAL, Severity.WARNING) if self.pages else (Severity.WARNING,)
-        return tuple(self._alert(severity) for severity in severities)
+        burns = {Severity.CRITICAL: self.pages, Severity.WARNING: TICKET}
+        return tuple(self._alert(severity, found) for severity, found in burns.items() if found)
 
-    def _alert(self, severity: Severity) -> Alert:
-        budget = 1 - self.target
+    def _alert(self, severity: Severity, burns: tuple[Burn, ...]) -> Alert:
         return Alert(
             name=self.alert,
             severity=severity,
-            expr="\nor\n".join(self._burning(budget, *burn) for burn in BURNS[severity]) + "\n",
+            expr="\nor\n".join(map(self._burning, burns)) + "\n",
             hold=f"{HOLD_MINUTES[severity]}m",
             summary=self.summary,
             description=f"{{{{ $value | humanizePercentage }}}} of the {self._allowed}",
-            cases=self._cases(severity),
+            cases=(*self._cases(severity), *self.cases),
         )
 
     @property
     def _allowed(self) -> str:
         return f"{self.events}; the objective allows {1 - self.target:.1%}."
 
-    def _burning(self, budget: float, factor: float, long: str, short: str) -> str:
-        most = f"{factor * budget:.4g}"
-        good, valid = self._counts(long)
+    def _burning(self, burn: Burn) -> str:
+        most = f"{burn.factor * (1 - self.target):.4g}"
+        good, valid = self._counts(burn.long)
+        enough = f"{valid} >= {burn.events}" if burn.events else f"({valid} - {good}) >= {LEAST_BAD}"
         return (
-            f"({self.errors(long)} > {most} and {self.errors(short)} > {most}\n"
-            f"  and on (cluster, namespace, job) ({valid} - {good}) >= {LEAST_BAD})"
+            f"({self.errors(burn.long)} > {most} and {self.errors(burn.short)} > {most}\n"
+            f"  and on (cluster, namespace, job) {enough})"
         )
 
     def _cases(self, severity: Severity) -> tuple[Case, ...]:
         """Burning fires once ten are bad; a quiet night, a restart and what clients do wrong do not."""
         budget = 1 - self.target
-        bad = {Severity.CRITICAL: 20, Severity.WARNING: 4}[severity]  # times the budget: a page, or only a ticket
+        page = 20 if self.pages == PAGE else 60
+        bad = {Severity.CRITICAL: page, Severity.WARNING: 4}[severity]  # times the budget: a page, or only a ticket
         total = round(1 / budget)
         return (
             Case(
@@ -146,7 +162,7 @@ OBJECTIVES: Final = (
         alert="CodeRacerHandshakeBudgetBurn",
         summary="Code Racer refuses connections that it should take.",
         events="handshakes of valid clients fail by the service's fault",
-        pages=True,
+        pages=PAGE,
         good_series=('code_racer_ws_handshakes_total{outcome="accepted"}',),
         bad_series=('code_racer_ws_handshakes_total{outcome="unavailable"}',),
         alike=(
@@ -163,7 +179,7 @@ OBJECTIVES: Final = (
         alert="CodeRacerMessageBudgetBurn",
         summary="Code Racer answers valid messages late or not at all.",
         events="valid messages are slow or fail",
-        pages=True,
+        pages=PAGE,
         good_series=(
             'code_racer_ws_message_duration_seconds_bucket{outcome="ok", type="ready", le="0.05"}',
             'code_racer_ws_message_duration_seconds_count{outcome="ok", type="ready"}',
@@ -179,7 +195,7 @@ OBJECTIVES: Final = (
         alert="CodeRacerDeliveryBudgetBurn",
         summary="Code Racer tells players late what happens in their games.",
         events="deliveries of events take longer than 250 ms",
-        pages=True,
+        pages=PAGE,
         good_series=(
             'code_racer_event_delivery_seconds_bucket{reader="prompt", le="0.25"}',
             'code_racer_event_delivery_seconds_count{reader="prompt", instance_part="good"}',
@@ -195,7 +211,7 @@ OBJECTIVES: Final = (
         alert="CodeRacerPingBudgetBurn",
         summary="Many pings are answered late or not at all.",
         events="pings are answered late or not at all",
-        pages=False,
+        pages=(),
         good_series=(
             'code_racer_ws_ping_rtt_seconds_bucket{le="1.0"}',
             'code_racer_ws_pings_total{outcome="answered"}',
@@ -211,12 +227,32 @@ OBJECTIVES: Final = (
         alert="CodeRacerVerdictBudgetBurn",
         summary="Players wait long for their verdicts, or get none.",
         events="submissions wait long for their verdict or get none",
-        pages=False,
+        pages=(Burn(50.0, "30m", "5m", events=20),),
         good_series=(
             'code_racer_verdict_seconds_bucket{outcome="accepted", le="5.0"}',
             'code_racer_verdict_seconds_count{outcome="accepted"}',
         ),
         bad_series=('code_racer_verdict_seconds_count{outcome="judge_error"}',),
         alike=('code_racer_verdict_seconds_count{outcome="time_limit"}',),
+        cases=(
+            Case(
+                "fifteen submissions, all of them late",
+                _series(('code_racer_verdict_seconds_bucket{outcome="accepted", le="5.0"}',), "0x40")
+                | _series(('code_racer_verdict_seconds_count{outcome="accepted"}',), "0+5x3 15x30"),
+                silent=(6, 12),
+            ),
+            Case(
+                "wrong answers are the players' own",
+                _series(
+                    (
+                        'code_racer_verdict_seconds_bucket{outcome="wrong_answer", le="5.0"}',
+                        'code_racer_verdict_seconds_count{outcome="wrong_answer"}',
+                    ),
+                    "0+50x60",
+                )
+                | _series(('code_racer_verdict_seconds_bucket{outcome="accepted", le="5.0"}',), "0x60"),
+                silent=(5, 30, 55),
+            ),
+        ),
     ),
 )

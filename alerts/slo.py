@@ -5,7 +5,7 @@ from typing import Final
 import yaml
 
 from alerts.model import GENERATED, RUNBOOKS, Json, Severity, to_yaml
-from alerts.objectives import OBJECTIVES, Objective
+from alerts.objectives import OBJECTIVES, PAGE, Objective
 
 SERVICE: Final = "code-racer"
 SOURCE: Final = "prometheus"
@@ -56,7 +56,8 @@ def sloth() -> str:
 
 
 def _sloth(objective: Objective) -> Json:
-    page = {"labels": {"severity": str(Severity.CRITICAL)}} if objective.pages else {"disable": True}
+    """Write an objective; Sloth's page has the usual burns and no others, so that one of ours alone is left to us."""
+    page = {"labels": {"severity": str(Severity.CRITICAL)}} if objective.pages == PAGE else {"disable": True}
     good, valid = (f"{_BY} (rate({one}[{{{{.window}}}}]))" for one in (objective.good, objective.valid))
     return {
         "name": objective.name,

@@ -14,16 +14,22 @@ from alerts.drills.drill import Drill
 from alerts.drills.games import race
 from alerts.drills.stage import NAMES, PLAYERS, Stage
 from alerts.model import Severity
-from tools.harness.player import WRONG
+from tools.harness.player import WRONG, Player
 from tools.harness.processes import children
-from tools.harness.server import UNLIMITED, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _GOOD_TO_ONE_BAD: Final = 220
 """0.45 % are bad: over the ticket's 0.3, under the page's 0.6."""
 _MEMBERS: Final = 20
-_LATE_S: Final = 5.5
+_FEW: Final = 15
+"""Submissions that are no page, however late."""
+_MANY: Final = 45
+_LATE_S: Final = 10.5
+"""Longer than the next bound that histograms tell apart: late also where a busy machine has to be given some back."""
+_SLICE_S: Final = 0.05
+_SLICES_PER_S: Final = 5.0
 _FAULTY: Final = "tools.harness.faulty"
 
 
@@ -135,23 +141,55 @@ def _nobody_answers(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
-def _verdicts_late(stage: Stage) -> Generator[None, None, None]:
-    """A race whose judge stands still for longer than a verdict may take."""
-    with stage.serve(judge_time_limit_s=60) as server, race(stage, _MEMBERS) as racers:
-        racers[0].send("submit_code", {"code": WRONG})
-        racers[0].until("submission_judged")
+def _some_verdicts_late(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(judge_time_limit_s=60) as server, race(stage, _FEW) as racers:
+        workers = _judging(server, racers)
         yield
-        pids = children(server.pid)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        for one in racers:
-            one.send("submit_code", {"code": WRONG}, id="submit")
-            one.until("ack", id="submit")
-        threading.Event().wait(_LATE_S)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _submit_to_stopped(workers, racers)
+        _tell(workers, signal.SIGCONT)
         yield
         yield
+
+
+def _most_verdicts_late(stage: Stage) -> Generator[None, None, None]:
+    with stage.serve(judge_time_limit_s=60, judge_processes=1) as server, race(stage, _MANY) as racers:
+        workers = _judging(server, racers)
+        yield
+        _submit_to_stopped(workers, racers)
+        try:
+            with stage.again(lambda: _let_work(workers), per_s=_SLICES_PER_S):
+                yield
+        finally:
+            _tell(workers, signal.SIGCONT)
+        yield
+
+
+def _judging(server: ServerProcess, racers: list[Player]) -> set[int]:
+    """Have something judged, in time; the processes that did it."""
+    racers[0].send("submit_code", {"code": WRONG})
+    racers[0].until("submission_judged")
+    return children(server.pid)
+
+
+def _submit_to_stopped(workers: set[int], racers: list[Player]) -> None:
+    """Have all submit to a judge that stands still for longer than a verdict may take."""
+    _tell(workers, signal.SIGSTOP)
+    for one in racers:
+        one.send("submit_code", {"code": WRONG}, id="submit")
+        one.until("ack", id="submit")
+    threading.Event().wait(_LATE_S)
+
+
+def _let_work(workers: set[int]) -> None:
+    _tell(workers, signal.SIGCONT)
+    threading.Event().wait(_SLICE_S)
+    _tell(workers, signal.SIGSTOP)
+
+
+def _tell(workers: set[int], what: signal.Signals) -> None:
+    for pid in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 DRILLS: Final = (
@@ -218,9 +256,18 @@ DRILLS: Final = (
     ),
     Drill(
         "CodeRacerVerdictBudgetBurn",
+        _PAGE,
+        "SIGSTOP the judge's worker for 10.5 s under 45 submissions, and let it work for 50 ms now and then",
+        _most_verdicts_late,
+        "Verdicts, from the submission on",
+        "submission.judged",
+        stays_bad=True,
+    ),
+    Drill(
+        "CodeRacerVerdictBudgetBurn",
         _TICKET,
-        "SIGSTOP the judge's workers for 5.5 s under twenty submissions",
-        _verdicts_late,
+        "SIGSTOP the judge's workers for 10.5 s under fifteen submissions",
+        _some_verdicts_late,
         "Budget: verdict",
         "submission.judged",
         stays_bad=True,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alerts.objectives import OBJECTIVES, Objective
+from alerts.objectives import OBJECTIVES, PAGE, Objective
 from tools.queries import known_series, mistakes
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_target_window_and_alert_are_ours(objective: Objective) -> None:
     sloth = of_sloth(objective)
     assert sloth["objective"] == pytest.approx(100 * objective.target)
     assert sloth["alerting"]["name"] == objective.alert
-    assert ("disable" not in sloth["alerting"]["page_alert"]) == objective.pages
+    assert ("disable" not in sloth["alerting"]["page_alert"]) == (objective.pages == PAGE)
 
 
 @EACH

@@ -98,6 +98,7 @@ class Service:
             self.authenticator.verify,
             self.recorder,
             clock,
+            share=share,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self._is_started = False

@@ -27,6 +27,7 @@ from app.realtime.drain import Drain
 from app.settings import CannotStartError, Settings, SettingsError
 from app.telemetry.catalogue import Events
 from app.telemetry.measured_http import MeasuredHttp
+from app.transport.elsewhere import Arrivals, Elsewhere
 from app.transport.http import BoundedHttp
 from app.transport.http_connections import HttpConnections
 from app.usable import bad_certificate, load_certificate_again
@@ -34,6 +35,7 @@ from app.vocabulary import LimitScope, WsTransport
 from app.web.auth.jwks import JwksKeys
 from app.workers import Inherited
 from app.workers.control import obey
+from app.workers.mailbox import Mailbox
 
 EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
@@ -55,7 +57,9 @@ class Server(uvicorn.Server):
         began: float,
     ) -> None:
         service: Service = app.state.service
-        super().__init__(_config(app, settings, service))
+        self._arrivals = Arrivals(self._protocol, service.recorder.fault, service.recorder.handed_over)
+        self._mailbox = Mailbox.of(worker, self._arrivals.take, self._arrivals.lose) if worker else None
+        super().__init__(_config(app, settings, service, self._mailbox))
         self._service = service
         self._settings = settings
         self._began = began
@@ -106,6 +110,8 @@ class Server(uvicorn.Server):
         if not self._listeners.are_listening:
             await self.lifespan.shutdown()
             raise CannotListenError("cannot listen on PORT: another process began to, in this moment")
+        if self._mailbox is not None:
+            self._mailbox.open()
         self._service.health.is_listening = True
         _tune_gc()
         host, port = self._settings.host, port_of(self._listeners.game)
@@ -216,9 +222,21 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Also when nobody is waited for, the application ends as it should: logs and traces are written."""
+        if self._mailbox is not None:
+            self._mailbox.pause()
+            await self._arrivals.close()
         await super().shutdown(sockets)
         if self.force_exit:
             await self.lifespan.shutdown()
+
+    def _protocol(self, data: bytes) -> asyncio.Protocol:
+        """Make the protocol of a connection of which `data` has been read, as uvicorn does of a new one."""
+        http: Any = self.config.http_protocol_class
+        state = self.server_state
+        return cast(
+            "asyncio.Protocol",
+            http(config=self.config, server_state=state, app_state=self.lifespan.state, read_already=data),
+        )
 
     async def _run(self, drain: Drain) -> None:
         try:
@@ -325,7 +343,7 @@ def _tune_gc() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Config:
+def _config(app: Litestar, settings: Settings, service: Service, mailbox: Mailbox | None) -> uvicorn.Config:
     dry_run = LimitScope.MESSAGE_SIZE in settings.limits_dry_run
     max_message_bytes = settings.max_message_bytes * (DRY_RUN_FACTOR if dry_run else 1)
     observer = service.recorder
@@ -358,11 +376,21 @@ def _config(app: Litestar, settings: Settings, service: Service) -> uvicorn.Conf
         deflate=deflate,
     )
     lean_context = lean if settings.ws_transport is WsTransport.LEAN else None
-    config.http = _http(settings, service, lean_context, reserved=settings.reserved_descriptors)
+    elsewhere = Elsewhere(mailbox.share, mailbox.send, observer.handed_over) if mailbox is not None else None
+    config.http = _http(settings, service, lean_context, elsewhere, reserved=settings.reserved_descriptors)
     return config
 
 
-def _http(settings: Settings, service: Service, lean: LeanContext | None = None, *, reserved: int) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
+def _http(
+    settings: Settings,
+    service: Service,
+    lean: LeanContext | None = None,
+    elsewhere: Elsewhere | None = None,
+    *,
+    reserved: int,
+) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
     """HTTP of one port, with its bounds."""
     table = HttpConnections(settings, service.hub.policy, reserved)
-    return partial(BoundedHttp, settings=settings, table=table, observer=service.recorder, lean=lean)
+    return partial(
+        BoundedHttp, settings=settings, table=table, observer=service.recorder, lean=lean, elsewhere=elsewhere
+    )

@@ -44,6 +44,8 @@ from app.settings import LimitSettings, Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.vocabulary import LimitScope
+from app.workers import Share
+from app.workers.share import ALONE
 
 REACH_RETRY_S: Final = 1.0
 LEAVE_TIMEOUT_S: Final = 1.0
@@ -52,6 +54,8 @@ LEAVE_TIMEOUT_S: Final = 1.0
 
 class Hub:
     """Owns all parts of one replica; `now` is the games' clock in epoch milliseconds.
+
+    It makes games of its `share` alone.
 
     While it is not `accepting`, `back_in_ms` chooses when one who is refused comes again.
     """
@@ -66,6 +70,8 @@ class Hub:
         verify: Verify,
         observer: Observer,
         now: Callable[[], int],
+        *,
+        share: Share = ALONE,
     ) -> None:
         self.draining = False
         self.accepting = True
@@ -83,6 +89,7 @@ class Hub:
         claims = JudgingClaims(log.coordination, settings)
         self.judging = Judging(judge, problems, settings, claims.begin, self.policy)
         self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.policy, self.tasks, settings)
+        self.rooms.share = share
         self.pace = self.rooms.pace
         welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
         self.membership = Membership(self.rooms, welcome, self.tasks, self._reports_ends)

@@ -18,6 +18,7 @@ from app.vocabulary import (
     ClientTrouble,
     DrainPhase,
     ErrorCode,
+    Handover,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
@@ -156,6 +157,9 @@ class ConnectionsObserver(_Traced):
 
     def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         """Note that a request was refused before it reached the application; without `status` it was cut off."""
+
+    def handed_over(self, outcome: Handover) -> None:
+        """Note what became of a connection that was accepted by another worker than its game's."""
 
     def http_request(self, request: HttpRequest) -> None:
         """Note how the application answered a request over HTTP."""

@@ -13,6 +13,8 @@ How it works. All of it runs on the event loop; a connection has one request at 
   (`resume_writing`), and `_read_next` begins the next request.
 - Time. `_deadline` waits for the peer's next step: a whole request, the next one, its end. `_write_deadline` waits for
   the peer to read: it runs while the socket's buffer is not empty or over its mark (`pause_writing`).
+- Elsewhere. Of several workers only one has a game. When the head says that it is another's, the socket goes there with
+  all that was read of this request and behind it, and is ours no more.
 - The end. A request that is refused is answered, and the connection closed lingering. After an upgrade the socket
   belongs to a WebSocket transport, with whatever came behind the request, and nothing here is called any more.
 """
@@ -33,6 +35,7 @@ from app.aio.deadline import Deadline
 from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.settings import Settings
 from app.telemetry.observer import Observer
+from app.transport.elsewhere import Elsewhere, Handed
 from app.transport.http_answer import error_answer
 from app.transport.http_connections import HttpConnections
 from app.transport.http_head import BadRequest, malformed
@@ -77,15 +80,19 @@ class BoundedHttp(HttpToolsProtocol):
         table: HttpConnections,
         observer: Observer,
         lean: LeanContext | None = None,
+        elsewhere: Elsewhere | None = None,
+        read_already: bytes = b"",
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._elsewhere = elsewhere
+        self._head = b""
         self._lean = lean
         self._settings = settings
         self._table = table
         self._observer = observer
         self._address = "unknown"
         self._counted_as: str | None = None
-        self._unparsed = b""
+        self._unparsed = read_already
         self._request = BoundedRequest(settings)
         self._is_idle = False
         self._is_asked = False
@@ -112,6 +119,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(_no_descriptors(), retry_ms)
         elif self._table.admits(self._address, self._counted_as, retry_ms):
             self._expect_request()
+            if self._unparsed:
+                self._read()
         else:
             text = "too many connections are open; come back in a moment"
             self._refuse(BadRequest(HttpRejection.TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE, text), retry_ms)
@@ -168,7 +177,18 @@ class BoundedHttp(HttpToolsProtocol):
         except BadRequest as bad:
             self._refuse(bad)
             return
+        except Handed as handed:
+            refusal = handed.send(self.transport, self._head + data)
+            if refusal is not None:
+                self._refuse(refusal, spread_ms(*BUSY_RETRY_S), lingers=True)
+                return
+            self._unparsed = self._head = b""
+            self._leave()
+            self.transport.abort()  # closes our descriptor; the connection has another
+            return
         self._unparsed = data[at:]
+        if self._elsewhere is not None:
+            self._head = self._head + data[:at] if self._request.is_in_head else b""
         if not self._is_asked:
             self.flow.read_on()
 
@@ -181,7 +201,7 @@ class BoundedHttp(HttpToolsProtocol):
                 self._upgrade(data[end:])
                 return len(data)
         except httptools.HttpParserError as error:
-            if isinstance(error.__context__, BadRequest):
+            if isinstance(error.__context__, (BadRequest, Handed)):
                 raise error.__context__ from None
             raise malformed("this is no valid HTTP request") from None
         return end
@@ -210,6 +230,8 @@ class BoundedHttp(HttpToolsProtocol):
             self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
         if self.parser.should_upgrade():
             self._request.check_upgrade(version, self.url, self.headers, to_websocket=self._should_upgrade())
+        if self._elsewhere is not None:
+            self._elsewhere.check(self.url)
         super().on_headers_complete()
         if self.expect_100_continue and self._ready is not None:
             self.cycle.waiting_for_100_continue = False
@@ -303,8 +325,11 @@ class BoundedHttp(HttpToolsProtocol):
             websocket.data_received(rest)
         self.parser = None  # type: ignore[assignment] # parser and protocol hold each other
 
-    def _refuse(self, bad: BadRequest, retry_after_ms: int | None = None) -> None:
-        """Answer and end; with `retry_after_ms` without waiting for the peer: it is its connection that is too many."""
+    def _refuse(self, bad: BadRequest, retry_after_ms: int | None = None, *, lingers: bool = False) -> None:
+        """Answer and end; with `retry_after_ms` without waiting for the peer: it is its connection that is too many.
+
+        Unless it `lingers`: what is too much is not its connection, then.
+        """
         if self.transport.is_closing():
             return
         self._observer.http_rejected(bad.reason, bad.status, bad.detail, self._address)
@@ -313,7 +338,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unparsed = b""
         self._closing = LingeringClose(self.transport, LINGER_FACTOR * self._settings.max_request_bytes)
         self._deadline.cancel()
-        if retry_after_ms is not None:
+        if retry_after_ms is not None and not lingers:
             self.transport.close()
         elif self._closing.begin():
             self._deadline.set(self._settings.close_timeout_s, self.transport.abort)

@@ -46,7 +46,8 @@ class HttpRoute(StrEnum):
 class HttpRejection(StrEnum):
     """Why a request was refused before it reached the application.
 
-    `unread`: its answer was not taken; `no_descriptors`: there were no file descriptors left to serve it with.
+    `unread`: its answer was not taken; `no_descriptors`: there were no file descriptors left to serve it with;
+    `worker_full`: its game's worker takes no more of what others accept, or not so long a request.
     """
 
     MALFORMED = "malformed"
@@ -56,6 +57,21 @@ class HttpRejection(StrEnum):
     TOO_MANY = "too_many"
     NO_DESCRIPTORS = "no_descriptors"
     UNREAD = "unread"
+    WORKER_FULL = "worker_full"
+
+
+class Handover(StrEnum):
+    """What became of a connection that was accepted by another worker than its game's.
+
+    `sent` and `taken` are the two sides of one that went well; `full`: its game's worker takes no more, `too_long`: nor
+    so much as has come of it; `lost`: it came, but could not be taken.
+    """
+
+    SENT = "sent"
+    TAKEN = "taken"
+    FULL = "full"
+    TOO_LONG = "too_long"
+    LOST = "lost"
 
 
 class Initiator(StrEnum):

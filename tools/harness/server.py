@@ -89,18 +89,21 @@ class ServerProcess:
             return False
 
     def _launch(self, stdout: int | IO[bytes]) -> subprocess.Popen[str]:
-        environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.txt").open("a") as stderr:
             return subprocess.Popen(
                 [sys.executable, "-m", self.module, "serve"],
                 cwd=self.folder,
-                env=environment | self.settings | {"PYTHONPATH": str(self.code)},
+                env=self._environment(),
                 stdout=stdout,
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
             )
+
+    def _environment(self) -> dict[str, str]:
+        environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
+        return environment | self.settings | {"PYTHONPATH": str(self.code)}
 
     def stop(self) -> int:
         """SIGTERM, and wait; the exit code."""

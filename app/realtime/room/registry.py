@@ -5,7 +5,6 @@ A game whose room is not loaded is still looked after: its deadline is known, an
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -38,6 +37,7 @@ from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Link, Maybe, Value
 from app.vocabulary import SpanName
+from app.workers.share import ALONE
 
 TICK_RETRY_MS: Final = 1_000
 FAULT_RETRY_MS: Final = 30_000
@@ -45,7 +45,10 @@ FAULT_RETRY_MS: Final = 30_000
 
 
 class Rooms:
-    """All loaded rooms, by game id; `something_ended` is set whenever a race or a connection ends."""
+    """All loaded rooms, by game id; `something_ended` is set whenever a race or a connection ends.
+
+    Those it makes are of its `share`, that of the only process unless a worker is given another.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Rooms:
         tasks: TaskOwner,
         settings: Settings,
     ) -> None:
+        self.share = ALONE
         self.loaded: dict[str, Room] = {}
         self.something_ended = asyncio.Event()
         self.pace = Pace(settings, policy)
@@ -98,7 +102,7 @@ class Rooms:
 
     async def create(self, host_id: str, problem: Problem, rules: Rules) -> GameState:
         """Make a game. Raises LogUnavailable."""
-        game_id = str(uuid.uuid4())
+        game_id = self.share.new_game_id()
         command = Create(game_id, host_id, problem, rules)
         events = decide(None, command, self.games.now())
         with self.traced(SpanName.CREATE, {"game.id": game_id, "player.id": host_id}), self._health.appending():

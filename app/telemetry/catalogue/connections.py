@@ -17,6 +17,7 @@ from app.telemetry.catalogue.model import (
 from app.vocabulary import (
     AuthKind,
     ClientClass,
+    Handover,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
@@ -198,6 +199,13 @@ class ConnectionsMetrics:
         "Requests refused before they reached the application, and answers that nobody took, by what was wrong.",
         ("reason",),
         rows(HttpRejection),
+    )
+    HANDOVERS = Metric(
+        f"{PREFIX}worker_handovers_total",
+        Kind.COUNTER,
+        "Connections accepted by another worker than their game's (`serve --workers`), by what became of them.",
+        ("outcome",),
+        rows(Handover),
     )
     HTTP_REQUESTS = Metric(
         f"{PREFIX}http_requests_total",

@@ -11,6 +11,7 @@ from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Handshake, Link
 from app.vocabulary import (
     AuthKind,
+    Handover,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
@@ -105,6 +106,9 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
     def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         self.store.counter(Metrics.HTTP_REJECTED).inc((reason,))
         self.log_repeated(Events.HTTP_REJECTED, reason, reason=reason, status=status, detail=detail, client=client)
+
+    def handed_over(self, outcome: Handover) -> None:
+        self.store.counter(Metrics.HANDOVERS).inc((outcome,))
 
     def http_request(self, request: HttpRequest) -> None:
         status = request.status or HTTPStatus.INTERNAL_SERVER_ERROR

@@ -11,6 +11,7 @@ from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.jwks import IdentityProvider, SigningKey
+from tools.harness.processes import freeze
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ServerProcess
 
@@ -21,7 +22,7 @@ _SECOND_A_MINUTE: Final = 60.0
 def _prometheus_frozen(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
-        os.kill(stage.stack.pid, signal.SIGSTOP)
+        freeze(stage.stack.pid)
         try:
             yield
         finally:
@@ -59,7 +60,7 @@ def _one_of_six(stage: Stage) -> Iterator[ServerProcess]:
 def _frozen(stage: Stage) -> Generator[None, None, None]:
     with stage.serve() as server:
         yield
-        os.kill(server.pid, signal.SIGSTOP)
+        freeze(server.pid)
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.player import WRONG, Player
-from tools.harness.processes import children
+from tools.harness.processes import children, freeze
 from tools.harness.server import UNLIMITED, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
@@ -120,7 +120,7 @@ def _workers_frozen(stage: Stage) -> Generator[None, None, None]:
         yield
         pids = children(server.pid)
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
         for one in racers:
             one.send("submit_code", {"code": WRONG}, id="submit")
             one.until("ack", id="submit")

@@ -15,6 +15,7 @@ from alerts.drills.drill import Drill
 from alerts.drills.replicas import on_nats, second_replica
 from alerts.drills.stage import Stage
 from alerts.model import Severity
+from tools.harness.processes import freeze
 from tools.harness.server import UNLIMITED, ServerProcess
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
@@ -42,7 +43,7 @@ def _two_builds(stage: Stage) -> Generator[None, None, None]:
 def _stopped_for_a_while(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(players=0) as server:
         yield
-        os.kill(server.pid, signal.SIGSTOP)
+        freeze(server.pid)
         threading.Event().wait(_STOPPED_S)  # the fault itself
         os.kill(server.pid, signal.SIGCONT)
         yield

@@ -100,7 +100,7 @@ def _server_frozen(stage: Stage) -> Generator[None, None, None]:
         yield
 
         def freeze() -> None:
-            nats.nodes[0].signal(signal.SIGSTOP)
+            nats.nodes[0].freeze()
             time.sleep(_HELD_S)  # it is slow for so long
             nats.nodes[0].signal(signal.SIGCONT)
 

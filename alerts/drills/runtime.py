@@ -12,6 +12,7 @@ from alerts.drills.drill import Drill
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.collector import Collector
+from tools.harness.processes import freeze
 from tools.harness.server import STEP_TIMEOUT_S
 
 _TICKET: Final = Severity.WARNING
@@ -29,7 +30,7 @@ def _stopped_in_turns(stage: Stage, overload_lag_s: float = 10) -> Generator[Non
         never = threading.Event()
 
         def stop_for_a_moment() -> None:
-            os.kill(server.pid, signal.SIGSTOP)
+            freeze(server.pid)
             never.wait(_STOPPED_S)
             os.kill(server.pid, signal.SIGCONT)
 

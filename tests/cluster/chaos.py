@@ -130,7 +130,7 @@ class Stage:
         """Stop a server of the log, and let it go on."""
         node = self.dice.choice(self.nats.nodes)
         self.note(f"freeze n{node.number}")
-        node.signal(signal.SIGSTOP)
+        node.freeze()
         await asyncio.sleep(self.dice.uniform(1, 10))
         node.signal(signal.SIGCONT)
 

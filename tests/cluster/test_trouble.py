@@ -147,7 +147,7 @@ def test_while_the_log_is_away_each_attempt_of_a_player_is_told_so(one_node: Nat
     with served(tmp_path, one_node.url) as server:
         ann = server.guest("Ann")["token"]
         games = [server.new_game(ann) for _ in range(40)]
-        one_node.nodes[0].signal(signal.SIGSTOP)
+        one_node.nodes[0].freeze()
         try:
             with ThreadPoolExecutor(len(games)) as threads:
                 problems = list(threads.map(lambda game: refusal(server, game, ann), games))
@@ -186,7 +186,7 @@ def test_with_the_log_frozen_and_nobody_to_drain_it_ends_without_waiting_for_the
     """A server that is stopped keeps its connections: nothing tells but that no answer comes."""
     with Nats(tmp_path / "nats") as nats, served(tmp_path, nats.url, nats_timeout_s=60) as server:
         server.until_ready()
-        nats.nodes[0].signal(signal.SIGSTOP)
+        nats.nodes[0].freeze()
         witness = Witness(server.folder)
         with witness.looking():
             begin = time.monotonic()
@@ -229,7 +229,7 @@ def test_a_slow_log_is_waited_for(one_node: Nats, tmp_path: Path) -> None:
     with served(tmp_path, one_node.url, nats_timeout_s=20) as server:
         ann = server.guest("Ann")
         with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
-            one_node.nodes[0].signal(signal.SIGSTOP)
+            one_node.nodes[0].freeze()
             player.send("ready", {"status": "ready"}, id="m1")
             player.send("ping", {"timestamp": 1})
             time.sleep(1.2)  # the log's own slowness

@@ -1,8 +1,6 @@
 """The judge under attack, on a real server: nothing that is submitted hurts the service or anybody else's race."""
 
 import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import httpx
 
 from app.judge import load_problems
 from tools.harness.player import SOLUTION, Player
-from tools.harness.processes import children, cpu_ticks, is_alive
+from tools.harness.processes import children, cpu_ticks, freeze, is_alive
 from tools.harness.server import ServerProcess, until
 
 ENDLESS = "def solve(*args):\n    while True:\n        pass"
@@ -131,7 +129,7 @@ def test_a_worker_that_hangs_is_ended_and_that_is_no_fault(tmp_path: Path) -> No
     with ServerProcess(tmp_path, judge_time_limit_s=0.5, judge_kill_grace_s=0.5) as server:
         with racing(server, server.guest("ann")) as player:
             (worker,) = children(server.pid)
-            os.kill(worker, signal.SIGSTOP)
+            freeze(worker)
             player.send("submit_code", {"code": SOLUTION})
             assert player.until("submission_judged")["data"]["verdict"] == "time_limit"
             assert server.wait_for_log("judge.worker_ended")["cause"] == "wall"

@@ -18,6 +18,7 @@ from app.settings import HealthSettings
 from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
 from tools.harness.player import Player
+from tools.harness.processes import freeze
 from tools.harness.readers import small_socket
 from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
@@ -79,7 +80,7 @@ def test_an_event_loop_that_lags(tmp_path: Path) -> None:
 
             def stutter() -> None:
                 while not over.is_set():
-                    os.kill(server.pid, signal.SIGSTOP)
+                    freeze(server.pid)
                     time.sleep(0.6)  # as long as the process stands still
                     os.kill(server.pid, signal.SIGCONT)
                     time.sleep(0.05)  # as long as it may run

@@ -20,7 +20,7 @@ from app.sandbox.runner import same
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 from app.vocabulary import Stop
-from tools.harness.processes import children, cpu_ticks, is_alive
+from tools.harness.processes import children, cpu_ticks, freeze, is_alive
 from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
@@ -307,7 +307,7 @@ async def test_a_worker_that_does_not_answer_in_time_is_replaced_and_that_is_the
     judge = SandboxJudge(limits(0.2, 0.2), noted)
     await judge.open()
     worker = pid_of(judge)
-    os.kill(worker, signal.SIGSTOP)
+    freeze(worker)
     report = await judge.judge(ECHO, RETURN_X)
     assert (report.verdict, report.stop) == (Verdict.TIME_LIMIT, Stop.WALL)
     assert (await judge.judge(ECHO, RETURN_X)).verdict is Verdict.ACCEPTED

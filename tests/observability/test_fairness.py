@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from alerts.build import alerts
 from alerts.drills.late import LATE, looks_back_s, told_apart, with_records
 from alerts.model import Alert, Severity
 from tools.harness.machine import SLOWEST, Withheld, Witness, pace_of
+from tools.harness.processes import freeze
 from tools.harness.server import until
 
 INFINITE = float("inf")
@@ -56,7 +56,7 @@ def test_who_waits_for_a_processor_is_seen_to_wait(tmp_path: Path) -> None:
 
 def test_who_is_stopped_waits_for_no_processor(tmp_path: Path) -> None:
     with working(tmp_path, BUSY) as pid:
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
         witness = Witness(tmp_path)
         with witness.looking():

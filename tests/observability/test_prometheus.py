@@ -48,7 +48,7 @@ QUIET = {
     "Memory since an hour ago",
     "More than twice what the others have",
     "Most overdue game",
-    "New certificates refused",
+    "New certificates and secrets refused",
     "Processor",
     "Put off, cut short",
     "Read again",

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from tools.harness.by_hand import ByHand
 from tools.harness.player import WRONG, Player
-from tools.harness.processes import children
+from tools.harness.processes import children, freeze
 from tools.harness.prometheus import prometheus, query
 from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
@@ -171,7 +171,7 @@ def test_verdicts(tmp_path: Path) -> None:
             ann.until("submission_judged")
         pids = children(server.pid)
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
         for player in (ann, bob):
             player.send("submit_code", {"code": WRONG}, id="late")
             player.until("ack", id="late")

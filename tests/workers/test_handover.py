@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.harness.player import Player
+from tools.harness.processes import freeze
 from tools.harness.server import STEP_TIMEOUT_S, until
 from tools.harness.workers import HOST, Worker, workers
 
@@ -29,7 +30,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @contextlib.contextmanager
 def stopped(worker: Worker) -> Iterator[None]:
     """Have only the other accept connections while in the block."""
-    os.kill(worker.pid, signal.SIGSTOP)
+    freeze(worker.pid)
     try:
         yield
     finally:

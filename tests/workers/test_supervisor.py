@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tools.harness.processes import is_alive
+from tools.harness.processes import freeze, is_alive
 from tools.harness.server import ServerProcess, free_port, samples, until
 
 WORKERS = 2
@@ -131,7 +131,7 @@ def test_one_that_stands_still_is_killed_and_followed(tmp_path: Path) -> None:
     with Workers(tmp_path, worker_timeout_s=10) as workers:
         workers.wait_for_log("supervisor.started", timeout_s=SLOW_S)
         before = workers.pids()
-        os.kill(before[2], signal.SIGSTOP)
+        freeze(before[2])
         assert workers.wait_for_log("worker.silent", timeout_s=SLOW_S)["pid"] == before[2]
         workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
         workers.all_ready()

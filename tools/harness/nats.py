@@ -14,6 +14,7 @@ from typing import Any, Self
 import nats
 
 from app.settings import Settings
+from tools.harness.processes import freeze
 from tools.harness.server import STEP_TIMEOUT_S, free_port, until
 
 NATS_SERVER = Path(sys.executable).with_name("nats-server")
@@ -76,9 +77,14 @@ class Node:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal: SIGSTOP freezes it, SIGUSR2 makes it a lame duck, SIGHUP has it read its configuration."""
+        """Send a signal: SIGUSR2 makes it a lame duck, SIGHUP has it read its configuration, SIGCONT go on."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until it stands."""
+        assert self._process is not None
+        freeze(self._process.pid)
 
     def kill(self) -> None:
         """SIGKILL, and wait."""

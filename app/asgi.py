@@ -4,28 +4,24 @@ Everything an application needs is made here and belongs to it, so two of them l
 belongs to the process (root logging, signals) is the main program's.
 """
 
-import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable
-from typing import Final
 
 from litestar import Litestar
 from litestar.di import Provide
 
 from app import __version__
-from app.aio.tasks import TaskOwner
 from app.clock import Clock
-from app.eventlog import Conflict, LogUnavailable, open_event_log
+from app.eventlog import Conflict, open_event_log
 from app.game import Rejected
 from app.health import Health
 from app.judge import SandboxJudge, load_problems
+from app.lifecycle import Lifecycle
 from app.realtime import Hub
 from app.realtime.drain import Drain
-from app.settings import Settings, SettingsError, has_secret_files, reread_secrets, secret_fingerprints
+from app.rotation import Rotation
+from app.settings import Settings
 from app.telemetry import gauges
 from app.telemetry.exporter import open_tracer
-from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.logs import Logs
 from app.telemetry.measured import MeasuredEventLog
 from app.telemetry.metrics import MetricStore
@@ -34,8 +30,7 @@ from app.telemetry.scrapes import Scrapes
 from app.web.access import ApiAccess
 from app.web.api import api_router
 from app.web.auth.authenticator import Authenticator
-from app.web.auth.jwks import JwksKeys
-from app.web.auth.select import replace_secrets, select_issuer, select_keys, select_tickets
+from app.web.auth.select import select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
@@ -55,12 +50,9 @@ from app.web.schema.openapi import openapi_config
 from app.workers import Inherited
 from app.workers.share import ALONE
 
-SUPPRESSED_EVERY_S: Final = 1.0
-"""How often it is told of log lines that were not written, where no other line tells it."""
-
 
 class Service:
-    """One application and what is behind it; `lifespan` starts and stops it."""
+    """One application and what is behind it, made and wired; `lifecycle` starts and stops it."""
 
     def __init__(self, settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> None:
         self.settings = settings
@@ -75,11 +67,9 @@ class Service:
             self.recorder.use_tracer(traces, lambda: traces.counts)
             if logs is not None:
                 logs.trace_ids = traces.current_ids
-        self.scrapes = 0
-        self._scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
+        self.scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = select_keys(settings, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
-        self._fingerprints = secret_fingerprints(settings)
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
@@ -101,91 +91,20 @@ class Service:
             share=share,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
-        self._is_started = False
+        self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
+        self.lifecycle = Lifecycle(self.hub, self.event_log, self.keys, self.health, self.recorder, traces, settings)
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)
-        gauges.read_secrets(self.recorder.store, lambda: self._fingerprints)
+        gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
         if logs is not None:
             gauges.read_logs(self.recorder.store, logs.writer)
             logs.writer.report = self.recorder.fault
 
-    def reread_secrets(self) -> None:
-        """Read the files of secrets again: all are used as they are now, or none where one is of no use."""
-        if not has_secret_files(self.settings):
-            return
-        try:
-            settings = reread_secrets(self.settings)
-            self.event_log.reread_user()
-            replace_secrets(settings, self.keys, self.tickets, self.issuer)
-        except SettingsError as error:
-            self.recorder.secrets((), str(error))
-            return
-        before, self._fingerprints = self._fingerprints, secret_fingerprints(settings)
-        self.recorder.secrets([name for name, now in self._fingerprints.items() if now != before[name]], None)
-
     def drain(self) -> Drain:
         """Make a drain of this service, to be run once."""
-        return Drain(self.hub, self.settings.drain, self.recorder, lambda: self.scrapes, lone=not self.event_log.shared)
-
-    async def render_metrics(self, accept: str, *, is_packed: bool, is_scrape: bool) -> tuple[bytes, str]:
-        """Render the exposition for a scraper, or for who only asks for its head."""
-        exposition = await self._scrapes.render(accept, is_packed=is_packed)
-        self.scrapes += is_scrape
-        return exposition
-
-    async def own_log(self) -> None:
-        """Open an event log that is this process's alone, before anything else is; a shared one is waited for later.
-
-        Raises LogUnavailable, LogInUse.
-        """
-        if not self.event_log.shared:
-            await self._within_ready_timeout(self.event_log.open())
-
-    async def start(self) -> None:
-        """Start the hub, once: by whoever wants to be told why it cannot, or else by `lifespan`.
-
-        Raises LogUnavailable, JudgeUnavailable; what was started by then is closed.
-        """
-        if self._is_started:
-            return
-        self._is_started = True
-        try:
-            await self._within_ready_timeout(self.hub.start())
-        except BaseException:  # a cancelled start too: what runs already is ended, the cause goes on up
-            await self.hub.close()
-            raise
-
-    async def _within_ready_timeout(self, opening: Awaitable[None]) -> None:
-        try:
-            await asyncio.wait_for(opening, self.settings.ready_timeout_s)
-        except TimeoutError:
-            raise LogUnavailable(
-                f"{self.settings.event_log_url} did not answer within {self.settings.ready_timeout_s:g} s"
-            ) from None
-
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
-        """Start before the first connection, stop after the last."""
-        tasks = TaskOwner(self.recorder.fault)
-        await self.start()
-        if isinstance(self.keys, JwksKeys):
-            tasks.spawn(self.keys.run(), "signing keys")
-        tasks.spawn(self._log_suppressed(), "suppressed lines")
-        self.health.has_begun = True
-        try:
-            with measured_gc(self.recorder):
-                yield
-        finally:
-            await tasks.close()
-            await self.hub.close()
-            self.recorder.log_suppressed(is_end=True)
-            if self.traces is not None:
-                await self.traces.close()
-
-    async def _log_suppressed(self) -> None:
-        while True:
-            await asyncio.sleep(SUPPRESSED_EVERY_S)
-            self.recorder.log_suppressed()
+        return Drain(
+            self.hub, self.settings.drain, self.recorder, lambda: self.scrapes.count, lone=not self.event_log.shared
+        )
 
 
 def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> Litestar:
@@ -200,7 +119,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
     application = Litestar(
         route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, pages()],
         dependencies=_dependencies(settings, service, rates),
-        lifespan=[service.lifespan],
+        lifespan=[service.lifecycle.run],
         cors_config=cors_config(settings),
         before_send=[add_headers],
         after_exception=[fault_reporter(service.recorder)],
@@ -234,7 +153,7 @@ def _ops(service: Service) -> Ops:
     revision = settings.revision or "unknown"
     return Ops(
         service.health,
-        service.render_metrics,
+        service.scrapes.render,
         __version__,
         revision,
         service.replica,

@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         """
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
         self._load_certificate()
-        await self._service.own_log()
+        await self._service.lifecycle.own_log()
         self._service.health.is_listening = False
         async with _serving_ops(self._service, self._listeners.ops), self._obeying():
             await super().serve(sockets or self._listeners.game)
@@ -131,7 +131,7 @@ class Server(uvicorn.Server):
     async def _start(self) -> None:
         """Start the service, before the lifespan would: of its errors uvicorn tells no more than a traceback."""
         try:
-            await self._service.start()
+            await self._service.lifecycle.start()
         except (LogUnavailable, JudgeUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is logged, and told in the one way
@@ -169,7 +169,7 @@ class Server(uvicorn.Server):
     def _on_signal(self, number: int) -> None:
         self._service.recorder.log(Events.APP_SIGNALLED, signal=signals.name(number))
         if number == signal.SIGHUP:
-            self._service.reread_secrets()
+            self._service.rotation.reread()
             if self.config.ssl is not None:
                 self._load_certificate_again(self.config.ssl)
 

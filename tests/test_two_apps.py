@@ -20,7 +20,7 @@ async def test_two_applications_share_nothing(tmp_path: Path) -> None:
     ]
     apps = [create_app(each) for each in settings]
     services: list[Service] = [app.state.service for app in apps]
-    async with services[0].lifespan(apps[0]), services[1].lifespan(apps[1]):
+    async with services[0].lifecycle.run(apps[0]), services[1].lifecycle.run(apps[1]):
         clients = [
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")  # type: ignore[arg-type] # Litestar is an ASGI application
             for app in apps

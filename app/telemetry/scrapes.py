@@ -17,22 +17,31 @@ _LEVEL: Final = 1
 
 
 class Scrapes:
-    """At most one rendering each `interval_s`; it answers all who ask for its format before it begins."""
+    """At most one rendering each `interval_s`; it answers all who ask for its format before it begins.
+
+    `count` is how often a scraper was answered.
+    """
 
     def __init__(self, render: Callable[[str], Exposition], interval_s: float) -> None:
+        self.count = 0
         self._render = render
         self._interval_s = interval_s
         self._free_at = 0.0
         self._next: dict[Wanted, asyncio.Task[Exposition]] = {}
 
-    async def render(self, accept: str, *, is_packed: bool = False) -> Exposition:
-        """Render the exposition in the format asked for, with gzip if `is_packed`; return it with its content type."""
+    async def render(self, accept: str, *, is_packed: bool = False, is_scrape: bool = True) -> Exposition:
+        """Render the exposition in the format asked for, with gzip if `is_packed`; return it with its content type.
+
+        It `is_scrape` unless only the head is asked for.
+        """
         text = choose_encoder(accept)[1]
         kind = text, protobuf.is_preferred(accept), is_packed  # of a closed list, whatever is asked for
         rendering = self._next.get(kind)
         if rendering is None:
             rendering = self._next[kind] = asyncio.create_task(self._in_time(kind, accept), name="scrape")
-        return await asyncio.shield(rendering)
+        exposition = await asyncio.shield(rendering)
+        self.count += is_scrape
+        return exposition
 
     async def _in_time(self, kind: Wanted, accept: str) -> Exposition:
         now = asyncio.get_running_loop().time()

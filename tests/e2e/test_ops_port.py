@@ -140,12 +140,12 @@ def test_who_comes_from_here(address: str, is_here: bool) -> None:
 
 def test_who_asks_for_the_head_of_the_metrics_has_not_scraped_them() -> None:
     """A drain waits for the last scrape."""
-    service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
+    scrapes = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service.scrapes
 
     async def ask() -> None:
-        await service.render_metrics("", is_packed=False, is_scrape=False)
-        assert service.scrapes == 0
-        await service.render_metrics("", is_packed=True, is_scrape=True)
-        assert service.scrapes == 1
+        await scrapes.render("", is_packed=False, is_scrape=False)
+        assert scrapes.count == 0
+        await scrapes.render("", is_packed=True, is_scrape=True)
+        assert scrapes.count == 1
 
     asyncio.run(ask())

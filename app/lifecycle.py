@@ -1,0 +1,101 @@
+"""The life of a service: its log is owned, it is started, what it does besides runs, and all of it is stopped."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable
+from typing import TYPE_CHECKING, Final
+
+from litestar import Litestar
+
+from app.aio.tasks import TaskOwner
+from app.eventlog import EventLog, LogUnavailable
+from app.health import Health
+from app.realtime import Hub
+from app.settings import Settings
+from app.telemetry.gc_pauses import measured_gc
+from app.telemetry.recorder import Recorder
+from app.web.auth.jwks import JwksKeys
+from app.web.auth.keys import SharedSecrets
+
+if TYPE_CHECKING:  # OpenTelemetry is loaded where traces are wanted
+    from app.telemetry.tracing import OtelTracer
+
+SUPPRESSED_EVERY_S: Final = 1.0
+"""How often it is told of log lines that were not written, where no other line tells it."""
+
+
+class Lifecycle:
+    """The order in which the parts of one service begin and end; `run` is the lifespan of its application."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        event_log: EventLog,
+        keys: SharedSecrets | JwksKeys,
+        health: Health,
+        recorder: Recorder,
+        traces: "OtelTracer | None",
+        settings: Settings,
+    ) -> None:
+        self._hub = hub
+        self._event_log = event_log
+        self._keys = keys
+        self._health = health
+        self._recorder = recorder
+        self._traces = traces
+        self._settings = settings
+        self._is_started = False
+
+    async def own_log(self) -> None:
+        """Open an event log that is this process's alone, before anything else is; a shared one is waited for later.
+
+        Raises LogUnavailable, LogInUse.
+        """
+        if not self._event_log.shared:
+            await self._within_ready_timeout(self._event_log.open())
+
+    async def start(self) -> None:
+        """Start the hub, once: by whoever wants to be told why it cannot, or else by `run`.
+
+        Raises LogUnavailable, JudgeUnavailable; what was started by then is closed.
+        """
+        if self._is_started:
+            return
+        self._is_started = True
+        try:
+            await self._within_ready_timeout(self._hub.start())
+        except BaseException:  # a cancelled start too: what runs already is ended, the cause goes on up
+            await self._hub.close()
+            raise
+
+    async def _within_ready_timeout(self, opening: Awaitable[None]) -> None:
+        try:
+            await asyncio.wait_for(opening, self._settings.ready_timeout_s)
+        except TimeoutError:
+            raise LogUnavailable(
+                f"{self._settings.event_log_url} did not answer within {self._settings.ready_timeout_s:g} s"
+            ) from None
+
+    @contextlib.asynccontextmanager
+    async def run(self, _app: Litestar) -> AsyncIterator[None]:
+        """Start before the first connection, stop after the last. Raises LogUnavailable, JudgeUnavailable."""
+        tasks = TaskOwner(self._recorder.fault)
+        await self.start()
+        if isinstance(self._keys, JwksKeys):
+            tasks.spawn(self._keys.run(), "signing keys")
+        tasks.spawn(self._log_suppressed(), "suppressed lines")
+        self._health.has_begun = True
+        try:
+            with measured_gc(self._recorder):
+                yield
+        finally:
+            await tasks.close()
+            await self._hub.close()
+            self._recorder.log_suppressed(is_end=True)
+            if self._traces is not None:
+                await self._traces.close()
+
+    async def _log_suppressed(self) -> None:
+        while True:
+            await asyncio.sleep(SUPPRESSED_EVERY_S)
+            self._recorder.log_suppressed()

@@ -152,16 +152,17 @@ class Inbox:
             connection.stats.received(size)
             message = self._decode(payload)
             self._observer.received(message.type, size)
-            if isinstance(message, InvalidMessage):
+            if isinstance(message, wire.ClientMessage):
+                if wait_s := self.quota.take(arrived, size, 1):
+                    self._take(_Item(arrived, what=_TooFast(message.type, wait_s), id=message.id))
+                else:
+                    self._take(_Item(arrived, message.traceparent, what=message, id=message.id))
+            elif isinstance(message, Batch):
+                self._take_batch(message, arrived, size)
+            else:
                 wait_s = self.quota.take(arrived, size, 1)
                 what = _TooFast(message.type, wait_s) if wait_s else message
                 self._take(_Item(arrived, raw=payload, what=what, id=message.id))
-            elif isinstance(message, Batch):
-                self._take_batch(message, arrived, size)
-            elif wait_s := self.quota.take(arrived, size, 1):
-                self._take(_Item(arrived, what=_TooFast(message.type, wait_s), id=message.id))
-            else:
-                self._take(_Item(arrived, message.traceparent, what=message, id=message.id))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
             connection.fail(fault)
 

@@ -17,11 +17,13 @@ class Quota:
     """Counts what one connection sends against its limits. Times are those of one monotonic clock, in seconds."""
 
     __slots__ = (
-        "_bytes", "_control", "_invalid", "_is_slowed", "_messages", "_opened", "_policy", "_refused", "_settings",
+        "_bytes", "_control", "_invalid", "_is_slowed", "_max_message_bytes", "_messages",
+        "_opened", "_policy", "_refused", "_settings",
     )  # fmt: skip
 
     def __init__(self, settings: LimitSettings, policy: LimitPolicy, opened: Opened) -> None:
         self._settings = settings
+        self._max_message_bytes = settings.max_message_bytes
         self._policy = policy
         self._opened = opened
         self._messages = RateLimit(settings.messages_per_second, settings.message_burst)
@@ -33,7 +35,7 @@ class Quota:
 
     def take(self, now: float, size: int, messages: int) -> float:
         """Take a frame of `size` bytes holding `messages`: 0.0, or the seconds until that would be allowed."""
-        if size > self._settings.max_message_bytes:  # only in a dry run: otherwise the transport has closed with 1009
+        if size > self._max_message_bytes:  # only in a dry run: otherwise the transport has closed with 1009
             self.refuses(LimitScope.MESSAGE_SIZE)
         wait_s = self._messages.take(now, messages)
         if wait_s and self.refuses(LimitScope.MESSAGES, wait_s):

@@ -99,7 +99,7 @@ def test_players_of_one_game_meet_whoever_accepts_them(pair: Pair) -> None:
     assert handovers(pair[0], "sent") - before[0] == handovers(pair[1], "taken") - before[1]
 
 
-def test_a_connection_wanders_with_its_requests_and_keeps_its_address(pair: Pair) -> None:
+def test_a_connection_wanders_with_its_requests(pair: Pair) -> None:
     token = pair[0].guest("ann")["token"]
     games = [game_of(pair, number, token) for number in (0, 1)]
     before = [handovers(worker, "sent") for worker in pair]
@@ -183,7 +183,7 @@ def test_a_worker_that_stands_still_is_sent_so_much_and_the_rest_is_told_to_come
         assert {answer(one)[0] for one in waiting[:-1]} <= {200, 429}  # by the game's own worker, which has a rate
 
 
-def test_one_that_is_killed_loses_nothing_and_the_other_feels_nothing(tmp_path: Path) -> None:
+def test_the_game_of_one_that_is_killed_is_there_again_and_the_others_player_goes_on(tmp_path: Path) -> None:
     with workers(tmp_path, event_log_url="sqlite:///var/games.db") as pair:
         guest = pair[0].guest("ann")
         games = [game_of(pair, number, guest["token"]) for number in (0, 1)]

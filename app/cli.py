@@ -58,7 +58,7 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
     try:
         _require_folder()
         for line in strays(read_dotenv()):
-            _tell(line)
+            _report(line)
         settings = load_settings()
         commands = {
             "serve": serve,
@@ -71,9 +71,9 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
         return commands[options.command](settings, options)
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
-        return _tell(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
+        return _report(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
     except CannotStartError as error:
-        return _tell(str(error), EXIT_USAGE)
+        return _report(str(error), EXIT_USAGE)
 
 
 def _require_folder() -> None:
@@ -94,8 +94,8 @@ def _require_files(settings: Settings) -> None:
         )
 
 
-def _tell(text: str, exit_code: int = EXIT_OK) -> int:
-    """Say what keeps a command from its work, or might; the exit code, handed through."""
+def _report(text: str, exit_code: int = EXIT_OK) -> int:
+    """Print what keeps a command from its work, or might; return the exit code, handed through."""
     print(f"code-racer: {text}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
     return exit_code
 
@@ -262,7 +262,7 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
     if len(options.token_file) not in {0, PLAYERS}:
-        return _tell(f"--token-file: give {PLAYERS} of them, one a player", EXIT_USAGE)
+        return _report(f"--token-file: give {PLAYERS} of them, one a player", EXIT_USAGE)
     config = CanaryConfig(
         urls=(options.url,) if options.url else tuple(options.each),
         each=bool(options.each),
@@ -276,9 +276,9 @@ def canary(settings: Settings, options: argparse.Namespace) -> int:
     undo = logs.take_over()
     try:
         write = functools.partial(write_event, logs.logger)
-        went_well = asyncio.run(_until_told(run_canary(config, write, once=options.once)))
+        went_well = asyncio.run(_run_until_signal(run_canary(config, write, once=options.once)))
     except CannotListen as error:
-        return _tell(f"{error}; set --host and --port", EXIT_USAGE)
+        return _report(f"{error}; set --host and --port", EXIT_USAGE)
     finally:
         undo()
         writer.close()
@@ -297,7 +297,7 @@ def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str
     return lambda names: tuple(issuer.issue(name, name, CANARY_TOKEN_TTL_S)[0] for name in names)
 
 
-async def _until_told(work: Coroutine[None, None, bool]) -> bool:
+async def _run_until_signal(work: Coroutine[None, None, bool]) -> bool:
     """Run it until SIGTERM or SIGINT, which is a good end."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -315,11 +315,11 @@ def token(settings: Settings, options: argparse.Namespace) -> int:
     from app.web.auth.player import PLAYER_IDS, is_player_id  # noqa: PLC0415 - the same
 
     if not is_player_id(options.player):
-        return _tell(f"--player: must be {PLAYER_IDS}, or no server takes the token", EXIT_USAGE)
+        return _report(f"--player: must be {PLAYER_IDS}, or no server takes the token", EXIT_USAGE)
     if settings.jwt_jwks_url:
         raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
     if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
-        return _tell("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
+        return _report("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
     issuer = TokenIssuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
     print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
     return EXIT_OK
@@ -350,7 +350,7 @@ def copy_log(settings: Settings, options: argparse.Namespace) -> int:
     except LogInUse as error:
         raise CannotStartError(str(error)) from None
     except (CopyFailed, LogUnavailable) as error:
-        return _tell(str(error), EXIT_FAILED)
+        return _report(str(error), EXIT_FAILED)
     return EXIT_OK
 
 
@@ -359,7 +359,7 @@ def doctor(settings: Settings, options: argparse.Namespace) -> int:
     from app.doctor import Questions, ask, diagnose, to_json, to_text  # noqa: PLC0415 - the other commands need not wait for it
 
     if not (options.replica or options.prometheus or options.url):
-        return _tell("doctor: whom shall it ask? Give --prometheus, --replica or --url", EXIT_USAGE)
+        return _report("doctor: whom shall it ask? Give --prometheus, --replica or --url", EXIT_USAGE)
     asked = Questions(tuple(options.replica), options.prometheus, tuple(options.url), options.timeout_s)
     facts = ask(asked, settings)
     findings = diagnose(facts)

@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
         self._worker = worker
         self._drain: Drain | None = None
         self._draining: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._announcing: asyncio.Task[None] | None = None
         self._interrupted = False
         self._listeners = listeners
 
@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
             ops_port=port_of(self._listeners.ops) if self._listeners.ops else None,
         )
         if self._settings.is_development and self._worker is None:  # of many the supervisor tells, once
-            self._telling = asyncio.get_running_loop().create_task(self._tell(page), name="tell")
+            self._announcing = asyncio.get_running_loop().create_task(self._announce(page), name="announce")
 
     async def _start(self) -> None:
         """Start the service, before the lifespan would: of its errors uvicorn tells no more than a traceback."""
@@ -140,7 +140,7 @@ class Server(uvicorn.Server):
                 f"a fault of the service, {type(error).__name__}: {error}; more is in the log, as app.fault"
             ) from None
 
-    async def _tell(self, page: str) -> None:
+    async def _announce(self, page: str) -> None:
         """Tell the person who typed make run where the page is, once it can be used."""
         log_health, keys = self._service.hub.log_health, self._service.keys
         waits = [] if log_health.is_reached else [f"the event log, {self._settings.event_log_url}"]

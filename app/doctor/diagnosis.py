@@ -93,8 +93,8 @@ def _right_one(prints: dict[str, str], here: str, refused: dict[str, float]) -> 
     if of_most > of_next:
         return most, Likelihood.CERTAIN
     least = min(counts, key=lambda one: refused[one])
-    is_told = sum(refused[one] == refused[least] for one in counts) == 1
-    return (least, Likelihood.LIKELY) if is_told else ("", Likelihood.POSSIBLE)
+    is_distinct = sum(refused[one] == refused[least] for one in counts) == 1
+    return (least, Likelihood.LIKELY) if is_distinct else ("", Likelihood.POSSIBLE)
 
 
 def _refused_by(facts: Facts, prints: dict[str, str]) -> dict[str, float]:

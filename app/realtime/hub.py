@@ -141,7 +141,7 @@ class Hub:
         self.tasks.spawn(self.sweeper.run(), "sweep")
         self.tasks.spawn(self.log_health.watch(self._restored), "event log")
         if self._log.shared:
-            self.tasks.spawn(self.replicas.run(), "fleet")
+            self.tasks.spawn(self.replicas.run(), "replicas")
             self.tasks.spawn(self.presence.run(), "presence")
 
     async def _restored(self) -> None:

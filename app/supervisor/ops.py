@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from app.aio.cancellation import end
 from app.listeners import port_of
 from app.supervisor.descriptors import Descriptors
-from app.supervisor.place import Place
+from app.supervisor.slot import WorkerSlot
 from app.telemetry.metrics import MetricStore
 
 REQUEST_TIMEOUT_S: Final = 5.0
@@ -32,7 +32,7 @@ class Supervised(Protocol):
     """What the endpoints tell of."""
 
     store: MetricStore
-    places: list[Place]
+    slots: list[WorkerSlot]
 
     def failed(self) -> list[str]:
         """List why not all are ready."""

@@ -17,7 +17,7 @@ from app.process import container_limit_bytes
 from app.settings import CannotStartError, Settings
 from app.supervisor.descriptors import Descriptors, open_descriptors
 from app.supervisor.ops import serve_ops
-from app.supervisor.place import GaveUpError, Place, Shared
+from app.supervisor.slot import GaveUpError, Shared, WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
 from app.telemetry.metrics import MetricStore
 from app.vocabulary import Environment
@@ -50,22 +50,22 @@ class Supervisor:
         self.store = MetricStore(metrics=SUPERVISOR_METRICS)
         self.store.read_gauge(SupervisorMetrics.WORKERS, self.states)
         shared = Shared(settings, self.store, write, self.ending)
-        self.places = [self._place(Share(number, count), shared, folder) for number in range(count)]
+        self.slots = [self._slot(Share(number, count), shared, folder) for number in range(count)]
 
-    def _place(self, share: Share, shared: Shared, folder: str) -> Place:
+    def _slot(self, share: Share, shared: Shared, folder: str) -> WorkerSlot:
         ops = self._descriptors.ops
         environment = worker_environment(self._settings, share, port_of(ops[share.number]) if ops else None)
         inherit = partial(self._descriptors.of_worker, share, folder=folder)
-        return Place(share.number + 1, share.of, shared, inherit, environment)
+        return WorkerSlot(share.number + 1, share.of, shared, inherit, environment)
 
     def states(self) -> dict[WorkerState, int]:
         """Count the workers by what they do."""
-        found = [place.state for place in self.places]
+        found = [slot.state for slot in self.slots]
         return {state: found.count(state) for state in WorkerState}
 
     def failed(self) -> list[str]:
         """List why not all are ready."""
-        return [why for place in self.places for why in place.failed]
+        return [why for slot in self.slots for why in slot.failed]
 
     async def run(self) -> int:
         """Keep all running until told to end; return the exit code.
@@ -75,14 +75,14 @@ class Supervisor:
         with self._handling_signals():
             async with serve_ops(self, self._descriptors):
                 async with asyncio.TaskGroup() as group:
-                    first, *others = self.places
+                    first, *others = self.slots
                     group.create_task(self._keep(first))
                     await first.until(lambda: first.state not in {WorkerState.STARTING, WorkerState.DOWN})
-                    for place in others:
-                        group.create_task(self._keep(place))
-                    telling = group.create_task(self._tell())
+                    for slot in others:
+                        group.create_task(self._keep(slot))
+                    announcing = group.create_task(self._announce_ready())
                     await self.ending.wait()
-                    telling.cancel()
+                    announcing.cancel()
                 if self._reloading is not None:
                     await self._reloading
         if self._gave_up is None:
@@ -90,30 +90,30 @@ class Supervisor:
         print(f"code-racer: {self._gave_up}", file=sys.stderr)  # noqa: T201 - for whoever started it
         return self._gave_up.exit_code
 
-    async def _keep(self, place: Place) -> None:
+    async def _keep(self, slot: WorkerSlot) -> None:
         try:
-            await place.keep()
+            await slot.keep()
         except GaveUpError as error:
             self._gave_up = self._gave_up or error
             self._write(Events.SUPERVISOR_GAVE_UP, error=str(error))
             self._end(signal.SIGTERM)
 
-    async def _tell(self) -> None:
-        """Tell once that all are there."""
-        for place in self.places:
-            await place.until(lambda place=place: place.state is WorkerState.READY)  # type: ignore[misc] # the default is the place
+    async def _announce_ready(self) -> None:
+        """Announce once that all are ready."""
+        for slot in self.slots:
+            await slot.until(lambda slot=slot: slot.state is WorkerState.READY)  # type: ignore[misc] # the default is the slot
         settings, ops = self._settings, self._descriptors.own_ops
         host, port = settings.host, port_of(self._descriptors.game)
         page = settings.public_url or f"http://{shown('localhost' if host in _EVERYWHERE else host, port)}/"
         self._write(
             Events.SUPERVISOR_STARTED,
-            workers=len(self.places),
+            workers=len(self.slots),
             address=shown(host, port),
             page=page,
             ops_port=port_of(ops) if ops else None,
         )
         if settings.is_development:
-            print(f"Code Racer is ready: {page}, {len(self.places)} workers (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for whoever typed it
+            print(f"Code Racer is ready: {page}, {len(self.slots)} workers (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - for whoever typed it
 
     # ---------------------------------------------------------------- signals
 
@@ -144,9 +144,9 @@ class Supervisor:
 
     def _end(self, number: int) -> None:
         self.ending.set()
-        for place in self.places:
-            place.end(number)
-            place.changed.set()
+        for slot in self.slots:
+            slot.end(number)
+            slot.changed.set()
 
     async def _reload(self) -> None:
         """Start all again, one after the other, with settings and files as they are now, if those can be used."""
@@ -155,9 +155,9 @@ class Supervisor:
         except CannotStartError as error:
             self._write(Events.SUPERVISOR_REFUSED, error=str(error))
         else:
-            for place in self.places:
+            for slot in self.slots:
                 if not self.ending.is_set():
-                    await place.replace()
+                    await slot.replace()
             if not self.ending.is_set():
                 self._write(Events.SUPERVISOR_RELOADED)
         self._reloading = None

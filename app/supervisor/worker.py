@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, process: Process, control: socket.socket, changed: Callable[[], None]) -> None:
         self.failed: tuple[str, ...] = (STARTED,)
-        self.is_told_to_end = False
+        self.is_asked_to_end = False
         self.is_silent = False
         """Whether it was killed as it said nothing."""
         self._process = process
@@ -74,7 +74,7 @@ class Worker:
     @property
     def state(self) -> WorkerState:
         """What it does, by what it said last."""
-        if self.is_told_to_end:
+        if self.is_asked_to_end:
             return WorkerState.DRAINING
         if STARTED in self.failed:
             return WorkerState.STARTING
@@ -87,9 +87,9 @@ class Worker:
 
     def end(self, number: int, at_most_s: float) -> None:
         """Tell it to end with a signal; it is killed where that takes longer than `at_most_s`."""
-        if not self.is_told_to_end:
+        if not self.is_asked_to_end:
             self._loop.call_later(at_most_s, self._kill)
-        self.is_told_to_end = True
+        self.is_asked_to_end = True
         self.send(number)
 
     async def until_ended(self, timeout_s: float) -> int:
@@ -128,9 +128,9 @@ class Worker:
             *lines, unread = (self._unread + data).split(b"\n")
             self._unread = unread[-_MOST_UNREAD_BYTES:]
             if lines:
-                self._hear(lines[-1])
+                self._on_beat(lines[-1])
 
-    def _hear(self, line: bytes) -> None:
+    def _on_beat(self, line: bytes) -> None:
         with contextlib.suppress(ValueError):  # it lives, whatever it says
             before, self.failed = self.failed, Beat.decode(line).failed
             if self.failed != before:

@@ -71,7 +71,7 @@ class CommonTransport:
         """Tell `listener` what happens from now on, first of all if the connection has ended already."""
         self._listener = listener
         if self._ended is not None:
-            self._tell(listener.on_closed, *self._ended)
+            self._notify(listener.on_closed, *self._ended)
 
     def pause_reading(self) -> None:
         """Take no more messages from the peer."""
@@ -158,7 +158,7 @@ class CommonTransport:
         """Tell the listener that the socket's buffer is over its high-water mark."""
         self.is_writable = False
         if self._listener is not None:
-            self._tell(self._listener.on_blocked)
+            self._notify(self._listener.on_blocked)
 
     def resume_writing(self) -> None:
         """Answer the last ping that came meanwhile, and tell the listener that the buffer has drained."""
@@ -167,7 +167,7 @@ class CommonTransport:
         if ping is not None:
             self.write(frame_bytes(PONG, ping))
         if self._listener is not None and self._ended is None:
-            self._tell(self._listener.on_writable)
+            self._notify(self._listener.on_writable)
 
     # ---------------------------------------------------------------- the end
 
@@ -180,7 +180,7 @@ class CommonTransport:
             try:
                 self._listener.on_closing(row)
             except Exception as fault:  # noqa: BLE001 - a fault of the listener keeps no connection open
-                self._failed(fault, is_told=False)
+                self._failed(fault, is_notified=False)
         if self._ended is not None:
             return
         if self._socket.is_closing():  # it has failed, and nobody can be told any more
@@ -202,7 +202,7 @@ class CommonTransport:
         self.write = _discarded
         self._cut_later()
         if self._listener is not None:
-            self._tell(self._listener.on_closed, row, initiator, received_code)
+            self._notify(self._listener.on_closed, row, initiator, received_code)
 
     def _write_last(self, last: bytes) -> None:
         """Write the last bytes, unless the socket is lost, and stop what else would write."""
@@ -227,21 +227,21 @@ class CommonTransport:
 
     # ---------------------------------------------------------------- the listener
 
-    def _tell(self, call: Callable[..., None], *arguments: object) -> None:
+    def _notify(self, call: Callable[..., None], *arguments: object) -> None:
         """Tell the listener; a fault of its own ends this connection, and nothing else."""
         try:
             call(*arguments)
         except Exception as fault:  # noqa: BLE001 - as it says
             self._failed(fault)
 
-    def _tell_ping(self, outcome: PingOutcome, rtt_s: float = 0.0) -> None:
+    def _notify_ping(self, outcome: PingOutcome, rtt_s: float = 0.0) -> None:
         if self._listener is not None:
-            self._tell(self._listener.on_ping, outcome, rtt_s)
+            self._notify(self._listener.on_ping, outcome, rtt_s)
 
-    def _failed(self, fault: Exception, *, is_told: bool = True) -> None:
+    def _failed(self, fault: Exception, *, is_notified: bool = True) -> None:
         """Count a fault and close; the listener is told before, unless that is what failed."""
         self._observer.fault("transport", fault)
-        self.close(Close.INTERNAL, is_asked=not is_told)
+        self.close(Close.INTERNAL, is_asked=not is_notified)
 
 
 def _discarded(_data: bytes) -> None:

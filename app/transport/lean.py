@@ -275,7 +275,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
             return
         if self._ping is not None:
             self._ping = None
-            self._tell_ping(PingOutcome.TIMEOUT)
+            self._notify_ping(PingOutcome.TIMEOUT)
             self.close(Close.PING_TIMEOUT, is_asked=False)
             return
         self._ping = struct.pack("!I", random.getrandbits(32))
@@ -288,7 +288,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         rtt_s = time.perf_counter() - self._pinged_at
         self._context.wheel.cancel(self, self._ping_slot)
         self._schedule_ping(self._context.settings.ping_interval_s - rtt_s)
-        self._tell_ping(PingOutcome.ANSWERED, rtt_s)
+        self._notify_ping(PingOutcome.ANSWERED, rtt_s)
 
     def _schedule_ping(self, delay_s: float) -> None:
         self._ping_slot = self._context.wheel.set(self, delay_s)
@@ -300,7 +300,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         self._server.connections.discard(self)
         self._context.wheel.cancel(self, self._ping_slot)
         if self._ping is not None:
-            self._tell_ping(PingOutcome.ABANDONED)
+            self._notify_ping(PingOutcome.ABANDONED)
         self._lost()
         if self._upgrade is not None:
             self._upgrade.lost()

@@ -150,10 +150,10 @@ class Upgrade:
         "_connection",
         "_default_headers",
         "_extensions",
+        "_has_sent_connect",
         "_key",
         "_observer",
         "_response",
-        "_told",
         "_wake",
         "scope",
     )
@@ -176,7 +176,7 @@ class Upgrade:
         self._default_headers = default_headers
         self._observer = observer
         self._response: tuple[int, list[tuple[bytes, bytes]], bytes] | None = None
-        self._told = False
+        self._has_sent_connect = False
         self._wake: asyncio.Event | None = None
 
     async def run(self) -> None:
@@ -201,8 +201,8 @@ class Upgrade:
 
     async def receive(self) -> AsgiMessage:
         """Return ``websocket.connect``, then, should anybody ask, ``websocket.disconnect`` once the peer has gone."""
-        if not self._told:
-            self._told = True
+        if not self._has_sent_connect:
+            self._has_sent_connect = True
             return {"type": "websocket.connect"}
         if not self._connection.is_lost:
             self._wake = self._wake or asyncio.Event()

@@ -278,7 +278,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
         """Close, as the peer is gone or frozen, and do not wait for a buffer nobody reads."""
         self.pong_timer = None
         self.pending_ping_payload = None
-        self._tell_ping(PingOutcome.TIMEOUT)
+        self._notify_ping(PingOutcome.TIMEOUT)
         self.close(Close.PING_TIMEOUT, is_asked=False)
 
     def pause_writing(self) -> None:
@@ -297,7 +297,7 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End without a socket."""
         if self.pending_ping_payload is not None:
-            self._tell_ping(PingOutcome.ABANDONED)
+            self._notify_ping(PingOutcome.ABANDONED)
         self._lost()
         self._over.set()
         super().connection_lost(exc)

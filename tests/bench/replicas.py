@@ -58,7 +58,7 @@ async def member(server: ServerProcess, game: str, name: str) -> ClientConnectio
     return await connect(url, additional_headers=headers, proxy=None, compression=None, max_queue=None)
 
 
-async def until_told(ws: ClientConnection, part: str) -> str:
+async def until_sent(ws: ClientConnection, part: str) -> str:
     """The next message with `part` in it."""
     while part not in (text := str(await ws.recv())):
         pass
@@ -72,9 +72,9 @@ async def told(sender: ClientConnection, hearer: ClientConnection, count: int) -
         status = ("ready", "not_ready")[number % 2]
         began = time.perf_counter()
         await sender.send(json.dumps({"type": "ready", "data": {"status": status}}))
-        size = len(await until_told(hearer, f'"status":"{status}"'))
+        size = len(await until_sent(hearer, f'"status":"{status}"'))
         took.append((time.perf_counter() - began) * 1e3)
-        await until_told(sender, f'"status":"{status}"')
+        await until_sent(sender, f'"status":"{status}"')
     return took, size
 
 
@@ -102,7 +102,7 @@ async def latency(nats: Nats, one: ServerProcess, two: ServerProcess) -> dict[st
     """Milliseconds, by what."""
     game = one.new_game(token("host"), min_players=3)
     sender, hearer = await member(one, game, "ann"), await member(two, game, "bob")
-    await until_told(sender, '"bob"')
+    await until_sent(sender, '"bob"')
     clients = [await nats_client.connect(nats.nodes[number].url) for number in (0, 1)]
     _, size = await told(sender, hearer, ROUNDS)
     found: dict[str, list[float]] = {OURS: [], STORED: [], BARE: []}

@@ -38,7 +38,7 @@ async def race(one: OneHub, *players: str, **rules: int) -> None:
     for player in players:
         one.say(player, "ready", {"status": "ready"})
     for player in players:
-        await one.until_told(player, "game_started")
+        await one.until_sent(player, "game_started")
 
 
 @without_waiting

@@ -25,7 +25,7 @@ async def a_race(one: OneHub, *players: str, **rules: int) -> Room:
     for player in players:
         one.say(player, "ready", {"status": "ready"})
     for player in players:
-        await one.until_told(player, "game_started")
+        await one.until_sent(player, "game_started")
     return one.hub.rooms.loaded[state.game_id]
 
 
@@ -71,7 +71,7 @@ async def test_what_is_handed_in_is_judged_and_ends_the_race() -> None:
         one.judge.report = ACCEPTED
         await a_race(one, "ann")
         one.say("ann", "submit_code", {"code": CODE, "language": "python"}, id="m1")
-        await one.until_told("ann", "game_finished")
+        await one.until_sent("ann", "game_finished")
         types = one.peers["ann"].types
         assert types.index("submission_result") < types.index("game_finished")
 
@@ -80,7 +80,7 @@ async def test_what_is_handed_in_is_judged_and_ends_the_race() -> None:
 async def test_when_the_game_is_over_its_connections_end_after_a_while() -> None:
     async with running(now=loop_ms, finished_linger_s=10) as one:
         room = await a_race(one, "ann", "bob", time_limit_ms=15_000)
-        await one.until_told("ann", "game_finished")
+        await one.until_sent("ann", "game_finished")
         over = loop_ms()
         await eventually(lambda: not one.hub.connections)
         assert 10_000 <= loop_ms() - over < 10_100
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_lost_is_told_to_the_others_and_its_slot_is_f
     async with running(now=loop_ms) as one:
         await one.game("ann", "bob", min_players=9)
         one.peers["bob"].end(Close.LOST, Initiator.NETWORK)
-        await one.until_told("ann", "player_disconnected")
+        await one.until_sent("ann", "player_disconnected")
         assert one.left == ["bob"]
         assert [session.player_id for session in one.hub.connections] == ["ann"]
         assert one.hub.games.counts.players[PlayerStanding.LOST] == 1

@@ -81,7 +81,7 @@ async def a_member_whose_way_out_is_shut(patch: Patch) -> None:
         one.peers["eve"].broken = True
         await assert_the_others_go_on(one, "ann", "bob")
         await eventually(lambda: [closed.player_id for closed in one.seen.ended] == ["eve"])
-        await one.until_told("ann", "player_disconnected")
+        await one.until_sent("ann", "player_disconnected")
         assert one.left == ["eve"]
         assert "connection" in one.seen.where
 
@@ -93,7 +93,7 @@ async def a_member_that_cannot_be_corked(patch: Patch) -> None:
         one.say("eve", "ready")  # not everybody is: one event
         one.say("ann", "ready")  # two events in one commit
         for player in ("ann", "eve"):
-            await one.until_told(player, "countdown_started")
+            await one.until_sent(player, "countdown_started")
         assert raised
 
 
@@ -147,7 +147,7 @@ async def a_connection_whose_end_raises(patch: Patch) -> None:
         one.peers["eve"].end(Close.LOST, Initiator.NETWORK)
         await eventually(lambda: one.left == ["eve"])
         assert [closed.player_id for closed in one.seen.ended] == ["eve"]
-        await one.until_told("ann", "player_disconnected")
+        await one.until_sent("ann", "player_disconnected")
         assert raised
 
 
@@ -285,7 +285,7 @@ async def a_deadline_that_raises(patch: Patch) -> None:
         one.hub.games.deadlines.set(bad.game_id, 1)
         await eventually(lambda: "deadline" in one.seen.where)
         one.say("ann", "ready")
-        await one.until_told("ann", "game_started")
+        await one.until_sent("ann", "game_started")
         assert good.game_id in one.hub.rooms.loaded
 
 
@@ -334,7 +334,7 @@ async def a_beat_that_raises(patch: Patch) -> None:
         raised = plant(patch, Replicas, "refresh", lambda *_: len(raised) < 1)
         beats = one.hub.replicas._refreshed
         await eventually(lambda: one.hub.replicas._refreshed > beats)
-        assert one.seen.where == ["fleet"]
+        assert one.seen.where == ["replicas"]
 
 
 async def a_presence_that_cannot_be_told(patch: Patch) -> None:

@@ -56,7 +56,7 @@ async def test_nobody_is_told_before_the_log_has_it() -> None:
         await asyncio.sleep(1)
         one.peers["bob"].assert_sent()
         log.gate.set()
-        await one.until_told("bob", "player_ready")
+        await one.until_sent("bob", "player_ready")
 
 
 @without_waiting
@@ -66,7 +66,7 @@ async def test_what_the_log_does_not_take_has_not_happened() -> None:
         room = await a_room(one, "ann", "bob")
         log.trouble = LogUnavailable("busy", LogTrouble.BUSY)
         one.say("ann", "ready", {"status": "ready"}, id="m1")
-        await one.until_told("ann", "error")
+        await one.until_sent("ann", "error")
         assert one.peers["ann"].last("error")["code"] == "unavailable"
         assert not room.known.players["ann"].ready
         one.peers["bob"].assert_sent()

@@ -66,14 +66,14 @@ async def test_a_submission_that_was_not_judged_is_judged_at_the_sweep(monkeypat
     async with running(now=loop_ms, judge_retries=0, **NEVER) as one:
         await one.game("ann", countdown_ms=1_000)
         one.say("ann", "ready", {"status": "ready"})
-        await one.until_told("ann", "game_started")
+        await one.until_sent("ann", "game_started")
         with monkeypatch.context() as patch:
             patch.setattr(Judging, "enqueue", lambda *_: None)
             one.say("ann", "submit_code", {"code": CODE, "language": "python"}, id="m1")
-            await one.until_told("ann", "ack")
+            await one.until_sent("ann", "ack")
         one.judge.report = Report(verdict=Verdict.WRONG_ANSWER, tests_passed=0, tests_total=1, duration_s=0.1)
         await one.hub.sweeper.sweep()
-        await one.until_told("ann", "submission_result")
+        await one.until_sent("ann", "submission_result")
 
 
 @without_waiting

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.supervisor.ops import SupervisorOps
-from app.supervisor.place import Place
+from app.supervisor.slot import WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS
 from app.telemetry.metrics import MetricStore
 
@@ -17,7 +17,7 @@ class Some:
 
     why: list[str] = field(default_factory=list)
     store: MetricStore = field(default_factory=lambda: MetricStore(metrics=SUPERVISOR_METRICS))
-    places: list[Place] = field(default_factory=list)
+    slots: list[WorkerSlot] = field(default_factory=list)
 
     def failed(self) -> list[str]:
         return self.why

@@ -176,7 +176,7 @@ class OneHub:
         text = json.dumps({"type": type, "data": {} if data is None else data, **more})
         self.sessions[player].on_text(text.encode())
 
-    async def until_told(self, player: str, type: str) -> None:
+    async def until_sent(self, player: str, type: str) -> None:
         """Wait until a player was sent a message of that type."""
         await eventually(lambda: type in self.peers[player].types)
 

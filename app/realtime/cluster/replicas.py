@@ -39,7 +39,7 @@ class Replicas:
         self._coordination = coordination
         self._observer = observer
         self._now = now
-        self._bulkhead = Bulkhead(observer.fault, "fleet")
+        self._bulkhead = Bulkhead(observer.fault, "replicas")
         self._ttl_s = ttl_s if coordination.shared else 0.0
         self._seen: dict[str, float] = {}
         self._alive = frozenset({self.instance})

@@ -1,4 +1,4 @@
-"""The place of one worker: whoever runs there ends sometime, and is followed by another."""
+"""The slot of one worker: when the process in it ends, another one follows."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ WRONG_USAGE: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all places share: settings, metrics, where log lines go, and the order to end."""
+    """What all slots share: settings, metrics, where log lines go, and the order to end."""
 
     settings: Settings
     store: MetricStore
@@ -37,7 +37,7 @@ class GaveUpError(Exception):
         self.exit_code = exit_code
 
 
-class Place:
+class WorkerSlot:
     """Keeps one worker running until all are to end. `number` is from 1, `of` how many there are."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Place:
         lived_s = round(asyncio.get_running_loop().time() - worker.began, 3)
         if worker.is_silent:
             self._write(Events.WORKER_SILENT, pid=worker.pid)
-        if worker.is_told_to_end and not worker.is_silent:
+        if worker.is_asked_to_end and not worker.is_silent:
             self._write(Events.WORKER_STOPPED, pid=worker.pid, exit_code=code, lived_s=lived_s)
             self._count(WorkerEnd.ASKED)
             return

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools.harness.player import Player
-from tools.harness.processes import freeze
 from tools.harness.server import STEP_TIMEOUT_S, until
-from tools.harness.workers import HOST, Worker, workers
+from tools.harness.workers import HOST, Worker, bare
 
 Pair = list[Worker]
 FLOOD = 2_000
@@ -23,28 +22,18 @@ MOST = 16
 
 @pytest.fixture(scope="module", params=["lean", "uvicorn"])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with workers(tmp_path_factory.mktemp("workers"), ws_transport=request.param) as both:
+    with bare(tmp_path_factory.mktemp("workers"), ws_transport=request.param) as both:
         yield both
 
 
-@contextlib.contextmanager
-def stopped(worker: Worker) -> Iterator[None]:
-    """Have only the other accept connections while in the block."""
-    freeze(worker.pid)
-    try:
-        yield
-    finally:
-        os.kill(worker.pid, signal.SIGCONT)
-
-
 def game_of(pair: Pair, number: int, token: str) -> str:
-    with stopped(pair[1 - number]):
+    with pair[1 - number].stopped():
         return pair[number].new_game(token)
 
 
 def accepted_by(pair: Pair, number: int) -> socket.socket:
     """A connection that is one worker's: it has answered a request."""
-    with stopped(pair[1 - number]):
+    with pair[1 - number].stopped():
         one = socket.create_connection((HOST, int(pair[0].settings["PORT"])), STEP_TIMEOUT_S)
         one.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
         answer(one)
@@ -88,7 +77,7 @@ def test_players_of_one_game_meet_whoever_accepts_them(pair: Pair) -> None:
     with contextlib.ExitStack() as stack:
         players = []
         for number in (0, 1, 0):
-            with stopped(pair[1 - number]) if number == 1 else contextlib.nullcontext():
+            with pair[1 - number].stopped() if number == 1 else contextlib.nullcontext():
                 guest = pair[number].guest("bob")
             players.append(stack.enter_context(Player(pair[number], game_id, guest["token"])))
         for player in players:
@@ -144,7 +133,7 @@ def test_what_names_no_game_or_an_own_one_stays(pair: Pair) -> None:
 
 
 def test_who_is_gone_is_counted_no_more_and_who_comes_is_counted(tmp_path: Path) -> None:
-    with workers(tmp_path, max_http_connections=MOST, http_keep_alive_s=60) as pair:
+    with bare(tmp_path, max_http_connections=MOST, http_keep_alive_s=60) as pair:
         token = pair[0].guest("ann")["token"]
         games = [game_of(pair, number, token) for number in (0, 1)]
         with accepted_by(pair, 0) as one:
@@ -167,7 +156,7 @@ def test_a_worker_that_stands_still_is_sent_so_much_and_the_rest_is_told_to_come
     game_id = game_of(pair, 1, token)
     sent = handovers(pair[0], "sent")
     waiting = []
-    with contextlib.ExitStack() as stack, stopped(pair[1]):
+    with contextlib.ExitStack() as stack, pair[1].stopped():
         for _ in range(FLOOD):
             one = stack.enter_context(socket.create_connection((HOST, int(pair[0].settings["PORT"])), STEP_TIMEOUT_S))
             one.sendall(get(game_id, token))
@@ -184,7 +173,7 @@ def test_a_worker_that_stands_still_is_sent_so_much_and_the_rest_is_told_to_come
 
 
 def test_the_game_of_one_that_is_killed_is_there_again_and_the_others_player_goes_on(tmp_path: Path) -> None:
-    with workers(tmp_path, event_log_url="sqlite:///var/games.db") as pair:
+    with bare(tmp_path, event_log_url="sqlite:///var/games.db") as pair:
         guest = pair[0].guest("ann")
         games = [game_of(pair, number, guest["token"]) for number in (0, 1)]
         with Player(pair[0], games[0], guest["token"]) as player:

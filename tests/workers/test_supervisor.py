@@ -6,51 +6,20 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tools.harness.processes import freeze, is_alive
-from tools.harness.server import ServerProcess, free_port, samples, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.workers import WORKERS, Supervised
 
-WORKERS = 2
 SLOW_S = 60
 
 
-class Workers(ServerProcess):
-    """A supervisor with two workers."""
-
-    def __init__(self, folder: Path, /, **settings: object) -> None:
-        super().__init__(folder, "tools.harness.many_workers", **({"ops_port": free_port(1, 2)} | settings))
-
-    @property
-    def ops_url(self) -> str:
-        """Base of the supervisor's own URLs."""
-        return f"http://127.0.0.1:{self.settings['OPS_PORT']}"
-
-    def pids(self) -> dict[int, int]:
-        """The process of each worker that was started last, by its number."""
-        return {record["worker"]: record["pid"] for record in self.logged("worker.started")}
-
-    def worker_url(self, number: int) -> str:
-        """Base of the URLs of a worker's own port."""
-        return f"http://127.0.0.1:{int(self.settings['OPS_PORT']) + number}"
-
-    def all_ready(self) -> Any:
-        """Wait until all are; the answer."""
-        until(lambda: httpx.get(f"{self.ops_url}/readyz").is_success, SLOW_S)
-        return httpx.get(f"{self.ops_url}/readyz").json()
-
-    def figures(self) -> dict[str, float]:
-        """The supervisor's metrics."""
-        return samples(httpx.get(f"{self.ops_url}/metrics").text)
-
-
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
-    with Workers(tmp_path) as running:
-        running.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+def workers(tmp_path: Path) -> Iterator[Supervised]:
+    with Supervised(tmp_path) as running:
         yield running
 
 
@@ -62,8 +31,8 @@ def is_free(port: int) -> bool:
     return False
 
 
-def test_all_are_told_of_by_one_port(workers: Workers) -> None:
-    assert workers.all_ready() == {"status": "ok"}
+def test_all_are_told_of_by_one_port(workers: Supervised) -> None:
+    assert workers.until_all_ready() == {"status": "ok"}
     first = int(workers.settings["OPS_PORT"])
     assert httpx.get(f"{workers.ops_url}/sd").json() == [
         {"targets": [f"127.0.0.1:{first + number}" for number in (1, 2)], "labels": {}}
@@ -76,13 +45,13 @@ def test_all_are_told_of_by_one_port(workers: Workers) -> None:
     assert figures['code_racer_worker_restarts_total{reason="died"}'] == 0
 
 
-def test_one_that_is_killed_is_followed_by_another_and_the_other_feels_nothing(workers: Workers) -> None:
+def test_one_that_is_killed_is_followed_by_another_and_the_other_feels_nothing(workers: Supervised) -> None:
     before = workers.pids()
     os.kill(before[1], signal.SIGKILL)
     died = workers.wait_for_log("worker.died", timeout_s=SLOW_S)
     assert (died["worker"], died["exit_code"], died["pause_s"]) == (1, -signal.SIGKILL, 0.5)
     workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
-    workers.all_ready()
+    workers.until_all_ready()
     after = workers.pids()
     assert after[1] != before[1]
     assert after[2] == before[2]
@@ -91,7 +60,7 @@ def test_one_that_is_killed_is_followed_by_another_and_the_other_feels_nothing(w
     assert workers.stop() == 0
 
 
-def test_told_to_end_all_drain_and_it_is_a_good_end(workers: Workers) -> None:
+def test_told_to_end_all_drain_and_it_is_a_good_end(workers: Supervised) -> None:
     assert workers.stop() == 0
     names = {record["replica"] for record in workers.logged("app.stopped")}
     assert names == {f"{socket.gethostname()[:60]}-{number}" for number in (1, 2)}
@@ -103,7 +72,7 @@ def test_told_to_end_all_drain_and_it_is_a_good_end(workers: Workers) -> None:
     )
 
 
-def test_without_a_supervisor_they_drain_and_leave_the_port(workers: Workers) -> None:
+def test_without_a_supervisor_they_drain_and_leave_the_port(workers: Supervised) -> None:
     pids = workers.pids().values()
     workers.kill()
     until(lambda: not any(map(is_alive, pids)), SLOW_S)
@@ -112,7 +81,7 @@ def test_without_a_supervisor_they_drain_and_leave_the_port(workers: Workers) ->
     assert is_free(int(workers.settings["PORT"]))
 
 
-def test_asked_by_sighup_they_are_replaced_in_turn(workers: Workers) -> None:
+def test_asked_by_sighup_they_are_replaced_in_turn(workers: Supervised) -> None:
     before = workers.pids()
     os.kill(workers.pid, signal.SIGHUP)
     workers.wait_for_log("supervisor.reloaded", timeout_s=SLOW_S)
@@ -128,18 +97,17 @@ def test_asked_by_sighup_they_are_replaced_in_turn(workers: Workers) -> None:
 
 
 def test_one_that_stands_still_is_killed_and_followed(tmp_path: Path) -> None:
-    with Workers(tmp_path, worker_timeout_s=10) as workers:
-        workers.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+    with Supervised(tmp_path, worker_timeout_s=10) as workers:
         before = workers.pids()
         freeze(before[2])
         assert workers.wait_for_log("worker.silent", timeout_s=SLOW_S)["pid"] == before[2]
         workers.wait_for_log("worker.started", skip=WORKERS, timeout_s=SLOW_S)
-        workers.all_ready()
+        workers.until_all_ready()
         assert workers.pids()[1] == before[1]
         assert workers.figures()['code_racer_worker_restarts_total{reason="silent"}'] == 1
 
 
-def test_wrong_settings_of_a_reload_leave_all_as_they_are(workers: Workers) -> None:
+def test_wrong_settings_of_a_reload_leave_all_as_they_are(workers: Supervised) -> None:
     before = workers.pids()
     (workers.folder / ".env").write_text("LOG_FORMAT=letters\n")
     os.kill(workers.pid, signal.SIGHUP)
@@ -150,7 +118,7 @@ def test_wrong_settings_of_a_reload_leave_all_as_they_are(workers: Workers) -> N
 
 
 def test_what_hinders_every_worker_is_told_once_and_ends_it(tmp_path: Path) -> None:
-    workers = Workers(tmp_path)
+    workers = Supervised(tmp_path)
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "code-racer.1of2.db").write_text("this is no database, whatever its name says")
     with pytest.raises(AssertionError, match=r"no app\.started"):
@@ -161,8 +129,7 @@ def test_what_hinders_every_worker_is_told_once_and_ends_it(tmp_path: Path) -> N
 
 
 def test_one_that_dies_again_and_again_ends_all_and_says_so(tmp_path: Path) -> None:
-    with Workers(tmp_path, worker_max_deaths=2, worker_restart_delay_s=0) as workers:
-        workers.wait_for_log("supervisor.started", timeout_s=SLOW_S)
+    with Supervised(tmp_path, worker_max_deaths=2, worker_restart_delay_s=0) as workers:
         for death in range(2):
             os.kill(workers.pids()[1], signal.SIGKILL)
             if not death:
@@ -176,9 +143,8 @@ def test_one_that_dies_again_and_again_ends_all_and_says_so(tmp_path: Path) -> N
 def test_games_of_another_number_of_workers_move_at_the_start(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as alone:
         game_id = alone.new_game(alone.guest("ann")["token"])
-    with Workers(tmp_path) as many:
+    with Supervised(tmp_path) as many:
         assert many.wait_for_log("games.moved")["games"] == 1
-        many.wait_for_log("supervisor.started", timeout_s=SLOW_S)
         assert many.stop() == 0
     with ServerProcess(tmp_path) as again:
         assert {record["games"] for record in again.logged("games.moved")} == {0, 1}

@@ -51,6 +51,10 @@ class ServerProcess:
             "OVERLOAD_LAG_S": "60",  # the machine may be busy with others: that is no overload of the service
             **{name.upper(): str(value) for name, value in settings.items()},
         }
+        self.arguments: tuple[str, ...] = ()
+        """What follows `serve` on its command line."""
+        self.descriptors: tuple[int, ...] = ()
+        """What of ours it inherits."""
         self.lines: list[str] = []
         self.errors = ""
         self._changed = threading.Condition()
@@ -92,13 +96,14 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.txt").open("a") as stderr:
             return subprocess.Popen(
-                [sys.executable, "-m", self.module, "serve"],
+                [sys.executable, "-m", self.module, "serve", *self.arguments],
                 cwd=self.folder,
                 env=self._environment(),
                 stdout=stdout,
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
+                pass_fds=self.descriptors,
             )
 
     def _environment(self) -> dict[str, str]:

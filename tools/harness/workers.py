@@ -1,43 +1,82 @@
-"""Workers without a supervisor: `serve --worker` with sockets that the test owns, so that it may stop or kill any."""
+"""Workers of one port: `Supervised`, as they are served, and `bare`, on sockets of the test, which may end any."""
 
 import contextlib
+import os
+import signal
 import socket
-import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any, Self
 
 import httpx
 
+from app import signals
+from app.cli import supervise
+from app.settings import CannotStartError, load_settings
 from app.workers import Inherited, Share
 from app.workers.share import ALONE
-from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, samples
+from tools.harness.processes import freeze
+from tools.harness.server import START_TIMEOUT_S, STEP_TIMEOUT_S, ServerProcess, free_port, samples, until
 
 HOST = "127.0.0.1"
 BACKLOG = 128
+WORKERS = 2
+
+
+class Supervised(ServerProcess):
+    """A supervisor with two workers; of the workers each is known by its number, from 1."""
+
+    def __init__(self, folder: Path, /, **settings: object) -> None:
+        super().__init__(folder, "tools.harness.workers", **({"ops_port": free_port(1, 2)} | settings))
+
+    def start(self) -> Self:
+        """Start, and wait until all workers are ready."""
+        before = len(self.logged("supervisor.started"))
+        super().start()
+        self.wait_for_log("supervisor.started", timeout_s=START_TIMEOUT_S, skip=before)
+        return self
+
+    @property
+    def ops_url(self) -> str:
+        """Base of the supervisor's own URLs."""
+        return f"http://{HOST}:{self.settings['OPS_PORT']}"
+
+    def pids(self) -> dict[int, int]:
+        """The process of each worker that was started last."""
+        return {record["worker"]: record["pid"] for record in self.logged("worker.started")}
+
+    def worker_url(self, number: int) -> str:
+        """Base of the URLs of a worker's own port."""
+        return f"http://{HOST}:{int(self.settings['OPS_PORT']) + number}"
+
+    def until_all_ready(self) -> Any:
+        """Wait until all are; the answer."""
+        until(lambda: httpx.get(f"{self.ops_url}/readyz").is_success, START_TIMEOUT_S)
+        return httpx.get(f"{self.ops_url}/readyz").json()
+
+    def until_followed(self, number: int, pid: int) -> None:
+        """Wait until that process of a worker is followed by another, and all are ready."""
+        until(lambda: self.pids()[number] != pid, START_TIMEOUT_S)
+        self.until_all_ready()
+
+    def figures(self) -> dict[str, float]:
+        """The supervisor's metrics."""
+        return samples(httpx.get(f"{self.ops_url}/metrics").text)
+
+    def figures_of(self, number: int) -> dict[str, float]:
+        """A worker's metrics."""
+        return samples(httpx.get(f"{self.worker_url(number)}/metrics", timeout=STEP_TIMEOUT_S).text)
 
 
 class Worker(ServerProcess):
-    """One of them; what it tells of itself comes through its own port."""
+    """One of the bare; what it tells of itself comes through its own port."""
 
     def __init__(self, folder: Path, inherited: Inherited, **settings: object) -> None:
         super().__init__(folder, **settings)
-        self.inherited = inherited
-
-    def _launch(self, stdout: int | IO[bytes]) -> "subprocess.Popen[str]":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "stderr.txt").open("a") as stderr:
-            return subprocess.Popen(
-                [sys.executable, "-m", self.module, "serve", "--worker", self.inherited.encode()],
-                cwd=self.folder,
-                env=self._environment(),
-                stdout=stdout,
-                stderr=stderr,
-                text=True,
-                encoding="utf-8",
-                pass_fds=self.inherited.descriptors,
-            )
+        self.arguments = ("--worker", inherited.encode())
+        self.descriptors = inherited.descriptors
 
     @property
     def ops_url(self) -> str:
@@ -48,9 +87,18 @@ class Worker(ServerProcess):
         """All samples, by ``name{label="value",…}`` with sorted labels."""
         return samples(httpx.get(f"{self.ops_url}/metrics", timeout=STEP_TIMEOUT_S).text)
 
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Have it stand still while in the block: connections are accepted by the others."""
+        freeze(self.pid)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
 
 @contextlib.contextmanager
-def workers(folder: Path, count: int = 2, **settings: object) -> Iterator[list[Worker]]:
+def bare(folder: Path, count: int = WORKERS, **settings: object) -> Iterator[list[Worker]]:
     """Run that many workers, who share a port, while in the block; with one it is `serve` as ever, on such sockets."""
     with contextlib.ExitStack() as stack:
         game = stack.enter_context(_listening())
@@ -82,3 +130,18 @@ def _listening() -> socket.socket:
     one.bind((HOST, 0))
     one.listen(BACKLOG)
     return one
+
+
+def main() -> int:
+    """Serve with two workers, whatever the command line offers, until told to stop."""
+    began = time.monotonic()
+    signals.block()
+    try:
+        return supervise(load_settings(), WORKERS, began=began)
+    except CannotStartError as error:
+        sys.stderr.write(f"code-racer: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

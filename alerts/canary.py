@@ -169,7 +169,7 @@ def _ends(at_s: float, then_s: float | None = None) -> dict[str, str]:
     return {name: f"{at_s:.0f}x30 {at_s if then_s is None else then_s:.0f}x30"}
 
 
-def _expiring(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
+def _expiring(severity: Severity, expr: str, cases: tuple[Case, ...], keeps: str = "") -> Alert:
     return Alert(
         name="CodeRacerCertificateExpiring",
         severity=severity,
@@ -179,6 +179,7 @@ def _expiring(severity: Severity, expr: str, cases: tuple[Case, ...]) -> Alert:
         description="The certificate that the canary {{ $labels.instance }} meets ends in"
         " {{ $value | humanizeDuration }}.",
         cases=cases,
+        keeps=keeps,
     )
 
 
@@ -194,8 +195,15 @@ EXPIRING: Final = _expiring(
             labels=_WHERE,
             description="The certificate that the canary c:9091 meets ends in 2d 23h 54m 0s.",
         ),
+        Case(
+            "the canary is away for five minutes, and meets it again",
+            {f"code_racer_canary_certificate_end_timestamp_seconds{{{_CANARY}}}": f"{_DAY_S}x9 _x5 {_DAY_S}x20"},
+            silent=(4,),
+            once=(5, 35),
+        ),
         _RENEWED,
     ),
+    keeps=KEEPS,
 )
 EXPIRING_SOON: Final = _expiring(
     Severity.WARNING,

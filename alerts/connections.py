@@ -3,7 +3,7 @@
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
+from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, last
 
 JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
@@ -172,6 +172,7 @@ CLIFF: Final = Alert(
         f"and sum by (cluster, namespace, job) ({_OPEN_BEFORE}) > 100\n"
     ),
     hold="1m",
+    keeps=KEEPS,
     summary="More than half of the connections are gone.",
     description="{{ $value }} connections are left; five minutes ago there were more than twice as many.",
     cases=(
@@ -189,6 +190,12 @@ CLIFF: Final = Alert(
                 'code_racer_ws_connections{job="code-racer", instance="b:8080"}': "0x10 1000x20",
             },
             silent=(11, 12, 14),
+        ),
+        Case(
+            "cut off, and they come back and are cut off",
+            {f"code_racer_ws_connections{{{INSTANCE}}}": "1000x10 100 100 100 900 900 100 100 100x20"},
+            silent=(11, 30),
+            once=(12, 20),
         ),
         Case("the evening ends", {f"code_racer_ws_connections{{{INSTANCE}}}": "1000-20x48"}, silent=(10, 20, 30)),
     ),

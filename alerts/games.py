@@ -71,6 +71,7 @@ JUDGE_FAILING: Final = Alert(
         "  > 0.1 * sum by (cluster, namespace, job) (increase(code_racer_submissions_total[10m]))\n"
     ),
     hold="2m",
+    keeps=KEEPS,
     summary="The judge is out of order: players get no verdict.",
     description="{{ $value | humanize }} submissions in ten minutes ended as judge_error, more than a tenth of all.",
     cases=(
@@ -83,6 +84,24 @@ JUDGE_FAILING: Final = Alert(
             fires=3,
             labels={"job": "code-racer"},
             description="15 submissions in ten minutes ended as judge_error, more than a tenth of all.",
+        ),
+        Case(
+            "four fail every thirteen minutes: in between there were none for ten minutes",
+            {
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="judge_error"}}': "0 4x12 8x12 12x12 16x12",
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="accepted"}}': "0+1x60",
+            },
+            silent=(2, 55),
+            once=(3, 47),
+        ),
+        Case(
+            "its series are gone for a quarter of an hour",
+            {
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="judge_error"}}': "0+5x10 _x13 115+5x10",
+                f'code_racer_submissions_total{{{INSTANCE}, verdict="accepted"}}': "0+5x10 _x13 115+5x10",
+            },
+            silent=(2,),
+            once=(3, 32),
         ),
         Case(
             "wrong answers are the players' own",

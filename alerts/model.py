@@ -48,7 +48,7 @@ class Case:
     """A promtool test: input series (one sample a minute) and what comes of them.
 
     Silent at every time of `silent`; with `fires` it fires then with these labels and this description, and was silent
-    a minute before.
+    a minute before. With `once` it fires at every minute from the first to the last of the two: it is told once.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Case:
     fires: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
+    once: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,18 @@ def _test(alert: Alert, case: Case, board: str) -> Json:
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "alert_rule_test": checks,
+        **({"promql_expr_test": _told_once(alert, *case.once)} if case.once else {}),
     }
+
+
+def _told_once(alert: Alert, first: int, last: int) -> list[Json]:
+    """Ask at every minute whether it fires; of a page that ends and begins again there would be a minute without."""
+    of = f'alertname="{alert.name}", severity="{alert.severity}", alertstate="firing"'
+    samples = [{"labels": "{}", "value": 1}]
+    return [
+        {"expr": f"count(ALERTS{{{of}}})", "eval_time": f"{minute}m", "exp_samples": samples}
+        for minute in range(first, last + 1)
+    ]
 
 
 def _fired(alert: Alert, case: Case, board: str, minute: int) -> Json:

@@ -7,10 +7,11 @@ no emergency: below `LEAST_BAD` bad events in the long window nothing fires. Ver
 only where most of at least twenty are bad for half an hour (50 times the budget).
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
-from alerts.model import INSTANCE, Alert, Case, Group, Recording, Severity
+from alerts.model import INSTANCE, KEEPS, Alert, Case, Group, Recording, Severity
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h")
 BUDGET: Final = "30d"
@@ -106,7 +107,8 @@ class Objective:
             hold=f"{HOLD_MINUTES[severity]}m",
             summary=self.summary,
             description=f"{{{{ $value | humanizePercentage }}}} of the {self._allowed}",
-            cases=(*self._cases(severity), *self.cases),
+            cases=(*self._cases(severity), *(self._flapping() if severity is Severity.CRITICAL else ()), *self.cases),
+            keeps=KEEPS if severity is Severity.CRITICAL else "",
         )
 
     @property
@@ -145,8 +147,32 @@ class Objective:
             ),
         )
 
+    def _flapping(self) -> tuple[Case, ...]:
+        """A burn that comes and goes, or that cannot be read for a while, is told once."""
+        bad, well, away = (3, 32, 32) if self.pages == PAGE else (7, 3, 7)  # longer than the short window of a burn
+        flapping = ([*[here] * bad, *[there] * well, *[here] * bad] for here, there in ((0, 100), (100, 0)))
+        return (
+            Case(
+                f"all is bad for {bad} minutes, well for {well}, and bad again",
+                self._counted(*map(_counter, flapping)),
+                silent=(2,),
+                once=(3, 2 * bad + well),
+            ),
+            Case(
+                f"its series are gone for {away} minutes",
+                self._counted("0x80", f"0+100x12 _x{away} 5000+100x20"),
+                silent=(2,),
+                once=(3, 12 + away + 10),
+            ),
+        )
+
     def _counted(self, good: str, bad: str) -> dict[str, str]:
         return _series(self.good_series, good) | _series(self.bad_series, bad)
+
+
+def _counter(grown: list[int]) -> str:
+    """Write a counter that grows by so much each minute, and then no more."""
+    return " ".join(map(str, itertools.accumulate(grown, initial=0))) + f" {sum(grown)}x30"
 
 
 def _series(names: tuple[str, ...], values: str) -> dict[str, str]:

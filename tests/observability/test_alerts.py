@@ -104,6 +104,15 @@ def test_an_alert_says_what_how_bad_and_what_to_do(rule: dict[str, Any]) -> None
     assert rule["annotations"]["dashboard_url"].startswith("https://grafana.example.org/d/")
 
 
+PAGES = [rule for rule in RULES if rule["labels"]["severity"] == "critical"]
+
+
+@pytest.mark.parametrize("rule", PAGES, ids=lambda rule: rule["alert"])
+def test_a_page_that_comes_and_goes_wakes_nobody_twice(rule: dict[str, Any]) -> None:
+    """That it is told once through a gap of its series or of its cause, the cases named so ask of promtool."""
+    assert rule.get("keep_firing_for") == "5m"
+
+
 FIRED = [
     pytest.param(one["alertname"], one["eval_time"], fired, id=case["name"])
     for case in CASES["tests"]

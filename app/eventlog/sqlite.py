@@ -41,6 +41,8 @@ CREATE INDEX IF NOT EXISTS games_ended ON games (ended_at);
 CREATE TABLE IF NOT EXISTS commits (
     game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
 ) WITHOUT ROWID;
+"""
+COORDINATION_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
 CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, count INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
@@ -185,5 +187,5 @@ def _prepare(db: sqlite3.Connection, *, must_exist: bool) -> None:
         raise sqlite3.DatabaseError("it is no event log of Code Racer")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
-    db.executescript(_SCHEMA)
+    db.executescript(_SCHEMA + COORDINATION_SCHEMA)
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

@@ -26,6 +26,7 @@ OWN_FOLDER: Final = Path("var")
 """The folder of the default URL is made where it is not there. No other is: a misspelt one would begin an empty log."""
 _ELSEWHERE: Final = "set EVENT_LOG_URL to a file in a folder that can be written"
 _ANOTHER: Final = "restore a backup of it, or set EVENT_LOG_URL to another file"
+_TEMPORARY: Final = "workers share it: the folder for temporary files (TMPDIR) must be writable, and not full"
 Run = Callable[[sqlite3.Connection], Any]
 
 
@@ -45,14 +46,24 @@ class _Job:
 
 
 class SqliteWriter:
-    """Owns one file; `prepare` makes an opened database ready. The file is made, unless it `must_exist`."""
+    """Owns one file; `prepare` makes an opened database ready. The file is made, unless it `must_exist`.
+
+    One that `is_shared` is not owned, but the workers' of one machine: SQLite's own locks let one write at a time.
+    """
 
     def __init__(
-        self, path: Path, prepare: Callable[[sqlite3.Connection], None], report: ReportFault, *, must_exist: bool
+        self,
+        path: Path,
+        prepare: Callable[[sqlite3.Connection], None],
+        report: ReportFault,
+        *,
+        must_exist: bool = False,
+        is_shared: bool = False,
     ) -> None:
         self._path = path
         self._prepare = prepare
         self._must_exist = must_exist
+        self._is_shared = is_shared
         self._bulkhead = Bulkhead(report, "event log")
         self._lock = OwnerLock(path)  # the writer thread's own
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
@@ -84,7 +95,7 @@ class SqliteWriter:
     async def submit(self, run: Run, accepted: Callable[[float], None] | None = None) -> Any:  # noqa: ANN401 - the job's result
         """Run `run` in the next transaction; its result, once that is durable. Raises Conflict, LogUnavailable."""
         if self._loop is None or self._closed:
-            raise LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
+            raise LogUnavailable(f"{self._path} is not open", LogTrouble.UNREACHABLE)
         job = _Job(run, self._loop.create_future(), accepted)
         try:
             self._jobs.put_nowait(job)
@@ -110,13 +121,15 @@ class SqliteWriter:
     def _own(self) -> sqlite3.Connection:
         """Lock and open the file, which is this process's from now on. Raises LogUnavailable."""
         try:
-            self._require_place()
-            self._lock.take()
+            if not self._is_shared:
+                self._require_place()
+                self._lock.take()
             return self._connect()
         except (OSError, sqlite3.Error) as error:
             trouble = _trouble_of(error)
             reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             advice = _ELSEWHERE if isinstance(error, OSError) or trouble is LogTrouble.DENIED else _ANOTHER
+            advice = _TEMPORARY if self._is_shared else advice
             raise LogUnavailable(f"cannot open {self._path.absolute()}: {reason}; {advice}", trouble) from None
 
     def _require_place(self) -> None:
@@ -210,6 +223,8 @@ def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | Non
 def _trouble_of(error: Exception) -> LogTrouble:
     """Classify a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_BUSY:
+        return LogTrouble.BUSY
     if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
         return LogTrouble.FULL
     if code in {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN} or isinstance(

@@ -21,6 +21,8 @@ class Descriptors:
     ops: list[list[socket.socket]]
     mail: list[socket.socket]
     mails: list[socket.socket]
+    news: list[socket.socket]
+    all_news: list[socket.socket]
 
     def of_worker(self, share: Share, control: socket.socket, folder: str) -> Inherited:
         """List what the worker with this share inherits."""
@@ -30,6 +32,8 @@ class Descriptors:
             _numbers(self.ops[share.number]) if self.ops else (),
             self.mail[share.number].fileno(),
             _numbers(self.mails),
+            self.news[share.number].fileno(),
+            _numbers(self.all_news),
             control.fileno(),
             folder,
         )
@@ -38,11 +42,14 @@ class Descriptors:
 def open_descriptors(settings: Settings, workers: int, stack: ExitStack) -> Descriptors:
     """Bind the ports and make the mail boxes; `stack` closes all of them. Raises CannotListenError."""
     game = _kept(stack, bound("PORT", settings.host, settings.port, settings.socket_unsent_bytes))
-    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]
     own_ops, ops = _ops(settings, workers, stack)
-    return Descriptors(
-        game, own_ops, ops, _kept(stack, [one for one, _ in pairs]), _kept(stack, [other for _, other in pairs])
-    )
+    return Descriptors(game, own_ops, ops, *_boxes(workers, stack), *_boxes(workers, stack))
+
+
+def _boxes(workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Make for each worker where it receives datagrams, and where it is sent them."""
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(workers)]
+    return _kept(stack, [one for one, _ in pairs]), _kept(stack, [other for _, other in pairs])
 
 
 def _ops(settings: Settings, workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[list[socket.socket]]]:

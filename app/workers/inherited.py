@@ -20,7 +20,8 @@ class Inherited(Struct, frozen=True):
     `game` and `ops` are its listening sockets: the first are all workers' together, the second its own. `mail` is where
     it receives what other workers send it, `mails` where each of the workers is sent to, itself included: Unix sockets
     of datagrams that come in order (SOCK_SEQPACKET). They are the supervisor's too, so what is sent to a worker that
-    has just died waits for the next one. `control` is a stream between supervisor and worker, whose end tells either
+    has just died waits for the next one. `news` and `all_news` are the same for what workers tell all others (see
+    `broadcasts`). `control` is a stream between supervisor and worker, whose end tells either
     that the other is gone. `folder` is for files that the workers share for as long as the supervisor lives.
     """
 
@@ -29,6 +30,8 @@ class Inherited(Struct, frozen=True):
     ops: tuple[int, ...]
     mail: int
     mails: tuple[int, ...]
+    news: int
+    all_news: tuple[int, ...]
     control: int
     folder: str
 
@@ -44,7 +47,7 @@ class Inherited(Struct, frozen=True):
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All of them, in no order."""
-        return (*self.game, *self.ops, self.mail, *self.mails, self.control)
+        return (*self.game, *self.ops, self.mail, *self.mails, self.news, *self.all_news, self.control)
 
     def keep(self) -> None:
         """Leave none of them to processes that this one starts: they would hold the port when it has ended.

@@ -1,6 +1,7 @@
 """What every event log does; each backend runs the same suite."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -10,6 +11,7 @@ import pytest
 
 from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogListener, open_event_log
 from app.game import GameEvent, Join, LeaveGame, LeaveReason, PlayerLeft, SetReady
+from tools.harness.coordination import coordinations
 from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, log_settings, wipe
 
@@ -25,12 +27,18 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nats]:
 
 @pytest.fixture(params=["memory", "sqlite", "nats"])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
-    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'log.db'}", "nats": "nats://"}
-    if request.param == "nats":
+    async with opened(request.param, request, tmp_path) as backend:
+        yield backend
+
+
+@contextlib.asynccontextmanager
+async def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[EventLog]:
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{folder / 'log.db'}", "nats": "nats://"}
+    if kind == "nats":
         running: Nats = request.getfixturevalue("nats")
         urls["nats"] = running.url
         await wipe(running.url)
-    backend = open_event_log(log_settings(urls[request.param]), "r1")
+    backend = open_event_log(log_settings(urls[kind]), "r1")
     await backend.open()
     yield backend
     await backend.close()
@@ -222,13 +230,26 @@ async def test_a_subscriber_that_raises_keeps_nobody_from_the_news_or_an_answer(
 # ---------------------------------------------------------------- coordination
 
 
+@pytest.fixture(params=["memory", "sqlite", "nats", "workers"])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Coordination, Coordination]]:
+    """What two server processes coordinate by: one and the same where there is only one of them."""
+    async with contextlib.AsyncExitStack() as stack:
+        if request.param == "workers":
+            one, other = await stack.enter_async_context(coordinations(tmp_path, Noting().on_fault, lambda: None))
+            yield one, other
+        else:
+            backend = await stack.enter_async_context(opened(request.param, request, tmp_path))
+            yield backend.coordination, backend.coordination
+
+
 @pytest.fixture
-def coordination(log: EventLog) -> Coordination:
-    return log.coordination
+def coordination(pair: tuple[Coordination, Coordination]) -> Coordination:
+    return pair[0]
 
 
-async def test_a_claim_is_granted_once_until_it_has_ended(coordination: Coordination) -> None:
-    answers = await asyncio.gather(*(coordination.claim("ticket 1", 1) for _ in range(20)))
+async def test_a_claim_is_granted_once_until_it_has_ended(pair: tuple[Coordination, Coordination]) -> None:
+    coordination = pair[0]
+    answers = await asyncio.gather(*(one.claim("ticket 1", 1) for one in pair * 10))
     assert sorted(answers) == [False] * 19 + [True]
     assert await coordination.claim("ticket 2", 600)
     async with asyncio.timeout(20):
@@ -237,8 +258,9 @@ async def test_a_claim_is_granted_once_until_it_has_ended(coordination: Coordina
     assert not await coordination.claim("ticket 2", 600)
 
 
-async def test_what_is_counted_at_once_is_counted_one_by_one(coordination: Coordination) -> None:
-    counts = await asyncio.gather(*(coordination.count("judge 1", 600) for _ in range(20)))
+async def test_what_is_counted_at_once_is_counted_one_by_one(pair: tuple[Coordination, Coordination]) -> None:
+    coordination = pair[1]
+    counts = await asyncio.gather(*(one.count("judge 1", 600) for one in pair * 10))
     assert sorted(counts) == list(range(1, 21))
     assert [await coordination.count("judge 2", 600), await coordination.count("judge 1", 600)] == [1, 21]
     await coordination.expire(int(time.time() * 1000))
@@ -254,14 +276,15 @@ async def test_a_count_ends_when_its_time_is_over(coordination: Coordination) ->
             await coordination.expire(int(time.time() * 1000))
 
 
-async def test_a_server_process_lives_until_it_withdraws(coordination: Coordination) -> None:
-    await coordination.heartbeat("a", 60)
-    await coordination.heartbeat("b", 60)
+async def test_a_server_process_lives_until_it_withdraws(pair: tuple[Coordination, Coordination]) -> None:
+    one, other = pair
+    await one.heartbeat("a", 60)
+    await other.heartbeat("b", 60)
     began = time.time()
-    assert began <= await coordination.heartbeat("a", 60) <= time.time()
-    assert await coordination.instances() == {"a", "b"}
-    await coordination.withdraw("a")
-    assert await coordination.instances() == {"b"}
+    assert began <= await one.heartbeat("a", 60) <= time.time()
+    assert [await each.instances() for each in pair] == [{"a", "b"}] * 2
+    await one.withdraw("a")
+    assert [await each.instances() for each in pair] == [{"b"}] * 2
 
 
 async def test_nobody_receives_their_own_broadcasts_and_each_subscription_closes_for_itself(log: EventLog) -> None:

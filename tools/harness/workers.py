@@ -103,8 +103,9 @@ def bare(folder: Path, count: int = WORKERS, **settings: object) -> Iterator[lis
     with contextlib.ExitStack() as stack:
         game = stack.enter_context(_listening())
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+        news = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
         controls = [socket.socketpair() for _ in range(count)]
-        for one in (*(end for pair in (*pairs, *controls) for end in pair),):
+        for one in (*(end for pair in (*pairs, *news, *controls) for end in pair),):
             stack.enter_context(one)
         started = []
         for number in range(count):
@@ -115,6 +116,8 @@ def bare(folder: Path, count: int = WORKERS, **settings: object) -> Iterator[lis
                 (ops.fileno(),),
                 pairs[number][0].fileno(),
                 tuple(sending.fileno() for _, sending in pairs),
+                news[number][0].fileno(),
+                tuple(sending.fileno() for _, sending in news),
                 controls[number][0].fileno(),
                 str(folder),
             )

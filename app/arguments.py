@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.process import usable_cores
+from app.settings import MAX_WORKERS, WorkerSettings, number_of_workers
 from app.workers import Inherited
 
-MAX_WORKERS: Final = 64
 MAX_TTL_S: Final = 3_650 * 86_400
 _TTL: Final = re.compile(r"(\d+)([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -24,13 +24,21 @@ def inherited(text: str) -> Inherited:
         raise argparse.ArgumentTypeError(f"only `serve --workers` starts one: {error}") from None
 
 
-def workers(text: str) -> int:
-    """Read a number of processes; `auto` is one for each core. Raises ArgumentTypeError."""
-    if text == "auto":
-        return usable_cores()
-    if text.isascii() and text.isdigit() and 0 < int(text) <= MAX_WORKERS:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 to {MAX_WORKERS}, and not auto")
+def workers(text: str) -> str:
+    """Verify a number of processes, or auto. Raises ArgumentTypeError."""
+    try:
+        number_of_workers(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def wanted_workers(given: str | None, settings: WorkerSettings) -> tuple[str, int]:
+    """Return who says how many workers there are to be, and how many: what was `given`, else WORKERS, else the next."""
+    asked = {"--workers": given, "WORKERS": settings.workers, "WEB_CONCURRENCY": settings.web_concurrency}
+    name, text = next(((name, text) for name, text in asked.items() if text), ("WORKERS", "1"))
+    count = number_of_workers(text)
+    return name, min(usable_cores(), MAX_WORKERS) if count is None else count
 
 
 def ttl(text: str) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__, signals
-from app.arguments import inherited, plain_url, positive, ttl, url, workers
+from app.arguments import inherited, plain_url, positive, ttl, url, wanted_workers, workers
 from app.environment import read_dotenv, strays
 from app.listeners import bind, inherit
 from app.process import most_open_files
@@ -34,6 +34,7 @@ JUDGE_NEEDS = "it needs the package pydantic-monty (or MONTY_BIN), memory, open 
 EXAMPLES = """examples:
   code-racer serve                                   serve the game on HOST:PORT
   PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
+  code-racer serve --workers auto                    a process for each core behind one PORT
   code-racer token --player ann --ttl 2h             a token to connect with
   code-racer check-config                            verify and print the settings
   code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
@@ -110,7 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", help="serve the game")
-    serving.add_argument("--workers", type=workers, default=1, metavar="N", help=argparse.SUPPRESS)
+    serving.add_argument(
+        "--workers", type=workers, metavar="N",
+        help="processes that serve PORT together, or auto: one for each core (WORKERS)",
+    )  # fmt: skip
     serving.add_argument("--worker", type=inherited, help=argparse.SUPPRESS)  # the supervisor's word with its workers
     make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
     make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
@@ -162,12 +166,10 @@ def _doctor_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     _require_files(settings)
-    if options.workers > 1:
-        raise CannotStartError(
-            "--workers: several are not there yet, as a game that one has cannot be reached through another; start one,"
-            " or several processes on NATS behind a proxy (docs/replicas.md)"
-        )
     worker: Inherited | None = options.worker
+    asked, count = wanted_workers(options.workers, settings)
+    if worker is None and count > 1:
+        return supervise(settings, count, asked, began=options.began)
     listeners = inherit(worker) if worker else bind(settings)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
@@ -200,21 +202,29 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
         writer.close()
 
 
-def supervise(settings: Settings, count: int, *, began: float) -> int:
-    """Serve with `count` workers until told to stop. Raises CannotStartError."""
+def supervise(settings: Settings, count: int, asked: str = "--workers", *, began: float) -> int:
+    """Serve with `count` workers, as `asked` says, until told to stop. Raises CannotStartError."""
     from app.moving import take_in_games  # noqa: PLC0415 - the other commands need not wait for it
+    from app.supervisor import require_replaceable, require_supervisable  # noqa: PLC0415 - the same
     from app.supervisor import supervise as run  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
     from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
     from app.usable import require_usable  # noqa: PLC0415 - the same
 
     require_usable(settings)
+    require_supervisable(settings, count, asked)
     writer, logs = _logging(settings)
     undo = logs.take_over()
     write = functools.partial(write_event, logs.logger)
+
+    def check() -> None:
+        fresh = load_settings()
+        require_usable(fresh)
+        require_replaceable(settings, fresh)
+
     try:
         take_in_games(settings, count, write)
-        exit_code = run(settings, count, write, lambda: require_usable(load_settings()))
+        exit_code = run(settings, count, write, check)
         write(Events.SUPERVISOR_STOPPED, uptime_s=round(time.monotonic() - began, 3))
     finally:
         undo()
@@ -372,6 +382,11 @@ def check_config(settings: Settings, _options: argparse.Namespace) -> int:
     from app.usable import require_usable  # noqa: PLC0415 - the other commands need not wait for it
 
     require_usable(settings)
+    asked, count = wanted_workers(None, settings)
+    if count > 1:
+        from app.supervisor import require_supervisable  # noqa: PLC0415 - one process needs none
+
+        require_supervisable(settings, count, asked)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may have read enough: `| head`
     for name, value in describe(settings):
         print(f"{name}={value}")  # noqa: T201 - a command's answer

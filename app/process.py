@@ -1,5 +1,6 @@
 """What this process uses and may use, as the system tells it: memory, open files, processor, disk."""
 
+import math
 import os
 import resource
 import time
@@ -7,6 +8,10 @@ from pathlib import Path
 from typing import Final
 
 _CONTAINER_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CORE_LIMITS: Final = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
+)
 _CONTAINER_SHARE: Final = 0.85
 _NO_LIMIT: Final = 2**50
 _STATM: Final = Path("/proc/self/statm")
@@ -61,8 +66,23 @@ def most_open_files() -> int:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: those of the machine, or of its container's cpuset."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process can keep busy: those of the machine or its cpuset, within its time limit.
+
+    Of a limit of two and a half cores that is two: the third would be kept from running half of the time.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min(cores, _core_limit())))
+
+
+def _core_limit() -> float:
+    """Return how much processor time a second the container may have (cgroup v2 or v1); infinite without a limit."""
+    for paths in _CORE_LIMITS:
+        try:
+            quota_us, period_us = (word for path in paths for word in path.read_text("ascii").split())
+        except (OSError, ValueError):
+            continue
+        return int(quota_us) / int(period_us) if quota_us.isdigit() and int(period_us) else math.inf
+    return math.inf
 
 
 def waited_for_processor_s() -> float:

@@ -314,6 +314,7 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
         return
     config = uvicorn.Config(
         cast("Any", MeasuredHttp(create_ops_app(service), service.recorder)),
+        workers=1,
         http=_http(service.settings, service, reserved=0),
         ws="none",
         lifespan="off",
@@ -350,6 +351,7 @@ def _config(app: Litestar, settings: Settings, service: Service, mailbox: Mailbo
     deflate = Deflate(settings.ws_deflate_min_bytes) if settings.ws_deflate else None
     config = uvicorn.Config(
         cast("Any", MeasuredHttp(app, service.recorder)),
+        workers=1,  # else uvicorn reads WEB_CONCURRENCY, which may be no number
         backlog=settings.listen_backlog,
         ws=partial(  # type: ignore[arg-type] # called like the class
             UvicornTransport, close_timeout_s=settings.close_timeout_s, observer=observer, deflate=deflate

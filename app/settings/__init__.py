@@ -31,7 +31,7 @@ from app.settings.section import MIN_SECRET_BYTES
 from app.settings.server import ServerSettings
 from app.settings.shutdown import DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
-from app.settings.workers import WorkerSettings
+from app.settings.workers import MAX_WORKERS, WorkerSettings, number_of_workers
 
 __all__ = [
     "DEV_SECRET_FILE",
@@ -39,6 +39,7 @@ __all__ = [
     "JWKS_ALGORITHMS",
     "LIMIT_SCOPES",
     "LOG_FOLDER",
+    "MAX_WORKERS",
     "MIN_SECRET_BYTES",
     "READY_GATES",
     "SECRETS",
@@ -62,6 +63,7 @@ __all__ = [
     "fingerprint",
     "has_secret_files",
     "load_settings",
+    "number_of_workers",
     "reread_secrets",
     "secret_fingerprints",
     "signing_secret",

@@ -20,7 +20,6 @@ from app.supervisor.ops import serve_ops
 from app.supervisor.slot import GaveUpError, Shared, WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
 from app.telemetry.metrics import MetricStore
-from app.vocabulary import Environment
 from app.workers import Share
 from app.workers.states import WorkerState
 
@@ -180,22 +179,8 @@ def worker_environment(
     return {name: value for name, value in environ.items() if name.upper() not in own} | own
 
 
-def _require_supervisable(settings: Settings) -> None:
-    if settings.tls_cert_file:
-        raise CannotStartError(
-            "--workers: a connection goes to the worker that has its game, and with TLS_CERT_FILE that is known too"
-            " late; end TLS in a proxy in front (deploy/nginx/one-machine.conf), and leave TLS_CERT_FILE unset"
-        )
-    if settings.environment is Environment.PRODUCTION and settings.ops_port is None:
-        raise CannotStartError(
-            "--workers: probes and metrics on PORT would be those of one worker or another; set OPS_PORT: that is the"
-            " supervisor's, and the ports behind it are the workers'"
-        )
-
-
 def supervise(settings: Settings, count: int, write: Callable[..., None], check: Callable[[], object]) -> int:
     """Serve with `count` workers until told to end; return the exit code. Raises CannotStartError."""
-    _require_supervisable(settings)
     with contextlib.ExitStack() as stack:
         descriptors = open_descriptors(settings, count, stack)
         try:

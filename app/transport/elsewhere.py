@@ -1,11 +1,11 @@
 """Requests for a game that another worker has: which they are, how their connection gets there, and goes on there."""
 
 import asyncio
-import re
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
 
 from app.aio.tasks import TaskOwner
 from app.telemetry.bulkhead import ReportFault
@@ -14,7 +14,8 @@ from app.vocabulary import Handover, HttpRejection
 from app.workers import Share
 from app.workers.mailbox import MAX_LETTER_BYTES
 
-_GAME: Final = re.compile(rb"/(?:ws|api/games)/([0-9A-Fa-f-]{32,36})(?:[/?]|$)")
+_BEFORE_GAMES: Final = (["ws"], ["api", "games"])
+"""What of a path comes before the id of a game."""
 
 
 class Handed(Exception):  # noqa: N818 - names what it is
@@ -46,13 +47,10 @@ class Elsewhere:
 
     def check(self, target: bytes) -> None:
         """Raise Handed where a request's target, in origin form, names a game of another worker."""
-        match = _GAME.match(target)
-        if match is None:
-            return
         try:
-            owner = self._share.owner(match[1].decode("ascii"))
+            owner = self._share.owner(_game_in(target))
         except ValueError:
-            return  # it is no game's, and that is told here
+            return  # it names none, or what is no game's id, and that is told here
         if owner != self._share.number:
             raise Handed(self, owner)
 
@@ -71,6 +69,16 @@ class Elsewhere:
         return Handover.SENT if self._send_socket(owner, descriptor, data) else Handover.FULL
 
 
+def _game_in(target: bytes) -> str:
+    """Return the id of the game that a target names, read as the application reads it; empty where it names none."""
+    path = target.partition(b"?")[0].decode("ascii")
+    parts = [part for part in (unquote(path) if "%" in path else path).split("/") if part]
+    for before in _BEFORE_GAMES:
+        if parts[: len(before)] == before and len(parts) > len(before):
+            return parts[len(before)]
+    return ""
+
+
 class Arrivals:
     """Connections that other workers have accepted, and that go on here where those stopped reading.
 
@@ -83,9 +91,11 @@ class Arrivals:
         self._protocol = protocol
         self._tasks = TaskOwner(report)
         self._count = count
+        self._unconnected: set[socket.socket] = set()
 
     def take(self, accepted: socket.socket, data: bytes) -> None:
         """Go on with a connection, of which `data` has been read."""
+        self._unconnected.add(accepted)
         self._tasks.spawn(self._connect(accepted, data), "handover")
 
     def lose(self) -> None:
@@ -93,8 +103,11 @@ class Arrivals:
         self._count(Handover.LOST)
 
     async def close(self) -> None:
-        """Take none any more."""
+        """Take none any more; whoever was not connected yet is closed."""
         await self._tasks.close()
+        for accepted in self._unconnected:
+            accepted.close()
+        self._unconnected.clear()
 
     async def _connect(self, accepted: socket.socket, data: bytes) -> None:
         accepted.setblocking(False)
@@ -106,3 +119,4 @@ class Arrivals:
             self.lose()
         else:
             self._count(Handover.TAKEN)
+        self._unconnected.discard(accepted)

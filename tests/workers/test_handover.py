@@ -5,7 +5,7 @@ import http.client
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,16 @@ Pair = list[Worker]
 FLOOD = 2_000
 """More than the kernel keeps of what nobody receives."""
 MOST = 16
+WAYS_TO_WRITE: tuple[Callable[[str], str], ...] = (
+    lambda game_id: f"/ws/{game_id}",
+    lambda game_id: "/ws/" + "".join(f"%{ord(one):02x}" for one in game_id),
+    lambda game_id: f"/%77s/{game_id.upper()}?last_seq=%31",
+    lambda game_id: f"//ws//{game_id.replace('-', '')}/",
+    lambda game_id: f"/ws/urn:uuid:%7B{game_id}%7d",
+    lambda game_id: f"http://here/api/games/{game_id}",
+    lambda game_id: f"/api//games/%{ord(game_id[0]):02X}{game_id[1:]}",
+    lambda game_id: f"/api/games%2F{game_id.upper()}",
+)
 
 
 @pytest.fixture(scope="module", params=["lean", "uvicorn"])
@@ -130,6 +140,21 @@ def test_what_names_no_game_or_an_own_one_stays(pair: Pair) -> None:
             one.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
             answer(one)
     assert handovers(pair[0], "sent") == before
+
+
+def test_however_its_id_is_written_a_request_gets_to_the_games_worker(pair: Pair) -> None:
+    token = pair[0].guest("ann")["token"]
+    own, other = (game_of(pair, number, token) for number in (0, 1))
+    for way in WAYS_TO_WRITE:
+        with accepted_by(pair, 0) as one:
+            answers = []
+            for game_id in (own, other):
+                target = way(game_id)
+                one.sendall(f"GET {target} HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+                status, _, body = answer(one)
+                answers.append((status, body.replace(game_id.encode(), b"")))
+            assert answers[0][0] == answers[1][0], target
+            assert answers[0][0] in {200, 404, 426}, answers
 
 
 def test_who_is_gone_is_counted_no_more_and_who_comes_is_counted(tmp_path: Path) -> None:

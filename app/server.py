@@ -201,7 +201,7 @@ class Server(uvicorn.Server):
 
     @contextlib.asynccontextmanager
     async def _obeying(self) -> AsyncIterator[None]:
-        """Where there is a supervisor, it is told while in the block that this worker lives; drain when it is gone."""
+        """Report to the supervisor, if there is one, that this worker lives; drain when the supervisor is gone."""
         if self._worker is None:
             yield
             return
@@ -221,7 +221,7 @@ class Server(uvicorn.Server):
             self._begin_drain(None)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Also when nobody is waited for, the application ends as it should: logs and traces are written."""
+        """End the application as it should end, also when nobody is waited for: logs and traces are written."""
         if self._mailbox is not None:
             self._mailbox.pause()
             await self._arrivals.close()
@@ -258,7 +258,7 @@ class Server(uvicorn.Server):
 
 
 def _stop_handling(*, do_spare: bool = False) -> None:
-    """From now on the process ends at once when told to: there is nobody left to be told.
+    """Let the process end at once when it is told to from now on: there is nobody left to be told.
 
     With `do_spare` that is not yet so for the next signal: it would have hurried a drain that is over.
     """
@@ -281,7 +281,7 @@ class OpsServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None."""
+        """Capture none."""
         yield
 
 
@@ -391,7 +391,7 @@ def _http(
     *,
     reserved: int,
 ) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
-    """HTTP of one port, with its bounds."""
+    """Make the protocol of one port: HTTP, with its bounds."""
     table = HttpConnections(settings, service.hub.policy, reserved)
     return partial(
         BoundedHttp, settings=settings, table=table, observer=service.recorder, lean=lean, elsewhere=elsewhere

@@ -114,14 +114,23 @@ def test_a_long_module_is_a_fault_without_a_reason(tree: Path) -> None:
     assert faults(count(tree), Exceptions({}, {"app.low.__init__": "large for a reason"}, 0, 0)) == []
 
 
-@pytest.mark.parametrize("again", ["class Lamp: ...\n", "Lamp = dict[str, int]\n"])
+@pytest.mark.parametrize(
+    "again",
+    ["class Lamp: ...\n", "class _Lamp: ...\n", "Lamp = dict[str, int]\n", "_Lamp: TypeAlias = dict[str, int]\n"],
+)
 def test_a_name_with_two_meanings_is_a_fault_without_a_reason(tree: Path, again: str) -> None:
-    add(tree, "app/low/__init__.py", "class Lamp: ...\n\n\nclass _Lamp: ...\n\n\nOFTEN = 1\n")
+    add(tree, "app/low/__init__.py", "class Lamp: ...\n\n\nOFTEN = 1\n")
     assert faults(count(tree), NONE) == []
-    add(tree, "app/high/__init__.py", f"{again}\n\nclass _Lamp: ...\n\n\nOFTEN = 2\n")
+    add(tree, "app/high/__init__.py", f"{again}\n\nOFTEN = 2\n")
     (fault,) = faults(count(tree), NONE)
     assert fault.startswith("the name Lamp has 2 meanings: app.high.__init__, app.low.__init__")
     assert faults(count(tree), replace(NONE, names={"Lamp": "two kinds of lamp"})) == []
+
+
+def test_a_name_that_differs_by_an_underscore_in_one_module_has_two_meanings(tree: Path) -> None:
+    add(tree, "app/low/__init__.py", "class Lamp: ...\n\n\nclass _Lamp: ...\n")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the name Lamp has 2 meanings: app.low.__init__, app.low.__init__")
 
 
 def test_an_exception_that_is_not_needed_is_a_fault(tree: Path) -> None:
@@ -140,6 +149,22 @@ def test_a_docstring_that_only_points_elsewhere_is_counted(tree: Path, text: str
 
 def test_a_docstring_with_a_sentence_of_its_own_is_none_of_them(tree: Path) -> None:
     add(tree, "app/low/__init__.py", 'def do():\n    """Do it. See `Port.do`."""\n')
+    assert faults(count(tree), NONE) == []
+
+
+@pytest.mark.parametrize("begins", ["Where it is", "Nothing:", "The lamp", "HTTP of", "Severities in", "OPS_PORT is"])
+def test_a_functions_docstring_begins_with_a_verb(tree: Path, begins: str) -> None:
+    add(tree, "app/low/__init__.py", f'def do():\n    """{begins} low."""\n')
+    assert faults(count(tree), NONE) == [
+        "the docstring of the function at app.low.__init__:4 does not begin with a verb"
+    ]
+
+
+@pytest.mark.parametrize("begins", ["Return", "Stop:", "Pass", "Drain;"])
+def test_a_verb_is_one_and_a_property_needs_none(tree: Path, begins: str) -> None:
+    add(tree, "app/low/__init__.py", f'def do():\n    """{begins} low."""\n')
+    light = '    @property\n    def light(self):\n        """The light."""\n'
+    add(tree, "app/high/__init__.py", f"class Lamp:\n{light}")
     assert faults(count(tree), NONE) == []
 
 

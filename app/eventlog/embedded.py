@@ -30,7 +30,7 @@ class EmbeddedLog:
         self._deliveries: dict[str, list[Deliver]] = {}
 
     def reread_user(self) -> None:
-        """Nobody connects to it."""
+        """Do nothing: nobody connects to an embedded log."""
 
     def listen(self, listener: LogListener) -> None:
         """Report to `listener` from now on; an embedded log reports only faults."""

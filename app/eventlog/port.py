@@ -64,7 +64,7 @@ class LogListener:
     """
 
     def on_trouble(self, trouble: LogTrouble, detail: str) -> None:
-        """Something is wrong with the log."""
+        """Note that something is wrong with the log."""
 
     def on_restored(self) -> None:
         """Handle the log's return: commits may have been missed."""

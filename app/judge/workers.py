@@ -23,7 +23,7 @@ import msgspec
 from app.game import Verdict
 from app.judge.port import JudgeUnavailable, Report
 from app.judge.problems import JudgeProblem
-from app.sandbox.jobs import MAX_ANSWER_BYTES, PREFIX_BYTES, Answer, Job, Limits, decode_answer, encode, framed
+from app.sandbox.jobs import MAX_ANSWER_BYTES, PREFIX_BYTES, Answer, Limits, SandboxJob, decode_answer, encode, framed
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
 from app.vocabulary import Stop
@@ -48,8 +48,8 @@ class SandboxJudge:
             result_bytes=settings.judge_result_bytes,
             kill_grace_s=settings.judge_kill_grace_s,
         )
-        self._workers = [_Worker(limits, observer, program) for _ in range(settings.judge_processes)]
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._workers = [_JudgeWorker(limits, observer, program) for _ in range(settings.judge_processes)]
+        self._idle: asyncio.Queue[_JudgeWorker] = asyncio.Queue()
 
     async def open(self) -> None:
         """Start the workers. Raises JudgeUnavailable."""
@@ -65,7 +65,7 @@ class SandboxJudge:
         """Run `code` in the next worker that is free. Raises JudgeUnavailable."""
         worker = await self._idle.get()
         try:
-            return await worker.run(Job(code, problem.tests))
+            return await worker.run(SandboxJob(code, problem.tests))
         finally:
             self._idle.put_nowait(worker)
 
@@ -78,7 +78,7 @@ class _Lost(Exception):  # noqa: N818 - it says what happened
         self.stop = stop
 
 
-class _Worker:
+class _JudgeWorker:
     """Keeps one worker: its process is started anew where it is not there."""
 
     def __init__(self, limits: Limits, observer: Observer, program: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ class _Worker:
         self._closed = True
         await self._end()
 
-    async def run(self, job: Job) -> Report:
+    async def run(self, job: SandboxJob) -> Report:
         """Run one submission. Raises JudgeUnavailable."""
         await self._ensure()
         started = time.monotonic()
@@ -135,7 +135,7 @@ class _Worker:
         if self._process is None:
             await self.start()
 
-    async def _ask(self, job: Job) -> Report:
+    async def _ask(self, job: SandboxJob) -> Report:
         if self._process is None:
             raise _Lost(Stop.DIED, "the worker is gone")
         answer = await self._process.ask(job)
@@ -143,7 +143,7 @@ class _Worker:
             raise _Lost(Stop.DIED, answer.failed)
         return answer.report
 
-    async def _cut_short(self, job: Job, started: float, verdict: Verdict, stop: Stop, detail: str) -> Report:
+    async def _cut_short(self, job: SandboxJob, started: float, verdict: Verdict, stop: Stop, detail: str) -> Report:
         await self._end(stop)
         duration_s = time.monotonic() - started
         return Report(
@@ -175,7 +175,7 @@ class _Process:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def ask(self, job: Job) -> Answer:
+    async def ask(self, job: SandboxJob) -> Answer:
         """Have a submission run; the worker's answer. Raises _Lost."""
         self.writer.write(framed(job))
         with contextlib.suppress(ConnectionError):  # then there is no answer either, and that says why

@@ -36,7 +36,7 @@ class InvalidMessage(Exception):  # noqa: N818 - names what it is, as the protoc
         self.type = type
 
 
-class _Received(Struct, frozen=True):
+class _Envelope(Struct, frozen=True):
     type: str
     data: msgspec.Raw = msgspec.Raw(b"{}")
     id: MessageId | None = None
@@ -49,7 +49,7 @@ MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | RawBatch] = msgspec.json.Decoder(
     reduce(or_, CLIENT_MESSAGES, RawBatch)
 ).decode
-_decode_envelope = msgspec.json.Decoder(_Received).decode
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}
 _decode_any = msgspec.json.Decoder().decode
 encode: Final = msgspec.json.Encoder().encode
@@ -125,12 +125,12 @@ def _batch_item(raw: msgspec.Raw) -> ClientMessage | InvalidMessage:
     return message
 
 
-class _Message(Struct, frozen=True):
+class _MessageEnvelope(Struct, frozen=True):
     type: str
     data: ServerData
 
 
-class _Event(Struct, frozen=True):
+class _EventEnvelope(Struct, frozen=True):
     type: str
     data: EventData
     seq: int
@@ -138,12 +138,12 @@ class _Event(Struct, frozen=True):
 
 def encode_message(data: ServerData) -> bytes:
     """Encode a message about the moment."""
-    return encode(_Message(data.type, data))
+    return encode(_MessageEnvelope(data.type, data))
 
 
 def encode_event(data: EventData, seq: int) -> bytes:
     """Encode the message of the durable event that is number `seq` of its game."""
-    return encode(_Event(data.type, data, seq))
+    return encode(_EventEnvelope(data.type, data, seq))
 
 
 def decode_server_message(frame: bytes | str) -> dict[str, Any]:

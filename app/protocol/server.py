@@ -22,10 +22,10 @@ from app.vocabulary import (
     Verdict,
 )
 
-_Value = TypeVar("_Value")
+_T = TypeVar("_T")
 
 
-def or_unset(value: _Value | None) -> _Value | UnsetType:
+def or_unset(value: _T | None) -> _T | UnsetType:
     """Have a field left out of its message where there is nothing to say."""
     return UNSET if value is None else value
 

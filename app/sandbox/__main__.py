@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Final
 
-from app.sandbox.jobs import PREFIX_BYTES, Answer, Job, Limits, decode_job, decode_limits, framed
+from app.sandbox.jobs import PREFIX_BYTES, Answer, Limits, SandboxJob, decode_job, decode_limits, framed
 from app.sandbox.runner import Runner, SandboxLost
 
 MAX_LAST_WORDS: Final = 200
@@ -35,7 +35,7 @@ def main() -> None:
 def _run(limits: Limits) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager tells all at once, and the service still drains
     _restrain(limits)
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[SandboxJob] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(jobs,), name="jobs", daemon=True).start()
     with Runner(limits) as runner:
         _say(Answer())
@@ -43,7 +43,7 @@ def _run(limits: Limits) -> None:
             _say(_answer(runner, jobs.get()))
 
 
-def _answer(runner: Runner, job: Job) -> Answer:
+def _answer(runner: Runner, job: SandboxJob) -> Answer:
     try:
         return Answer(runner.run(job))
     except SandboxLost as lost:
@@ -57,7 +57,7 @@ def _say(answer: Answer) -> None:
     sys.stdout.buffer.flush()
 
 
-def _read(jobs: "queue.SimpleQueue[Job]") -> None:
+def _read(jobs: "queue.SimpleQueue[SandboxJob]") -> None:
     """Read jobs, beside the one that runs: so the end is noticed at once."""
     try:
         with open(sys.stdin.fileno(), "rb", closefd=False) as stream:

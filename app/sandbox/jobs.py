@@ -32,7 +32,7 @@ class Test(Struct, frozen=True, forbid_unknown_fields=True):
     hidden: bool = False
 
 
-class Job(Struct, frozen=True):
+class SandboxJob(Struct, frozen=True):
     """One submission and the tests it is to be run against."""
 
     code: str
@@ -63,11 +63,11 @@ class Answer(Struct, frozen=True):
 
 encode: Final = msgspec.json.Encoder().encode
 decode_limits: Final = msgspec.json.Decoder(Limits).decode
-decode_job: Final = msgspec.json.Decoder(Job).decode
+decode_job: Final = msgspec.json.Decoder(SandboxJob).decode
 decode_answer: Final = msgspec.json.Decoder(Answer).decode
 
 
-def framed(message: Job | Answer) -> bytes:
+def framed(message: SandboxJob | Answer) -> bytes:
     """Return a message as it is written."""
     body = encode(message)
     return len(body).to_bytes(PREFIX_BYTES, "big") + body

@@ -27,7 +27,7 @@ from pydantic_monty import (
 )
 
 from app.game import TestReport, Verdict
-from app.sandbox.jobs import Job, Limits, Report, Test
+from app.sandbox.jobs import Limits, Report, SandboxJob, Test
 from app.vocabulary import Stop
 
 MAX_TEXT: Final = 200
@@ -53,7 +53,7 @@ class SandboxLost(Exception):  # noqa: N818 - it says what happened
     """The sandbox is gone and the code is not to blame: somebody ended its process, or it could not be started."""
 
 
-class _Failure(Exception):  # noqa: N818 - the verdict on a piece of code
+class _CodeFailure(Exception):  # noqa: N818 - the verdict on a piece of code
     """Why a test is not passed. `detail` may hold text that the code made, `kind` may not."""
 
     def __init__(self, verdict: Verdict, kind: str, detail: str = "", stop: Stop | None = None) -> None:
@@ -61,9 +61,9 @@ class _Failure(Exception):  # noqa: N818 - the verdict on a piece of code
         self.verdict, self.kind, self.stop = verdict, kind, stop
         self.detail = _cut(detail or kind)
 
-    def hidden(self) -> "_Failure":
+    def hidden(self) -> "_CodeFailure":
         """Return what may be shown where the test is hidden."""
-        return _Failure(self.verdict, self.kind, f"in a hidden test: {self.kind}", self.stop)
+        return _CodeFailure(self.verdict, self.kind, f"in a hidden test: {self.kind}", self.stop)
 
 
 class Runner:
@@ -90,19 +90,19 @@ class Runner:
         """End it."""
         self._pool.__exit__(*error)
 
-    def run(self, job: Job) -> Report:
+    def run(self, job: SandboxJob) -> Report:
         """Run a submission against its tests.
 
         Raises:
             SandboxLost: the code could not be run.
         """
         tally = _Tally(len(job.tests))
-        run = _Run(self._pool, self._limits, time.monotonic())
+        run = _SandboxRun(self._pool, self._limits, time.monotonic())
         try:
             state = run.define(job.code)
             for test in job.tests:
                 tally.note(test, *run.outcome(state, test))
-        except _Failure as failure:
+        except _CodeFailure as failure:
             tally.failure = failure
         except (TimeoutError, OSError, RuntimeError) as error:
             raise SandboxLost(f"no sandbox: {type(error).__name__}") from None
@@ -113,12 +113,12 @@ class _Tally:
     """What has come of the tests so far; the verdict is that of the first failure, or of the one that ended it all."""
 
     def __init__(self, total: int) -> None:
-        self.failure: _Failure | None = None
+        self.failure: _CodeFailure | None = None
         self._total = total
         self._passed = 0
         self._visible: list[TestReport] = []
 
-    def note(self, test: Test, got: str, failure: _Failure | None) -> None:
+    def note(self, test: Test, got: str, failure: _CodeFailure | None) -> None:
         """Count a test that is done."""
         self._passed += failure is None
         self.failure = self.failure or failure
@@ -140,7 +140,7 @@ class _Tally:
         )
 
 
-class _Run:
+class _SandboxRun:
     """One submission: what it asks of the sandbox, and what the sandbox says."""
 
     def __init__(self, pool: Monty, limits: Limits, started: float) -> None:
@@ -155,27 +155,27 @@ class _Run:
             self._feed(session, code)
             try:
                 self._feed(session, _DEFINED)
-            except _Failure as failure:
+            except _CodeFailure as failure:
                 raise _undefined(failure) from None
             state: bytes = self._guarded(session.dump)
             return state
 
-    def outcome(self, state: bytes, test: Test) -> tuple[str, _Failure | None]:
+    def outcome(self, state: bytes, test: Test) -> tuple[str, _CodeFailure | None]:
         """Run one test, and return what it gave, shortened, and what is wrong with it.
 
         Raises:
-            _Failure: there is no point in running another.
+            _CodeFailure: there is no point in running another.
         """
         try:
             value = self._value(state, test)
-        except _Failure as failure:
+        except _CodeFailure as failure:
             shown = failure.hidden() if test.hidden else failure
             if failure.verdict in _FINAL or failure.stop in _ENOUGH:
                 raise shown from None
             return shown.detail, shown
         if same(value, test.expected):
             return _short(value), None
-        return _short(value), _Failure(Verdict.WRONG_ANSWER, "a test gave another value")
+        return _short(value), _CodeFailure(Verdict.WRONG_ANSWER, "a test gave another value")
 
     def _value(self, state: bytes, test: Test) -> object:
         with self._session() as session:
@@ -188,16 +188,16 @@ class _Run:
         most = self._limits.result_bytes
         try:
             text = self._feed(session, f"import json\nf'{{json.dumps(_):.{most + 1}}}'")
-        except _Failure as failure:
+        except _CodeFailure as failure:
             raise self._no_value(failure) from None
         if len(text) > most:
             raise self._too_large()
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise _Failure(Verdict.WRONG_ANSWER, "the result is no JSON value", stop=Stop.RESULT) from None
+            raise _CodeFailure(Verdict.WRONG_ANSWER, "the result is no JSON value", stop=Stop.RESULT) from None
 
-    def _no_value(self, failure: _Failure) -> _Failure:
+    def _no_value(self, failure: _CodeFailure) -> _CodeFailure:
         """Return the verdict on a result that cannot be taken out: only a wrong one."""
         if failure.verdict is Verdict.TIME_LIMIT:
             return failure
@@ -206,11 +206,11 @@ class _Run:
         kind = f"the result {_NO_VALUE.get(failure.kind, 'is no JSON value')}"
         unfit = failure.kind in _NO_VALUE
         detail = kind if unfit else f"{kind}: {failure.detail}"
-        return _Failure(Verdict.WRONG_ANSWER, kind, detail, Stop.RESULT if unfit else None)
+        return _CodeFailure(Verdict.WRONG_ANSWER, kind, detail, Stop.RESULT if unfit else None)
 
-    def _too_large(self) -> _Failure:
+    def _too_large(self) -> _CodeFailure:
         text = f"the result is too large: more than {self._limits.result_bytes} bytes as JSON"
-        return _Failure(Verdict.WRONG_ANSWER, text, stop=Stop.RESULT)
+        return _CodeFailure(Verdict.WRONG_ANSWER, text, stop=Stop.RESULT)
 
     def _session(self) -> MontySession:
         """Make an empty sandbox for the time that is left."""
@@ -246,9 +246,9 @@ class _Run:
         text = str(error)
         if any(name in text for name in _KILLED):
             return SandboxLost(_cut(text))
-        return _Failure(Verdict.RUNTIME_ERROR, "the sandbox cannot run this code", stop=Stop.CRASH)
+        return _CodeFailure(Verdict.RUNTIME_ERROR, "the sandbox cannot run this code", stop=Stop.CRASH)
 
-    def _failure(self, error: MontyError) -> _Failure:
+    def _failure(self, error: MontyError) -> _CodeFailure:
         kind = type(error.exception()).__name__
         if kind not in _KINDS:
             kind = "an exception"
@@ -256,13 +256,13 @@ class _Run:
             return self._late()
         if kind == "MemoryError":
             most = self._limits.memory_bytes // 1_000_000
-            return _Failure(Verdict.MEMORY_LIMIT, f"more than {most} MB were used", stop=Stop.MEMORY)
+            return _CodeFailure(Verdict.MEMORY_LIMIT, f"more than {most} MB were used", stop=Stop.MEMORY)
         if kind == "ModuleNotFoundError" and self._missing.asked is not None:
-            return _Failure(Verdict.UNSUPPORTED, "a module", f"not supported here: module {self._missing.asked}")
+            return _CodeFailure(Verdict.UNSUPPORTED, "a module", f"not supported here: module {self._missing.asked}")
         return _raised(error, kind)
 
-    def _late(self) -> _Failure:
-        return _Failure(Verdict.TIME_LIMIT, f"not done within {self._limits.time_limit_s:g} s", stop=Stop.TIME)
+    def _late(self) -> _CodeFailure:
+        return _CodeFailure(Verdict.TIME_LIMIT, f"not done within {self._limits.time_limit_s:g} s", stop=Stop.TIME)
 
 
 class _Missing(Mapping[str, ExternalModule]):
@@ -283,14 +283,14 @@ class _Missing(Mapping[str, ExternalModule]):
         return 0
 
 
-def _undefined(failure: _Failure) -> _Failure:
+def _undefined(failure: _CodeFailure) -> _CodeFailure:
     """Return the verdict on code that defines no `solve`."""
     if failure.kind != "NameError":
         return failure
-    return _Failure(Verdict.INVALID, failure.kind, "define a function named solve")
+    return _CodeFailure(Verdict.INVALID, failure.kind, "define a function named solve")
 
 
-def _raised(error: MontyError, kind: str) -> _Failure:
+def _raised(error: MontyError, kind: str) -> _CodeFailure:
     """Return the verdict on an exception: raised by the code, or, before any of it ran, by the parser.
 
     Raises:
@@ -302,10 +302,10 @@ def _raised(error: MontyError, kind: str) -> _Failure:
     parsing = bool(frames) and frames[0].function_name is None
     text = _line(error.display("type-msg"))
     if parsing and kind == "NotImplementedError":
-        return _Failure(Verdict.UNSUPPORTED, kind, f"not supported here: {text.rpartition(_UNSUPPORTED)[2]}")
+        return _CodeFailure(Verdict.UNSUPPORTED, kind, f"not supported here: {text.rpartition(_UNSUPPORTED)[2]}")
     if parsing and isinstance(error, MontySyntaxError):
-        return _Failure(Verdict.INVALID, kind, f"syntax error: {text}")
-    return _Failure(Verdict.RUNTIME_ERROR, kind, text)
+        return _CodeFailure(Verdict.INVALID, kind, f"syntax error: {text}")
+    return _CodeFailure(Verdict.RUNTIME_ERROR, kind, text)
 
 
 def same(got: object, expected: object) -> bool:

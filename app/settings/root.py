@@ -141,7 +141,7 @@ def _mistake(location: tuple[int | str, ...], message: str) -> str:
 
 
 def describe(settings: Settings) -> list[tuple[str, str]]:
-    """Every setting as (NAME, value), secrets starred."""
+    """List every setting as (NAME, value), secrets starred."""
     rows = []
     for name in Settings.model_fields:
         value = getattr(settings, name)

@@ -53,7 +53,7 @@ def _boxes(workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[so
 
 
 def _ops(settings: Settings, workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[list[socket.socket]]]:
-    """OPS_PORT is the supervisor's, those that follow are the workers'; 0: any that is free."""
+    """Open OPS_PORT for the supervisor and those that follow for the workers; 0: any that is free."""
     first = settings.ops_port
     if first is None:
         return [], []

@@ -40,7 +40,7 @@ class Supervised(Protocol):
 
 @contextlib.asynccontextmanager
 async def serve_ops(supervised: Supervised, descriptors: Descriptors) -> AsyncIterator[None]:
-    """OpsAnswer on the supervisor's own sockets while in the block; where there are none, nothing is answered."""
+    """Answer on the supervisor's own sockets while in the block; where there are none, nothing is answered."""
     ops = SupervisorOps(supervised, [port_of(one) for one in descriptors.ops])
     servers = [
         await asyncio.start_server(ops.serve, sock=one.dup(), limit=_MOST_HEAD_BYTES) for one in descriptors.own_ops
@@ -62,7 +62,7 @@ class SupervisorOps:
         self._serving: set[asyncio.Task[Any] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """OpsAnswer a request, within a time; whoever is one too many is closed."""
+        """Answer a request, within a time; whoever is one too many is closed."""
         task = asyncio.current_task()
         self._serving.add(task)
         try:
@@ -96,7 +96,7 @@ class SupervisorOps:
         return "\r\n".join((*lines, "", "")).encode() + (b"" if method == "HEAD" else body)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str]) -> OpsAnswer:
-        """OpsAnswer one request with status, content type and body."""
+        """Answer one request with status, content type and body."""
         if method not in {"GET", "HEAD"}:
             return 405, _JSON, b'{"detail":"GET or HEAD"}'
         if path in {"/livez", "/startupz"}:

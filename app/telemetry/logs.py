@@ -263,7 +263,7 @@ class Logs:
         """Send all records of this process through the chain; call the result to undo. For the main program."""
         root = logging.getLogger()
         before, least = root.handlers[:], root.level
-        root.handlers[:] = [_Handler(self)]
+        root.handlers[:] = [_LogHandler(self)]
         root.setLevel(self._least)
         for name in _QUIET:
             logger = logging.getLogger(name)
@@ -282,7 +282,7 @@ class Logs:
         return undo
 
 
-class _Handler(logging.Handler):
+class _LogHandler(logging.Handler):
     def __init__(self, logs: Logs) -> None:
         super().__init__()
         self._logs = logs

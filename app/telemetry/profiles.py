@@ -71,7 +71,7 @@ def rename(profile: str, record: Mapping[str, Any], gcp_project: str = "") -> di
 
 
 def _as_gcp(record: dict[str, Any], project: str) -> None:
-    """Severities in capitals; a trace's full name, or Cloud Logging links nothing. What names one is sampled."""
+    """Write severities in capitals, and a trace by its full name, without which Cloud Logging links nothing."""
     record["severity"] = str(record["severity"]).upper()
     if _GCP_TRACE in record:
         record[_GCP_SAMPLED] = True
@@ -80,7 +80,7 @@ def _as_gcp(record: dict[str, Any], project: str) -> None:
 
 
 def _as_datadog(record: dict[str, Any]) -> None:
-    """Identifiers as Datadog's own tracers write them: spans in decimal, traces too where 64 bits are enough."""
+    """Write identifiers as Datadog's tracers do: spans in decimal, traces too where 64 bits are enough."""
     if "dd.span_id" in record:
         record["dd.span_id"] = str(int(record["dd.span_id"], 16))
     if "dd.trace_id" in record:

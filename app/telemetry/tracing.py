@@ -97,7 +97,7 @@ class _Bounded(SpanProcessor):
         return self._batch.force_flush(timeout_millis)
 
 
-class _Span(ReadableSpan):
+class _RecordedSpan(ReadableSpan):
     """A `Span` of ours, and itself what the exporter gets.
 
     The SDK's own tracer makes a span in 16 µs with everything in its cache and 80 in a busy server: locks, limits and
@@ -152,7 +152,7 @@ class _Span(ReadableSpan):
         self._noted.update(attributes)
 
     def delivery(self, link: LinkPort | None, attributes: Mapping[str, Value]) -> Span:
-        known = link if isinstance(link, _Handshake) else None
+        known = link if isinstance(link, _HandshakeLink) else None
         all_attributes = {**attributes, **(known.attributes if known else {})}
         return self._owner.start(SpanName.DELIVER, self.span_context, known, all_attributes)
 
@@ -164,7 +164,7 @@ class _Span(ReadableSpan):
         self._owner.ended(self)
 
 
-class _Handshake:
+class _HandshakeLink:
     """A `Link`: a handshake; its span is made when the first trace that points at it needs it, with its real times."""
 
     __slots__ = ("_attributes", "handshake", "links")
@@ -214,7 +214,7 @@ class OtelTracer(Tracer):
         self.resource = Resource.create(dict(resource)).merge(OTELResourceDetector().detect())
         self.scope = InstrumentationScope("code-racer", resource.get("service.version"))
         self._queue = _Bounded(self._exporter, settings.otel_bsp_max_queue_size)
-        self._current: ContextVar[_Span | None] = ContextVar("span", default=None)
+        self._current: ContextVar[_RecordedSpan | None] = ContextVar("span", default=None)
         ids = RandomIdGenerator()
         self.new_trace_id = ids.generate_trace_id
         self.new_span_id = ids.generate_span_id
@@ -252,11 +252,11 @@ class OtelTracer(Tracer):
         self,
         name: str,
         parent: SpanContext | None,
-        link: _Handshake | None,
+        link: _HandshakeLink | None,
         attributes: Mapping[str, Value],
         client: str | None = None,
         started: float | None = None,
-    ) -> _Span:
+    ) -> _RecordedSpan:
         """Begin a new span. `client` is the context a client sent: a link, or where it is trusted the parent."""
         links = self._links_to(link) if link is not None else ()
         context = _parse(client) if client else None
@@ -264,12 +264,12 @@ class OtelTracer(Tracer):
             parent = context
         elif context is not None:
             links = (*links, Link(context))
-        return _Span(self, SPANS[name], parent, links, attributes, started)
+        return _RecordedSpan(self, SPANS[name], parent, links, attributes, started)
 
     # ---------------------------------------------------------------- Tracer
 
     def handshake(self, handshake: Handshake) -> LinkPort | None:
-        link = _Handshake(handshake)
+        link = _HandshakeLink(handshake)
         is_late = handshake.status >= SERVER_FAULTS and self._late.suppressed("handshake") is not None
         if self._samples(handshake.traceparent) or is_late:
             self._links_to(link)
@@ -301,7 +301,7 @@ class OtelTracer(Tracer):
             return self.child(name, attributes)
         if self._random() >= self._ratio:
             return NOTHING
-        known = link if isinstance(link, _Handshake) else None
+        known = link if isinstance(link, _HandshakeLink) else None
         return self._block(self.start(name, None, known, {**(attributes or {}), **(known.attributes if known else {})}))
 
     def child(self, name: SpanName, attributes: Mapping[str, Value] | None = None) -> Maybe:
@@ -317,7 +317,7 @@ class OtelTracer(Tracer):
         return self._block(self.start(name, parent, None, attributes))
 
     def active(self, span: Span | None) -> AbstractContextManager[None]:
-        return self._use(span) if isinstance(span, _Span) else NOTHING
+        return self._use(span) if isinstance(span, _RecordedSpan) else NOTHING
 
     # ---------------------------------------------------------------- own
 
@@ -329,12 +329,12 @@ class OtelTracer(Tracer):
                 return parent.trace_flags.sampled
         return self._random() < self._ratio
 
-    def _message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> _Span:
-        known = link if isinstance(link, _Handshake) else None
+    def _message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> _RecordedSpan:
+        known = link if isinstance(link, _HandshakeLink) else None
         attributes = known.attributes if known else {}
         return self.start(MESSAGE_SPANS[type], None, known, attributes, traceparent, arrived)
 
-    def _links_to(self, link: _Handshake) -> tuple[Link, ...]:
+    def _links_to(self, link: _HandshakeLink) -> tuple[Link, ...]:
         """Return the link to a handshake, whose span is made now if it was not before."""
         if not link.links:
             one = link.handshake
@@ -345,7 +345,7 @@ class OtelTracer(Tracer):
         return link.links
 
     @contextlib.contextmanager
-    def _use(self, span: _Span) -> Iterator[None]:
+    def _use(self, span: _RecordedSpan) -> Iterator[None]:
         token = self._current.set(span)
         try:
             yield
@@ -353,7 +353,7 @@ class OtelTracer(Tracer):
             self._current.reset(token)
 
     @contextlib.contextmanager
-    def _block(self, span: _Span) -> Iterator[Span]:
+    def _block(self, span: _RecordedSpan) -> Iterator[Span]:
         fault = ""
         try:
             with self._use(span):

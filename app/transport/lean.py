@@ -248,7 +248,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
             self._spend()
 
     def _answer_ping(self, payload: bytes) -> None:
-        """At once, or as soon as the socket takes it; then only the last one counts (section 5.5.3)."""
+        """Answer at once, or as soon as the socket takes it; then only the last one counts (section 5.5.3)."""
         if self.is_writable:
             self.write(frame_bytes(PONG, payload))
         else:

@@ -17,7 +17,17 @@ MOST_LINES: Final = 400
 MOST_PARAMETERS: Final = 7
 EXCEPTIONS: Final = Path(__file__).parent / "exceptions.toml"
 _MEASURES: Final = {"observer", "tracer"}
-_TYPE: Final = re.compile(r"[A-Z]+[a-z]\w*")
+_TYPE: Final = re.compile(r"_*([A-Z]+[a-z]\w*)")
+_NO_VERBS: Final = re.compile(
+    "A|All|Also|An|Another|Any|As|At|Because|Before|Both|But|By|Client|During|Each|Either|Every|For|From|He|How"
+    "|However|If|In|It|Its|Many|Most|Neither|No|Nobody|None|Nothing|Of|On|Once|One|Only|Or|Our|Over|Same|She|So|Some"
+    "|Somebody|Something|Than|That|The|Their|Then|There|These|They|This|Those|To|Under|Until|We|What|When|Where|Whether"
+    "|Which|While|Who|Whoever|Why|With|Within|Without|Yet|You"
+)
+"""How a docstring begins that says what is, not what its function does; so do plurals, and names of settings and
+classes. Another noun in front is not seen; ruff's D401 sees verbs in other forms.
+"""
+_BARE_VERB: Final = re.compile(r"[A-Z][a-z]*([a-rt-z]|ss)[,.:;]?")
 _POINTER: Final = re.compile(r"See (the module|`[\w.]+`)( and `[\w.]+`)?\.")
 
 
@@ -53,6 +63,7 @@ class Counts:
     docstrings: dict[str, str]
     names: dict[str, list[str]] = field(default_factory=dict)
     constructors: dict[str, int] = field(default_factory=dict)
+    verbless: list[str] = field(default_factory=list)
 
 
 def count(root: Path) -> Counts:
@@ -68,6 +79,7 @@ def count(root: Path) -> Counts:
         classes.update(_classes(tree, name))
         counts.constructors.update(_constructors(tree, name))
         counts.pointers.extend(f"{name}:{line}" for line in _pointers(tree))
+        counts.verbless.extend(f"{name}:{line}" for line in _verbless(tree))
         for defined in _names(tree):
             counts.names.setdefault(defined, []).append(name)
         if not name.startswith("app.telemetry"):
@@ -114,13 +126,14 @@ def _constructors(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """The classes and the aliases of types that a module defines for others."""
+    """Name the classes and the aliases of types that a module defines; `_Lamp` is read as `Lamp` is."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         names = (
             [node.name] if isinstance(node, ast.ClassDef) else [one.id for one in targets if isinstance(one, ast.Name)]
         )
-        yield from filter(_TYPE.fullmatch, names)
+        yield from (found[1] for found in map(_TYPE.fullmatch, names) if found)
 
 
 def _pointers(tree: ast.Module) -> Iterator[int]:
@@ -129,6 +142,18 @@ def _pointers(tree: ast.Module) -> Iterator[int]:
             text = ast.get_docstring(node)
             if text is not None and _POINTER.fullmatch(" ".join(text.split())):
                 yield node.lineno
+
+
+def _verbless(tree: ast.Module) -> Iterator[int]:
+    """Find functions, but no properties, whose docstring begins with no verb."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if any(ast.unparse(one).endswith("property") for one in node.decorator_list):
+            continue
+        first, *_ = (ast.get_docstring(node) or "Do").split()
+        if _NO_VERBS.fullmatch(first.rstrip(",.:;")) or not _BARE_VERB.fullmatch(first):
+            yield node.lineno
 
 
 def _calls(tree: ast.Module) -> Iterator[int]:
@@ -149,6 +174,7 @@ def faults(counts: Counts, exceptions: Exceptions) -> list[str]:
         found.append(f"the telemetry calls need no exception any more: take it out of {EXCEPTIONS.name}")
     if len(counts.pointers) > exceptions.pointers:
         found.append(f"{len(counts.pointers)} docstrings only say where to look, at most {exceptions.pointers}")
+    found += [f"the docstring of the function at {place} does not begin with a verb" for place in counts.verbless]
     found += _meanings(counts.names, exceptions.names)
     found += _sizes("class", "methods", counts.classes, MOST_METHODS, exceptions.classes, counts.docstrings)
     found += _sizes(

@@ -24,7 +24,7 @@ CHUNK: Final = 2_000
 """Players in one message, so that it stays well under what a message may hold."""
 
 
-class _Report(Struct, omit_defaults=True):
+class _PresenceReport(Struct, omit_defaults=True):
     """Names the players of a server process: `whole` replaces all its reports before, `asks` wants everybody's."""
 
     instance: str
@@ -49,7 +49,7 @@ class Presence:
         self._due = asyncio.Event()
         self._is_whole_due = True
         self._subscription: Subscription | None = None
-        self._decode = msgspec.json.Decoder(_Report).decode
+        self._decode = msgspec.json.Decoder(_PresenceReport).decode
 
     def count(self, player_id: str) -> int:
         """Count the connections of a player on all replicas."""
@@ -72,7 +72,7 @@ class Presence:
                 self._subscription = await self._coordination.subscribe(TOPIC, self._receive)
             except LogUnavailable:
                 await asyncio.sleep(RETRY_S)
-        self._send(_Report(self._instance, asks=True))
+        self._send(_PresenceReport(self._instance, asks=True))
         loop = asyncio.get_running_loop()
         whole_at = loop.time()
         while True:
@@ -98,16 +98,16 @@ class Presence:
 
     def _send_whole(self) -> None:
         players = iter(self._own.items())
-        self._send(_Report(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
+        self._send(_PresenceReport(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
         while chunk := dict(itertools.islice(players, CHUNK)):
-            self._send(_Report(self._instance, chunk))
+            self._send(_PresenceReport(self._instance, chunk))
 
     def _send_changes(self, changed: set[str]) -> None:
         players = iter(changed)
         while chunk := {one: self._own[one] for one in itertools.islice(players, CHUNK)}:
-            self._send(_Report(self._instance, chunk))
+            self._send(_PresenceReport(self._instance, chunk))
 
-    def _send(self, report: _Report) -> None:
+    def _send(self, report: _PresenceReport) -> None:
         self._coordination.broadcast(TOPIC, msgspec.json.encode(report))
 
     def _receive(self, payload: bytes) -> None:

@@ -51,7 +51,7 @@ class Expiry:
         self._wheel.cancel(self, self._slot)
 
     def on_due(self) -> None:
-        """Something is due."""
+        """Handle what is due."""
         now = time.perf_counter()
         if now >= self._ends_at:
             self._close(Close.AGE)

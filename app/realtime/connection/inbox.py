@@ -41,17 +41,17 @@ from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, R
 UNAVAILABLE_RETRY_MS: Final = 1_000
 
 
-class _TooFast(Struct, frozen=True, gc=False):
+class _OverRate(Struct, frozen=True, gc=False):
     """A message over the rate: its type, and when another one is welcome."""
 
     type: str
     wait_s: float
 
 
-class _Item(MessageTrail):
+class _InboxItem(MessageTrail):
     """One thing to answer: a message, the reason it is none, or (None) only the id to acknowledge."""
 
-    what: wire.ClientMessage | InvalidMessage | _TooFast | None = None
+    what: wire.ClientMessage | InvalidMessage | _OverRate | None = None
     id: str | None = None
     index: int | None = None
 
@@ -80,7 +80,7 @@ class Inbox:
         self._observer = context.observer
         self._tracer = context.observer.tracer
         self._room: GameRoom | None = None
-        self._items: deque[_Item] | None = None
+        self._items: deque[_InboxItem] | None = None
         self._wake: asyncio.Event | None = None
         self._has_begun = False
         self._has_said_hello = False
@@ -123,7 +123,7 @@ class Inbox:
             return None
         item = self._items.popleft()
         what = item.what
-        if what is None or isinstance(what, _TooFast):
+        if what is None or isinstance(what, _OverRate):
             return InvalidMessage(ErrorCode.NOT_ALLOWED, "the first message must be auth")
         is_message = isinstance(what, wire.ClientMessage)
         self._answered(what.type, MessageOutcome.OK if is_message else MessageOutcome.REJECTED, item)
@@ -154,15 +154,15 @@ class Inbox:
             self._observer.received(message.type, size)
             if isinstance(message, wire.ClientMessage):
                 if wait_s := self.quota.take(arrived, size, 1):
-                    self._take(_Item(arrived, what=_TooFast(message.type, wait_s), id=message.id))
+                    self._take(_InboxItem(arrived, what=_OverRate(message.type, wait_s), id=message.id))
                 else:
-                    self._take(_Item(arrived, message.traceparent, what=message, id=message.id))
+                    self._take(_InboxItem(arrived, message.traceparent, what=message, id=message.id))
             elif isinstance(message, Batch):
                 self._take_batch(message, arrived, size)
             else:
                 wait_s = self.quota.take(arrived, size, 1)
-                what = _TooFast(message.type, wait_s) if wait_s else message
-                self._take(_Item(arrived, raw=payload, what=what, id=message.id))
+                what = _OverRate(message.type, wait_s) if wait_s else message
+                self._take(_InboxItem(arrived, raw=payload, what=what, id=message.id))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
             connection.fail(fault)
 
@@ -187,20 +187,20 @@ class Inbox:
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
         if wait_s := self.quota.take(arrived, size, len(batch.items)):
-            self._take(_Item(arrived, what=_TooFast(BATCH, wait_s), id=batch.id))
+            self._take(_InboxItem(arrived, what=_OverRate(BATCH, wait_s), id=batch.id))
             return
         if self._room is None:
             refusal = InvalidMessage(ErrorCode.NOT_ALLOWED, "no batch before auth", type=BATCH)
-            self._take(_Item(arrived, what=refusal))
+            self._take(_InboxItem(arrived, what=refusal))
             return
         self._observer.batch([what.type for what in batch.items])
         for index, what in enumerate(batch.items):
             traceparent = what.traceparent if isinstance(what, wire.ClientMessage) else None
-            self._take(_Item(arrived, traceparent, what=what, id=what.id, index=index))
+            self._take(_InboxItem(arrived, traceparent, what=what, id=what.id, index=index))
         if batch.id is not None:
-            self._take(_Item(arrived, id=batch.id))
+            self._take(_InboxItem(arrived, id=batch.id))
 
-    def _take(self, item: _Item) -> None:
+    def _take(self, item: _InboxItem) -> None:
         if item.what is not None:
             item.span = self._tracer.message(item.what.type, item.arrived, self._connection.link, item.traceparent)
         if not self._items and self._room is not None and self._answer_now(item, self._room):
@@ -240,7 +240,7 @@ class Inbox:
             self._is_handling = False
             self._connection.handled_all()
 
-    def _answer_now(self, item: _Item, room: GameRoom) -> bool:
+    def _answer_now(self, item: _InboxItem, room: GameRoom) -> bool:
         """Answer what needs no waiting; False where it does."""
         what = item.what
         if isinstance(what, wire.PingMessage):
@@ -256,7 +256,7 @@ class Inbox:
         elif isinstance(what, InvalidMessage):
             self._refuse_invalid(what, item)
             return True
-        elif isinstance(what, _TooFast):
+        elif isinstance(what, _OverRate):
             self._refuse_too_fast(what.type, what.wait_s, item)
             return True
         elif what is not None:
@@ -267,7 +267,7 @@ class Inbox:
             self._outbox.send(AckData(item.id))
         return True
 
-    async def _answer(self, item: _Item, room: GameRoom) -> None:
+    async def _answer(self, item: _InboxItem, room: GameRoom) -> None:
         message = cast("wire.ClientMessage", item.what)
         type = message.type
         with self._tracer.active(item.span):
@@ -305,7 +305,7 @@ class Inbox:
             self._connection.expiry.renew((await self.verify(message.data.token)).expires_at)
             self._ack(cause, None)
 
-    def _answered(self, type: str, outcome: MessageOutcome, item: _Item) -> None:
+    def _answered(self, type: str, outcome: MessageOutcome, item: _InboxItem) -> None:
         connection = self._connection
         self._observer.answered(type, outcome, item, connection.link, connection.connection_id)
 
@@ -318,12 +318,12 @@ class Inbox:
             self._observer.client_rtt(ping.rtt_ms / 1000)
         self._outbox.send(PongData(ping.timestamp, self._context.now()))
 
-    def _refuse_invalid(self, error: InvalidMessage, item: _Item) -> None:
+    def _refuse_invalid(self, error: InvalidMessage, item: _InboxItem) -> None:
         self._refuse(error.type, item, error.code, error.message)
         if self.quota.is_often_invalid(time.monotonic()):
             self._connection.close(Close.PROTOCOL_ERROR)
 
-    def _refuse_too_fast(self, type: str, wait_s: float, item: _Item) -> None:
+    def _refuse_too_fast(self, type: str, wait_s: float, item: _InboxItem) -> None:
         wait_ms = math.ceil(wait_s * 1000)
         text = f"too fast: nothing was done, send it again in {wait_ms} ms"
         self._refuse(type, item, ErrorCode.RATE_LIMITED, text, wait_ms)
@@ -338,7 +338,7 @@ class Inbox:
     def _refuse(
         self,
         type: str,
-        item: _Item,
+        item: _InboxItem,
         code: ErrorCode,
         message: str,
         retry_ms: int | None = None,

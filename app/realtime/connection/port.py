@@ -55,4 +55,4 @@ class InboxConnection(Protocol):
         """End the connection for a fault of ours."""
 
     def handled_all(self) -> None:
-        """Nothing waits any more."""
+        """Note that no message waits any more."""

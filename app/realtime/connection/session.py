@@ -118,7 +118,7 @@ class Session:
             self.transport.abort()
 
     def fail(self, error: Exception, where: str = "connection") -> None:
-        """Something of this connection raised: the peer may lack a frame, so it ends (1011), to be resumed."""
+        """End the connection (1011), to be resumed: something of it raised, and the peer may lack a frame."""
         self._context.report(where, error)
         self.close(Close.INTERNAL)
 

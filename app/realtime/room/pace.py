@@ -47,7 +47,7 @@ class Pace:
     def take_deliveries(
         self, game_id: str, player_id: str, members: int, missed: int = 0, client: str | None = None
     ) -> None:
-        """So many members will be sent what a player does, who is itself sent so many missed events. Raises TooFast."""
+        """Count that so many members are sent what a player does, who is sent so many missed events. Raises TooFast."""
         cost = min(EVENTS * members + missed, self._settings.event_delivery_burst)
         wait_s = self._deliveries.take(game_id, time.monotonic(), cost)
         if wait_s:  # the others wait too: they come back one after the other, as fast as there is room for them

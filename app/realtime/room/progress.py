@@ -176,7 +176,7 @@ class ProgressBoard:
             self._free_at = now + len(some) * len(self._shown) / self._settings.progress_deliveries_per_second
 
     def _put(self, player_id: str, frame: Frame, members: list[Session]) -> None:
-        """To these members but the player; of several to a slow reader only the newest arrives."""
+        """Send to these members but the player; of several to a slow reader only the newest arrives."""
         written = 0
         blocked: Counter[Sent] | None = None
         for session in members:

@@ -283,7 +283,7 @@ class Room:
             self._have_effects(event)
 
     def _put_to_all(self, seq: int, type: str, frame: Frame, span: Span | None) -> tuple[int, int]:
-        """To how many members, and to how many of them at once."""
+        """Send to all members; return to how many, and to how many of them at once."""
         written = waiting = 0
         for session in tuple(self.members.values()):
             try:
@@ -319,7 +319,7 @@ class Room:
     # ---------------------------------------------------------------- members
 
     def replacements(self, player_id: str, now: int) -> list[int]:
-        """When connections replaced others of a player that were up, and would do so now (epoch ms).
+        """Return when connections replaced others of a player that were up, and would do so now (epoch ms).
 
         Empty where one more would replace none.
         """

@@ -29,7 +29,7 @@ class Roster:
                 self.replace(session)
 
     def replace(self, session: Session) -> None:
-        """Another connection of the same player has come after this one."""
+        """Remove and close a member, as another connection of the same player has come after it."""
         del self._members[session.connection_id]
         session.close(Close.REPLACED)
 

@@ -64,7 +64,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.sweep_interval_s)
 
     async def sweep(self) -> None:
-        """Once. Raises LogUnavailable."""
+        """Sweep once. Raises LogUnavailable."""
         await self.catch_up()
         await self.adopt()
         for room in tuple(self._rooms.loaded.values()):

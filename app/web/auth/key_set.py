@@ -62,7 +62,7 @@ class KeySetFetch:
         return PyJWKSet.from_dict(document)
 
 
-class _Connection(http.client.HTTPConnection):
+class _WatchedConnection(http.client.HTTPConnection):
     def __init__(self, fetch: KeySetFetch, host: str, **options: Any) -> None:  # noqa: ANN401 - what urllib passes on
         super().__init__(host, **options)
         self._fetch = fetch
@@ -72,7 +72,7 @@ class _Connection(http.client.HTTPConnection):
         self._fetch.waits_on(self.sock)
 
 
-class _TlsConnection(http.client.HTTPSConnection):
+class _WatchedTlsConnection(http.client.HTTPSConnection):
     def __init__(self, fetch: KeySetFetch, host: str, **options: Any) -> None:  # noqa: ANN401 - what urllib passes on
         super().__init__(host, **options)
         self._fetch = fetch
@@ -85,7 +85,7 @@ class _TlsConnection(http.client.HTTPSConnection):
 class _Http(urllib.request.HTTPHandler):
     def __init__(self, fetch: KeySetFetch) -> None:
         super().__init__()
-        self._connect = partial(_Connection, fetch)
+        self._connect = partial(_WatchedConnection, fetch)
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(self._connect, req)
@@ -94,7 +94,7 @@ class _Http(urllib.request.HTTPHandler):
 class _Https(urllib.request.HTTPSHandler):
     def __init__(self, fetch: KeySetFetch) -> None:
         super().__init__()
-        self._connect = partial(_TlsConnection, fetch)
+        self._connect = partial(_WatchedTlsConnection, fetch)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
         return self.do_open(self._connect, req)

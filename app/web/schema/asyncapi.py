@@ -84,7 +84,7 @@ def _channel(keys: list[str]) -> dict[str, Any]:
 
 
 def _keys(prefix: str, messages: dict[str, Any]) -> list[str]:
-    """Client messages may be called like server messages: their keys get a prefix."""
+    """Prefix the keys of messages: a client's may be called like a server's."""
     return [f"{prefix}_{name}" for name in messages]
 
 

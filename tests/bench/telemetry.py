@@ -9,15 +9,13 @@ import json
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import jwt
-
 from tools.harness.collector import Collector
-from tools.harness.server import SECRET, UNLIMITED, ServerProcess
+from tools.harness.server import UNLIMITED, ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import TEXT, frame, frames, upgrade
 
 GENERATIONS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
@@ -35,8 +33,8 @@ class Member:
 
     def __init__(self, server: ServerProcess, game_id: str, name: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), 30)
-        token = jwt.encode({"sub": name, "exp": time.time() + 3600}, SECRET)
-        self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token}"))
+        mine = token(name)
+        self.socket.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {mine}"))
         self.stream = self.socket.makefile("rb")
         self.frames = frames(self.stream)
 

@@ -13,13 +13,13 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-import jwt
 import pytest
 
 from tests.deploy.machine import Machine
 from tools.harness import leaks
 from tools.harness.nginx import Site
-from tools.harness.server import SECRET, free_port, until
+from tools.harness.server import free_port, until
+from tools.harness.tokens import token
 
 pytestmark = pytest.mark.timeout(300)
 QUICK = {
@@ -37,9 +37,9 @@ class Marked:
         self.marks: list[str] = []
 
     def __call__(self) -> str:
-        token = jwt.encode({"sub": f"m-{uuid.uuid4().hex}", "exp": time.time() + 3600}, SECRET)
-        self.marks += leaks.parts(token)
-        return token
+        made = token(f"m-{uuid.uuid4().hex}")
+        self.marks += leaks.parts(made)
+        return made
 
 
 @contextlib.contextmanager
@@ -110,13 +110,13 @@ def no_leak(folder: Path, marks: list[str]) -> None:
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_token_is_logged_when_a_replica(tmp_path: Path, trouble: str) -> None:
     answer, statuses = TROUBLES[trouble]
-    token = Marked()
+    marked = Marked()
     with ExitStack() as stack:
         site = opened(stack, tmp_path, stack.enter_context(upstream(answer)), **QUICK)
-        seen = ask_all(site, leaks.requests(token()))
+        seen = ask_all(site, leaks.requests(marked()))
     assert {status for place, status in seen.items() if place not in UNASKED} == statuses
     assert {status for place, status in seen.items() if place in UNASKED} == {404}
-    no_leak(tmp_path, token.marks)
+    no_leak(tmp_path, marked.marks)
     text = site.log.read_text().replace('"status":009', '"status":9')  # of HTTP/0.9, which is no JSON number
     lines = [json.loads(line) for line in text.splitlines()]
     assert len(lines) == len(seen)
@@ -124,13 +124,13 @@ def test_no_token_is_logged_when_a_replica(tmp_path: Path, trouble: str) -> None
 
 
 def test_no_token_is_logged_when_a_replica_is_down_and_the_log_says_so(tmp_path: Path) -> None:
-    token = Marked()
+    marked = Marked()
     with ExitStack() as stack:
         site = opened(stack, tmp_path, f"127.0.0.1:{free_port()}")
-        seen = ask_all(site, leaks.requests(token()))
+        seen = ask_all(site, leaks.requests(marked()))
         until(lambda: len(site.log.read_text().splitlines()) == len(seen))
         lines = [json.loads(line) for line in site.log.read_text().splitlines()]
-    no_leak(tmp_path, token.marks)
+    no_leak(tmp_path, marked.marks)
     assert {status for place, status in seen.items() if place not in UNASKED} == {502}
     told = [line for line in lines if line["path"] == leaks.GAME]
     assert len(told) >= len(seen) / 2
@@ -140,7 +140,7 @@ def test_no_token_is_logged_when_a_replica_is_down_and_the_log_says_so(tmp_path:
 
 
 def test_no_token_is_logged_when_nginx_itself_refuses(tmp_path: Path) -> None:
-    token = Marked()
+    marked = Marked()
     with ExitStack() as stack:
         replica = stack.enter_context(upstream(lambda one: one.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")))
         limited = QUICK | {"rate=50r/s": "rate=1r/m", "burst=400 nodelay": "burst=1 nodelay"}
@@ -150,9 +150,9 @@ def test_no_token_is_logged_when_nginx_itself_refuses(tmp_path: Path) -> None:
                 status
                 for port in (0, site.plain_port, site.port)  # the last one: no TLS where it should be
                 for make in (leaks.requests, leaks.malformed)
-                for status in ask_all(site, make(token()), port).values()
+                for status in ask_all(site, make(marked()), port).values()
             )
-            seen += Counter(ask_all(site, leaks.unfinished(token())).values())
+            seen += Counter(ask_all(site, leaks.unfinished(marked())).values())
             wanted = {400, 413, 414, 308, 0} | ({404, 204} if changes is QUICK else {429})
             assert wanted <= set(seen), f"{name}: {seen}"
         statuses = {
@@ -161,20 +161,20 @@ def test_no_token_is_logged_when_nginx_itself_refuses(tmp_path: Path) -> None:
         assert 408 in statuses, "a request that was never whole"
         refused = [json.loads(line) for line in site.log.read_text().splitlines()]
         assert "REJECTED" in {line["limit_req"] for line in refused}
-    no_leak(tmp_path, token.marks)
+    no_leak(tmp_path, marked.marks)
 
 
 def test_no_token_is_logged_when_an_address_has_too_many_connections_or_breaks_them(tmp_path: Path) -> None:
-    token = Marked()
+    marked = Marked()
     with ExitStack() as stack:
         machine = Machine(stack, tmp_path, 1)
         changes = {"limit_conn code_racer_connections 400": "limit_conn code_racer_connections 1"}
         site = opened(stack, tmp_path / "few", machine.replicas["a"].host, **changes)
         game = machine.new_game()
-        mine = token()
+        mine = marked()
         player = site.player(game, "", f"?token={mine}")
         player.until("welcome")
-        assert set(ask_all(site, leaks.requests(token())).values()) == {429, 404}
+        assert set(ask_all(site, leaks.requests(marked())).values()) == {429, 404}
         player.ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         player.ws.socket.close()  # a reset
         machine.replicas["a"].wait_for_log("ws.closed")
@@ -182,18 +182,18 @@ def test_no_token_is_logged_when_an_address_has_too_many_connections_or_breaks_t
             player.until("welcome")
             machine.replicas["a"].kill()
             player.until_closed()
-    no_leak(tmp_path, token.marks)
+    no_leak(tmp_path, marked.marks)
 
 
 def test_no_token_is_logged_by_the_site_and_the_service_together(tmp_path: Path) -> None:
-    token = Marked()
+    marked = Marked()
     with ExitStack() as stack:
         machine = Machine(stack, tmp_path, 1, log_level="debug")
         game = machine.new_game()
-        for request in [*leaks.requests(token()).values(), *leaks.malformed(token()).values()]:
+        for request in [*leaks.requests(marked()).values(), *leaks.malformed(marked()).values()]:
             ask(machine.site, request.replace(leaks.GAME.encode(), f"/ws/{game}".encode()))
-        machine.place(game, "x", f"?token={token()}")
+        machine.place(game, "x", f"?token={marked()}")
         server = machine.replicas["a"]
         assert server.stop() == 0
         (tmp_path / "stdout.txt").write_text("\n".join(server.lines))
-    no_leak(tmp_path, token.marks)
+    no_leak(tmp_path, marked.marks)

@@ -6,25 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess, difference
+from tools.harness.server import ServerProcess, difference
+from tools.harness.tokens import token
 
 NOBODY = str(uuid.UUID(int=7))
 
 
-def signed(**claims: Any) -> str:
-    """A token with these claims over good ones; None removes a claim."""
-    good: dict[str, Any] = {"sub": "eve", "exp": time.time() + 86_400}
-    return jwt.encode({key: value for key, value in (good | claims).items() if value is not None}, SECRET)
-
-
-def header(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+def header(bearer: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {bearer}"}
 
 
 def refused(server: ServerProcess, path: str, headers: dict[str, str], **options: Any) -> httpx.Response:
@@ -49,58 +43,58 @@ def refused(server: ServerProcess, path: str, headers: dict[str, str], **options
 
 
 @pytest.mark.parametrize(
-    ("token", "says"),
+    ("bad", "says"),
     [
         ("nonsense", "malformed"),
         ("a.b.c", "malformed"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, "x" * 32), "signature"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, "", algorithm="none"), "algorithm"),
-        (jwt.encode({"sub": "eve", "exp": time.time() + 86_400}, SECRET, algorithm="HS512"), "algorithm"),
-        (signed(exp=time.time() - 600), "expired"),
-        (signed(exp=None), "exp"),
-        (signed(sub=None), "sub"),
-        (signed(sub=""), "sub"),
-        (signed(sub="x" * 200), "sub"),
-        (signed(nbf=time.time() + 86_400), "not valid yet: its nbf"),
+        (token("eve", secret="x" * 32), "signature"),
+        (token("eve", secret="", algorithm="none"), "algorithm"),
+        (token("eve", algorithm="HS512"), "algorithm"),
+        (token("eve", exp=time.time() - 600), "expired"),
+        (token("eve", exp=None), "exp"),
+        (token("eve", sub=None), "sub"),
+        (token("eve", sub=""), "sub"),
+        (token("eve", sub="x" * 200), "sub"),
+        (token("eve", nbf=time.time() + 86_400), "not valid yet: its nbf"),
     ],
     ids=str.split("word three other unsigned algorithm expired endless nobody empty long early"),
 )
-def test_a_bad_token_is_401_and_the_body_says_which(server: ServerProcess, token: str, says: str) -> None:
-    answer = refused(server, f"/ws/{NOBODY}", header(token))
+def test_a_bad_token_is_401_and_the_body_says_which(server: ServerProcess, bad: str, says: str) -> None:
+    answer = refused(server, f"/ws/{NOBODY}", header(bad))
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["detail"].startswith("Authentication required")
     assert says in answer.json()["detail"]
-    assert token not in answer.text
+    assert bad not in answer.text
 
 
 @pytest.mark.parametrize("audience", ["others", None])
 def test_a_token_for_another_audience_is_401_where_one_is_configured(tmp_path: Path, audience: str | None) -> None:
     with ServerProcess(tmp_path, jwt_audience="players") as strict:
-        answer = refused(strict, f"/ws/{NOBODY}", header(signed(aud=audience)))
+        answer = refused(strict, f"/ws/{NOBODY}", header(token("eve", aud=audience)))
         assert (answer.status_code, "aud" in answer.json()["detail"]) == (401, True)
-        assert refused(strict, f"/ws/{NOBODY}", header(signed(aud="players"))).status_code == 404
+        assert refused(strict, f"/ws/{NOBODY}", header(token("eve", aud="players"))).status_code == 404
 
 
 def test_no_token_is_401(server: ServerProcess) -> None:
     assert refused(server, f"/ws/{NOBODY}", {}).status_code == 401
     assert refused(server, f"/ws/{NOBODY}", {"Authorization": "Basic eDp5"}).status_code == 401
-    assert refused(server, f"/ws/{NOBODY}", {"Cookie": f"token={signed()}"}).status_code == 401
+    assert refused(server, f"/ws/{NOBODY}", {"Cookie": f"token={token('eve')}"}).status_code == 401
 
 
 @pytest.mark.parametrize("game_id", ["1", "not-a-uuid", "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a0g"])
 def test_a_game_id_that_is_no_uuid_is_400(server: ServerProcess, game_id: str) -> None:
-    assert refused(server, f"/ws/{game_id}", header(signed())).status_code == 400
+    assert refused(server, f"/ws/{game_id}", header(token("eve"))).status_code == 400
 
 
 @pytest.mark.parametrize("last_seq", ["-1", "x", "1.5", "9" * 30])
 def test_a_last_seq_that_is_no_number_is_400(server: ServerProcess, last_seq: str) -> None:
-    answer = refused(server, f"/ws/{NOBODY}?last_seq={last_seq}", header(signed()))
+    answer = refused(server, f"/ws/{NOBODY}?last_seq={last_seq}", header(token("eve")))
     assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request")
 
 
 def test_a_game_that_is_not_there_is_404(server: ServerProcess) -> None:
-    assert refused(server, f"/ws/{NOBODY}", header(signed())).status_code == 404
+    assert refused(server, f"/ws/{NOBODY}", header(token("eve"))).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -108,7 +102,7 @@ def test_a_game_that_is_not_there_is_404(server: ServerProcess) -> None:
     ["https://evil.example", "http://localhost.evil.example", "null", "http://127.0.0.1.evil.example", "file://"],
 )
 def test_a_foreign_origin_is_403(server: ServerProcess, origin: str) -> None:
-    assert refused(server, f"/ws/{NOBODY}", header(signed()) | {"Origin": origin}).status_code == 403
+    assert refused(server, f"/ws/{NOBODY}", header(token("eve")) | {"Origin": origin}).status_code == 403
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:5173", "own"])
@@ -125,11 +119,11 @@ def test_a_full_game_is_409(server: ServerProcess) -> None:
     game_id = server.new_game(guest["token"], min_players=1, max_players=1)
     with Player(server, game_id, guest["token"]) as ann:
         ann.until("player_joined")
-        answer = refused(server, f"/ws/{game_id}", header(signed()))
+        answer = refused(server, f"/ws/{game_id}", header(token("eve")))
         assert (answer.status_code, answer.json()["reason"]) == (409, "game_full")
         ann.send("ready")
         ann.until("game_started")
-        answer = refused(server, f"/ws/{game_id}", header(signed()))
+        answer = refused(server, f"/ws/{game_id}", header(token("eve")))
         assert (answer.status_code, answer.json()["reason"]) == (409, "game_running")
         ann.send("leave")
         ann.until_closed()
@@ -149,13 +143,13 @@ def test_a_plain_get_of_what_would_be_accepted_is_426(server: ServerProcess) -> 
 @pytest.mark.parametrize("how", ["header", "query", "subprotocol"])
 def test_each_way_to_send_a_token_works(server: ServerProcess, how: str) -> None:
     guest = server.guest("ann")
-    token = guest["token"]
-    game_id = server.new_game(token)
-    options: dict[str, Any] = {"additional_headers": header(token) if how == "header" else {}}
+    mine = guest["token"]
+    game_id = server.new_game(mine)
+    options: dict[str, Any] = {"additional_headers": header(mine) if how == "header" else {}}
     if how == "subprotocol":
-        options["subprotocols"] = ["code-racer.v1", f"bearer.{token}"]
-    query = f"?token={token}" if how == "query" else ""
-    with Player(server, game_id, token, query, **options) as ann:
+        options["subprotocols"] = ["code-racer.v1", f"bearer.{mine}"]
+    query = f"?token={mine}" if how == "query" else ""
+    with Player(server, game_id, mine, query, **options) as ann:
         assert ann.receive()["data"]["player"]["player_id"] == guest["player_id"]
         assert ann.ws.subprotocol == ("code-racer.v1" if how == "subprotocol" else None)
 
@@ -163,12 +157,12 @@ def test_each_way_to_send_a_token_works(server: ServerProcess, how: str) -> None
 def test_the_header_wins_over_the_query(server: ServerProcess) -> None:
     guest = server.guest("ann")
     game_id = server.new_game(guest["token"])
-    with Player(server, game_id, guest["token"], f"?token={signed(sub='eve')}") as ann:
+    with Player(server, game_id, guest["token"], f"?token={token('eve')}") as ann:
         assert ann.receive()["data"]["player"]["player_id"] == guest["player_id"]
 
 
 def test_no_token_shows_up_in_any_output(server: ServerProcess) -> None:
-    marked = signed(sub="marked")
+    marked = token("marked")
     for path in (f"/ws/{NOBODY}?token={marked}", f"/ws/x?token={marked}"):
         httpx.get(f"{server.http_url}{path}")
         with pytest.raises(InvalidStatus), connect(f"{server.ws_url}{path}", proxy=None):
@@ -181,7 +175,7 @@ def test_no_token_shows_up_in_any_output(server: ServerProcess) -> None:
 
 def test_api_errors_are_problems_that_say_what_to_do(server: ServerProcess) -> None:
     games = f"{server.http_url}/api/games"
-    token = server.guest("ann")["token"]
+    mine = server.guest("ann")["token"]
     for body, says in (
         ({"min_players": 0}, "min_players"),
         ({"problem": "no-such"}, "/api/problems"),
@@ -189,15 +183,15 @@ def test_api_errors_are_problems_that_say_what_to_do(server: ServerProcess) -> N
         ({"colour": "red"}, "colour"),
         ({"finish": "never"}, "finish"),
     ):
-        answer = httpx.post(games, json=body, headers=header(token))
+        answer = httpx.post(games, json=body, headers=header(mine))
         assert answer.status_code == 400
         assert answer.headers["content-type"].startswith("application/problem+json")
         assert says in answer.json()["detail"]
     assert httpx.post(games, json={}).status_code == 401
-    assert httpx.post(games, headers=header(token)).status_code == 201
-    assert httpx.get(f"{games}/{NOBODY}", headers=header(token)).status_code == 404
-    assert httpx.get(f"{games}/x", headers=header(token)).status_code == 404
-    assert httpx.post(games, content=b"{", headers=header(token)).status_code == 400
+    assert httpx.post(games, headers=header(mine)).status_code == 201
+    assert httpx.get(f"{games}/{NOBODY}", headers=header(mine)).status_code == 404
+    assert httpx.get(f"{games}/x", headers=header(mine)).status_code == 404
+    assert httpx.post(games, content=b"{", headers=header(mine)).status_code == 400
 
 
 def test_cors_follows_the_same_list(server: ServerProcess) -> None:

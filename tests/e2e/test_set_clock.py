@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 
 from tools.harness.player import SOLUTION, Player
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
 HOUR_S = 3_600
 COUNTDOWN_S = 2
@@ -53,10 +53,10 @@ def test_a_clock_that_is_set_in_a_countdown_changes_nothing_for_the_race(tmp_pat
 def test_tokens_end_by_the_machines_clock(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "tools.harness.set_clock") as server:
         game_id = server.new_game(server.guest("ann")["token"])
-        token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
+        mine = token("ann", 600)
 
         def answer() -> int:
-            headers = {"authorization": f"Bearer {token}"}
+            headers = {"authorization": f"Bearer {mine}"}
             return httpx.get(f"{server.http_url}/ws/{game_id}", headers=headers).status_code
 
         assert answer() == 426
@@ -69,10 +69,10 @@ def test_tokens_end_by_the_machines_clock(tmp_path: Path) -> None:
 def test_a_ticket_is_used_once_whatever_the_games_clock_says(tmp_path: Path) -> None:
     """Its use is remembered until it ends by the machine's clock; the games' one is an hour ahead of that."""
     with ServerProcess(tmp_path, "tools.harness.set_clock", sweep_interval_s=0.1) as server:
-        token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
-        game_id = server.new_game(token)
+        mine = token("ann", 600)
+        game_id = server.new_game(mine)
         set_clock(server, -HOUR_S)
-        issued = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {token}"})
+        issued = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {mine}"})
         query = f"?ticket={issued.json()['ticket']}"
         with Player(server, game_id, "", query, additional_headers={}) as player:
             player.until("player_joined")

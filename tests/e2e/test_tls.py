@@ -10,18 +10,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 from cryptography import x509
 from websockets.asyncio.client import connect
 
-from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.server import ROOT, ServerProcess, until
 from tools.harness.tls import Certificates
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, frame, frames, upgrade
 
 pytestmark = pytest.mark.anyio
@@ -33,11 +32,11 @@ async def test_a_game_over_wss(tmp_path: Path) -> None:
     await asyncio.to_thread(server.start)
     try:
         context = ssl.create_default_context(cafile=str(made.ca))
-        token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
+        mine = token("ann")
         url = f"wss://{server.host}/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
         offer = {"subprotocols": ["code-racer.v1"], "ssl": context, "proxy": None}
         async with connect(url, **offer) as ws:  # type: ignore[arg-type] # keyword arguments of many types
-            await ws.send(f'{{"type":"auth","data":{{"token":"{token}"}}}}')
+            await ws.send(f'{{"type":"auth","data":{{"token":"{mine}"}}}}')
             assert '"no_such_game"' in str(await ws.recv())
             await ws.wait_closed()
             assert ws.close_code == 4404

@@ -5,12 +5,10 @@ import contextlib
 import json
 import re
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -19,7 +17,8 @@ from tools.harness.collector import Collector
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.leaks import found, malformed, parts, requests, unfinished
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess, until
+from tools.harness.server import ServerProcess, until
+from tools.harness.tokens import token
 
 CODE = "def solve(numbers, limit):\n    marked_code_77 = 'unlikely text'\n    return -1\n"
 FIRST: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.v1"]}
@@ -42,15 +41,15 @@ def test_no_token_and_no_code_is_found_anywhere(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, log_level="debug", token_expiring_notice_s=600) as server:
 
         def made(player_id: str, ttl_s: float = 500, **claims: Any) -> str:
-            token = jwt.encode({"sub": player_id, "exp": time.time() + ttl_s, **claims}, SECRET)
-            marks.extend(parts(token))
-            return token
+            one = token(player_id, ttl_s, **claims)
+            marks.extend(parts(one))
+            return one
 
         game_id = server.new_game(made("host"))
         bad = ["marked-nonsense-5511", made("eve", -600), made("eve")[:-4] + "AAAA", made("x" * 300)]
         marks.extend(bad)
-        for token in bad:
-            told += refused_everywhere(server, game_id, token)
+        for one_bad in bad:
+            told += refused_everywhere(server, game_id, one_bad)
         answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {made('t')}"})
         ticket = answer.json()["ticket"]
         marks.extend(parts(ticket))
@@ -154,22 +153,22 @@ def test_nor_the_keys_and_tokens_of_an_identity_provider(tmp_path: Path) -> None
 def test_nor_tokens_where_they_do_not_belong_and_in_requests_that_are_none(tmp_path: Path) -> None:
     """Each on both ports; also the collector is told none."""
     settings: dict[str, Any] = {"log_level": "debug", "log_file": "logs/app.log", "handshake_timeout_s": 1}
-    tokens = [jwt.encode({"sub": f"m-{number}", "exp": time.time() + 500}, SECRET) for number in range(3)]
+    tokens = [token(f"m-{number}") for number in range(3)]
     with Collector() as collector:
         settings |= collector.settings | {"otel_traces_sampler": "always_on"}
         with ServerProcess(tmp_path, ops_port=0, **settings) as server:
             ports = (server.settings["PORT"], server.logged("app.started")[0]["ops_port"])
             making = (requests, malformed, unfinished)
             for port in map(int, ports):
-                for make, token in zip(making, tokens, strict=True):
-                    for request in make(token).values():
+                for make, mine in zip(making, tokens, strict=True):
+                    for request in make(mine).values():
                         send(port, request)
             server.stop()
             (tmp_path / "stdout.txt").write_text("\n".join(server.lines))
         (tmp_path / "spans.txt").write_text("\n".join(map(str, collector.spans)))
         assert collector.spans
     assert server.logged("ws.refused")
-    assert not list(found([part for token in tokens for part in parts(token)], tmp_path))
+    assert not list(found([part for mine in tokens for part in parts(mine)], tmp_path))
 
 
 def send(port: int, request: bytes) -> None:

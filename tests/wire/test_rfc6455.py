@@ -6,14 +6,13 @@ limits), whose runner wants a Python that is hardly to be had any more; `docs/wi
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
-import jwt
 import pytest
 
-from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING, PONG, TEXT, close_frame, frame, frames, upgrade
 
 MAX_MESSAGE = 66_000
@@ -37,11 +36,11 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def hear(server: ServerProcess, pieces: list[bytes], *, farewell: bool) -> Heard:
     """Send these, and a farewell; the answers: pongs' time stamps, control frames, and the close code at last."""
-    token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
-    game_id = server.new_game(token)
+    mine = token("ann")
+    game_id = server.new_game(mine)
     with socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), STEP_TIMEOUT_S) as one:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {token}"))
+        one.sendall(upgrade(f"/ws/{game_id}", f"Authorization: Bearer {mine}"))
         heard: Heard = []
         with one.makefile("rb") as stream:
             answers = frames(stream)

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,14 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.transport.deflate import Deflate, inflate
 from app.transport.framing import TEXT, FrameReader, Violation, text_frame
-from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess
+from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, PING, PONG, frame, upgrade
 
 MAX_MESSAGE = 66_000
@@ -88,11 +87,11 @@ def connect(server: ServerProcess) -> Iterator[Connect]:
     with ExitStack() as stack:
 
         def make(offer: str | None) -> Peer:
-            token = jwt.encode({"sub": "ann", "exp": time.time() + 600}, SECRET)
+            mine = token("ann")
             offers = [] if offer is None else [f"Sec-WebSocket-Extensions: {offer}"]
             address = ("127.0.0.1", int(server.settings["PORT"]))
             one = stack.enter_context(socket.create_connection(address, STEP_TIMEOUT_S))
-            one.sendall(upgrade(f"/ws/{server.new_game(token)}", f"Authorization: Bearer {token}", *offers))
+            one.sendall(upgrade(f"/ws/{server.new_game(mine)}", f"Authorization: Bearer {mine}", *offers))
             stream = stack.enter_context(one.makefile("rb"))
             lines = iter(stream.readline, b"\r\n")
             status = next(lines).split()[1].decode()

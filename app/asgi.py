@@ -87,7 +87,7 @@ class Service:
             self.replica,
             self.authenticator.verify,
             self.recorder,
-            clock,
+            clock.now,
             share=share,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)

@@ -17,7 +17,7 @@ LOOK_EVERY_S: Final = 1.0
 
 
 class Clock:
-    """The time in epoch milliseconds, when called; it follows the machine's clock, and never jumps with it.
+    """The time of the games; it follows the machine's clock, and never jumps with it.
 
     `slew_ppm` is by how many millionths it runs faster or slower at most; 0: it never follows.
     """
@@ -37,7 +37,7 @@ class Clock:
         self._since = monotonic()
         self._rate = 1.0
 
-    def __call__(self) -> int:
+    def now(self) -> int:
         """Return the time, in epoch milliseconds; never less than before."""
         elapsed = self._monotonic() - self._since
         if elapsed >= LOOK_EVERY_S:

@@ -40,20 +40,29 @@ class MessagesRecorder(Recording, MessagesObserver):
     def answered(
         self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, connection_id: str
     ) -> None:
-        if trail.error is not None:
-            self._rejected(type, trail, trail.error, link, connection_id)
-        ended = time.perf_counter()
-        duration_s = ended - trail.arrived
         # once a message: `Histogram.observe` without the call, and without making a row of what is usual
-        cells = self._answered[type] if outcome is _OK else self._message_durations[type, outcome]
+        if outcome is _OK:
+            cells = self._answered[type]
+        else:
+            if trail.error is not None:
+                self._rejected(type, trail, trail.error, link, connection_id)
+            cells = self._message_durations[type, outcome]
+        duration_s = time.perf_counter() - trail.arrived
         cells[bisect_left(self._message_edges, duration_s)] += 1
         cells[-1] += duration_s
+        if trail.span is not None or duration_s > self.tracer.slow_s:
+            self._traced(type, outcome, trail, link, duration_s)
+
+    def _traced(
+        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, duration_s: float
+    ) -> None:
+        """End the span of a message that has one, or was slow and gets it now."""
         span = trail.span
-        if span is None and outcome is _OK and duration_s > self.tracer.slow_s:
+        if span is None and outcome is _OK:
             span = self.tracer.late(type, trail.arrived, link, trail.traceparent, LateCause.SLOW)
         if span is not None:
             span.note({"message.outcome": outcome})
-            span.end(outcome if outcome is MessageOutcome.ERROR else "", ended)
+            span.end(outcome if outcome is MessageOutcome.ERROR else "", trail.arrived + duration_s)
             self.store.histogram(Metrics.MESSAGE_DURATION).add_exemplar(duration_s, (type, outcome), span.trace_id)
 
     def sent(self, type: str, count: int, size: int) -> None:

@@ -89,8 +89,9 @@ bench: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Speed beside the peers; pri
 	$(BIN)/python -m tests.bench.speed
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event log and the network fail while bots race
+chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event log and the network fail while bots race; then ten with workers of one machine
 	$(BIN)/python -m tests.cluster.chaos --seed $(CHAOS_SEEDS)
+	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: attack
 attack: $(VENV)/.dev $(VENV)/.debian ## Every hostile input there is, each against a real server: who is hurt

@@ -4,90 +4,28 @@
 the checker look at it, and exits with its verdict. It stops by itself and stays on loopback.
 """
 
-import argparse
 import asyncio
 import contextlib
-import json
 import random
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.client import ClientError, GameWebSocket
-from app.client.bot import PROBLEM, SOLUTION, Api, Bot
 from app.eventlog.nats import NatsEventLog
 from app.eventlog.port import LogUnavailable
-from tests.cluster import checker
+from tests.cluster.racing import SETTINGS, enter, keep, race, rage, read_game, reconnects, run_seeds
 from tools.harness.nats import Nats, Node, log_settings
-from tools.harness.player import WRONG
 from tools.harness.proxy import FaultProxy, TcpProxy
-from tools.harness.server import UNLIMITED, ServerProcess, free_port
-from tools.harness.tokens import token
+from tools.harness.server import ServerProcess, free_port
 
 REPLICAS: Final = 3
 NODES: Final = 3
-GAMES: Final = 20
-PLAYERS: Final = 3
-SETTLE_S: Final = 180.0
-"""Within this after the last fault every race has ended, or the run has failed."""
-SETTINGS: Final[dict[str, Any]] = {
-    "nats_replicas": 3,
-    "replica_ttl_s": 5,
-    "sweep_interval_s": 1,
-    "reconnect_grace_s": 600,
-    "waiting_game_ttl_s": 3600,
-    "finished_linger_s": 600,
-    "countdown_s": 0.2,
-    "judge_processes": 1,
-    "max_games_per_player": 1_000,
-    "api_requests_per_player_per_second": 0,
-    "max_replacements_per_minute": 20,
-    "drain_spread_s": 1,
-    "log_level": "info",
-}
-
-
-class Racer(Bot):
-    """A bot that hands in wrong code for `seconds`, then the right one, and keeps what it was told."""
-
-    def __init__(self, name: str, ws: GameWebSocket, seconds: float) -> None:
-        super().__init__(name, ws, SOLUTION, lambda _: None)
-        self.events: list[tuple[int, str]] = []
-        self.acks: list[tuple[str, int | None]] = []
-        self._seconds = seconds
-        ws.last_seq = 0
-        ws.on("*", self._keep)
-
-    def _keep(self, message: dict[str, Any]) -> None:
-        if "seq" in message:
-            self.events.append((message["seq"], message["type"]))
-        elif message["type"] == "ack":
-            self.acks.append((message["data"]["id"], message["data"].get("seq")))
-
-    async def _submit(self) -> None:
-        until = time.monotonic() + self._seconds * random.uniform(0.6, 1.0)  # noqa: S311 - thinks
-        while time.monotonic() < until:
-            await asyncio.sleep(random.uniform(1.0, 5.0))  # noqa: S311 - thinks
-            await self._hand_in(WRONG)
-        while not self._finished.done():
-            await self._hand_in(SOLUTION)
-            await asyncio.sleep(0.5)  # thinks
-
-    async def _hand_in(self, code: str) -> None:
-        with contextlib.suppress(ClientError):  # the last one is still being judged, or the race is over
-            await self.ws.request("submit_code", {"code": code})
-
-    def history(self) -> dict[str, Any]:
-        """What the checker reads."""
-        return {
-            "bot": self.name, "player": self.name, "game": self.ws.game_id, "events": self.events, "acks": self.acks,
-        }  # fmt: skip
+CLUSTER: Final[dict[str, Any]] = {"nats_replicas": 3, "replica_ttl_s": 5}
 
 
 @dataclass
@@ -189,8 +127,8 @@ def stage(folder: Path, seed: int) -> Iterator[Stage]:
                 event_log_url=url,
                 replica=f"r{number}",
                 port=free_port(),
+                **CLUSTER,
                 **SETTINGS,
-                **UNLIMITED,
             )
             stack.callback(one.kill)
             links.append(ways)
@@ -199,60 +137,14 @@ def stage(folder: Path, seed: int) -> Iterator[Stage]:
         yield Stage(folder, nats, links, replicas, door, random.Random(seed))  # noqa: S311 - a seed is meant
 
 
-async def enter(place: Stage, seconds: float) -> list[Racer]:
-    """The bots, in their games."""
-    racers = []
-    api = Api(f"http://127.0.0.1:{place.door.port}")
-    for game in range(GAMES):
-        game_id = await patiently(
-            lambda: api.new_game(token("host"), problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
-        )
-        for player in range(PLAYERS):
-            name = f"bot-{game}-{player}"
-            ws = GameWebSocket(game_id, token(name), place.door.ws_url, max_reconnect_attempts=1_000)
-            racers.append(Racer(name, ws, seconds))
-    return racers
-
-
-async def patiently(ask: Callable[[], Awaitable[str]]) -> str:
-    """What a person does whom a service that is just starting refuses."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return await ask()
-        except ClientError:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.5)  # the service said to come back in a moment
-
-
-async def rage(place: Stage, seconds: float) -> None:
-    """One fault after the other, in random order, until the time is over; every kind comes at least once."""
-    faults = [place.kill_replica, place.kill_leader, place.freeze_node, place.partition, place.cut_players, place.roll]
-    until = time.monotonic() + seconds
-    order: list[Callable[[], Awaitable[None]]] = []
-    while time.monotonic() < until or len(place.done) < len(faults):
-        if not order:
-            order = place.dice.sample(faults, len(faults))
-        await order.pop()()
-        await asyncio.sleep(place.dice.uniform(0, 3))
-
-
 async def run(place: Stage, seconds: float) -> None:
     """Race and rage; leave the histories in the folder."""
-    racers = await enter(place, seconds)
-    races = [asyncio.create_task(racer.race(), name=racer.name) for racer in racers]
-    await rage(place, seconds)
-    _, late = await asyncio.wait(races, timeout=SETTLE_S)
-    for task in late:
-        task.cancel()
-    place.note(f"{len(late)} bots have not seen the end of their race")
+    racers = await enter(f"http://127.0.0.1:{place.door.port}", seconds)
+    faults = [place.kill_replica, place.kill_leader, place.freeze_node, place.partition, place.cut_players, place.roll]
+    place.note(await race(racers, rage(place.dice, faults, seconds)))
     logs = await read_log(place.nats.url, {racer.ws.game_id for racer in racers}, NODES)
-    (place.folder / checker.LOG).write_text("".join(f"{json.dumps(one)}\n" for one in logs))
-    histories = [racer.history() for racer in racers]
-    (place.folder / checker.BOTS).write_text("".join(f"{json.dumps(one)}\n" for one in histories))
-    reconnects = sum(racer.ws.metrics.reconnect_count for racer in racers)
-    place.note(f"{len(place.done) - 1} faults, {reconnects} reconnects")
+    keep(place.folder, logs, racers)
+    place.note(f"{len(place.done) - 1} faults, {reconnects(racers)} reconnects")
 
 
 async def read_log(url: str, games: set[str], nodes: int) -> list[dict[str, Any]]:
@@ -267,41 +159,19 @@ async def read_log(url: str, games: set[str], nodes: int) -> list[dict[str, Any]
             if time.monotonic() > deadline:
                 raise
     try:
-        return [
-            {
-                "game": game,
-                "events": [
-                    json.loads(json.dumps(_plain(event))) for commit in await log.read(game) for event in commit.events
-                ],
-            }
-            for game in sorted(games)
-        ]
+        return [await read_game(log, game) for game in sorted(games)]
     finally:
         await log.close()
 
 
-def _plain(event: object) -> object:
-    import msgspec
-
-    return msgspec.to_builtins(event)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one seed, or several; 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster.chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, nargs="+", default=[1])
-    parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--folder", type=Path, help="where the histories stay; else they are gone")
-    options = parser.parse_args(arguments)
-    failed = 0
-    for seed in options.seed:
-        sys.stdout.write(f"seed {seed}\n")
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = (options.folder or Path(temporary)) / f"seed{seed}"
-            with stage(folder, seed) as place:
-                asyncio.run(run(place, options.seconds))
-            failed += checker.main([str(folder)])
-    return int(failed > 0)
+
+    def one(folder: Path, seed: int, seconds: float) -> None:
+        with stage(folder, seed) as place:
+            asyncio.run(run(place, seconds))
+
+    return run_seeds(one, arguments, prog="python -m tests.cluster.chaos", description=__doc__)
 
 
 if __name__ == "__main__":

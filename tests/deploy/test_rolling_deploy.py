@@ -14,7 +14,8 @@ import pytest
 from app.client import GameWebSocket
 from app.client.bot import PROBLEM
 from tests.cluster import checker
-from tests.cluster.chaos import Racer, read_log
+from tests.cluster.chaos import read_log
+from tests.cluster.racing import Racer
 from tests.deploy.machine import Machine
 from tools.harness.server import ROOT, SECRET, until
 from tools.harness.tokens import token

@@ -19,7 +19,7 @@ from alerts.drills.stack import SCRAPE_S, WATCHDOG, Notice, Stack
 from alerts.model import Alert
 from app.client import GameWebSocket
 from app.client.bot import PROBLEM
-from tests.cluster.chaos import Racer
+from tests.cluster.racing import Racer
 from tests.deploy.machine import Machine
 from tools.harness.canary import canary
 from tools.harness.machine import Witness

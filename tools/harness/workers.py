@@ -4,17 +4,12 @@ import contextlib
 import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
-from app import signals
-from app.cli import supervise
-from app.settings import CannotStartError, load_settings
 from app.workers import Inherited, Share
 from app.workers.share import ALONE
 from tools.harness.processes import freeze
@@ -26,10 +21,11 @@ WORKERS = 2
 
 
 class Supervised(ServerProcess):
-    """A supervisor with two workers; of the workers each is known by its number, from 1."""
+    """`serve --workers 2`: a supervisor with two workers; of the workers each is known by its number, from 1."""
 
     def __init__(self, folder: Path, /, **settings: object) -> None:
-        super().__init__(folder, "tools.harness.workers", **({"ops_port": free_port(1, 2)} | settings))
+        super().__init__(folder, **({"ops_port": free_port(1, 2)} | settings))
+        self.arguments = ("--workers", str(WORKERS))
 
     def start(self) -> Self:
         """Start, and wait until all workers are ready."""
@@ -98,10 +94,15 @@ class Worker(ServerProcess):
 
 
 @contextlib.contextmanager
-def bare(folder: Path, count: int = WORKERS, **settings: object) -> Iterator[list[Worker]]:
-    """Run that many workers, who share a port, while in the block; with one it is `serve` as ever, on such sockets."""
+def bare(
+    folder: Path, count: int = WORKERS, *, have_own_ports: bool = False, **settings: object
+) -> Iterator[list[Worker]]:
+    """Run that many workers, who share a port, while in the block; with one it is `serve` as ever, on such sockets.
+
+    Those that have their own ports hand connections over as ever, and who accepts one is known before.
+    """
     with contextlib.ExitStack() as stack:
-        game = stack.enter_context(_listening())
+        games = [stack.enter_context(_listening()) for _ in range(count if have_own_ports else 1)]
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
         news = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
         controls = [socket.socketpair() for _ in range(count)]
@@ -109,7 +110,7 @@ def bare(folder: Path, count: int = WORKERS, **settings: object) -> Iterator[lis
             stack.enter_context(one)
         started = []
         for number in range(count):
-            ops = stack.enter_context(_listening())
+            ops, game = stack.enter_context(_listening()), games[number % len(games)]
             inherited = Inherited(
                 Share(number, count) if count > 1 else ALONE,
                 (game.fileno(),),
@@ -133,18 +134,3 @@ def _listening() -> socket.socket:
     one.bind((HOST, 0))
     one.listen(BACKLOG)
     return one
-
-
-def main() -> int:
-    """Serve with two workers, whatever the command line offers, until told to stop."""
-    began = time.monotonic()
-    signals.block()
-    try:
-        return supervise(load_settings(), WORKERS, began=began)
-    except CannotStartError as error:
-        sys.stderr.write(f"code-racer: {error}\n")
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -62,13 +62,15 @@ class Service:
             logs.logger if logs else None,
             settings.log_repeats_per_s,
         )
-        self.traces = traces = open_tracer(settings, self.replica, self.recorder.traces_exported, (Rejected, Conflict))
+        self.traces = traces = open_tracer(
+            settings, settings.environment, self.replica, self.recorder.traces_exported, (Rejected, Conflict)
+        )
         if traces is not None:
             self.recorder.use_tracer(traces, lambda: traces.counts)
             if logs is not None:
                 logs.trace_ids = traces.current_ids
         self.scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
-        self.keys = select_keys(settings, self.recorder)
+        self.keys = select_keys(settings, settings.environment, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
@@ -114,7 +116,12 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         SettingsError: there is no secret to sign tokens with.
     """
     service = Service(settings, logs, worker)
-    rates = ApiRates(settings, service.hub.policy)
+    rates = ApiRates(
+        settings,
+        service.hub.policy,
+        guests_per_minute=settings.guests_per_address_per_minute,
+        per_address=not settings.is_development,
+    )
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     application = Litestar(
         route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, pages()],
@@ -169,7 +176,9 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
     admission = Admission(
         service.authenticator, service.tickets, origins, availability, service.hub, settings.max_replacements_per_minute
     )
-    limits = ConnectionLimits(settings, service.hub.policy, service.hub.presence)
+    limits = ConnectionLimits(
+        settings, service.hub.policy, service.hub.presence, per_address=not settings.is_development
+    )
     return provide(
         settings=settings,
         access=ApiAccess(service.authenticator, origins, availability, rates),
@@ -186,5 +195,5 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
         ),
         ops=_ops(service),
         issuer=service.issuer,
-        asyncapi=AsyncApi(settings, __version__),
+        asyncapi=AsyncApi(settings, settings.max_batch, __version__),
     )

@@ -170,7 +170,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
     asked, count = wanted_workers(options.workers, settings)
     if worker is None and count > 1:
         return supervise(settings, count, asked, began=options.began)
-    listeners = inherit(worker) if worker else bind(settings)
+    listeners = inherit(worker) if worker else bind(settings, settings.socket_unsent_bytes, settings.tls_unread_bytes)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same
     from app.judge import JudgeUnavailable, UnusableProblem  # noqa: PLC0415 - the same
@@ -303,7 +303,7 @@ def _canary_tokens(settings: Settings, files: list[Path]) -> Callable[[tuple[str
         return lambda _: tuple(file.read_text("ascii").strip() for file in files)
     if not settings.jwt_secret.get_secret_value():
         return None
-    issuer = TokenIssuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    issuer = TokenIssuer(signing_secret(settings, settings.environment), settings.jwt_issuer, settings.jwt_audience)
     return lambda names: tuple(issuer.issue(name, name, CANARY_TOKEN_TTL_S)[0] for name in names)
 
 
@@ -330,7 +330,7 @@ def token(settings: Settings, options: argparse.Namespace) -> int:
         raise SettingsError("JWT_JWKS_URL: tokens come from whoever owns those keys; there is none to sign with here")
     if settings.environment is Environment.PRODUCTION and not options.yes_in_production:
         return _report("this makes a working token for production; say --yes-in-production if you mean it", EXIT_USAGE)
-    issuer = TokenIssuer(signing_secret(settings), settings.jwt_issuer, settings.jwt_audience)
+    issuer = TokenIssuer(signing_secret(settings, settings.environment), settings.jwt_issuer, settings.jwt_audience)
     print(issuer.issue(options.player, options.player, options.ttl)[0])  # noqa: T201 - a command's answer
     return EXIT_OK
 

@@ -11,7 +11,7 @@ from app.aio.tasks import TaskOwner
 from app.eventlog import EventLog, LogUnavailable
 from app.health import Health
 from app.realtime import Hub
-from app.settings import Settings
+from app.settings import EventLogSettings
 from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.recorder import Recorder
 from app.web.auth.jwks import JwksKeys
@@ -35,7 +35,7 @@ class Lifecycle:
         health: Health,
         recorder: Recorder,
         traces: "OtelTracer | None",
-        settings: Settings,
+        settings: EventLogSettings,
     ) -> None:
         self._hub = hub
         self._event_log = event_log

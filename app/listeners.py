@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-from app.settings import CannotStartError, Settings
+from app.settings import CannotStartError, ServerSettings
 from app.workers import Inherited
 from app.workers.inherited import sockets
 
@@ -29,12 +29,14 @@ class Listeners:
         return all(one.fileno() >= 0 and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in self.game)
 
 
-def bind(settings: Settings) -> Listeners:
-    """Bind the sockets that the settings ask for. Raises CannotListenError."""
+def bind(settings: ServerSettings, unsent_bytes: int, unread_bytes: int) -> Listeners:
+    """Bind the sockets that the settings ask for; of those that serve TLS the kernel holds `unread_bytes` each.
+
+    Raises CannotListenError.
+    """
     host, port, ops_port = settings.host, settings.port, settings.ops_port
-    unsent = settings.socket_unsent_bytes
-    game = bound("PORT", host, port, unsent, settings.tls_unread_bytes if settings.tls_cert_file else 0)
-    return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port, unsent))
+    game = bound("PORT", host, port, unsent_bytes, unread_bytes if settings.tls_cert_file else 0)
+    return Listeners(game, [] if ops_port is None else bound("OPS_PORT", host, ops_port, unsent_bytes))
 
 
 def inherit(worker: Inherited) -> Listeners:

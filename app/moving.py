@@ -6,11 +6,11 @@ from collections.abc import Callable
 from app.eventlog import CopyFailed, LogUnavailable
 from app.eventlog.layout import move_games, other_files
 from app.eventlog.select import file_of
-from app.settings import CannotStartError, Settings
+from app.settings import CannotStartError, EventLogSettings
 from app.telemetry.catalogue import Events
 
 
-def take_in_games(settings: Settings, workers: int, write: Callable[..., None]) -> None:
+def take_in_games(settings: EventLogSettings, workers: int, write: Callable[..., None]) -> None:
     """Move the games of files of other numbers of workers, where there are any. Raises CannotStartError."""
     file = file_of(settings.event_log_url)
     if file is None or not other_files(file, workers):

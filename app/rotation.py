@@ -37,7 +37,7 @@ class Rotation:
         try:
             settings = reread_secrets(self._settings)
             self._event_log.reread_user()
-            replace_secrets(settings, self._keys, self._tickets, self._issuer)
+            replace_secrets(settings, settings.environment, self._keys, self._tickets, self._issuer)
         except SettingsError as error:
             self._recorder.secrets((), str(error))
             return

@@ -392,7 +392,8 @@ def _http(
     reserved: int,
 ) -> Any:  # noqa: ANN401 - called like the class that uvicorn asks for
     """Make the protocol of one port: HTTP, with its bounds."""
-    table = HttpConnections(settings, service.hub.policy, reserved)
+    policy, per_address = service.hub.policy, not settings.is_development
+    table = HttpConnections(settings, policy, reserved, per_address=per_address, proxies=settings.trusted_proxies)
     return partial(
         BoundedHttp, settings=settings, table=table, observer=service.recorder, lean=lean, elsewhere=elsewhere
     )

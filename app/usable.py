@@ -13,7 +13,7 @@ from cryptography import x509
 
 from app.eventlog.select import file_of, open_event_log
 from app.eventlog.writer import OWN_FOLDER, no_folder
-from app.settings import LOG_FOLDER, ServerSettings, Settings, SettingsError
+from app.settings import LOG_FOLDER, EventLogSettings, ServerSettings, Settings, SettingsError
 
 
 def require_usable(settings: Settings) -> None:
@@ -47,7 +47,7 @@ def bad_certificate(settings: ServerSettings, error: Exception) -> SettingsError
     return SettingsError(f"TLS_CERT_FILE: {files} cannot be used: {error}; both must be PEM, of one pair")
 
 
-def load_certificate_again(settings: Settings, serving: ssl.SSLContext) -> dt.datetime:
+def load_certificate_again(settings: ServerSettings, serving: ssl.SSLContext) -> dt.datetime:
     """Have handshakes from now on served with the certificate as it is in the files now; return when that one ends.
 
     Raises SettingsError: it cannot be used; `serving` is as it was.
@@ -60,7 +60,7 @@ def load_certificate_again(settings: Settings, serving: ssl.SSLContext) -> dt.da
         raise bad_certificate(settings, error) from None
 
 
-def _certificate(settings: Settings) -> None:
+def _certificate(settings: ServerSettings) -> None:
     if not settings.tls_cert_file:
         return
     try:
@@ -88,7 +88,7 @@ def _log_file(settings: Settings) -> None:
         raise cannot_log(file, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def _event_log(settings: Settings) -> None:
+def _event_log(settings: EventLogSettings) -> None:
     open_event_log(settings, "check")  # opens nothing; reads the files that NATS is to be reached with
     file = file_of(settings.event_log_url)
     if file is not None and file.parent != OWN_FOLDER and not file.parent.is_dir():

@@ -133,12 +133,32 @@ def test_a_name_that_differs_by_an_underscore_in_one_module_has_two_meanings(tre
     assert fault.startswith("the name Lamp has 2 meanings: app.low.__init__, app.low.__init__")
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "def do(settings: Settings): ...",
+        "def do(*, of: 'Settings | None' = None): ...",
+        "class Do:\n    settings: all.Settings",
+        "class Do:\n    def __init__(self, settings: NamedDependency[Settings]): ...",
+    ],
+)
+def test_a_part_that_takes_all_settings_is_a_fault_without_a_reason(tree: Path, taken: str) -> None:
+    add(tree, "app/low/__init__.py", "def start(section: GameSettings): ...\n")
+    assert faults(count(tree), NONE) == [], "a section is not all"
+    add(tree, "app/low/__init__.py", f"{taken}\n")
+    (fault,) = faults(count(tree), NONE)
+    assert fault.startswith("the module app.low.__init__ takes all settings (line ")
+    assert faults(count(tree), replace(NONE, settings={"app.low.__init__": "it shows them"})) == []
+
+
 def test_an_exception_that_is_not_needed_is_a_fault(tree: Path) -> None:
     classes, modules = {"app.low.__init__.Gone": "large"}, {"app.low.__init__": "large"}
-    exceptions = Exceptions(classes, modules, 0, 0, MOST_CALLS + 1, {"Gone": "nowhere"}, {"app.low.__init__.Gone": "l"})
+    constructors, settings = {"app.low.__init__.Gone": "large"}, {"app.low.__init__": "none"}
+    exceptions = Exceptions(classes, modules, 0, 0, MOST_CALLS + 1, {"Gone": "nowhere"}, constructors, settings)
     assert [
-        "needs no exception" in fault or "need no exception" in fault for fault in faults(count(tree), exceptions)
-    ] == [True] * 5
+        any(words in fault for words in ("needs no exception", "need no exception", "not all settings any more"))
+        for fault in faults(count(tree), exceptions)
+    ] == [True] * 6
 
 
 @pytest.mark.parametrize("text", ["See the module.", "See `Port.do`.", "See `Port.do` and\n    `Other`."])

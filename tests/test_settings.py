@@ -80,8 +80,8 @@ def test_production_wants_a_real_secret(monkeypatch: pytest.MonkeyPatch, secret:
 
 def test_the_development_secret_is_made_once_and_private() -> None:
     settings = load_settings()
-    first = signing_secret(settings)
-    assert signing_secret(settings) == first
+    first = signing_secret(settings, settings.environment)
+    assert signing_secret(settings, settings.environment) == first
     assert len(first) >= 32
     assert stat.S_IMODE(Path("var/dev-secret").stat().st_mode) == 0o600
 

@@ -6,14 +6,16 @@ from typing import Final
 from app.eventlog.embedded import MemoryEventLog
 from app.eventlog.port import EventLog
 from app.eventlog.sqlite import SqliteEventLog
-from app.settings import Settings
+from app.settings import EventLogSettings
 from app.workers import Share
 from app.workers.share import ALONE
 
 _SQLITE: Final = "sqlite:///"
 
 
-def open_event_log(settings: Settings, replica: str, share: Share = ALONE, *, must_exist: bool = False) -> EventLog:
+def open_event_log(
+    settings: EventLogSettings, replica: str, share: Share = ALONE, *, must_exist: bool = False
+) -> EventLog:
     """Make the backend for EVENT_LOG_URL; it is not opened yet.
 
     A worker with a `share` of the games has an SQLite file of its own. One that `must_exist` is not made where it is

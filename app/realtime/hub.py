@@ -37,6 +37,7 @@ from app.realtime.room.claims import JudgingClaims
 from app.realtime.room.judging import Judging
 from app.realtime.room.known_games import KnownGames
 from app.realtime.room.membership import Membership
+from app.realtime.room.pace import Pace
 from app.realtime.room.registry import Rooms
 from app.realtime.room.sweeper import Sweeper
 from app.realtime.room.welcome import Welcome
@@ -88,9 +89,9 @@ class Hub:
         self.games = KnownGames(self.replicas, now, observer.fault)
         claims = JudgingClaims(log.coordination, settings)
         self.judging = Judging(judge, problems, settings, claims.begin, self.policy)
-        self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.policy, self.tasks, settings)
+        self.pace = Pace(settings, self.policy)
+        self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.pace, self.tasks, settings)
         self.rooms.share = share
-        self.pace = self.rooms.pace
         welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
         self.membership = Membership(self.rooms, welcome, self.tasks, self._reports_ends)
         self.connections = Connections(settings, verify, self.policy, now, self.membership.end)

@@ -36,6 +36,7 @@ class EventLogSettings(Section):
         10.0, ge=2, le=300, description="a replica that says nothing for so long is gone: its players get their grace"
     )
     finished_game_retention_s: float = Field(86_400, ge=1, description="a game's log is removed so long after its end")
+    ready_timeout_s: float = Field(10.0, gt=0, description="start-up fails when the event log needs longer")
     sweep_interval_s: float = Field(5.0, gt=0, description="how often retention and stuck judging are looked at")
 
     @field_validator("event_log_url")

@@ -57,7 +57,6 @@ class Settings(  # the last section is documented first
         le=100_000,
         description="where the machine's clock is set, the games' one follows it by so many millionths at most",
     )
-    ready_timeout_s: float = Field(10.0, gt=0, description="start-up fails when the event log needs longer")
 
     @model_validator(mode="after")
     def _production_is_serious(self) -> Self:

@@ -5,15 +5,15 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from app.settings.auth import AuthSettings
 from app.settings.errors import SettingsError
-from app.settings.root import Settings
 from app.settings.section import MIN_SECRET_BYTES
 from app.vocabulary import Environment
 
 DEV_SECRET_FILE: Final = Path("var/dev-secret")
 
 
-def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
+def signing_secret(settings: AuthSettings, environment: Environment, dev_file: Path = DEV_SECRET_FILE) -> str:
     """Return the HS256 key: the configured one, or in development one made once and kept in `dev_file` (mode 0600).
 
     Raises:
@@ -22,7 +22,7 @@ def signing_secret(settings: Settings, dev_file: Path = DEV_SECRET_FILE) -> str:
     configured = settings.jwt_secret.get_secret_value()
     if configured:
         return configured
-    if settings.environment is Environment.PRODUCTION:
+    if environment is Environment.PRODUCTION:
         raise SettingsError("JWT_SECRET: is required in production (or JWT_JWKS_URL)")
     try:
         kept = _kept_secret(dev_file)

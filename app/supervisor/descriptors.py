@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from app.listeners import CannotListenError, bound
-from app.settings import Settings
+from app.settings import ServerSettings
 from app.workers import Inherited, Share
 
 _HIGHEST_PORT = 65_535
@@ -39,9 +39,9 @@ class Descriptors:
         )
 
 
-def open_descriptors(settings: Settings, workers: int, stack: ExitStack) -> Descriptors:
+def open_descriptors(settings: ServerSettings, unsent_bytes: int, workers: int, stack: ExitStack) -> Descriptors:
     """Bind the ports and make the mail boxes; `stack` closes all of them. Raises CannotListenError."""
-    game = _kept(stack, bound("PORT", settings.host, settings.port, settings.socket_unsent_bytes))
+    game = _kept(stack, bound("PORT", settings.host, settings.port, unsent_bytes))
     own_ops, ops = _ops(settings, workers, stack)
     return Descriptors(game, own_ops, ops, *_boxes(workers, stack), *_boxes(workers, stack))
 
@@ -52,7 +52,9 @@ def _boxes(workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[so
     return _kept(stack, [one for one, _ in pairs]), _kept(stack, [other for _, other in pairs])
 
 
-def _ops(settings: Settings, workers: int, stack: ExitStack) -> tuple[list[socket.socket], list[list[socket.socket]]]:
+def _ops(
+    settings: ServerSettings, workers: int, stack: ExitStack
+) -> tuple[list[socket.socket], list[list[socket.socket]]]:
     """Open OPS_PORT for the supervisor and those that follow for the workers; 0: any that is free."""
     first = settings.ops_port
     if first is None:

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from app.settings import CannotStartError, Settings
+from app.settings import CannotStartError, ServerSettings, Settings
 from app.vocabulary import Environment
 
 _OF_THE_SUPERVISOR: Final = ("workers", "web_concurrency", "host", "port", "ops_port", "event_log_url", "tls_cert_file")
 """Workers that are replaced in turn cannot differ in them, or inherit what was made of them."""
 
 
-def require_supervisable(settings: Settings, count: int, asked: str) -> None:
+def require_supervisable(settings: ServerSettings, count: int, asked: str) -> None:
     """Look whether `count` workers, which `asked` says, can serve with these settings. Raises CannotStartError."""
     if settings.tls_cert_file:
         raise CannotStartError(

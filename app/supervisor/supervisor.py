@@ -182,7 +182,7 @@ def worker_environment(
 def supervise(settings: Settings, count: int, write: Callable[..., None], check: Callable[[], object]) -> int:
     """Serve with `count` workers until told to end; return the exit code. Raises CannotStartError."""
     with contextlib.ExitStack() as stack:
-        descriptors = open_descriptors(settings, count, stack)
+        descriptors = open_descriptors(settings, settings.socket_unsent_bytes, count, stack)
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="code-racer-"))
         except OSError as error:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.settings import Settings, TelemetrySettings
+from app.settings import TelemetrySettings
+from app.vocabulary import Environment
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -13,7 +14,11 @@ if TYPE_CHECKING:  # loaded only where traces are wanted
 
 
 def open_tracer(
-    settings: Settings, replica: str, on_change: Callable[[bool], None], answers: tuple[type[Exception], ...]
+    settings: TelemetrySettings,
+    environment: Environment,
+    replica: str,
+    on_change: Callable[[bool], None],
+    answers: tuple[type[Exception], ...],
 ) -> "OtelTracer | None":
     """Make the tracer; None if no traces are wanted, and then OpenTelemetry is not even loaded.
 
@@ -29,7 +34,7 @@ def open_tracer(
         "service.name": settings.otel_service_name,
         "service.version": __version__,
         "service.instance.id": replica,
-        "deployment.environment.name": settings.environment.value,
+        "deployment.environment.name": environment.value,
     }
     return OtelTracer(settings, _exporter(settings, endpoint), resource, on_change, answers)
 

@@ -3,25 +3,35 @@
 import asyncio
 import ipaddress
 from collections import Counter
+from collections.abc import Iterable
 
 from app.process import most_open_files
 from app.rate_limits import LimitPolicy, address_key
-from app.settings import Settings
+from app.settings import HttpSettings
 from app.vocabulary import LimitScope
 
 
 class HttpConnections:
     """Counts the connections of a port that are no WebSockets (yet), all together and per address.
 
-    Whoever comes through one of TRUSTED_PROXIES is not counted per address: there the address is the proxy's. The last
-    `reserved` file descriptors are left to others: the event log, the judge, the port of probes and metrics.
+    Whoever comes through one of `proxies` (networks) is not counted per address: there the address is the proxy's. The
+    last `reserved` file descriptors are left to others: the event log, the judge, the port of probes and metrics.
     """
 
-    def __init__(self, settings: Settings, policy: LimitPolicy, reserved: int = 0) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        policy: LimitPolicy,
+        reserved: int = 0,
+        *,
+        per_address: bool,
+        proxies: Iterable[str] = (),
+    ) -> None:
         self._reserved = reserved
         self._settings = settings
         self._policy = policy
-        self._proxies = tuple(ipaddress.ip_network(one) for one in settings.trusted_proxies)
+        self._per_address = per_address
+        self._proxies = tuple(ipaddress.ip_network(one) for one in proxies)
         self._open = 0
         self._addresses: Counter[str] = Counter()
 
@@ -59,7 +69,7 @@ class HttpConnections:
 
     def _is_crowded(self, client: str, key: str, retry_ms: int) -> bool:
         most = self._settings.max_http_connections_per_address
-        if self._settings.is_development or self._addresses[key] <= most:
+        if not self._per_address or self._addresses[key] <= most:
             return False
         if self._is_proxy(client):
             return False

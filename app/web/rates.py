@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from app.rate_limits import LimitPolicy, RatePerKey, address_key
-from app.settings import Settings
+from app.settings import HttpSettings
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.error_answers import refused
 
@@ -23,9 +23,11 @@ class ApiRates:
     A player costs nothing where guests are admitted: what is made is bounded per address too.
     """
 
-    def __init__(self, settings: Settings, policy: LimitPolicy) -> None:
-        on = 0 if settings.is_development else 1
-        guests, games = settings.guests_per_address_per_minute, settings.games_per_address_per_minute
+    def __init__(
+        self, settings: HttpSettings, policy: LimitPolicy, *, guests_per_minute: int, per_address: bool
+    ) -> None:
+        on = 1 if per_address else 0
+        games_per_minute = settings.games_per_address_per_minute
         self._policy = policy
         self._rates = {
             LimitScope.API_REQUESTS_PER_ADDRESS: RatePerKey(
@@ -34,8 +36,8 @@ class ApiRates:
             LimitScope.API_REQUESTS_PER_PLAYER: RatePerKey(
                 settings.api_requests_per_player_per_second, settings.api_request_burst_per_player
             ),
-            LimitScope.GUESTS: RatePerKey(on * guests / 60, guests),
-            LimitScope.GAMES_PER_ADDRESS: RatePerKey(on * games / 60, games),
+            LimitScope.GUESTS: RatePerKey(on * guests_per_minute / 60, guests_per_minute),
+            LimitScope.GAMES_PER_ADDRESS: RatePerKey(on * games_per_minute / 60, games_per_minute),
         }
 
     def request(self, client: str) -> None:

@@ -205,7 +205,7 @@ USED = (
             "    def _honk(self, times: int) -> None:\n"
             "        self._observer.lapped()\n"
             "        self._outbox.send(HornHeardData(times))\n"
-            "        if times > self._settings.max_honks:\n"
+            "        if times > self._limits.max_honks:\n"
             "            self._connection.close(Close.CHEATING)\n\n"
         ),
     ),

@@ -36,7 +36,8 @@ def limits(
 ) -> ConnectionLimits:
     presence = Presence(MemoryCoordination(), "here", lambda _: True, unexpected)
     policy = LimitPolicy(dry_run, seen or SeenLimits())
-    return ConnectionLimits(load_settings(environment="production", jwt_secret=SECRET, **settings), policy, presence)
+    chosen = load_settings(environment="production", jwt_secret=SECRET, **settings)
+    return ConnectionLimits(chosen, policy, presence, per_address=True)
 
 
 def refusal_of(one: ConnectionLimits, client: str) -> ErrorAnswer:

@@ -84,7 +84,7 @@ def server(kind: str) -> uvicorn.Server:
         app, port=0, ws=cast("Any", ws), ws_max_size=MAX_MESSAGE, lifespan="off", log_config=None, access_log=False
     )
     lean = LeanContext(config, TimingWheel(observer.fault), observer, settings, MAX_MESSAGE, deflate)
-    table = HttpConnections(settings, LimitPolicy(frozenset(), observer))
+    table = HttpConnections(settings, LimitPolicy(frozenset(), observer), per_address=False)
     http = partial(
         BoundedHttp, settings=settings, table=table, observer=observer, lean=lean if kind == "lean" else None
     )

@@ -12,6 +12,8 @@ are read from the source alone.
   those in `exceptions.toml`.
 - **names**: classes, and aliases of types, that two modules of `app/` define for others. None, but for those in
   `exceptions.toml`: a name has one meaning.
+- **settings**: modules of `app/` outside `app/settings` of which something is handed all `Settings`, as a parameter or
+  a field, and not the sections it needs. None, but for those in `exceptions.toml`.
 - **pointers**: docstrings in `app/` that only say where to look ("See `Transport.start`."). The number may only fall.
 - **walk**: the files of `app/` which a submission passes on its way from the bytes that came in to the bytes that go
   out: its event to all, its ack, its verdict. One ``submit_code``, whose id and code nobody else has, is sent to a real

@@ -42,6 +42,7 @@ class Exceptions:
     calls: int = MOST_CALLS
     names: dict[str, str] = field(default_factory=dict)
     constructors: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path = EXCEPTIONS) -> "Exceptions":
@@ -49,7 +50,8 @@ class Exceptions:
         table = tomllib.loads(path.read_text("utf-8"))
         calls = table.get("calls", {"most": MOST_CALLS})["most"]
         pointers, walk = table["pointers"]["most"], table["walk"]["most"]
-        return cls(table["classes"], table["modules"], pointers, walk, calls, table["names"], table["constructors"])
+        reasons = (table[kind] for kind in ("names", "constructors", "settings"))
+        return cls(table["classes"], table["modules"], pointers, walk, calls, *reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Counts:
     names: dict[str, list[str]] = field(default_factory=dict)
     constructors: dict[str, int] = field(default_factory=dict)
     verbless: list[str] = field(default_factory=list)
+    settings: dict[str, list[int]] = field(default_factory=dict)
 
 
 def count(root: Path) -> Counts:
@@ -82,6 +85,8 @@ def count(root: Path) -> Counts:
         counts.verbless.extend(f"{name}:{line}" for line in _verbless(tree))
         for defined in _names(tree):
             counts.names.setdefault(defined, []).append(name)
+        if not name.startswith("app.settings") and (lines := list(_takes_all_settings(tree))):
+            counts.settings[name] = lines
         if not name.startswith("app.telemetry"):
             counts.calls.extend(f"{name}:{line}" for line in _calls(tree))
     counts.classes.update((name, len(_methods(name, classes))) for name in classes)
@@ -123,6 +128,14 @@ def _constructors(tree: ast.Module, module: str) -> Iterator[tuple[str, int]]:
             if isinstance(one, ast.FunctionDef) and one.name == "__init__":
                 taken = one.args
                 yield f"{module}.{node.name}", len([*taken.posonlyargs, *taken.args, *taken.kwonlyargs]) - 1
+
+
+def _takes_all_settings(tree: ast.Module) -> Iterator[int]:
+    """Find the lines of parameters, and of fields of records, that are all `Settings`."""
+    for node in ast.walk(tree):
+        taken = node.annotation if isinstance(node, ast.arg | ast.AnnAssign) else None
+        if taken is not None and re.search(r"\bSettings\b", ast.unparse(taken)):
+            yield taken.lineno
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
@@ -176,6 +189,7 @@ def faults(counts: Counts, exceptions: Exceptions) -> list[str]:
         found.append(f"{len(counts.pointers)} docstrings only say where to look, at most {exceptions.pointers}")
     found += [f"the docstring of the function at {place} does not begin with a verb" for place in counts.verbless]
     found += _meanings(counts.names, exceptions.names)
+    found += _wholes(counts.settings, exceptions.settings)
     found += _sizes("class", "methods", counts.classes, MOST_METHODS, exceptions.classes, counts.docstrings)
     found += _sizes(
         "constructor", "parameters", counts.constructors, MOST_PARAMETERS, exceptions.constructors, counts.docstrings
@@ -191,6 +205,15 @@ def _meanings(names: dict[str, list[str]], excused: dict[str, str]) -> Iterator[
             yield f"the name {name} has {len(modules)} meanings: {', '.join(modules)}; or a reason in {EXCEPTIONS.name}"
     for name in excused.keys() - several.keys():
         yield f"the name {name} needs no exception any more: take it out of {EXCEPTIONS.name}"
+
+
+def _wholes(settings: dict[str, list[int]], excused: dict[str, str]) -> Iterator[str]:
+    for name, lines in settings.items():
+        if name not in excused:
+            where = ", ".join(map(str, lines))
+            yield f"the module {name} takes all settings (line {where}), no section; or a reason in {EXCEPTIONS.name}"
+    for name in excused.keys() - settings.keys():
+        yield f"the module {name} takes not all settings any more: take it out of {EXCEPTIONS.name}"
 
 
 def _sizes(

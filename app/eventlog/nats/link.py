@@ -19,7 +19,7 @@ from app.aio.cancellation import end
 from app.eventlog.nats.batch import Collector, StoredBatch
 from app.eventlog.nats.tls import read_user, tls_context
 from app.eventlog.port import LogListener, LogUnavailable
-from app.settings import Settings, SettingsError
+from app.settings import EventLogSettings, SettingsError
 from app.vocabulary import LogTrouble
 
 PING_INTERVAL_S: Final = 2
@@ -64,7 +64,7 @@ class LinkSubscription:
 class NatsLink:
     """Keeps one connection, made anew where it ends; what happens to it is reported to `listener`."""
 
-    def __init__(self, settings: Settings, replica: str) -> None:
+    def __init__(self, settings: EventLogSettings, replica: str) -> None:
         self.listener = LogListener()
         self._settings = settings
         self._replica = replica

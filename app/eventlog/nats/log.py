@@ -30,7 +30,7 @@ from app.eventlog.nats.streams import BROADCAST, COMMIT, log_stream, log_subject
 from app.eventlog.nats.topics import Topics
 from app.eventlog.port import START, Commit, Cursor, LogListener, LogUnavailable
 from app.game import GameEvent
-from app.settings import Settings
+from app.settings import EventLogSettings
 from app.vocabulary import LogTrouble
 
 PROBE_SUBJECT: Final = log_subject("probe")
@@ -43,7 +43,7 @@ class NatsEventLog:
 
     shared = True
 
-    def __init__(self, settings: Settings, replica: str, *, must_exist: bool = False) -> None:
+    def __init__(self, settings: EventLogSettings, replica: str, *, must_exist: bool = False) -> None:
         self._settings = settings
         self._must_exist = must_exist
         self._link = NatsLink(settings, replica)

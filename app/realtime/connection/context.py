@@ -8,6 +8,7 @@ from app.aio.timing_wheel import TimingWheel
 from app.rate_limits import LimitPolicy
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.identity import Verify
+from app.settings import AuthSettings, ConnectionSettings, LimitSettings
 from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.observer import Observer
 
@@ -20,6 +21,9 @@ class ConnectionContext:
     faults; `spawn` runs what handles messages, to its end.
     """
 
+    limits: LimitSettings
+    connection: ConnectionSettings
+    auth: AuthSettings
     observer: Observer
     policy: LimitPolicy
     verify: Verify

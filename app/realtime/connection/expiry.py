@@ -8,7 +8,7 @@ from typing import Final
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close, CloseRow, TokenExpiringData
 from app.realtime.connection.outbox import Outbox
-from app.settings import Settings
+from app.settings import AuthSettings, ConnectionSettings
 
 LONGEST_TIMER_S: Final = 86_400.0
 
@@ -17,16 +17,22 @@ class Expiry:
     """Has `close` end one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
 
     __slots__ = (
-        "_close", "_ends_at", "_expires_at", "_noticed", "_outbox", "_settings", "_slot", "_stopped", "_wheel",
-        "last_message",
+        "_auth", "_close", "_ends_at", "_expires_at", "_noticed", "_outbox", "_settings", "_slot", "_stopped",
+        "_wheel", "last_message",
     )  # fmt: skip
 
     def __init__(
-        self, outbox: Outbox, close: Callable[[CloseRow], None], settings: Settings, wheel: TimingWheel
+        self,
+        outbox: Outbox,
+        close: Callable[[CloseRow], None],
+        settings: ConnectionSettings,
+        auth: AuthSettings,
+        wheel: TimingWheel,
     ) -> None:
         self._outbox = outbox
         self._close = close
         self._settings = settings
+        self._auth = auth
         self._wheel = wheel
         self.last_message = time.perf_counter()
         self._expires_at = self._ends_at = math.inf
@@ -75,8 +81,8 @@ class Expiry:
     def _token_due(self) -> float:
         """Return when the notice is due, or after it the end (epoch seconds)."""
         if self._noticed:
-            return self._expires_at + self._settings.jwt_leeway_s
-        return self._expires_at - self._settings.token_expiring_notice_s
+            return self._expires_at + self._auth.jwt_leeway_s
+        return self._expires_at - self._auth.token_expiring_notice_s
 
     def _idle_due(self) -> float:
         return self.last_message + self._settings.idle_timeout_s

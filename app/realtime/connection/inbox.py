@@ -34,7 +34,6 @@ from app.realtime.connection.port import GameRoom, InboxConnection
 from app.realtime.connection.quota import Quota
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REJECTIONS
-from app.settings import LimitSettings
 from app.telemetry.observer import MessageTrail, Opened
 from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, Rejection
 
@@ -60,22 +59,15 @@ class Inbox:
     """Takes and answers the messages of one connection; `quota` is what it may send."""
 
     __slots__ = (
-        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_observer", "_outbox",
-        "_release", "_room", "_settings", "_tracer", "_wake", "quota",
+        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_limits", "_observer",
+        "_outbox", "_release", "_room", "_tracer", "_wake", "quota",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        connection: InboxConnection,
-        outbox: Outbox,
-        opened: Opened,
-        settings: LimitSettings,
-        context: ConnectionContext,
-    ) -> None:
+    def __init__(self, connection: InboxConnection, outbox: Outbox, opened: Opened, context: ConnectionContext) -> None:
         self._connection = connection
         self._outbox = outbox
-        self._settings = settings
-        self.quota = Quota(settings, context.policy, opened)
+        self._limits = context.limits
+        self.quota = Quota(context.limits, context.policy, opened)
         self._context = context
         self._observer = context.observer
         self._tracer = context.observer.tracer
@@ -176,7 +168,7 @@ class Inbox:
     def _decode(self, payload: bytes) -> wire.ClientMessage | Batch | InvalidMessage:
         """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
         try:
-            return decode(payload, self._settings.max_batch)
+            return decode(payload, self._limits.max_batch)
         except InvalidMessage as error:
             if error.code is not ErrorCode.BATCH_TOO_LARGE or self.quota.refuses(LimitScope.BATCH_SIZE):
                 return error
@@ -208,7 +200,7 @@ class Inbox:
         if self._items is None:
             self._items = deque()
         self._items.append(item)
-        if len(self._items) >= self._settings.max_pending_messages:
+        if len(self._items) >= self._limits.max_pending_messages:
             self._connection.transport.pause_reading()
         if self._has_begun:
             self._handle_items()
@@ -231,7 +223,7 @@ class Inbox:
                 if not self._answer_now(item, room):
                     await self._answer(item, room)
                 self._items.popleft()
-                if len(self._items) <= self._settings.max_pending_messages // 2:
+                if len(self._items) <= self._limits.max_pending_messages // 2:
                     self._connection.transport.resume_reading()
         except Exception as error:  # noqa: BLE001 - messages are lost, so the connection must not go on
             self._connection.fail(error)
@@ -332,7 +324,7 @@ class Inbox:
     def _warned(self) -> None:
         """Note that the peer was too fast, and was answered so or slowed down: who goes on regardless is closed."""
         if self.quota.is_often_refused(time.monotonic()):
-            retry_ms = round(self._settings.rate_limit_retry_s * 1000)
+            retry_ms = round(self._limits.rate_limit_retry_s * 1000)
             self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)
 
     def _refuse(

@@ -45,6 +45,9 @@ class Connections:
         self._bulkhead = Bulkhead(observer.fault, "hub")
         self._handling = TaskOwner(observer.fault)
         self._context = ConnectionContext(
+            settings,
+            settings,
+            settings,
             observer,
             policy,
             verify,
@@ -55,7 +58,7 @@ class Connections:
             observer.fault,
             self._handling.spawn,
         )
-        self._settings = settings
+        self._max_age_s = settings.max_connection_age_s
         self._on_end = on_end
         self._sessions: dict[Session, Callable[[], None]] = {}  # and what gives back the room each takes
         self._empty = asyncio.Event()
@@ -73,10 +76,10 @@ class Connections:
 
         Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
         """
-        session = Session(opened, transport, self._settings, self._context, self._finish)
+        session = Session(opened, transport, self._context, self._finish)
         session.link = link
-        if self._settings.max_connection_age_s:
-            session.expiry.end_at_age(self._settings.max_connection_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
+        if self._max_age_s:
+            session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self._sessions[session] = leave
         self._observer.opened(opened, link.trace_id if link is not None else None)
         session.attach()

@@ -25,7 +25,6 @@ from app.realtime.connection.outbox import Outbox, Put
 from app.realtime.connection.port import GameRoom
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity
-from app.settings import Settings
 from app.telemetry.observer import Closed, Opened
 from app.telemetry.tracer import Link, Span
 from app.transport import Frame, Transport
@@ -40,7 +39,6 @@ class Session:
         "_observer",
         "_on_end",
         "_opened",
-        "_settings",
         "connection_id",
         "ended",
         "expiry",
@@ -59,7 +57,6 @@ class Session:
         self,
         opened: Opened,
         transport: Transport,
-        settings: Settings,
         context: ConnectionContext,
         on_end: Callable[["Session"], None],
     ) -> None:
@@ -68,18 +65,17 @@ class Session:
         self.ended: tuple[CloseRow, Initiator, int] | None = None
         close = self.close  # one for both: each one made takes room, in every connection
         self.outbox = Outbox(transport, context.outboxes, close)
-        self.expiry = Expiry(self.outbox, close, settings, context.wheel)
+        self.expiry = Expiry(self.outbox, close, context.connection, context.auth, context.wheel)
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
         self.link: Link | None = None
         self._opened = opened
         self.transport = transport
-        self._settings = settings
         self._context = context
         self._on_end = on_end
         self._observer = context.observer
-        self.inbox = Inbox(self, self.outbox, opened, settings, context)
+        self.inbox = Inbox(self, self.outbox, opened, context)
         self.on_text: Callable[[bytes], None] = self.inbox.take
 
     @property

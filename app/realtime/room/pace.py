@@ -19,14 +19,17 @@ EVENTS: Final = 2
 
 
 class Pace:
-    """Holds the rates of all games on this replica, each by itself, whether or not it is loaded."""
+    """Holds the rates of all games on this replica, each by itself, whether or not it is loaded.
 
-    def __init__(self, settings: LimitSettings, policy: LimitPolicy) -> None:
-        self._settings = settings
-        self._policy = policy
-        self._commands = RatePerKey(settings.commands_per_second, settings.command_burst)
-        self._entries = RatePerKey(settings.entries_per_minute / 60, settings.entry_burst)
-        self._deliveries = RatePerKey(settings.event_deliveries_per_second, settings.event_delivery_burst)
+    `limits` and `policy` are those of all else that is bounded in a game too.
+    """
+
+    def __init__(self, limits: LimitSettings, policy: LimitPolicy) -> None:
+        self.limits = limits
+        self.policy = policy
+        self._commands = RatePerKey(limits.commands_per_second, limits.command_burst)
+        self._entries = RatePerKey(limits.entries_per_minute / 60, limits.entry_burst)
+        self._deliveries = RatePerKey(limits.event_deliveries_per_second, limits.event_delivery_burst)
 
     def take_command(self, game_id: str, player_id: str, members: int) -> None:
         """Count a command of a player, which leads to an event for so many members. Raises TooFast."""
@@ -48,14 +51,14 @@ class Pace:
         self, game_id: str, player_id: str, members: int, missed: int = 0, client: str | None = None
     ) -> None:
         """Count that so many members are sent what a player does, who is sent so many missed events. Raises TooFast."""
-        cost = min(EVENTS * members + missed, self._settings.event_delivery_burst)
+        cost = min(EVENTS * members + missed, self.limits.event_delivery_burst)
         wait_s = self._deliveries.take(game_id, time.monotonic(), cost)
         if wait_s:  # the others wait too: they come back one after the other, as fast as there is room for them
-            spread_s = EVENTS * members**2 / self._settings.event_deliveries_per_second
+            spread_s = EVENTS * members**2 / self.limits.event_deliveries_per_second
             wait_s += random.uniform(0, spread_s)  # noqa: S311 - jitter
         self._refuse(LimitScope.EVENT_DELIVERIES, wait_s, player_id, client)
 
     def _refuse(self, scope: LimitScope, wait_s: float, player_id: str, client: str | None = None) -> None:
         wait_ms = math.ceil(wait_s * 1000)
-        if wait_ms and self._policy.refuses(scope, wait_ms, player_id=player_id, client=client):
+        if wait_ms and self.policy.refuses(scope, wait_ms, player_id=player_id, client=client):
             raise TooFast(wait_s)

@@ -26,13 +26,12 @@ from app.game import (
     fold,
 )
 from app.protocol import Close
-from app.rate_limits import LimitPolicy
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.room.judging import Judging
 from app.realtime.room.known_games import KnownGames
 from app.realtime.room.pace import Pace
 from app.realtime.room.room import Room, RoomContext
-from app.settings import Settings
+from app.settings import GameSettings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Link, Maybe, Value
@@ -56,29 +55,29 @@ class Rooms:
         health: LogHealth,
         games: KnownGames,
         judging: Judging,
-        policy: LimitPolicy,
+        pace: Pace,
         tasks: TaskOwner,
-        settings: Settings,
+        settings: GameSettings,
     ) -> None:
         self.share = ALONE
         self.loaded: dict[str, Room] = {}
         self.something_ended = asyncio.Event()
-        self.pace = Pace(settings, policy)
+        self.pace = pace
         self._log = log
         self._health = health
         self.games = games
         self._judging = judging
         self._finished_linger_s = settings.finished_linger_s
         self._tasks = tasks
-        self._observer: Observer = policy.observer
+        self._observer: Observer = pace.policy.observer
         self._context = RoomContext(
             log,
             log.coordination,
             health,
-            policy,
-            self.pace,
+            pace.policy,
+            pace,
             games.now,
-            settings,
+            pace.limits,
             Bulkhead(self._observer.fault, "room"),
             self._observer.fault,
             self._changed,

@@ -1,21 +1,22 @@
 """What the settings choose: where the keys of tokens come from, and what tickets are signed with."""
 
-from app.settings import AuthSettings, Settings, signing_secret
+from app.settings import AuthSettings, signing_secret
 from app.telemetry.observer import Observer
+from app.vocabulary import Environment
 from app.web.auth.issuer import TokenIssuer
 from app.web.auth.jwks import JwksKeys
 from app.web.auth.keys import SharedSecrets
 from app.web.auth.tickets import Claim, TicketIssuer, derived_key
 
 
-def select_keys(settings: Settings, observer: Observer) -> SharedSecrets | JwksKeys:
+def select_keys(settings: AuthSettings, environment: Environment, observer: Observer) -> SharedSecrets | JwksKeys:
     """Make the source of the keys. Raises SettingsError where there is none."""
     if settings.jwt_jwks_url:
         return JwksKeys(settings, observer)
-    return SharedSecrets(signing_secret(settings), settings.jwt_previous_secret.get_secret_value())
+    return SharedSecrets(signing_secret(settings, environment), settings.jwt_previous_secret.get_secret_value())
 
 
-def select_tickets(settings: Settings, keys: SharedSecrets | JwksKeys, claim: Claim) -> TicketIssuer:
+def select_tickets(settings: AuthSettings, keys: SharedSecrets | JwksKeys, claim: Claim) -> TicketIssuer:
     """Make what issues tickets: with the key of their own, or with those derived from the shared secrets."""
     return TicketIssuer(_ticket_keys(settings, keys), settings.ticket_ttl_s, claim)
 
@@ -36,10 +37,17 @@ def select_issuer(settings: AuthSettings, keys: SharedSecrets | JwksKeys) -> Tok
 
 
 def replace_secrets(
-    settings: Settings, keys: SharedSecrets | JwksKeys, tickets: TicketIssuer, issuer: TokenIssuer
+    settings: AuthSettings,
+    environment: Environment,
+    keys: SharedSecrets | JwksKeys,
+    tickets: TicketIssuer,
+    issuer: TokenIssuer,
 ) -> None:
     """Have tokens and tickets made and verified with the secrets of `settings` from now on."""
     if isinstance(keys, SharedSecrets):
-        keys.current, keys.previous = signing_secret(settings), settings.jwt_previous_secret.get_secret_value()
+        keys.current, keys.previous = (
+            signing_secret(settings, environment),
+            settings.jwt_previous_secret.get_secret_value(),
+        )
         issuer.secret = keys.current
     tickets.keys = _ticket_keys(settings, keys)

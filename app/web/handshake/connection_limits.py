@@ -6,7 +6,7 @@ from typing import Final
 
 from app.rate_limits import BUSY_RETRY_S, LimitPolicy, RateLimit, address_key, spread_ms
 from app.realtime.cluster.presence import Presence
-from app.settings import Settings
+from app.settings import LimitSettings
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.error_answers import refused
 
@@ -17,9 +17,10 @@ HANDSHAKES_SPREAD_S: Final = 4.0
 class ConnectionLimits:
     """Limits of connections, per address and, over all replicas, per player."""
 
-    def __init__(self, settings: Settings, policy: LimitPolicy, presence: Presence) -> None:
+    def __init__(self, settings: LimitSettings, policy: LimitPolicy, presence: Presence, *, per_address: bool) -> None:
         self._settings = settings
         self._policy = policy
+        self._per_address = per_address
         self._handshakes = RateLimit(settings.handshakes_per_second, settings.handshake_burst)
         self._connections = 0
         self._addresses: Counter[str] = Counter()
@@ -51,7 +52,7 @@ class ConnectionLimits:
         if self._connections >= self._settings.max_connections:
             self._refuse(LimitScope.CONNECTIONS, spread_ms(*BUSY_RETRY_S), client)
         most = self._settings.max_connections_per_address
-        if not self._settings.is_development and self._addresses[address_key(client)] >= most:
+        if self._per_address and self._addresses[address_key(client)] >= most:
             self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, spread_ms(*BUSY_RETRY_S), client)
 
     def check_player(self, client: str, player_id: str) -> bool:

@@ -16,7 +16,7 @@ from app.protocol import (
     SERVER_DATA,
     SUBPROTOCOL,
 )
-from app.settings import ServerSettings, Settings
+from app.settings import ServerSettings
 
 SCHEMAS: Final = "#/components/schemas/{name}"
 MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
@@ -25,8 +25,8 @@ MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
 class AsyncApi:
     """The document of a service, encoded once."""
 
-    def __init__(self, settings: Settings, version: str) -> None:
-        self.body = msgspec.json.encode(document(version, _own_url(settings), settings.max_batch))
+    def __init__(self, settings: ServerSettings, max_batch: int, version: str) -> None:
+        self.body = msgspec.json.encode(document(version, _own_url(settings), max_batch))
 
 
 def document(version: str, url: str, max_batch: int) -> dict[str, Any]:

@@ -204,10 +204,23 @@ DISK_FILLING: Final = Alert(
     ),
 )
 
+_FDS: Final = f"{last('code_racer_open_fds')} / {last('code_racer_max_fds')}"
+_TURNED_AWAY: Final = 'code_racer_http_rejected_total{reason="no_descriptors"}'
+
+
+def _descriptors(opened: str, turned_away: str) -> dict[str, str]:
+    """So many of a thousand are open."""
+    return {
+        f"code_racer_open_fds{{{INSTANCE}}}": opened,
+        f"code_racer_max_fds{{{INSTANCE}}}": "1000x90",
+        f'code_racer_http_rejected_total{{{INSTANCE}, reason="no_descriptors"}}': turned_away,
+    }
+
+
 FDS_NEAR_LIMIT: Final = Alert(
     name="CodeRacerFdsNearLimit",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_open_fds')} / {last('code_racer_max_fds')} > 0.8",
+    expr=f"{_FDS} > 0.8",
     hold="5m",
     summary="Code Racer runs out of file descriptors: soon nobody can connect.",
     description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open.",
@@ -231,24 +244,35 @@ FDS_RUN_OUT: Final = Alert(
     name="CodeRacerFdsNearLimit",
     severity=Severity.CRITICAL,
     expr=(
-        f"predict_linear(code_racer_open_fds[15m], 900) > {last('code_racer_max_fds')}\n"
-        f"and {last('code_racer_open_fds')} > 0.5 * {last('code_racer_max_fds')}\n"
+        f"{_FDS} > 0.5\n"
+        f"and predict_linear(code_racer_open_fds[15m], 900) > {last('code_racer_max_fds')}\n"
+        f"or {_FDS}\n"
+        f"and on {_EACH} sum by {_EACH} (increase({_TURNED_AWAY}[5m])) > 0\n"
     ),
     hold="2m",
     keeps=KEEPS,
-    summary="Code Racer has no file descriptors left within a quarter of an hour: then nobody can connect.",
-    description="{{ $labels.instance }} would need {{ $value | humanize }} file descriptors in a quarter of an hour.",
+    summary="Code Racer has no file descriptors left, now or within a quarter of an hour: then nobody can connect.",
+    description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open,"
+    " and needs more than it may have.",
     cases=(
         Case(
             "twenty more each minute",
-            {f"code_racer_open_fds{{{INSTANCE}}}": "400+20x30", f"code_racer_max_fds{{{INSTANCE}}}": "1000x30"},
+            _descriptors("400+20x30", turned_away="0x30"),
             fires=18,
             labels=WHERE,
-            description="a:8080 would need 1.06k file descriptors in a quarter of an hour.",
+            description="a:8080 has 76% of its file descriptors open, and needs more than it may have.",
         ),
         Case(
+            "all that are not reserved have been taken for an hour, and who comes is turned away",
+            _descriptors("780x90", turned_away="0x5 0+2x85"),
+            fires=9,
+            labels=WHERE,
+            description="a:8080 has 78% of its file descriptors open, and needs more than it may have.",
+        ),
+        Case("some were turned away long ago", _descriptors("600x30", turned_away="70x30"), silent=(5, 20)),
+        Case(
             "many, and no more of them",
-            {f"code_racer_open_fds{{{INSTANCE}}}": "700x30", f"code_racer_max_fds{{{INSTANCE}}}": "1000x30"},
+            _descriptors("700x30", turned_away="0x30"),
             silent=(5, 20),
         ),
         Case(

@@ -184,8 +184,11 @@ CLOCK_BREAKS_TOKENS: Final = Alert(
 )
 
 
+_EACH: Final = "(cluster, namespace, job, instance)"
+
+
 def _grown(counter: str) -> str:
-    return f"sum by (cluster, namespace, job, instance) (increase({counter}[2m]))"
+    return f"sum by {_EACH} (increase({counter}[2m]))"
 
 
 GAPS: Final = Alert(
@@ -195,6 +198,7 @@ GAPS: Final = Alert(
         f"{_grown('code_racer_event_log_gaps_total')} > 4\n"
         f"and {_grown('code_racer_event_log_gaps_total')}\n"
         f"  > 0.01 * {_grown('code_racer_event_log_lag_seconds_count')}\n"
+        f"unless on {_EACH} changes(code_racer_start_time_seconds[4m]) > 0\n"
     ),
     hold="5m",
     summary="A replica misses what the event log tells live; it reads it again, and its players see it late.",
@@ -217,6 +221,15 @@ GAPS: Final = Alert(
                 f"code_racer_event_log_lag_seconds_count{{{INSTANCE}}}": "0+100x30",
             },
             silent=(9, 11, 12, 13, 14, 15, 16, 17, 18, 20, 25),
+        ),
+        Case(
+            "three restarts, two minutes apart: it hears of all its games anew each time",
+            {
+                f"code_racer_start_time_seconds{{{INSTANCE}}}": "1x9 2x2 3x2 4x20",
+                f"code_racer_event_log_gaps_total{{{INSTANCE}}}": "40x9 0 130 0 130 0 130x20",
+                f"code_racer_event_log_lag_seconds_count{{{INSTANCE}}}": "0+100x9 0 100 0 100 0+100x20",
+            },
+            silent=tuple(range(11, 25)),
         ),
         Case(
             "another leader was elected",

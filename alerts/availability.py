@@ -38,7 +38,7 @@ DOWN, DOWN_ONE = page_and_ticket(
 ABSENT: Final = Alert(
     name="CodeRacerAbsent",
     severity=Severity.CRITICAL,
-    expr=f"{gone(_UP)}\nor absent({_UP}) unless on () {_UP} offset 1h\n",
+    expr=f"{gone(_UP)}\nor absent({_UP}) unless on () present_over_time({_UP}[1h])\n",
     hold="5m",
     keeps=KEEPS,
     summary="Prometheus knows of no Code Racer replica any more, or of none at all.",
@@ -58,6 +58,16 @@ ABSENT: Final = Alert(
                 'up{cluster="eu", namespace="staging", job="code-racer", instance="s:8080"}': "1x130",
             },
             fires=76,
+            labels={"cluster": "eu", "namespace": "prod", "job": "code-racer"},
+            description="There has been no target of the job code-racer for five minutes.",
+        ),
+        Case(
+            "a namespace half an hour old vanishes, another stays",
+            {
+                'up{cluster="eu", namespace="prod", job="code-racer", instance="a:8080"}': "1x30 stale",
+                'up{cluster="eu", namespace="staging", job="code-racer", instance="s:8080"}': "1x130",
+            },
+            fires=36,
             labels={"cluster": "eu", "namespace": "prod", "job": "code-racer"},
             description="There has been no target of the job code-racer for five minutes.",
         ),

@@ -28,9 +28,9 @@ def last(gauge: str, ago: str = "") -> str:
 
 
 def gone(up: str) -> str:
-    """Find the namespaces and jobs that had targets an hour ago and have none now."""
+    """Find the namespaces and jobs that had targets within the last hour and have none now."""
     by = "(cluster, namespace, job)"
-    return f"group by {by} ({up} offset 1h) unless group by {by} ({up})"
+    return f"group by {by} (present_over_time({up}[1h])) unless group by {by} ({up})"
 
 
 KEEPS: Final = str(CONFIG["pages"]["keep_firing_for"])

@@ -49,6 +49,11 @@ SIGNALS: Final = (
         'code_racer_ws_message_duration_seconds_count{outcome="ok"}',
     ),
     Signal(
+        "requests",
+        'code_racer_http_requests_total{route=~"/api/.+"}',  # not what scanners ask for
+        'code_racer_http_requests_total{route=~"/api/.+", status!~"4xx|5xx"}',
+    ),
+    Signal(
         "closes",
         "code_racer_ws_closes_total",
         # those of clients and networks, and ours that belong to the day
@@ -193,6 +198,23 @@ OUTLIER: Final = Alert(
                 {
                     "a": {'type="ready", outcome="ok"': 70, 'type="other", outcome="rejected"': 30},
                     "b": {'type="ready", outcome="ok"': 95, 'type="other", outcome="rejected"': 5},
+                },
+            ),
+        ),
+        _worse(
+            "one with a wrong secret lets nobody make a game",
+            "requests",
+            40,
+            _counted(
+                "code_racer_http_requests_total",
+                {
+                    one: {
+                        'route="/api/games", method="POST", status="2xx"': 60 - bad,
+                        'route="/api/games", method="POST", status="4xx"': bad,
+                        'route="/api/problems", method="GET", status="2xx"': 40,
+                        'route="other", method="GET", status="4xx"': 900,
+                    }
+                    for one, bad in (("a", 40), ("b", 1), ("c", 2))
                 },
             ),
         ),

@@ -121,8 +121,9 @@ def test_what_is_sent_over_tls_and_not_read_takes_no_memory(tmp_path: Path) -> N
     made = Certificates(tmp_path / "tls")
     context = ssl.create_default_context(cafile=str(made.ca))
     requests = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 50_000
-    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key, "http_write_timeout_s": 60}
-    with ServerProcess(tmp_path / "server", **tls) as server, contextlib.ExitStack() as held:
+    patient = dict.fromkeys(("handshake_timeout_s", "http_keep_alive_s", "http_write_timeout_s"), 300)
+    tls = {"tls_cert_file": made.cert, "tls_key_file": made.key}
+    with ServerProcess(tmp_path / "server", **tls, **patient) as server, contextlib.ExitStack() as held:
         many = [held.enter_context(asking(server, context)) for _ in range(100)]
         before, idle = server.resident_bytes(), 0
         while idle < 20:  # turns of the server's in which nobody could send more

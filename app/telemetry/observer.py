@@ -47,10 +47,10 @@ class Limited:
     connection_id: str | None = None
 
 
-class Opened(Struct, frozen=True):
+class Opened(Struct, frozen=True, gc=False):
     """A connection that came up; without a player where the first message has to bring the token.
 
-    `client` is its address, `release` what program it is.
+    `client` is its address, `release` what program it is, `link` the handshake that its traces point at.
     """
 
     connection_id: str
@@ -59,6 +59,7 @@ class Opened(Struct, frozen=True):
     client: str
     resume: ResumeOutcome | None = None
     release: str = ClientClass.NONE
+    link: Link | None = None
 
 
 class Closed(Struct, frozen=True):
@@ -146,8 +147,8 @@ class ConnectionsObserver(_Traced):
     def handshake_refused(self, outcome: HandshakeOutcome, status: int, detail: str, client: str) -> None:
         """Note that the transport refused an attempt to connect, without asking the application."""
 
-    def opened(self, opened: Opened, trace_id: str | None = None) -> None:
-        """Note that a connection came up, by a handshake whose span, where it is sampled, is in that trace."""
+    def opened(self, opened: Opened) -> None:
+        """Note that a connection came up."""
 
     def closed(self, closed: Closed) -> None:
         """Note that a connection ended, by whomever."""

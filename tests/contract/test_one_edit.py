@@ -206,7 +206,7 @@ USED = (
             "        self._observer.lapped()\n"
             "        self._outbox.send(HornHeardData(times))\n"
             "        if times > self._limits.max_honks:\n"
-            "            self._connection.close(Close.CHEATING)\n\n"
+            "            self._close(Close.CHEATING)\n\n"
         ),
     ),
     (

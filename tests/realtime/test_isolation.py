@@ -121,7 +121,7 @@ async def a_slow_reader_whose_outbox_cannot_be_written(patch: Patch) -> None:
 
 
 async def a_message_that_raises(patch: Patch) -> None:
-    plant(patch, Inbox, "_take", lambda inbox, *_: inbox._connection.player_id == "eve")
+    plant(patch, Inbox, "_take", lambda inbox, *_: inbox._player_id == "eve")
     async with running() as one:
         await one.game("ann", "eve", "bob", min_players=9)
         one.say("eve", "ping", {"timestamp": 1})
@@ -131,7 +131,7 @@ async def a_message_that_raises(patch: Patch) -> None:
 
 
 async def a_queued_message_that_raises(patch: Patch) -> None:
-    plant(patch, Inbox, "_answer", lambda inbox, *_: inbox._connection.player_id == "eve")
+    plant(patch, Inbox, "_answer", lambda inbox, *_: inbox._player_id == "eve")
     async with running() as one:
         await one.game("ann", "eve", "bob", min_players=9)
         one.say("eve", "ready")

@@ -10,9 +10,9 @@ TIMES = 20
 _opened = ConnectionsRecorder.opened
 
 
-def _opened_again_and_again(self: ConnectionsRecorder, opened: Opened, trace_id: str | None = None) -> None:
+def _opened_again_and_again(self: ConnectionsRecorder, opened: Opened) -> None:
     for _ in range(TIMES):
-        _opened(self, opened, trace_id)
+        _opened(self, opened)
 
 
 if __name__ == "__main__":

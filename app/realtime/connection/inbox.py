@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, cast
 
 from msgspec import Struct
@@ -29,12 +30,15 @@ from app.protocol import (
 from app.protocol import client as wire
 from app.rate_limits import TooFast
 from app.realtime.connection.context import ConnectionContext
+from app.realtime.connection.expiry import Expiry
 from app.realtime.connection.outbox import Outbox
-from app.realtime.connection.port import GameRoom, InboxConnection
+from app.realtime.connection.port import CloseConnection, GameRoom
 from app.realtime.connection.quota import Quota
+from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REJECTIONS
 from app.telemetry.observer import MessageTrail, Opened
+from app.transport import Transport
 from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, Rejection
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
@@ -56,16 +60,31 @@ class _InboxItem(MessageTrail):
 
 
 class Inbox:
-    """Takes and answers the messages of one connection; `quota` is what it may send."""
+    """Takes and answers the messages of one connection, or has `close` end it; `quota` is what it may send."""
 
     __slots__ = (
-        "_connection", "_context", "_has_begun", "_has_said_hello", "_is_handling", "_items", "_limits", "_observer",
-        "_outbox", "_release", "_room", "_tracer", "_wake", "quota",
+        "_close", "_context", "_expiry", "_has_ended", "_has_said_hello", "_is_handling", "_items", "_limits",
+        "_observer", "_on_rest", "_opened", "_outbox", "_player_id", "_room", "_stats", "_tracer", "_transport",
+        "_wake", "quota",
     )  # fmt: skip
 
-    def __init__(self, connection: InboxConnection, outbox: Outbox, opened: Opened, context: ConnectionContext) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        opened: Opened,
+        transport: Transport,
+        outbox: Outbox,
+        expiry: Expiry,
+        stats: ConnectionStats,
+        close: CloseConnection,
+        context: ConnectionContext,
+    ) -> None:
+        self._opened = opened
+        self._player_id = opened.player_id or ""
+        self._transport = transport
         self._outbox = outbox
+        self._expiry = expiry
+        self._stats = stats
+        self._close = close
         self._limits = context.limits
         self.quota = Quota(context.limits, context.policy, opened)
         self._context = context
@@ -74,30 +93,35 @@ class Inbox:
         self._room: GameRoom | None = None
         self._items: deque[_InboxItem] | None = None
         self._wake: asyncio.Event | None = None
-        self._has_begun = False
+        self._on_rest: Callable[[], None] | None = None
+        self._has_ended = False
         self._has_said_hello = False
         self._is_handling = False
-        self._release = opened.release
 
     @property
     def is_at_rest(self) -> bool:
         """Whether it has begun and nothing is being handled."""
-        return self._has_begun and not self._is_handling
+        return self._on_rest is not None and not self._is_handling
 
-    def join(self, room: GameRoom) -> None:
-        """Give the room of the player's game: messages are answered from now on."""
+    def join(self, player_id: str, room: GameRoom) -> None:
+        """Give the player and the room of their game: messages are answered from now on."""
+        self._player_id = player_id
         self._room = room
 
-    def begin(self) -> None:
-        """Handle what waits, now and from now on: the player has joined, or will not."""
-        self._has_begun = True
+    def begin(self, on_rest: Callable[[], None]) -> None:
+        """Handle what waits, now and from now on: the player has joined, or will not.
+
+        `on_rest` is called whenever all that had to wait is handled.
+        """
+        self._on_rest = on_rest
         if self._room is None:
             self._items = None
         if self._items:
-            self._handle_items()
+            self._handle_items(on_rest)
 
-    def wake(self) -> None:
-        """Wake who waits for a first message: the connection has ended."""
+    def end(self) -> None:
+        """Wait for no first message any more: the connection has ended."""
+        self._has_ended = True
         if self._wake is not None:
             self._wake.set()
 
@@ -108,7 +132,7 @@ class Inbox:
             TimeoutError: there was none in time.
         """
         async with asyncio.timeout(timeout_s):
-            while not self._items and self._connection.ended is None:
+            while not self._items and not self._has_ended:
                 self._wake = asyncio.Event()
                 await self._wake.wait()
         if not self._items:
@@ -127,21 +151,20 @@ class Inbox:
         Raises Unauthenticated, VerifierUnavailable, Rejected.
         """
         identity = await self._context.verify(token)
-        known = self._connection.player_id
+        known = self._player_id
         if known and identity.player_id != known:
             raise Rejected(Rejection.NOT_ALLOWED, "the token is another player's")
-        self._observer.authenticated(self._connection.connection_id, identity.player_id, refresh=bool(known))
+        self._observer.authenticated(self._opened.connection_id, identity.player_id, refresh=bool(known))
         return identity
 
     # ---------------------------------------------------------------- what comes in
 
     def take(self, payload: bytes) -> None:
         """Take a message that came in: count and decode it; answer at once what needs no waiting, queue the rest."""
-        connection = self._connection
-        arrived = connection.expiry.last_message = time.perf_counter()
+        arrived = self._expiry.last_message = time.perf_counter()
         size = len(payload)
         try:
-            connection.stats.received(size)
+            self._stats.received(size)
             message = self._decode(payload)
             self._observer.received(message.type, size)
             if isinstance(message, wire.ClientMessage):
@@ -156,7 +179,7 @@ class Inbox:
                 what = _OverRate(message.type, wait_s) if wait_s else message
                 self._take(_InboxItem(arrived, raw=payload, what=what, id=message.id))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
-            connection.fail(fault)
+            self._fail(fault)
 
     def take_control(self) -> float:
         """Count a frame that completes no message: for so many seconds no more is to be read."""
@@ -194,27 +217,27 @@ class Inbox:
 
     def _take(self, item: _InboxItem) -> None:
         if item.what is not None:
-            item.span = self._tracer.message(item.what.type, item.arrived, self._connection.link, item.traceparent)
+            item.span = self._tracer.message(item.what.type, item.arrived, self._opened.link, item.traceparent)
         if not self._items and self._room is not None and self._answer_now(item, self._room):
             return
         if self._items is None:
             self._items = deque()
         self._items.append(item)
         if len(self._items) >= self._limits.max_pending_messages:
-            self._connection.transport.pause_reading()
-        if self._has_begun:
-            self._handle_items()
-        else:
-            self.wake()
+            self._transport.pause_reading()
+        if self._on_rest is not None:
+            self._handle_items(self._on_rest)
+        elif self._wake is not None:
+            self._wake.set()
 
     # ---------------------------------------------------------------- answers
 
-    def _handle_items(self) -> None:
+    def _handle_items(self, on_rest: Callable[[], None]) -> None:
         if not self._is_handling:
             self._is_handling = True
-            self._context.spawn(self._handle_all(), "messages")
+            self._context.spawn(self._handle_all(on_rest), "messages")
 
-    async def _handle_all(self) -> None:
+    async def _handle_all(self, on_rest: Callable[[], None]) -> None:
         """Handle queued messages in order until nothing waits."""
         try:
             while self._items:
@@ -224,13 +247,13 @@ class Inbox:
                     await self._answer(item, room)
                 self._items.popleft()
                 if len(self._items) <= self._limits.max_pending_messages // 2:
-                    self._connection.transport.resume_reading()
+                    self._transport.resume_reading()
         except Exception as error:  # noqa: BLE001 - messages are lost, so the connection must not go on
-            self._connection.fail(error)
+            self._fail(error)
         finally:
             self._items = None
             self._is_handling = False
-            self._connection.handled_all()
+            on_rest()
 
     def _answer_now(self, item: _InboxItem, room: GameRoom) -> bool:
         """Answer what needs no waiting; False where it does."""
@@ -238,13 +261,13 @@ class Inbox:
         if isinstance(what, wire.PingMessage):
             self._pong(what.data)
         elif isinstance(what, wire.ProgressMessage):
-            room.show_progress(self._connection.player_id, what.data.percent, what.data.lines)
+            room.show_progress(self._player_id, what.data.percent, what.data.lines)
         elif isinstance(what, wire.HelloMessage):
             if self._has_said_hello:
                 self._refuse(what.type, item, ErrorCode.NOT_ALLOWED, "hello is said once a connection")
                 return True
             self._has_said_hello = True
-            self._observer.hello(self._release, what.data)
+            self._observer.hello(self._opened.release, what.data)
         elif isinstance(what, InvalidMessage):
             self._refuse_invalid(what, item)
             return True
@@ -280,26 +303,31 @@ class Inbox:
                 self._refuse(type, item, ErrorCode.UNAVAILABLE, text, UNAVAILABLE_RETRY_MS, outcome)
             except Exception as fault:  # noqa: BLE001 - a fault in one message ends one connection, not the server
                 self._refuse(type, item, ErrorCode.INTERNAL, "a fault of the server", outcome=MessageOutcome.ERROR)
-                self._connection.fail(fault, f"message {type}")
+                self._fail(fault, f"message {type}")
             else:
                 self._answered(type, MessageOutcome.OK, item)
 
     async def _apply(self, message: wire.ClientMessage, room: GameRoom) -> None:
-        player_id, cause = self._connection.player_id, message.id
+        player_id, cause = self._player_id, message.id
         if isinstance(message, wire.ReadyMessage):
             self._ack(cause, await room.act(SetReady(player_id, message.data.status is ReadyStatus.READY, cause)))
         elif isinstance(message, wire.SubmitCodeMessage):
             self._ack(cause, await room.act(Submit(player_id, message.data.code, message.data.language, cause)))
         elif isinstance(message, wire.LeaveMessage):
             self._ack(cause, await room.act(LeaveGame(player_id, cause)))
-            self._connection.close(Close.NORMAL, "you left the game")
+            self._close(Close.NORMAL, "you left the game")
         elif isinstance(message, wire.AuthMessage):
-            self._connection.expiry.renew((await self.verify(message.data.token)).expires_at)
+            self._expiry.renew((await self.verify(message.data.token)).expires_at)
             self._ack(cause, None)
 
     def _answered(self, type: str, outcome: MessageOutcome, item: _InboxItem) -> None:
-        connection = self._connection
-        self._observer.answered(type, outcome, item, connection.link, connection.connection_id)
+        opened = self._opened
+        self._observer.answered(type, outcome, item, opened.link, opened.connection_id)
+
+    def _fail(self, fault: Exception, where: str = "connection") -> None:
+        """Report a fault of ours and end the connection (1011): the client comes back, and resumes from the log."""
+        self._context.report(where, fault)
+        self._close(Close.INTERNAL)
 
     def _ack(self, id: str | None, seq: int | None) -> None:
         if id is not None:
@@ -313,7 +341,7 @@ class Inbox:
     def _refuse_invalid(self, error: InvalidMessage, item: _InboxItem) -> None:
         self._refuse(error.type, item, error.code, error.message)
         if self.quota.is_often_invalid(time.monotonic()):
-            self._connection.close(Close.PROTOCOL_ERROR)
+            self._close(Close.PROTOCOL_ERROR)
 
     def _refuse_too_fast(self, type: str, wait_s: float, item: _InboxItem) -> None:
         wait_ms = math.ceil(wait_s * 1000)
@@ -325,7 +353,7 @@ class Inbox:
         """Note that the peer was too fast, and was answered so or slowed down: who goes on regardless is closed."""
         if self.quota.is_often_refused(time.monotonic()):
             retry_ms = round(self._limits.rate_limit_retry_s * 1000)
-            self._connection.close(Close.RATE_LIMITED, retry_after_ms=retry_ms)
+            self._close(Close.RATE_LIMITED, retry_after_ms=retry_ms)
 
     def _refuse(
         self,
@@ -337,8 +365,8 @@ class Inbox:
         outcome: MessageOutcome = MessageOutcome.REJECTED,
     ) -> None:
         """Answer with an ``error``."""
-        self._connection.stats.errors += 1
+        self._stats.errors += 1
         self._outbox.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
         item.error = code
-        item.trouble = self._connection.stats.first_trouble(code)
+        item.trouble = self._stats.first_trouble(code)
         self._answered(type, outcome, item)

@@ -19,7 +19,6 @@ from app.realtime.identity import Verify
 from app.settings import Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Opened
-from app.telemetry.tracer import Link
 from app.transport import Transport
 
 SHED_RETRY_S: Final = (5.0, 30.0)
@@ -69,19 +68,16 @@ class Connections:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions)
 
-    def open(
-        self, opened: Opened, transport: Transport, link: Link | None = None, leave: Callable[[], None] = lambda: None
-    ) -> Session:
-        """Open an accepted connection, accounted for from here to its end; its traces point at `link`.
+    def open(self, opened: Opened, transport: Transport, leave: Callable[[], None] = lambda: None) -> Session:
+        """Open an accepted connection, accounted for from here to its end.
 
         Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
         """
         session = Session(opened, transport, self._context, self._finish)
-        session.link = link
         if self._max_age_s:
             session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
         self._sessions[session] = leave
-        self._observer.opened(opened, link.trace_id if link is not None else None)
+        self._observer.opened(opened)
         session.attach()
         return session
 

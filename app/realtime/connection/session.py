@@ -36,7 +36,6 @@ class Session:
 
     __slots__ = (
         "_context",
-        "_observer",
         "_on_end",
         "_opened",
         "connection_id",
@@ -44,7 +43,6 @@ class Session:
         "expiry",
         "has_joined",
         "inbox",
-        "link",
         "on_text",
         "outbox",
         "player_id",
@@ -69,19 +67,22 @@ class Session:
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
-        self.link: Link | None = None
         self._opened = opened
         self.transport = transport
         self._context = context
         self._on_end = on_end
-        self._observer = context.observer
-        self.inbox = Inbox(self, self.outbox, opened, context)
+        self.inbox = Inbox(opened, transport, self.outbox, self.expiry, self.stats, close, context)
         self.on_text: Callable[[bytes], None] = self.inbox.take
 
     @property
     def is_open(self) -> bool:
         """Whether it is neither over nor about to be."""
         return self.ended is None and self.transport.is_open
+
+    @property
+    def link(self) -> Link | None:
+        """The handshake that its traces point at."""
+        return self._opened.link
 
     # ---------------------------------------------------------------- sending
 
@@ -123,7 +124,7 @@ class Session:
     def join(self, identity: Identity, room: GameRoom) -> None:
         """Give the player and the room of their game: from now on messages are handled."""
         self.player_id = identity.player_id
-        self.inbox.join(room)
+        self.inbox.join(identity.player_id, room)
         self.expiry.renew(identity.expires_at)
 
     def cork(self) -> None:
@@ -140,13 +141,8 @@ class Session:
 
     def begin(self) -> None:
         """Handle what waits, now and from now on: the player has joined, or will not."""
-        self.inbox.begin()
+        self.inbox.begin(self._finish)
         self._finish_if_over()
-
-    def handled_all(self) -> None:
-        """End a connection whose inbox is at rest, if it has ended."""
-        if self.ended is not None:
-            self._on_end(self)
 
     def summary(self) -> Closed:
         """Make the record of the whole connection; only once it has ended."""
@@ -158,6 +154,11 @@ class Session:
         """Let go of the parts, which hold each other, so that they are freed without a collection."""
         del self.inbox, self.on_text, self.expiry
 
+    def _finish(self) -> None:
+        """Report the end of a connection, if it has ended; its inbox is at rest."""
+        if self.ended is not None:
+            self._on_end(self)
+
     def _finish_if_over(self) -> None:
         if self.ended is not None and self.inbox.is_at_rest:
             asyncio.get_running_loop().call_soon(self._on_end, self)
@@ -167,7 +168,7 @@ class Session:
     def on_binary(self, payload: bytes) -> None:
         """Close the connection: this protocol is text."""
         self.stats.received(len(payload))
-        self._observer.received("other", len(payload))
+        self._context.observer.received("other", len(payload))
         self.close(Close.BINARY)
 
     def on_control_frame(self) -> float:
@@ -187,7 +188,7 @@ class Session:
 
     def on_ping(self, outcome: PingOutcome, rtt_s: float) -> None:
         """Measure a protocol ping that ended."""
-        self._observer.ping(outcome, rtt_s)
+        self._context.observer.ping(outcome, rtt_s)
         if outcome is PingOutcome.ANSWERED:
             self.stats.measured(rtt_s)
 
@@ -203,5 +204,5 @@ class Session:
                 self.inbox.quota.refuses(LimitScope.MESSAGE_SIZE)
             self.outbox.end()
             self.expiry.stop()
-        self.inbox.wake()
+        self.inbox.end()
         self._finish_if_over()

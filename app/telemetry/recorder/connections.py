@@ -53,7 +53,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         self._count_handshake(outcome, 0.0, None)
         self.log_repeated(Events.WS_REFUSED, outcome, outcome=outcome, status=status, detail=detail, client=client)
 
-    def opened(self, opened: Opened, trace_id: str | None = None) -> None:
+    def opened(self, opened: Opened) -> None:
         self.log(
             Events.WS_OPENED,
             connection_id=opened.connection_id,
@@ -61,7 +61,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             player_id=opened.player_id,
             client=opened.client,
             resume=opened.resume,
-            trace_id=trace_id,
+            trace_id=opened.link.trace_id if opened.link is not None else None,
             release=opened.release,
         )
         self.store.counter(Metrics.CLIENT_CONNECTIONS).inc((opened.release,))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+import msgspec
 from litestar.connection import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
@@ -67,7 +68,7 @@ class HandshakeAttempt:
             yield None
             return
         self.slot = None  # the connection's from now on
-        session = self.context.hub.connections.open(opened, *accepted, slot.release)
+        session = self.context.hub.connections.open(*accepted, slot.release)
         try:
             yield session
         except BaseException:  # a cancelled handshake too: the peer is told, the cause goes on up
@@ -95,7 +96,7 @@ class HandshakeAttempt:
         release = self.context.releases.name(self.socket)
         return Opened(connection_id, target.game_id, self.player_id, self.client, resume, release)
 
-    async def _accept(self, opened: Opened) -> tuple[Transport, Link | None] | None:
+    async def _accept(self, opened: Opened) -> tuple[Opened, Transport] | None:
         """Complete the upgrade; None where the peer has gone meanwhile."""
         socket = self.socket
         transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
@@ -107,7 +108,7 @@ class HandshakeAttempt:
             is_open = False
         outcome = HandshakeOutcome.ACCEPTED if is_open else HandshakeOutcome.ABANDONED
         link = self._measure(outcome, HTTPStatus.SWITCHING_PROTOCOLS, opened.connection_id)
-        return (transport, link) if is_open else None
+        return (msgspec.structs.replace(opened, link=link), transport) if is_open else None
 
     def _measure(
         self, outcome: HandshakeOutcome, status: int, connection_id: str | None = None, refusal: str | None = None

@@ -41,8 +41,12 @@ HANDSHAKES: Final = Signal(
     'code_racer_ws_handshakes_total{outcome!~"draining|abandoned"}',
     'code_racer_ws_handshakes_total{outcome="accepted"}',
 )
+_CLIENTS: Final = "code_racer_ws_handshake_clients_total"
+CLIENTS: Final = Signal("clients", _CLIENTS, f'{_CLIENTS}{{answer="accepted"}}')
+"""The same by address: somebody who tries a thousand tokens is one."""
 SIGNALS: Final = (
     HANDSHAKES,
+    CLIENTS,
     Signal(
         "messages",
         "code_racer_ws_message_duration_seconds_count",
@@ -73,15 +77,31 @@ SIGNALS: Final = (
     Signal("verdicts", "code_racer_submissions_total", 'code_racer_submissions_total{verdict!="judge_error"}'),
 )
 
+
+def _refuses(signal: Signal) -> str:
+    """Find the replicas that refuse most of it while those that do not refuse little."""
+    bad = f'{BAD}{{signal="{signal.name}"}}'
+    return (
+        f"{bad} > {_C['refused']}\n"
+        f"and on {_SERVICE} avg by {_SERVICE} ({bad} <= {_C['refused']}) < {_C['others_refuse']}\n"
+    )
+
+
 _SHAKES: Final = f'{BAD}{{signal="handshakes"}}'
 _ACCEPTED: Final = _grown(HANDSHAKES.good)
+_REFUSED_CLIENTS: Final = _grown(f'{_CLIENTS}{{answer="refused"}}')
 _REFUSING: Final = (
-    f"{_SHAKES} > {_C['refused']}\n"
-    f"and on {_SERVICE} avg by {_SERVICE} ({_SHAKES} <= {_C['refused']}) < {_C['others_refuse']}\n"
+    f"max by {_REPLICA} (\n{_refuses(CLIENTS)}"
+    f"or {_refuses(HANDSHAKES)}"
     f"unless on {_REPLICA} {_ACCEPTED} >= on {_SERVICE} group_left () {_C['accepts']}"
     f" * avg by {_SERVICE} ({_ACCEPTED} and on {_REPLICA} {_SHAKES} <= {_C['refused']})\n"
+    f"unless on {_REPLICA} {_REFUSED_CLIENTS} < {_C['few_clients']} * {_grown(CLIENTS.good)}\n)\n"
 )
-"""Who adds bad attempts to one replica leaves it the good ones; a replica that is itself at fault has few of these."""
+"""By clients; or by attempts, where a proxy shows one address for all.
+
+Who adds bad attempts to one replica leaves it the good ones, which are few where the replica is itself at fault, and
+comes from few addresses beside those who play there.
+"""
 _WORSE: Final = (
     f"{BAD} > {_C['bad']}\n"
     f"and {BAD} > on {_SIGNAL} group_left () {_C['times']} * avg by {_SIGNAL} ({BAD} <= {_C['bad']})\n"
@@ -106,6 +126,15 @@ def _replicas(accepted: str, refused: str, replicas: str = "bc") -> dict[str, st
     return {series: values for one in replicas for series, values in _handshakes(one, accepted, refused).items()}
 
 
+def _clients(**replicas: tuple[float, float]) -> dict[str, str]:
+    """So many addresses are accepted and refused a minute, by replica."""
+    return {
+        f'{_CLIENTS}{{job="code-racer", instance="{replica}:8080", answer="{answer}"}}': f"0+{count:g}x30"
+        for replica, counts in replicas.items()
+        for answer, count in zip(("accepted", "refused"), counts, strict=True)
+    }
+
+
 def _timed(histogram: str, labels: str, limit: str, late: dict[str, int]) -> dict[str, str]:
     """So many of a hundred a minute are over a limit, by replica."""
     return {
@@ -118,7 +147,6 @@ def _timed(histogram: str, labels: str, limit: str, late: dict[str, int]) -> dic
 
 
 _WELL: Final = _replicas("0+60x30", "0+1x30")
-_SHAKEN: Final = {**WHERE, "signal": "handshakes"}
 _QUIET: Final = Case("a quiet night", _WELL | _handshakes("a", "0x30", "0x5 15x25"), silent=(6, 12, 25))
 
 
@@ -135,14 +163,14 @@ REFUSES: Final = Alert(
             "a wrong secret on one of three",
             _WELL | _handshakes("a", "0x30", "0+60x30"),
             fires=3,
-            labels=_SHAKEN,
+            labels=WHERE,
             description="a:8080 refuses 100% of the attempts to connect.",
         ),
         Case(
             "the page's address is missing in the settings of one",
             _WELL | _handshakes("a", "0+15x30", "0+45x30", "origin_refused"),
             fires=3,
-            labels=_SHAKEN,
+            labels=WHERE,
             description="a:8080 refuses 75% of the attempts to connect.",
         ),
         Case(
@@ -153,6 +181,30 @@ REFUSES: Final = Alert(
         Case(
             "the same, and fewer play there than elsewhere",
             _WELL | _handshakes("a", "0+35x30", "0+600x30", "rate_limited"),
+            silent=(4, 12, 25),
+        ),
+        Case(
+            "three of five players, one attempt each, on one that has twice as many as the others",
+            _WELL | _handshakes("a", "0+48x30", "0+72x30", "origin_refused") | _clients(a=(4, 6), b=(5, 0), c=(5, 0)),
+            fires=6,
+            labels=WHERE,
+            description="a:8080 refuses 60% of the attempts to connect.",
+        ),
+        Case(
+            "three in five attempts, as many as the others have",
+            _WELL | _handshakes("a", "0+24x30", "0+36x30"),
+            fires=3,
+            labels=WHERE,
+            description="a:8080 refuses 60% of the attempts to connect.",
+        ),
+        Case(
+            "at night few play there, and somebody tries tokens from one address",
+            _replicas("0+3x30", "0x30") | _handshakes("a", "0+1x30", "0+60x30") | _clients(a=(0.5, 0.1), b=(2, 0)),
+            silent=(4, 12, 25),
+        ),
+        Case(
+            "the same, seen as one address with the players', and more play there",
+            _replicas("0+3x30", "0x30") | _handshakes("a", "0+2x30", "0+60x30") | _clients(a=(0.1, 0.1), b=(0.1, 0)),
             silent=(4, 12, 25),
         ),
         Case("forged tokens everywhere", _replicas("0+20x30", "0+60x30", "abc"), silent=(4, 12, 25)),

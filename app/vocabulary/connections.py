@@ -26,6 +26,13 @@ class HandshakeOutcome(StrEnum):
     NO_SUCH_PATH = "no_such_path"
 
 
+class HandshakeAnswer(StrEnum):
+    """What a client who tried to connect was answered."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
 class HttpRoute(StrEnum):
     """Whose a request over HTTP is: a template of the API's, a group, or `other`: a path that nobody serves so."""
 

@@ -18,6 +18,7 @@ from app.vocabulary import (
     AuthKind,
     ClientClass,
     Handover,
+    HandshakeAnswer,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
@@ -71,6 +72,13 @@ class ConnectionsMetrics:
         "Attempts to connect, by how they ended.",
         ("outcome",),
         rows(HandshakeOutcome),
+    )
+    HANDSHAKE_CLIENTS = Metric(
+        f"{PREFIX}ws_handshake_clients_total",
+        Kind.COUNTER,
+        "Client addresses that attempts to connect came from, by the answer; each once in ten minutes; no drains.",
+        ("answer",),
+        rows(HandshakeAnswer),
     )
     HANDSHAKE_DURATION = Metric(
         f"{PREFIX}ws_handshake_duration_seconds",

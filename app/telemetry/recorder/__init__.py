@@ -10,8 +10,9 @@ from app.game import Verdict
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.catalogue.connections import ARRIVALS, CLIENT_ENDS
 from app.telemetry.metrics import MetricStore
+from app.telemetry.newcomers import Newcomers
 from app.telemetry.observer import Observer
-from app.telemetry.recorder.connections import ConnectionsRecorder
+from app.telemetry.recorder.connections import CLIENTS_WINDOW_S, MOST_CLIENTS, ConnectionsRecorder
 from app.telemetry.recorder.event_log import EventLogRecorder
 from app.telemetry.recorder.games import GamesRecorder
 from app.telemetry.recorder.messages import MessagesRecorder
@@ -29,6 +30,7 @@ class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRec
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
         super().__init__(store, logger, repeats_per_s)
         store.report = self.fault
+        self._clients = Newcomers(CLIENTS_WINDOW_S, MOST_CLIENTS)
         store.read_gauge(Metrics.HTTP_IN_FLIGHT, lambda: self.http_in_flight)
 
     def add_problems(self, ids: Iterable[str]) -> None:

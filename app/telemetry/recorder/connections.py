@@ -4,14 +4,17 @@ from http import HTTPStatus
 from typing import Final
 
 from app.protocol import Close, Hello
+from app.rate_limits import address_key
 from app.telemetry.catalogue import OTHER, Events, Metrics
 from app.telemetry.catalogue.connections import ARRIVALS, EARLY
+from app.telemetry.newcomers import Newcomers
 from app.telemetry.observer import Closed, ConnectionsObserver, HttpRequest, Limited, Opened
 from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Handshake, Link
 from app.vocabulary import (
     AuthKind,
     Handover,
+    HandshakeAnswer,
     HandshakeOutcome,
     HttpRejection,
     HttpRoute,
@@ -21,6 +24,15 @@ from app.vocabulary import (
     ResumeOutcome,
 )
 
+_ANSWERS: Final[dict[HandshakeOutcome, HandshakeAnswer | None]] = {
+    HandshakeOutcome.ACCEPTED: HandshakeAnswer.ACCEPTED,
+    HandshakeOutcome.DRAINING: None,  # that is no answer to the client, but to the end of the replica
+    HandshakeOutcome.ABANDONED: None,
+}
+"""What an attempt's outcome says of its client; all others: it was refused."""
+CLIENTS_WINDOW_S: Final = 600.0
+"""A client is counted once in so long, the window of the alerts on a replica that refuses."""
+MOST_CLIENTS: Final = 10_000
 EARLY_S: Final = 2.0
 """A connection that lives no longer has done nothing for its player: a client that reconnects in a loop has these."""
 
@@ -29,12 +41,13 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
     """Records what happens to connections, and before there is one."""
 
     http_in_flight: int = 0
+    _clients: Newcomers
     _keys_fetched: bool | None = None
 
     def handshake(self, handshake: Handshake) -> Link | None:
         link = self.tracer.handshake(handshake)
         trace_id = link.trace_id if link is not None else None
-        self._count_handshake(handshake.outcome, handshake.ended - handshake.started, trace_id)
+        self._count_handshake(handshake.outcome, handshake.ended - handshake.started, trace_id, handshake.client)
         if handshake.refusal is not None:
             self.log_repeated(
                 Events.WS_REFUSED,
@@ -50,7 +63,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         return link
 
     def handshake_refused(self, outcome: HandshakeOutcome, status: int, detail: str, client: str) -> None:
-        self._count_handshake(outcome, 0.0, None)
+        self._count_handshake(outcome, 0.0, None, client)
         self.log_repeated(Events.WS_REFUSED, outcome, outcome=outcome, status=status, detail=detail, client=client)
 
     def opened(self, opened: Opened) -> None:
@@ -182,6 +195,9 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             if told_ms is not None:
                 self.store.histogram(metric).observe(told_ms / 1000)
 
-    def _count_handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None) -> None:
+    def _count_handshake(self, outcome: HandshakeOutcome, duration_s: float, trace_id: str | None, client: str) -> None:
         self.store.counter(Metrics.HANDSHAKES).inc((outcome,))
+        answer = _ANSWERS.get(outcome, HandshakeAnswer.REFUSED)
+        if answer is not None and self._clients.is_new((answer, address_key(client))):
+            self.store.counter(Metrics.HANDSHAKE_CLIENTS).inc((answer,))
         self.store.histogram(Metrics.HANDSHAKE_DURATION).observe(duration_s, (), trace_id)

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.protocol import Close, CloseRow
 from app.rate_limits import BUSY_RETRY_S, spread_ms
-from app.vocabulary import ErrorReason, HandshakeOutcome, HttpRejection, Rejection
+from app.vocabulary import ErrorCode, ErrorReason, HandshakeOutcome, HttpRejection, Rejection
 
 Reason = HandshakeOutcome | HttpRejection | ErrorReason
 """The closed word by which clients know what an answer is."""
@@ -75,6 +75,17 @@ REJECTIONS: Final = {
     Rejection.NOT_ALLOWED: REFUSALS[_O.FORBIDDEN],
 }
 """The rows of what the rules of a game reject."""
+
+ERROR_CODES: Final = {
+    Rejection.GAME_FULL: ErrorCode.GAME_FULL,
+    Rejection.GAME_RUNNING: ErrorCode.GAME_RUNNING,
+    Rejection.GAME_OVER: ErrorCode.GAME_OVER,
+    Rejection.LEFT: ErrorCode.NOT_ALLOWED,
+    Rejection.RATE_LIMITED: ErrorCode.RATE_LIMITED,
+    Rejection.REMOVED: ErrorCode.NOT_ALLOWED,
+    Rejection.NOT_ALLOWED: ErrorCode.NOT_ALLOWED,
+}
+"""The code of the ``error`` that answers a message which the rules of a game reject."""
 
 _SEVERAL: Final[dict[int, Reason]] = {
     _S.BAD_REQUEST: _O.BAD_REQUEST,

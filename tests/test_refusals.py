@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from app.protocol import Close
-from app.refusals import _SEVERAL, REFUSALS, REJECTIONS, reason_of
+from app.refusals import _SEVERAL, ERROR_CODES, REFUSALS, REJECTIONS, reason_of
 from app.vocabulary import HandshakeOutcome, Rejection
 from app.web.error_answers import refused
 
@@ -24,6 +24,10 @@ def test_every_outcome_that_is_a_refusal_has_a_row() -> None:
 
 def test_whatever_the_rules_reject_has_a_row() -> None:
     assert set(REJECTIONS) == set(Rejection)
+
+
+def test_whatever_the_rules_reject_has_an_error_that_answers_a_message() -> None:
+    assert set(ERROR_CODES) == set(Rejection)
 
 
 @pytest.mark.parametrize("outcome", [one for one, row in REFUSALS.items() if row.close is not Close.INTERNAL], ids=str)

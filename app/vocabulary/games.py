@@ -86,7 +86,7 @@ class MemberStatus(StrEnum):
 
 
 class Rejection(StrEnum):
-    """Why a command was refused: in the words of the ``error`` that answers a message, where one can meet it."""
+    """Why a command was refused: in the words of the ``error`` that answers it, where that has one of its own."""
 
     NOT_ALLOWED = ErrorCode.NOT_ALLOWED.value
     GAME_FULL = ErrorCode.GAME_FULL.value

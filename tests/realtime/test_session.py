@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.game import PlayerCommand, SetReady, Submit
+from app.game import PlayerCommand, Rejected, SetReady, Submit
 from app.protocol import Close, CloseRow
 from app.rate_limits import LimitPolicy, TooFast
 from app.realtime.connection.registry import Connections
@@ -15,7 +15,7 @@ from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
 from app.settings import load_settings
 from app.telemetry.observer import Opened
-from app.vocabulary import Initiator
+from app.vocabulary import Initiator, Rejection
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.hubs import Peer, Seen
 from tools.harness.server import SECRET
@@ -198,6 +198,18 @@ async def test_a_fault_in_a_message_is_told_and_ends_this_connection() -> None:
     talk.peer.assert_closed(Close.INTERNAL)
     assert talk.seen.where == ["message ready"]
     await talk.assert_over()
+
+
+@pytest.mark.parametrize("code", list(Rejection), ids=str)
+@without_waiting
+async def test_what_the_rules_reject_is_answered_and_the_connection_goes_on(code: Rejection) -> None:
+    talk = Talk()
+    talk.room.answer.set_exception(Rejected(code, "not now"))
+    talk.say("ready", {"status": "ready"}, id="m1")
+    talk.say("ping", {"timestamp": 7})
+    await talk.settle()
+    talk.peer.assert_sent("error", "pong")
+    assert talk.peer.last("error")["message"] == "not now"
 
 
 @without_waiting

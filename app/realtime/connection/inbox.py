@@ -36,7 +36,7 @@ from app.realtime.connection.port import CloseConnection, GameRoom
 from app.realtime.connection.quota import Quota
 from app.realtime.connection.stats import ConnectionStats
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
-from app.refusals import REJECTIONS
+from app.refusals import ERROR_CODES, REJECTIONS
 from app.telemetry.observer import MessageTrail, Opened
 from app.transport import Transport
 from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, Rejection
@@ -290,7 +290,7 @@ class Inbox:
                 await self._apply(message, room)
             except Rejected as rejected:
                 retry_ms = REJECTIONS[rejected.code].retry_after_ms() or None
-                self._refuse(type, item, ErrorCode(rejected.code), rejected.message, retry_ms)
+                self._refuse(type, item, ERROR_CODES[rejected.code], rejected.message, retry_ms)
             except TooFast as too_fast:
                 self._refuse_too_fast(type, too_fast.wait_s, item)
             except Unauthenticated as error:

@@ -32,15 +32,6 @@ def drain_of(one: OneHub, seen: Seen, *, lone: bool = True, scrapes: Any = lambd
     return Drain(one.hub, plan, seen, scrapes, lone=lone)
 
 
-async def race(one: OneHub, *players: str, **rules: int) -> None:
-    """A race that runs."""
-    await one.game(*players, **({"countdown_ms": 1_000} | rules))
-    for player in players:
-        one.say(player, "ready", {"status": "ready"})
-    for player in players:
-        await one.until_sent(player, "game_started")
-
-
 @without_waiting
 async def test_its_phases_come_in_order() -> None:
     async with running(now=loop_ms) as one:
@@ -65,16 +56,16 @@ async def test_readiness_fails_before_anybody_is_refused() -> None:
 @without_waiting
 async def test_a_race_that_is_about_to_end_ends_first() -> None:
     async with running(now=loop_ms, finished_linger_s=0) as one:
-        await race(one, "ann", time_limit_ms=10_000)
+        await one.race("ann", time_limit_ms=10_000)
         await drain_of(one, Phases(), drain_game_wait_s=30, drain_delay_s=0).run()
-        assert "game_finished" in one.peers["ann"].types
+        one.peers["ann"].assert_sent("game_finished", "disconnect", "close frame")
         one.peers["ann"].assert_closed(Close.NORMAL)
 
 
 @without_waiting
 async def test_a_race_that_would_last_longer_is_not_waited_for() -> None:
     async with running(now=loop_ms) as one:
-        await race(one, "ann", time_limit_ms=600_000)
+        await one.race("ann", time_limit_ms=600_000)
         before = loop_ms()
         await drain_of(one, Phases(), drain_game_wait_s=30, drain_delay_s=0, drain_spread_s=0).run()
         assert loop_ms() - before < 1_000
@@ -84,7 +75,7 @@ async def test_a_race_that_would_last_longer_is_not_waited_for() -> None:
 @without_waiting
 async def test_those_end_first_whose_end_disturbs_least() -> None:
     async with running(now=loop_ms) as one:
-        await race(one, "ann", time_limit_ms=600_000)
+        await one.race("ann", time_limit_ms=600_000)
         await one.game("bob", min_players=9)
         draining = asyncio.create_task(
             drain_of(one, Phases(), drain_delay_s=0, drain_game_wait_s=0, drain_spread_s=10).run()
@@ -99,7 +90,7 @@ async def test_those_end_first_whose_end_disturbs_least() -> None:
 @without_waiting
 async def test_a_second_signal_waits_for_nothing() -> None:
     async with running(now=loop_ms) as one:
-        await race(one, "ann", time_limit_ms=20_000)
+        await one.race("ann", time_limit_ms=20_000)
         drain = drain_of(one, Phases(), drain_delay_s=5, drain_game_wait_s=30, drain_spread_s=10)
         before = loop_ms()
         draining = asyncio.create_task(drain.run())

@@ -9,24 +9,13 @@ from app.eventlog.embedded import MemoryEventLog
 from app.game import Phase, Rules, Verdict
 from app.judge import Report
 from app.protocol import Close
-from app.realtime.room.room import Room
 from app.refusals import REJECTIONS
 from app.vocabulary import Initiator, LogTrouble, PlayerStanding, Rejection
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.games import CODE, PROBLEM
-from tools.harness.hubs import OneHub, eventually, running
+from tools.harness.hubs import eventually, running
 
 ACCEPTED = Report(verdict=Verdict.ACCEPTED, tests_passed=1, tests_total=1, duration_s=0.1)
-
-
-async def a_race(one: OneHub, *players: str, **rules: int) -> Room:
-    """A game that runs, its players ready and racing."""
-    state = await one.game(*players, **({"countdown_ms": 3_000} | rules))
-    for player in players:
-        one.say(player, "ready", {"status": "ready"})
-    for player in players:
-        await one.until_sent(player, "game_started")
-    return one.hub.rooms.loaded[state.game_id]
 
 
 @without_waiting
@@ -50,7 +39,7 @@ async def test_there_is_no_room_of_a_game_that_is_not_there() -> None:
 async def test_a_race_starts_when_its_countdown_is_over() -> None:
     async with running(now=loop_ms) as one:
         before = loop_ms()
-        await a_race(one, "ann", "bob", countdown_ms=3_000)
+        await one.race("ann", "bob", countdown_ms=3_000)
         assert 3_000 <= loop_ms() - before < 3_100
 
 
@@ -69,17 +58,16 @@ async def test_a_game_that_nobody_uses_ends_by_its_deadline() -> None:
 async def test_what_is_handed_in_is_judged_and_ends_the_race() -> None:
     async with running(now=loop_ms) as one:
         one.judge.report = ACCEPTED
-        await a_race(one, "ann")
+        await one.race("ann")
         one.say("ann", "submit_code", {"code": CODE, "language": "python"}, id="m1")
         await one.until_sent("ann", "game_finished")
-        types = one.peers["ann"].types
-        assert types.index("submission_result") < types.index("game_finished")
+        one.peers["ann"].assert_sent("code_submitted", "ack", "submission_judged", "submission_result", "game_finished")
 
 
 @without_waiting
 async def test_when_the_game_is_over_its_connections_end_after_a_while() -> None:
     async with running(now=loop_ms, finished_linger_s=10) as one:
-        room = await a_race(one, "ann", "bob", time_limit_ms=15_000)
+        room = await one.race("ann", "bob", time_limit_ms=15_000)
         await one.until_sent("ann", "game_finished")
         over = loop_ms()
         await eventually(lambda: not one.hub.connections)
@@ -94,6 +82,7 @@ async def test_a_connection_that_is_lost_is_told_to_the_others_and_its_slot_is_f
         await one.game("ann", "bob", min_players=9)
         one.peers["bob"].end(Close.LOST, Initiator.NETWORK)
         await one.until_sent("ann", "player_disconnected")
+        one.peers["ann"].assert_sent("welcome", "player_joined", "player_joined", "player_disconnected")
         assert one.left == ["bob"]
         assert [session.player_id for session in one.hub.connections] == ["ann"]
         assert one.hub.games.counts.players[PlayerStanding.LOST] == 1
@@ -135,7 +124,7 @@ async def test_the_newest_connections_are_shed_first() -> None:
 @without_waiting
 async def test_games_and_players_are_counted_as_they_move_on() -> None:
     async with running(now=loop_ms) as one:
-        await a_race(one, "ann", "bob")
+        await one.race("ann", "bob")
         assert one.hub.games.counts.games[Phase.RUNNING] == 1
         assert one.hub.games.counts.players[PlayerStanding.RACING] == 2
         assert one.hub.games.counts.hosted_by("host") == 1

@@ -42,7 +42,7 @@ async def a_room(one: OneHub, *players: str, **rules: int) -> Room:
     """A loaded room with players in it, who have been told all there is."""
     state = await one.game(*players, **{"min_players": 9} | rules)
     for peer in one.peers.values():
-        peer.written.clear()
+        peer.skip()
     return one.hub.rooms.loaded[state.game_id]
 
 

@@ -64,16 +64,16 @@ async def test_a_member_whom_the_log_calls_lost_joins_again() -> None:
 @without_waiting
 async def test_a_submission_that_was_not_judged_is_judged_at_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(now=loop_ms, judge_retries=0, **NEVER) as one:
-        await one.game("ann", countdown_ms=1_000)
-        one.say("ann", "ready", {"status": "ready"})
-        await one.until_sent("ann", "game_started")
+        await one.race("ann")
         with monkeypatch.context() as patch:
             patch.setattr(Judging, "enqueue", lambda *_: None)
             one.say("ann", "submit_code", {"code": CODE, "language": "python"}, id="m1")
             await one.until_sent("ann", "ack")
+            one.peers["ann"].assert_sent("code_submitted", "ack")
         one.judge.report = Report(verdict=Verdict.WRONG_ANSWER, tests_passed=0, tests_total=1, duration_s=0.1)
         await one.hub.sweeper.sweep()
         await one.until_sent("ann", "submission_result")
+        one.peers["ann"].assert_sent("submission_judged", "submission_result")
 
 
 @without_waiting

@@ -6,13 +6,13 @@ values. `solutions` must be accepted and `wrong` must not be: the tests of this 
 
 import tomllib
 from importlib import resources
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from app.game import Problem, VisibleTest
 from app.sandbox.jobs import Test
+from app.vocabulary import Difficulty
 
 
 class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class JudgeProblem(Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     title: str
-    difficulty: Literal["easy", "medium", "hard"]
+    difficulty: Difficulty
     statement: str
     starter: str
     solutions: list[str]
@@ -47,6 +47,6 @@ def load_problems() -> dict[str, JudgeProblem]:
                 problems.append(msgspec.convert(tomllib.loads(file.read_text("utf-8")), JudgeProblem))
             except (OSError, ValueError, msgspec.ValidationError) as error:  # of a value are also TOML's and UTF-8's
                 raise UnusableProblem(f"problem {file}: {error}") from None
-    order = ("easy", "medium", "hard")
+    order = list(Difficulty)
     problems.sort(key=lambda problem: (order.index(problem.difficulty), problem.id))
     return {problem.id: problem for problem in problems}

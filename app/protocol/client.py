@@ -4,13 +4,13 @@ From these types come the decoder (`codec`), the AsyncAPI document, the message 
 the labels of received messages.
 """
 
-from typing import Annotated, ClassVar, Final, Literal, get_type_hints
+from typing import Annotated, ClassVar, Final, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app import __version__
-from app.vocabulary import ClientName, ReadyStatus
+from app.vocabulary import ClientName, Language, ReadyStatus
 
 SUBPROTOCOL: Final = "code-racer.v1"
 TOKEN_SUBPROTOCOL_PREFIX: Final = "bearer."  # noqa: S105 - a prefix, not a token
@@ -26,7 +26,6 @@ OWN_RELEASES: Final = {name: f"{name}/{__version__}" for name in ClientName}
 """What our own clients of this version send as ``?client=``."""
 
 MessageId = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-Language = Literal["python"]
 
 
 class Ready(Struct, frozen=True):
@@ -46,7 +45,7 @@ class SubmitCode(Struct, frozen=True):
     """``submit_code``: a solution to be judged."""
 
     code: Annotated[str, Meta(min_length=1)]
-    language: Language = "python"
+    language: Language = Language.PYTHON
 
 
 class Progress(Struct, frozen=True):

@@ -12,8 +12,8 @@ from app.supervisor.policy import RestartPolicy
 from app.supervisor.worker import STARTED, Worker
 from app.telemetry.catalogue import Events, LogEvent, SupervisorMetrics
 from app.telemetry.metrics import MetricStore
+from app.vocabulary import WorkerEnd, WorkerState
 from app.workers import Inherited
-from app.workers.states import WorkerEnd, WorkerState
 
 WRONG_USAGE: Final = 2
 """A worker's exit code where no other start would be better: its settings, or its files, are wrong."""

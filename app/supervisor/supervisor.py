@@ -20,8 +20,8 @@ from app.supervisor.ops import serve_ops
 from app.supervisor.slot import GaveUpError, Shared, WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
 from app.telemetry.metrics import MetricStore
+from app.vocabulary import WorkerState
 from app.workers import Share
-from app.workers.states import WorkerState
 
 _LONGEST_NAME: Final = 60
 """Of a replica, less what is put behind it."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
+from app.vocabulary import WorkerState
 from app.workers import Inherited
 from app.workers.control import Beat
-from app.workers.states import WorkerState
 
 _ROOT: Final = Path(__file__).parents[2]
 _READ_BYTES: Final = 4_096

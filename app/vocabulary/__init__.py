@@ -26,9 +26,11 @@ from app.vocabulary.connections import (
 )
 from app.vocabulary.event_log import AppendOutcome, LogOp, LogTrouble
 from app.vocabulary.games import (
+    Difficulty,
     FinishReason,
     FinishRule,
     FunnelStep,
+    Language,
     LeaveReason,
     MemberStatus,
     Phase,
@@ -42,6 +44,7 @@ from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
 from app.vocabulary.runtime import DrainPhase, Environment, ReadinessCheck
 from app.vocabulary.spans import LateCause, SpanExport, SpanName
+from app.vocabulary.workers import WorkerEnd, WorkerState
 
 __all__ = [
     "AppendOutcome",
@@ -50,6 +53,7 @@ __all__ = [
     "ClientClass",
     "ClientName",
     "ClientTrouble",
+    "Difficulty",
     "DisconnectOrder",
     "DrainPhase",
     "Environment",
@@ -65,6 +69,7 @@ __all__ = [
     "HttpRoute",
     "Initiator",
     "KeyRefresh",
+    "Language",
     "LateCause",
     "LeaveReason",
     "LimitMode",
@@ -88,5 +93,7 @@ __all__ = [
     "SpanName",
     "Stop",
     "Verdict",
+    "WorkerEnd",
+    "WorkerState",
     "WsTransport",
 ]

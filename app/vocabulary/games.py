@@ -14,6 +14,20 @@ class Phase(StrEnum):
     FINISHED = "finished"
 
 
+class Difficulty(StrEnum):
+    """How hard a problem is, the easiest first."""
+
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+
+
+class Language(StrEnum):
+    """What a submission is written in."""
+
+    PYTHON = "python"
+
+
 class Verdict(StrEnum):
     """What the judge says of a submission."""
 

@@ -9,6 +9,7 @@ from app.game import Verdict
 from app.judge import JudgeProblem, SandboxJudge, load_problems
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
+from app.vocabulary import Difficulty
 
 pytestmark = pytest.mark.anyio
 PROBLEMS = load_problems()
@@ -25,7 +26,7 @@ async def judge() -> AsyncIterator[SandboxJudge]:
 def test_there_are_enough_problems_of_each_difficulty() -> None:
     counts = Counter(problem.difficulty for problem in PROBLEMS.values())
     assert len(PROBLEMS) >= 12
-    assert all(counts[difficulty] >= 3 for difficulty in ("easy", "medium", "hard"))
+    assert all(counts[difficulty] >= 3 for difficulty in Difficulty)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS.values(), ids=lambda problem: problem.id)

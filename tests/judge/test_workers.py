@@ -17,12 +17,14 @@ from app.sandbox.jobs import MAX_ANSWER_BYTES
 from app.sandbox.runner import same
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
-from app.vocabulary import Stop
+from app.vocabulary import Difficulty, Stop
 from tools.harness.processes import children, cpu_ticks, freeze, is_alive
 from tools.harness.server import until
 
 pytestmark = pytest.mark.anyio
-ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([[1, 2]], [1, 2]), Test([[3]], [3], hidden=True)])
+ECHO = JudgeProblem(
+    "echo", "Echo", Difficulty.EASY, "", "", [], [], [Test([[1, 2]], [1, 2]), Test([[3]], [3], hidden=True)]
+)
 
 
 def limits(time_s: float, grace_s: float, processes: int = 1) -> JudgeSettings:
@@ -214,7 +216,7 @@ async def test_the_worst_is_somebodys_verdict_and_costs_the_service_nothing(judg
 
 async def test_a_large_result_is_compared_whole(patient: SandboxJudge) -> None:
     numbers = list(range(9_000))
-    problem = JudgeProblem("count", "", "easy", "", "", [], [], [Test([9_000], numbers)])
+    problem = JudgeProblem("count", "", Difficulty.EASY, "", "", [], [], [Test([9_000], numbers)])
     for code, verdict in (("list(range(x))", Verdict.ACCEPTED), ("[*range(x - 1), 0]", Verdict.WRONG_ANSWER)):
         assert (await patient.judge(problem, returning(code))).verdict is verdict
 
@@ -227,7 +229,9 @@ async def test_only_visible_tests_are_reported(patient: SandboxJudge) -> None:
     assert (report.verdict, report.tests_passed, report.tests_total) == (Verdict.WRONG_ANSWER, 1, 2)
 
 
-HIDDEN = JudgeProblem("secret", "", "easy", "", "", [], [], [Test([1], 1), Test(["s3cret"], "s3cret", hidden=True)])
+HIDDEN = JudgeProblem(
+    "secret", "", Difficulty.EASY, "", "", [], [], [Test([1], 1), Test(["s3cret"], "s3cret", hidden=True)]
+)
 LEAKS = {
     "raise Exception(x)": "in a hidden test: Exception",
     "raise Exception('does not yet support ' + x)": "in a hidden test: Exception",
@@ -268,7 +272,7 @@ async def test_code_is_run_once_however_many_tests_there_are() -> None:
     judge = SandboxJudge(limits(20 * 0.3, 60), Observer())
     await judge.open()
     report = await judge.judge(
-        JudgeProblem("many", "", "easy", "", "", [], [], tests),
+        JudgeProblem("many", "", Difficulty.EASY, "", "", [], [], tests),
         "import time\ntime.sleep(0.3)\ndef solve(x):\n    return x",
     )
     await judge.close()

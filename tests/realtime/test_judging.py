@@ -15,9 +15,10 @@ from app.rate_limits import LimitPolicy
 from app.realtime.room.judging import Judging
 from app.settings import JudgeSettings
 from app.telemetry.observer import Observer
+from app.vocabulary import Difficulty
 
 pytestmark = pytest.mark.anyio
-ECHO = JudgeProblem("echo", "Echo", "easy", "", "", [], [], [Test([1], 1)])
+ECHO = JudgeProblem("echo", "Echo", Difficulty.EASY, "", "", [], [], [Test([1], 1)])
 SUBMITTED = CodeSubmitted(
     seq=7, at=1, player_id="ann", attempt=1, language="python", code="def solve(x):\n    return x"
 )

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from app.supervisor.worker import Worker
+from app.vocabulary import WorkerState
 from app.workers.control import Beat
-from app.workers.states import WorkerState
 
 pytestmark = pytest.mark.anyio
 TIMEOUT_S = 0.01

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.telemetry.catalogue.model import PREFIX, Kind, Metric, listed, rows
-from app.workers.states import WorkerEnd, WorkerState
+from app.vocabulary import WorkerEnd, WorkerState
 
 
 class SupervisorMetrics:

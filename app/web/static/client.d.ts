@@ -297,10 +297,13 @@ export interface PingData {
   rtt_ms?: number | null;
 }
 
+/** What a submission is written in. */
+export type Language = 'python';
+
 /** ``submit_code``: a solution to be judged. */
 export interface SubmitCodeData {
   code: string;
-  language?: 'python';
+  language?: Language;
 }
 
 /** ``progress``: how far the player is; shown to the others, never stored. */

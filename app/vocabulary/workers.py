@@ -1,4 +1,4 @@
-"""What becomes of workers, in words that the metrics of their supervisor share."""
+"""Words of the workers of one machine, and what becomes of them."""
 
 from enum import StrEnum
 

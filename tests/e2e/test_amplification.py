@@ -17,7 +17,7 @@ from app.settings import load_settings
 from tools.harness.crowd import Voice, come, crowd
 from tools.harness.server import SECRET, ServerProcess, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.long]
 DEFAULTS = load_settings(jwt_secret=SECRET)
 BATCH = 50
 Say = Callable[[int], list[Any]]

@@ -17,6 +17,8 @@ import pytest
 from tools.harness.server import ServerProcess, sample_key, samples, until
 from tools.harness.wire import upgrade
 
+pytestmark = pytest.mark.long
+
 HEAD = 8_192
 BODY = 4_096
 OVERHEAD = 1_024

@@ -14,6 +14,8 @@ from tools.harness.player import Player
 from tools.harness.server import STEP_TIMEOUT_S, until
 from tools.harness.workers import HOST, Worker, bare
 
+pytestmark = pytest.mark.long
+
 Pair = list[Worker]
 FLOOD = 2_000
 """More than the kernel keeps of what nobody receives."""

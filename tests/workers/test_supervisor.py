@@ -14,6 +14,8 @@ from tools.harness.processes import freeze, is_alive
 from tools.harness.server import ServerProcess, until
 from tools.harness.workers import WORKERS, Supervised
 
+pytestmark = pytest.mark.long
+
 SLOW_S = 60
 
 

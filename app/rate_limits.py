@@ -9,6 +9,7 @@ from typing import Final
 
 from app.telemetry.observer import Limited, Observer
 from app.vocabulary import LimitScope
+from app.workers.table import SharedTable
 
 MAX_KEYS: Final = 10_000
 BUSY_RETRY_S: Final = (1.0, 5.0)
@@ -26,36 +27,37 @@ def spread_ms(least_s: float, most_s: float) -> int:
 class RateLimit:
     """A rate with a burst, by the generic cell rate algorithm (ITU-T I.371, annex A): one number of state.
 
-    `rate` is per second, 0 for no limit. Times are seconds of any one monotonic clock.
+    `rate` is per second, 0 for no limit; `arrival` is all that there is to remember. Times are seconds of any one
+    monotonic clock.
     """
 
-    __slots__ = ("_arrival", "_interval", "_tolerance")
+    __slots__ = ("_interval", "_tolerance", "arrival")
 
     def __init__(self, rate: float, burst: int) -> None:
         self._interval = 1 / rate if rate else 0.0
         self._tolerance = self._interval * burst + ROUNDING_S
-        self._arrival = 0.0
+        self.arrival = 0.0
 
     def take(self, now: float, cost: float = 1.0) -> float:
         """Take `cost` if the rate allows it: 0.0, or else the seconds until it would."""
-        arrival = self._arrival
+        arrival = self.arrival
         if arrival < now:  # noqa: PLR1730 - once a message, and max() costs three times as much
             arrival = now
         arrival += cost * self._interval
         excess = arrival - now - self._tolerance
         if excess > 0.0:
             return excess + ROUNDING_S
-        self._arrival = arrival
+        self.arrival = arrival
         return 0.0
 
     def look(self, now: float, cost: float = 1.0) -> float:
         """Return what `take` would answer; nothing is taken."""
-        return max(0.0, max(self._arrival, now) + cost * self._interval - now - self._tolerance)
+        return max(0.0, max(self.arrival, now) + cost * self._interval - now - self._tolerance)
 
     def spend(self, now: float, cost: float = 1.0) -> float:
         """Take `cost` whatever the rate allows: 0.0, or else the seconds until the rate is kept again."""
-        self._arrival = max(self._arrival, now) + cost * self._interval
-        excess = self._arrival - now - self._tolerance
+        self.arrival = max(self.arrival, now) + cost * self._interval
+        excess = self.arrival - now - self._tolerance
         return max(0.0, excess)
 
 
@@ -89,6 +91,34 @@ class RatePerKey:
         """Return what `take` would for a cost of 1; nothing is taken."""
         limit = self._limits.get(key)
         return limit.look(now) if limit is not None else 0.0
+
+
+class SharedRatePerKey(RatePerKey):
+    """A rate for each of many keys that holds over all workers of one machine; `what` is what it is of."""
+
+    def __init__(self, rate: float, burst: int, table: SharedTable, what: str) -> None:
+        super().__init__(rate, burst)
+        self._table = table
+        self._what = what
+        self._limit = RateLimit(rate, burst)
+
+    def take(self, key: str, now: float, cost: float = 1.0) -> float:
+        """Take `cost` if the rate of `key` allows it: 0.0, or else the seconds until it would."""
+        if not self._rate:
+            return 0.0
+        limit = self._of(key)
+        wait_s = limit.take(now, cost)
+        if not wait_s:
+            self._table.put(f"{self._what} {key}", limit.arrival)
+        return wait_s
+
+    def look(self, key: str, now: float) -> float:
+        """Return what `take` would for a cost of 1; nothing is taken."""
+        return self._of(key).look(now)
+
+    def _of(self, key: str) -> RateLimit:
+        self._limit.arrival = self._table.get(f"{self._what} {key}")
+        return self._limit
 
 
 def address_key(client: str) -> str:

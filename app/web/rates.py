@@ -4,10 +4,11 @@ import math
 import time
 from typing import Final
 
-from app.rate_limits import LimitPolicy, RatePerKey, address_key
+from app.rate_limits import LimitPolicy, RatePerKey, SharedRatePerKey, address_key
 from app.settings import HttpSettings
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.error_answers import refused
+from app.workers.table import SharedTable
 
 _TOO_OFTEN: Final = {
     LimitScope.API_REQUESTS_PER_ADDRESS: "too many requests from this address (API_REQUESTS_PER_ADDRESS_PER_SECOND)",
@@ -20,24 +21,37 @@ _TOO_OFTEN: Final = {
 class ApiRates:
     """Rate limits of requests, by address and by player; all methods raise RequestRefused.
 
-    A player costs nothing where guests are admitted: what is made is bounded per address too.
+    A player costs nothing where guests are admitted: what is made is bounded per address too. Workers who have a
+    `table` together keep the rates over all of them.
     """
 
     def __init__(
-        self, settings: HttpSettings, policy: LimitPolicy, *, guests_per_minute: int, per_address: bool
+        self,
+        settings: HttpSettings,
+        policy: LimitPolicy,
+        *,
+        guests_per_minute: int,
+        per_address: bool,
+        table: SharedTable | None = None,
     ) -> None:
         on = 1 if per_address else 0
         games_per_minute = settings.games_per_address_per_minute
         self._policy = policy
+        rates = {
+            LimitScope.API_REQUESTS_PER_ADDRESS: (
+                on * settings.api_requests_per_address_per_second,
+                settings.api_request_burst_per_address,
+            ),
+            LimitScope.API_REQUESTS_PER_PLAYER: (
+                settings.api_requests_per_player_per_second,
+                settings.api_request_burst_per_player,
+            ),
+            LimitScope.GUESTS: (on * guests_per_minute / 60, guests_per_minute),
+            LimitScope.GAMES_PER_ADDRESS: (on * games_per_minute / 60, games_per_minute),
+        }
         self._rates = {
-            LimitScope.API_REQUESTS_PER_ADDRESS: RatePerKey(
-                on * settings.api_requests_per_address_per_second, settings.api_request_burst_per_address
-            ),
-            LimitScope.API_REQUESTS_PER_PLAYER: RatePerKey(
-                settings.api_requests_per_player_per_second, settings.api_request_burst_per_player
-            ),
-            LimitScope.GUESTS: RatePerKey(on * guests_per_minute / 60, guests_per_minute),
-            LimitScope.GAMES_PER_ADDRESS: RatePerKey(on * games_per_minute / 60, games_per_minute),
+            scope: SharedRatePerKey(rate, burst, table, scope) if table else RatePerKey(rate, burst)
+            for scope, (rate, burst) in rates.items()
         }
 
     def request(self, client: str) -> None:

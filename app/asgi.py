@@ -5,13 +5,15 @@ belongs to the process (root logging, signals) is the main program's.
 """
 
 import socket
+from pathlib import Path
 
 from litestar import Litestar
 from litestar.di import Provide
 
 from app import __version__
 from app.clock import Clock
-from app.eventlog import Conflict, open_event_log
+from app.eventlog import Conflict, EventLog, open_event_log
+from app.eventlog.among_workers import WorkersCoordination
 from app.game import Rejected
 from app.health import Health
 from app.judge import SandboxJudge, load_problems
@@ -19,11 +21,11 @@ from app.lifecycle import Lifecycle
 from app.realtime import Hub
 from app.realtime.drain import Drain
 from app.rotation import Rotation
-from app.settings import Settings
+from app.settings import CannotStartError, Settings
 from app.telemetry import gauges
 from app.telemetry.exporter import open_tracer
 from app.telemetry.logs import Logs
-from app.telemetry.measured import MeasuredEventLog
+from app.telemetry.measured import MeasuredCoordination, MeasuredEventLog
 from app.telemetry.metrics import MetricStore
 from app.telemetry.recorder import Recorder
 from app.telemetry.scrapes import Scrapes
@@ -49,6 +51,7 @@ from app.web.schema.asyncapi import AsyncApi, show_asyncapi
 from app.web.schema.openapi import openapi_config
 from app.workers import Inherited
 from app.workers.share import ALONE
+from app.workers.table import SharedTable
 
 
 class Service:
@@ -75,7 +78,9 @@ class Service:
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
-        self.tickets = select_tickets(settings, self.keys, self.event_log.coordination.claim)
+        among = _among_workers(worker, log, self.recorder)
+        coordination = MeasuredCoordination(among, self.recorder) if among else None
+        self.tickets = select_tickets(settings, self.keys, (coordination or self.event_log.coordination).claim)
         self.issuer = select_issuer(settings, self.keys)
         problems = load_problems()
         self.recorder.add_problems(problems)
@@ -91,10 +96,12 @@ class Service:
             self.recorder,
             clock.now,
             share=share,
+            coordination=coordination,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
         self.lifecycle = Lifecycle(self.hub, self.event_log, self.keys, self.health, self.recorder, traces, settings)
+        self.lifecycle.among_workers = among
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)
         gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
@@ -109,11 +116,32 @@ class Service:
         )
 
 
+def _among_workers(worker: Inherited | None, log: EventLog, recorder: Recorder) -> WorkersCoordination | None:
+    """Make what workers agree on who have an event log each; those who share one agree by that."""
+    if worker is None or worker.share.of == 1 or log.shared:
+        return None
+    return WorkersCoordination(worker, recorder.fault, recorder.broadcast_dropped)
+
+
+def _shared_table(worker: Inherited | None) -> SharedTable | None:
+    """Open what workers keep the rates of requests in. Raises CannotStartError."""
+    if worker is None or worker.share.of == 1:
+        return None
+    try:
+        return SharedTable(Path(worker.folder))
+    except OSError as error:
+        raise CannotStartError(
+            f"{worker.folder}, which workers share: {error.strerror}; the folder for temporary files (TMPDIR) must be"
+            " writable, and not full"
+        ) from None
+
+
 def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> Litestar:
     """Make an application; its `state.service` is the `Service` behind it. A `worker` has its share of the games alone.
 
     Raises:
         SettingsError: there is no secret to sign tokens with.
+        CannotStartError: what workers share cannot be opened.
     """
     service = Service(settings, logs, worker)
     rates = ApiRates(
@@ -121,6 +149,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         service.hub.policy,
         guests_per_minute=settings.guests_per_address_per_minute,
         per_address=not settings.is_development,
+        table=_shared_table(worker),
     )
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     application = Litestar(
@@ -176,8 +205,9 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
     admission = Admission(
         service.authenticator, service.tickets, origins, availability, service.hub, settings.max_replacements_per_minute
     )
+    circle = service.hub.circle
     limits = ConnectionLimits(
-        settings, service.hub.policy, service.hub.presence, per_address=not settings.is_development
+        settings, service.hub.policy, circle.players, circle.addresses, per_address=not settings.is_development
     )
     return provide(
         settings=settings,

@@ -9,6 +9,7 @@ from litestar import Litestar
 
 from app.aio.tasks import TaskOwner
 from app.eventlog import EventLog, LogUnavailable
+from app.eventlog.among_workers import WorkersCoordination
 from app.health import Health
 from app.realtime import Hub
 from app.settings import EventLogSettings
@@ -25,7 +26,10 @@ SUPPRESSED_EVERY_S: Final = 1.0
 
 
 class Lifecycle:
-    """The order in which the parts of one service begin and end; `run` is the lifespan of its application."""
+    """The order in which the parts of one service begin and end; `run` is the lifespan of its application.
+
+    `among_workers`, where there are some, is open while the hub runs.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Lifecycle:
     ) -> None:
         self._hub = hub
         self._event_log = event_log
+        self.among_workers: WorkersCoordination | None = None
         self._keys = keys
         self._health = health
         self._recorder = recorder
@@ -63,10 +68,17 @@ class Lifecycle:
             return
         self._is_started = True
         try:
+            if self.among_workers is not None:
+                await self._within_ready_timeout(self.among_workers.open())
             await self._within_ready_timeout(self._hub.start())
         except BaseException:  # a cancelled start too: what runs already is ended, the cause goes on up
-            await self._hub.close()
+            await self._close()
             raise
+
+    async def _close(self) -> None:
+        await self._hub.close()
+        if self.among_workers is not None:
+            await self.among_workers.close()
 
     async def _within_ready_timeout(self, opening: Awaitable[None]) -> None:
         try:
@@ -90,7 +102,7 @@ class Lifecycle:
                 yield
         finally:
             await tasks.close()
-            await self._hub.close()
+            await self._close()
             self._recorder.log_suppressed(is_end=True)
             if self._traces is not None:
                 await self._traces.close()

@@ -11,7 +11,7 @@ knows only parts further down:
     Judging     the queue of submissions; it knows no rooms, and hands each verdict to `Rooms`
     KnownGames  the deadlines and the counts of all games, loaded or not
     Connections the sessions; it knows no rooms, and calls `Membership.end` when one is over
-    LogHealth   whether the event log takes anything; Replicas, Presence: the other replicas
+    LogHealth   whether the event log takes anything; Replicas, Circle: the other processes
 
 States of a hub: made; started (a shared log may still have to be reached: `LogHealth.is_reached`, nobody is let in
 before); `draining` (readiness fails); no longer `accepting` (nobody is let in); closed, after all connections have
@@ -24,11 +24,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from app.aio.tasks import TaskOwner
-from app.eventlog import EventLog, LogUnavailable
+from app.eventlog import Coordination, EventLog, LogUnavailable
 from app.judge import Judge, JudgeProblem
 from app.rate_limits import BUSY_RETRY_S, LimitPolicy, spread_ms
+from app.realtime.cluster.circle import Circle
 from app.realtime.cluster.log_health import LogHealth
-from app.realtime.cluster.presence import Presence
 from app.realtime.cluster.replicas import Replicas
 from app.realtime.connection.registry import Connections
 from app.realtime.identity import Verify
@@ -56,7 +56,8 @@ LEAVE_TIMEOUT_S: Final = 1.0
 class Hub:
     """Owns all parts of one replica; `now` is the games' clock in epoch milliseconds.
 
-    It makes games of its `share` alone.
+    It makes games of its `share` alone. `coordination` is among all who serve the same players; the log's own, which
+    it is unless said otherwise, among those who serve the same games.
 
     While it is not `accepting`, `back_in_ms` chooses when one who is refused comes again.
     """
@@ -73,6 +74,7 @@ class Hub:
         now: Callable[[], int],
         *,
         share: Share = ALONE,
+        coordination: Coordination | None = None,
     ) -> None:
         self.draining = False
         self.accepting = True
@@ -84,7 +86,7 @@ class Hub:
         self.policy = LimitPolicy(frozenset(map(LimitScope, settings.limits_dry_run)), observer)
         self.log_health = LogHealth(log, observer)
         self.replicas = Replicas(log.coordination, settings.replica_ttl_s, observer, now)
-        self.presence = Presence(log.coordination, self.replicas.instance, self.replicas.lives, observer.fault)
+        self.circle = Circle(log.coordination, coordination, self.replicas, settings.replica_ttl_s, observer)
         self.problems = problems
         self.games = KnownGames(self.replicas, now, observer.fault)
         claims = JudgingClaims(log.coordination, settings)
@@ -137,13 +139,13 @@ class Hub:
     async def _begin(self) -> None:
         """Begin, as the log is there: take up what was under way, and let players in."""
         await self.replicas.refresh()
+        await self.circle.join()
         await self.sweeper.adopt()
         self.log_health.reach()
         self.tasks.spawn(self.sweeper.run(), "sweep")
         self.tasks.spawn(self.log_health.watch(self._restored), "event log")
-        if self._log.shared:
-            self.tasks.spawn(self.replicas.run(), "replicas")
-            self.tasks.spawn(self.presence.run(), "presence")
+        for name, work in self.circle.work():
+            self.tasks.spawn(work, name)
 
     async def _restored(self) -> None:
         """Read what was missed at once: the log was away and is back. Raises LogUnavailable."""
@@ -167,7 +169,7 @@ class Hub:
         if self.log_health.is_reached:
             with contextlib.suppress(LogUnavailable, TimeoutError):  # then the others find out by themselves
                 async with asyncio.timeout(LEAVE_TIMEOUT_S):
-                    await self.replicas.leave()
+                    await self.circle.leave()
 
 
 def _announced(settings: LimitSettings) -> dict[str, float]:

@@ -70,7 +70,7 @@ def _read_event_log(store: MetricStore, settings: EventLogSettings, hub: Hub, he
     store.read_gauge(Metrics.CLOCK_OFFSET, lambda: hub.replicas.clock_offset_s)
     store.read_gauge(Metrics.LOG_BYTES, lambda: hub.sweeper.log_bytes)
     store.read_gauge(Metrics.LOG_LIMIT, lambda: hub.sweeper.log_limit_bytes)
-    store.read_gauge(Metrics.REPLICAS, lambda: hub.replicas.size)
+    store.read_gauge(Metrics.REPLICAS, lambda: hub.circle.size)
 
 
 def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.eventlog import Conflict, Coordination, LogUnavailable, Subscription
 from app.eventlog.embedded import MemoryCoordination, MemoryEventLog
 from app.realtime.cluster.log_health import LogHealth
-from app.realtime.cluster.presence import Presence
+from app.realtime.cluster.presence import CHUNK, GATHER_S, Presence
 from app.realtime.cluster.replicas import Replicas
 from app.telemetry.observer import Observer
 from app.vocabulary import LogTrouble
@@ -189,6 +189,25 @@ async def test_the_players_of_a_replica_that_died_count_no_more() -> None:
     await asyncio.sleep(1)
     group.dead.add("two")
     assert one.count("ann") == 0
+
+
+@without_waiting
+async def test_a_report_of_all_comes_in_parts_and_forgets_who_is_in_none_and_nobody_else() -> None:
+    group = Group()
+    one, two = group.member("one"), group.member("two")
+    gone, *others = [f"player {number}" for number in range(2 * CHUNK + 1)]
+    for player in (gone, *others):
+        two.add(player, 1)
+    await asyncio.sleep(1)
+    kept = dict(group.ears)
+    group.ears.clear()  # what is told now is lost
+    two.add(gone, -1)
+    await asyncio.sleep(1)
+    group.ears.update(kept)
+    assert one.count(gone) == 1
+    while one.count(gone):
+        await asyncio.sleep(GATHER_S / 2)
+        assert sum(map(one.count, others)) == len(others)
 
 
 # ---------------------------------------------------------------- whether the log is there

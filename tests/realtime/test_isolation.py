@@ -340,13 +340,13 @@ async def a_beat_that_raises(patch: Patch) -> None:
 async def a_presence_that_cannot_be_told(patch: Patch) -> None:
     raised = plant(patch, Presence, "_send_changes", lambda *_: len(raised) < 1)
     async with running(SharedLog()) as one:
-        await eventually(lambda: one.hub.presence._subscription is not None)
+        await eventually(lambda: one.hub.circle.players._subscription is not None)
         told: list[str] = []
-        await eventually(lambda: not one.hub.presence._is_whole_due)
+        await eventually(lambda: not one.hub.circle.players._is_whole_due)
         patch.setattr(one.log.coordination, "broadcast", lambda topic, _: told.append(topic))
-        one.hub.presence.add("eve", 1)
+        one.hub.circle.players.add("eve", 1)
         await eventually(lambda: "presence" in one.seen.where)
-        one.hub.presence.add("ann", 1)
+        one.hub.circle.players.add("ann", 1)
         await eventually(lambda: told == ["presence"])
 
 

@@ -34,10 +34,10 @@ def unexpected(*_: object) -> None:
 def limits(
     seen: SeenLimits | None = None, dry_run: frozenset[LimitScope] = frozenset(), **settings: Any
 ) -> ConnectionLimits:
-    presence = Presence(MemoryCoordination(), "here", lambda _: True, unexpected)
+    players, addresses = (Presence(MemoryCoordination(), "here", lambda _: True, unexpected) for _ in range(2))
     policy = LimitPolicy(dry_run, seen or SeenLimits())
     chosen = load_settings(environment="production", jwt_secret=SECRET, **settings)
-    return ConnectionLimits(chosen, policy, presence, per_address=True)
+    return ConnectionLimits(chosen, policy, players, addresses, per_address=True)
 
 
 def refusal_of(one: ConnectionLimits, client: str) -> ErrorAnswer:

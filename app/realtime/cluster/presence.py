@@ -1,13 +1,14 @@
-"""How many connections a player has on other replicas, so that a limit holds over all of them.
+"""How many connections a player, or an address, has on other replicas, so that a limit holds over all of them.
 
 Each replica reports to the others what has changed, gathered for a moment, and everything once a minute and when one
-that is new asks. A report may be lost or late: for that long, a player may have a connection too many.
+that is new asks. A report may be lost or late: for that long, a player may have a connection too many. Workers of one
+machine are replicas here.
 """
 
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -20,31 +21,45 @@ TOPIC: Final = "presence"
 GATHER_S: Final = 0.05
 RETRY_S: Final = 1.0
 WHOLE_EVERY_S: Final = 60.0
-CHUNK: Final = 2_000
-"""Players in one message, so that it stays well under what a message may hold."""
+CHUNK: Final = 200
+"""Players in one message, so that it stays under what one between workers may hold, however long their ids are."""
 
 
 class _PresenceReport(Struct, omit_defaults=True):
-    """Names the players of a server process: `whole` replaces all its reports before, `asks` wants everybody's."""
+    """Names the players of a server process: `whole` replaces all its reports before, `asks` wants everybody's.
+
+    `more` is set where the rest of a whole one follows.
+    """
 
     instance: str
     players: dict[str, int] = {}
     whole: bool = False
     asks: bool = False
+    more: bool = False
 
 
 class Presence:
-    """Counts the connections of players, here and elsewhere; `is_alive` says whether a server process lives."""
+    """Counts the connections of players, or of whatever is told on `topic`, here and elsewhere.
+
+    `is_alive` says whether a server process lives.
+    """
 
     def __init__(
-        self, coordination: Coordination, instance: str, is_alive: Callable[[str], bool], report: ReportFault
+        self,
+        coordination: Coordination,
+        instance: str,
+        is_alive: Callable[[str], bool],
+        report: ReportFault,
+        topic: str = TOPIC,
     ) -> None:
         self._coordination = coordination
         self._instance = instance
+        self._topic = topic
         self._is_alive = is_alive
         self._bulkhead = Bulkhead(report, "presence")
         self._own: Counter[str] = Counter()
         self._others: dict[str, dict[str, int]] = {}
+        self._named: dict[str, set[str]] = {}
         self._changed: set[str] = set()
         self._due = asyncio.Event()
         self._is_whole_due = True
@@ -69,7 +84,7 @@ class Presence:
         """Send and receive reports, for ever; only where there may be other replicas."""
         while self._subscription is None:
             try:
-                self._subscription = await self._coordination.subscribe(TOPIC, self._receive)
+                self._subscription = await self._coordination.subscribe(self._topic, self._receive)
             except LogUnavailable:
                 await asyncio.sleep(RETRY_S)
         self._send(_PresenceReport(self._instance, asks=True))
@@ -80,7 +95,7 @@ class Presence:
                 if self._is_whole_due or loop.time() >= whole_at:
                     self._is_whole_due, whole_at = False, loop.time() + WHOLE_EVERY_S
                     self._changed.clear()
-                    self._send_whole()
+                    await self._send_whole()
                 elif self._changed:
                     changed, self._changed = self._changed, set()
                     self._send_changes(changed)
@@ -96,19 +111,26 @@ class Presence:
         except TimeoutError:
             return
 
-    def _send_whole(self) -> None:
-        players = iter(self._own.items())
-        self._send(_PresenceReport(self._instance, dict(itertools.islice(players, CHUNK)), whole=True))
-        while chunk := dict(itertools.islice(players, CHUNK)):
-            self._send(_PresenceReport(self._instance, chunk))
+    async def _send_whole(self) -> None:
+        """Send all, with time between: what workers tell each other at once has to fit into a socket's buffer."""
+        names = tuple(self._own)
+        for begin in range(0, max(1, len(names)), CHUNK):
+            end = begin + CHUNK
+            chunk, more = self._counts(names[begin:end]), end < len(names)
+            self._send(_PresenceReport(self._instance, chunk, whole=begin == 0, more=more))
+            if more:
+                await asyncio.sleep(GATHER_S)
+
+    def _counts(self, players: Iterable[str]) -> dict[str, int]:
+        return {one: self._own[one] for one in players}
 
     def _send_changes(self, changed: set[str]) -> None:
         players = iter(changed)
-        while chunk := {one: self._own[one] for one in itertools.islice(players, CHUNK)}:
+        while chunk := self._counts(itertools.islice(players, CHUNK)):
             self._send(_PresenceReport(self._instance, chunk))
 
     def _send(self, report: _PresenceReport) -> None:
-        self._coordination.broadcast(TOPIC, msgspec.json.encode(report))
+        self._coordination.broadcast(self._topic, msgspec.json.encode(report))
 
     def _receive(self, payload: bytes) -> None:
         report = self._decode(payload)
@@ -118,11 +140,22 @@ class Presence:
             return
         players = self._others.setdefault(report.instance, {})
         if report.whole:
-            players.clear()
-            self._others = {one: counts for one, counts in self._others.items() if self._is_alive(one)}
-            self._others[report.instance] = players
+            self._named[report.instance] = set()
         for player_id, count in report.players.items():
             if count:
                 players[player_id] = count
             else:
                 players.pop(player_id, None)
+        named = self._named.get(report.instance)
+        if named is not None:
+            named.update(report.players)
+            if not report.more:
+                self._forget(report.instance, named)
+
+    def _forget(self, instance: str, named: set[str]) -> None:
+        """Forget the players whom a whole report did not name, and the processes that are gone."""
+        del self._named[instance]
+        players = self._others[instance]
+        self._others = {one: counts for one, counts in self._others.items() if self._is_alive(one)}
+        self._named = {one: names for one, names in self._named.items() if one in self._others}
+        self._others[instance] = {one: count for one, count in players.items() if one in named}

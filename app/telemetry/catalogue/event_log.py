@@ -86,5 +86,7 @@ class EventLogMetrics:
         "Bytes that the disk of the event log's file has; 0 where it is no file.",
     )
     REPLICAS = Metric(
-        f"{PREFIX}replicas", Kind.GAUGE, "Server processes that share the event log and live, as this one knows it."
+        f"{PREFIX}replicas",
+        Kind.GAUGE,
+        "Server processes that share the event log, or are workers of one service, and live, as this one knows it.",
     )

@@ -1,7 +1,6 @@
 """Limits on connecting: how many, from where, for whom, how fast."""
 
 import time
-from collections import Counter
 from typing import Final
 
 from app.rate_limits import BUSY_RETRY_S, LimitPolicy, RateLimit, address_key, spread_ms
@@ -15,16 +14,24 @@ HANDSHAKES_SPREAD_S: Final = 4.0
 
 
 class ConnectionLimits:
-    """Limits of connections, per address and, over all replicas, per player."""
+    """Limits of connections: per player over all replicas, per address over all workers of this one."""
 
-    def __init__(self, settings: LimitSettings, policy: LimitPolicy, presence: Presence, *, per_address: bool) -> None:
+    def __init__(
+        self,
+        settings: LimitSettings,
+        policy: LimitPolicy,
+        players: Presence,
+        addresses: Presence,
+        *,
+        per_address: bool,
+    ) -> None:
         self._settings = settings
         self._policy = policy
         self._per_address = per_address
         self._handshakes = RateLimit(settings.handshakes_per_second, settings.handshake_burst)
         self._connections = 0
-        self._addresses: Counter[str] = Counter()
-        self._presence = presence
+        self._addresses = addresses
+        self._players = players
 
     def acquire(self, client: str) -> "ConnectionSlot":
         """Take a slot for a connection from `client`, to be released. Raises RequestRefused where there is none."""
@@ -33,31 +40,31 @@ class ConnectionLimits:
             self._refuse(LimitScope.HANDSHAKES, spread_ms(wait_s, wait_s + HANDSHAKES_SPREAD_S), client)
         self.check(client)
         self._connections += 1
-        self._addresses[address_key(client)] += 1
+        self._addresses.add(address_key(client), 1)
         return ConnectionSlot(self, client)
 
     def add_player(self, player_id: str) -> None:
         """Count one more connection of a player."""
-        self._presence.add(player_id, 1)
+        self._players.add(player_id, 1)
 
     def release(self, client: str, player_id: str | None) -> None:
         """Free a slot."""
         self._connections -= 1
-        _discount(self._addresses, address_key(client))
+        self._addresses.add(address_key(client), -1)
         if player_id is not None:
-            self._presence.add(player_id, -1)
+            self._players.add(player_id, -1)
 
     def check(self, client: str) -> None:
         """Refuse where there is no slot, without taking one. Raises RequestRefused."""
         if self._connections >= self._settings.max_connections:
             self._refuse(LimitScope.CONNECTIONS, spread_ms(*BUSY_RETRY_S), client)
         most = self._settings.max_connections_per_address
-        if self._per_address and self._addresses[address_key(client)] >= most:
+        if self._per_address and self._addresses.count(address_key(client)) >= most:
             self._refuse(LimitScope.CONNECTIONS_PER_ADDRESS, spread_ms(*BUSY_RETRY_S), client)
 
     def check_player(self, client: str, player_id: str) -> bool:
         """Refuse where the player has all the connections they may have; False in a dry run. Raises RequestRefused."""
-        if self._presence.count(player_id) < self._settings.max_connections_per_player:
+        if self._players.count(player_id) < self._settings.max_connections_per_player:
             return True
         self._refuse(LimitScope.CONNECTIONS_PER_PLAYER, spread_ms(*BUSY_RETRY_S), client, player_id)
         return False
@@ -110,9 +117,3 @@ _ANSWERS: Final = {
         "too many connections of this player (MAX_CONNECTIONS_PER_PLAYER)",
     ),
 }
-
-
-def _discount(counter: Counter[str], key: str) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]

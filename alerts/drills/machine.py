@@ -15,6 +15,7 @@ from alerts.drills.drill import Drill
 from alerts.drills.replicas import on_nats, second_replica
 from alerts.drills.stage import Stage
 from alerts.model import Severity
+from tools.harness import small_disk
 from tools.harness.processes import freeze
 from tools.harness.server import UNLIMITED, ServerProcess
 
@@ -110,19 +111,12 @@ def _descriptors_run_out(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
-def _disk_left(stage: Stage, part: float) -> None:
-    """Tell the server how much of its disk is left."""
-    new = stage.server.folder / "disk-left.new"
-    new.write_text(str(part))
-    new.rename(new.with_suffix(""))
-
-
 def _disk_full(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tools.harness.small_disk", players=0):
         yield
-        _disk_left(stage, 0.02)
+        small_disk.fill(stage.server, 0.02)
         yield
-        _disk_left(stage, 0.9)
+        small_disk.fill(stage.server, 0.9)
         yield
 
 
@@ -130,9 +124,9 @@ def _disk_fills(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tools.harness.small_disk", players=0):
         yield
         left = itertools.count(_HALF, -1)
-        with stage.again(lambda: _disk_left(stage, max(next(left), 50) / 1_000), per_s=5 / stage.stack.pace):
+        with stage.again(lambda: small_disk.fill(stage.server, max(next(left), 50) / 1_000), per_s=5 / stage.stack.pace):
             yield
-        _disk_left(stage, 0.9)
+        small_disk.fill(stage.server, 0.9)
         yield
 
 
@@ -205,7 +199,7 @@ DRILLS: Final = (
     Drill(
         "CodeRacerDiskFilling",
         _PAGE,
-        "two in a hundred of the disk are left (made up)",
+        "two in a hundred of the disk are left",
         _disk_full,
         "Left on the event log's disk",
         None,
@@ -213,7 +207,7 @@ DRILLS: Final = (
     Drill(
         "CodeRacerDiskFilling",
         _TICKET,
-        "the disk fills, half a hundredth a second (made up)",
+        "the disk fills, half a hundredth a second",
         _disk_fills,
         None,
         None,

@@ -143,6 +143,11 @@ def _disk(facts: Facts) -> Iterator[Finding]:
     if facts.disk_free is not None and facts.disk_free < DISK_FREE:
         evidence: tuple[str, ...] = (f"{facts.disk_free:.1%} of the disk of the event log is free",)
         yield Finding(Cause.DISK, Likelihood.CERTAIN, "this machine", evidence, "CodeRacerDiskFilling")
+    for one in facts.asked:
+        left, size = one.total("event_log_disk_free_bytes"), one.total("event_log_disk_bytes")
+        if left < size * DISK_FREE:
+            evidence = (f"{left / size:.1%} of the disk of its event log is free: {left:.0f} of {size:.0f} bytes",)
+            yield Finding(Cause.DISK, Likelihood.CERTAIN, one.name, evidence, "CodeRacerDiskFilling")
     full = [one for one in facts.asked if one.grown("event_log_troubles_total", trouble="full")]
     limits = [(one.total("event_log_bytes"), one.total("event_log_limit_bytes")) for one in facts.asked]
     used = max((taken / limit for taken, limit in limits if limit), default=0.0)

@@ -19,6 +19,7 @@ import nats as nats_client
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tools.harness import small_disk
 from tools.harness.command import answered
 from tools.harness.nats import Nats
 from tools.harness.nginx import Nginx, Site
@@ -180,6 +181,30 @@ def test_a_full_event_log(tmp_path: Path, log: Nats) -> None:
         until(lambda: server.metric("event_log_troubles_total", trouble="full") > 0)
         code, report = doctor(*replicas(server))
         assert (code, first(report)) == (1, ("disk", "the event log"))
+
+
+def test_a_disk_that_is_nearly_full_and_then_is(tmp_path: Path) -> None:
+    """Of a replica far away its ops port tells; of one with the settings here, the disk itself."""
+    with ServerProcess(tmp_path, "tools.harness.small_disk") as server:
+        here = f"sqlite:///{small_disk.place(server)}/code-racer.db"
+        assert doctor(*replicas(server), EVENT_LOG_URL=here)[1]["findings"] == []
+        small_disk.fill(server, 0.04)
+        code, report = doctor(*replicas(server))
+        assert (code, first(report)) == (1, ("disk", server.http_url))
+        assert report["findings"][0]["evidence"][0].startswith("4.0% of the disk of its event log is free")
+        assert report["findings"][0]["runbook"].endswith("/CodeRacerDiskFilling.md")
+        code, report = doctor(*replicas(server), EVENT_LOG_URL=here)
+        assert (code, first(report)) == (1, ("disk", "this machine"))
+        small_disk.fill(server, 0)
+        until(lambda: refused_a_game(server))
+        code, report = doctor(*replicas(server))
+        assert (code, first(report)) == (1, ("disk", server.http_url)), "not that it takes no appends, which follows"
+
+
+def refused_a_game(server: ServerProcess) -> bool:
+    """Make a game, which an event log without room refuses."""
+    answer = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {token('ann')}"})
+    return not answer.is_success
 
 
 async def _limit(url: str, max_bytes: int) -> None:

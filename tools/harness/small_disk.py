@@ -1,26 +1,38 @@
-"""The service on a disk of which as large a part is left as stands in the file ``disk-left``.
-
-A fake: what it is told of the disk is made up, as only root could give it a real one to be filled.
-"""
+"""The service with its files on a small disk: a tmpfs in a mount namespace of its own, which `fill` fills from here."""
 
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
-from app import process
-from app.__main__ import main
+from tools.harness.server import ServerProcess
 
-LEFT = Path("disk-left")
-_true = os.statvfs
+BYTES: Final = 32 * 1024 * 1024
+FOLDER: Final = "var"
+_MOUNTED: Final = f'mkdir -p {FOLDER} && mount -t tmpfs -o size={BYTES} small {FOLDER} && exec "$@"'
 
 
-def _small(path: Path) -> os.statvfs_result:
-    told = list(_true(path))
-    left = float(LEFT.read_text() or 1) if LEFT.exists() else 1.0
-    told[4] = int(told[2] * left)  # f_bavail of f_blocks
-    return os.statvfs_result(told)
+def place(server: ServerProcess) -> Path:
+    """Return where its disk is found from here."""
+    return Path(f"/proc/{server.pid}/root{server.folder.absolute()}/{FOLDER}")
+
+
+def fill(server: ServerProcess, left: float) -> None:
+    """Fill its disk, or empty it, until such a part of it is left."""
+    filler = place(server) / "filler"
+    with filler.open("ab") as file:
+        disk = os.statvfs(filler.parent)
+        taken = file.tell() // disk.f_frsize + disk.f_bavail - int(disk.f_blocks * left)
+        file.truncate(max(0, min(file.tell(), taken * disk.f_frsize)))
+        os.posix_fallocate(file.fileno(), 0, max(1, taken * disk.f_frsize))
+
+
+def main() -> None:
+    """Become the service, over a disk of its own."""
+    alone = ("-m",) if os.geteuid() == 0 else ("-r", "-m")  # whoever is not root is it in a namespace of his own
+    service = (sys.executable, "-m", "app", *sys.argv[1:])
+    os.execvp("unshare", ("unshare", *alone, "sh", "-c", _MOUNTED, "sh", *service))  # noqa: S606, S607 - our own
 
 
 if __name__ == "__main__":
-    process.os.statvfs = _small  # type: ignore[attr-defined] # the fault
-    sys.exit(main())
+    main()

@@ -74,7 +74,18 @@ SIGNALS: Final = (
         'code_racer_event_log_append_seconds_count{outcome="accepted"}',
         'code_racer_event_log_append_seconds_bucket{outcome="accepted", le="0.1"}',
     ),
-    Signal("verdicts", "code_racer_submissions_total", 'code_racer_submissions_total{verdict!="judge_error"}'),
+    Signal(
+        "verdicts",
+        # not code that runs into its own limit of time: that is its player's
+        'code_racer_verdict_seconds_count{outcome!="time_limit"}',
+        'code_racer_verdict_seconds_bucket{outcome!~"time_limit|judge_error", le="5.0"}',
+    ),
+    Signal(
+        "runs",
+        # a judge that gets no processor says so of good code; endless code at all replicas alike is the players' own
+        'code_racer_judge_duration_seconds_count{outcome!="judge_error"}',
+        'code_racer_judge_duration_seconds_count{outcome!~"judge_error|time_limit"}',
+    ),
 )
 
 
@@ -144,6 +155,17 @@ def _timed(histogram: str, labels: str, limit: str, late: dict[str, int]) -> dic
             f"{histogram}_{kind}", {one: {labels + more: 100 - good * bad} for one, bad in late.items()}
         ).items()
     }
+
+
+_VERDICTS: Final = "code_racer_verdict_seconds"
+_RUNS: Final = "code_racer_judge_duration_seconds_count"
+_LIMIT: Final = 'outcome="time_limit"'
+_WRONG, _ERROR, _LE = 'outcome="wrong_answer"', 'outcome="judge_error"', 'le="5.0"'
+
+
+def _verdicts(late: dict[str, int]) -> dict[str, str]:
+    """So many of a hundred verdicts a minute are late, by replica."""
+    return _timed(_VERDICTS, _WRONG, "5.0", late)
 
 
 _WELL: Final = _replicas("0+60x30", "0+1x30")
@@ -298,13 +320,33 @@ OUTLIER: Final = Alert(
             "the judge of one is out of order",
             "verdicts",
             25,
-            _counted(
-                "code_racer_submissions_total",
-                {
-                    "a": {'verdict="wrong_answer"': 75, 'verdict="judge_error"': 25},
-                    "b": {'verdict="wrong_answer"': 100, 'verdict="judge_error"': 0},
-                },
-            ),
+            _counted(f"{_VERDICTS}_count", {"a": {_WRONG: 75, _ERROR: 25}, "b": {_WRONG: 100}})
+            | _counted(f"{_VERDICTS}_bucket", {"a": {f"{_WRONG}, {_LE}": 75, f"{_ERROR}, {_LE}": 25}})
+            | _counted(f"{_VERDICTS}_bucket", {"b": {f"{_WRONG}, {_LE}": 100}}),
+        ),
+        _worse("the judge of one is slow, and fails nobody", "verdicts", 40, _verdicts({"a": 40, "b": 1, "c": 1})),
+        Case("the judges of all are slow", _verdicts({"a": 90, "b": 80, "c": 80}), silent=(12, 25)),
+        Case(
+            "nineteen verdicts, all of them late, where the others have many",
+            _timed(_VERDICTS, _WRONG, "5.0", {"b": 1, "c": 1})
+            | {f'{_VERDICTS}_count{{job="code-racer", instance="a:8080", {_WRONG}}}': "0+2x9 18x21"},
+            silent=(12, 25),
+        ),
+        Case(
+            "somebody's endless code keeps one judge, which tells the others in time",
+            _verdicts({"a": 0, "b": 0}) | _counted(f"{_VERDICTS}_count", {"a": {_LIMIT: 100}}),
+            silent=(12, 25),
+        ),
+        _worse(
+            "the judge of one gets no processor: good code runs into its limit of time",
+            "runs",
+            40,
+            _counted(_RUNS, {"a": {_WRONG: 60, _LIMIT: 40}, "b": {_WRONG: 96, _LIMIT: 4}}),
+        ),
+        Case(
+            "endless code everywhere",
+            _counted(_RUNS, {"a": {_WRONG: 60, _LIMIT: 40}, "b": {_WRONG: 70, _LIMIT: 30}}),
+            silent=(12, 25),
         ),
         Case(
             "the event log is slow for all",

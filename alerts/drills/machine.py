@@ -124,7 +124,9 @@ def _disk_fills(stage: Stage) -> Generator[None, None, None]:
     with stage.serve("tools.harness.small_disk", players=0):
         yield
         left = itertools.count(_HALF, -1)
-        with stage.again(lambda: small_disk.fill(stage.server, max(next(left), 50) / 1_000), per_s=5 / stage.stack.pace):
+        with stage.again(
+            lambda: small_disk.fill(stage.server, max(next(left), 50) / 1_000), per_s=5 / stage.stack.pace
+        ):
             yield
         small_disk.fill(stage.server, 0.9)
         yield

@@ -31,7 +31,7 @@ def main() -> None:
     """Become the service, over a disk of its own."""
     alone = ("-m",) if os.geteuid() == 0 else ("-r", "-m")  # whoever is not root is it in a namespace of his own
     service = (sys.executable, "-m", "app", *sys.argv[1:])
-    os.execvp("unshare", ("unshare", *alone, "sh", "-c", _MOUNTED, "sh", *service))  # noqa: S606, S607 - our own
+    os.execvp("unshare", ("unshare", *alone, "sh", "-c", _MOUNTED, "sh", *service))  # noqa: S606 - our own
 
 
 if __name__ == "__main__":

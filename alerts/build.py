@@ -16,6 +16,7 @@ from alerts.outliers import OUTLIERS
 from alerts.replicas import REPLICAS
 from alerts.runtime import RUNTIME
 from alerts.slo import openslo, sloth
+from alerts.workers import WORKERS
 
 GROUPS: Final = (
     *(group for objective in OBJECTIVES for group in (objective.steps(), objective.recordings())),
@@ -28,6 +29,7 @@ GROUPS: Final = (
     MACHINE,
     REPLICAS,
     OUTLIERS,
+    WORKERS,
     CANARY,
     NATS,
 )

@@ -12,7 +12,7 @@ from alerts.config import CONFIG
 VARIABLES: Final = ("cluster", "namespace", "job", "instance")
 """The variables of every board, each of the name of a label."""
 SCOPE_VARIABLES: Final = VARIABLES[:2]
-"""Those that the canary's labels may fill in: it is a job of its own, beside the one that boards are about."""
+"""Those that the labels of the canary and of supervisors may fill in: jobs beside the one that boards are about."""
 ALL: Final = quote_plus("$__all")
 _CONFIG: Final = CONFIG["dashboards"]
 

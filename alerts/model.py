@@ -98,9 +98,14 @@ class Alert:
         return f'job="{CONFIG["jobs"]["canary"]}"' in self.expr or "code_racer_canary_" in self.expr
 
     @property
+    def is_supervisors(self) -> bool:
+        """Whether it is about what a supervisor of workers tells, which is a job of its own."""
+        return "code_racer_worker_restarts_total" in self.expr
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The variables of a board that its labels fill in."""
-        return links.SCOPE_VARIABLES if self.is_canarys else links.VARIABLES
+        return links.SCOPE_VARIABLES if self.is_canarys or self.is_supervisors else links.VARIABLES
 
     def annotations(self, board: str) -> dict[str, str]:
         """Return its annotations, which lead to its runbook and to the `board` of this uid."""

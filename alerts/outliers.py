@@ -349,6 +349,18 @@ OUTLIER: Final = Alert(
             silent=(12, 25),
         ),
         Case(
+            "one worker of a machine is late, the others are not",
+            {
+                series.replace("a:8080", "host:9101").replace("b:8080", "host:9102").replace("c:8080", "host:9103"): of
+                for series, of in _timed(
+                    "code_racer_event_delivery_seconds", 'reader="prompt"', "0.25", {"a": 1, "b": 40, "c": 1}
+                ).items()
+            },
+            fires=11,
+            labels={"job": "code-racer", "instance": "host:9102", "signal": "deliveries"},
+            description="40% of the deliveries of host:9102 are bad; not so elsewhere.",
+        ),
+        Case(
             "the event log is slow for all",
             _timed("code_racer_event_log_append_seconds", 'outcome="accepted"', "0.1", {"a": 50, "b": 50, "c": 40}),
             silent=(12, 25),

@@ -1,4 +1,4 @@
-"""What a replica has of its machine: processor, memory, descriptors, disk, clock; and which builds run."""
+"""What a replica has of its machine: processor, memory, descriptors, disk, clock; which builds and workers run."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from dashboards.model import Board, Panel, Query, RowKind, rate, row, selected
 _LAG: Final = "code_racer_event_loop_lag_seconds_bucket"
 _ALL: Final = selected(_LAG, 'le="+Inf"')
 _WITHIN_5_S: Final = selected(_LAG, 'le="5.0"')
+_NOT_SERVING: Final = 'state!="ready"'
 _WITHHELD: Final = rate("code_racer_cpu_withheld_seconds_total", "instance")
 
 MACHINE: Final = Board(
@@ -169,6 +170,47 @@ MACHINE: Final = Board(
                 range=(0, 0),
                 width=6,
                 alerts=("CodeRacerHistogramsMissing",),
+            ),
+        ),
+        row(
+            RowKind.CAUSE,
+            Panel(
+                "Workers started again",
+                "Within an hour, by machine and reason: died, stood still (silent), ended unasked, or were asked to by"
+                " SIGHUP. Nothing where each process is started by itself.",
+                "none",
+                (
+                    Query(
+                        f"sum by (instance, reason) (increase({selected('code_racer_worker_restarts_total')}[1h]))",
+                        "{{instance}} {{reason}}",
+                    ),
+                ),
+                warn=3,
+                range=(0, 0),
+                alerts=("CodeRacerWorkerRestarting",),
+            ),
+            Panel(
+                "Workers that do not serve",
+                "Starting, down until the next try, draining, or not ready, by machine.",
+                "none",
+                (
+                    Query(
+                        f"sum by (instance) ({selected('code_racer_workers', _NOT_SERVING)})",
+                        "{{instance}}",
+                    ),
+                ),
+                warn=1,
+                range=(0, 0),
+                alerts=("CodeRacerWorkerRestarting",),
+            ),
+            Panel(
+                "Handed over",
+                "Connections a second that came to another worker than their game's: sent to it and taken by it; full,"
+                " lost and too_long were not.",
+                "ops",
+                (Query(rate("code_racer_worker_handovers_total", "outcome"), "{{outcome}}"),),
+                warn=1_000,
+                range=(0, 1_000),
             ),
         ),
     ),

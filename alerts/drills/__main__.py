@@ -20,6 +20,7 @@ from alerts.drills import (
     outliers,
     replicas,
     runtime,
+    workers,
 )
 from alerts.drills.drill import Drill, Result, run
 from app.telemetry.catalogue import PREFIX
@@ -36,6 +37,7 @@ DRILLS: Final = (
     *objectives.DRILLS,
     *replicas.DRILLS,
     *outliers.DRILLS,
+    *workers.DRILLS,
     *canary.DRILLS,
     *nats.DRILLS,
 )

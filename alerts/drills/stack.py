@@ -129,7 +129,13 @@ class Stack:
         self.pid = 0
 
     def target(
-        self, *hosts: str, canary: str = "", well: int = 0, elsewhere: str = "", nats: Sequence[str] = ()
+        self,
+        *hosts: str,
+        canary: str = "",
+        well: int = 0,
+        elsewhere: str = "",
+        nats: Sequence[str] = (),
+        supervisor: str = "",
     ) -> None:
         """Have these scraped, and nothing else: `well` further replicas which are, one of a namespace `elsewhere`."""
         targets = [{"targets": list(hosts), "labels": {"namespace": "drill"}}]
@@ -141,6 +147,8 @@ class Stack:
             targets.append({"targets": [listener], "labels": labels})
         if canary:
             targets.append({"targets": [canary], "labels": {"namespace": "drill", "job": "code-racer-canary"}})
+        if supervisor:
+            targets.append({"targets": [supervisor], "labels": {"namespace": "drill", "job": "code-racer-supervisor"}})
         if nats:
             targets.append({"targets": list(nats), "labels": {"namespace": "drill", "job": "code-racer-nats"}})
         text = json.dumps(targets)

@@ -134,7 +134,7 @@ def test_an_alert_leads_to_a_board_that_shows_it_around_its_time_with_its_labels
     assert (int(asked.pop("from")), int(asked.pop("to"))) == (minute - 3_600_000, minute + 900_000)
     variables = {one["name"] for one in board["templating"]["list"] if one["type"] == "query"}
     labels = fired["exp_labels"]
-    if labels.get("job") == "code-racer-canary" and name != "CodeRacerScrapesFlapping":
+    if labels.get("job") in {"code-racer-canary", "code-racer-supervisor"} and name != "CodeRacerScrapesFlapping":
         labels = {key: value for key, value in labels.items() if key in {"cluster", "namespace"}}
     assert asked == {f"var-{one}": labels.get(one, "$__all") for one in variables}
 

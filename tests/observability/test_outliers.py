@@ -50,8 +50,17 @@ def paged(folder: Path, replicas: dict[str, dict[str, int]], expected: set[str])
         ({f"p/{number}": WELL for number in range(11)} | {"p/x": REFUSING}, {"p/x"}),
         ({"p/a": WELL, "p/b": REFUSING, "s/a": REFUSING}, {"p/b"}),
         ({"p/a": REFUSING, "s/a": WELL, "s/b": WELL}, set()),
+        ({"p/host:9101": WELL, "p/host:9102": REFUSING}, {"p/host:9102"}),
     ],
-    ids=["one of two", "half", "beside one attacked", "one of twelve", "staging all bad", "alone, staging well"],
+    ids=[
+        "one of two",
+        "half",
+        "beside one attacked",
+        "one of twelve",
+        "staging all bad",
+        "alone, staging well",
+        "one worker of two",
+    ],
 )
 def test_each_replica_that_refuses_while_others_accept_pages(
     tmp_path: Path, replicas: dict[str, dict[str, int]], expected: set[str]

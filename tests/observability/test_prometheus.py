@@ -24,6 +24,7 @@ from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.prometheus import filled, query
 from tools.harness.prometheus import prometheus as real_prometheus
 from tools.harness.server import ServerProcess, until
+from tools.harness.workers import Supervised
 from tools.pictures import draw
 from tools.queries import blocks
 
@@ -43,6 +44,7 @@ QUIET = {
     "Commits from the future",
     "Conflicts",
     "Garbage collection",
+    "Handed over",
     "Limits exceeded",
     "Lost since five minutes ago",
     "Memory since an hour ago",
@@ -97,11 +99,16 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
             nats_max_bytes=10_000_000,
             sweep_interval_s=0.5,
         ) as server,
-        ServerProcess(folder / "other") as other,  # the canary's: what the first one counts is what this test does
+        Supervised(folder / "other") as other,  # the canary's: what the first one counts is what this test does
         canary(other.http_url, "--every-s", "1") as bird,
         exporter(nats.nodes[0], folder) as told,
         real_prometheus(
-            folder, server, rules=list(ROOT.glob("alerts/rules/*.yaml")), canary=bird.host, nats=[told]
+            folder,
+            server,
+            rules=list(ROOT.glob("alerts/rules/*.yaml")),
+            canary=bird.host,
+            nats=[told],
+            supervisor=other.ops_url.removeprefix("http://"),
         ) as client,
     ):
         until(lambda: server.metric("event_log_connected"))

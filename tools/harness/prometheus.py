@@ -31,11 +31,12 @@ def prometheus(
     rules: Sequence[Path] = (),
     canary: str = "",
     nats: Sequence[str] = (),
+    supervisor: str = "",
 ) -> Iterator[httpx.Client]:
     """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
 
-    `canary` is where a canary's metrics are, `nats` where those of NATS's servers are. All rules are
-    evaluated each second, also those that say how often.
+    `canary` is where a canary's metrics are, `nats` where those of NATS's servers are, `supervisor` those
+    of one with workers. All rules are evaluated each second, also those that say how often.
     """
     target = {"targets": [server.host], "labels": {"namespace": "test"}}
     config: dict[str, Any] = {
@@ -50,6 +51,9 @@ def prometheus(
     if canary:
         bird = {"targets": [canary], "labels": {"namespace": "test"}}
         config["scrape_configs"].append({"job_name": "code-racer-canary", "static_configs": [bird]})
+    if supervisor:
+        one = {"targets": [supervisor], "labels": {"namespace": "test"}}
+        config["scrape_configs"].append({"job_name": "code-racer-supervisor", "static_configs": [one]})
     if nats:
         servers = {"targets": list(nats), "labels": {"namespace": "test"}}
         relabelled = {"metric_relabel_configs": shipped_relabelling()}

@@ -119,6 +119,7 @@ JUDGE_BACKLOGGED: Final = Alert(
     severity=Severity.WARNING,
     expr=f"{last('code_racer_judge_queue_depth')} > 50",
     hold="2m",
+    keeps=KEEPS,
     summary="Submissions wait long for the judge.",
     description="{{ $value }} submissions wait for the judge of {{ $labels.instance }}.",
     cases=(

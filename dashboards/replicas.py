@@ -15,10 +15,10 @@ REPLICAS: Final = Board(
             Panel(
                 "What is bad, by replica",
                 "The bad part of each replica's handshakes (attempts, and clients by address), messages, requests,"
-                " closes, deliveries, appends, verdicts and runs of the judge over ten minutes, where there are twenty or"
-                " more: refused, rejected, 4xx or 5xx, cut off by us, later than 250 ms, slower than 100 ms, later than"
-                " 5 s or judge_error, time_limit. One replica that stands out is at fault, or somebody is at it; all"
-                " alike are not.",
+                " closes, deliveries, appends, verdicts and runs of the judge over ten minutes, where there are twenty"
+                " or more: refused, rejected, 4xx or 5xx, cut off by us, later than 250 ms, slower than 100 ms, later"
+                " than 5 s or judge_error, time_limit. One replica that stands out is at fault, or somebody is at it;"
+                " all alike are not.",
                 "percentunit",
                 (Query(f"max by (instance, signal) ({selected(BAD)})", "{{instance}} {{signal}}"),),
                 warn=0.2,

@@ -89,7 +89,7 @@ class Site(Nginx):
 
     def __init__(self, folder: Path, replicas: Sequence[str], real_ip: str = "", **changes: str) -> None:
         own = folder / "code-racer"
-        self.certificates = Certificates(folder / "tls")
+        self.certificates = Certificates(folder / "tls", days=90)  # longer than the alerts' fourteen
         self.plain_port, self.port, self.log = free_port(), free_port(), folder / "code-racer.log"
         site = (self.code / "deploy/nginx/code-racer.conf").read_text()
         for old, new in {

@@ -261,14 +261,17 @@ def test_two_versions_at_once(tmp_path: Path, log: Nats) -> None:
 
 
 def test_a_certificate_that_ends_soon_or_is_not_trusted(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "server") as server, Site(tmp_path / "nginx", [server.host]) as site:
-        code, report = doctor("--url", site.base, SSL_CERT_FILE=str(site.certificates.ca))
-        assert (code, first(report)) == (1, ("certificate", site.base))
-        assert "ends in 1.0 days" in report["findings"][0]["evidence"][0]
-        assert [one["cause"] for one in report["findings"]] == ["certificate"]
-        code, report = doctor("--url", site.base)
-        assert (code, first(report)) == (1, ("certificate", site.base))
-        assert "verify failed" in report["findings"][0]["evidence"][0]
+    with ServerProcess(tmp_path / "server") as server:
+        site = Site(tmp_path / "nginx", [server.host])
+        site.certificates.renew(1)
+        with site:
+            code, report = doctor("--url", site.base, SSL_CERT_FILE=str(site.certificates.ca))
+            assert (code, first(report)) == (1, ("certificate", site.base))
+            assert "ends in 1.0 days" in report["findings"][0]["evidence"][0]
+            assert [one["cause"] for one in report["findings"]] == ["certificate"]
+            code, report = doctor("--url", site.base)
+            assert (code, first(report)) == (1, ("certificate", site.base))
+            assert "verify failed" in report["findings"][0]["evidence"][0]
 
 
 def test_a_judge_whose_workers_die(tmp_path: Path) -> None:

@@ -105,6 +105,10 @@ autobahn: $(VENV)/.dev ## The Autobahn suite against both transports; says what 
 bench-replicas: $(VENV)/.dev ## Measure what several replicas on NATS cost: latency, capacity, games
 	$(BIN)/python -m tests.bench.replicas
 
+.PHONY: bench-workers
+bench-workers: $(VENV)/.dev ## Measure what several workers of one machine cost beside one process
+	$(BIN)/python -m tests.bench.workers
+
 .PHONY: bench-memory
 bench-memory: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory

@@ -40,9 +40,15 @@ def player_id(number: int) -> str:
     return f"player-{number}-".ljust(ID_LENGTH, "x")
 
 
+def processor_s(pid: int) -> float:
+    """Processor time of a process so far, all its threads (Linux: nanoseconds in schedstat)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
 @dataclass
 class Contestant:
-    """A server under load. `processor_s` is of its process alone; `resident` its memory in bytes."""
+    """A server under load. `processor_s` is of those of its processes that serve; `resident` its memory in bytes."""
 
     name: str
     pid: int = 0
@@ -77,10 +83,14 @@ class Contestant:
         return f'{{"type":"{type}"'
 
     @property
+    def pids(self) -> list[int]:
+        """All that serve."""
+        return [self.pid]
+
+    @property
     def processor_s(self) -> float:
-        """Processor time so far, all its threads (Linux: nanoseconds in schedstat)."""
-        tasks = Path(f"/proc/{self.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        """Processor time so far of all that serve."""
+        return sum(map(processor_s, self.pids))
 
     @property
     def resident(self) -> int:
@@ -97,10 +107,12 @@ class Service(Contestant):
     module: str = "app"
 
     def _start(self) -> None:
-        settings = {**FREE, **self.settings}
-        self.server = ServerProcess(Path(tempfile.mkdtemp(prefix="code-racer-")), self.module, **settings)
+        self.server = self._server(Path(tempfile.mkdtemp(prefix="code-racer-")), {**FREE, **self.settings})
         self.server.start()
         self.pid, self.port = self.server.pid, int(self.server.settings["PORT"])
+
+    def _server(self, folder: Path, settings: dict[str, object]) -> ServerProcess:
+        return ServerProcess(folder, self.module, **settings)
 
     def stop(self) -> None:
         """See `Contestant.stop`."""
@@ -112,14 +124,16 @@ class Service(Contestant):
         limits = {"min_players": min(room, 100), "max_players": max(room, 100), "time_limit_s": 3600}
         headers = {"authorization": f"Bearer {token('host', 7_200, name='racer')}"}
         with httpx.Client(base_url=self.server.http_url, headers=headers) as client:
-            answers = [client.post("/api/games", json=limits) for _ in range(-(-count // room))]
-        games = [answer.json()["game_id"] for answer in answers]
+            games = self._games(client, limits, -(-count // room))
         return [
             upgrade(
                 f"/ws/{games[number // room]}", f"Authorization: Bearer {token(player_id(number), 7_200, name='racer')}"
             )
             for number in range(count)
         ]
+
+    def _games(self, client: httpx.Client, limits: dict[str, int], count: int) -> list[str]:
+        return [client.post("/api/games", json=limits).json()["game_id"] for _ in range(count)]
 
 
 @dataclass

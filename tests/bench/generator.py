@@ -49,6 +49,11 @@ class Generator:
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def do(self, *parts: object) -> dict[str, Any]:
         """Give a command of `load.c` and wait for its figures.
 

@@ -126,7 +126,8 @@ def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
         ).stdout
     )
     jobs = {one["job_name"]: one["static_configs"][0] for one in yaml.safe_load(config)["scrape_configs"]}
-    asked = set(CONFIG["jobs"].values()) - {CONFIG["jobs"]["supervisor"]}  # one worker in a container: nobody supervises
+    # one worker in a container: nobody supervises
+    asked = set(CONFIG["jobs"].values()) - {CONFIG["jobs"]["supervisor"]}
     assert set(jobs) == asked, "boards and alerts ask for them"
     assert {one["labels"]["namespace"] for one in jobs.values()} == {"compose"}, "NATS's page silences the service's"
 

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ from tests.bench.scenarios import (
     progress_command,
     start_games,
 )
-from tools.harness.server import ServerProcess
+from tools.harness.server import ServerProcess, until
 from tools.harness.workers import WORKERS, Supervised, Worker, bare
 
 CONNECTIONS = 100
@@ -227,6 +226,11 @@ def syncs_per_event(plan: Plan, one: Loaded) -> float:
     return counted() / int(str(command[1]))
 
 
+def is_traced(pid: int) -> bool:
+    """Return whether another process is attached to this one (proc_pid_status(5))."""
+    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+
+
 @contextlib.contextmanager
 def counting_syncs(pids: list[int]) -> Iterator[Callable[[], float]]:
     """Have the processes' calls of fsync and fdatasync counted while in the block."""
@@ -238,7 +242,7 @@ def counting_syncs(pids: list[int]) -> Iterator[Callable[[], float]]:
         file = Path(folder) / "calls"
         which = [part for pid in pids for part in ("-p", str(pid))]
         tracing = subprocess.Popen([program, "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(file), *which])
-        time.sleep(1)  # it attaches, and tells nobody when it has
+        until(lambda: all(is_traced(pid) for pid in pids) or tracing.poll() is not None)
         counts: list[float] = []
         try:
             yield lambda: counts[0]

@@ -196,9 +196,7 @@ class MessagesObserver(_Traced):
     def batch(self, types: Sequence[str]) -> None:
         """Count the messages of a batch by their types; its bytes are counted as those of one message."""
 
-    def answered(
-        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, connection_id: str
-    ) -> None:
+    def answered(self, type: str, outcome: MessageOutcome, trail: MessageTrail, opened: Opened) -> None:
         """Note that a message has just been answered, with an ``error`` where the trail has one."""
 
     def sent(self, type: str, count: int, size: int) -> None:

@@ -50,7 +50,7 @@ struct connection {
     unsigned head, tail;
 };
 
-struct group { long wanted; int turn; };
+struct group { long wanted; };
 
 static struct connection *all;
 static const char **requests;
@@ -126,8 +126,8 @@ static void put_message(struct connection *one, int opcode, const char *payload,
     free(out);
 }
 
-static void send_next(struct connection *one, int turn) {
-    int which = turn % variant_count;
+static void send_next(struct connection *one) {
+    int which = one->turn++ % variant_count; /* goes on from command to command: a state that is told changes each time */
     put(one, variants[which], variant_sizes[which]);
 }
 
@@ -163,7 +163,7 @@ static void on_text(struct connection *one, const char *payload, size_t size) {
         answered++;
         if (to_send > 0) {
             to_send--;
-            send_next(one, ++one->turn);
+            send_next(one);
         }
     } else if (mode == FAN) {
         struct group *group = &groups[index / group_size];
@@ -173,7 +173,7 @@ static void on_text(struct connection *one, const char *payload, size_t size) {
             if (to_send > 0) {
                 to_send--;
                 group->wanted = group_wanted;
-                send_next(sender, ++group->turn);
+                send_next(sender);
             }
         }
     } else if (mode == RATE) {
@@ -298,7 +298,7 @@ static void run_open(int at_once) {
 static void run_echo(void) {
     mode = ECHO;
     to_send = to_answer;
-    for (int index = 0; index < count && to_send > 0; index++, to_send--) send_next(&all[index], all[index].turn);
+    for (int index = 0; index < count && to_send > 0; index++, to_send--) send_next(&all[index]);
     while (answered < to_answer) turn(1000);
 }
 
@@ -310,7 +310,7 @@ static void run_fan(void) {
     to_answer *= group_wanted;
     for (int index = 0; index < number && to_send > 0; index++, to_send--) {
         groups[index].wanted = group_wanted;
-        send_next(&all[index * group_size], 0);
+        send_next(&all[index * group_size]);
     }
     while (answered < to_answer) turn(1000);
     free(groups);
@@ -330,7 +330,7 @@ static void run_rate(double per_second) {
         for (double at = now(); sent < to_answer && begin + sent / per_second <= at; sent++) {
             struct connection *one = &all[sent % count];
             one->due[one->head++ % ring_size] = begin + sent / per_second;
-            send_next(one, one->turn++);
+            send_next(one);
         }
         turn(0);
     }

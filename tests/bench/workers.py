@@ -129,34 +129,35 @@ def durable_command(plan: Plan, one: Loaded) -> tuple[object, ...]:
 
 def handshakes(plan: Plan, pairs: list[Loaded]) -> Values:
     """Connect with a token that is verified, be welcomed, close; each player to a game of their own."""
-    return in_turns(plan, pairs, lambda _: ("churn", plan.of(1_000), 20))
+    return in_turns(plan, pairs, lambda _: ("churn", plan.of(1_000), 100))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something to measure: games of `room` players, who are `joined` before, or come and go."""
+    """Something to measure: games of `room` players, who are `joined` before, or come and go; `absent` never come."""
 
     measure: Callable[[Plan, list[Loaded]], Values]
     room: int
     count: int = CONNECTIONS
     joined: bool = True
+    absent: int = 0
 
 
 SCENARIOS = {
     "echo": Scenario(echo, CONNECTIONS // 2),
     "fan-out, 10": Scenario(fan_out, 10),
-    "durable, 10": Scenario(durable, 10),
+    "durable, 10": Scenario(durable, 10, 400, absent=1),  # a game that starts would take no one's readiness
     "handshake": Scenario(handshakes, 1, 1_000, joined=False),
 }
 
 
-def contestants() -> list[Contestant]:
+def contestants(absent: int) -> list[Contestant]:
     """Who is measured."""
     return [
-        Service(ONE, settings=FILE),
-        Workers(TWO, settings=FILE),
-        Apart(STAYED, settings=FILE),
-        Apart(HANDED, settings=FILE, owner=1),
+        Service(ONE, settings=FILE, absent=absent),
+        Workers(TWO, settings=FILE, absent=absent),
+        Apart(STAYED, settings=FILE, absent=absent),
+        Apart(HANDED, settings=FILE, absent=absent, owner=1),
     ]
 
 
@@ -175,7 +176,7 @@ def measure(name: str, plan: Plan) -> Figures:
     """Measure one scenario."""
     scenario = SCENARIOS[name]
     count = plan.of(scenario.count) if not scenario.joined else scenario.count
-    with loaded(plan, contestants(), count, scenario.room) as pairs:
+    with loaded(plan, contestants(scenario.absent), count, scenario.room) as pairs:
         if scenario.joined:
             connect(pairs)
         two = next(one.server for one in pairs if isinstance(one.server, Workers))
@@ -194,7 +195,7 @@ def command_of(name: str, plan: Plan, one: Loaded) -> tuple[object, ...]:
         "echo": lambda: ping_command(plan, one),
         "fan-out, 10": lambda: progress_command(one, 10, plan.of(60_000) // 10),
         "durable, 10": lambda: durable_command(plan, one),
-        "handshake": lambda: ("churn", plan.of(1_000), 20),
+        "handshake": lambda: ("churn", plan.of(1_000), 100),
     }
     return commands[name]()
 

@@ -164,8 +164,14 @@ class Inbox:
         arrived = self._expiry.last_message = time.perf_counter()
         size = len(payload)
         try:
-            self._stats.received(size)
-            message = self._decode(payload)
+            stats = self._stats  # once a message: `ConnectionStats.received` without the call
+            stats.messages_in += 1
+            stats.bytes_in += size
+            message: wire.ClientMessage | Batch | InvalidMessage
+            try:
+                message = decode(payload, self._limits.max_batch)
+            except InvalidMessage as error:
+                message = self._not_decoded(payload, error)
             self._observer.received(message.type, size)
             if isinstance(message, wire.ClientMessage):
                 if wait_s := self.quota.take(arrived, size, 1):
@@ -188,17 +194,14 @@ class Inbox:
             self._warned()
         return pause_s
 
-    def _decode(self, payload: bytes) -> wire.ClientMessage | Batch | InvalidMessage:
-        """Decode; a batch that is too long only passes where that limit refuses nothing (dry run)."""
-        try:
-            return decode(payload, self._limits.max_batch)
-        except InvalidMessage as error:
-            if error.code is not ErrorCode.BATCH_TOO_LARGE or self.quota.refuses(LimitScope.BATCH_SIZE):
-                return error
+    def _not_decoded(self, payload: bytes, error: InvalidMessage) -> wire.ClientMessage | Batch | InvalidMessage:
+        """Return the error; a batch that is too long passes only where that limit refuses nothing (dry run)."""
+        if error.code is not ErrorCode.BATCH_TOO_LARGE or self.quota.refuses(LimitScope.BATCH_SIZE):
+            return error
         try:
             return decode(payload, len(payload))  # no batch has more items than letters
-        except InvalidMessage as error:
-            return error
+        except InvalidMessage as again:
+            return again
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
         if wait_s := self.quota.take(arrived, size, len(batch.items)):
@@ -321,8 +324,7 @@ class Inbox:
             self._ack(cause, None)
 
     def _answered(self, type: str, outcome: MessageOutcome, item: _InboxItem) -> None:
-        opened = self._opened
-        self._observer.answered(type, outcome, item, opened.link, opened.connection_id)
+        self._observer.answered(type, outcome, item, self._opened)
 
     def _fail(self, fault: Exception, where: str = "connection") -> None:
         """Report a fault of ours and end the connection (1011): the client comes back, and resumes from the log."""

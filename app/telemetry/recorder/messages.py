@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.metrics import MetricStore
-from app.telemetry.observer import MessagesObserver, MessageTrail
+from app.telemetry.observer import MessagesObserver, MessageTrail, Opened
 from app.telemetry.recorder.recording import Recording
 from app.telemetry.tracer import Link
 from app.vocabulary import ErrorCode, LateCause, MessageOutcome, Reader
@@ -37,21 +37,19 @@ class MessagesRecorder(Recording, MessagesObserver):
         for type in types:
             self.store.counter(Metrics.MESSAGES).inc(("in", type))
 
-    def answered(
-        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, connection_id: str
-    ) -> None:
+    def answered(self, type: str, outcome: MessageOutcome, trail: MessageTrail, opened: Opened) -> None:
         # once a message: `Histogram.observe` without the call, and without making a row of what is usual
         if outcome is _OK:
             cells = self._answered[type]
         else:
             if trail.error is not None:
-                self._rejected(type, trail, trail.error, link, connection_id)
+                self._rejected(type, trail, trail.error, opened)
             cells = self._message_durations[type, outcome]
         duration_s = time.perf_counter() - trail.arrived
         cells[bisect_left(self._message_edges, duration_s)] += 1
         cells[-1] += duration_s
         if trail.span is not None or duration_s > self.tracer.slow_s:
-            self._traced(type, outcome, trail, link, duration_s)
+            self._traced(type, outcome, trail, opened.link, duration_s)
 
     def _traced(
         self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, duration_s: float
@@ -89,11 +87,11 @@ class MessagesRecorder(Recording, MessagesObserver):
         self.store.counter(Metrics.COALESCED).inc((type,), replaced)
         self.store.counter(Metrics.DROPPED).inc((type,), dropped)
 
-    def _rejected(self, type: str, trail: MessageTrail, code: ErrorCode, link: Link | None, connection_id: str) -> None:
+    def _rejected(self, type: str, trail: MessageTrail, code: ErrorCode, opened: Opened) -> None:
         """Record an error; the message is traced after all, and a malformed one told by its digest, not shown."""
         if trail.span is None:
             cause = LateCause.ERROR if code in _FAULTS else LateCause.REJECTED
-            trail.span = self.tracer.late(type, trail.arrived, link, trail.traceparent, cause)
+            trail.span = self.tracer.late(type, trail.arrived, opened.link, trail.traceparent, cause)
         if trail.span is not None:
             trail.span.note({"error.code": code})
         self.store.counter(Metrics.ERRORS).inc((code,))
@@ -105,7 +103,7 @@ class MessagesRecorder(Recording, MessagesObserver):
                 code,
                 code=code,
                 type=type,
-                connection_id=connection_id,
+                connection_id=opened.connection_id,
                 size_bytes=len(trail.raw) or None,
                 sha256_prefix=hashlib.sha256(trail.raw).hexdigest()[:16] if trail.raw else None,
             )

@@ -122,9 +122,10 @@ NOT_READY: Final = Alert(
     ),
 )
 
+_LOOPING: Final = CONFIG["CodeRacerCrashLooping"]
 _LOOPS: Final = (
-    "(changes(code_racer_start_time_seconds[15m]) - changes(code_racer_draining[15m]) / 2 > 3"
-    " or changes(code_racer_start_time_seconds[15m]) > 6)"
+    f"(changes(code_racer_start_time_seconds[15m]) - changes(code_racer_draining[15m]) / 2 > {_LOOPING['crashes']}"
+    f" or changes(code_racer_start_time_seconds[15m]) > {_LOOPING['starts']})"
 )
 """Starts that no drain went before; a drain is seen as two changes. So many that no deploy explains them count too."""
 

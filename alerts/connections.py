@@ -9,9 +9,20 @@ JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
 _CLOSES: Final = "code_racer_ws_closes_total"
 _CLIENT_CLOSES: Final = "code_racer_ws_client_closes_total"
-_LOST: Final = CONFIG["CodeRacerAbnormalCloses"]["lost_per_connection_minute"]
+_AUTH: Final = CONFIG["CodeRacerAuthFailureSurge"]
+_ORIGIN: Final = CONFIG["CodeRacerOriginRefusalSurge"]
+_ABNORMAL: Final = CONFIG["CodeRacerAbnormalCloses"]
+_LOOPING: Final = CONFIG["CodeRacerClientLooping"]
+_CLIFF: Final = CONFIG["CodeRacerConnectionCliff"]
+_STORM: Final = CONFIG["CodeRacerReconnectStorm"]
+_SLOW: Final = CONFIG["CodeRacerSlowConsumers"]
+_ERRORS: Final = CONFIG["CodeRacerErrorSurge"]
 _OPEN: Final = last("code_racer_ws_connections")
 _OPEN_BEFORE: Final = last("code_racer_ws_connections", "5m")
+
+
+def _sum(of: str) -> str:
+    return f"sum by (cluster, namespace, job) ({of})"
 
 
 def _handshakes(outcome: str) -> str:
@@ -29,14 +40,15 @@ def _closes(reason: str, initiator: str) -> str:
     return f'{_CLOSES}{{{INSTANCE}, reason="{reason}", initiator="{initiator}"}}'
 
 
+def _answered(outcome: str) -> str:
+    return f'rate({_HANDSHAKES}{{outcome="{outcome}"}}[5m])'
+
+
+_UNAUTHORIZED: Final = _sum(_answered("unauthorized"))
 AUTH_FAILURES: Final = Alert(
     name="CodeRacerAuthFailureSurge",
     severity=Severity.WARNING,
-    expr=(
-        f'sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m])) > 1\n'
-        f'and sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="unauthorized"}}[5m]))\n'
-        f'  > sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="accepted"}}[5m]))\n'
-    ),
+    expr=(f"{_UNAUTHORIZED} > {_AUTH['per_s']}\nand {_UNAUTHORIZED}\n  > {_sum(_answered('accepted'))}\n"),
     hold="5m",
     summary="More tokens are refused than taken.",
     description="{{ $value | humanize }} handshakes a second are refused for their tokens, more than are accepted.",
@@ -59,7 +71,7 @@ AUTH_FAILURES: Final = Alert(
 ORIGIN_REFUSALS: Final = Alert(
     name="CodeRacerOriginRefusalSurge",
     severity=Severity.WARNING,
-    expr=f'sum by (cluster, namespace, job) (rate({_HANDSHAKES}{{outcome="origin_refused"}}[5m])) > 0.2',
+    expr=f"{_sum(_answered('origin_refused'))} > {_ORIGIN['per_s']}",
     hold="5m",
     summary="Browsers are refused for the page they come from.",
     description="{{ $value | humanize }} handshakes a second come from pages that are not allowed.",
@@ -75,16 +87,17 @@ ORIGIN_REFUSALS: Final = Alert(
     ),
 )
 
+_LOST: Final = _sum(f'rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])')
 ABNORMAL_CLOSES: Final = Alert(
     name="CodeRacerAbnormalCloses",
     severity=Severity.WARNING,
     expr=(
-        f'sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.5\n'
-        f'and sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
-        f"  > 0.5 * sum by (cluster, namespace, job) (rate({_CLOSES}[10m]))\n"
-        f'or sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])) > 0.05\n'
-        f'and 60 * sum by (cluster, namespace, job) (rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m]))\n'
-        f"  > {_LOST} * sum by (cluster, namespace, job) (avg_over_time(code_racer_ws_connections[10m]))\n"
+        f"{_LOST} > {_ABNORMAL['per_s']}\n"
+        f"and {_LOST}\n"
+        f"  > {_ABNORMAL['share']} * {_sum(f'rate({_CLOSES}[10m])')}\n"
+        f"or {_LOST} > {_ABNORMAL['cut_per_s']}\n"
+        f"and 60 * {_LOST}\n"
+        f"  > {_ABNORMAL['lost_per_connection_minute']} * {_sum('avg_over_time(code_racer_ws_connections[10m])')}\n"
     ),
     hold="5m",
     summary="Connections end without a goodbye: most of those that end, or those that last are cut at an age.",
@@ -135,9 +148,10 @@ CLIENT_LOOPING: Final = Alert(
     name="CodeRacerClientLooping",
     severity=Severity.WARNING,
     expr=(
-        f'{_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[10m])) > 30\n'
+        f'{_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[10m])) > '
+        f"{_LOOPING['early']}\n"
         f'and {_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[10m]))\n'
-        f"  > 0.5 * {_BY_CLIENT} (increase({_CLIENT_CLOSES}[10m]))\n"
+        f"  > {_LOOPING['share']} * {_BY_CLIENT} (increase({_CLIENT_CLOSES}[10m]))\n"
     ),
     hold="5m",
     summary="A client reconnects in a loop.",
@@ -167,9 +181,9 @@ CLIFF: Final = Alert(
     name="CodeRacerConnectionCliff",
     severity=Severity.CRITICAL,
     expr=(
-        f"sum by (cluster, namespace, job) ({_OPEN})\n"
-        f"  < 0.5 * sum by (cluster, namespace, job) ({_OPEN_BEFORE})\n"
-        f"and sum by (cluster, namespace, job) ({_OPEN_BEFORE}) > 100\n"
+        f"{_sum(_OPEN)}\n"
+        f"  < {_CLIFF['left']} * {_sum(_OPEN_BEFORE)}\n"
+        f"and {_sum(_OPEN_BEFORE)} > {_CLIFF['connections']}\n"
     ),
     hold="1m",
     keeps=KEEPS,
@@ -201,13 +215,14 @@ CLIFF: Final = Alert(
     ),
 )
 
+_ATTEMPTS: Final = _sum(f"rate({_HANDSHAKES}[5m])")
 RECONNECT_STORM: Final = Alert(
     name="CodeRacerReconnectStorm",
     severity=Severity.WARNING,
     expr=(
-        f"sum by (cluster, namespace, job) (rate({_HANDSHAKES}[5m])) > 20\n"
-        f"and sum by (cluster, namespace, job) (rate({_HANDSHAKES}[5m]))\n"
-        f"  > 5 * sum by (cluster, namespace, job) (rate({_HANDSHAKES}[1h] offset 5m))\n"
+        f"{_ATTEMPTS} > {_STORM['per_s']}\n"
+        f"and {_ATTEMPTS}\n"
+        f"  > {_STORM['times']} * {_sum(f'rate({_HANDSHAKES}[1h] offset 5m)')}\n"
     ),
     hold="2m",
     summary="Many more clients come than usual: they may be coming back again and again.",
@@ -224,14 +239,11 @@ RECONNECT_STORM: Final = Alert(
     ),
 )
 
+_CUT_OFF: Final = _sum("increase(code_racer_ws_slow_consumer_closes_total[10m])")
 SLOW_CONSUMERS: Final = Alert(
     name="CodeRacerSlowConsumers",
     severity=Severity.WARNING,
-    expr=(
-        "sum by (cluster, namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m])) > 10\n"
-        "and sum by (cluster, namespace, job) (increase(code_racer_ws_slow_consumer_closes_total[10m]))\n"
-        f"  > 0.01 * sum by (cluster, namespace, job) ({_OPEN})\n"
-    ),
+    expr=(f"{_CUT_OFF} > {_SLOW['closes']}\nand {_CUT_OFF}\n  > {_SLOW['share']} * {_sum(_OPEN)}\n"),
     hold="1m",
     summary="Many clients read too slowly and are cut off.",
     description="{{ $value | humanize }} clients in ten minutes were cut off for reading too slowly.",
@@ -260,7 +272,7 @@ SLOW_CONSUMERS: Final = Alert(
 OUTBOX_GROWTH: Final = Alert(
     name="CodeRacerOutboxGrowth",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_ws_outbox_bytes')} > 64 * 1024 * 1024",
+    expr=f"{last('code_racer_ws_outbox_bytes')} > {CONFIG['CodeRacerOutboxGrowth']['mebibytes']} * 1024 * 1024",
     hold="5m",
     summary="Much waits to be read by clients.",
     description="{{ $value | humanize1024 }}B wait in the outboxes of {{ $labels.instance }}.",
@@ -279,7 +291,10 @@ OUTBOX_GROWTH: Final = Alert(
 LIMIT_SURGE: Final = Alert(
     name="CodeRacerRateLimitSurge",
     severity=Severity.WARNING,
-    expr='sum by (cluster, namespace, job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m])) > 10',
+    expr=(
+        'sum by (cluster, namespace, job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m]))'
+        f" > {CONFIG['CodeRacerRateLimitSurge']['per_s']}"
+    ),
     hold="10m",
     summary="Clients run into a limit again and again.",
     description="The limit {{ $labels.scope }} is exceeded {{ $value | humanize }} times a second.",
@@ -302,7 +317,7 @@ LIMIT_SURGE: Final = Alert(
 CONNECTION_LIMIT: Final = Alert(
     name="CodeRacerConnectionLimitNear",
     severity=Severity.WARNING,
-    expr=f"{_OPEN} / {last('code_racer_ws_connections_limit')} > 0.9",
+    expr=f"{_OPEN} / {last('code_racer_ws_connections_limit')} > {CONFIG['CodeRacerConnectionLimitNear']['above']}",
     hold="5m",
     summary="A replica has nearly all the connections it may have; soon it refuses.",
     description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its connections.",
@@ -328,14 +343,12 @@ CONNECTION_LIMIT: Final = Alert(
     ),
 )
 
+_MESSAGES: Final = _sum('rate(code_racer_ws_messages_total{direction="in"}[5m])')
+_ERRED: Final = _sum('rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])')
 ERROR_SURGE: Final = Alert(
     name="CodeRacerErrorSurge",
     severity=Severity.WARNING,
-    expr=(
-        'sum by (cluster, namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])) > 5\n'
-        'and sum by (cluster, namespace, job) (rate(code_racer_ws_errors_total{code!="rate_limited"}[5m]))\n'
-        '  > 0.2 * sum by (cluster, namespace, job) (rate(code_racer_ws_messages_total{direction="in"}[5m]))\n'
-    ),
+    expr=(f"{_ERRED} > {_ERRORS['per_s']}\nand {_ERRED}\n  > {_ERRORS['share']} * {_MESSAGES}\n"),
     hold="5m",
     summary="Many messages are answered with an error: clients and server may not understand each other.",
     description="{{ $value | humanize }} messages a second are answered with an error, more than a fifth of all.",

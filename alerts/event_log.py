@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Severity, last
 from alerts.share import page_and_ticket
 
@@ -52,14 +53,17 @@ EVENT_LOG_DOWN, EVENT_LOG_DOWN_ONE = page_and_ticket(
     well="code_racer_event_log_connected",
 )
 
+_SLOW: Final = CONFIG["CodeRacerEventLogSlow"]
 EVENT_LOG_SLOW: Final = Alert(
     name="CodeRacerEventLogSlow",
     severity=Severity.WARNING,
     expr=(
         "histogram_quantile(0.9, sum by (cluster, namespace, job, instance, le)"
-        ' (rate(code_racer_event_log_append_seconds_bucket{outcome="accepted"}[5m]))) > 0.1\n'
+        ' (rate(code_racer_event_log_append_seconds_bucket{outcome="accepted"}[5m])))'
+        f" > {_SLOW['late_s']}\n"
         "and sum by (cluster, namespace, job, instance)"
-        ' (increase(code_racer_event_log_append_seconds_count{outcome="accepted"}[5m])) >= 10\n'
+        ' (increase(code_racer_event_log_append_seconds_count{outcome="accepted"}[5m]))'
+        f" >= {_SLOW['appends']}\n"
     ),
     hold="5m",
     summary="The event log takes long: so does all that players do in a game.",

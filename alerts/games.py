@@ -9,7 +9,7 @@ from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, l
 GAMES_STUCK: Final = Alert(
     name="CodeRacerGamesStuck",
     severity=Severity.CRITICAL,
-    expr=f"{last('code_racer_game_overdue_seconds')} > 30",
+    expr=f"{last('code_racer_game_overdue_seconds')} > {CONFIG['CodeRacerGamesStuck']['overdue_s']}",
     hold="1m",
     keeps=KEEPS,
     summary="Games do not move on: they do not start, do not end, or keep players who are gone.",
@@ -62,13 +62,17 @@ GAME_TOO_LARGE: Final = Alert(
     ),
 )
 
+_JUDGE: Final = CONFIG["CodeRacerJudgeFailing"]
+_UNJUDGED: Final = (
+    'sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))'
+)
 JUDGE_FAILING: Final = Alert(
     name="CodeRacerJudgeFailing",
     severity=Severity.CRITICAL,
     expr=(
-        'sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m])) >= 3\n'
-        'and sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))\n'
-        "  > 0.1 * sum by (cluster, namespace, job) (increase(code_racer_submissions_total[10m]))\n"
+        f"{_UNJUDGED} >= {_JUDGE['submissions']}\n"
+        f"and {_UNJUDGED}\n"
+        f"  > {_JUDGE['share']} * sum by (cluster, namespace, job) (increase(code_racer_submissions_total[10m]))\n"
     ),
     hold="2m",
     keeps=KEEPS,
@@ -117,7 +121,7 @@ JUDGE_FAILING: Final = Alert(
 JUDGE_BACKLOGGED: Final = Alert(
     name="CodeRacerJudgeBacklogged",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_judge_queue_depth')} > 50",
+    expr=f"{last('code_racer_judge_queue_depth')} > {CONFIG['CodeRacerJudgeBacklogged']['waiting']}",
     hold="2m",
     keeps=KEEPS,
     summary="Submissions wait long for the judge.",

@@ -90,12 +90,14 @@ def _lag(bound: str, values: str) -> dict[str, str]:
     return {f'code_racer_event_loop_lag_seconds_bucket{{{INSTANCE}, le="{bound}"}}': values}
 
 
+_STILL: Final = CONFIG["CodeRacerPaused"]
 PAUSED: Final = Alert(
     name="CodeRacerPaused",
     severity=Severity.WARNING,
     expr=(
         f'sum by {_EACH} (increase(code_racer_event_loop_lag_seconds_bucket{{le="+Inf"}}[5m]))\n'
-        f'  - sum by {_EACH} (increase(code_racer_event_loop_lag_seconds_bucket{{le="5.0"}}[5m])) > 0.5\n'
+        f'  - sum by {_EACH} (increase(code_racer_event_loop_lag_seconds_bucket{{le="{_STILL["still_s"]}"}}[5m]))'
+        f" > {_STILL['pauses']}\n"
     ),
     hold="0m",
     summary="A replica stood still: it was stopped, or its machine was.",
@@ -112,6 +114,7 @@ PAUSED: Final = Alert(
     ),
 )
 
+_KEPT: Final = CONFIG["CodeRacerProcessorWithheld"]
 _WITHHELD: Final = f"sum by {_EACH} (rate(code_racer_cpu_withheld_seconds_total[5m]))"
 _USED: Final = f"sum by {_EACH} (rate(process_cpu_seconds_total[5m]))"
 
@@ -127,7 +130,7 @@ def _processor(used: str, busy: str, throttled: str) -> dict[str, str]:
 PROCESSOR_WITHHELD: Final = Alert(
     name="CodeRacerProcessorWithheld",
     severity=Severity.WARNING,
-    expr=f"{_WITHHELD} / ({_WITHHELD} + {_USED}) > 0.25\nand {_WITHHELD} > 0.05\n",
+    expr=f"{_WITHHELD} / ({_WITHHELD} + {_USED}) > {_KEPT['share']}\nand {_WITHHELD} > {_KEPT['seconds_per_s']}\n",
     hold="5m",
     summary="A replica is ready to run and gets no processor: others have it, or its limit is too low.",
     description="{{ $labels.instance }} waits {{ $value | humanizePercentage }} of the time in which it has work.",
@@ -204,6 +207,7 @@ DISK_FILLING: Final = Alert(
     ),
 )
 
+_DESCRIPTORS: Final = CONFIG["CodeRacerFdsNearLimit"]
 _FDS: Final = f"{last('code_racer_open_fds')} / {last('code_racer_max_fds')}"
 _TURNED_AWAY: Final = 'code_racer_http_rejected_total{reason="no_descriptors"}'
 
@@ -220,7 +224,7 @@ def _descriptors(opened: str, turned_away: str) -> dict[str, str]:
 FDS_NEAR_LIMIT: Final = Alert(
     name="CodeRacerFdsNearLimit",
     severity=Severity.WARNING,
-    expr=f"{_FDS} > 0.8",
+    expr=f"{_FDS} > {_DESCRIPTORS['ticket_above']}",
     hold="5m",
     summary="Code Racer runs out of file descriptors: soon nobody can connect.",
     description="{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open.",
@@ -244,8 +248,8 @@ FDS_RUN_OUT: Final = Alert(
     name="CodeRacerFdsNearLimit",
     severity=Severity.CRITICAL,
     expr=(
-        f"{_FDS} > 0.5\n"
-        f"and predict_linear(code_racer_open_fds[15m], 900) > {last('code_racer_max_fds')}\n"
+        f"{_FDS} > {_DESCRIPTORS['growing_above']}\n"
+        f"and predict_linear(code_racer_open_fds[15m], {_DESCRIPTORS['out_in_s']}) > {last('code_racer_max_fds')}\n"
         f"or {_FDS}\n"
         f"and on {_EACH} sum by {_EACH} (increase({_TURNED_AWAY}[5m])) > 0\n"
     ),
@@ -288,7 +292,7 @@ _AHEAD: Final = "code_racer_clock_ahead_seconds"
 CLOCK_SET: Final = Alert(
     name="CodeRacerClockSet",
     severity=Severity.WARNING,
-    expr=f"abs({last(_AHEAD)}) > 1",
+    expr=f"abs({last(_AHEAD)}) > {CONFIG['CodeRacerClockSet']['above_s']}",
     hold="1m",
     summary="The clock of a machine was set while a replica ran: tokens and races are told different times.",
     description="The clock of {{ $labels.instance }} was set by {{ $value | humanizeDuration }}.",

@@ -11,6 +11,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.model import INSTANCE, KEEPS, Alert, Case, Group, Recording, Severity
 
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h")
@@ -18,7 +19,7 @@ BUDGET: Final = "30d"
 LONG: Final = ("1d", "3d", BUDGET)
 STEP: Final = "5m"
 """What long windows are added up from: of the counters Prometheus would read millions of samples each time."""
-LEAST_BAD: Final = 10
+LEAST_BAD: Final = CONFIG["budgets"]["least_bad"]
 _BY: Final = "sum by (cluster, namespace, job)"
 HOLD_MINUTES: Final = {Severity.CRITICAL: 2, Severity.WARNING: 15}
 FIRST_BURNS: Final = {Severity.CRITICAL: 1, Severity.WARNING: 2}

@@ -104,7 +104,7 @@ NEAR_FULL: Final = Alert(
     severity=Severity.WARNING,
     expr=(
         f"max by (cluster, namespace, job) ({last('code_racer_event_log_bytes')}"
-        f" / ({last('code_racer_event_log_limit_bytes')} > 0)) > 0.85"
+        f" / ({last('code_racer_event_log_limit_bytes')} > 0)) > {CONFIG['CodeRacerEventLogNearFull']['above']}"
     ),
     hold="5m",
     summary="The event log is nearly full; when it is, nothing more is stored.",
@@ -131,10 +131,12 @@ NEAR_FULL: Final = Alert(
     ),
 )
 
+_SKEW: Final = CONFIG["CodeRacerClockSkew"]
+_OFF: Final = f"abs({last('code_racer_event_log_clock_offset_seconds')})"
 CLOCK_SKEW: Final = Alert(
     name="CodeRacerClockSkew",
     severity=Severity.WARNING,
-    expr=f"abs({last('code_racer_event_log_clock_offset_seconds')}) > 1",
+    expr=f"{_OFF} > {_SKEW['ticket_above_s']}",
     hold="5m",
     summary="The clocks of a replica and of the event log differ: races start and end early or late there.",
     description="The clocks of {{ $labels.instance }} and of the event log differ by {{ $value | humanizeDuration }}.",
@@ -150,13 +152,11 @@ CLOCK_SKEW: Final = Alert(
     ),
 )
 
-_OFF: Final = f"abs({last('code_racer_event_log_clock_offset_seconds')})"
 _SET: Final = f"abs({last('code_racer_clock_ahead_seconds')})"
-_BREAKS_TOKENS_S: Final = CONFIG["CodeRacerClockSkew"]["page_above_s"]
 CLOCK_BREAKS_TOKENS: Final = Alert(
     name="CodeRacerClockSkew",
     severity=Severity.CRITICAL,
-    expr=f"{_OFF} > {_BREAKS_TOKENS_S} or {_SET} > {_BREAKS_TOKENS_S}",
+    expr=f"{_OFF} > {_SKEW['page_above_s']} or {_SET} > {_SKEW['page_above_s']}",
     hold="2m",
     keeps=KEEPS,
     summary="A clock is so far off that tokens are refused which are good, or taken which have ended.",
@@ -184,6 +184,7 @@ CLOCK_BREAKS_TOKENS: Final = Alert(
 )
 
 
+_GAPS: Final = CONFIG["CodeRacerEventLogGaps"]
 _EACH: Final = "(cluster, namespace, job, instance)"
 
 
@@ -195,9 +196,9 @@ GAPS: Final = Alert(
     name="CodeRacerEventLogGaps",
     severity=Severity.WARNING,
     expr=(
-        f"{_grown('code_racer_event_log_gaps_total')} > 4\n"
+        f"{_grown('code_racer_event_log_gaps_total')} > {_GAPS['gaps']}\n"
         f"and {_grown('code_racer_event_log_gaps_total')}\n"
-        f"  > 0.01 * {_grown('code_racer_event_log_lag_seconds_count')}\n"
+        f"  > {_GAPS['share']} * {_grown('code_racer_event_log_lag_seconds_count')}\n"
         f"unless on {_EACH} changes(code_racer_start_time_seconds[4m]) > 0\n"
     ),
     hold="5m",
@@ -280,12 +281,14 @@ SPLIT: Final = Alert(
     ),
 )
 
+_UNEVEN: Final = CONFIG["CodeRacerReplicaImbalance"]
+_MOST: Final = f"max by (cluster, namespace, job) ({_OPEN})"
 IMBALANCE: Final = Alert(
     name="CodeRacerReplicaImbalance",
     severity=Severity.WARNING,
     expr=(
-        f"max by (cluster, namespace, job) ({_OPEN})\n"
-        f"> 100 + 2 * (sum by (cluster, namespace, job) ({_OPEN}) - max by (cluster, namespace, job) ({_OPEN}))\n"
+        f"{_MOST}\n"
+        f"> {_UNEVEN['connections']} + {_UNEVEN['times']} * (sum by (cluster, namespace, job) ({_OPEN}) - {_MOST})\n"
         f"  / (count by (cluster, namespace, job) ({_OPEN}) - 1)\n"
     ),
     hold="15m",

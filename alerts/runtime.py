@@ -75,7 +75,7 @@ EVENT_LOOP_LAG: Final = Alert(
     severity=Severity.WARNING,
     expr=(
         "histogram_quantile(0.99, sum by (cluster, namespace, job, instance, le)"
-        " (rate(code_racer_event_loop_lag_seconds_bucket[5m]))) > 0.1"
+        f" (rate(code_racer_event_loop_lag_seconds_bucket[5m]))) > {CONFIG['CodeRacerEventLoopLag']['late_s']}"
     ),
     hold="5m",
     summary="Code Racer's event loop is late: everything is.",
@@ -104,13 +104,14 @@ EVENT_LOOP_LAG: Final = Alert(
     ),
 )
 
+_GROWN: Final = CONFIG["CodeRacerMemoryGrowth"]["mebibytes"]
 MEMORY_GROWTH: Final = Alert(
     name="CodeRacerMemoryGrowth",
     severity=Severity.WARNING,
     expr=(
-        f"{_MEMORY} - {_MEMORY_BEFORE} * {_growth(_OPEN, _OPEN_BEFORE)} > 256 * 1024 * 1024\n"
+        f"{_MEMORY} - {_MEMORY_BEFORE} * {_growth(_OPEN, _OPEN_BEFORE)} > {_GROWN} * 1024 * 1024\n"
         f"and {_MEMORY} - on ({_REPLICA}) {_MEMORY_BEFORE} * on ({_REPLICA})\n"
-        f"  {_growth(_GAMES, _GAMES_BEFORE)} > 256 * 1024 * 1024\n"
+        f"  {_growth(_GAMES, _GAMES_BEFORE)} > {_GROWN} * 1024 * 1024\n"
     ),
     hold="5m",
     summary="Code Racer takes more and more memory, and its connections and games do not explain it.",
@@ -217,7 +218,10 @@ TRACES_LOST: Final = Alert(
 SERIES_NEAR_LIMIT: Final = Alert(
     name="CodeRacerSeriesNearLimit",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_metric_series')} / {last('code_racer_metric_series_limit')} > 0.9",
+    expr=(
+        f"{last('code_racer_metric_series')} / {last('code_racer_metric_series_limit')}"
+        f" > {CONFIG['CodeRacerSeriesNearLimit']['above']}"
+    ),
     hold="10m",
     summary="Code Racer's metrics are about to lose their detail.",
     description="{{ $labels.instance }} exposes {{ $value | humanizePercentage }} of the series it may.",

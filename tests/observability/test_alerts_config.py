@@ -1,8 +1,12 @@
 """Rules with values of one's own: what others may change of the alerts, and what they are told where they err."""
 
+import itertools
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -28,6 +32,60 @@ def test_a_file_of_ones_own_changes_jobs_windows_and_thresholds_and_nothing_else
     subprocess.run(["promtool", "check", "rules", str(tmp_path / "rules/code-racer.yaml")], check=True)
     manifest = yaml.safe_load((tmp_path / "rules/prometheus-rule.yaml").read_text())
     assert manifest["spec"] == yaml.safe_load(text)
+
+
+SHIPPED: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "alerts/config.toml").read_text())
+SHARED = "CodeRacerReplicaOutlier"
+NOT_OF_RULES = {"owner", "quiet_bytes", "supervisor"}
+"""What runbooks, tests and deployments go by."""
+NO_THRESHOLDS = {"0", "1", "2", "60", "600", "1024"}
+"""Nothing and something, halves, seconds to minutes and to ten, and bytes."""
+
+
+def marks() -> dict[str, dict[str, Any]]:
+    """The file with a value for each name that no other has."""
+    numbers = itertools.count(90_000)
+    return {
+        table: {key: f"{next(numbers)}s" if isinstance(value, str) else next(numbers) for key, value in values.items()}
+        for table, values in SHIPPED.items()
+    }
+
+
+MARKS = marks()
+
+
+def as_written(key: str, value: Any) -> str:
+    return str(86_400 * value if key.endswith("_days") else value)
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The rules that are made of such a file."""
+    folder = tmp_path_factory.mktemp("marked")
+    lines = (
+        "\n".join([f"[{table}]", *(f"{key} = {value!r}" for key, value in values.items())])
+        for table, values in MARKS.items()
+    )
+    assert not written(folder, "\n".join(lines)).stderr
+    groups = yaml.safe_load((folder / "rules/code-racer.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [(table, key) for table, values in SHIPPED.items() for key in values if key not in NOT_OF_RULES]
+)
+def test_each_name_of_the_file_changes_its_alert(marked: list[dict[str, Any]], table: str, key: str) -> None:
+    shared = table == SHARED or not table.startswith("CodeRacer")
+    assert as_written(key, MARKS[table][key]) in str([one for one in marked if shared or one.get("alert") == table])
+
+
+def test_no_alert_has_a_threshold_that_the_file_has_not(marked: list[dict[str, Any]]) -> None:
+    """But those on budgets, whose numbers follow from their objectives, and the quantile that an alert is about."""
+    given = {as_written(key, value) for values in MARKS.values() for key, value in values.items()}
+    for rule in marked:
+        expr = re.sub(r'"[^"]*"|\[[^]]*\]|offset \w+|histogram_quantile\([0-9.]+', "", rule["expr"])
+        bare = set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", expr)) - given
+        assert rule.get("alert", "BudgetBurn").endswith("BudgetBurn") or bare <= NO_THRESHOLDS, rule["alert"]
 
 
 @pytest.mark.parametrize(

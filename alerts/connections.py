@@ -3,15 +3,14 @@
 from typing import Final
 
 from alerts.config import CONFIG
+from alerts.lost import ABNORMAL_CLOSES
 from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, last
 
 JOB: Final = {"job": "code-racer"}
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
-_CLOSES: Final = "code_racer_ws_closes_total"
 _CLIENT_CLOSES: Final = "code_racer_ws_client_closes_total"
 _AUTH: Final = CONFIG["CodeRacerAuthFailureSurge"]
 _ORIGIN: Final = CONFIG["CodeRacerOriginRefusalSurge"]
-_ABNORMAL: Final = CONFIG["CodeRacerAbnormalCloses"]
 _LOOPING: Final = CONFIG["CodeRacerClientLooping"]
 _CLIFF: Final = CONFIG["CodeRacerConnectionCliff"]
 _STORM: Final = CONFIG["CodeRacerReconnectStorm"]
@@ -34,10 +33,6 @@ _MESSAGES_IN: Final = f'code_racer_ws_messages_total{{{INSTANCE}, direction="in"
 
 def _errors(code: str) -> str:
     return f'code_racer_ws_errors_total{{{INSTANCE}, code="{code}"}}'
-
-
-def _closes(reason: str, initiator: str) -> str:
-    return f'{_CLOSES}{{{INSTANCE}, reason="{reason}", initiator="{initiator}"}}'
 
 
 def _answered(outcome: str) -> str:
@@ -84,57 +79,6 @@ ORIGIN_REFUSALS: Final = Alert(
             description="1 handshakes a second come from pages that are not allowed.",
         ),
         Case("somebody's local page", {_handshakes("origin_refused"): "0+3x20"}, silent=(7, 15)),
-    ),
-)
-
-_LOST: Final = _sum(f'rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])')
-ABNORMAL_CLOSES: Final = Alert(
-    name="CodeRacerAbnormalCloses",
-    severity=Severity.WARNING,
-    expr=(
-        f"{_LOST} > {_ABNORMAL['per_s']}\n"
-        f"and {_LOST}\n"
-        f"  > {_ABNORMAL['share']} * {_sum(f'rate({_CLOSES}[10m])')}\n"
-        f"or {_LOST} > {_ABNORMAL['cut_per_s']}\n"
-        f"and 60 * {_LOST}\n"
-        f"  > {_ABNORMAL['lost_per_connection_minute']} * {_sum('avg_over_time(code_racer_ws_connections[10m])')}\n"
-    ),
-    hold="5m",
-    summary="Connections end without a goodbye: most of those that end, or those that last are cut at an age.",
-    description="{{ $value | humanize }} connections a second are lost.",
-    cases=(
-        Case(
-            "a proxy cuts",
-            {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+30x30"},
-            fires=11,
-            labels=JOB,
-            description="1 connections a second are lost.",
-        ),
-        Case(
-            "a proxy cuts each after a minute, among a thousand short races",
-            {
-                _closes("connection_lost", "network"): "0+60x30",
-                _closes("normal", "client"): "0+1000x30",
-                f"code_racer_ws_connections{{{INSTANCE}}}": "560x30",
-            },
-            fires=15,
-            labels=JOB,
-            description="1 connections a second are lost.",
-        ),
-        Case(
-            "phones go to sleep",
-            {_closes("connection_lost", "network"): "0+60x30", _closes("normal", "client"): "0+90x30"},
-            silent=(7, 25),
-        ),
-        Case(
-            "a large service of which some are always lost",
-            {
-                _closes("connection_lost", "network"): "0+60x30",
-                _closes("normal", "client"): "0+1000x30",
-                f"code_racer_ws_connections{{{INSTANCE}}}": "6000x30",
-            },
-            silent=(7, 25),
-        ),
     ),
 )
 

@@ -141,7 +141,7 @@ CONNECTIONS: Final = Board(
                 (Query(rate("code_racer_ws_closes_total", "reason, initiator"), "{{reason}} by {{initiator}}"),),
                 warn=50,
                 range=(0, 20),
-                width=5,
+                width=4,
             ),
             Panel(
                 "Gone within two seconds, by client",
@@ -156,7 +156,7 @@ CONNECTIONS: Final = Board(
                 warn=30,
                 range=(0, 1000),
                 alerts=("CodeRacerClientLooping",),
-                width=5,
+                width=4,
             ),
             Panel(
                 "Refused by the client's fault",
@@ -171,7 +171,7 @@ CONNECTIONS: Final = Board(
                 warn=0.2,
                 range=(0, 20),
                 alerts=("CodeRacerAuthFailureSurge", "CodeRacerOriginRefusalSurge"),
-                width=5,
+                width=4,
             ),
             Panel(
                 "How long connections last",
@@ -184,13 +184,23 @@ CONNECTIONS: Final = Board(
                 width=4,
             ),
             Panel(
+                "How old lost connections are",
+                "A line at one age: something cuts them when they are that old.",
+                "s",
+                buckets("code_racer_ws_lost_age_seconds"),
+                warn=1e6,
+                range=(0, 1000),
+                kind=Kind.HEATMAP,
+                width=4,
+            ),
+            Panel(
                 "Failed attempts, as clients tell it",
                 "Attempts a second that came to nothing before a client was in: also those that never reached us.",
                 "ops",
                 (Query(rate("code_racer_ws_client_failed_attempts_total", "client"), "{{client}}"),),
                 warn=5,
                 range=(0, 100),
-                width=5,
+                width=4,
             ),
         ),
         row(

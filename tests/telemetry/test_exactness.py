@@ -175,6 +175,8 @@ def test_each_end_is_counted_once_on_its_side(server: ServerProcess) -> None:
     assert lines == {key: number + 1 for number, key in enumerate(ends)}
     duration = f"{PREFIX}ws_connection_duration_seconds_count"
     assert after[duration] - before[duration] == sum(expected.values())
+    lost = f"{PREFIX}ws_lost_age_seconds_count"
+    assert after[lost] - before[lost] == 5, "of the network alone"
 
 
 def with_suppressed_close(player: Player) -> None:
@@ -236,6 +238,7 @@ def test_pings_are_counted_by_how_they_ended(tmp_path: Path) -> None:
         assert server.metric("ws_pings_total", outcome="answered") == 4
         assert server.metric("ws_pings_total", outcome="timeout") == 1
         assert server.metric("ws_pings_total", outcome="abandoned") == 1
+        assert server.metric("ws_lost_age_seconds_count") == 1
         assert server.metric("ws_ping_rtt_seconds_count") == 4
         assert server.metric("ws_ping_rtt_seconds_sum") >= 0.2
         assert server.metric("ws_ping_rtt_seconds_bucket", le="0.1") == 3

@@ -4,6 +4,7 @@ from typing import Final
 
 from app.protocol import CLOSE_TABLE
 from app.telemetry.catalogue.model import (
+    AGE_BUCKETS,
     DURATION_BUCKETS,
     FINE_LATENCY_BUCKETS,
     LATENCY_BUCKETS,
@@ -92,6 +93,12 @@ class ConnectionsMetrics:
         Kind.HISTOGRAM,
         "How long connections lasted.",
         buckets=DURATION_BUCKETS,
+    )
+    LOST_AGE = Metric(
+        f"{PREFIX}ws_lost_age_seconds",
+        Kind.HISTOGRAM,
+        "How old the connections were that were lost: reset, or with a ping unanswered.",
+        buckets=AGE_BUCKETS,
     )
     CLOSES = Metric(
         f"{PREFIX}ws_closes_total",

@@ -17,6 +17,11 @@ COUNT_BUCKETS: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000
 WAIT_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Of what people wait for."""
 DURATION_BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0)
+AGE_BUCKETS: Final = (
+    240.0, 280.0, 320.0, 370.0, 425.0, 490.0, 560.0, 650.0, 745.0, 855.0, 985.0,
+    1130.0, 1300.0, 1500.0, 1720.0, 1980.0, 2275.0, 2615.0, 3010.0, 3460.0, 3980.0,
+)  # fmt: skip
+"""Fine enough to tell one age from many; the ages that proxies cut at, from five minutes to an hour, are no edges."""
 
 
 class Kind(StrEnum):

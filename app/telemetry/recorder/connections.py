@@ -30,6 +30,7 @@ _ANSWERS: Final[dict[HandshakeOutcome, HandshakeAnswer | None]] = {
     HandshakeOutcome.ABANDONED: None,
 }
 """What an attempt's outcome says of its client; all others: it was refused."""
+_LOST: Final = (Close.LOST, Close.PING_TIMEOUT)
 CLIENTS_WINDOW_S: Final = 600.0
 """A client is counted once in so long, the window of the alerts on a replica that refuses."""
 MOST_CLIENTS: Final = 10_000
@@ -83,6 +84,8 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         row = closed.row
         self.store.counter(Metrics.CLOSES).inc((str(row.code), row.reason, closed.initiator))
         self.store.histogram(Metrics.CONNECTION_DURATION).observe(closed.duration_s)
+        if row in _LOST:
+            self.store.histogram(Metrics.LOST_AGE).observe(closed.duration_s)
         self.store.counter(Metrics.DISCARDED).inc((row.reason,), closed.messages_discarded)
         if row is Close.SLOW_CONSUMER:
             self.store.counter(Metrics.SLOW_CONSUMER_CLOSES).inc()

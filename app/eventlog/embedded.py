@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.coordination import Subscription
-from app.eventlog.port import START, Commit, Conflict, Cursor, LogListener
+from app.eventlog.port import START, Commit, Conflict, Cursor, LogListener, LogUnavailable
 from app.game import GameEvent
 from app.telemetry.bulkhead import Bulkhead
 
@@ -31,6 +31,9 @@ class EmbeddedLog:
 
     def reread_user(self) -> None:
         """Do nothing: nobody connects to an embedded log."""
+
+    async def abandon(self, why: LogUnavailable) -> None:
+        """Do nothing: nothing is waited for but this machine."""
 
     def listen(self, listener: LogListener) -> None:
         """Report to `listener` from now on; an embedded log reports only faults."""

@@ -103,6 +103,12 @@ class EventLog(Protocol):
     async def open(self) -> None:
         """Connect and prepare; an embedded log that is open already stays so, one that another has raises LogInUse."""
 
+    async def abandon(self, why: LogUnavailable) -> None:
+        """Wait for nothing any more: what is under way fails at once where it waits for others, and what is asked then.
+
+        Only `close` comes after it, and waits for nothing either.
+        """
+
     async def close(self) -> None:
         """Write what is under way and let go."""
 

@@ -66,6 +66,7 @@ class Drain:
         if scraped := self._scrapes():
             self._enter(DrainPhase.SCRAPE)
             await self._wait_for_scrape(scraped)
+        await self._hub.leave()
         self._enter(DrainPhase.DONE)
 
     def back_in_ms(self) -> int:

@@ -19,7 +19,6 @@ ended. `Drain` takes a hub from started to closed.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -44,7 +43,7 @@ from app.realtime.room.welcome import Welcome
 from app.settings import LimitSettings, Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
-from app.vocabulary import LimitScope
+from app.vocabulary import LimitScope, LogTrouble
 from app.workers import Share
 from app.workers.share import ALONE
 
@@ -103,6 +102,7 @@ class Hub:
         )
         self._log = log
         self._judge = judge
+        self._has_left = False
 
     async def start(self) -> None:
         """Open the log and the judge, take up the games that were under way; a shared log may be reached later.
@@ -161,15 +161,23 @@ class Hub:
 
     async def close(self) -> None:
         """Stop; connections must have ended before."""
-        for step in (self.connections.close, self.tasks.close, self._leave, self._judge.close, self._log.close):
+        for step in (self.connections.close, self.tasks.close, self.leave, self._judge.close, self._log.close):
             with self.bulkhead:  # what cannot be closed must not keep the rest from it
                 await step()
 
-    async def _leave(self) -> None:
-        if self.log_health.is_reached:
-            with contextlib.suppress(LogUnavailable, TimeoutError):  # then the others find out by themselves
-                async with asyncio.timeout(LEAVE_TIMEOUT_S):
-                    await self.circle.leave()
+    async def leave(self) -> None:
+        """Tell the others that this process ends, once; a log that does not take that is not waited for any more."""
+        if self._has_left or not self.log_health.is_reached:
+            return
+        self._has_left = True
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self.circle.leave()
+        except LogUnavailable as error:  # the others find out by themselves
+            await self._log.abandon(error)
+        except TimeoutError:
+            text = f"no answer within {LEAVE_TIMEOUT_S:g} s to one who leaves"
+            await self._log.abandon(LogUnavailable(text, LogTrouble.TIMEOUT))
 
 
 def _announced(settings: LimitSettings) -> dict[str, float]:

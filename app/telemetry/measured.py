@@ -45,6 +45,11 @@ class MeasuredEventLog:
         with _measured(self._observer, LogOp.OPEN):
             await self._log.open()
 
+    async def abandon(self, why: LogUnavailable) -> None:
+        """Abandon the log, and tell why."""
+        self._observer.event_log_troubled(why.trouble, f"nothing waits for it any more: {why}")
+        await self._log.abandon(why)
+
     async def close(self) -> None:
         """Close the log."""
         await self._log.close()

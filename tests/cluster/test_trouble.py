@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -19,10 +19,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tools.harness.machine import Witness
-from tools.harness.nats import Nats
+from tools.harness.nats import Nats, Node
 from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import TcpProxy
-from tools.harness.server import ServerProcess, until
+from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until
 from tools.harness.skewed import SLOW_S
 
 FULL_SOON: dict[str, Any] = {
@@ -30,6 +30,7 @@ FULL_SOON: dict[str, Any] = {
     "max_games_per_player": 10_000,
     "api_requests_per_player_per_second": 0,
 }
+Fault = Callable[[Node], None]
 QUICK: dict[str, Any] = {"replica_ttl_s": 2, "sweep_interval_s": 0.3, "nats_timeout_s": 2}
 
 
@@ -193,6 +194,32 @@ def test_with_the_log_frozen_and_nobody_to_drain_it_ends_without_waiting_for_the
         server.until_ready()
         nats.nodes[0].freeze()
         ends_without_waiting(server)
+
+
+@pytest.mark.parametrize("fault", [Node.freeze, Node.kill])
+def test_what_waited_for_the_log_in_vain_is_not_waited_for_again(fault: Fault, tmp_path: Path) -> None:
+    """A message and a request are under way: the log is asked once more, and then nothing waits for it."""
+    with Nats(tmp_path / "nats") as nats, served(
+        tmp_path, nats.url, nats_timeout_s=60, close_timeout_s=1
+    ) as server:  # fmt: skip
+        ann = server.guest("Ann")["token"]
+        with Player(server, server.new_game(ann), ann) as player, ThreadPoolExecutor(1) as thread:
+            fault(nats.nodes[0])
+            player.send("ready", {"status": "ready"})
+            until(lambda: server.metric("ws_messages_total", direction="in", type="ready") == 1)
+            making = thread.submit(new_game, server, ann)
+            until(lambda: server.metric("http_requests_in_flight") == 2)  # and the one that asks
+            ends_without_waiting(server)
+            assert making.result().status_code == 503
+        vain = [line for line in server.logged("event_log.troubled") if "nothing waits" in line["error"]]
+        assert len(vain) == 1
+        assert not server.logged("app.fault")
+
+
+def new_game(server: ServerProcess, token: str) -> httpx.Response:
+    """The answer to one who makes a game."""
+    url, headers = f"{server.http_url}/api/games", {"authorization": f"Bearer {token}"}
+    return httpx.post(url, json={"problem": "running-total"}, headers=headers, timeout=STEP_TIMEOUT_S)
 
 
 def test_with_the_log_gone_and_a_game_just_ended_it_ends_without_waiting_for_the_log(tmp_path: Path) -> None:

@@ -97,6 +97,21 @@ async def test_a_lost_connection_is_waited_for_only_so_long(tmp_path: Path) -> N
         await log.close()
 
 
+async def test_who_abandons_the_log_waits_for_nothing(tmp_path: Path) -> None:
+    with Nats(tmp_path) as nats:
+        log = await opened(nats.url, nats_timeout_s=60)
+        nats.nodes[0].freeze()
+        asked = [asyncio.create_task(log.append("g", START, event(1))), asyncio.create_task(log.read("g"))]
+        async with asyncio.timeout(30):
+            while len(log._link._asked) < 3:  # noqa: ASYNC110 - each in a step or two of the loop
+                await asyncio.sleep(0)
+            await log.abandon(LogUnavailable("enough"))
+            asked.append(asyncio.create_task(log.append("h", START, event(1))))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            await log.close()
+        assert [type(answer) for answer in answers] == [LogUnavailable] * 3
+
+
 async def test_a_server_without_jetstream_is_named(tmp_path: Path) -> None:
     with Nats(tmp_path, more="accounts { A { users: [ { user: a, password: b } ] } }") as nats:
         with pytest.raises(LogUnavailable) as refused:

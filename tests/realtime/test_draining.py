@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.eventlog.embedded import MemoryEventLog
+from app.eventlog import LogUnavailable
+from app.eventlog.embedded import MemoryCoordination, MemoryEventLog
 from app.protocol import Close
 from app.realtime.drain import Drain
 from app.settings import load_settings
@@ -26,6 +27,34 @@ class Phases(Seen):
         self.phases.append((phase, connections))
 
 
+class SilentLog(MemoryEventLog):
+    """A log that others share, and that answers nobody who leaves."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.coordination: MemoryCoordination = SilentCoordination(self.asked)
+
+    async def abandon(self, why: LogUnavailable) -> None:  # noqa: ARG002 - the port's
+        self.asked.append("abandon")
+
+
+class SilentCoordination(MemoryCoordination):
+    """Notes who leaves, and never says that it has."""
+
+    shared = True
+
+    def __init__(self, asked: list[str]) -> None:
+        super().__init__()
+        self.asked = asked
+
+    async def withdraw(self, instance: str) -> None:  # noqa: ARG002 - the port's
+        self.asked.append("withdraw")
+        await asyncio.Event().wait()
+
+
 def drain_of(one: OneHub, seen: Seen, *, lone: bool = True, scrapes: Any = lambda: 0, **settings: float) -> Drain:
     """A drain of that hub."""
     plan = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings).drain
@@ -40,6 +69,17 @@ async def test_its_phases_come_in_order() -> None:
         await drain_of(one, seen, drain_spread_s=2).run()
         delay, games, closing, done = DrainPhase.DELAY, DrainPhase.GAMES, DrainPhase.CLOSING, DrainPhase.DONE
         assert seen.phases == [(delay, 2), (games, 2), (closing, 2), (done, 0)]
+
+
+@without_waiting
+async def test_a_log_that_does_not_answer_is_asked_once_and_not_waited_for_again() -> None:
+    async with running(log := SilentLog(), now=loop_ms) as one:
+        await one.hub.log_health.wait_reached()
+        before = loop_ms()
+        await drain_of(one, Phases()).run()
+        await one.hub.close()
+        assert loop_ms() - before == 1_000
+        assert log.asked == ["withdraw", "abandon"]
 
 
 @without_waiting

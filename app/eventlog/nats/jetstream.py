@@ -95,7 +95,7 @@ class Stream:
                 if error.trouble is LogTrouble.NO_LEADER:
                     await self._require_existence()
                 unsure = unsure or error.trouble is not LogTrouble.NO_LEADER
-                await _pause_or_give_up(error, deadline)
+                await self._pause_or_give_up(error, deadline)
                 continue
             ack = replies.pub_ack(answer)
             if ack.error is None:
@@ -103,7 +103,14 @@ class Stream:
             if ack.error.err_code == replies.CONFLICT:
                 return await self._own_or_conflict(subject, message_id, headers, unsure=unsure)
             unsure = unsure or ack.error.err_code == replies.FIRST_TRY_UNDECIDED
-            await _pause_or_give_up(replies.refusal(subject, ack.error), deadline)
+            await self._pause_or_give_up(replies.refusal(subject, ack.error), deadline)
+
+    async def _pause_or_give_up(self, error: LogUnavailable, deadline: float) -> None:
+        """Wait a moment where trying again may help and there is time for it; else raise `error`."""
+        self._link.require_open()
+        if error.trouble not in _RETRIED or time.monotonic() + RETRY_DELAY_S >= deadline:
+            raise error
+        await asyncio.sleep(RETRY_DELAY_S)
 
     async def _own_or_conflict(self, subject: str, message_id: str, headers: dict[str, str], *, unsure: bool) -> int:
         """Tell whether what came first was an earlier try of ours, whose answer was lost. Raises Conflict."""
@@ -166,10 +173,3 @@ class Stream:
 
     def _refused(self, error: replies.ApiError) -> LogUnavailable:
         return replies.refusal(f"stream {self.name}", error)
-
-
-async def _pause_or_give_up(error: LogUnavailable, deadline: float) -> None:
-    """Wait a moment where trying again may help and there is time for it; else raise `error`."""
-    if error.trouble not in _RETRIED or time.monotonic() + RETRY_DELAY_S >= deadline:
-        raise error
-    await asyncio.sleep(RETRY_DELAY_S)

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from app.aio.cancellation import end
+from app.eventlog.nats.asked import Asked
 from app.eventlog.nats.batch import Collector, StoredBatch
 from app.eventlog.nats.tls import read_user, tls_context
 from app.eventlog.port import LogListener, LogUnavailable
@@ -62,7 +63,7 @@ class LinkSubscription:
 
 
 class NatsLink:
-    """Keeps one connection, made anew where it ends; what happens to it is reported to `listener`."""
+    """Keeps one connection, made anew where it ends (`lost` meanwhile); `listener` is told what happens to it."""
 
     def __init__(self, settings: EventLogSettings, replica: str) -> None:
         self.listener = LogListener()
@@ -74,7 +75,7 @@ class NatsLink:
         self._client: Client | None = None
         self._is_closed = True
         self._connected = asyncio.Event()
-        self._lost = asyncio.Event()
+        self.lost = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscriptions: set[LinkSubscription] = set()
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_OUTGOING)
@@ -85,6 +86,7 @@ class NatsLink:
         self._refusal = ""
         self._denied = 0
         self._refused = asyncio.Event()
+        self._asked = Asked()
 
     # ---------------------------------------------------------------- life
 
@@ -167,17 +169,14 @@ class NatsLink:
         }
 
     async def close(self) -> None:
-        """End the connection; what is under way fails."""
+        """End the connection; what is under way fails at once, and so does what is asked from now on."""
         self._is_closed = True
         self._set_connected(False)
+        self._asked.end()
         await end(self._tasks)
         if self._client is not None:
             await _close(self._client)
             self._client = None
-
-    async def wait_lost(self) -> None:
-        """Wait until the connection is lost, or closed."""
-        await self._lost.wait()
 
     # ---------------------------------------------------------------- asking
 
@@ -192,10 +191,12 @@ class NatsLink:
         client = await self._ready(timeout_s)
         denied = self._denied
         try:
-            return (await client.request(subject, payload, timeout=timeout_s, headers=headers)).data
+            async with self._asked.within(timeout_s):
+                return (await client.request(subject, payload, timeout=timeout_s, headers=headers)).data
         except nats.errors.NoRespondersError:
             raise LogUnavailable(f"nobody answers on {subject}", LogTrouble.NO_LEADER) from None
         except TimeoutError:
+            self.require_open()
             trouble = LogTrouble.DENIED if self._denied != denied else LogTrouble.TIMEOUT
             raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", trouble) from None
         except (OSError, nats.errors.Error) as error:
@@ -208,10 +209,11 @@ class NatsLink:
         token = str(self._number)
         collector = self._collectors[token] = Collector()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with self._asked.within(timeout_s):
                 await client.publish(subject, payload, reply=f"{self._inbox}.{token}")
                 return await collector.done
         except TimeoutError:
+            self.require_open()
             raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", LogTrouble.TIMEOUT) from None
         except (OSError, nats.errors.Error) as error:
             raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
@@ -248,21 +250,28 @@ class NatsLink:
     # ---------------------------------------------------------------- inside
 
     def _set_connected(self, is_connected: bool) -> None:
-        true, false = (self._connected, self._lost) if is_connected else (self._lost, self._connected)
+        true, false = (self._connected, self.lost) if is_connected else (self.lost, self._connected)
         true.set()
         false.clear()
 
     async def _ready(self, timeout_s: float) -> Client:
         """Wait for the client to be connected. Raises LogUnavailable."""
+        self.require_open()
         if not self._connected.is_set():
             try:
-                async with asyncio.timeout(timeout_s):
+                async with self._asked.within(timeout_s):
                     await self._connected.wait()
             except TimeoutError:
+                self.require_open()
                 raise LogUnavailable(f"no connection to NATS: {self._fault}", LogTrouble.UNREACHABLE) from None
         if self._client is None:
-            raise LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
+            raise _not_open()
         return self._client
+
+    def require_open(self) -> None:
+        """Raise LogUnavailable where nobody is to be asked any more, or not yet."""
+        if self._is_closed:
+            raise _not_open()
 
     async def _collect(self, message: Msg) -> None:
         collector = self._collectors.get(message.subject.rpartition(".")[2])
@@ -351,6 +360,10 @@ async def _close(client: Client) -> None:
 async def _unsubscribe(subscription: NatsSubscription) -> None:
     with contextlib.suppress(nats.errors.Error):  # the connection has ended, and all subscriptions with it
         await subscription.unsubscribe()
+
+
+def _not_open() -> LogUnavailable:
+    return LogUnavailable("the event log is not open", LogTrouble.UNREACHABLE)
 
 
 def _connecting_trouble(detail: str) -> LogTrouble:

@@ -75,10 +75,14 @@ class NatsEventLog:
             await self._link.close()
             raise
 
+    async def abandon(self, why: LogUnavailable) -> None:  # noqa: ARG002 - the port's
+        """End the connection: what is under way fails with it."""
+        await self._link.close()
+
     async def close(self) -> None:
         """Finish what is under way, within the time of an append and while there is a connection, and let go."""
         if self._settling:
-            lost = asyncio.ensure_future(self._link.wait_lost())
+            lost = asyncio.ensure_future(self._link.lost.wait())
             settled = asyncio.ensure_future(asyncio.wait(self._settling))
             await asyncio.wait(
                 {lost, settled}, timeout=self._settings.nats_timeout_s, return_when=asyncio.FIRST_COMPLETED

@@ -47,6 +47,7 @@ class Replicas:
         self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
         self._changed.set()
+        self._has_left = False
 
     @property
     def size(self) -> int:
@@ -67,7 +68,9 @@ class Replicas:
                 await self.refresh()  # the log is measured; whoever does not show meanwhile is not held to be gone
 
     async def refresh(self) -> None:
-        """Announce it and find out once. Raises LogUnavailable."""
+        """Announce it and find out once; nothing once this process has left. Raises LogUnavailable."""
+        if self._has_left:
+            return
         began = self._now() / 1000
         at = await self._coordination.heartbeat(self.instance, self._ttl_s)
         ended = self._now() / 1000
@@ -117,6 +120,7 @@ class Replicas:
 
     async def leave(self) -> None:
         """Announce that this process ends: others need not wait to find out. Raises LogUnavailable."""
+        self._has_left = True
         await self._coordination.withdraw(self.instance)
 
     # ---------------------------------------------------------------- who looks after what

@@ -1,5 +1,6 @@
 """Which connection plays in which room: entering, joining, and what is reported to the log at a connection's end."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -72,7 +73,8 @@ class Membership:
     async def _disconnected(self, room: Room, session: Session) -> None:
         try:
             if self._reports_ends():
-                with self._rooms.traced(SpanName.DISCONNECT, link=session.link):
+                with contextlib.suppress(LogUnavailable), self._rooms.traced(SpanName.DISCONNECT, link=session.link):
+                    # the sweep finds who is gone unreported
                     await room.handle(Disconnect(session.player_id, session.connection_id, session.retry_after_ms))
         finally:
             self._rooms.release(room)

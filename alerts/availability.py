@@ -99,26 +99,93 @@ FLAPPING: Final = Alert(
     ),
 )
 
+_READY: Final = CONFIG["CodeRacerNotReady"]
+_NONE_IS_READY: Final = (
+    f"max by (cluster, namespace, job) (\n  {last('code_racer_ready')}\n"
+    f"  unless {last('code_racer_draining')} == 1\n"
+    f"  unless {last('code_racer_event_log_connected')} == 0\n) == 0\n"
+)
+"""Of those that are neither about to end nor without event log, which has a page of its own."""
+
+
+def _ready(*replicas: tuple[str, str], connected: str = "1x30") -> dict[str, str]:
+    """Make series of replicas: whether each is ready and whether it drains, over time."""
+    series: dict[str, str] = {}
+    for name, (ready, draining) in zip("ab", replicas, strict=False):
+        where = f'{{job="code-racer", instance="{name}:8080"}}'
+        series[f"code_racer_ready{where}"] = ready
+        series[f"code_racer_draining{where}"] = draining
+        series[f"code_racer_event_log_connected{where}"] = connected
+    return series
+
+
+NONE_READY: Final = Alert(
+    name="CodeRacerNotReady",
+    severity=Severity.CRITICAL,
+    expr=_NONE_IS_READY,
+    hold=str(_READY["page_for"]),
+    keeps=KEEPS,
+    summary="No Code Racer replica takes connections, though they run: nobody can come in.",
+    description="Not one replica of the job {{ $labels.job }} has been ready for three minutes.",
+    cases=(
+        Case(
+            "both run, and neither is ready",
+            _ready(("1 0x30", "0x30"), ("1 1 0x30", "0x30")),
+            fires=5,
+            labels={"job": "code-racer"},
+            description="Not one replica of the job code-racer has been ready for three minutes.",
+        ),
+        Case(
+            "a deploy of a release that does not become ready, and the one before is draining",
+            _ready(("1 1 0x30", "0 0 1x30"), ("_ _ 0x30", "_ _ 0x30")),
+            fires=5,
+            labels={"job": "code-racer"},
+            description="Not one replica of the job code-racer has been ready for three minutes.",
+        ),
+        Case(
+            "they are ready for a moment now and then",
+            _ready(("1 0x5 1 1 0x5 1 1 0x20", "0x60")),
+            silent=(3,),
+            once=(4, 25),
+        ),
+        Case("one of two, which is a ticket later", _ready(("0x30", "0x30"), ("1x30", "0x30")), silent=(4,)),
+        Case("a lone replica starts, and takes two minutes", _ready(("_ 0 0 1x30", "_ 0 0 0x30")), silent=(4, 5, 20)),
+        Case(
+            "a rolling deploy: one drains and ends, the next starts",
+            _ready(("1 1 0 0 stale", "0 0 1 1 stale"), ("_ _ 0 0 1x30", "_ _ 0 0 0x30")),
+            silent=(3, 4, 5, 6, 20),
+        ),
+        Case("a lone replica ends", _ready(("1 0x4 stale", "0 1x4 stale")), silent=(4, 5, 6, 10)),
+        Case("the event log is away, a page of its own", _ready(("0x30", "0x30"), connected="0x30"), silent=(4,)),
+    ),
+)
+
 NOT_READY: Final = Alert(
     name="CodeRacerNotReady",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_ready')} == 0 unless {last('code_racer_draining')} == 1",
-    hold="5m",
+    expr=(
+        f"{last('code_racer_ready')} == 0 unless {last('code_racer_draining')} == 1\n"
+        f"unless on (cluster, namespace, job) {_NONE_IS_READY}"
+    ),
+    hold=str(_READY["ticket_for"]),
     summary="A Code Racer replica runs and takes no connections.",
     description="{{ $labels.instance }} has not been ready for five minutes, and is not shutting down.",
     cases=(
         Case(
-            "stays unready",
-            {f"code_racer_ready{{{INSTANCE}}}": "0x30", f"code_racer_draining{{{INSTANCE}}}": "0x30"},
+            "one of two stays unready",
+            _ready(("0x30", "0x30"), ("1x30", "0x30")),
             fires=5,
             labels=WHERE,
             description="a:8080 has not been ready for five minutes, and is not shutting down.",
         ),
         Case(
-            "a drain",
-            {f"code_racer_ready{{{INSTANCE}}}": "0x30", f"code_racer_draining{{{INSTANCE}}}": "1x30"},
-            silent=(6, 20),
+            "all do, for want of the event log",
+            _ready(("0x30", "0x30"), connected="0x30"),
+            fires=5,
+            labels=WHERE,
+            description="a:8080 has not been ready for five minutes, and is not shutting down.",
         ),
+        Case("a drain", _ready(("0x30", "1x30"), ("1x30", "0x30")), silent=(6, 20)),
     ),
 )
 
@@ -210,5 +277,5 @@ WATCHDOG: Final = Alert(
 
 AVAILABILITY: Final = Group(
     "code-racer-availability",
-    (WATCHDOG, DOWN, DOWN_ONE, ABSENT, FLAPPING, NOT_READY, CRASH_LOOPING, CRASH_LOOPING_ONE, DRAIN_STUCK),
+    (WATCHDOG, DOWN, DOWN_ONE, ABSENT, FLAPPING, NOT_READY, NONE_READY, CRASH_LOOPING, CRASH_LOOPING_ONE, DRAIN_STUCK),
 )

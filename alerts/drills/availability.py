@@ -8,9 +8,11 @@ from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 from alerts.drills.drill import Drill
+from alerts.drills.replicas import QUICK, second_replica
 from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.jwks import IdentityProvider, SigningKey
+from tools.harness.nats import Nats
 from tools.harness.processes import freeze
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import ServerProcess
@@ -104,15 +106,44 @@ def _scrapes_cut(stage: Stage) -> Generator[None, None, None]:
 
 
 def _no_signing_keys(stage: Stage) -> Generator[None, None, None]:
-    with IdentityProvider(SigningKey("k1", "EdDSA")) as provider:
-        settings: dict[str, Any] = {"jwt_secret": "", "jwt_jwks_url": provider.url, "ready_gates": "signing_keys"}
-        with stage.serve(players=0, jwks_refresh_s=1, jwks_cooldown_s=0, jwks_max_age_s=3, **settings):
-            stage.seen("code_racer_ready == 1")
-            yield
-            provider.broken = True
-            yield
-            provider.broken = False
-            yield
+    with _needs_keys(stage) as provider:
+        yield from _without_keys(stage, provider)
+
+
+def _one_of_two_without_keys(stage: Stage) -> Generator[None, None, None]:
+    with (
+        Nats(stage.folder / "nats") as nats,
+        _needs_keys(stage, event_log_url=nats.url, **QUICK) as provider,
+        second_replica(stage, event_log_url=nats.url),
+    ):
+        stage.seen("count(code_racer_ready == 1) == 2")
+        yield from _without_keys(stage, provider)
+
+
+@contextlib.contextmanager
+def _needs_keys(stage: Stage, **settings: Any) -> Iterator[IdentityProvider]:  # noqa: ANN401 - whatever a setting is
+    """A server that is not ready without the keys of an identity provider, and forgets them soon."""
+    soon: dict[str, Any] = {
+        "jwks_refresh_s": 1,
+        "jwks_cooldown_s": 0,
+        "jwks_max_age_s": 3,
+        "ready_gates": "signing_keys",
+    }
+    with (
+        IdentityProvider(SigningKey("k1", "EdDSA")) as provider,
+        stage.serve(players=0, jwt_secret="", jwt_jwks_url=provider.url, **soon, **settings),
+    ):
+        yield provider
+
+
+def _without_keys(stage: Stage, provider: IdentityProvider) -> Generator[None, None, None]:
+    """Have the provider fail, and mend it: the acts of a drill."""
+    stage.seen("code_racer_ready == 1")
+    yield
+    provider.broken = True
+    yield
+    provider.broken = False
+    yield
 
 
 def _provider_broken(stage: Stage) -> Generator[None, None, None]:
@@ -189,9 +220,17 @@ DRILLS: Final = (
     ),
     Drill(
         "CodeRacerNotReady",
-        _TICKET,
+        _PAGE,
         "the identity provider fails until its keys are too old, under READY_GATES",
         _no_signing_keys,
+        "Replicas ready",
+        "keys.failed",
+    ),
+    Drill(
+        "CodeRacerNotReady",
+        _TICKET,
+        "the same with one replica of two",
+        _one_of_two_without_keys,
         "Replicas ready",
         "keys.failed",
     ),

@@ -35,6 +35,11 @@ class Refusal:
     close: CloseRow = Close.INTERNAL
     retry_s: tuple[float, float] = (0.0, 0.0)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether coming again is of no use to whoever is refused so."""
+        return self.status < HTTPStatus.INTERNAL_SERVER_ERROR and not any(self.retry_s)
+
     def retry_after_ms(self) -> int:
         """Choose when this client may come again."""
         return spread_ms(*self.retry_s)

@@ -1,8 +1,9 @@
 """Write the generated files, or with ``--check`` say which are out of date.
 
-Generated are: the version and the close codes in the JavaScript client, the message types in its declarations, the
-picture of the rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and the heads of the
-runbooks. Each is committed, so that people read it without running anything.
+Generated are: the version, the close codes and the reasons in the JavaScript client, the message types in its
+declarations, the picture of the rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and
+the heads of the runbooks. Each is committed, so that people read it without
+running anything.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from alerts.build import alerts
 from alerts.build import generated as alert_files
 from app import __version__
 from app.protocol import CLOSE_TABLE, DISCONNECT_NOTE, DURABLE_TYPES, should_reconnect
+from app.refusals import REFUSALS
 from app.settings import Settings
 from app.telemetry.catalogue import (
     CANARY_METRICS,
@@ -50,11 +52,14 @@ _BLOCK = re.compile(
 def client_js() -> str:
     """The JavaScript client with its version and its close codes."""
     final = sorted({row.code for row in CLOSE_TABLE if row.code and not should_reconnect(row.code)})
+    refusals = ", ".join(f"'{row.outcome}'" for row in REFUSALS.values() if row.is_final)
     lines = (
         "/** The version of this client, which is the server's it came with. */\n"
         f"export const VERSION = '{__version__}';\n"
         "/** Close codes after which no reconnect helps (without a new token); from the server's close table. */\n"
         f"export const FINAL_CLOSE_CODES = Object.freeze({final});\n"
+        "/** Reasons of refusals after which no other try helps; from the server's table of refusals. */\n"
+        f"export const FINAL_REASONS = Object.freeze([{refusals}]);\n"
     )
     return _with_block(CLIENT, lines)
 

@@ -13,9 +13,9 @@ const wishes = config.options ?? {};
 const fresh = [...(config.fresh_tokens ?? [])];
 const say = (what) => console.log(JSON.stringify(what));
 const realSetTimeout = globalThis.setTimeout;
-let shorten = false;
+let game = null;
 // Waits of the reconnect are told by 'retry'; they are shortened: a test need not sit through a backoff.
-globalThis.setTimeout = (call, ms, ...rest) => realSetTimeout(call, shorten ? Math.min(ms, 50) : ms, ...rest);
+globalThis.setTimeout = (call, ms, ...rest) => realSetTimeout(call, game?.state === 'waiting' ? Math.min(ms, 50) : ms, ...rest);
 
 const options = {
   url: config.url,
@@ -35,15 +35,11 @@ if (fresh.length > 0) {
     return fresh.shift();
   };
 }
-const game = new GameWebSocket(config.game_id, config.token, options);
+game = new GameWebSocket(config.game_id, config.token, options);
 const batcher = new MessageBatcher(game);
 game.on('*', (message) => say({ message }));
 game.on('end', ({ code, detail }) => say({ end: { code, detail } }));
-game.on('retry', ({ delayMs }) => {
-  say({ waits_s: delayMs / 1000 });
-  shorten = true;
-  queueMicrotask(() => { shorten = false; });
-});
+game.on('retry', ({ delayMs }) => say({ waits_s: delayMs / 1000 }));
 
 const commands = {
   connect: () => game.connect(),

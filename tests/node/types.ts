@@ -1,17 +1,21 @@
 // Compiled, never run: what a game client written in TypeScript relies on.
 import {
-  FINAL_CLOSE_CODES, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool, fullJitter,
+  FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool,
+  fullJitter,
 } from '../../app/web/static/client.js';
 import type { ClientMessage, ServerMessages, Verdict } from '../../app/web/static/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
   url: 'wss://race.example.org', auth: 'ticket', refreshToken: async () => 'fresh', metrics,
-  client: `race-web/${VERSION}`,
+  client: `race-web/${VERSION}`, maxReconnectAttempts: null, giveUpAfterMs: 0,
 });
 game.on('game_finished', (message) => { const winner: string | null = message.data.winner; void winner; });
 game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });
 game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} ${detail}`; void text; });
+game.on('fault', ({ error, type }) => { const what: string = `${type} ${error instanceof Error}`; void what; });
+const finished = async ({ data }: ServerMessages['game_finished']): Promise<void> => { void data.winner; };
+game.once('game_finished', finished).off('game_finished', finished);
 game.on('something_new', (message) => { const type: string = message.type; void type; });
 game.on('submission_result', ({ data }) => { const got: string[] = data.tests.map((test) => test.got); void got; });
 game.on('player_left', (message) => { const seq: number = message.seq; void seq; });
@@ -40,10 +44,11 @@ game.sendMessage('batch', [{ type: 'ping', data: { timestamp: 1 } }, { type: 're
 export const later: ClientMessage[] = [{ type: 'submit_code', data: { code: 'print(1)', language: 'python' } }];
 const sent: boolean = game.sendMessage('ready', { status: 'ready' });
 const seq: Promise<number | null> = game.request('submit_code', { code: '' });
+const limited = game.request('ready', {}, { timeoutMs: 5_000, signal: new AbortController().signal });
 seq.catch((error: unknown) => { if (error instanceof Rejected) error.code.toUpperCase(); });
 new MessageBatcher(game, 10, 100).addMessage('ping', { timestamp: 1 });
 const other: GameWebSocket = new WebSocketPool(5, { url: 'ws://x' }).getConnection('id', 'token');
-const figures: number = metrics.getMetrics().connectionCount + fullJitter(1) + FINAL_CLOSE_CODES.length;
+const figures: number = metrics.getMetrics().connectionCount + fullJitter(1) + FINAL_CLOSE_CODES.length + FINAL_REASONS.length;
 
 class Mine extends GameWebSocket {
   override handleMessage(message: { type: string; data: unknown }): void {
@@ -57,6 +62,10 @@ new GameWebSocket('id', 'token', { auth: 'cookie' });
 game.on('end', ({ code }) => code.toUpperCase());
 // @ts-expect-error: nobody leaves for fun
 game.on('player_left', (message) => message.data.reason === 'fun');
+// @ts-expect-error: a state is one of six
+game.once('state', ({ state }) => state === 'lost');
+// @ts-expect-error: times have their unit in the name
+game.request('ready', {}, { timeout: 5 });
 // @ts-expect-error: a pong has no seq that could be relied on
 game.on('pong', (message) => message.seq.toFixed());
 // @ts-expect-error: a winner is a name
@@ -78,4 +87,4 @@ game.sendMessage('batch', [{ type: 'batch', data: [] }]);
 // @ts-expect-error: nor is it acknowledged by an event
 game.request('batch', []);
 
-export { Mine, figures, other, sent };
+export { Mine, figures, limited, other, sent };

@@ -5,6 +5,8 @@ export const VERSION: string;
 
 export const FINAL_CLOSE_CODES: readonly number[];
 
+export const FINAL_REASONS: readonly string[];
+
 export function fullJitter(attempt: number): number;
 
 /** A message of the server. */
@@ -377,9 +379,15 @@ export type Welcome = WelcomeData;
 /** What the client tells of itself. */
 export interface ClientEvents {
   state: { state: State };
+  /** It waits to try again; `attempt` counts those in a row that nobody asked for. */
   retry: { delayMs: number; attempt: number };
-  /** It is over for good; `code` is a close code, or the HTTP status of a refusal (0: nobody answered). */
+  /**
+   * It is over for good, until `connect` is called again. `code` is a close code, or the HTTP status of a refusal (0:
+   * nobody answered, or no WebSocket can be made here); `reason` the word of the close or of the refusal.
+   */
   end: { code: number; reason: string; detail: string };
+  /** A handler has thrown, or its promise was rejected; `type` is what it was called with. */
+  fault: { error: unknown; type: string };
 }
 
 export type State = 'idle' | 'connecting' | 'reconnecting' | 'open' | 'waiting' | 'closed';
@@ -402,10 +410,15 @@ export interface GameWebSocketOptions {
   WebSocket?: new (url: string, protocols: string[]) => WebSocketLike;
   /** How the token travels; `ticket`: a single-use ticket is fetched for the URL. `subprotocol` by default. */
   auth?: 'subprotocol' | 'ticket' | 'message' | 'query';
-  /** Makes a fresh token; called when the old one runs out, or is refused. */
+  /**
+   * Makes a fresh token; called when the old one runs out, or is refused. Where it throws, or takes longer than
+   * `openTimeoutMs`, it is called again later; where the error has `final: true`, that is the end.
+   */
   refreshToken?: () => string | Promise<string>;
-  /** Reconnects in a row, 5 by default; waits that the server asked for are none. */
-  maxReconnectAttempts?: number;
+  /** Reconnects in a row; waits that the server asked for are none. Not bounded by number by default, null. */
+  maxReconnectAttempts?: number | null;
+  /** How long without a connection it goes on trying; an hour by default, 3 600 000; 0: for ever. */
+  giveUpAfterMs?: number;
   /** 30 000 by default. */
   pingIntervalMs?: number;
   /** Silence after a ping that means the connection is dead; 10 000 by default. */
@@ -418,6 +431,13 @@ export interface GameWebSocketOptions {
   metrics?: WebSocketMetrics;
   /** What program this is, as name/version; the service counts by it what it knows. Empty: says nothing. */
   client?: string;
+}
+
+export interface RequestOptions {
+  /** How long to wait for the answer, reconnects included; for as long as it takes by default. */
+  timeoutMs?: number;
+  /** Gives the request up; what was sent may be applied all the same. */
+  signal?: AbortSignal;
 }
 
 export class WebSocketMetrics {
@@ -458,16 +478,24 @@ export class GameWebSocket {
   welcome: Welcome | null;
   metrics: WebSocketMetrics;
   reconnectAttempts: number;
-  maxReconnectAttempts: number;
+  maxReconnectAttempts: number | null;
   get rttMs(): number | null;
   get readyState(): number;
   connect(): void;
   disconnect(): void;
   sendMessage<Type extends keyof ClientMessages>(type: Type, data: ClientMessages[Type], id?: string): boolean;
-  request<Type extends ClientMessage['type']>(type: Type, data: ClientMessages[Type]): Promise<number | null>;
-  on<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => void): this;
-  on<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => void): this;
-  on(type: string, handler: (message: ServerMessage) => void): this;
+  request<Type extends ClientMessage['type']>(
+    type: Type,
+    data: ClientMessages[Type],
+    options?: RequestOptions,
+  ): Promise<number | null>;
+  on<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => unknown): this;
+  on<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => unknown): this;
+  on(type: string, handler: (message: ServerMessage) => unknown): this;
+  once<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => unknown): this;
+  once<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => unknown): this;
+  once(type: string, handler: (message: ServerMessage) => unknown): this;
+  off(type: string, handler: (message: any) => unknown): this;
   handleMessage(message: ServerMessage): void;
 }
 

@@ -1,13 +1,16 @@
 /**
  * Code Racer client: one game over one WebSocket, across reconnects.
  *
- * One ES module without dependencies, for browsers and Node 18 or newer; its types are in client.d.ts. In a
- * browser the token travels in the subprotocol, so that it stands in no URL and no access log. Node below 22 has
- * no WebSocket of its own: pass one,
+ * One ES module without dependencies, for browsers and Node 18 or newer; its types are in client.d.ts, its states and
+ * who may call what when in docs/clients.md. In a browser the token travels in the subprotocol, so that it stands in no
+ * URL and no access log. Node below 22 has no WebSocket of its own: pass one,
  * `new GameWebSocket(id, token, { WebSocket: (await import('ws')).default, url: 'ws://…' })`.
  *
  * Durable events carry `seq`: after a cut the client reconnects with `last_seq`, hands on each event once and
  * in order, and reconnects when it notices a gap.
+ *
+ * Handlers are called in microtasks of their own (`_tell`): all is settled before any is called, nothing of the client
+ * comes after it in the same turn, and so they may throw, or call whatever they like.
  */
 
 const SUBPROTOCOL = 'code-racer.v1';
@@ -21,12 +24,23 @@ const OPEN = 1;
 export const VERSION = '0.1.0';
 /** Close codes after which no reconnect helps (without a new token); from the server's close table. */
 export const FINAL_CLOSE_CODES = Object.freeze([1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4411, 4412]);
+/** Reasons of refusals after which no other try helps; from the server's table of refusals. */
+export const FINAL_REASONS = Object.freeze(['invalid_game_id', 'bad_request', 'unauthorized', 'origin_refused', 'forbidden', 'no_such_path', 'no_such_game', 'game_full', 'game_running', 'game_over', 'left']);
 // end of generated
 
-/** Statuses of a refused upgrade after which another try may succeed; 0: nobody answered. */
-const RETRY_STATUSES = new Set([0, 408, 426, 429, 500, 502, 503, 504]);
-const UNAUTHORIZED = 401;
+const LOST = 1006;
+const GAP = 4000;
 const TOKEN_EXPIRED = 4401;
+const UNAUTHORIZED = 'unauthorized';
+const CREATED = 201;
+/** A JSON Web Token has no other characters; a subprotocol takes few others. */
+const TOKEN = /^[\w.-]+$/;
+/** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
+const MAX_ADVICE_MS = 600_000;
+/** An hour: the race is over by then, or forgotten. */
+const GIVE_UP_AFTER_MS = 3_600_000;
+/** How often the clock is looked at: where it went on without us for three times that, the machine has slept. */
+const WATCH_MS = 5_000;
 
 /**
  * Milliseconds to wait before reconnect attempt 1, 2, 3 …: evenly between 0 and 1 s·2ⁿ, at most 30 s.
@@ -34,6 +48,16 @@ const TOKEN_EXPIRED = 4401;
  */
 export function fullJitter(attempt) {
   return Math.random() * Math.min(1000 * 2 ** attempt, MAX_DELAY_MS);
+}
+
+/** A wait that the server asks for; null where there is none to be read, or one that nobody of ours asks for. */
+function asked(ms) {
+  return typeof ms === 'number' && ms > 0 && ms <= MAX_ADVICE_MS ? ms : null;
+}
+
+/** What all who are refused are asked for alike: never less, and up to half as much more. */
+function spread(ms) {
+  return ms === null ? null : ms * (1 + Math.random() / 2);
 }
 
 /** What a client counts of its connections; several may share one. */
@@ -81,6 +105,9 @@ class Arrival {
     this._isIn = false;
   }
 
+  /** Milliseconds since the player wanted to come, or was lost. */
+  get waitedMs() { return performance.now() - this._since; }
+
   tried() { this._tried = performance.now(); }
 
   opened() { this._openMs = performance.now() - this._tried; }
@@ -94,7 +121,7 @@ class Arrival {
 
   /** The snapshot is there, or what is sent instead of one; the data of `hello`. */
   joined() {
-    const waitedMs = performance.now() - this._since;
+    const { waitedMs } = this;
     const data = {
       reconnects: Math.min(this._joins, MAX_HELLO_COUNT),
       failed_attempts: Math.min(this._failedAttempts, MAX_HELLO_COUNT),
@@ -134,25 +161,29 @@ export class GameWebSocket {
     this.welcome = null;
     this.metrics = options.metrics ?? new WebSocketMetrics();
     this.reconnectAttempts = 0;
-    this.maxReconnectAttempts = options.maxReconnectAttempts ?? 5;
+    this.maxReconnectAttempts = options.maxReconnectAttempts ?? null;
+    this._giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
     this._pingIntervalMs = options.pingIntervalMs ?? 30_000;
     this._pongTimeoutMs = options.pongTimeoutMs ?? 10_000;
     this._openTimeoutMs = options.openTimeoutMs ?? 10_000;
     this._auth = options.auth ?? 'subprotocol';
     this._refreshToken = options.refreshToken ?? null;
-    this._freshTokenRefused = false;
     this._client = options.client ?? `code-racer-javascript/${VERSION}`;
     this._url = (options.url ?? globalThis.location?.origin.replace(/^http/, 'ws') ?? '').replace(/\/$/, '');
     this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
     this._arrival = new Arrival();
     this._handlers = new Map();
     this._requests = new Map();
-    this._timers = { retry: null, ping: null, pong: null, open: null };
-    this._wanted = false;
+    this._timers = {};
+    this._attempt = 0;
+    this._cut = null;
+    this._tokenEnd = null;
+    this._onSign = (event) => this._heed(event.type);
     this._resetEnd();
     Object.defineProperty(this, '_token', { value: token, enumerable: false, writable: true });
     if (!this._url) throw new Error('GameWebSocket: pass options.url, there is no page to take it from');
     if (!this._WebSocket) throw new Error('GameWebSocket: pass options.WebSocket, this platform has none');
+    this._urlOf(''); // throws where it is no URL
   }
 
   /** Milliseconds of the round trip measured last; null before the first. */
@@ -161,103 +192,156 @@ export class GameWebSocket {
   /** As of the WebSocket: 1 while a message could be sent. */
   get readyState() { return this.ws?.readyState ?? 3; }
 
-  /** Connect; from then on the connection keeps itself up until `disconnect` or a final answer. */
+  /**
+   * Connect; from then on the connection keeps itself up until `disconnect` or a final answer. While it waits to try
+   * again, it tries at once; after an end it starts afresh.
+   */
   connect() {
-    if (this._wanted && this.state !== 'waiting') return;
-    if (!this._wanted) this._arrival.begin();
-    this._wanted = true;
-    this._setState(this.lastSeq === null ? 'connecting' : 'reconnecting');
-    void this._open();
+    if (this.state === 'waiting') void this._try();
+    if (this.state !== 'idle' && this.state !== 'closed') return;
+    this.reconnectAttempts = 0;
+    this._freshTokenRefused = false;
+    this._resetEnd();
+    this._arrival.begin();
+    this._watch();
+    void this._try();
   }
 
   /** Close with 1000 and come back no more. */
-  disconnect() {
-    this._wanted = false;
-    this._stopTimers();
-    this.ws?.close(1000, 'User requested');
-    this._setState('closed');
-    this._failRequests('disconnected');
-  }
+  disconnect() { this._close('disconnected', 1000, 'User requested'); }
 
   /** Send one message, now; false where the connection is down. */
-  sendMessage(type, data, id) {
-    if (this.readyState !== OPEN) return false;
-    this.ws.send(JSON.stringify(id === undefined ? { type, data } : { type, data, id }));
-    return true;
-  }
+  sendMessage(type, data, id) { return this._send(JSON.stringify({ type, data, id })); }
 
   /**
    * Send one message and wait for its `ack`: the seq of the event it caused, or null. Across reconnects, and where
-   * the server asks for it, it is sent again with the same id, and applied once. Rejects with `Rejected`, or with an
-   * Error where the connection ends for good before.
+   * the server asks for it, it is sent again with the same id, and applied once. Rejects with `Rejected`, with the
+   * reason of `signal` or a TimeoutError, or with an Error where the connection ends for good before.
    */
-  async request(type, data) {
-    const id = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-    try {
-      for (;;) {
-        try {
-          return await this._ask({ type, data, id });
-        } catch (error) {
-          if (!(error instanceof Rejected) || error.retryAfterMs === null) throw error;
-          await new Promise((resolve) => { setTimeout(resolve, error.retryAfterMs); });
-        }
-      }
-    } finally {
-      this._requests.delete(id);
-    }
+  request(type, data, { timeoutMs, signal } = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.state === 'closed') throw new Error('WebSocket not connected');
+      signal?.throwIfAborted();
+      const id = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+      const one = { text: JSON.stringify({ type, data, id }) };
+      one.settle = (how, value) => {
+        this._requests.delete(id);
+        clearTimeout(one.again);
+        clearTimeout(one.late);
+        signal?.removeEventListener('abort', one.abort);
+        how(value);
+      };
+      one.resolve = (seq) => one.settle(resolve, seq);
+      one.reject = (error) => one.settle(reject, error);
+      one.abort = () => one.reject(signal.reason);
+      signal?.addEventListener('abort', one.abort);
+      if (timeoutMs) one.late = setTimeout(() => one.reject(new DOMException(`no answer to ${type} in time`, 'TimeoutError')), timeoutMs);
+      this._requests.set(id, one);
+      if (this.state === 'open') this._send(one.text);
+    });
   }
 
   /**
    * Call `handler(message)` with every message of a type, `'*'` for all. Of the client's own:
    * `'state'` with `{ state }`, `'end'` with `{ code, reason, detail }` when it is over for good,
-   * `'retry'` with `{ delayMs, attempt }`.
+   * `'retry'` with `{ delayMs, attempt }`, `'fault'` with `{ error, type }` when a handler has thrown.
    */
   on(type, handler) {
-    if (!this._handlers.has(type)) this._handlers.set(type, []);
-    this._handlers.get(type).push(handler);
+    this._handlers.set(type, [...(this._handlers.get(type) ?? []), handler]);
+    return this;
+  }
+
+  /** As `on`, for the next message alone. */
+  once(type, handler) {
+    const one = (message) => {
+      this.off(type, one);
+      return handler(message);
+    };
+    one.handler = handler;
+    return this.on(type, one);
+  }
+
+  /** Call `handler` no more. */
+  off(type, handler) {
+    const others = (this._handlers.get(type) ?? []).filter((one) => one !== handler && one.handler !== handler);
+    this._handlers.set(type, others);
     return this;
   }
 
   /** Hand a message to the registered handlers; override to do something else. */
   handleMessage(message) {
     this._emit(message.type, message);
-    this._emit('*', message);
+    this._emit('*', message, message.type);
   }
 
   // ---------------------------------------------------------------- the connection
 
-  async _open() {
-    let url;
+  /** Make one attempt; whatever there was before it stops. */
+  async _try() {
+    const attempt = this._stop();
+    this._become(this.lastSeq === null ? 'connecting' : 'reconnecting');
     this._arrival.tried();
-    try {
-      url = this._socketUrl(await this._secrets());
-    } catch (error) {
-      this._arrival.ended();
-      this._afterRefusal(error.status ?? 0, error.message, error.retryAfterMs ?? null);
+    await null; // connect(); disconnect(); connect() makes one socket
+    if (attempt !== this._attempt) return;
+    if (this._tokenEnd && !await this._renewed()) return;
+    if (!TOKEN.test(this._token)) {
+      this._tokenRefused(401, UNAUTHORIZED, 'the token has a character that no token has');
       return;
     }
-    if (!this._wanted) return;
-    const protocols = this._auth === 'subprotocol' ? [SUBPROTOCOL, `bearer.${this._token}`] : [SUBPROTOCOL];
-    const ws = new this._WebSocket(url, protocols);
-    this.ws = ws;
-    this._opened = false;
-    ws.onopen = () => { if (ws === this.ws) this._onOpen(); };
-    ws.onmessage = (event) => { if (ws === this.ws) this._onMessage(event.data); };
-    ws.onerror = () => {};
-    ws.onclose = (event) => { if (ws === this.ws) this._onClose(event.code, event.reason); };
-    this._timers.open = setTimeout(() => { if (ws === this.ws) this._giveUp(ws); }, this._openTimeoutMs);
+    const query = this._auth === 'query' ? { token: this._token } : {};
+    if (this._auth === 'ticket') { // a single-use one, fetched for this connection
+      const answer = await this._fetch(this._urlOf('/api/tickets').href, { method: 'POST' });
+      if (attempt !== this._attempt) return;
+      if (answer.status !== CREATED || !answer.body?.ticket) {
+        this._arrival.ended();
+        this._refused(answer);
+        return;
+      }
+      query.ticket = answer.body.ticket;
+    }
+    this._dial(query);
   }
 
-  /** What the query of the URL has of the token; with `auth: 'ticket'` a ticket is fetched for it. */
-  async _secrets() {
-    if (this._auth === 'query') return { token: this._token };
-    if (this._auth === 'ticket') return { ticket: await this._ticket() };
-    return {};
+  /** Replace a token that was refused; false where that came to nothing, or the attempt is no longer the current one. */
+  async _renewed() {
+    const attempt = this._attempt;
+    const { code, reason, detail } = this._tokenEnd;
+    let error = null;
+    await this._step(() => this._renew()).catch((failure) => { error = failure ?? {}; });
+    if (attempt !== this._attempt) return false;
+    if (error === null) {
+      this._tokenEnd = null;
+      return true;
+    }
+    this._arrival.ended();
+    if (error.final) this._end(code, reason, detail);
+    else this._wait(code, reason, 'the token could not be renewed');
+    return false;
+  }
+
+  _dial(query) {
+    const protocols = this._auth === 'subprotocol' ? [SUBPROTOCOL, `bearer.${this._token}`] : [SUBPROTOCOL];
+    let ws;
+    try {
+      ws = new this._WebSocket(this._socketUrl(query), protocols);
+    } catch (error) { // its text may quote the token
+      this._end(0, '', `the platform refuses to make the WebSocket (${error?.name})`);
+      return;
+    }
+    const mine = (call) => (event) => { if (ws === this.ws) call(event); };
+    this.ws = ws;
+    this._opened = false;
+    ws.onopen = mine(() => this._onOpen());
+    ws.onmessage = mine(({ data }) => this._onMessage(data));
+    ws.onclose = mine(({ code, reason }) => this._lost(code, reason));
+    // Node's own WebSocket before Node 24 tells of a refused upgrade by an error alone.
+    ws.onerror = mine(() => { if (!this._opened) this._lost(LOST, ''); });
+    this._timers.open = setTimeout(() => this._lost(LOST, ''), this._openTimeoutMs);
   }
 
   /** The URL of the game's socket. */
   _socketUrl(query = {}) {
-    const url = this._urlOf(`/ws/${this.gameId}`);
+    const url = this._urlOf(`/ws/${encodeURIComponent(this.gameId)}`);
     if (this._client && !url.searchParams.has('client')) url.searchParams.set('client', this._client);
     if (this.lastSeq !== null) url.searchParams.set('last_seq', String(this.lastSeq));
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
@@ -272,39 +356,41 @@ export class GameWebSocket {
     return url;
   }
 
-  async _ticket() {
-    const { status, body } = await this._fetch(this._urlOf('/api/tickets').href, { method: 'POST' });
-    if (status === 201) return body.ticket;
-    throw Object.assign(new Error(body.detail ?? 'no ticket'), { status, retryAfterMs: body.retry_after_ms ?? null });
-  }
-
-  async _fetch(url, init) {
-    // A network that swallows the answer must not hold us up for ever; nor must a runtime whose fetch, now and then,
-    // does not settle when the connection is reset as soon as it is made. So the clock's word counts, whatever fetch
-    // makes of the abort; and the timer keeps a Node process alive, which AbortSignal.timeout does not.
+  /**
+   * What `ask(signal)` brings, in time, and before the attempt is another. A network that swallows the answer must not
+   * hold us up for ever; nor must a runtime whose fetch, now and then, does not settle when the connection is reset as
+   * soon as it is made. So the clock's word counts, whatever fetch makes of the abort; and the timer keeps a Node
+   * process alive, which AbortSignal.timeout does not.
+   */
+  async _step(ask) {
     const controller = new AbortController();
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => { controller.abort(); reject(new Error('no answer')); }, this._openTimeoutMs);
+    const cut = new Promise((_, reject) => {
+      this._cut = () => { controller.abort(); reject(new Error('no answer')); };
     });
+    const timer = this._timers.step = setTimeout(this._cut, this._openTimeoutMs);
     try {
-      const response = await Promise.race([late, fetch(url.replace(/^ws/, 'http'), {
-        headers: { authorization: `Bearer ${this._token}` },
-        cache: 'no-store',
-        signal: controller.signal,
-        ...init,
-      })]);
-      return { status: response.status, body: await Promise.race([late, response.json()]) };
-    } catch {
-      return { status: 0, body: { detail: 'the server cannot be reached' } };
+      return await Promise.race([cut, ask(controller.signal)]);
     } finally {
       clearTimeout(timer);
     }
   }
 
+  /** Status and body of an answer; status 0: there is none, body null: it is no JSON. */
+  async _fetch(url, init) {
+    try {
+      return await this._step(async (signal) => {
+        const headers = { authorization: `Bearer ${this._token}` };
+        const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', signal, ...init });
+        return { status: answer.status, body: await answer.json().catch(() => null) };
+      });
+    } catch {
+      return { status: 0, body: null };
+    }
+  }
+
   _resetEnd() {
     this._stayAway = false;
-    this._retryAfterMs = null;
+    this._adviceMs = null;
   }
 
   _onOpen() {
@@ -319,84 +405,129 @@ export class GameWebSocket {
     this._timers.ping.unref?.();
   }
 
-  _onClose(code, reason) {
-    this.ws = null;
-    this._stopTimers();
-    if (!this._wanted) return;
+  /** The connection has ended, or is as good as ended; `close` is what the peer is told if it still listens. */
+  _lost(code, reason, ...close) {
+    this._stop(...close);
     this._arrival.ended();
     this.metrics.recordError();
-    if (!this._opened) {
-      void this._diagnose();
-    } else if (code === TOKEN_EXPIRED) {
-      void this._withFreshToken(code, reason, reason);
-    } else if (this._stayAway || FINAL_CLOSE_CODES.includes(code)) {
-      this._end(code, reason, reason || `closed with ${code}`);
-    } else {
-      this._retry(code, reason, 'the connection was lost');
-    }
-  }
-
-  /** The peer does not answer: its close frame will not come either. */
-  _giveUp(ws) {
-    ws.onclose = null;
-    if (ws.terminate) ws.terminate(); // of the ws package: close() would wait for the peer
-    else ws.close();
-    this._onClose(1006, '');
+    if (!this._opened) void this._diagnose();
+    else if (code === TOKEN_EXPIRED) this._tokenRefused(code, reason, reason);
+    else if (this._stayAway || FINAL_CLOSE_CODES.includes(code)) this._end(code, reason, reason || `closed with ${code}`);
+    else this._wait(code, reason, 'the connection was lost');
   }
 
   /** A browser cannot read why an upgrade failed: a plain GET of the same URL tells. */
   async _diagnose() {
-    const { status, body } = await this._fetch(this._socketUrl());
-    if (this._wanted && !this.ws) this._afterRefusal(status, body.detail ?? `refused with ${status}`, body.retry_after_ms ?? null);
+    const attempt = this._attempt;
+    const answer = await this._fetch(this._socketUrl());
+    if (attempt === this._attempt) this._refused(answer);
   }
 
-  _afterRefusal(status, detail, retryAfterMs) {
-    this._retryAfterMs = retryAfterMs;
-    if (status === UNAUTHORIZED) void this._withFreshToken(status, '', detail);
-    else if (RETRY_STATUSES.has(status)) this._retry(status, '', detail);
-    else this._end(status, '', detail);
+  /** Only answers of our own are final: they have a `reason`, which a gateway's have not. */
+  _refused({ status, body }) {
+    const isOurs = typeof body?.reason === 'string';
+    const reason = isOurs ? body.reason : '';
+    let detail = status ? `answered with ${status}` : 'the server cannot be reached';
+    if (isOurs && body.detail) detail = String(body.detail);
+    this._adviceMs = isOurs ? spread(asked(body.retry_after_ms)) : null;
+    if (reason === UNAUTHORIZED) this._tokenRefused(status, reason, detail);
+    else if (FINAL_REASONS.includes(reason)) this._end(status, reason, detail);
+    else this._wait(status, reason, detail);
   }
 
-  /** After a refused or expired token: try a fresh one, once. */
-  async _withFreshToken(code, reason, detail) {
+  /** After a refused or expired token: try a fresh one, once; after an end, the next `connect` begins with that. */
+  _tokenRefused(code, reason, detail) {
+    this._resetEnd();
+    if (this._refreshToken) this._tokenEnd = { code, reason, detail };
     if (!this._refreshToken || this._freshTokenRefused) {
       this._end(code, reason, detail);
       return;
     }
     this._freshTokenRefused = true; // until a welcome says otherwise
-    try {
-      this._token = await this._refreshToken();
-    } catch {
+    void this._try();
+  }
+
+  /** Wait as the server asked, or until the network is back, which is no attempt; or back off. */
+  _wait(code, reason, detail, isFree = false) {
+    const adviceMs = this._adviceMs;
+    this._adviceMs = null;
+    const isCounted = adviceMs === null && !isFree;
+    const isLate = this._giveUpAfterMs > 0 && this._arrival.waitedMs >= this._giveUpAfterMs;
+    if (isLate || (isCounted && this.reconnectAttempts >= (this.maxReconnectAttempts ?? Infinity))) {
       this._end(code, reason, detail);
       return;
     }
-    this._resetEnd();
-    if (this._wanted) void this._open();
-  }
-
-  /** Wait as the server asked, which is no attempt, or back off. */
-  _retry(code, reason, detail) {
-    let delayMs = this._retryAfterMs;
-    this._retryAfterMs = null;
-    if (delayMs === null) {
-      if (this.reconnectAttempts >= this.maxReconnectAttempts) {
-        this._end(code, reason, detail);
-        return;
-      }
-      this.reconnectAttempts += 1;
-      delayMs = fullJitter(this.reconnectAttempts);
-    }
-    this._setState('waiting');
-    this._emit('retry', { delayMs, attempt: this.reconnectAttempts });
+    if (isCounted) this.reconnectAttempts += 1;
+    const delayMs = adviceMs ?? fullJitter(this.reconnectAttempts + Number(isFree));
+    this._notBefore = performance.now() + (adviceMs ?? 0);
+    this._become('waiting');
     this.metrics.recordReconnect();
-    this._timers.retry = setTimeout(() => this.connect(), delayMs);
+    this._timers.retry = setTimeout(() => void this._try(), delayMs);
+    const retry = { delayMs, attempt: this.reconnectAttempts };
+    this._tell(() => { if (this.state === 'waiting') this._emit('retry', retry); });
   }
 
   _end(code, reason, detail) {
-    this._wanted = false;
-    this._setState('closed');
-    this._failRequests(detail);
-    this._emit('end', { code, reason, detail });
+    this._close(detail);
+    this._tell(() => this._emit('end', { code, reason, detail }));
+  }
+
+  _close(detail, ...close) {
+    this._stop(...close);
+    this._listen('removeEventListener');
+    clearInterval(this._timers.watch);
+    this._become('closed');
+    for (const one of this._requests.values()) one.reject(new Error(`the connection has ended: ${detail}`));
+  }
+
+  /** End what is under way; the number of the next attempt, by which whatever comes late sees that it is stale. */
+  _stop(...close) {
+    for (const name of ['retry', 'pong', 'open', 'step']) clearTimeout(this._timers[name]);
+    clearInterval(this._timers.ping);
+    this._timers.pong = null;
+    this._cut?.();
+    this._cut = null;
+    const { ws } = this;
+    this.ws = null;
+    // One that does not answer is not waited for; close() of the ws package would.
+    if (close.length === 0 && ws?.terminate) ws.terminate();
+    else ws?.close(...close);
+    this._attempt += 1;
+    return this._attempt;
+  }
+
+  // ---------------------------------------------------------------- signs of the platform
+
+  _watch() {
+    this._listen('addEventListener');
+    let seen = Date.now();
+    this._timers.watch = setInterval(() => {
+      const now = Date.now();
+      if (now - seen > 3 * WATCH_MS) this._wake();
+      seen = now;
+    }, WATCH_MS);
+    this._timers.watch.unref?.();
+  }
+
+  _listen(method) {
+    for (const type of ['online', 'offline', 'pageshow']) globalThis[method]?.(type, this._onSign);
+    globalThis.document?.[method]?.('visibilitychange', this._onSign);
+  }
+
+  _heed(sign) {
+    if (sign !== 'offline') {
+      if (sign !== 'visibilitychange' || document.visibilityState === 'visible') this._wake();
+    } else if (this.state !== 'waiting') {
+      this._stop();
+      this._arrival.ended();
+      this._wait(LOST, '', 'the network is gone', true);
+    }
+  }
+
+  /** Whatever was waited for may have come: see at once. What the server asked to wait is kept. */
+  _wake() {
+    if (this.state === 'open') this._ping();
+    else if (this.state === 'waiting' && performance.now() >= this._notBefore) void this._try();
   }
 
   // ---------------------------------------------------------------- messages
@@ -408,12 +539,13 @@ export class GameWebSocket {
     try {
       message = JSON.parse(text);
     } catch {
-      return; // nothing of the server's; the next durable event shows whether something was missed
+      // nothing of the server's; the next durable event shows whether something was missed
     }
+    if (typeof message?.type !== 'string') return;
     this.metrics.recordMessage();
     if (Number.isInteger(message.seq) && !this._isNext(message.seq)) return;
-    NOTES[message.type]?.call(this, message.data);
-    this.handleMessage(message);
+    NOTES[message.type]?.call(this, message.data ?? {});
+    this._tell(() => this._guard(message.type, () => this.handleMessage(message)));
   }
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
@@ -421,78 +553,82 @@ export class GameWebSocket {
     const last = this.lastSeq ?? 0;
     if (seq <= last) return false;
     if (seq > last + 1) {
-      this._retryAfterMs = 0;
-      this.ws.close(4000, 'gap');
+      this._adviceMs = 0;
+      this._lost(GAP, 'gap', GAP, 'gap');
       return false;
     }
     this.lastSeq = seq;
     return true;
   }
 
-  _ask(message) {
-    return new Promise((resolve, reject) => {
-      this._requests.set(message.id, { message, resolve, reject });
-      if (this.state === 'open') this.sendMessage(message.type, message.data, message.id);
-      else if (this.state === 'closed') reject(new Error('WebSocket not connected'));
-    });
+  _send(text) {
+    if (this.readyState !== OPEN) return false;
+    this.ws.send(text);
+    return true;
   }
 
-  _failRequests(detail) {
-    for (const { reject } of this._requests.values()) reject(new Error(`the connection has ended: ${detail}`));
-  }
+  async _renew() { this._token = await this._refreshToken(); }
 
-  /** The token runs out soon: tell the server a fresh one. */
-  async _renew() {
+  /** The token runs out soon: tell the server a fresh one; where there is none, it is asked for again at its end. */
+  async _renewInTime() {
+    const attempt = this._attempt;
     if (!this._refreshToken) return;
-    try {
-      this._token = await this._refreshToken();
-    } catch {
-      return; // asked again when the old one has ended
-    }
-    this.sendMessage('auth', { token: this._token });
+    await this._renew().catch(() => {});
+    if (attempt === this._attempt) this.sendMessage('auth', { token: this._token });
   }
 
   _ping() {
     const data = { timestamp: performance.now() };
     if (this.rttMs !== null) data.rtt_ms = this.rttMs;
-    const { ws } = this;
     if (!this.sendMessage('ping', data)) return;
-    if (this._timers.pong !== null) return; // an earlier ping is still unanswered
-    this._timers.pong = setTimeout(() => { if (ws === this.ws) this._giveUp(ws); }, this._pongTimeoutMs);
+    if (this._timers.pong) return; // an earlier ping is still unanswered
+    this._timers.pong = setTimeout(() => this._lost(LOST, ''), this._pongTimeoutMs);
     this._timers.pong.unref?.();
   }
 
-  _stopTimers() {
-    clearInterval(this._timers.ping);
-    for (const name of ['retry', 'pong', 'open']) {
-      clearTimeout(this._timers[name]);
-      this._timers[name] = null;
-    }
-  }
+  // ---------------------------------------------------------------- telling
 
-  _setState(state) {
+  _become(state) {
     if (state === this.state) return;
     this.state = state;
-    this._emit('state', { state });
+    this._tell(() => this._emit('state', { state }));
   }
 
-  _emit(type, message) {
-    for (const handler of this._handlers.get(type) ?? []) handler(message);
+  /** Call out when all is settled; in the order in which things happened. */
+  _tell(call) { queueMicrotask(call); }
+
+  _emit(type, message, about = type) {
+    for (const handler of this._handlers.get(type) ?? []) this._guard(about, () => handler(message));
+  }
+
+  /** Call out; what goes wrong there is told, and stops nothing here. */
+  _guard(about, call) {
+    const fault = (error) => {
+      if (about !== 'fault' && this._handlers.get('fault')?.length) this._emit('fault', { error, type: about });
+      else console.error(`Code Racer: a handler of ${about} failed:`, error);
+    };
+    try {
+      const answer = call();
+      if (typeof answer?.then === 'function') answer.then(undefined, fault);
+    } catch (error) {
+      fault(error);
+    }
   }
 }
 
 /** What the client itself does about a message, before the handlers. */
 const NOTES = Object.freeze({
+  __proto__: null,
   welcome(data) {
     this.welcome = data;
     this.reconnectAttempts = 0;
     this._freshTokenRefused = false;
     if (data.resumed) this.metrics.recordResume();
     else this.lastSeq = data.last_seq;
-    this._setState('open');
+    this._become('open');
     const hello = this._arrival.joined();
     if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
-    for (const { message } of this._requests.values()) this.sendMessage(message.type, message.data, message.id);
+    for (const { text } of this._requests.values()) this._send(text);
   },
   pong(data) {
     this.metrics.recordRtt(Math.max(0, performance.now() - data.timestamp));
@@ -502,14 +638,18 @@ const NOTES = Object.freeze({
   },
   error(data) {
     this.metrics.recordError();
-    this._requests.get(data.id)?.reject(new Rejected(data.code, data.message, data.retry_after_ms ?? null));
+    const one = this._requests.get(data.id);
+    if (!one) return;
+    const waitMs = spread(asked(data.retry_after_ms));
+    if (waitMs === null) one.reject(new Rejected(data.code, data.message));
+    else one.again = setTimeout(() => { if (this.state === 'open') this._send(one.text); }, waitMs);
   },
   token_expiring() {
-    void this._renew();
+    void this._renewInTime();
   },
   disconnect(data) {
-    this._stayAway = !data.reconnect;
-    this._retryAfterMs = data.retry_after_ms || null;
+    this._stayAway = data.reconnect === false;
+    this._adviceMs = asked(data.retry_after_ms); // the server spreads these itself
   },
 });
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.listeners import CannotListenError, bound
 from app.settings import ServerSettings
+from app.supervisor.folder import SharedFolder
 from app.workers import Inherited, Share
 
 _HIGHEST_PORT = 65_535
@@ -24,7 +25,7 @@ class Descriptors:
     news: list[socket.socket]
     all_news: list[socket.socket]
 
-    def of_worker(self, share: Share, control: socket.socket, folder: str) -> Inherited:
+    def of_worker(self, share: Share, control: socket.socket, folder: SharedFolder) -> Inherited:
         """List what the worker with this share inherits."""
         return Inherited(
             share,
@@ -35,7 +36,8 @@ class Descriptors:
             self.news[share.number].fileno(),
             _numbers(self.all_news),
             control.fileno(),
-            folder,
+            folder.path,
+            (folder.held,),
         )
 
 

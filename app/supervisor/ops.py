@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
@@ -12,12 +11,12 @@ from app.listeners import port_of
 from app.supervisor.descriptors import Descriptors
 from app.supervisor.slot import WorkerSlot
 from app.telemetry.metrics import MetricStore
+from app.workers import discovery
 
 REQUEST_TIMEOUT_S: Final = 5.0
 _MOST_HEAD_BYTES: Final = 8_192
 _MOST_AT_ONCE: Final = 64
 _JSON: Final = "application/json"
-_HOST: Final = re.compile(r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d+)?$")
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -106,17 +105,17 @@ class SupervisorOps:
         if path == "/metrics":
             body, kind = self._supervised.store.render(headers.get("accept", ""))
             return 200, kind, body
-        if path == "/sd":
-            return self._targets(headers.get("host", ""))
-        return 404, _JSON, b'{"detail":"there are /livez, /readyz, /metrics and /sd"}'
+        if path in {"/sd", "/sd/supervisor"}:
+            return self._targets(headers.get("host", ""), itself=path != "/sd")
+        return 404, _JSON, b'{"detail":"there are /livez, /readyz, /metrics, /sd and /sd/supervisor"}'
 
-    def _targets(self, host: str) -> OpsAnswer:
-        """List what Prometheus is to scrape, at the host by which it came here (its HTTP service discovery)."""
-        named = _HOST.match(host)
-        if named is None:
-            return 400, _JSON, b'{"detail":"Host is no host"}'
-        targets = [f"{named[1]}:{port}" for port in self._ports]
-        return 200, _JSON, json.dumps([{"targets": targets, "labels": {}}]).encode()
+    def _targets(self, host: str, *, itself: bool) -> OpsAnswer:
+        """List what Prometheus is to scrape, at the host by which it came here: the workers, or this supervisor."""
+        try:
+            body = discovery.listed_itself(host) if itself else discovery.listed(host, self._ports)
+        except ValueError as error:
+            return 400, _JSON, json.dumps({"detail": str(error)}).encode()
+        return 200, _JSON, body
 
 
 def _ready(failed: list[str]) -> OpsAnswer:

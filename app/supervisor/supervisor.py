@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
@@ -16,6 +15,7 @@ from app.listeners import port_of, shown
 from app.process import container_limit_bytes
 from app.settings import CannotStartError, Settings
 from app.supervisor.descriptors import Descriptors, open_descriptors
+from app.supervisor.folder import SharedFolder, shared_folder
 from app.supervisor.ops import serve_ops
 from app.supervisor.slot import GaveUpError, Shared, WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
@@ -35,7 +35,7 @@ class Supervisor:
         settings: Settings,
         count: int,
         descriptors: Descriptors,
-        folder: str,
+        folder: SharedFolder,
         write: Callable[..., None],
         check: Callable[[], object],
     ) -> None:
@@ -51,7 +51,7 @@ class Supervisor:
         shared = Shared(settings, self.store, write, self.ending)
         self.slots = [self._slot(Share(number, count), shared, folder) for number in range(count)]
 
-    def _slot(self, share: Share, shared: Shared, folder: str) -> WorkerSlot:
+    def _slot(self, share: Share, shared: Shared, folder: SharedFolder) -> WorkerSlot:
         ops = self._descriptors.ops
         environment = worker_environment(self._settings, share, port_of(ops[share.number]) if ops else None)
         inherit = partial(self._descriptors.of_worker, share, folder=folder)
@@ -184,7 +184,7 @@ def supervise(settings: Settings, count: int, write: Callable[..., None], check:
     with contextlib.ExitStack() as stack:
         descriptors = open_descriptors(settings, settings.socket_unsent_bytes, count, stack)
         try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="code-racer-"))
+            folder = stack.enter_context(shared_folder())
         except OSError as error:
             raise CannotStartError(
                 f"workers share a folder for as long as they run, and none can be made: {error.strerror}; set TMPDIR to"

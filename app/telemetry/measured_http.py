@@ -25,6 +25,7 @@ TRACED: Final = "/api/"
 _TYPE: Final = re.compile(r":\w+(?=})")
 _GROUPS: Final = {
     **dict.fromkeys(("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version"), HttpRoute.OPS),
+    **dict.fromkeys(("/sd", "/sd/supervisor"), HttpRoute.OPS),
     **dict.fromkeys(("/schema", "/schema/asyncapi", "/schema/openapi.json"), HttpRoute.SCHEMA),
 }
 _OWN: Final = {route.value: route for route in HttpRoute}

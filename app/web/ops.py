@@ -13,6 +13,7 @@ from app.health import Health
 from app.web.client_address import client_address
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
+from app.workers import discovery
 
 NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
@@ -127,4 +128,19 @@ async def version(ops: NamedDependency[Ops]) -> dict[str, str]:
     }
 
 
-OPS_HANDLERS = [livez, startupz, readyz, metrics, version]
+@get("/sd", include_in_schema=False, media_type=MediaType.JSON)
+async def scraped(request: AnyRequest) -> bytes:
+    """List this process for Prometheus to scrape, where several workers would have their supervisor list them."""
+    try:
+        return discovery.listed_itself(request.headers.get("host", ""))
+    except ValueError as error:
+        raise refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
+
+
+@get("/sd/supervisor", include_in_schema=False, media_type=MediaType.JSON)
+async def scraped_supervisor() -> bytes:
+    """List nobody: one process has no supervisor."""
+    return discovery.NOBODY
+
+
+OPS_HANDLERS = [livez, startupz, readyz, metrics, version, scraped, scraped_supervisor]

@@ -22,7 +22,7 @@ class Inherited(Struct, frozen=True):
     of datagrams that come in order (SOCK_SEQPACKET). They are the supervisor's too, so what is sent to a worker that
     has just died waits for the next one. `news` and `all_news` are the same for what workers tell all others (see
     `broadcasts`). `control` is a stream between supervisor and worker, whose end tells either
-    that the other is gone. `folder` is for files that the workers share for as long as the supervisor lives.
+    that the other is gone. `folder` is for files that the workers share; it stays as long as one has `held` open.
     """
 
     share: Share
@@ -34,6 +34,7 @@ class Inherited(Struct, frozen=True):
     all_news: tuple[int, ...]
     control: int
     folder: str
+    held: tuple[int, ...] = ()
 
     def encode(self) -> str:
         """Write it as the argument that `decode` reads."""
@@ -47,7 +48,7 @@ class Inherited(Struct, frozen=True):
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All of them, in no order."""
-        return (*self.game, *self.ops, self.mail, *self.mails, self.news, *self.all_news, self.control)
+        return (*self.game, *self.ops, self.mail, *self.mails, self.news, *self.all_news, self.control, *self.held)
 
     def keep(self) -> None:
         """Leave none of them to processes that this one starts: they would hold the port when it has ended.

@@ -17,7 +17,9 @@ import yaml
 from compose_spec import PyCompose
 
 from alerts.config import CONFIG
+from app.arguments import wanted_workers
 from app.settings import Settings
+from app.supervisor import require_supervisable
 from tools.harness.nats import NATS_SERVER
 from tools.harness.nats_exporter import OPTIONS
 from tools.harness.nginx import Site
@@ -71,10 +73,13 @@ def test_the_racers_settings_are_usable_and_two_of_a_kind() -> None:
     for environment in ours:
         assert set(environment) <= {name.upper() for name in Settings.model_fields}
         filled = {
-            key.lower(): re.sub(r"\$\{\w+:\?.*\}", "f00dfeed" * 8 + "1245789ac", v) for key, v in environment.items()
+            key.lower(): re.sub(r"\$\{\w+:-(\w+)\}", r"\1", re.sub(r"\$\{\w+:\?.*\}", "f00dfeed" * 8 + "1245789ac", v))
+            for key, v in environment.items()
         }
         settings = Settings(_env_file=None, environment="production", **filled)  # type: ignore[arg-type] # read like an environment
         assert settings.guests_enabled
+        assert wanted_workers(None, settings)[1] == 1
+        require_supervisable(settings.model_copy(update={"ops_port": 9090}), 4, "WORKERS")  # the image's
         for service in SERVICES.values():
             if "REPLICA" in service.get("environment", {}):
                 assert int(service["stop_grace_period"].rstrip("s")) > settings.drain.longest_s
@@ -125,11 +130,22 @@ def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
             check=True,
         ).stdout
     )
-    jobs = {one["job_name"]: one["static_configs"][0] for one in yaml.safe_load(config)["scrape_configs"]}
-    # one worker in a container: nobody supervises
-    asked = set(CONFIG["jobs"].values()) - {CONFIG["jobs"]["supervisor"]}
-    assert set(jobs) == asked, "boards and alerts ask for them"
-    assert {one["labels"]["namespace"] for one in jobs.values()} == {"compose"}, "NATS's page silences the service's"
+    jobs = {one["job_name"]: one for one in yaml.safe_load(config)["scrape_configs"]}
+    assert set(jobs) == set(CONFIG["jobs"].values()), "boards and alerts ask for them"
+    for one in jobs.values():
+        relabelled = {rule["target_label"]: rule["replacement"] for rule in one.get("relabel_configs", ())}
+        assert all(
+            (static["labels"] | relabelled)["namespace"] == "compose"
+            for static in one.get("static_configs", [{"labels": {}}])
+        ), "NATS's page silences the service's"
+
+
+def test_prometheus_asks_each_racer_whom_to_scrape_so_that_workers_may_change() -> None:
+    jobs = {one["job_name"]: one for one in yaml.safe_load(CONFIGS["prometheus"].read_text())["scrape_configs"]}
+    racers = [name for name in SERVICES if name.startswith("racer")]
+    for job, path in (("service", "/sd"), ("supervisor", "/sd/supervisor")):
+        asked = [one["url"] for one in jobs[CONFIG["jobs"][job]]["http_sd_configs"]]
+        assert asked == [f"http://{name}:9090{path}" for name in racers]
 
 
 def test_each_server_of_nats_has_its_exporter_where_prometheus_asks() -> None:

@@ -14,7 +14,7 @@ from app.web.ops import is_from_here
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess
 
-PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version")
+PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version", "/sd", "/sd/supervisor")
 
 
 def ops_url(server: ServerProcess) -> str:
@@ -29,6 +29,15 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
         assert httpx.get(f"{ops_url(server)}/").status_code == 404
         assert httpx.post(f"{ops_url(server)}/api/guests", json={"name": "Ann"}).status_code == 404
         assert "code_racer_ws_connections 0.0" in httpx.get(f"{ops_url(server)}/metrics").text
+
+
+def test_one_process_lists_itself_for_prometheus_and_no_supervisor(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, ops_port=0) as server:
+        url = ops_url(server)
+        assert httpx.get(f"{url}/sd").json() == [{"targets": [url.removeprefix("http://")], "labels": {}}]
+        assert httpx.get(f"{url}/sd").headers["content-type"] == "application/json"
+        assert httpx.get(f"{url}/sd/supervisor").json() == []
+        assert httpx.get(f"{url}/sd", headers={"host": "a b"}).status_code == 400
 
 
 def test_they_answer_to_the_very_end_of_a_drain(tmp_path: Path) -> None:

@@ -45,9 +45,16 @@ def test_targets_are_at_the_host_that_was_asked(host: str, shown: str) -> None:
     assert json.loads(body) == [{"targets": [f"{shown}:9101", f"{shown}:9102"], "labels": {}}]
 
 
+def test_itself_it_lists_apart() -> None:
+    """A job of its own scrapes it: one process has none, and answers the same question with nobody."""
+    _, _, body = SupervisorOps(Some(), [9101]).answer("GET", "/sd/supervisor", {"host": "a:9100"})
+    assert json.loads(body) == [{"targets": ["a:9100"], "labels": {}}]
+
+
+@pytest.mark.parametrize("path", ["/sd", "/sd/supervisor"])
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "x:y", "[::1"])
-def test_a_host_that_is_none_is_no_target(host: str) -> None:
-    assert SupervisorOps(Some(), [9101]).answer("GET", "/sd", {"host": host})[0] == 400
+def test_a_host_that_is_none_is_no_target(host: str, path: str) -> None:
+    assert SupervisorOps(Some(), [9101]).answer("GET", path, {"host": host})[0] == 400
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("POST", "/readyz", 405), ("GET", "/", 404), ("GET", "", 404)])

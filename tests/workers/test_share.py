@@ -44,6 +44,6 @@ def test_games_are_spread_evenly() -> None:
 
 
 def test_what_a_worker_is_given_is_read_as_it_was_written() -> None:
-    given = Inherited(Share(1, 2), (3, 4), (5,), 6, (7, 8), 9, (10, 11), 12, "/run/x")
+    given = Inherited(Share(1, 2), (3, 4), (5,), 6, (7, 8), 9, (10, 11), 12, "/run/x", (13,))
     assert Inherited.decode(given.encode()) == given
-    assert sorted(given.descriptors) == list(range(3, 13))
+    assert sorted(given.descriptors) == list(range(3, 14))

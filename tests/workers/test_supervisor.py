@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.supervisor.folder import hold
 from tools.harness.processes import freeze, is_alive
 from tools.harness.server import ServerProcess, until
 from tools.harness.workers import WORKERS, Supervised
@@ -81,6 +82,25 @@ def test_without_a_supervisor_they_drain_and_leave_the_port(workers: Supervised)
     assert len(workers.logged("supervisor.lost")) == WORKERS
     assert len(workers.logged("app.stopped")) == WORKERS
     assert is_free(int(workers.settings["PORT"]))
+
+
+def test_their_folder_stays_until_the_last_of_them_has_ended_and_the_next_start_removes_it(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with Supervised(tmp_path, tmpdir=temporary) as workers:
+        (folder,) = temporary.iterdir()
+        pids = workers.pids()
+        freeze(pids[2])
+        workers.kill()
+        until(lambda: not is_alive(pids[1]), SLOW_S)
+        assert hold(folder) is None, "a cleaner of temporary files would part them from each other"
+        os.kill(pids[2], signal.SIGKILL)
+        until(lambda: not is_alive(pids[2]), SLOW_S)
+        workers.start()
+        assert len(list(temporary.iterdir())) == 1
+        assert not folder.exists()
+        assert workers.stop() == 0
+    assert list(temporary.iterdir()) == []
 
 
 def test_asked_by_sighup_they_are_replaced_in_turn(workers: Supervised) -> None:

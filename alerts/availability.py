@@ -3,11 +3,25 @@
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.model import INSTANCE, KEEPS, WHERE, Alert, Case, Group, Severity, gone, last
+from alerts.model import (
+    INSTANCE,
+    KEEPS,
+    TARGETS,
+    WHERE,
+    Alert,
+    Case,
+    Group,
+    Recording,
+    Severity,
+    gone,
+    had_targets,
+    last,
+)
 from alerts.share import page_and_ticket
 
-_JOB: Final = CONFIG["jobs"]["service"]
+_JOB: Final = str(CONFIG["jobs"]["service"])
 _CANARY: Final = CONFIG["jobs"]["canary"]
+_JOBS: Final = "|".join(str(CONFIG["jobs"][one]) for one in ("service", "canary", "nats"))
 _UP: Final = f'up{{job="{_JOB}"}}'
 
 
@@ -38,7 +52,7 @@ DOWN, DOWN_ONE = page_and_ticket(
 ABSENT: Final = Alert(
     name="CodeRacerAbsent",
     severity=Severity.CRITICAL,
-    expr=f"{gone(_UP)}\nor absent({_UP}) unless on () present_over_time({_UP}[1h])\n",
+    expr=f"{gone(_JOB)}\nor absent({_UP}) unless on () {had_targets(_JOB)}\n",
     hold="5m",
     keeps=KEEPS,
     summary="Prometheus knows of no Code Racer replica any more, or of none at all.",
@@ -60,6 +74,15 @@ ABSENT: Final = Alert(
             fires=76,
             labels={"cluster": "eu", "namespace": "prod", "job": "code-racer"},
             description="There has been no target of the job code-racer for five minutes.",
+        ),
+        Case(
+            "production stays away for a day, and is given up then",
+            {
+                'up{cluster="eu", namespace="prod", job="code-racer", instance="a:8080"}': "1x70 stale",
+                'up{cluster="eu", namespace="staging", job="code-racer", instance="s:8080"}': "1x1600",
+            },
+            silent=(75, 1525),
+            once=(1508, 1509),
         ),
         Case(
             "a namespace half an hour old vanishes, another stays",
@@ -275,6 +298,11 @@ WATCHDOG: Final = Alert(
     always=True,
 )
 
+TARGETS_SEEN: Final = Group(
+    "code-racer-targets",
+    (Recording(TARGETS, f'group by (cluster, namespace, job) (up{{job=~"{_JOBS}"}})'),),
+    "5m",
+)
 AVAILABILITY: Final = Group(
     "code-racer-availability",
     (WATCHDOG, DOWN, DOWN_ONE, ABSENT, FLAPPING, NOT_READY, NONE_READY, CRASH_LOOPING, CRASH_LOOPING_ONE, DRAIN_STUCK),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from alerts.availability import AVAILABILITY
+from alerts.availability import AVAILABILITY, TARGETS_SEEN
 from alerts.canary import CANARY
 from alerts.clients import CLIENTS
 from alerts.connections import CONNECTIONS
@@ -21,6 +21,7 @@ from alerts.workers import WORKERS
 GROUPS: Final = (
     *(group for objective in OBJECTIVES for group in (objective.steps(), objective.recordings())),
     Group("code-racer-objectives", tuple(alert for objective in OBJECTIVES for alert in objective.alerts())),
+    TARGETS_SEEN,
     AVAILABILITY,
     CONNECTIONS,
     CLIENTS,

@@ -6,7 +6,8 @@ from alerts.config import CONFIG
 from alerts.model import INSTANCE, KEEPS, Alert, Case, Group, Severity, gone, last
 
 _C: Final = CONFIG["CodeRacerCanaryFailing"]
-_UP: Final = f'up{{job="{CONFIG["jobs"]["canary"]}"}}'
+_JOB: Final = str(CONFIG["jobs"]["canary"])
+_UP: Final = f'up{{job="{_JOB}"}}'
 
 _CANARY: Final = 'job="code-racer-canary", instance="c:9091"'
 _WHERE: Final = {"job": "code-racer-canary", "instance": "c:9091"}
@@ -75,7 +76,7 @@ FAILING: Final = Alert(
 DOWN: Final = Alert(
     name="CodeRacerCanaryDown",
     severity=Severity.WARNING,
-    expr=f"{_UP} == 0 or ({gone(_UP)})",
+    expr=f"{_UP} == 0 or ({gone(_JOB)})",
     hold="5m",
     summary="The canary cannot be scraped: nobody looks at the service from outside.",
     description="The canary {{ $labels.instance }} has not answered its scrapes for more than five minutes.",

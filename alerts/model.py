@@ -27,10 +27,19 @@ def last(gauge: str, ago: str = "") -> str:
     return f"last_over_time({gauge}[{window}]{f' offset {ago}' if ago else ''})"
 
 
-def gone(up: str) -> str:
-    """Find the namespaces and jobs that had targets within the last hour and have none now."""
+TARGETS: Final = "job:code_racer_targets:present"
+"""The namespaces and jobs that have targets, as recorded every five minutes: a day of `up` has too many samples."""
+
+
+def had_targets(job: str) -> str:
+    """Find the namespaces in which a job has targets, or had some within a day (`[gone]`)."""
+    return f'present_over_time({TARGETS}{{job="{job}"}}[{CONFIG["gone"]["within"]}])'
+
+
+def gone(job: str) -> str:
+    """Find the namespaces in which a job had targets and has none now."""
     by = "(cluster, namespace, job)"
-    return f"group by {by} (present_over_time({up}[1h])) unless group by {by} ({up})"
+    return f'group by {by} ({had_targets(job)}) unless group by {by} (up{{job="{job}"}})'
 
 
 KEEPS: Final = str(CONFIG["pages"]["keep_firing_for"])

@@ -12,7 +12,8 @@ from alerts.model import KEEPS, Alert, Case, Group, Severity, gone, last
 _BY: Final = "(cluster, namespace, job)"
 _EACH: Final = "(cluster, namespace, job, instance, server_id)"
 _STREAM: Final = "(cluster, namespace, job, stream_name)"
-_NATS: Final = f'job="{CONFIG["jobs"]["nats"]}"'
+_SERVERS: Final = str(CONFIG["jobs"]["nats"])
+_NATS: Final = f'job="{_SERVERS}"'
 _OURS: Final = f'job="{CONFIG["jobs"]["service"]}"'
 _UP: Final = f"up{{{_NATS}}}"
 _WELL: Final = f"min by {_EACH} ({last(f'nats_healthz_status_value{{{_NATS}}}')})"
@@ -48,7 +49,9 @@ def _under(bound: str) -> str:
 DOWN: Final = Alert(
     name="CodeRacerNatsDown",
     severity=Severity.WARNING,
-    expr=(f"{_under(_SIZE)}\nor count by {_BY} ({_WELL} == 0)\nor count by {_BY} ({_UP} == 0)\nor ({gone(_UP)})\n"),
+    expr=(
+        f"{_under(_SIZE)}\nor count by {_BY} ({_WELL} == 0)\nor count by {_BY} ({_UP} == 0)\nor ({gone(_SERVERS)})\n"
+    ),
     hold=str(CONFIG["CodeRacerNatsDown"]["for"]),
     summary="A server of NATS is down, not well, or cannot be seen: the event log may not lose another.",
     description="{{ $value }} of the servers of NATS have not been well, or not been seen, for over five minutes.",

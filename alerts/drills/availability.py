@@ -10,7 +10,7 @@ from typing import Any, Final
 from alerts.drills.drill import Drill
 from alerts.drills.replicas import QUICK, second_replica
 from alerts.drills.stage import Stage
-from alerts.model import Severity
+from alerts.model import TARGETS, Severity
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.nats import Nats
 from tools.harness.processes import freeze
@@ -18,7 +18,6 @@ from tools.harness.proxy import TcpProxy
 from tools.harness.server import ServerProcess
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
-_SECOND_A_MINUTE: Final = 60.0
 
 
 def _prometheus_frozen(stage: Stage) -> Generator[None, None, None]:
@@ -82,7 +81,7 @@ def _no_targets(stage: Stage) -> Generator[None, None, None]:
 def _namespace_gone(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(scraped=False) as server:
         stage.stack.target(server.host, elsewhere=server.host)
-        stage.seen(f'up{{namespace="drill"}} offset {stage.stack.scaled("1h", "code-racer-availability")}', 120)
+        stage.seen(f'{TARGETS}{{namespace="drill"}}')
         yield
         stage.stack.target(elsewhere=server.host)
         yield
@@ -208,7 +207,6 @@ DRILLS: Final = (
         _namespace_gone,
         None,
         None,
-        factors={"code-racer-availability": _SECOND_A_MINUTE},
     ),
     Drill(
         "CodeRacerScrapesFlapping",

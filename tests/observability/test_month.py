@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from alerts.build import GROUPS
+from alerts.model import TARGETS
 from alerts.objectives import OBJECTIVES, Objective
 from tests.bench.month import A_SCRAPE, DAY_S, HANDSHAKES, REPLICAS, SCRAPES_A_DAY, measured
 
@@ -34,6 +35,8 @@ def test_an_error_ratio_over_days_is_added_up_from_steps(objective: Objective, w
 def test_no_rule_reads_days_of_counters() -> None:
     asked = [rule.expr for group in GROUPS for rule in group.rules]
     of_days = re.compile(r"(\w+)\(([^()]*)\[\d+[dwy]")
-    read = {(found[1], found[2]) for expr in asked for found in of_days.finditer(expr)}
-    assert {function for function, _ in read} == {"sum_over_time"}
-    assert {name for _, name in read} == {step.name for one in OBJECTIVES for step in one.steps().rules}
+    read = {(found[1], found[2].partition("{")[0]) for expr in asked for found in of_days.finditer(expr)}
+    steps = {("sum_over_time", step.name) for one in OBJECTIVES for step in one.steps().rules}
+    assert read == steps | {("present_over_time", TARGETS)}
+    recorded = {group.interval for group in GROUPS for rule in group.rules if rule.name == TARGETS}
+    assert recorded == {"5m"}

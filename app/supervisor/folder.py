@@ -46,7 +46,7 @@ def _made() -> SharedFolder:
 
 
 def hold(folder: Path) -> int | None:
-    """Lock a folder, at once or not at all; return the descriptor, None: another has it, or it is gone. Raises OSError."""
+    """Lock a folder, at once or not at all: None where another has it, or it is gone. Raises OSError."""
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -138,3 +138,20 @@ def test_a_link_to_a_game_that_is_gone_says_so(browser: Browser, server: ServerP
     page.get_by_role("button", name="Join").click()
     expect(page.get_by_role("alert")).to_contain_text("no such game")
     page.context.close()
+
+
+def test_an_outage_that_the_browser_knows_of_is_shown_at_once_and_so_is_its_end(
+    browser: Browser, server: ServerProcess
+) -> None:
+    """No timer helps: the page's clock stands still."""
+    page = window(browser, f"{server.http_url}/", [])
+    page.clock.install()
+    page.get_by_label("Your name").fill("Ann")
+    page.keyboard.press("Enter")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "open")
+    page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_contain_text("connection lost")
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "open")
+    page.context.close()

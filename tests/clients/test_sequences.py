@@ -87,6 +87,12 @@ CALLS = (
         expected={"sockets": 1},
     ),
     Row(
+        "who disconnects is handed on no more, and asks for it again another time",
+        "connect, welcome, two events in one turn, closed",
+        handlers={"player_ready": "disconnect"},
+        expected={"answers": [2, 1, 1]},
+    ),
+    Row(
         "who does not want to wait tries at once",
         "connect, welcome, cut, retry, connect, open, disconnect, closed",
         AROUND_A_CUT,

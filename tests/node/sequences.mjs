@@ -149,6 +149,13 @@ const steps = {
   },
   show: () => { document.visibilityState = 'visible'; sign('visibilitychange'); },
   hide: () => { document.visibilityState = 'hidden'; sign('visibilitychange'); },
+  'two events in one turn': () => {
+    const { lastSeq, ws: { onmessage } } = client;
+    for (const seq of [lastSeq + 1, lastSeq + 2]) onmessage({ data: JSON.stringify({ type: 'player_ready', data: {}, seq }) });
+    told.answers.push(client.lastSeq - lastSeq);
+    const handed = () => told.heard.filter((name) => name === 'player_ready').length;
+    queueMicrotask(() => told.answers.push(client.lastSeq - lastSeq, handed()));
+  },
   'once and off': () => {
     const once = () => told.answers.push('once');
     const off = () => told.answers.push('off');

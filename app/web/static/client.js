@@ -176,6 +176,8 @@ export class GameWebSocket {
     this._requests = new Map();
     this._timers = {};
     this._attempt = 0;
+    this._visit = 0;
+    this._handedSeq = this.lastSeq;
     this._cut = null;
     this._tokenEnd = null;
     this._onSign = (event) => this._heed(event.type);
@@ -201,14 +203,19 @@ export class GameWebSocket {
     if (this.state !== 'idle' && this.state !== 'closed') return;
     this.reconnectAttempts = 0;
     this._freshTokenRefused = false;
+    this._handedSeq = this.lastSeq;
     this._resetEnd();
     this._arrival.begin();
     this._watch();
     void this._try();
   }
 
-  /** Close with 1000 and come back no more. */
-  disconnect() { this._close('disconnected', 1000, 'User requested'); }
+  /** Close with 1000 and come back no more. What no handler has seen yet is asked for again by the next `connect`. */
+  disconnect() {
+    this._close('disconnected', 1000, 'User requested');
+    this._visit += 1;
+    this.lastSeq = this._handedSeq;
+  }
 
   /** Send one message, now; false where the connection is down. */
   sendMessage(type, data, id) { return this._send(JSON.stringify({ type, data, id })); }
@@ -545,7 +552,12 @@ export class GameWebSocket {
     this.metrics.recordMessage();
     if (Number.isInteger(message.seq) && !this._isNext(message.seq)) return;
     NOTES[message.type]?.call(this, message.data ?? {});
-    this._tell(() => this._guard(message.type, () => this.handleMessage(message)));
+    const { _visit: visit, lastSeq } = this;
+    this._tell(() => {
+      if (visit !== this._visit) return;
+      this._handedSeq = lastSeq;
+      this._guard(message.type, () => this.handleMessage(message));
+    });
   }
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */

@@ -20,15 +20,16 @@ def _races(**outcomes: str) -> dict[str, str]:
     }
 
 
-def _grown(outcome: str = "") -> str:
+def _grown(races: str = "", by: str = "") -> str:
     """Count the races of each canary in the window."""
-    return (
-        f"sum by (cluster, namespace, job, instance) (increase(code_racer_canary_races_total{outcome}[{_C['window']}]))"
-    )
+    family = f"code_racer_canary_races_total{{{races}}}" if races else "code_racer_canary_races_total"
+    return f"sum by (cluster, namespace, job, instance{by}) (increase({family}[{_C['window']}]))"
 
 
 _OK: Final = 'code_racer_canary_races_total{outcome="ok"}'
-_BAD: Final = _grown('{outcome!="ok"}')
+_BAD: Final = _grown('outcome!="ok"')
+_EACH: Final = _grown('replica!=""', ", replica")
+_EACH_BAD: Final = _grown('replica!="", outcome!="ok"', ", replica")
 FAILING: Final = Alert(
     name="CodeRacerCanaryFailing",
     severity=Severity.CRITICAL,
@@ -70,6 +71,42 @@ FAILING: Final = Alert(
             silent=(7, 9, 12, 16, 20),
         ),
         Case("a canary that has just started", _races(ok="_x8 0 1 3 5+2x9", timeout="_x8 0x12"), silent=(9, 10, 15)),
+    ),
+)
+
+
+def _on_each(**replicas: tuple[str, str]) -> dict[str, str]:
+    """Races that went well and that did not, by replica."""
+    family = f"code_racer_canary_races_total{{{_CANARY}, replica="
+    return {
+        f'{family}"{replica}:8080", outcome="{outcome}"}}': values
+        for replica, both in replicas.items()
+        for outcome, values in zip(("ok", "refused"), both, strict=True)
+    }
+
+
+_FIVE_WELL: Final = _on_each(**dict.fromkeys("abcde", ("0+2x40", "0x40")))
+FAILING_ON_ONE: Final = Alert(
+    name="CodeRacerCanaryFailing",
+    severity=Severity.WARNING,
+    expr=f"{_EACH_BAD} / ({_EACH} >= {_C['races']}) > {_C['replica_share']}",
+    hold=str(_C["for"]),
+    summary="Races of the canary on one replica fail: whoever gets to it most likely cannot play.",
+    description="{{ $value | humanizePercentage }} of the last races of the canary {{ $labels.instance }} on the"
+    " replica {{ $labels.replica }} failed.",
+    cases=(
+        Case(
+            "one of six has a wrong secret",
+            _FIVE_WELL | _on_each(f=("0x40", "0+2x40")),
+            fires=3,
+            labels={**_WHERE, "replica": "f:8080"},
+            description="100% of the last races of the canary c:9091 on the replica f:8080 failed.",
+        ),
+        Case(
+            "each replica is away for a moment, as in a deploy",
+            _on_each(a=("0+2x9 18 18+2x30", "0x9 1 1x30"), b=("0+2x12 24 24+2x27", "0x12 2 2x27")),
+            silent=(9, 10, 13, 14, 20, 30),
+        ),
     ),
 )
 
@@ -222,4 +259,4 @@ EXPIRING_SOON: Final = _expiring(
     ),
 )
 
-CANARY: Final = Group("code-racer-canary", (FAILING, DOWN, SLOW, EXPIRING, EXPIRING_SOON))
+CANARY: Final = Group("code-racer-canary", (FAILING, FAILING_ON_ONE, DOWN, SLOW, EXPIRING, EXPIRING_SOON))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import product
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +33,8 @@ RECONNECTS: Final = 6
 """Tries of a player in a row: three may all come while a single server starts again. The race's time bounds them."""
 AT_ONCE: Final = 4
 """Races at the same time, where there is one for each replica."""
+MAX_REPLICAS: Final = 100
+"""Replicas that are counted each; what becomes of races on more of them is counted as that of `other`."""
 Write = Callable[..., None]
 """Writes a log line: an event of the catalogue and its fields."""
 
@@ -88,6 +91,7 @@ class Canary:
         self._last_ok = 0.0
         self._certificate_end = math.inf
         self.store = MetricStore(metrics=CANARY_METRICS)
+        self.store.max_series = self.store.series + MAX_REPLICAS * len(CanaryOutcome)
         self.store.read_gauge(CanaryMetrics.LAST_OK, lambda: self._last_ok)
         self.store.read_gauge(CanaryMetrics.CERTIFICATE_END, lambda: self._certificate_end)
 
@@ -117,6 +121,8 @@ class Canary:
     async def race_on_all(self) -> bool:
         """Run a race on all there is to race on, a few at a time; return whether each ended as it should."""
         urls = [url for name in self._config.urls for url in (await _addresses(name) if self._config.each else (name,))]
+        replicas = tuple(self._replica(url) for url in urls)
+        self.store.configure(CanaryMetrics.RACES, product(replicas, CanaryOutcome))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def one(url: str) -> CanaryOutcome:
@@ -124,6 +130,10 @@ class Canary:
                 return await self.race(url)
 
         return set(await asyncio.gather(*map(one, urls))) == {CanaryOutcome.OK}
+
+    def _replica(self, url: str) -> str:
+        """Name the replica that is raced on; empty where it may be any of them."""
+        return urlsplit(url).netloc if self._config.each else ""
 
     async def race(self, url: str) -> CanaryOutcome:
         """Run one race, measured and logged; return how it ended."""
@@ -143,7 +153,7 @@ class Canary:
         else:
             outcome = CanaryOutcome.OK
             self._succeeded(race, time.monotonic() - began)
-        self.store.counter(CanaryMetrics.RACES).inc((outcome,))
+        self.store.counter(CanaryMetrics.RACES).inc((self._replica(url), outcome))
         reconnects = sum(one.metrics.reconnect_count for one in race.sockets)
         self.store.counter(CanaryMetrics.RECONNECTS).inc(by=reconnects)
         for seconds in race.handshakes_s:

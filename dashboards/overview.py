@@ -8,6 +8,8 @@ from dashboards.model import Board, Kind, Panel, Query, RowKind, quantile, quant
 _MANY: Final = 1e6
 _PLACE: Final = 'cluster=~"$cluster", namespace=~"$namespace"'
 _CANARY_ALL: Final = f"rate(code_racer_canary_races_total{{{_PLACE}}}[$__rate_interval])"
+_CANARY_EACH: Final = f'rate(code_racer_canary_races_total{{{_PLACE}, replica!=""}}[$__rate_interval])'
+_CANARY_OK_EACH: Final = _CANARY_EACH.replace('replica!=""', 'replica!="", outcome="ok"')
 _CANARY_OK: Final = f'rate(code_racer_canary_races_total{{{_PLACE}, outcome="ok"}}[$__rate_interval])'
 _RUNNING: Final = selected("code_racer_games", 'state="running"')
 _RECORDED: Final = f'{_PLACE}, job=~"$job"'
@@ -146,12 +148,18 @@ OVERVIEW: Final = Board(
             ),
             Panel(
                 "Canary races that fail",
-                "Of the races that the canary plays as players do; the service may look well all the same.",
+                "Of the races that the canary plays as players do; the service may look well all the same. Of those on"
+                " each replica, where it plays such (--each).",
                 "percentunit",
                 (
                     Query(
                         f"1 - sum by (instance) ({_CANARY_OK}) / sum by (instance) ({_CANARY_ALL})",
                         "{{instance}}",
+                    ),
+                    Query(
+                        f"1 - sum by (instance, replica) ({_CANARY_OK_EACH})"
+                        f" / sum by (instance, replica) ({_CANARY_EACH})",
+                        "on {{replica}}",
                     ),
                 ),
                 warn=0.25,

@@ -5,12 +5,12 @@ from collections.abc import Generator, Iterator
 from typing import Final
 
 from alerts.drills.drill import Act, Drill
-from alerts.drills.stage import Stage
+from alerts.drills.stage import FREE, Stage
 from alerts.model import Severity
 from tools.harness.canary import Bird, canary
 from tools.harness.nginx import Nginx
 from tools.harness.proxy import TcpProxy
-from tools.harness.server import free_port
+from tools.harness.server import SECRET, ServerProcess, free_port
 from tools.harness.tls import Certificates
 
 _DELAY_S: Final = 0.6
@@ -32,6 +32,22 @@ def _way_cut(stage: Stage) -> Generator[None, None, None]:
         yield
         way.heal()
         yield
+
+
+def _one_of_five_wrong(stage: Stage) -> Generator[None, None, None]:
+    """A replica gets another secret. The others are one server, by four of its addresses."""
+    with stage.serve(scraped=False, host="0.0.0.0") as server:  # noqa: S104 - a drill's, on this machine's addresses
+        port = server.settings["PORT"]
+        with ServerProcess(stage.folder / "other", **FREE) as other:
+            each = (*(f"http://127.0.0.{number}:{port}" for number in range(1, 5)), other.http_url)
+            with canary(each, "--every-s", "0.5", JWT_SECRET=SECRET) as bird:
+                stage.stack.target(server.host, canary=bird.host)
+                yield
+                for secret in (SECRET[::-1], SECRET):
+                    other.stop()
+                    other.settings["JWT_SECRET"] = secret
+                    other.start()
+                    yield
 
 
 def _canary_killed(stage: Stage) -> Generator[None, None, None]:
@@ -104,6 +120,14 @@ DRILLS: Final = (
         Severity.CRITICAL,
         "the way from players to a service that is well carries nothing",
         _way_cut,
+        "Canary races that fail",
+        None,
+    ),
+    Drill(
+        "CodeRacerCanaryFailing",
+        Severity.WARNING,
+        "one of five replicas gets a wrong secret",
+        _one_of_five_wrong,
         "Canary races that fail",
         None,
     ),

@@ -48,10 +48,11 @@ class Counter:
 class OpenCounter(Counter):
     """A counter family whose first label takes values of the configuration; `admit` says whether one more fits."""
 
-    __slots__ = ("_admit",)
+    __slots__ = ("_admit", "_fixed")
 
     def __init__(self, metric: Metric, admit: Callable[[], bool]) -> None:
         super().__init__(metric)
+        self._fixed = frozenset(self.values)
         self._admit = admit
 
     def inc(self, row: tuple[str, ...] = (), by: int = 1) -> None:
@@ -65,8 +66,15 @@ class OpenCounter(Counter):
         if row not in self.values:
             if not self._admit():
                 return False
-            self.values[row] = 0
+            self.values = {**self.values, row: 0}  # another thread may be reading the one before
         return True
+
+    def keep(self, rows: tuple[tuple[str, ...], ...]) -> None:
+        """Have these rows beside those of the catalogue, and no others."""
+        wanted = self._fixed.union(rows)
+        self.values = {row: count for row, count in self.values.items() if row in wanted}
+        for row in rows:
+            self.add(row)
 
 
 class Histogram:
@@ -209,12 +217,11 @@ class MetricStore(Collector):
         return fits
 
     def configure(self, metric: Metric, rows: Iterable[tuple[str, ...]]) -> None:
-        """Have these rows of an open family from the start, as far as the cap allows."""
+        """Have these rows of an open family from now on, as far as the cap allows; others that were configured go."""
         counter = self.counters[metric.name]
         if not isinstance(counter, OpenCounter):
             raise TypeError(f"{metric.name} is not open")
-        for row in rows:
-            counter.add(row)
+        counter.keep(tuple(rows))
 
     def counter(self, metric: Metric) -> Counter:
         """Return the counter of a family."""

@@ -16,8 +16,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from app.canary import CanaryConfig, run_canary
-from app.telemetry.catalogue import CANARY_METRICS
+from app.canary import Canary, CanaryConfig, run_canary
+from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics
 from tools.harness.canary import canary
 from tools.harness.command import answered
 from tools.harness.nginx import Nginx
@@ -35,7 +35,7 @@ def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any
 def samples(host: str) -> dict[str, float]:
     """All series that are exposed."""
     return {
-        sample.name + "".join(sample.labels.get(label, "") for label in ("outcome", "le")): sample.value
+        sample.name + "".join(sample.labels.get(label, "") for label in ("replica", "outcome", "le")): sample.value
         for family in parse(httpx.get(f"http://{host}/metrics").text)
         for sample in family.samples
     }
@@ -202,6 +202,45 @@ def test_it_races_on_each_address_of_a_name(tmp_path: Path, monkeypatch: pytest.
         assert not asyncio.run(run_canary(config, write, once=True))
         found = {line["url"]: line.get("outcome", "ok") for line in lines}
         assert found == {f"http://127.0.0.1:{port}": "ok", f"http://127.0.0.2:{port}": "refused"}
+
+
+def test_it_tells_how_the_races_on_each_replica_end(tmp_path: Path) -> None:
+    """Two replicas, one with a wrong secret: whoever only counted races would see every second one fail."""
+    races = "code_racer_canary_races_total"
+    with (
+        ServerProcess(tmp_path / "a") as well,
+        ServerProcess(tmp_path / "b", jwt_secret=SECRET[::-1]) as wrong,
+        canary((well.http_url, wrong.http_url), "--every-s", "0.2", JWT_SECRET=SECRET) as bird,
+    ):
+        until(lambda: samples(bird.host).get(f"{races}{wrong.host}refused", 0) >= 2)
+        until(lambda: samples(bird.host)[f"{races}{well.host}ok"] >= 2)
+        found = samples(bird.host)
+        assert found[f"{races}{wrong.host}ok"] == found[f"{races}{well.host}refused"] == 0
+        assert found[f"{races}ok"] == found[f"{races}refused"] == found[f"{races}otherrefused"] == 0
+
+
+def test_replicas_that_have_gone_are_not_told_of_and_too_many_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name whose addresses are others after each deploy. They are a fake: real ones need a DNS server."""
+    hosts = [f"127.0.1.{number}" for number in range(1, 5)]
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo",
+        lambda host, *rest, **more: [
+            found for one in (hosts if host == "each" else [host]) for found in resolve(one, *rest, **more)
+        ],
+    )  # fmt: skip
+    monkeypatch.setattr("app.canary.MAX_REPLICAS", 3)
+    port = free_port()
+    bird = Canary(CanaryConfig((f"http://each:{port}",), True, 30, 20, "127.0.0.1", 0, None), lambda *_, **__: None)
+
+    def counted() -> dict[str, int]:
+        asyncio.run(bird.race_on_all())
+        races = bird.store.counter(CanaryMetrics.RACES).values
+        return {replica: count for (replica, outcome), count in races.items() if outcome == "unreachable"}
+
+    assert counted() == {"": 0, "other": 1, **{f"{host}:{port}": 1 for host in hosts[:3]}}
+    del hosts[0], hosts[-1]
+    assert counted() == {"": 0, "other": 1, **{f"{host}:{port}": 2 for host in hosts}}
 
 
 def test_a_name_of_replicas_that_is_unknown_is_a_failure(tmp_path: Path) -> None:

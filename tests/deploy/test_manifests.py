@@ -280,13 +280,25 @@ def test_the_controllers_logs_hold_no_query() -> None:
 
 
 def test_the_canary_is_started_as_it_can_be() -> None:
-    (one,) = of_kind("production", "Deployment", "code-racer-canary")["spec"]["template"]["spec"]["containers"]
-    program, command, *options = one["command"]
-    assert (program, command) == ("code-racer", "canary")
+    """One as players come, and one on each replica, whose metrics are both scraped."""
+    containers = of_kind("production", "Deployment", "code-racer-canary")["spec"]["template"]["spec"]["containers"]
     helped = subprocess.run([BIN / "code-racer", "canary", "--help"], capture_output=True, text=True, check=True).stdout
-    assert all(option in helped for option in options if option.startswith("--"))
+    where = {}
+    for one in containers:
+        program, command, *options = one["command"]
+        assert (program, command) == ("code-racer", "canary")
+        assert all(option in helped for option in options if option.startswith("--"))
+        (port,) = one["ports"]
+        assert options[options.index("--port") + 1] == str(port["containerPort"])
+        where[port["name"]] = tuple(options[:2])
     host = of_kind("production", "Ingress")["spec"]["rules"][0]["host"]
-    assert f"https://{host}" in options
+    assert where == {
+        "metrics": ("--url", f"https://{host}"),
+        "metrics-each": ("--each", "http://code-racer-each:8080"),
+    }
+    scraped = of_kind("production", "PodMonitor", "code-racer-canary")["spec"]["podMetricsEndpoints"]
+    (let_in,) = of_kind("production", "NetworkPolicy", "code-racer-canary")["spec"]["ingress"]
+    assert {one["port"] for one in scraped} == {one["port"] for one in let_in["ports"]} == set(where)
     assert f"https://{host}" == settings("production").public_url
 
 

@@ -100,7 +100,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
             sweep_interval_s=0.5,
         ) as server,
         Supervised(folder / "other") as other,  # the canary's: what the first one counts is what this test does
-        canary(other.http_url, "--every-s", "1") as bird,
+        canary((other.http_url,), "--every-s", "1") as bird,
         exporter(nats.nodes[0], folder) as told,
         real_prometheus(
             folder,

@@ -31,13 +31,14 @@ class Bird:
 
 
 @contextmanager
-def canary(url: str, *options: str, **environment: str) -> Iterator[Bird]:
-    """One that races on `url` while in the block; unless somebody has killed it, it ends well when told to.
+def canary(url: str | tuple[str, ...], *options: str, **environment: str) -> Iterator[Bird]:
+    """One that races on `url`, on each of several, while in the block; unless it is killed, it ends well when told to.
 
     `environment` is what it finds there besides.
     """
     port = free_port()
-    command = [sys.executable, "-m", "app", "canary", "--url", url, "--port", str(port), *options]
+    where = ("--url", url) if isinstance(url, str) else tuple(f"--each={one}" for one in url)
+    command = [sys.executable, "-m", "app", "canary", *where, "--port", str(port), *options]
     trust = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}
     environment = {"PATH": os.environ["PATH"], "LOG_FILE": "", **trust, **environment}
     with tempfile.TemporaryFile("w+") as log:

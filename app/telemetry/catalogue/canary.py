@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.telemetry.catalogue.model import DURATION_BUCKETS, LATENCY_BUCKETS, PREFIX, Kind, Metric, listed, rows
+from app.telemetry.catalogue.model import DURATION_BUCKETS, LATENCY_BUCKETS, OTHER, PREFIX, Kind, Metric, listed, rows
 from app.vocabulary import CanaryOutcome
 
 
@@ -12,9 +12,10 @@ class CanaryMetrics:
     RACES = Metric(
         f"{PREFIX}canary_races_total",
         Kind.COUNTER,
-        "Races that the canary set up and played, by how they ended.",
-        ("outcome",),
-        rows(CanaryOutcome),
+        "Races that the canary set up and played, by how they ended; with --each by the address of the replica.",
+        ("replica", "outcome"),
+        rows(("", OTHER), CanaryOutcome),  # an empty value is the same as none: the service as a whole
+        is_open=True,
     )
     RECONNECTS = Metric(
         f"{PREFIX}canary_reconnects_total", Kind.COUNTER, "Times that a player of the canary connected again."

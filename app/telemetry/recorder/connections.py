@@ -128,10 +128,12 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
 
     def http_request(self, request: HttpRequest) -> None:
         status = request.status or HTTPStatus.INTERNAL_SERVER_ERROR
-        row = (request.route, request.method, f"{status // 100}xx")
         counter = self.store.counter(Metrics.HTTP_REQUESTS)
-        counter.inc(row if row in counter.values else (HttpRoute.OTHER, OTHER, row[2]))
-        self.store.histogram(Metrics.HTTP_DURATION).observe(request.duration_s, (request.route,), request.trace_id)
+        row = (request.route, request.method, f"{status // 100}xx")
+        if row not in counter.values:
+            row = (HttpRoute.OTHER, OTHER, row[2])
+        counter.inc(row)
+        self.store.histogram(Metrics.HTTP_DURATION).observe(request.duration_s, row[:1], request.trace_id)
         if request.reason is not None and request.route is not HttpRoute.OPS:
             self.log_repeated(
                 Events.HTTP_REFUSED,

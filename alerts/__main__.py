@@ -1,4 +1,4 @@
-"""Write the rules with values of your own: ``python -m alerts --config mine.toml --to FOLDER``."""
+"""Write the rules and boards with values of your own: ``python -m alerts --config mine.toml --to FOLDER``."""
 
 import argparse
 import sys
@@ -9,10 +9,10 @@ from alerts.config import CONFIG, ConfigError
 
 
 def main() -> int:
-    """Write code-racer.yaml and, for the Operator, prometheus-rule.yaml; the exit code is 2 where the file is wrong."""
+    """Write the rules, those for the Operator and the boards; the exit code is 2 where the file is wrong."""
     parser = argparse.ArgumentParser(prog="python -m alerts", description=__doc__)
     parser.add_argument("--config", type=Path, help="a file like alerts/config.toml with what is to be otherwise")
-    parser.add_argument("--to", type=Path, required=True, help="the folder that the rules are written to")
+    parser.add_argument("--to", type=Path, required=True, help="the folder that they are written to")
     arguments = parser.parse_args()
     try:
         if arguments.config:
@@ -22,12 +22,16 @@ def main() -> int:
         return 2
     from alerts.build import GROUPS  # noqa: PLC0415 - the rules take their values when they are imported
     from alerts.model import prometheus_rule, rules, to_yaml  # noqa: PLC0415 - the same
-    from dashboards.build import homes  # noqa: PLC0415 - the same
+    from dashboards.build import boards, homes  # noqa: PLC0415 - the same
 
-    boards = homes()
+    files = {
+        "code-racer.yaml": to_yaml(rules(GROUPS, homes())),
+        "prometheus-rule.yaml": to_yaml(prometheus_rule(GROUPS, homes())),
+        **boards(),
+    }
     arguments.to.mkdir(parents=True, exist_ok=True)
-    (arguments.to / "code-racer.yaml").write_text(to_yaml(rules(GROUPS, boards)), "utf-8")
-    (arguments.to / "prometheus-rule.yaml").write_text(to_yaml(prometheus_rule(GROUPS, boards)), "utf-8")
+    for name, text in files.items():
+        (arguments.to / name).write_text(text, "utf-8")
     return 0
 
 

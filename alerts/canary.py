@@ -196,8 +196,9 @@ SLOW: Final = Alert(
 )
 
 _DAY_S: Final = 86_400
-_E: Final = CONFIG["CodeRacerCertificateExpiring"]
-_TICKET_S, _PAGE_S = (round(float(_E[name]) * _DAY_S) for name in ("ticket_days", "page_days"))
+_TICKET_S, _PAGE_S = (
+    round(CONFIG.number("CodeRacerCertificateExpiring", name) * _DAY_S) for name in ("ticket_days", "page_days")
+)
 _LEFT: Final = f"{last('code_racer_canary_certificate_end_timestamp_seconds')} - time()"
 
 

@@ -24,6 +24,13 @@ class Config:
         """Return a table: what an alert's file says of it. Raises KeyError."""
         return self._tables[table]
 
+    def number(self, table: str, name: str) -> int | float:
+        """Return a value to reckon with, not only to write into a rule. Raises KeyError; TypeError: a text."""
+        value = self._tables[table][name]
+        if isinstance(value, str):
+            raise TypeError(f"[{table}] {name} is a text: {value!r}")
+        return value
+
     @property
     def tables(self) -> Mapping[str, Mapping[str, Value]]:
         """All of them, by name."""

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantile, quantiles, rate, row, selected
 
 _OURS: Final = "unavailable|internal_error|overloaded|draining"
@@ -42,7 +43,7 @@ CONNECTIONS: Final = Board(
                         "lost",
                     ),
                 ),
-                warn=0.5,
+                warn=CONFIG.number("CodeRacerConnectionCliff", "left"),
                 range=(0, 1),
                 alerts=("CodeRacerConnectionCliff",),
                 width=6,
@@ -67,7 +68,7 @@ CONNECTIONS: Final = Board(
                     Query(_of_canary(f"code_racer_canary_{step}_seconds_bucket"), step)
                     for step in ("handshake", "message", "delivery")
                 ),
-                warn=0.5,
+                warn=CONFIG.number("CodeRacerCanarySlow", "late_s"),
                 range=(0, 10),
                 alerts=("CodeRacerCanarySlow",),
                 width=6,
@@ -80,7 +81,7 @@ CONNECTIONS: Final = Board(
                 "All of them, a second. Five times as many as in the hour before may be a storm of reconnects.",
                 "ops",
                 (Query(rate("code_racer_ws_handshakes_total"), "attempts"),),
-                warn=20,
+                warn=CONFIG.number("CodeRacerReconnectStorm", "per_s"),
                 range=(0, 20),
                 alerts=("CodeRacerReconnectStorm",),
                 width=5,
@@ -104,7 +105,7 @@ CONNECTIONS: Final = Board(
                         "{{reason}}",
                     ),
                 ),
-                warn=0.5,
+                warn=CONFIG.number("CodeRacerAbnormalCloses", "per_s"),
                 range=(0, 20),
                 alerts=("CodeRacerAbnormalCloses",),
                 width=5,
@@ -153,7 +154,7 @@ CONNECTIONS: Final = Board(
                         "{{client}}",
                     ),
                 ),
-                warn=30,
+                warn=CONFIG.number("CodeRacerClientLooping", "early"),
                 range=(0, 1000),
                 alerts=("CodeRacerClientLooping",),
                 width=4,
@@ -168,7 +169,7 @@ CONNECTIONS: Final = Board(
                         "{{outcome}}",
                     ),
                 ),
-                warn=0.2,
+                warn=CONFIG.number("CodeRacerOriginRefusalSurge", "per_s"),
                 range=(0, 20),
                 alerts=("CodeRacerAuthFailureSurge", "CodeRacerOriginRefusalSurge"),
                 width=4,
@@ -216,7 +217,7 @@ CONNECTIONS: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.9,
+                warn=CONFIG.number("CodeRacerConnectionLimitNear", "above"),
                 range=(0, 0.1),
                 alerts=("CodeRacerConnectionLimitNear",),
                 width=6,
@@ -226,7 +227,7 @@ CONNECTIONS: Final = Board(
                 "Times a second, by limit; in dry run nothing is refused.",
                 "ops",
                 (Query(rate("code_racer_ws_rate_limited_total", "scope, mode"), "{{scope}} {{mode}}"),),
-                warn=10,
+                warn=CONFIG.number("CodeRacerRateLimitSurge", "per_s"),
                 range=(0, 10),
                 alerts=("CodeRacerRateLimitSurge",),
                 width=6,
@@ -241,7 +242,7 @@ CONNECTIONS: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=14 * 86_400,
+                warn=CONFIG.number("CodeRacerCertificateExpiring", "ticket_days") * 86_400,
                 range=(0, float("inf")),
                 below=True,
                 kind=Kind.STAT,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantiles, rate, row, selected
 
 EVENT_LOG: Final = Board(
@@ -46,7 +47,7 @@ EVENT_LOG: Final = Board(
                 "What the log takes to accept a commit; players wait for it. From 100 ms for one in ten it is slow.",
                 "s",
                 quantiles("code_racer_event_log_append_seconds", 0.5, 0.9, 0.99, matchers='outcome="accepted"'),
-                warn=0.1,
+                warn=CONFIG.number("CodeRacerEventLogSlow", "late_s"),
                 range=(0, 10),
                 alerts=("CodeRacerEventLogSlow",),
             ),

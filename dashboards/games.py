@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from app.vocabulary import FunnelStep
 from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantile, rate, row, selected
 
@@ -62,7 +63,7 @@ GAMES: Final = Board(
                 "How long a game is past its deadline (start, end, a player's grace) and has not moved on.",
                 "s",
                 (Query(f"max by (instance) ({selected('code_racer_game_overdue_seconds')})", "{{instance}}"),),
-                warn=30,
+                warn=CONFIG.number("CodeRacerGamesStuck", "overdue_s"),
                 range=(0, 5),
                 width=6,
                 alerts=("CodeRacerGamesStuck",),
@@ -131,7 +132,7 @@ GAMES: Final = Board(
                 "Submissions in the queue of a replica. It grows: the judge is too slow, or stands still.",
                 "none",
                 (Query(f"sum by (instance) ({selected('code_racer_judge_queue_depth')})", "{{instance}}"),),
-                warn=50,
+                warn=CONFIG.number("CodeRacerJudgeBacklogged", "waiting"),
                 range=(0, 10),
                 width=6,
                 alerts=("CodeRacerJudgeBacklogged",),
@@ -172,7 +173,7 @@ GAMES: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.4,
+                warn=CONFIG.number("CodeRacerGameTooLarge", "share"),
                 range=(0, 0.1),
                 width=6,
                 alerts=("CodeRacerGameTooLarge",),

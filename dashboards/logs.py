@@ -5,8 +5,8 @@ from typing import Final
 from alerts.config import CONFIG
 from dashboards.model import Board, Kind, Panel, Query, RowKind, Source, rate, row, selected
 
-_LOG_BYTES: Final = float(CONFIG["CodeRacerLogBudget"]["times"]) * float(CONFIG["CodeRacerLogBudget"]["racing_bytes"])
-_SERIES: Final = float(CONFIG["CodeRacerSeriesBudget"]["series"])
+_LOG_BYTES: Final = CONFIG.number("CodeRacerLogBudget", "times") * CONFIG.number("CodeRacerLogBudget", "racing_bytes")
+_SERIES: Final = CONFIG.number("CodeRacerSeriesBudget", "series")
 """The budgets of a release, as the alerts have them."""
 _STREAM: Final = '{service_name="code-racer"} | json'
 
@@ -121,7 +121,7 @@ LOGS: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.9,
+                warn=CONFIG.number("CodeRacerSeriesNearLimit", "above"),
                 range=(0.01, 0.5),
                 alerts=("CodeRacerSeriesNearLimit",),
                 width=4,

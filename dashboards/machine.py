@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Panel, Query, RowKind, rate, row, selected
 
 _LAG: Final = "code_racer_event_loop_lag_seconds_bucket"
@@ -27,7 +28,7 @@ MACHINE: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.25,
+                warn=CONFIG.number("CodeRacerProcessorWithheld", "share"),
                 range=(0, 1),
                 width=6,
                 alerts=("CodeRacerProcessorWithheld",),
@@ -57,7 +58,7 @@ MACHINE: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.5,
+                warn=CONFIG.number("CodeRacerPaused", "pauses"),
                 range=(0, 0),
                 width=6,
                 alerts=("CodeRacerPaused",),
@@ -85,7 +86,7 @@ MACHINE: Final = Board(
                         "at most",
                     ),
                 ),
-                warn=256 * 1024**2,
+                warn=CONFIG.number("CodeRacerMemoryGrowth", "mebibytes") * 1024**2,
                 range=(-1_000_000_000, 100_000_000),
                 width=6,
                 alerts=("CodeRacerMemoryGrowth",),
@@ -109,7 +110,7 @@ MACHINE: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=0.8,
+                warn=CONFIG.number("CodeRacerFdsNearLimit", "ticket_above"),
                 range=(0, 0.5),
                 width=6,
                 alerts=("CodeRacerFdsNearLimit",),
@@ -125,7 +126,7 @@ MACHINE: Final = Board(
                         "left",
                     ),
                 ),
-                warn=0.03,
+                warn=CONFIG.number("CodeRacerDiskFilling", "page_under"),
                 below=True,
                 range=(0, 1),
                 width=6,
@@ -139,7 +140,7 @@ MACHINE: Final = Board(
                 "How far the machine's clock was set away from the games' clock while the replica ran.",
                 "s",
                 (Query(f"max by (instance) (abs({selected('code_racer_clock_ahead_seconds')}))", "{{instance}}"),),
-                warn=1,
+                warn=CONFIG.number("CodeRacerClockSet", "above_s"),
                 range=(0, 1),
                 width=6,
                 alerts=("CodeRacerClockSet", "CodeRacerClockSkew"),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Kind, Panel, Query, RowKind, buckets, quantile, quantiles, rate, row, selected
 
 _ACCEPTED: Final = rate("code_racer_ws_handshakes_total", matchers='outcome="accepted"')
@@ -35,7 +36,7 @@ MESSAGES: Final = Board(
                 "error messages to clients, a second. unavailable and internal are ours.",
                 "ops",
                 (Query(rate("code_racer_ws_errors_total", "code"), "{{code}}"),),
-                warn=5,
+                warn=CONFIG.number("CodeRacerErrorSurge", "per_s"),
                 range=(0, 5),
                 width=6,
                 alerts=("CodeRacerErrorSurge",),
@@ -51,7 +52,7 @@ MESSAGES: Final = Board(
                         "{{trouble}}",
                     ),
                 ),
-                warn=0.03,
+                warn=CONFIG.number("CodeRacerClientsMisunderstood", "share"),
                 range=(0, 1),
                 width=6,
                 alerts=("CodeRacerClientsMisunderstood", "CodeRacerPlayersLimited"),
@@ -123,7 +124,7 @@ MESSAGES: Final = Board(
                 "Bytes in all outboxes of a replica: what clients have not taken yet.",
                 "bytes",
                 (Query(f"sum by (instance) ({selected('code_racer_ws_outbox_bytes')})", "{{instance}}"),),
-                warn=64 * 1024 * 1024,
+                warn=CONFIG.number("CodeRacerOutboxGrowth", "mebibytes") * 1024**2,
                 range=(0, 1_000_000),
                 alerts=("CodeRacerOutboxGrowth",),
             ),
@@ -137,7 +138,7 @@ MESSAGES: Final = Board(
                         "cut off",
                     ),
                 ),
-                warn=10,
+                warn=CONFIG.number("CodeRacerSlowConsumers", "closes"),
                 range=(0, 0),
                 alerts=("CodeRacerSlowConsumers",),
             ),

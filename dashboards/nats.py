@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Panel, Query, RowKind, row
 
 _SELECTOR: Final = 'cluster=~"$cluster", namespace=~"$namespace", job="code-racer-nats"'
@@ -90,7 +91,7 @@ NATS: Final = Board(
                 "Clients, which are replicas, that a server cut off in a quarter of an hour as they did not read.",
                 "none",
                 (Query(f"sum by (server_id) (increase({_of('nats_varz_slow_consumers')}[15m]))", "{{server_id}}"),),
-                warn=2,
+                warn=CONFIG.number("CodeRacerNatsSlowConsumers", "more_than"),
                 range=(0, 0),
                 alerts=("CodeRacerNatsSlowConsumers",),
             ),
@@ -102,7 +103,7 @@ NATS: Final = Board(
                 "The part of what JetStream may store on a server (max_file_store). When it is full nothing is stored.",
                 "percentunit",
                 _share("nats_varz_jetstream_stats_storage", "nats_varz_jetstream_config_max_storage"),
-                warn=0.85,
+                warn=CONFIG.number("CodeRacerNatsStorageFilling", "ticket_above"),
                 range=(0, 1),
                 alerts=("CodeRacerNatsStorageFilling",),
             ),
@@ -111,7 +112,7 @@ NATS: Final = Board(
                 "The part of the memory that a server is to have (GOMEMLIMIT); nothing where that is not set.",
                 "percentunit",
                 _share("nats_varz_mem", "nats_varz_gomemlimit"),
-                warn=0.9,
+                warn=CONFIG.number("CodeRacerNatsMemoryNearLimit", "above"),
                 range=(0, 1),
                 alerts=("CodeRacerNatsMemoryNearLimit",),
             ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.objectives import OBJECTIVES, Objective
 from dashboards.model import Board, Kind, Panel, Query, RowKind, quantile, quantiles, rate, row, selected
 
@@ -162,7 +163,7 @@ OVERVIEW: Final = Board(
                         "on {{replica}}",
                     ),
                 ),
-                warn=0.25,
+                warn=CONFIG.number("CodeRacerCanaryFailing", "share"),
                 range=(0, 1),
                 alerts=("CodeRacerCanaryFailing", "CodeRacerCanaryDown"),
                 width=6,

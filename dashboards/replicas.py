@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from alerts.outliers import BAD
 from dashboards.model import Board, Panel, Query, RowKind, rate, row, selected
 
@@ -21,7 +22,7 @@ REPLICAS: Final = Board(
                 " all alike are not.",
                 "percentunit",
                 (Query(f"max by (instance, signal) ({selected(BAD)})", "{{instance}} {{signal}}"),),
-                warn=0.2,
+                warn=CONFIG.number("CodeRacerReplicaOutlier", "bad"),
                 range=(0, 1),
                 alerts=("CodeRacerReplicaRefuses", "CodeRacerReplicaOutlier", "CodeRacerHandshakesRefused"),
                 width=24,
@@ -41,7 +42,7 @@ REPLICAS: Final = Board(
                         "more",
                     ),
                 ),
-                warn=100,
+                warn=CONFIG.number("CodeRacerReplicaImbalance", "connections"),
                 range=(-1e6, 100),
                 alerts=("CodeRacerReplicaImbalance",),
             ),
@@ -88,7 +89,7 @@ REPLICAS: Final = Board(
                         "full",
                     ),
                 ),
-                warn=0.85,
+                warn=CONFIG.number("CodeRacerEventLogNearFull", "above"),
                 range=(0, 1),
                 alerts=("CodeRacerEventLogNearFull",),
             ),
@@ -148,7 +149,7 @@ REPLICAS: Final = Board(
                         "{{instance}}",
                     ),
                 ),
-                warn=1,
+                warn=CONFIG.number("CodeRacerClockSkew", "ticket_above_s"),
                 range=(0, 1),
                 alerts=("CodeRacerClockSkew",),
             ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from alerts.config import CONFIG
 from dashboards.model import Board, Panel, Query, RowKind, quantile, rate, row, selected
 
 RUNTIME: Final = Board(
@@ -66,7 +67,7 @@ RUNTIME: Final = Board(
                 "How late the loop is for an appointment, one look in a hundred; everything is as late as that.",
                 "s",
                 (Query(quantile(0.99, "code_racer_event_loop_lag_seconds", "instance"), "{{instance}}"),),
-                warn=0.1,
+                warn=CONFIG.number("CodeRacerEventLoopLag", "late_s"),
                 range=(0, 10),
                 alerts=("CodeRacerEventLoopLag",),
             ),

@@ -1,6 +1,7 @@
 """Rules with values of one's own: what others may change of the alerts, and what they are told where they err."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -86,6 +87,17 @@ def test_no_alert_has_a_threshold_that_the_file_has_not(marked: list[dict[str, A
         expr = re.sub(r'"[^"]*"|\[[^]]*\]|offset \w+|histogram_quantile\([0-9.]+', "", rule["expr"])
         bare = set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", expr)) - given
         assert rule.get("alert", "BudgetBurn").endswith("BudgetBurn") or bare <= NO_THRESHOLDS, rule["alert"]
+
+
+def test_the_boards_draw_what_the_rules_say(tmp_path: Path) -> None:
+    assert not written(tmp_path, "[CodeRacerOutboxGrowth]\nmebibytes = 7\n").stderr
+    (begins,) = re.findall(
+        r"code_racer_ws_outbox_bytes\[90s\]\) > (.*)$", (tmp_path / "rules/code-racer.yaml").read_text(), re.MULTILINE
+    )
+    assert begins == "7 * 1024 * 1024"
+    board = json.loads((tmp_path / "rules/code-racer-messages.json").read_text())
+    (panel,) = (one for one in board["panels"] if one["title"] == "Waiting to be read")
+    assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 7 * 1024**2]
 
 
 @pytest.mark.parametrize(

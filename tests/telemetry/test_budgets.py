@@ -11,7 +11,7 @@ from tools.harness.server import ServerProcess, until
 from tools.harness.tokens import token
 
 LOG = {name: float(value) for name, value in CONFIG["CodeRacerLogBudget"].items()}
-SERIES = float(CONFIG["CodeRacerSeriesBudget"]["series"])
+SERIES = CONFIG.number("CodeRacerSeriesBudget", "series")
 QUIET, GAMES = 20, 5
 
 

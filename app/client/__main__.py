@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.client.bot import PROBLEM, SOLUTION, Api, Bot
+from app.client.bot import PROBLEM, RECONNECTS, SOLUTION, Api, Bot
 from app.client.errors import ClientError
 from app.client.websocket import GameWebSocket
 from app.protocol import OWN_RELEASES
@@ -92,13 +92,16 @@ async def race(options: argparse.Namespace) -> None:
     show = (lambda _: None) if options.quiet else print
     show(f"game {game_id}")
     bots = [
-        Bot(name, GameWebSocket(game_id, token, api.ws_url, client=OWN_RELEASES[ClientName.BOT]), code, show)
-        for name, token in zip(names, tokens, strict=True)
+        Bot(name, _socket(game_id, token, api.ws_url), code, show) for name, token in zip(names, tokens, strict=True)
     ]
     finished, *_ = await asyncio.gather(*(bot.race() for bot in bots))
     data = finished["data"]
     winner = next((entry["name"] for entry in data["ranking"] if entry["player_id"] == data["winner"]), "nobody")
     print(f"finished: {data['reason']}, winner {winner}")  # noqa: T201 - a command's answer
+
+
+def _socket(game_id: str, token: str, url: str) -> GameWebSocket:
+    return GameWebSocket(game_id, token, url, max_reconnect_attempts=RECONNECTS, client=OWN_RELEASES[ClientName.BOT])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ SOLUTION: Final = """def solve(numbers, limit):
 """
 """A solution of `PROBLEM`."""
 
+RECONNECTS: Final = 5
+"""Tries of a bot in a row: whoever has started it would rather be told that the service is gone."""
+
 Show = Callable[[str], None]
 
 

@@ -6,20 +6,26 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from http import HTTPStatus
+from typing import Final, Self
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.uri import parse_uri
 
-from app.client.errors import ClientError, Refused
-from app.client.message import JsonMessage, retry_after_s
+from app.client.errors import ClientError, Refused, Unusable
+from app.client.message import JsonMessage, number, retry_after_s
 from app.client.metrics import WebSocketMetrics
-from app.protocol import Close
-from app.vocabulary import ClientName
+from app.protocol import MALFORMED, Close
+from app.vocabulary import ClientName, HandshakeOutcome
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+OUR_REASONS: Final = frozenset(HandshakeOutcome)
+"""What a problem document of ours has as its reason; an answer without is a gateway's, and no verdict on the player."""
+MAY_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Our refusals below 500 after which another try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Connection:
             )
         except InvalidStatus as error:
             raise _refused(error) from None
-        except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException) as error:
+        except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException, ValueError) as error:
             raise ClientError(f"cannot reach {_without_query(url)}: {type(error).__name__}") from None
         metrics.record_connection(_certificate_end_s(ws))
         return cls(ws, timing.ping_interval_s, metrics)
@@ -90,6 +96,10 @@ class Connection:
         """Close, and wait until the server has answered or the time for that is over."""
         await self._ws.close(code, reason)
 
+    def abort(self) -> None:
+        """Leave no socket behind, whatever became of the close."""
+        self._ws.transport.abort()
+
     async def _send_pings(self) -> None:
         """Send a ``ping`` now and then, which tells the server the round trip measured last."""
         with contextlib.suppress(ClientError):
@@ -102,17 +112,23 @@ class Connection:
 
     def on_pong(self, data: JsonMessage) -> None:
         """Measure the round trip of the ``ping`` that this ``pong`` answers."""
-        self._metrics.record_rtt(max(0.0, time.perf_counter() - float(data["timestamp"]) / 1000))
+        sent_ms = number(data.get("timestamp"))
+        if sent_ms is not None:
+            self._metrics.record_rtt(max(0.0, time.perf_counter() - sent_ms / 1000))
 
 
 def socket_url(backend_url: str, game_id: str, client: str, last_seq: int | None) -> str:
-    """Return the URL of a game's socket; a query that `backend_url` has is kept, also a ``client`` in it."""
-    parts = urlsplit(backend_url)
+    """Return the URL of a game's socket; a query that `backend_url` has is kept, also a ``client`` in it.
+
+    Raises:
+        Unusable: there can be no server at this URL.
+    """
+    parts = _require_url(backend_url)
     query = {"client": client} if client else {}
     query |= dict(parse_qsl(parts.query, keep_blank_values=True))
     if last_seq is not None:
         query["last_seq"] = str(last_seq)
-    path = f"{parts.path.rstrip('/')}/ws/{game_id}"
+    path = f"{parts.path.rstrip('/')}/ws/{quote(game_id, safe='')}"
     return parts._replace(path=path, query=urlencode(query, safe="/"), fragment="").geturl()
 
 
@@ -128,11 +144,32 @@ def _certificate_end_s(ws: ClientConnection) -> float | None:
     return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
 
-def _refused(error: InvalidStatus) -> Refused:
-    response = error.response
+def _require_url(url: str) -> SplitResult:
+    """Require a URL that a WebSocket can have, and return its parts. Raises Unusable."""
     try:
-        problem = msgspec.json.decode(bytes(response.body or b"{}"), type=dict[str, Any])
-    except msgspec.MsgspecError:
-        problem = {}
-    detail = str(problem.get("detail", response.reason_phrase))
-    return Refused(response.status_code, detail, retry_after_s(problem))
+        parse_uri(url)
+        return urlsplit(url)
+    except (InvalidURI, ValueError):
+        raise Unusable("that is no URL of a service; write it like wss://race.example.org") from None
+
+
+class _Said(msgspec.Struct):
+    """What a problem document of ours has."""
+
+    reason: str
+    detail: str = ""
+    retry_after_ms: float | None = None
+
+
+def _refused(error: InvalidStatus) -> Refused:
+    """Read an answer: final is only what we have said ourselves, and nothing that may pass."""
+    response = error.response
+    status = response.status_code
+    try:
+        problem = msgspec.json.decode(bytes(response.body or b""), type=_Said)
+    except MALFORMED:
+        return Refused(status, response.reason_phrase, final=False)
+    is_ours = problem.reason in OUR_REASONS
+    final = is_ours and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in MAY_PASS
+    wait_s = retry_after_s({"retry_after_ms": problem.retry_after_ms}) if is_ours else None
+    return Refused(status, problem.detail or response.reason_phrase, wait_s, final=final)

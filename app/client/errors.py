@@ -2,17 +2,29 @@
 
 
 class ClientError(Exception):
-    """Something this client cannot mend; the message never holds the token."""
+    """Something this client cannot mend; the message never holds the token. A `final` one ends the connection."""
+
+    final = False
+
+
+class Unusable(ClientError):  # noqa: N818 - a state of what was given
+    """What the application has given cannot be used: the token, or the URL."""
+
+    final = True
 
 
 class Refused(ClientError):  # noqa: N818 - the server's answer
-    """The server refused the connection: `status` and `detail` say why, `retry_after_s` when to try again if it did."""
+    """The server refused the connection: `status` and `detail` say why, `retry_after_s` when to try again if it did.
 
-    def __init__(self, status: int, detail: str, retry_after_s: float | None = None) -> None:
+    `refresh_token` may raise it too: it says that there will be no fresh token, and no more tries are made.
+    """
+
+    def __init__(self, status: int, detail: str, retry_after_s: float | None = None, *, final: bool = True) -> None:
         super().__init__(f"refused with {status}: {detail}")
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.final = final
 
 
 class Disconnected(ClientError):  # noqa: N818 - a state of the connection

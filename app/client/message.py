@@ -6,6 +6,11 @@ JsonMessage = dict[str, Any]
 
 
 def retry_after_s(data: JsonMessage) -> float | None:
-    """Return how long the server asks to wait, in seconds; None where it does not ask."""
-    wait_ms = data.get("retry_after_ms")
-    return None if wait_ms is None else float(wait_ms) / 1000
+    """Return how long the server asks to wait, in seconds; None where it does not ask, or not in a way to be read."""
+    wait_ms = number(data.get("retry_after_ms"))
+    return None if wait_ms is None or wait_ms < 0 else wait_ms / 1000
+
+
+def number(value: object) -> float | None:
+    """Return a number of JSON; None for anything else."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -2,32 +2,21 @@
 
 The server says so where it can: by the close code, by a ``disconnect`` message, by ``retry_after_ms``. Else the client
 backs off exponentially with full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): after a deploy,
-clients do not come back in step.
+clients do not come back in step. It does so for as long as a race may run.
 """
 
 import random
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+import time
+from collections.abc import Callable
 from typing import Final
 
-from app.client.errors import ClientError, Disconnected, Refused
+from app.client.errors import ClientError
 from app.protocol import should_reconnect
-
-Sleep = Callable[[float], Awaitable[None]]
 
 MAX_DELAY_S: Final = 30.0
 _ATTEMPTS_TO_MAX_DELAY: Final = 5
 """2⁵ s are more than MAX_DELAY_S; of the thousandth attempt 2.0ⁿ is more than a float can be."""
-RETRY_STATUSES: Final = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
+_MAX_SPREAD: Final = 1.5
 
 
 def full_jitter(attempt: int) -> float:
@@ -36,30 +25,49 @@ def full_jitter(attempt: int) -> float:
 
 
 class Reconnection:
-    """Decides whether to connect again, and waits for the time; `attempts` counts those in a row."""
+    """Decides whether to connect again, and when; `attempts` counts those in a row.
 
-    def __init__(self, sleep: Sleep) -> None:
+    At most `max_attempts`, where it is not None, and for `give_up_after_s` since the connection was last open, where it
+    is not 0. Waits that the server asked for are no attempts.
+    """
+
+    def __init__(
+        self, max_attempts: int | None, give_up_after_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.attempts = 0
-        self._sleep = sleep
+        self.max_attempts = max_attempts
+        self._give_up_after_s = give_up_after_s
+        self._now = now
+        self._out_since: float | None = None
         self._retry_after_s: float | None = None
         self._is_forbidden = False
 
     def begin(self) -> None:
         """Forget how earlier connections ended."""
         self.attempts = 0
+        self._out_since = self._now()
+        self._retry_after_s = None
         self._is_forbidden = False
 
     def welcomed(self) -> None:
         """Note that the server took the connection: the next end is the first in a row."""
         self.attempts = 0
+        self._out_since = None
         self._retry_after_s = None
 
     def retry_after(self, delay_s: float) -> None:
         """Wait this long after the next end, which then costs no attempt."""
         self._retry_after_s = delay_s
 
+    def retry_after_refusal(self, delay_s: float) -> None:
+        """Wait at least this long, and up to half as long again: what is refused to many is advised to all the same."""
+        self._retry_after_s = delay_s * random.uniform(1, _MAX_SPREAD)  # noqa: S311 - jitter
+
     def announced(self, *, reconnect: bool, retry_after_s: float | None) -> None:
-        """Note what a ``disconnect`` message says of the end that follows: whether to come back, and when."""
+        """Note what a ``disconnect`` message says of the end that follows: whether to come back, and when.
+
+        The time is this client's own: the server spreads its clients.
+        """
         self._is_forbidden = not reconnect
         self._retry_after_s = retry_after_s or None
 
@@ -71,17 +79,19 @@ class Reconnection:
         """Return whether the connection does not come back after a close with `code`."""
         return self._is_forbidden or not should_reconnect(code)
 
-    async def wait(self, error: ClientError, max_attempts: int) -> None:
-        """Wait as the server asked, which is no attempt, or back off; raises `error` when it is no use."""
-        if isinstance(error, Disconnected) and error.final:
+    def delay_s(self, error: ClientError) -> float:
+        """Choose the wait before the next attempt: as asked, or backing off. Raises `error` where none is made."""
+        if error.final:
             raise error
-        if isinstance(error, Refused) and error.status not in RETRY_STATUSES:
-            raise error
+        now = self._now()
+        if self._out_since is None:
+            self._out_since = now
         asked_s, self._retry_after_s = self._retry_after_s, None
+        if self._give_up_after_s and now - self._out_since >= self._give_up_after_s:
+            raise error
         if asked_s is not None:
-            await self._sleep(asked_s)
-            return
-        if self.attempts >= max_attempts:
+            return asked_s
+        if self.max_attempts is not None and self.attempts >= self.max_attempts:
             raise error
         self.attempts += 1
-        await self._sleep(full_jitter(self.attempts))
+        return full_jitter(self.attempts)

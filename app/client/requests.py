@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.client.errors import Rejected
+from app.client.errors import ClientError, Rejected
 from app.client.message import JsonMessage, retry_after_s
 
 
@@ -25,7 +25,7 @@ class Requests:
 
     def remove(self, message: JsonMessage) -> None:
         """Forget a message: it is not sent again."""
-        del self._waiting[message["id"]]
+        self._waiting.pop(message["id"], None)
 
     def on_ack(self, data: JsonMessage) -> None:
         """Hand an ``ack`` to whoever waits for it."""
@@ -38,6 +38,12 @@ class Requests:
         answer = self._find(data)
         if answer is not None:
             answer.set_exception(Rejected(str(data.get("code")), str(data.get("message")), retry_after_s(data)))
+
+    def fail(self, error: ClientError) -> None:
+        """Tell all who wait that no answer will come."""
+        for _, answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(error)
 
     def _find(self, data: JsonMessage) -> asyncio.Future[int | None] | None:
         _, answer = self._waiting.get(str(data.get("id")), (None, None))

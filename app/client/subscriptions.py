@@ -1,42 +1,73 @@
 """Subscriptions to messages: handlers of every message of a type, waiters for the next one."""
 
 import asyncio
-import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
+from app.client.errors import ClientError
 from app.client.message import JsonMessage
 
 Handler = Callable[[JsonMessage], Awaitable[None] | None]
+
+KEPT: Final = 100
+"""So many events can be asked for after they have come."""
 
 
 class Subscriptions:
     """Handlers and waiters by message type; the type ``"*"`` stands for all."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, list[Handler]] = {}
+        self._handlers: dict[str, list[tuple[Handler, bool]]] = {}
         self._waiters: list[tuple[str, asyncio.Future[JsonMessage]]] = []
+        self._recent: deque[JsonMessage] = deque(maxlen=KEPT)
 
-    def add_handler(self, type: str, handler: Handler) -> None:
-        """Call `handler` with every message of a type."""
-        self._handlers.setdefault(type, []).append(handler)
+    def add_handler(self, type: str, handler: Handler, *, once: bool = False) -> None:
+        """Call `handler` with every message of a type, or with the next one."""
+        self._handlers.setdefault(type, []).append((handler, once))
 
-    def add_waiter(self, type: str) -> asyncio.Future[JsonMessage]:
-        """Return the future of the next message of a type."""
+    def remove_handler(self, type: str, handler: Handler) -> None:
+        """Call `handler` no more; one that is not there is none."""
+        self._handlers[type] = [entry for entry in self._handlers.get(type, ()) if entry[0] != handler]
+
+    def has_handlers(self, type: str) -> bool:
+        """Return whether somebody listens."""
+        return bool(self._handlers.get(type))
+
+    def take_handlers(self, type: str) -> tuple[Handler, ...]:
+        """Return the handlers to be called now; those of one message are gone with it."""
+        entries = self._handlers.get(type, ())
+        if any(once for _, once in entries):
+            self._handlers[type] = [entry for entry in entries if not entry[1]]
+        return tuple(handler for handler, _ in entries)
+
+    async def wait_for(self, type: str, since: int | None = None) -> JsonMessage:
+        """Return the next message of a type; with `since`, also one of the last events, later than that.
+
+        Raises what `fail` is told.
+        """
+        if since is not None:
+            for event in self._recent:
+                if event["type"] == type and event["seq"] > since:
+                    return event
         future: asyncio.Future[JsonMessage] = asyncio.get_running_loop().create_future()
-        self._waiters.append((type, future))
-        return future
-
-    async def call_handlers(self, message: JsonMessage) -> None:
-        """Call the handlers of a message's type, then those of all; each is awaited before the next is called."""
-        for handler in (*self._handlers.get(str(message["type"]), ()), *self._handlers.get("*", ())):
-            answer = handler(message)
-            if inspect.isawaitable(answer):
-                await answer
+        waiter = (type, future)
+        self._waiters.append(waiter)
+        try:
+            return await future
+        finally:
+            self._waiters.remove(waiter)
 
     def resolve_waiters(self, message: JsonMessage) -> None:
-        """Give a message to those who waited for one of its type."""
-        waiting = [future for type, future in self._waiters if type == message["type"]]
-        self._waiters = [(type, future) for type, future in self._waiters if type != message["type"]]
-        for future in waiting:
-            if not future.done():
+        """Give a message to those who wait for one of its type; an event also to those who come later."""
+        if "seq" in message:
+            self._recent.append(message)
+        for type, future in self._waiters:
+            if type == message["type"] and not future.done():
                 future.set_result(message)
+
+    def fail(self, error: ClientError) -> None:
+        """Tell all who wait that nothing more will come."""
+        for _, future in self._waiters:
+            if not future.done():
+                future.set_exception(error)

@@ -1,21 +1,35 @@
 """The player's token, and how a fresh one is had."""
 
-import inspect
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Final
 
-from app.client.errors import ClientError, Disconnected, Refused
+from app.client.calling_out import CallFailed, call_out
+from app.client.errors import ClientError, Disconnected, Refused, Unusable
 from app.protocol import Close
 
 RefreshToken = Callable[[], Awaitable[str] | str]
 
+_USABLE: Final = re.compile(r"[A-Za-z0-9._~+/-]*=*")
+"""The characters of a Bearer token (RFC 6750 section 2.1): with any other a header could be anything."""
+
+
+class NotRenewed(ClientError):  # noqa: N818 - it says what happened
+    """There is no fresh token now: the application's code raised `error`. It is asked again."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"no fresh token: {type(error).__name__}")
+        self.error = error
+
 
 class Token:
-    """Holds the token that is sent (`value`), and replaces it with what `refresh` makes, if there is one."""
+    """Holds the token that is sent, and replaces it with what `refresh` makes, if there is one."""
 
     def __init__(self, value: str, refresh: RefreshToken | None) -> None:
-        self.value = value
+        self._value = value
         self._refresh = refresh
+        self._is_stale = False
         self._is_fresh_one_tried = False
 
     @property
@@ -23,22 +37,48 @@ class Token:
         """Whether a fresh token can be had."""
         return self._refresh is not None
 
-    def accepted(self) -> None:
-        """Note that the server took the token: should it refuse one later, a fresh one is tried again."""
+    def begin(self) -> None:
+        """Note that the application connects anew: where the last end was about the token, a fresh one is had first."""
         self._is_fresh_one_tried = False
 
-    async def refresh(self) -> None:
-        """Replace the token by a fresh one."""
-        if self._refresh is not None:
-            token = self._refresh()
-            self.value = await token if inspect.isawaitable(token) else token
+    def accepted(self) -> None:
+        """Note that the server took the token: should it refuse one later, a fresh one is tried again."""
+        self._is_stale = self._is_fresh_one_tried = False
 
-    async def refresh_after(self, error: ClientError) -> bool:
-        """Replace a token that was refused or has expired; return whether there is a fresh one to try, once."""
-        refused = isinstance(error, Refused) and error.status == HTTPStatus.UNAUTHORIZED
+    async def current(self) -> str:
+        """Return the token to connect with, a fresh one where the last was no good.
+
+        Raises:
+            NotRenewed: there is no fresh one now.
+            Refused: the application says that there will be none.
+            Unusable: it cannot be sent.
+        """
+        if self._is_stale:
+            await self.refresh()
+        if not isinstance(self._value, str) or not _USABLE.fullmatch(self._value):
+            self._is_stale = True
+            raise Unusable("the token has a character that no token has")
+        return self._value
+
+    async def refresh(self) -> None:
+        """Replace the token by a fresh one. Raises NotRenewed and Refused."""
+        if self._refresh is None:
+            return
+        try:
+            self._value = await call_out(self._refresh)
+        except CallFailed as failed:
+            if isinstance(failed.error, Refused):
+                self._is_fresh_one_tried = True
+                raise failed.error from None
+            raise NotRenewed(failed.error) from None
+        self._is_stale = False
+
+    def may_be_replaced(self, error: ClientError) -> bool:
+        """Note how a connection ended; return whether it was about the token and a fresh one may help: once."""
+        refused = isinstance(error, Refused) and error.status == HTTPStatus.UNAUTHORIZED and error.final
         expired = isinstance(error, Disconnected) and error.code == Close.TOKEN_EXPIRED.code
-        if not (refused or expired) or self._refresh is None or self._is_fresh_one_tried:
+        if not (refused or expired):
             return False
-        self._is_fresh_one_tried = True
-        await self.refresh()
-        return True
+        is_first = not self._is_fresh_one_tried
+        self._is_stale = self._is_fresh_one_tried = True
+        return is_first and self.can_refresh

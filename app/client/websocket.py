@@ -1,9 +1,9 @@
 """One game over one WebSocket, across reconnects.
 
 Durable events carry ``seq``: after a cut the client reconnects with ``last_seq``, hands on each event once and in
-order, and reconnects when it notices a gap. One task (`_run`) connects, receives and reconnects until the connection
-has ended for good; whoever waits for a message or an answer waits for the end of that task too. Handlers run in it,
-one message after the other: one that waits for an answer (`request`) must do so in a task of its own.
+order, and reconnects when it notices a gap. Handlers are called in a task of their own, one message after the other:
+they may call anything of the client, wait for it, and raise; what is read meanwhile waits for them, 1,000 messages at
+most. docs/clients.md has the states and the rules.
 
 Its options are arguments of the constructor, by name, as those of the client for browsers are.
 """
@@ -12,21 +12,20 @@ import asyncio
 import contextlib
 import uuid
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-from app.client.arrival import Arrival
-from app.client.connection import Connection, Timing, socket_url
-from app.client.errors import ClientError, Disconnected, Refused, Rejected
-from app.client.message import JsonMessage, retry_after_s
+from app.client.connection import Timing
+from app.client.dispatcher import Dispatcher
+from app.client.errors import ClientError, Rejected
+from app.client.keeper import Keeper, Place, Sleep
+from app.client.message import JsonMessage
 from app.client.metrics import WebSocketMetrics
-from app.client.reconnection import Reconnection, Sleep
-from app.client.requests import Requests
+from app.client.reconnection import Reconnection
+from app.client.state import ClientState
 from app.client.subscriptions import Handler, Subscriptions
 from app.client.token import RefreshToken, Token
-from app.protocol import OWN_RELEASES, Close, InvalidMessage, decode_server_message
+from app.protocol import OWN_RELEASES
 from app.vocabulary import ClientName
-
-T = TypeVar("T")
 
 
 class GameWebSocket:
@@ -38,11 +37,13 @@ class GameWebSocket:
         game_id: the game's UUID.
         token: a JSON Web Token; never shown in an error or a log line.
         backend_url: the service, like ``wss://race.example.org``.
-        max_reconnect_attempts: in a row; waits that the server asked for are none.
+        max_reconnect_attempts: in a row; waits that the server asked for are none. None: as many as there are.
+        give_up_after_s: how long an outage may last; 0: for ever.
         ping_interval_s: how often the round trip is measured, and whether the peer is still there.
         pong_timeout_s: a peer that does not answer for so long is gone.
         open_timeout_s: a handshake that takes longer has failed.
-        refresh_token: makes a fresh token; called when the server says that the old one runs out, or refuses it.
+        refresh_token: makes a fresh token; called when the server says that the old one runs out, or refuses it. What
+            it raises is a lost connection, and it is called again; `Refused` says that there will be none.
         metrics: where to count; of its own by default.
         sleep: waits between attempts; for tests.
         client: what program this is, as name/version; the service counts by it what it knows. Empty: says nothing.
@@ -54,7 +55,8 @@ class GameWebSocket:
         token: str,
         backend_url: str,
         *,
-        max_reconnect_attempts: int = 5,
+        max_reconnect_attempts: int | None = None,
+        give_up_after_s: float = 3_600.0,
         ping_interval_s: float = 30.0,
         pong_timeout_s: float = 10.0,
         open_timeout_s: float = 10.0,
@@ -65,21 +67,23 @@ class GameWebSocket:
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
-        self.max_reconnect_attempts = max_reconnect_attempts
-        self.last_seq: int | None = None
-        self.welcome: JsonMessage | None = None
         self.metrics = metrics or WebSocketMetrics()
-        self._token = Token(token, refresh_token)
-        self._timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
         self._sleep = sleep
-        self._client = client
-        self._reconnection = Reconnection(sleep)
-        self._arrival = Arrival()
+        self._pong_timeout_s = pong_timeout_s
+        self._reconnection = Reconnection(max_reconnect_attempts, give_up_after_s)
         self._subscriptions = Subscriptions()
-        self._requests = Requests()
-        self._connection: Connection | None = None
+        self._dispatcher = Dispatcher(self._subscriptions, self.handle_message)
+        timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
+        self._keeper = Keeper(
+            Place(self.backend_url, game_id, client, timing, sleep),
+            Token(token, refresh_token),
+            self._reconnection,
+            self._subscriptions,
+            self._dispatcher,
+            self.metrics,
+        )
+        self._changing = asyncio.Lock()
         self._runner: asyncio.Task[None] | None = None
-        self._refreshing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -93,23 +97,43 @@ class GameWebSocket:
     # ---------------------------------------------------------------- use
 
     @property
+    def state(self) -> ClientState:
+        """Where the client stands."""
+        return self._keeper.state
+
+    @property
     def is_connected(self) -> bool:
         """Whether a message could be sent now."""
-        return self._connection is not None
+        return self._keeper.connection is not None
 
     @property
     def is_alive(self) -> bool:
         """Whether the connection is up or coming back."""
-        return self._runner is not None and not self._runner.done()
+        return self._keeper.is_alive
+
+    @property
+    def last_seq(self) -> int | None:
+        """The last event that has come; set before `connect`, the events after it are asked for."""
+        return self._keeper.last_seq
+
+    @last_seq.setter
+    def last_seq(self, seq: int | None) -> None:
+        self._keeper.last_seq = seq
+
+    @property
+    def welcome(self) -> JsonMessage | None:
+        """The last ``welcome``."""
+        return self._keeper.welcome
+
+    @property
+    def max_reconnect_attempts(self) -> int | None:
+        """How many attempts are made in a row."""
+        return self._reconnection.max_attempts
 
     @property
     def reconnect_attempts(self) -> int:
         """How many attempts have been made in a row; waits that the server asked for are none."""
         return self._reconnection.attempts
-
-    @reconnect_attempts.setter
-    def reconnect_attempts(self, attempts: int) -> None:
-        self._reconnection.attempts = attempts
 
     @property
     def rtt_s(self) -> float | None:
@@ -117,34 +141,42 @@ class GameWebSocket:
         return self.metrics.rtt_s
 
     async def connect(self) -> None:
-        """Connect and wait for ``welcome``; from then on the connection keeps itself up.
+        """Connect and wait for ``welcome``; from then on the connection keeps itself up. Cancelled, it leaves nothing.
 
         Raises:
             Refused: the server will not have this connection.
+            Unusable: the token or the URL cannot be one.
             ClientError: it could not be reached.
         """
-        if self.is_alive:
+        async with self._changing:
+            begun = None if self.is_alive else self._keeper.begin()
+            self._runner = begun or self._runner
+        if self.state is ClientState.OPEN:
             return
-        self._reconnection.begin()
-        self._arrival.begin()
-        self._runner = asyncio.create_task(self._run(), name=f"game {self.game_id}")
-        await self.wait_for("welcome")
+        try:
+            await self._subscriptions.wait_for("welcome")
+        except asyncio.CancelledError:
+            if begun is not None and begun is self._runner:
+                await self._end(politely=False)
+            raise
 
     async def disconnect(self) -> None:
-        """Close with 1000 and come back no more."""
-        runner, self._runner = self._runner, None
-        if self._connection is not None:
-            await self._connection.close(Close.NORMAL.code, "User requested")
-        for task in (runner, self._refreshing):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ClientError):
-                    await task
+        """Close with 1000 and come back no more; whatever is going on is ended, also a handler of somebody else."""
+        await self._end(politely=True)
+
+    async def _end(self, *, politely: bool) -> None:
+        async with self._changing:
+            self._runner = None
+            if self.is_alive:
+                await self._keeper.close(politely=politely)
+            await self._dispatcher.stop(self._pong_timeout_s)
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended for good. Raises Refused, Disconnected or ClientError."""
         if self._runner is not None:
-            await asyncio.shield(self._runner)
+            await asyncio.wait({self._runner})
+            if self._keeper.end is not None:
+                raise self._keeper.end
 
     async def send_message(self, type: str, data: object, *, id: str | None = None) -> None:
         """Send one message, now.
@@ -152,165 +184,74 @@ class GameWebSocket:
         Raises:
             ClientError: the connection is down; it may be coming back.
         """
-        if self._connection is None:
+        if self._keeper.connection is None:
             raise ClientError("WebSocket not connected")
         message: JsonMessage = {"type": type, "data": data}
         if id is not None:
             message["id"] = id
-        await self._connection.send(message)
+        await self._keeper.connection.send(message)
 
-    async def request(self, type: str, data: object) -> int | None:
+    async def request(self, type: str, data: object, *, timeout_s: float | None = None) -> int | None:
         """Send one message and wait for its ``ack``: the seq of the event it caused, if any.
 
         Across reconnects, and where the server asks for it, it is sent again with the same id, and applied once.
 
         Raises:
             Rejected: the server answered with an ``error``.
+            TimeoutError: no answer came within `timeout_s`; the message may have been applied all the same.
             ClientError: the connection ended for good before an answer came.
         """
         message: JsonMessage = {"type": type, "data": data, "id": uuid.uuid4().hex}
         try:
-            while True:
-                try:
-                    return await self._ask(message)
-                except Rejected as rejected:
-                    if rejected.retry_after_s is None:
-                        raise
-                    await self._sleep(rejected.retry_after_s)
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    try:
+                        return await self._ask(message)
+                    except Rejected as rejected:
+                        if rejected.retry_after_s is None:
+                            raise
+                        await self._sleep(rejected.retry_after_s)
         finally:
-            self._requests.remove(message)
+            self._keeper.requests.remove(message)
 
     async def _ask(self, message: JsonMessage) -> int | None:
-        answer = self._requests.add(message)
-        if self._connection is not None:
+        self._require_not_closed()
+        answer = self._keeper.requests.add(message)
+        if self._keeper.connection is not None:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
-                await self._connection.send(message)
-        return await _first(answer, self._runner)
+                await self._keeper.connection.send(message)
+        return await answer
 
     def on(self, type: str, handler: Handler) -> None:
-        """Call `handler` with every message of a type, ``"*"`` for all; it may be a coroutine function."""
+        """Call `handler` with every message of a type, ``"*"`` for all; it may be a coroutine function.
+
+        Of the client's own: ``state`` with ``{"state"}``, ``retry`` with ``{"delay_s", "attempt"}``, ``end`` with
+        ``{"code", "reason", "detail"}`` when it is over for good, ``fault`` with ``{"error", "type"}`` when a handler
+        has raised, which ends nothing.
+        """
         self._subscriptions.add_handler(type, handler)
 
-    async def wait_for(self, type: str) -> JsonMessage:
-        """Return the next message of a type. Raises what ended the connection, if it ends before."""
-        return await _first(self._subscriptions.add_waiter(type), self._runner)
+    def once(self, type: str, handler: Handler) -> None:
+        """Call `handler` with the next message of a type."""
+        self._subscriptions.add_handler(type, handler, once=True)
+
+    def off(self, type: str, handler: Handler) -> None:
+        """Call `handler` no more."""
+        self._subscriptions.remove_handler(type, handler)
+
+    async def wait_for(self, type: str, *, since: int | None = None) -> JsonMessage:
+        """Return the next message of a type; with `since`, also one of the last 100 events, later than that.
+
+        Raises what ended the connection, if it ends before.
+        """
+        self._require_not_closed()
+        return await self._subscriptions.wait_for(type, since)
 
     async def handle_message(self, message: JsonMessage) -> None:
         """Hand a message to the registered handlers; override to do something else."""
-        await self._subscriptions.call_handlers(message)
+        await self._dispatcher.call_handlers(str(message["type"]), message)
+        await self._dispatcher.call_handlers("*", message)
 
-    # ---------------------------------------------------------------- the connection
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._serve_once()
-            except ClientError as error:
-                self.metrics.record_error()
-                self._arrival.ended()
-                await self._wait_to_retry(error)
-                self.metrics.record_reconnect()
-
-    async def _serve_once(self) -> None:
-        """Keep one connection from open to close; raises what ended it."""
-        url = socket_url(self.backend_url, self.game_id, self._client, self.last_seq)
-        self._arrival.tried()
-        self._connection = await Connection.open(url, self._token.value, self._timing, self.metrics)
-        self._arrival.opened()
-        try:
-            code, reason = await self._connection.receive(self._take)
-        finally:
-            self._connection = None
-        raise Disconnected(code, reason, final=self._reconnection.is_final(code))
-
-    async def _wait_to_retry(self, error: ClientError) -> None:
-        """Wait until it is time to connect again; raises `error` when that is no use."""
-        if isinstance(error, Refused) and error.retry_after_s is not None:
-            self._reconnection.retry_after(error.retry_after_s)
-        if await self._token.refresh_after(error):
-            self._reconnection.allow()
-        else:
-            await self._reconnection.wait(error, self.max_reconnect_attempts)
-
-    async def _renew_token(self) -> None:
-        """Tell the server a fresh token before the old one runs out."""
-        await self._token.refresh()
-        with contextlib.suppress(ClientError):  # the next connection brings it
-            await self.send_message("auth", {"token": self._token.value})
-
-    # ---------------------------------------------------------------- messages
-
-    async def _take(self, frame: str | bytes) -> None:
-        try:
-            message = decode_server_message(frame)
-        except InvalidMessage:
-            return  # nothing of the server's; the next durable event shows whether something was missed
-        self.metrics.record_message()
-        seq = message.get("seq")
-        if isinstance(seq, int) and not await self._is_next(seq):
-            return
-        await self._note(message)
-        await self.handle_message(message)
-        self._subscriptions.resolve_waiters(message)
-
-    async def _is_next(self, seq: int) -> bool:
-        """Return whether the event is the next one: an old one is passed over, after a gap we reconnect."""
-        last = self.last_seq or 0
-        if seq <= last:
-            return False
-        if seq > last + 1:
-            if self._connection is not None:
-                self._reconnection.retry_after(0.0)
-                await self._connection.close(Close.GOING_AWAY.code, "gap")
-            return False
-        self.last_seq = seq
-        return True
-
-    async def _note(self, message: JsonMessage) -> None:
-        """Do what the client itself has to do about a message."""
-        data = message.get("data")
-        if not isinstance(data, dict):
-            return
-        match message["type"]:
-            case "welcome":
-                await self._note_welcome(message, data)
-            case "pong" if self._connection is not None:
-                self._connection.on_pong(data)
-            case "ack":
-                self._requests.on_ack(data)
-            case "error":
-                self.metrics.record_error()
-                self._requests.on_error(data)
-            case "token_expiring":
-                if self._token.can_refresh and (self._refreshing is None or self._refreshing.done()):
-                    self._refreshing = asyncio.create_task(self._renew_token(), name="token refresh")
-            case "disconnect":
-                self._reconnection.announced(reconnect=data.get("reconnect", True), retry_after_s=retry_after_s(data))
-
-    async def _note_welcome(self, message: JsonMessage, data: JsonMessage) -> None:
-        self.welcome = message
-        self._reconnection.welcomed()
-        self._token.accepted()
-        if data.get("resumed"):
-            self.metrics.record_resume()
-        else:
-            self.last_seq = int(data.get("last_seq", 0))
-        hello = self._arrival.joined()
-        if self._connection is not None and "hello" in data.get("accepts", ()):  # a release before it has none
-            with contextlib.suppress(ClientError):  # the next connection says its own
-                await self._connection.send({"type": "hello", "data": hello})
-        for request in self._requests.unanswered:
-            if self._connection is not None:
-                with contextlib.suppress(ClientError):  # sent again after the next one
-                    await self._connection.send(request)
-
-
-async def _first(future: asyncio.Future[T], runner: asyncio.Task[None] | None) -> T:
-    """Return what `future` brings, or raise what ended the connection before it did."""
-    watched: set[asyncio.Future[Any]] = {future} if runner is None else {future, runner}
-    await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-    if not future.done():
-        if runner is not None and not runner.cancelled():
-            runner.result()
-        raise ClientError("the connection ended before an answer came")
-    return future.result()
+    def _require_not_closed(self) -> None:
+        if self.state is ClientState.CLOSED:
+            raise self._keeper.end or ClientError("disconnected")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.client.errors import ClientError, Disconnected, Refused, Rejected
-from app.client.token import Token
+from app.client.errors import ClientError, Disconnected, Refused, Rejected, Unusable
+from app.client.token import NotRenewed, RefreshToken, Token
 from app.protocol import Close
 
 pytestmark = pytest.mark.anyio
@@ -14,17 +14,26 @@ REFUSED = Refused(401, "")
 EXPIRED = Disconnected(Close.TOKEN_EXPIRED.code, "")
 
 
-def token(*fresh: str) -> Token:
-    """A token that is replaced by these, one after the other."""
+def token(*fresh: str | Exception) -> Token:
+    """A token that is replaced by these, one after the other; an error is raised instead."""
     rest = iter(fresh)
-    return Token("old", lambda: next(rest))
+
+    def refresh() -> str:
+        one = next(rest)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    return Token("old", refresh)
 
 
 @pytest.mark.parametrize("error", [REFUSED, EXPIRED], ids=["refused", "expired"])
 async def test_a_token_that_is_no_good_is_replaced(error: ClientError) -> None:
     one = token("fresh")
-    assert await one.refresh_after(error)
-    assert one.value == "fresh"
+    assert await one.current() == "old"
+    assert one.may_be_replaced(error)
+    assert await one.current() == "fresh"
+    assert await one.current() == "fresh"
 
 
 async def test_a_fresh_one_may_take_its_time() -> None:
@@ -33,28 +42,46 @@ async def test_a_fresh_one_may_take_its_time() -> None:
         return "fetched"
 
     one = Token("old", fetch)
-    assert await one.refresh_after(REFUSED)
-    assert one.value == "fetched"
+    assert one.may_be_replaced(REFUSED)
+    assert await one.current() == "fetched"
 
 
 async def test_a_fresh_one_that_is_no_good_either_is_not_replaced() -> None:
-    one = token("fresh", "one too many")
-    assert await one.refresh_after(REFUSED)
-    assert not await one.refresh_after(EXPIRED)
-    assert one.value == "fresh"
+    one = token("fresh", "one-too-many")
+    assert one.may_be_replaced(REFUSED)
+    assert await one.current() == "fresh"
+    assert not one.may_be_replaced(EXPIRED)
 
 
 async def test_once_the_server_has_taken_one_a_fresh_one_is_tried_again() -> None:
     one = token("fresh", "fresher")
-    assert await one.refresh_after(EXPIRED)
+    assert one.may_be_replaced(EXPIRED)
+    assert await one.current() == "fresh"
     one.accepted()
-    assert await one.refresh_after(EXPIRED)
-    assert one.value == "fresher"
+    assert one.may_be_replaced(EXPIRED)
+    assert await one.current() == "fresher"
+
+
+async def test_an_application_that_connects_anew_gets_a_fresh_one_where_the_last_was_no_good() -> None:
+    one = token("fresh", "fresher")
+    assert one.may_be_replaced(REFUSED)
+    await one.current()
+    assert not one.may_be_replaced(REFUSED)
+    one.begin()
+    assert await one.current() == "fresher"
+    assert one.may_be_replaced(REFUSED)
+
+
+async def test_an_application_that_connects_anew_keeps_the_token_that_was_good() -> None:
+    one = token("one-too-many")
+    one.begin()
+    assert await one.current() == "old"
 
 
 @pytest.mark.parametrize(
     "error",
     [
+        Refused(401, "a gateway's own", final=False),
         Refused(403, ""),
         Refused(503, "", retry_after_s=1.0),
         Disconnected(Close.REPLACED.code, "", final=True),
@@ -66,34 +93,75 @@ async def test_once_the_server_has_taken_one_a_fresh_one_is_tried_again() -> Non
 )
 async def test_what_a_token_cannot_mend_costs_none(error: ClientError) -> None:
     one = token("fresh")
-    assert not await one.refresh_after(error)
-    assert one.value == "old"
-    assert await one.refresh_after(REFUSED), "and it may still be tried"
+    assert not one.may_be_replaced(error)
+    assert await one.current() == "old"
+    assert one.may_be_replaced(REFUSED), "and it may still be tried"
 
 
 async def test_who_cannot_get_a_fresh_one_goes_on_with_the_old_one() -> None:
     one = Token("old", None)
     assert not one.can_refresh
-    assert not await one.refresh_after(REFUSED)
-    await one.refresh()
-    assert one.value == "old"
+    assert not one.may_be_replaced(REFUSED)
+    assert await one.current() == "old"
     assert token().can_refresh
 
 
 async def test_a_fresh_one_on_an_open_connection_is_no_second_try() -> None:
-    one = token("renewed", "after a refusal")
+    one = token("renewed", "after-a-refusal")
     await one.refresh()
-    assert one.value == "renewed"
-    assert await one.refresh_after(REFUSED)
-    assert one.value == "after a refusal"
+    assert await one.current() == "renewed"
+    assert one.may_be_replaced(REFUSED)
+    assert await one.current() == "after-a-refusal"
 
 
-async def test_that_none_can_be_had_is_raised_and_was_the_try() -> None:
-    def fail() -> str:
-        raise ClientError("no fresh one")
+async def test_that_none_can_be_had_now_is_no_try_and_it_is_asked_for_again() -> None:
+    away = ConnectionError("the identity provider is away")
+    one = token(away, away, "fresh")
+    assert one.may_be_replaced(REFUSED)
+    for _ in range(2):
+        with pytest.raises(NotRenewed, match="ConnectionError") as raised:
+            await one.current()
+        assert raised.value.error is away
+        assert not raised.value.final
+    assert await one.current() == "fresh"
 
-    one = Token("old", fail)
-    with pytest.raises(ClientError, match="no fresh one"):
-        await one.refresh_after(REFUSED)
-    assert one.value == "old"
-    assert not await one.refresh_after(REFUSED)
+
+async def test_what_a_fresh_one_waited_for_was_cancelled_and_the_client_goes_on() -> None:
+    async def refresh() -> str:
+        raise asyncio.CancelledError
+
+    one = Token("old", refresh)
+    one.may_be_replaced(REFUSED)
+    with pytest.raises(NotRenewed):
+        await one.current()
+
+
+async def test_the_application_says_that_there_will_be_none_and_that_ends_it_at_once() -> None:
+    """`connect` by the application asks once, and once more at its next."""
+    gone = Refused(401, "logged out")
+    one = token(gone, gone, "one-too-many")
+    one.may_be_replaced(REFUSED)
+    for _ in range(2):
+        one.begin()
+        with pytest.raises(Refused) as raised:
+            await one.current()
+        assert raised.value is gone
+        assert raised.value.final
+        assert not one.may_be_replaced(gone)
+
+
+@pytest.mark.parametrize("character", [" ", "\n", "\r\nX: y", "é", "\0", "=.", '"'])
+async def test_a_character_that_no_token_has_is_said_without_the_token(character: str) -> None:
+    one = Token(f"marked{character}nonsense", None)
+    with pytest.raises(Unusable, match="character") as raised:
+        await one.current()
+    assert "marked" not in str(raised.value)
+
+
+@pytest.mark.parametrize("returned", [None, b"bytes"])
+async def test_what_is_no_text_is_no_token(returned: object) -> None:
+    refresh: RefreshToken = lambda: returned  # type: ignore[assignment, return-value] # noqa: E731 - what it is about
+    one = Token("old", refresh)
+    one.may_be_replaced(REFUSED)
+    with pytest.raises(Unusable):
+        await one.current()

@@ -1,0 +1,155 @@
+"""The calls of the application's handlers: in order, each by itself, and never in the way of the connection.
+
+They are made in a task of their own, which there is while something waits to be handed on: a handler may wait for an
+answer that has yet to be read, may disconnect, and may raise.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.client.calling_out import CallFailed, call_out
+from app.client.message import JsonMessage
+from app.client.subscriptions import Subscriptions
+
+MAX_WAITING: Final = 1_000
+FAULT: Final = "fault"
+"""The client's own event: a handler has raised."""
+
+_logger: Final = logging.getLogger("code_racer_client")
+_call: ContextVar[object] = ContextVar("code_racer_client_call")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What waits to be handed on: a message, and the last event before it, or an event of the client's own."""
+
+    type: str
+    data: dict[str, Any]
+    is_own: bool
+    last_seq: int | None = None
+
+
+class Dispatcher:
+    """Hands on what has come: messages to `hand_on`, events of the client's own to their handlers."""
+
+    def __init__(self, subscriptions: Subscriptions, hand_on: Callable[[JsonMessage], Awaitable[None]]) -> None:
+        self._subscriptions = subscriptions
+        self._hand_on = hand_on
+        self._waiting: deque[_Told] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._current: object = None
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_warned = False
+
+    @property
+    def is_calling_us(self) -> bool:
+        """Whether this is done by the handler that is being called, or by what it waits for."""
+        return self._current is not None and _call.get(None) is self._current
+
+    def add(self, message: JsonMessage, last_seq: int | None) -> None:
+        """Hand a message on; `last_seq` is that of the event before it."""
+        self._add(_Told(str(message["type"]), message, is_own=False, last_seq=last_seq))
+
+    def tell(self, type: str, /, **data: Any) -> None:  # noqa: ANN401 - whatever the event says
+        """Hand on an event of the client's own."""
+        self._add(_Told(type, data, is_own=True))
+
+    def fault(self, error: BaseException, type: str) -> None:
+        """Tell that the application's code has raised; where nobody listens, it is logged."""
+        if self._subscriptions.has_handlers(FAULT):
+            self.tell(FAULT, error=error, type=type)
+        else:
+            _log(error, type)
+
+    async def wait_for_room(self) -> None:
+        """Wait while as much waits as may."""
+        if not self._has_room.is_set() and not self._is_warned:
+            self._is_warned = True
+            _logger.warning("%d messages wait for their handlers: no more are read until these are done", MAX_WAITING)
+        await self._has_room.wait()
+
+    async def call_handlers(self, type: str, data: JsonMessage) -> None:
+        """Call the handlers of a type, one after the other; what one raises is told, and holds up no other."""
+        for handler in self._subscriptions.take_handlers(type):
+            try:
+                await call_out(handler, data)
+            except CallFailed as failed:
+                if type == FAULT:
+                    _log(failed.error, type)
+                else:
+                    self.fault(failed.error, str(data.get("type", type)) if type == "*" else type)
+
+    def drop(self) -> tuple[int | None] | None:
+        """Hand on no message that waits; return the last event before them, None where none waits."""
+        dropped = [one for one in self._waiting if not one.is_own]
+        self._waiting = deque(one for one in self._waiting if one.is_own)
+        self._note_room()
+        return (dropped[0].last_seq,) if dropped else None
+
+    async def stop(self, patience_s: float) -> None:
+        """End the call that is made, and hand on what waits, for so long; a handler's own call is left to itself."""
+        if self.is_calling_us:
+            return
+        await self._end(patience_s)
+        if self._waiting and self._is_idle:
+            try:
+                await asyncio.wait({self._start()}, timeout=patience_s)
+            finally:
+                self._waiting.clear()
+                await self._end(patience_s)
+
+    def _add(self, one: _Told) -> None:
+        self._waiting.append(one)
+        self._note_room()
+        if self._is_idle:
+            self._start()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._task is None or self._task.done()
+
+    def _note_room(self) -> None:
+        if len(self._waiting) < MAX_WAITING:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
+
+    def _start(self) -> asyncio.Task[None]:
+        self._task = asyncio.get_running_loop().create_task(self._work(), name="handlers")
+        return self._task
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                one = self._waiting.popleft()
+                self._note_room()
+                self._current = object()
+                _call.set(self._current)
+                await self._hand(one)
+        finally:
+            self._current = None
+
+    async def _hand(self, one: _Told) -> None:
+        if one.is_own:
+            await self.call_handlers(one.type, one.data)
+            return
+        try:
+            await call_out(self._hand_on, one.data)
+        except CallFailed as failed:  # of who overrides it: handlers' own have been told
+            self.fault(failed.error, one.type)
+
+    async def _end(self, patience_s: float) -> None:
+        """Cancel the call that is made, and wait for its end; one that will not end is left behind."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=patience_s)
+
+
+def _log(error: BaseException, type: str) -> None:
+    _logger.error("%s: the application's code has raised", type, exc_info=error)

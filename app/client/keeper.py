@@ -1,0 +1,281 @@
+"""The upkeep of a connection: connects, receives, and connects again, until it has ended for good.
+
+One task does so for each `begin`. A task that is no longer the current one stops itself and closes what it opened:
+it looks after each call of the application's code. All that belongs to the connection is settled before anything is
+handed on: state, numbers, requests and waiters.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from app.client.arrival import Arrival
+from app.client.connection import Connection, Timing, socket_url
+from app.client.dispatcher import Dispatcher
+from app.client.errors import ClientError, Disconnected, Refused
+from app.client.message import JsonMessage, retry_after_s
+from app.client.metrics import WebSocketMetrics
+from app.client.reconnection import Reconnection
+from app.client.requests import Requests
+from app.client.state import ClientState
+from app.client.subscriptions import Subscriptions
+from app.client.token import NotRenewed, Token
+from app.protocol import Close, InvalidMessage, decode_server_message
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a game is, and how it is asked for."""
+
+    backend_url: str
+    game_id: str
+    client: str
+    timing: Timing
+    sleep: Sleep
+
+
+class Keeper:
+    """Keeps the connection to a game up; what is heard is for the subscribers, and counted."""
+
+    def __init__(
+        self,
+        place: Place,
+        token: Token,
+        reconnection: Reconnection,
+        subscriptions: Subscriptions,
+        dispatcher: Dispatcher,
+        metrics: WebSocketMetrics,
+    ) -> None:
+        self.state = ClientState.IDLE
+        self.last_seq: int | None = None
+        self.welcome: JsonMessage | None = None
+        self.end: ClientError | None = None
+        self.connection: Connection | None = None
+        self.requests = Requests()
+        self._place = place
+        self._token = token
+        self._reconnection = reconnection
+        self._subscriptions = subscriptions
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._arrival = Arrival()
+        self._task: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection is up or coming back."""
+        return self.state not in {ClientState.IDLE, ClientState.CLOSED}
+
+    def begin(self) -> asyncio.Task[None]:
+        """Start afresh; return the task that ends with the connection, and raises nothing."""
+        self.end = None
+        self._reconnection.begin()
+        self._arrival.begin()
+        self._token.begin()
+        self._note_attempt()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"game {self._place.game_id}")
+        return self._task
+
+    async def close(self, *, politely: bool) -> None:
+        """Come back no more; with a close frame, or at once.
+
+        What has come and no handler has seen is asked for again after the next `begin`.
+        """
+        us = asyncio.current_task()  # where the application, asked for a token, disconnects
+        tasks = {task for task in (self._task, self._refreshing) if task not in {None, us} and not task.done()}
+        connection = self.connection
+        self._settle(None)
+        rewound = self._dispatcher.drop()
+        if rewound is not None:
+            (self.last_seq,) = rewound
+        try:
+            if connection is not None and politely:
+                await connection.close(Close.NORMAL.code, "User requested")
+        finally:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._place.timing.pong_timeout_s)
+
+    # ---------------------------------------------------------------- the connection
+
+    def _set_state(self, state: ClientState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._dispatcher.tell("state", state=state)
+
+    def _note_attempt(self) -> None:
+        self._set_state(ClientState.CONNECTING if self.last_seq is None else ClientState.RECONNECTING)
+
+    def _settle(self, error: ClientError | None) -> None:
+        """Note that the connection has ended for good, and tell all who wait for something of it."""
+        self._task = self._refreshing = self.connection = None
+        self.end = error
+        self._set_state(ClientState.CLOSED)
+        self.requests.fail(error or ClientError("disconnected"))
+        self._subscriptions.fail(error or ClientError("disconnected"))
+
+    def _require_wanted(self) -> None:
+        """Stop the task where another, or none, is wanted now."""
+        if asyncio.current_task() is not self._task:
+            raise asyncio.CancelledError
+
+    async def _run(self) -> None:
+        end = ClientError("the connection has ended")
+        try:
+            while True:
+                try:
+                    await self._serve_once()
+                except ClientError as error:
+                    self._require_wanted()
+                    self._metrics.record_error()
+                    self._arrival.ended()
+                    await self._wait_to_retry(error)
+                    self._metrics.record_reconnect()
+        except ClientError as error:
+            end = error
+        finally:
+            if asyncio.current_task() is self._task:
+                self._settle(end)
+                self._tell_end(end)
+
+    def _tell_end(self, error: ClientError) -> None:
+        code = error.status if isinstance(error, Refused) else error.code if isinstance(error, Disconnected) else 0
+        reason = error.reason if isinstance(error, Disconnected) else ""
+        detail = error.detail if isinstance(error, Refused) else str(error)
+        self._dispatcher.tell("end", code=code, reason=reason, detail=detail)
+
+    async def _serve_once(self) -> None:
+        """Keep one connection from open to close; raises what ended it."""
+        await self._dispatcher.wait_for_room()
+        self._note_attempt()
+        self._arrival.tried()
+        token = await self._current_token()
+        place = self._place
+        url = socket_url(place.backend_url, place.game_id, place.client, self.last_seq)
+        connection = await Connection.open(url, token, place.timing, self._metrics)
+        try:
+            self._require_wanted()
+            self.connection = connection
+            self._arrival.opened()
+            code, reason = await connection.receive(self._take)
+        finally:
+            if self.connection is connection:
+                self.connection = None
+            connection.abort()
+        raise Disconnected(code, reason, final=self._reconnection.is_final(code))
+
+    async def _current_token(self) -> str:
+        try:
+            token = await self._token.current()
+        except NotRenewed as failed:
+            self._dispatcher.fault(failed.error, "refresh_token")
+            raise
+        self._require_wanted()
+        return token
+
+    async def _wait_to_retry(self, error: ClientError) -> None:
+        """Wait until it is time to connect again; raises `error` when that is no use."""
+        if self._token.may_be_replaced(error):
+            self._reconnection.allow()
+            return
+        if isinstance(error, Refused) and error.retry_after_s is not None:
+            self._reconnection.retry_after_refusal(error.retry_after_s)
+        delay_s = self._reconnection.delay_s(error)
+        self._set_state(ClientState.WAITING)
+        self._dispatcher.tell("retry", delay_s=delay_s, attempt=self._reconnection.attempts)
+        await self._place.sleep(delay_s)
+        self._require_wanted()
+
+    async def _renew_token(self) -> None:
+        """Tell the server a fresh token before the old one runs out."""
+        connection = self.connection
+        try:
+            await self._token.refresh()
+            token = await self._token.current()
+        except NotRenewed as failed:  # asked again when the old one has ended
+            self._dispatcher.fault(failed.error, "refresh_token")
+        except ClientError:
+            return  # told when the old one has ended
+        else:
+            if connection is not None and connection is self.connection:
+                await _send(connection, {"type": "auth", "data": {"token": token}})
+
+    # ---------------------------------------------------------------- messages
+
+    async def _take(self, frame: str | bytes) -> None:
+        await self._dispatcher.wait_for_room()
+        if asyncio.current_task() is not self._task:
+            return
+        try:
+            message = decode_server_message(frame)
+        except InvalidMessage:
+            return  # nothing of the server's; the next durable event shows whether something was missed
+        self._metrics.record_message()
+        before, seq = self.last_seq, message.get("seq")
+        if isinstance(seq, int) and not await self._is_next(seq):
+            return
+        await self._note(message)
+        if asyncio.current_task() is self._task:
+            self._dispatcher.add(message, before)
+            self._subscriptions.resolve_waiters(message)
+
+    async def _is_next(self, seq: int) -> bool:
+        """Return whether the event is the next one: an old one is passed over, after a gap we reconnect."""
+        last = self.last_seq or 0
+        if seq <= last:
+            return False
+        if seq > last + 1:
+            if self.connection is not None:
+                self._reconnection.retry_after(0.0)
+                await self.connection.close(Close.GOING_AWAY.code, "gap")
+            return False
+        self.last_seq = seq
+        return True
+
+    async def _note(self, message: JsonMessage) -> None:
+        """Do what the client itself has to do about a message."""
+        data = message.get("data")
+        if not isinstance(data, dict):
+            return
+        match message["type"]:
+            case "welcome":
+                await self._note_welcome(message, data)
+            case "pong" if self.connection is not None:
+                self.connection.on_pong(data)
+            case "ack":
+                self.requests.on_ack(data)
+            case "error":
+                self._metrics.record_error()
+                self.requests.on_error(data)
+            case "token_expiring":
+                if self._token.can_refresh and (self._refreshing is None or self._refreshing.done()):
+                    self._refreshing = asyncio.create_task(self._renew_token(), name="token refresh")
+            case "disconnect":
+                self._reconnection.announced(reconnect=data.get("reconnect", True), retry_after_s=retry_after_s(data))
+
+    async def _note_welcome(self, message: JsonMessage, data: JsonMessage) -> None:
+        self.welcome = message
+        self._reconnection.welcomed()
+        self._token.accepted()
+        if data.get("resumed"):
+            self._metrics.record_resume()
+        else:
+            self.last_seq = int(data.get("last_seq", 0))
+        self._set_state(ClientState.OPEN)
+        hello, connection = self._arrival.joined(), self.connection
+        if connection is None:
+            return
+        if "hello" in data.get("accepts", ()):  # a release before it has none
+            await _send(connection, {"type": "hello", "data": hello})
+        for request in self.requests.unanswered:
+            await _send(connection, request)
+
+
+async def _send(connection: Connection, message: JsonMessage) -> None:
+    with contextlib.suppress(ClientError):  # the next connection says its own
+        await connection.send(message)

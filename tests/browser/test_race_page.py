@@ -17,6 +17,7 @@ STEP_MS = 30_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=STEP_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
@@ -58,7 +59,6 @@ def shoot(page: Page, name: str) -> None:
 
 
 def test_a_race_in_two_windows_ends_with_a_ranking(browser: Browser, server: ServerProcess) -> None:
-    expect.set_options(timeout=STEP_MS)
     faults: list[str] = []
     ann = window(browser, f"{server.http_url}/", faults, viewport={"width": 1200, "height": 900})
     ann.get_by_label("Your name").fill("Ann")

@@ -102,7 +102,7 @@ CALLS = (
     Row(
         "who begins anew when told that the connection is lost has one socket",
         "connect, welcome, cut, waiting, open, disconnect, closed",
-        "connecting open waiting closed reconnecting open closed",
+        "connecting open waiting closed connecting open closed",
         {"waiting": "disconnect and connect"},
         more={"waits_stay": True},
         expected={"sockets": 2},
@@ -162,7 +162,7 @@ HANDLERS = (
         AROUND_A_CUT,
         {"waiting": "throw"},
         more={"hears_faults": False},
-        expected={"errors": [f"Code Racer: a handler of state failed: Error: {THROWN}"]},
+        expected={"errors": [f"Code Racer: what was called for state failed: Error: {THROWN}"]},
     ),
     Row(
         "a handler of faults that throws is a fault too",
@@ -170,7 +170,7 @@ HANDLERS = (
         AROUND_A_CUT,
         {"waiting": "throw"},
         more={"hears_faults": "badly"},
-        expected={"errors": ["Code Racer: a handler of fault failed: Error: and another"], **_fault("state")},
+        expected={"errors": ["Code Racer: what was called for fault failed: Error: and another"], **_fault("state")},
     ),
     Row("once is once, and off is never", "once and off, connect, pong, disconnect", expected={"answers": ["once"]}),
 )
@@ -226,13 +226,14 @@ TOKENS = (
         "connect, open, disconnect, closed",
         "connecting waiting retry connecting waiting retry connecting open closed",
         more={"token": "marked.old.token", "fresh": ["no network", "no network", "fresh"]},
-        expected={"sockets": 2},
+        expected={"sockets": 2, "faults": ["refreshToken: the network is away"] * 2},
     ),
     Row(
         "a renewal that never ends is tried again",
         "connect, open, disconnect, closed",
         options={"openTimeoutMs": 1_000},
         more={"token": "marked.bad.token=", "fresh": ["never", "fresh"]},
+        expected={"faults": ["refreshToken: no answer"]},
     ),
     Row(
         "whoever is logged out is told",

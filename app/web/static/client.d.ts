@@ -386,7 +386,7 @@ export interface ClientEvents {
    * nobody answered, or no WebSocket can be made here); `reason` the word of the close or of the refusal.
    */
   end: { code: number; reason: string; detail: string };
-  /** A handler has thrown, or its promise was rejected; `type` is what it was called with. */
+  /** A handler for `type` has thrown, or its promise was rejected; or `refreshToken` has, then that is the type. */
   fault: { error: unknown; type: string };
 }
 

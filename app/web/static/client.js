@@ -105,6 +105,9 @@ class Arrival {
     this._isIn = false;
   }
 
+  /** Whether the player was in before. */
+  get isReturn() { return this._joins > 0; }
+
   /** Milliseconds since the player wanted to come, or was lost. */
   get waitedMs() { return performance.now() - this._since; }
 
@@ -127,7 +130,7 @@ class Arrival {
       failed_attempts: Math.min(this._failedAttempts, MAX_HELLO_COUNT),
       open_ms: Math.min(this._openMs, MAX_HELLO_MS),
     };
-    if (this._joins > 0) data.outage_ms = Math.min(waitedMs, MAX_OUTAGE_MS);
+    if (this.isReturn) data.outage_ms = Math.min(waitedMs, MAX_OUTAGE_MS);
     else data.join_ms = Math.min(waitedMs, MAX_HELLO_MS);
     this._joins += 1;
     this._failedAttempts = 0;
@@ -251,7 +254,7 @@ export class GameWebSocket {
   /**
    * Call `handler(message)` with every message of a type, `'*'` for all. Of the client's own:
    * `'state'` with `{ state }`, `'end'` with `{ code, reason, detail }` when it is over for good,
-   * `'retry'` with `{ delayMs, attempt }`, `'fault'` with `{ error, type }` when a handler has thrown.
+   * `'retry'` with `{ delayMs, attempt }`, `'fault'` with `{ error, type }` when a handler has thrown, or `refreshToken`.
    */
   on(type, handler) {
     this._handlers.set(type, [...(this._handlers.get(type) ?? []), handler]);
@@ -286,7 +289,7 @@ export class GameWebSocket {
   /** Make one attempt; whatever there was before it stops. */
   async _try() {
     const attempt = this._stop();
-    this._become(this.lastSeq === null ? 'connecting' : 'reconnecting');
+    this._become(this._arrival.isReturn ? 'reconnecting' : 'connecting');
     this._arrival.tried();
     await null; // connect(); disconnect(); connect() makes one socket
     if (attempt !== this._attempt) return;
@@ -321,8 +324,12 @@ export class GameWebSocket {
       return true;
     }
     this._arrival.ended();
-    if (error.final) this._end(code, reason, detail);
-    else this._wait(code, reason, 'the token could not be renewed');
+    if (error.final) {
+      this._end(code, reason, detail);
+    } else {
+      this._wait(code, reason, 'the token could not be renewed');
+      this._tell(() => this._fault('refreshToken', error));
+    }
     return false;
   }
 
@@ -585,7 +592,12 @@ export class GameWebSocket {
   async _renewInTime() {
     const attempt = this._attempt;
     if (!this._refreshToken) return;
-    await this._renew().catch(() => {});
+    try {
+      await this._renew();
+    } catch (error) {
+      this._fault('refreshToken', error);
+      return;
+    }
     if (attempt === this._attempt) this.sendMessage('auth', { token: this._token });
   }
 
@@ -615,16 +627,17 @@ export class GameWebSocket {
 
   /** Call out; what goes wrong there is told, and stops nothing here. */
   _guard(about, call) {
-    const fault = (error) => {
-      if (about !== 'fault' && this._handlers.get('fault')?.length) this._emit('fault', { error, type: about });
-      else console.error(`Code Racer: a handler of ${about} failed:`, error);
-    };
     try {
       const answer = call();
-      if (typeof answer?.then === 'function') answer.then(undefined, fault);
+      if (typeof answer?.then === 'function') answer.then(undefined, (error) => this._fault(about, error));
     } catch (error) {
-      fault(error);
+      this._fault(about, error);
     }
+  }
+
+  _fault(type, error) {
+    if (type !== 'fault' && this._handlers.get('fault')?.length) this._emit('fault', { error, type });
+    else console.error(`Code Racer: what was called for ${type} failed:`, error);
   }
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import resource
 import time
 from collections import Counter
@@ -258,6 +259,20 @@ def test_the_event_loops_lag_is_told_to_the_microsecond(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, overload_interval_s=0.01) as server:
         until(lambda: server.metric("event_loop_lag_seconds_count") > 10)
         assert not in_whole_ms(server.metric("event_loop_lag_seconds_sum"))
+
+
+def test_what_takes_less_than_a_millisecond_is_not_all_in_one_bucket(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        for number in range(5):
+            game_id = server.new_game(token(f"host-{number}"))
+            with Player(server, game_id, token("ann")) as ann, Player(server, game_id, token("bob")) as bob:
+                for player in (ann, bob):
+                    player.send("ready")
+                ann.until("game_started")
+        text = httpx.get(f"{server.http_url}/metrics").text
+    for family in ("ws_handshake_duration", "event_delivery", "event_log_lag"):
+        buckets = re.findall(rf"^{PREFIX}{family}_seconds_bucket{{.*}} (\S+)$", text, re.MULTILINE)
+        assert float(buckets[0]) < max(map(float, buckets)) / 2, family
 
 
 def test_resumes_are_counted_by_their_outcome(server: ServerProcess) -> None:

@@ -85,7 +85,7 @@ class ConnectionsMetrics:
         f"{PREFIX}ws_handshake_duration_seconds",
         Kind.HISTOGRAM,
         "From the request to its answer.",
-        buckets=LATENCY_BUCKETS,
+        buckets=FINE_LATENCY_BUCKETS,
         is_native=True,
     )
     CONNECTION_DURATION = Metric(

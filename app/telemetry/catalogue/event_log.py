@@ -1,6 +1,14 @@
 """Metrics of the event log, and of the replicas that share it."""
 
-from app.telemetry.catalogue.model import COUNT_BUCKETS, LATENCY_BUCKETS, PREFIX, Kind, Metric, rows
+from app.telemetry.catalogue.model import (
+    COUNT_BUCKETS,
+    FINE_LATENCY_BUCKETS,
+    LATENCY_BUCKETS,
+    PREFIX,
+    Kind,
+    Metric,
+    rows,
+)
 from app.vocabulary import AppendOutcome, LogOp, LogTrouble
 
 
@@ -34,7 +42,7 @@ class EventLogMetrics:
         f"{PREFIX}event_log_lag_seconds",
         Kind.HISTOGRAM,
         "From a commit's acceptance by the log to its application on this replica; never below 0.",
-        buckets=LATENCY_BUCKETS,
+        buckets=FINE_LATENCY_BUCKETS,
         is_native=True,
     )
     CLOCK_SKEWS = Metric(

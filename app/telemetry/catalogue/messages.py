@@ -77,7 +77,7 @@ class MessagesMetrics:
         "From an event's acceptance by the log to its writing to a member; slow: it waited for the member's socket.",
         ("reader",),
         rows(Reader),
-        LATENCY_BUCKETS,
+        FINE_LATENCY_BUCKETS,
         is_native=True,
     )
     OUTBOX_WAIT = Metric(

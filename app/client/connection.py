@@ -172,4 +172,5 @@ def _refused(error: InvalidStatus) -> Refused:
     is_ours = problem.reason in OUR_REASONS
     final = is_ours and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in MAY_PASS
     wait_s = retry_after_s({"retry_after_ms": problem.retry_after_ms}) if is_ours else None
-    return Refused(status, problem.detail or response.reason_phrase, wait_s, final=final)
+    reason = problem.reason if is_ours else ""
+    return Refused(status, problem.detail or response.reason_phrase, wait_s, reason=reason, final=final)

@@ -8,22 +8,26 @@ class ClientError(Exception):
 
 
 class Unusable(ClientError):  # noqa: N818 - a state of what was given
-    """What the application has given cannot be used: the token, or the URL."""
+    """There can be no service at the URL that the application has given."""
 
     final = True
 
 
 class Refused(ClientError):  # noqa: N818 - the server's answer
-    """The server refused the connection: `status` and `detail` say why, `retry_after_s` when to try again if it did.
+    """The server refused the connection.
 
+    `status`, `detail` and `reason`, a closed word, say why; `retry_after_s` when to try again if the server does.
     `refresh_token` may raise it too: it says that there will be no fresh token, and no more tries are made.
     """
 
-    def __init__(self, status: int, detail: str, retry_after_s: float | None = None, *, final: bool = True) -> None:
+    def __init__(
+        self, status: int, detail: str, retry_after_s: float | None = None, *, reason: str = "", final: bool = True
+    ) -> None:
         super().__init__(f"refused with {status}: {detail}")
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.reason = reason
         self.final = final
 
 

@@ -62,6 +62,7 @@ class Keeper:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._arrival = Arrival()
+        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -79,6 +80,10 @@ class Keeper:
         self._note_attempt()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"game {self._place.game_id}")
         return self._task
+
+    def hurry(self) -> None:
+        """End the wait for the next attempt."""
+        self._hurry.set()
 
     async def close(self, *, politely: bool) -> None:
         """Come back no more; with a close frame, or at once.
@@ -145,7 +150,7 @@ class Keeper:
 
     def _tell_end(self, error: ClientError) -> None:
         code = error.status if isinstance(error, Refused) else error.code if isinstance(error, Disconnected) else 0
-        reason = error.reason if isinstance(error, Disconnected) else ""
+        reason = error.reason if isinstance(error, (Disconnected, Refused)) else ""
         detail = error.detail if isinstance(error, Refused) else str(error)
         self._dispatcher.tell("end", code=code, reason=reason, detail=detail)
 
@@ -158,20 +163,31 @@ class Keeper:
         place = self._place
         url = socket_url(place.backend_url, place.game_id, place.client, self.last_seq)
         connection = await Connection.open(url, token, place.timing, self._metrics)
+        late = asyncio.get_running_loop().call_later(place.timing.open_timeout_s, self._require_welcome, connection)
         try:
             self._require_wanted()
             self.connection = connection
             self._arrival.opened()
             code, reason = await connection.receive(self._take)
         finally:
+            late.cancel()
             if self.connection is connection:
                 self.connection = None
             connection.abort()
         raise Disconnected(code, reason, final=self._reconnection.is_final(code))
 
+    def _require_welcome(self, connection: Connection) -> None:
+        """Give up a connection that came up and over which nothing has come: it leads nowhere."""
+        if self.state is not ClientState.OPEN:
+            connection.abort()
+
     async def _current_token(self) -> str:
         try:
-            token = await self._token.current()
+            async with asyncio.timeout(self._place.timing.open_timeout_s):
+                token = await self._token.current()
+        except TimeoutError as late:
+            self._require_wanted()
+            raise NotRenewed(late) from None
         except NotRenewed as failed:
             self._dispatcher.fault(failed.error, "refresh_token")
             raise
@@ -188,7 +204,17 @@ class Keeper:
         delay_s = self._reconnection.delay_s(error)
         self._set_state(ClientState.WAITING)
         self._dispatcher.tell("retry", delay_s=delay_s, attempt=self._reconnection.attempts)
-        await self._place.sleep(delay_s)
+        await self._wait(delay_s)
+
+    async def _wait(self, delay_s: float) -> None:
+        """Wait so long, or until there is a hurry."""
+        self._hurry.clear()
+        waits = [asyncio.ensure_future(one) for one in (self._place.sleep(delay_s), self._hurry.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
         self._require_wanted()
 
     async def _renew_token(self) -> None:

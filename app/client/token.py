@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Final
 
 from app.client.calling_out import CallFailed, call_out
-from app.client.errors import ClientError, Disconnected, Refused, Unusable
+from app.client.errors import ClientError, Disconnected, Refused
 from app.protocol import Close
+from app.vocabulary import HandshakeOutcome
 
 RefreshToken = Callable[[], Awaitable[str] | str]
 
@@ -50,14 +51,13 @@ class Token:
 
         Raises:
             NotRenewed: there is no fresh one now.
-            Refused: the application says that there will be none.
-            Unusable: it cannot be sent.
+            Refused: the application says that there will be none, or it cannot be sent.
         """
         if self._is_stale:
             await self.refresh()
         if not isinstance(self._value, str) or not _USABLE.fullmatch(self._value):
-            self._is_stale = True
-            raise Unusable("the token has a character that no token has")
+            detail = "the token has a character that no token has"
+            raise Refused(HTTPStatus.UNAUTHORIZED, detail, reason=HandshakeOutcome.UNAUTHORIZED)
         return self._value
 
     async def refresh(self) -> None:

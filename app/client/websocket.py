@@ -143,14 +143,17 @@ class GameWebSocket:
     async def connect(self) -> None:
         """Connect and wait for ``welcome``; from then on the connection keeps itself up. Cancelled, it leaves nothing.
 
+        While the client waits to try again, it tries at once.
+
         Raises:
-            Refused: the server will not have this connection.
-            Unusable: the token or the URL cannot be one.
+            Refused: the server will not have this connection, or the token is none.
+            Unusable: there can be no service at the URL.
             ClientError: it could not be reached.
         """
         async with self._changing:
             begun = None if self.is_alive else self._keeper.begin()
             self._runner = begun or self._runner
+            self._keeper.hurry()
         if self.state is ClientState.OPEN:
             return
         try:
@@ -167,7 +170,7 @@ class GameWebSocket:
     async def _end(self, *, politely: bool) -> None:
         async with self._changing:
             self._runner = None
-            if self.is_alive:
+            if self.state is not ClientState.CLOSED:
                 await self._keeper.close(politely=politely)
             await self._dispatcher.stop(self._pong_timeout_s)
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from app.client import ClientError, ClientState, GameWebSocket, Refused, Unusable
 from app.client.dispatcher import MAX_WAITING
+from app.protocol import encode, problem_details
+from app.refusals import REFUSALS, Refusal
 from tests.clients.left import nothing_left
 from tools.harness.player import Player
 from tools.harness.proxy import FaultProxy
@@ -97,7 +100,7 @@ def scene(test: Callable[Concatenate[Stage, P], Coroutine[Any, Any, None]]) -> C
         async with asyncio.timeout(STEP_TIMEOUT_S * 2), nothing_left():
             await test(stage, *arguments, **named)
             await stage.ws.disconnect()
-            assert stage.ws.state in {ClientState.IDLE, ClientState.CLOSED}
+            assert stage.ws.state is ClientState.CLOSED
 
     return play
 
@@ -126,6 +129,7 @@ async def test_connect_disconnect_connect_makes_one_socket(stage: Stage) -> None
     assert stage.ws.state is ClientState.OPEN
     await stage.ready()
     assert stage.proxy.accepted <= 2
+    await asyncio.to_thread(stage.server.wait_for_log, "ws.opened", game_id=stage.game_id)
     assert len(stage.server.logged("ws.opened", game_id=stage.game_id)) == 1
 
 
@@ -140,29 +144,64 @@ async def test_two_that_connect_at_once_share_the_connection(stage: Stage) -> No
 @scene
 async def test_to_disconnect_what_is_not_connected_is_nothing(stage: Stage) -> None:
     await stage.ws.disconnect()
-    assert stage.ws.state is ClientState.IDLE
     await stage.ws.connect()
     await stage.ws.disconnect()
     await stage.ws.disconnect()
-    assert stage.states == ["connecting", "open", "closed"]
+    assert stage.states == ["closed", "connecting", "open", "closed"]
 
 
-@pytest.mark.parametrize("how", ["swallowing", "refusing", "losing"])
+@scene
+async def test_to_connect_while_it_waits_is_to_try_at_once(stage: Stage) -> None:
+    stage.waits_for_ever = True
+    await stage.ws.connect()
+    stage.proxy.cut()
+    await stage.waiting.wait()
+    await stage.ws.connect()
+    assert stage.states == ["connecting", "open", "waiting", "reconnecting", "open"]
+
+
+@pytest.mark.parametrize("ended_by", ["disconnect", "cancel", "time"])
+async def test_a_connection_over_which_nothing_comes_is_given_up(ended_by: str) -> None:
+    waiting = asyncio.Event()
+
+    async def say_nothing(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async def sleep(_: float) -> None:
+        waiting.set()
+        await asyncio.sleep(FOR_EVER)  # the backoff
+
+    async with nothing_left(), serve(say_nothing, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with nothing_left():
+            ws = GameWebSocket("g", token("ann"), url, sleep=sleep, open_timeout_s=2 if ended_by == "time" else 30)
+            connecting = asyncio.create_task(ws.connect())
+            if ended_by == "time":
+                await waiting.wait()
+            else:
+                await eventually(lambda: ws.is_connected)
+            if ended_by == "cancel":
+                connecting.cancel()
+            else:
+                await ws.disconnect()
+            (error,) = await asyncio.gather(connecting, return_exceptions=True)
+            assert isinstance(error, asyncio.CancelledError if ended_by == "cancel" else ClientError)
+    assert ws.state is ClientState.CLOSED
+
+
+@pytest.mark.parametrize("how", ["swallowing", "refusing"])
 @pytest.mark.parametrize("ended_by", ["disconnect", "cancel"])
 @scene
 async def test_an_attempt_that_is_no_longer_wanted_leaves_nothing(stage: Stage, how: str, ended_by: str) -> None:
-    """In its handshake, waiting for the next, and open without a welcome."""
-    if how == "losing":
-        stage.proxy.lose_next(b'"welcome"')
-    else:
-        setattr(stage.proxy, how, True)
+    """In its handshake, and waiting for the next."""
+    setattr(stage.proxy, how, True)
     stage.waits_for_ever = True
     connecting = asyncio.create_task(stage.ws.connect())
     if how == "refusing":
         await stage.waiting.wait()
         assert stage.ws.state is ClientState.WAITING
     else:
-        await eventually(lambda: stage.proxy.lose is None if how == "losing" else stage.proxy.accepted > 0)
+        await eventually(lambda: stage.proxy.accepted > 0)
     async with nothing_left_of(connecting):
         if ended_by == "cancel":
             connecting.cancel()
@@ -385,9 +424,10 @@ async def test_where_too_much_waits_for_handlers_reading_waits_and_that_is_said_
             await stage.ws.send_message("ping", {"timestamp": number})
         asked = asyncio.create_task(stage.ready())
         await eventually(lambda: bool(caplog.records))
-        assert not asked.done()
+        assert stage.ws.metrics.message_count < most + 5
         go_on.set()
         await asked
+        await eventually(lambda: 3 * most - 1 in heard)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert [number for number in heard if number < 3 * most] == list(range(3 * most))
 
@@ -447,6 +487,20 @@ async def test_a_renewal_that_fails_is_a_lost_connection(stage: Stage) -> None:
 
 
 @scene
+async def test_a_renewal_that_never_ends_is_a_lost_connection(stage: Stage) -> None:
+    answers = [FOR_EVER, 0.0]
+
+    async def renew() -> str:
+        await asyncio.sleep(answers.pop(0))  # the identity provider
+        return token("ann")
+
+    stage.ws = stage.client(token("ann", -60), refresh_token=renew, open_timeout_s=2)
+    await stage.ws.connect()
+    assert stage.of("retry")
+    assert not answers
+
+
+@scene
 async def test_the_application_may_say_that_there_will_be_no_fresh_token(stage: Stage) -> None:
     def renew() -> str:
         raise Refused(401, "logged out")
@@ -476,11 +530,11 @@ async def test_who_renews_may_find_that_nobody_wants_to_connect_any_more(stage: 
 @scene
 async def test_a_token_that_cannot_be_one_is_told_at_once(stage: Stage, bad: str) -> None:
     stage.ws = stage.client(bad)
-    with pytest.raises(Unusable, match="a character that no token has") as raised:
+    with pytest.raises(Refused, match="a character that no token has") as raised:
         await stage.ws.connect()
     assert "marked" not in str(raised.value)
     assert stage.proxy.accepted == 0
-    assert [end["code"] for end in stage.of("end")] == [0]
+    assert [(end["code"], end["reason"]) for end in stage.of("end")] == [(401, "unauthorized")]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ws://", "ws://[::1", "ws://127.0.0.1:99999999", "race"])
@@ -518,6 +572,17 @@ PROBLEM = "application/problem+json"
     ],
 )
 async def test_only_our_own_answers_are_final(status: str, kind: str, body: str, *, is_final: bool) -> None:
+    assert await ends_after(status, kind, body) is is_final
+
+
+@pytest.mark.parametrize("row", REFUSALS.values(), ids=lambda row: row.outcome)
+async def test_which_of_them_are_final_is_what_the_table_of_refusals_says(row: Refusal) -> None:
+    body = encode(problem_details(row.status, "x", row.outcome)).decode()
+    assert await ends_after(f"{row.status.value} x", PROBLEM, body) is row.is_final
+
+
+async def ends_after(status: str, kind: str, body: str) -> bool:
+    """Whether the client takes an answer to its handshake as final; else it waits to try again."""
     answer = f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -537,10 +602,11 @@ async def test_only_our_own_answers_are_final(status: str, kind: str, body: str,
         ws = GameWebSocket("g", token("ann"), url, sleep=sleep)
         calls = [asyncio.create_task(call) for call in (ws.connect(), waiting.wait())]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        assert done == {calls[0 if is_final else 1]}
+        is_final = calls[0] in done
         await ws.disconnect()
         calls[1].cancel()
         with pytest.raises(Refused if is_final else ClientError):
             await calls[0]
         portal.close()
         await portal.wait_closed()
+    return is_final

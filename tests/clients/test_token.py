@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.client.errors import ClientError, Disconnected, Refused, Rejected, Unusable
+from app.client.errors import ClientError, Disconnected, Refused, Rejected
 from app.client.token import NotRenewed, RefreshToken, Token
 from app.protocol import Close
 
@@ -153,8 +153,9 @@ async def test_the_application_says_that_there_will_be_none_and_that_ends_it_at_
 @pytest.mark.parametrize("character", [" ", "\n", "\r\nX: y", "é", "\0", "=.", '"'])
 async def test_a_character_that_no_token_has_is_said_without_the_token(character: str) -> None:
     one = Token(f"marked{character}nonsense", None)
-    with pytest.raises(Unusable, match="character") as raised:
+    with pytest.raises(Refused, match="character") as raised:
         await one.current()
+    assert raised.value.final
     assert "marked" not in str(raised.value)
 
 
@@ -163,5 +164,5 @@ async def test_what_is_no_text_is_no_token(returned: object) -> None:
     refresh: RefreshToken = lambda: returned  # type: ignore[assignment, return-value] # noqa: E731 - what it is about
     one = Token("old", refresh)
     one.may_be_replaced(REFUSED)
-    with pytest.raises(Unusable):
+    with pytest.raises(Refused, match="character"):
         await one.current()

@@ -292,7 +292,7 @@ def _long_labels() -> list[str]:
 
 
 def _label(metric: Metric, label: str) -> str:
-    values = sorted(metric.values(label))
+    values = sorted(value or "(none)" for value in metric.values(label))
     return f"{label} ({len(values)} values)" if len(values) > SHORT else f"{label}: {' '.join(values)}".rstrip(": ")
 
 

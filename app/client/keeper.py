@@ -145,6 +145,8 @@ class Keeper:
             end = error
         finally:
             if asyncio.current_task() is self._task:
+                if self._refreshing is not None:
+                    self._refreshing.cancel()
                 self._settle(end)
                 self._tell_end(end)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any, Concatenate, ParamSpec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from app.client import ClientError, ClientState, GameWebSocket, Refused, Unusable
+from app.client import ClientError, ClientState, Disconnected, GameWebSocket, Refused, Unusable
 from app.client.dispatcher import MAX_WAITING
-from app.protocol import encode, problem_details
+from app.protocol import Close, encode, problem_details
 from app.refusals import REFUSALS, Refusal
 from tests.clients.left import nothing_left
 from tools.harness.player import Player
@@ -510,6 +511,29 @@ async def test_the_application_may_say_that_there_will_be_no_fresh_token(stage: 
         await stage.ws.connect()
     assert not stage.of("retry")
     assert stage.of("end") == [{"code": 401, "reason": "", "detail": "logged out"}]
+
+
+async def test_a_renewal_that_is_under_way_ends_with_the_connection() -> None:
+    asked = asyncio.Event()
+
+    async def renew() -> str:
+        asked.set()
+        await asyncio.sleep(FOR_EVER)  # the identity provider
+        return ""
+
+    async def expire(connection: ServerConnection) -> None:
+        for type, data in (("welcome", {"last_seq": 0}), ("token_expiring", {"expires_at": 1})):
+            await connection.send(json.dumps({"type": type, "data": data}))
+        await asked.wait()
+        await connection.close(Close.REPLACED.code)
+
+    async with nothing_left(), serve(expire, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with nothing_left():
+            ws = GameWebSocket("g", token("ann"), url, refresh_token=renew)
+            await ws.connect()
+            with pytest.raises(Disconnected, match="4409"):
+                await ws.wait_closed()
 
 
 @scene

@@ -15,9 +15,17 @@ console.error = (...words) => told.errors.push(words.join(' '));
 // ---------------------------------------------------------------- a platform whose signs the row gives
 
 const signs = new EventTarget();
+const listened = new Set();
 const watched = (target) => ({
-  addEventListener(...listener) { told.listeners += 1; target.addEventListener(...listener); },
-  removeEventListener(...listener) { told.listeners -= 1; target.removeEventListener(...listener); },
+  addEventListener(type, listener) {
+    told.listeners = listened.add(type).size;
+    target.addEventListener(type, listener);
+  },
+  removeEventListener(type, listener) {
+    listened.delete(type);
+    told.listeners = listened.size;
+    target.removeEventListener(type, listener);
+  },
 });
 Object.assign(globalThis, watched(signs));
 globalThis.document = { visibilityState: 'visible', ...watched(signs) };

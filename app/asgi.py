@@ -78,7 +78,7 @@ class Service:
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
-        among = _among_workers(worker, log, self.recorder)
+        among = _among_workers(worker, log, self.recorder, settings.worker_lock_timeout_s)
         coordination = MeasuredCoordination(among, self.recorder) if among else None
         self.tickets = select_tickets(settings, self.keys, (coordination or self.event_log.coordination).claim)
         self.issuer = select_issuer(settings, self.keys)
@@ -116,11 +116,13 @@ class Service:
         )
 
 
-def _among_workers(worker: Inherited | None, log: EventLog, recorder: Recorder) -> WorkersCoordination | None:
+def _among_workers(
+    worker: Inherited | None, log: EventLog, recorder: Recorder, lock_timeout_s: float
+) -> WorkersCoordination | None:
     """Make what workers agree on who have an event log each; those who share one agree by that."""
     if worker is None or worker.share.of == 1 or log.shared:
         return None
-    return WorkersCoordination(worker, recorder.fault, recorder.broadcast_dropped)
+    return WorkersCoordination(worker, recorder.fault, recorder.broadcast_dropped, lock_timeout_s)
 
 
 def _shared_table(worker: Inherited | None) -> SharedTable | None:

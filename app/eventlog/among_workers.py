@@ -31,14 +31,17 @@ _EXPIRED: Final = tuple(f"DELETE FROM {table} WHERE until < ?" for table in ("cl
 class WorkersCoordination(SqliteCoordination):
     """Coordinates the workers of one machine; `dropped` is called for each worker that could not be told something.
 
-    What has ended is removed with every announcement that a worker lives.
+    Whatever asks for something raises LogUnavailable where another worker has had the file for `lock_timeout_s`. What
+    has ended is removed with every announcement that a worker lives.
     """
 
     shared = True
 
-    def __init__(self, worker: Inherited, report: ReportFault, dropped: Callable[[], None]) -> None:
+    def __init__(
+        self, worker: Inherited, report: ReportFault, dropped: Callable[[], None], lock_timeout_s: float
+    ) -> None:
         file = Path(worker.folder) / FILE
-        self._writer = SqliteWriter(file, partial(_prepare, file), report, is_shared=True)
+        self._writer = SqliteWriter(file, partial(_prepare, file), report, shared_timeout_s=lock_timeout_s)
         super().__init__(self._writer)
         self._bulkhead = Bulkhead(report, "broadcast")
         self._receivers: dict[str, list[Callable[[bytes], None]]] = {}

@@ -27,6 +27,8 @@ OWN_FOLDER: Final = Path("var")
 _ELSEWHERE: Final = "set EVENT_LOG_URL to a file in a folder that can be written"
 _ANOTHER: Final = "restore a backup of it, or set EVENT_LOG_URL to another file"
 _TEMPORARY: Final = "workers share it: the folder for temporary files (TMPDIR) must be writable, and not full"
+_OWN_TIMEOUT_S: Final = 5.0
+"""A backup that is made of an owned file may hold it up for moments."""
 Run = Callable[[sqlite3.Connection], Any]
 
 
@@ -48,7 +50,8 @@ class _Job:
 class SqliteWriter:
     """Owns one file; `prepare` makes an opened database ready. The file is made, unless it `must_exist`.
 
-    One that `is_shared` is not owned, but the workers' of one machine: SQLite's own locks let one write at a time.
+    One with a `shared_timeout_s` is not owned, but the workers' of one machine: SQLite's own locks let one write at a
+    time. One that stands still meanwhile, as only a stopped process does, is waited for so long; then jobs fail.
     """
 
     def __init__(
@@ -58,12 +61,13 @@ class SqliteWriter:
         report: ReportFault,
         *,
         must_exist: bool = False,
-        is_shared: bool = False,
+        shared_timeout_s: float | None = None,
     ) -> None:
         self._path = path
         self._prepare = prepare
         self._must_exist = must_exist
-        self._is_shared = is_shared
+        self._is_shared = shared_timeout_s is not None
+        self._timeout_s = _OWN_TIMEOUT_S if shared_timeout_s is None else shared_timeout_s
         self._bulkhead = Bulkhead(report, "event log")
         self._lock = OwnerLock(path)  # the writer thread's own
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
@@ -143,7 +147,7 @@ class SqliteWriter:
             raise LogUnavailable(no_folder(self._path), LogTrouble.MISCONFIGURED)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=self._timeout_s)
         with contextlib.ExitStack() as unusable:
             unusable.callback(db.close)
             self._prepare(db)

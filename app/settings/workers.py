@@ -43,6 +43,12 @@ class WorkerSettings(Section):
     worker_timeout_s: float = Field(
         30.0, gt=0, description="WORKERS: one that says nothing for so long is killed, and started again"
     )
+    worker_lock_timeout_s: float = Field(
+        1.0,
+        gt=0,
+        description="WORKERS: one that stands still while it writes what all share is waited for so long; then"
+        " whoever needs that is answered 503",
+    )
     worker_restart_delay_s: float = Field(
         0.5, ge=0, description="WORKERS: from one's death to its next start; then doubled"
     )

@@ -1,11 +1,14 @@
 """What workers of one machine agree on: what the contract does not ask of every backend."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from app.eventlog import LogUnavailable
+from app.eventlog.among_workers import FILE
 from app.vocabulary import LogTrouble
 from app.workers.broadcasts import MAX_BROADCAST_BYTES
 from tools.harness.coordination import coordinations
@@ -102,3 +105,24 @@ async def test_a_folder_that_is_gone_is_told_with_what_to_do(tmp_path: Path, tol
         async with coordinations(tmp_path / "gone", told.fault, told.drop):
             pass
     assert refused.value.trouble is LogTrouble.DENIED
+
+
+async def test_one_that_stands_still_while_it_writes_holds_up_the_others_for_a_set_time_and_no_longer_than_it_stands(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, waits = sqlite3.connect, []
+
+    def noting(path: Path, *, isolation_level: None, timeout: float) -> sqlite3.Connection:
+        waits.append(timeout)
+        return connect(path, isolation_level=isolation_level, timeout=timeout)
+
+    monkeypatch.setattr("app.eventlog.writer.sqlite3.connect", noting)
+    async with coordinations(tmp_path, told.fault, told.drop, lock_timeout_s=0.05) as (one, _):
+        assert waits == [0.05] * 2
+        with contextlib.closing(connect(tmp_path / FILE, isolation_level=None)) as stopped:
+            stopped.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LogUnavailable, match="locked") as refused:
+                await one.claim("ticket 1", 600)
+            stopped.execute("ROLLBACK")
+        assert refused.value.trouble is LogTrouble.BUSY
+        assert await one.claim("ticket 1", 600), "what could not be claimed was not"

@@ -64,6 +64,20 @@ def hold(folder: Path) -> int | None:
     return None
 
 
+def is_any_held() -> bool:
+    """Return whether workers of this user run, whether they have a supervisor or not."""
+    return any(_is_held(one) for one in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+
+
+def _is_held(folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # it is none of ours
+        held = hold(folder)
+        if held is None:
+            return folder.exists()
+        os.close(held)
+    return False
+
+
 def _remove_left(folder: Path) -> None:
     """Remove what supervisors of ours that were killed have left, and whose workers have ended too."""
     for left in folder.glob(f"{PREFIX}*"):

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from app import signals
-from app.listeners import port_of, shown
+from app.listeners import CannotListenError, port_of, shown
 from app.process import container_limit_bytes
 from app.settings import CannotStartError, Settings
 from app.supervisor.descriptors import Descriptors, open_descriptors
-from app.supervisor.folder import SharedFolder, shared_folder
+from app.supervisor.folder import SharedFolder, is_any_held, shared_folder
 from app.supervisor.ops import serve_ops
 from app.supervisor.slot import GaveUpError, Shared, WorkerSlot
 from app.telemetry.catalogue import SUPERVISOR_METRICS, Events, SupervisorMetrics
@@ -179,10 +179,23 @@ def worker_environment(
     return {name: value for name, value in environ.items() if name.upper() not in own} | own
 
 
+def _explained(error: CannotListenError, settings: Settings) -> CannotListenError:
+    """Add what may be the reason where workers run that are not ours."""
+    if not is_any_held():
+        return error
+    return CannotListenError(
+        f"{error}; if the supervisor before was killed, its workers drain still, and leave the port within"
+        f" {settings.drain.longest_s:g} s: start again then"
+    )
+
+
 def supervise(settings: Settings, count: int, write: Callable[..., None], check: Callable[[], object]) -> int:
     """Serve with `count` workers until told to end; return the exit code. Raises CannotStartError."""
     with contextlib.ExitStack() as stack:
-        descriptors = open_descriptors(settings, settings.socket_unsent_bytes, count, stack)
+        try:
+            descriptors = open_descriptors(settings, settings.socket_unsent_bytes, count, stack)
+        except CannotListenError as error:
+            raise _explained(error, settings) from None
         try:
             folder = stack.enter_context(shared_folder())
         except OSError as error:

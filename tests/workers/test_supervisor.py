@@ -105,6 +105,24 @@ def test_their_folder_stays_until_the_last_of_them_has_ended_and_the_next_start_
     assert list(temporary.iterdir()) == []
 
 
+def test_one_that_follows_a_killed_one_too_early_says_what_to_wait_for_and_then_starts(tmp_path: Path) -> None:
+    with Supervised(tmp_path) as workers:
+        pids = workers.pids()
+        freeze(pids[2])
+        os.kill(workers.pid, signal.SIGKILL)
+        until(lambda: not is_alive(pids[1]), SLOW_S)
+        early = Supervised(tmp_path)
+        early.settings = dict(workers.settings)
+        with pytest.raises(AssertionError, match=r"workers drain still, and leave the port within \d+ s: start again"):
+            early.start()
+        code = early.wait()
+        os.kill(pids[2], signal.SIGKILL)
+        workers.kill()
+        assert code == 2
+        workers.start()
+        assert workers.stop() == 0
+
+
 def test_asked_by_sighup_they_are_replaced_in_turn(workers: Supervised) -> None:
     before = workers.pids()
     os.kill(workers.pid, signal.SIGHUP)

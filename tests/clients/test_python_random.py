@@ -134,7 +134,7 @@ def test_whatever_is_called_in_whatever_order_nothing_is_left(
     async def play() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
         proxy.refusing = False
-        async with nothing_left():
+        async with nothing_left(proxy.port):  # frozen, the proxy keeps its own
             ws = GameWebSocket(game_id, token("ann"), proxy.ws_url, sleep=sleep, pong_timeout_s=0.2, ping_interval_s=1)
             one = Play(ws, proxy)
             for handler in handlers:

@@ -411,13 +411,15 @@ async def test_where_too_much_waits_for_handlers_reading_waits_and_that_is_said_
     assert MAX_WAITING == 1_000
     most = 20
     monkeypatch.setattr("app.client.dispatcher.MAX_WAITING", most)
-    go_on = asyncio.Event()
+    held, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(_: Message) -> None:
+        held.set()
         await go_on.wait()
 
     stage.ws.once("player_joined", hold)
     await stage.ws.connect()
+    await held.wait()
     heard: list[float] = []
     stage.ws.on("pong", lambda message: heard.append(message["data"]["timestamp"]))
     with caplog.at_level(logging.WARNING, "code_racer_client"):

@@ -113,12 +113,13 @@ def test_one_that_follows_a_killed_one_too_early_says_what_to_wait_for_and_then_
         until(lambda: not is_alive(pids[1]), SLOW_S)
         early = Supervised(tmp_path)
         early.settings = dict(workers.settings)
-        with pytest.raises(AssertionError, match=r"workers drain still, and leave the port within \d+ s: start again"):
-            early.start()
-        code = early.wait()
-        os.kill(pids[2], signal.SIGKILL)
+        try:
+            with pytest.raises(AssertionError, match=r"workers drain still, and leave the port within \d+ s: start"):
+                early.start()
+        finally:
+            os.kill(pids[2], signal.SIGKILL)
+        assert early.wait() == 2
         workers.kill()
-        assert code == 2
         workers.start()
         assert workers.stop() == 0
 

@@ -15,12 +15,12 @@ _CLOSES: Final = "code_racer_ws_closes_total"
 _NO_MESSAGES: Final = f'{_CLOSES}{{reason=~"binary_unsupported|invalid_utf8|message_too_big|wire_protocol_error"}}'
 
 
-def _sum(rates: str) -> str:
-    return f"sum by (cluster, namespace, job) ({rates})"
+def _sum(counts: str) -> str:
+    return f"sum by (cluster, namespace, job) ({counts})"
 
 
 def _share(troubled: str) -> str:
-    return f"{_sum(troubled)} / {_sum(f'rate({_ACCEPTED}[10m])')}"
+    return f"{_sum(troubled)} / {_sum(f'increase({_ACCEPTED}[10m])')}"
 
 
 def _connections(accepted: str, **troubled: str) -> dict[str, str]:
@@ -29,16 +29,13 @@ def _connections(accepted: str, **troubled: str) -> dict[str, str]:
     }
 
 
-_RUBBISH: Final = f'rate({_TROUBLED}{{trouble="not_understood"}}[10m]) or rate({_NO_MESSAGES}[10m])'
-_TOO_FAST: Final = f'rate({_TROUBLED}{{trouble="too_fast"}}[10m])'
+_RUBBISH: Final = f'increase({_TROUBLED}{{trouble="not_understood"}}[10m]) or increase({_NO_MESSAGES}[10m])'
+_TOO_FAST: Final = f'increase({_TROUBLED}{{trouble="too_fast"}}[10m])'
 
 MISUNDERSTOOD: Final = Alert(
     name="CodeRacerClientsMisunderstood",
     severity=Severity.WARNING,
-    expr=(
-        f"{_share(_RUBBISH)} > {_MISUNDERSTOOD['share']}\n"
-        f"and 600 * {_sum(_RUBBISH)} >= {_MISUNDERSTOOD['connections']}\n"
-    ),
+    expr=(f"{_share(_RUBBISH)} > {_MISUNDERSTOOD['share']}\nand {_sum(_RUBBISH)} >= {_MISUNDERSTOOD['connections']}\n"),
     hold="5m",
     summary="More than a few clients say what the server does not understand: a release of them may be broken.",
     description="{{ $value | humanizePercentage }} of the clients that come send what is not understood.",
@@ -78,7 +75,7 @@ MISUNDERSTOOD: Final = Alert(
 LIMITED: Final = Alert(
     name="CodeRacerPlayersLimited",
     severity=Severity.CRITICAL,
-    expr=(f"{_share(_TOO_FAST)} > {_LIMITED['share']}\nand 600 * {_sum(_TOO_FAST)} >= {_LIMITED['connections']}\n"),
+    expr=f"{_share(_TOO_FAST)} > {_LIMITED['share']}\nand {_sum(_TOO_FAST)} >= {_LIMITED['connections']}\n",
     hold="5m",
     keeps=KEEPS,
     summary="Nearly all players are told that they are too fast: a limit is too low for the game.",

@@ -135,7 +135,8 @@ class ServerProcess:
         code = self._process.wait(STEP_TIMEOUT_S)
         if self._reader is not None:
             self._reader.join(STEP_TIMEOUT_S)
-        if self._process.stdout is not None:
+        is_read = self._reader is None or not self._reader.is_alive()
+        if self._process.stdout is not None and is_read:  # else what it has started holds it, and closing would wait
             self._process.stdout.close()
         return code
 

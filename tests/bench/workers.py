@@ -1,4 +1,4 @@
-"""What the cores of one machine cost: two workers beside one process. `make bench-workers` prints the figures.
+"""What the cores of one machine cost: two workers beside one process. `make bench-workers` writes the page of it.
 
 All are loaded in turns, a round each, on one core, the load on another: the figure is the processor time of all that
 serve, per unit. Of two workers behind one port about half of the connections are handed over; where each has a port of
@@ -49,6 +49,15 @@ MOST = 1.1
 EVEN = 1.1
 """The goal: what one worker takes is at most that times what the other takes."""
 FILE: dict[str, object] = {"event_log_url": "sqlite:///games.db"}
+CORES = (1, 2, 4, 8)
+"""What the page sizes; with more than two, each worker is taken to cost what one of two does."""
+SIZES = {
+    "echo": "messages answered",
+    "fan-out, 10": "deliveries of progress, in games of 10",
+    "durable, 10": "deliveries of durable events, in games of 10",
+    "handshake": "handshakes, each welcomed and closed again",
+}
+PAGE = Path(__file__).parents[2] / "docs" / "speed-workers.md"
 ALL_CORES = os.sched_getaffinity(0)
 ONE, TWO, STAYED, HANDED = "one process", "two workers", "two, none handed over", "two, all handed over"
 
@@ -280,8 +289,45 @@ def table(name: str, figures: Figures) -> str:
     return "\n".join([*lines, ""])
 
 
+def sizing(found: dict[str, Figures]) -> str:
+    """What so many cores carry of each thing, at half of what they can, if they carry nothing else."""
+    lines = [
+        f"| workers, a core each | {' | '.join(map(str, CORES))} |",
+        f"|---|{'---|' * len(CORES)}",
+    ]
+    for name, text in SIZES.items():
+        carried = [cores / 2 * 1e6 / median(found[name].values[ONE if cores == 1 else TWO]) for cores in CORES]
+        lines.append(f"| {text}, a second | {' | '.join(f'{one:,.0f}' for one in carried)} |")
+    return "\n".join([*lines, ""])
+
+
+def page(found: dict[str, Figures]) -> str:
+    """The whole page."""
+    head = INTRODUCTION.format(machine=machine(), most=MOST, sizing=sizing(found))
+    return "\n".join([head, *(table(name, figures) for name, figures in found.items())])
+
+
+INTRODUCTION = """# Workers
+
+Written by `make bench-workers`: {machine}.
+
+Two workers (`serve --workers 2`) beside one process, each with its games in files. The figure is µs of the processor
+for a unit, of all processes that serve, pinned to one core together: the median of the rounds. Goal: two workers take
+at most {most} times what one process takes. Behind one port about half of the connections are handed over; where each
+worker has a port of its own none is, or all are. Machines differ and are noisy: read the ratios.
+
+## By cores
+
+At half of what they can, and nothing else to do. One and two are measured; more are reckoned, each worker at what one
+of two takes. The judge's processes (`JUDGE_PROCESSES`) want cores of their own where many hand in.
+
+{sizing}
+## Scenarios
+"""
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Measure and print; the figures."""
+    """Measure and print, and where everything was measured in full, write the page; the figures."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.workers", description=__doc__)
     parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="all by default")
     parser.add_argument("--rounds", type=int, default=9)
@@ -292,14 +338,17 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     plan = Plan(compiled(), options.rounds, options.scale)
     print(f"{machine()}; goal: two workers at most {MOST} times one process\n", flush=True)
-    found = {}
+    found: dict[str, Figures] = {}
     for name in options.scenarios or list(SCENARIOS):
-        figures = measure(name, plan)
-        found[name] = vars(figures)
-        print(table(name, figures), flush=True)
+        found[name] = measure(name, plan)
+        print(table(name, found[name]), flush=True)
+    told = {name: vars(figures) for name, figures in found.items()}
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
-    return found
+        options.json.write_text(json.dumps(told, indent=1))
+    if not options.scenarios and options.scale >= 1:
+        PAGE.write_text(page(found))
+        print(f"written: {PAGE}", file=sys.stderr)
+    return told
 
 
 if __name__ == "__main__":

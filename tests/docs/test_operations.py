@@ -117,6 +117,9 @@ def test_its_figures_are_the_measured_ones() -> None:
     assert len(figures) == 5
     measured = (ROOT / "docs/speed.md").read_text()
     assert all(figure in measured for figure in figures)
+    by_cores = re.findall(r"^\|(?: [^|]+ \|){5}$", sizing, re.MULTILINE)
+    assert len(by_cores) == 5
+    assert "\n".join(by_cores[1:]) in (ROOT / "docs/speed-workers.md").read_text()
 
 
 def test_its_links_lead_somewhere() -> None:

@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
-# Tests wait for half of their time: three run beside each other on two cores.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + (cores + 1) / 2)))
+# Tests wait for half of their time: two run beside each other on each core.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
     tests/clients/test_reconnection.py tests/clients/test_token.py
 PICTURES ?= var/pictures

@@ -123,7 +123,7 @@ CALLS = (
     ),
     Row(
         "one may ask from within a handler",
-        "connect, player_ready, disconnect, closed",
+        "connect, answered, disconnect, closed",
         handlers={"connecting": "request"},
         expected={"answers": ["number"]},
     ),
@@ -178,7 +178,7 @@ HANDLERS = (
 REQUESTS = (
     Row(
         "a request outlives a cut",
-        "connect, welcome, cut, ask, player_ready, disconnect",
+        "connect, welcome, cut, ask, answered, disconnect",
         expected={"answers": ["number"]},
     ),
     Row("a request waits as long as told", "request in 20 ms", expected={"answers": ["TimeoutError"]}),
@@ -394,7 +394,7 @@ def play(row: Row, server: ServerProcess, proxy: FaultProxy) -> dict[str, Any]:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_a_row(server: ServerProcess, proxy: FaultProxy, row: Row) -> None:
     told = play(row, server, proxy)
-    states = [name for name in told["heard"] if name not in {"welcome", "pong", "player_ready"}]
+    states = [name for name in told["heard"] if name not in {"welcome", "pong", "player_ready", "answered"}]
     told["attempts"] = [wait["attempt"] for wait in told["waits"]]
     told["end_codes"] = [end["code"] for end in told["ends"]]
     assert row.heard is None or states == row.heard.split()

@@ -120,6 +120,8 @@ async function ask(limits) {
   } catch (error) {
     told.answers.push(error.name === 'Error' ? error.message : error.name);
   }
+  told.heard.push('answered');
+  changed();
 }
 
 // ---------------------------------------------------------------- the steps

@@ -341,7 +341,8 @@ DRILLS: Final = (
         "Troubles",
         "event_log.troubled",
         {"trouble": "misconfigured"},
-        pages=frozenset({"CodeRacerEventLogDown"}),  # for want of another replica, it is
+        # For want of another replica, it is; and players come again until they are let in: on a slow machine, often.
+        pages=frozenset({"CodeRacerEventLogDown", "CodeRacerHandshakeBudgetBurn"}),
     ),
     Drill(
         "CodeRacerEventLogNearFull",

@@ -43,7 +43,7 @@ def _limit_too_low(stage: Stage) -> Generator[None, None, None]:
 
         def play() -> None:
             with stage.player(game_id, f"ann-{next(numbers)}") as ann:
-                for status in ("ready", "not_ready"):
+                for status in ("not_ready", "ready"):  # the second is refused, so that no race begins
                     ann.send("ready", {"status": status})
                 ann.until("error", code="rate_limited")
                 ann.send("ping", {"timestamp": 1})

@@ -66,7 +66,7 @@ class AuthSettings(Section):
     operators: Listed = Field((), description="player ids (sub) that may remove players from any game, comma-separated")
     guests: bool | None = Field(None, description="POST /api/guests; on in development, off in production")
     guest_token_ttl_s: int = Field(14_400, ge=60, le=604_800, description="life of a guest's token")
-    guests_per_address_per_minute: int = Field(20, ge=1, description="guest tokens per address")
+    guests_per_address_per_minute: int = Field(20, ge=1, description="new guests per address")
 
     @model_validator(mode="before")
     @classmethod

@@ -21,7 +21,7 @@ from app.settings import LimitSettings, ServerSettings, Settings
 from app.vocabulary import FinishRule, LimitScope
 from app.web.access import ApiAccess
 from app.web.auth.issuer import TokenIssuer
-from app.web.auth.player import clean_name, guest_id
+from app.web.auth.player import clean_name, guest_id, is_guest_id
 from app.web.auth.tickets import TicketIssuer
 from app.web.client_address import client_address
 from app.web.error_answers import refusal, unavailable
@@ -67,8 +67,8 @@ def _public(state: GameState) -> dict[str, Any]:
 @post(
     "/guests",
     status_code=HTTPStatus.CREATED,
-    security=[{}],
-    responses=refusals(S.BAD_REQUEST, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE),
+    security=[{}, {"bearer": []}],
+    responses=refusals(S.BAD_REQUEST, S.UNAUTHORIZED, S.FORBIDDEN, S.NOT_FOUND, S.REQUEST_ENTITY_TOO_LARGE),
 )
 async def create_guest(
     request: AnyRequest,
@@ -77,14 +77,29 @@ async def create_guest(
     issuer: NamedDependency[TokenIssuer],
     data: JSONBody[NewGuest | None] = None,
 ) -> dict[str, Any]:
-    """Make a token for somebody without an account; switched by GUESTS, limited per address."""
+    """Make a token for somebody without an account, or a fresh one for the guest whose token comes with the request.
+
+    Switched by GUESTS. New guests are limited per address; a fresh token makes nobody new, and counts as the player's
+    other requests do: a class whose tokens all end in one minute gets them all. The name stays.
+    """
     if not settings.guests_enabled:
         raise refusal(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
     access.origins.require(request)
-    access.rates.guest(client_address(request))
-    player_id, name = guest_id(), clean_name((data or NewGuest()).name)
+    if "authorization" in request.headers:
+        player_id, name = await _known_guest(request, access)
+    else:
+        access.rates.guest(client_address(request))
+        player_id, name = guest_id(), clean_name((data or NewGuest()).name)
     token, expires_at = issuer.issue(player_id, name, settings.guest_token_ttl_s)
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
+
+
+async def _known_guest(request: AnyRequest, access: ApiAccess) -> tuple[str, str]:
+    """Return id and name of the guest who asks; the tokens of others end when whoever made them said."""
+    identity = await access.authenticate(request)
+    if not is_guest_id(identity.player_id):
+        raise refusal(HTTPStatus.FORBIDDEN, "only guests get a fresh token here; ask whoever made yours")
+    return identity.player_id, identity.name
 
 
 @post(

@@ -94,6 +94,8 @@ def test_production_admits_guests_only_when_told_and_few(tmp_path: Path, guests:
         if guests == "true":
             assert int(answers[2].headers["retry-after"]) >= 1
             assert answers[2].json()["retry_after_ms"] > 0
+            known = {"authorization": f"Bearer {answers[0].json()['token']}"}
+            assert httpx.post(f"{server.http_url}/api/guests", headers=known).status_code == 201, "that is nobody new"
 
 
 def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:

@@ -144,6 +144,33 @@ def test_a_token_that_runs_out_is_announced_and_then_ends_the_connection(tmp_pat
         assert closes(server, 4401, "token_expired") == 1
 
 
+def fresh(server: ServerProcess, known: str) -> httpx.Response:
+    return httpx.post(f"{server.http_url}/api/guests", headers={"authorization": f"Bearer {known}"})
+
+
+def test_a_guest_gets_a_fresh_token_for_the_one_that_ends(server: ServerProcess) -> None:
+    guest = server.guest("ann")
+    short = token(guest["player_id"], 30, name="ann")
+    with Player(server, server.new_game(short), short) as player:
+        player.until("token_expiring")
+        answer = fresh(server, short)
+        told = answer.json()
+        assert (answer.status_code, told["player_id"], told["name"]) == (201, guest["player_id"], "ann")
+        claims = jwt.decode(told["token"], SECRET, algorithms=["HS256"])
+        assert (claims["sub"], claims["exp"] > time.time() + 3_600) == (guest["player_id"], True)
+        player.send("auth", {"token": told["token"]}, id="a1")
+        player.until("ack", id="a1")
+
+
+@pytest.mark.parametrize(
+    ("known", "status", "reason"),
+    [(token("ann"), 403, "forbidden"), (token("guest-1", -600), 401, "unauthorized"), ("x", 401, "unauthorized")],
+)
+def test_nobody_else_gets_a_fresh_token(server: ServerProcess, known: str, status: int, reason: str) -> None:
+    answer = fresh(server, known)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+
+
 def test_a_fresh_token_keeps_the_connection(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, token_expiring_notice_s=4, jwt_leeway_s=0, **UNLIMITED) as server:
         short = token("ann", 6)

@@ -6,6 +6,7 @@ from typing import Final
 MAX_PLAYER_ID: Final = 128
 PLAYER_IDS: Final = f"1 to {MAX_PLAYER_ID} printable characters"
 MAX_NAME: Final = 40
+GUEST: Final = "guest-"
 
 
 def is_player_id(text: str) -> bool:
@@ -21,4 +22,9 @@ def clean_name(name: str) -> str:
 
 def guest_id() -> str:
     """Make a fresh id for a guest."""
-    return f"guest-{uuid.uuid4()}"
+    return f"{GUEST}{uuid.uuid4()}"
+
+
+def is_guest_id(player_id: str) -> bool:
+    """Tell whether it names a guest: whose tokens we make ourselves, for anybody who asks."""
+    return player_id.startswith(GUEST)

@@ -77,7 +77,7 @@ def _described(scope: HTTPScope, status: int, duration_s: float, trace_id: str |
     error = noted_error(state)
     game_id = (scope.get("path_params") or {}).get("game_id")
     return HttpRequest(
-        route=find_route(str(scope.get("path_template", "")), status),
+        route=find_route(str(scope.get("path_template", ""))),
         method=str(scope["method"]),
         status=status,
         duration_s=duration_s,
@@ -90,15 +90,14 @@ def _described(scope: HTTPScope, status: int, duration_s: float, trace_id: str |
     )
 
 
-def find_route(template: str, status: int) -> HttpRoute:
-    """Find whose a request is; the pages' route takes every path that is nobody's, and is then none."""
+def find_route(template: str) -> HttpRoute:
+    """Find whose a request is; what is nobody's has no template, and each file of the page its own."""
     template = _TYPE.sub("", template)
     if template in _GROUPS:
         return _GROUPS[template]
     if template in _OWN:
         return _OWN[template]
-    is_page = bool(template) and status != HTTPStatus.NOT_FOUND
-    return HttpRoute.PAGE if is_page else HttpRoute.OTHER
+    return HttpRoute.PAGE if template else HttpRoute.OTHER
 
 
 def _traceparent(scope: HTTPScope) -> str | None:

@@ -13,6 +13,7 @@ from app.health import Health
 from app.web.client_address import client_address
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
+from app.web.negotiation import takes_gzip
 from app.workers import discovery
 
 NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
@@ -103,18 +104,12 @@ async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[by
     """
     if not ops.shows(request):
         raise refusal(HTTPStatus.FORBIDDEN, NOT_FROM_HERE)
-    is_packed = _takes_gzip(request.headers.get("accept-encoding", ""))
+    is_packed = takes_gzip(request.headers.get("accept-encoding", ""))
     body, content_type = await ops.render_metrics(
         request.headers.get("accept", ""), is_packed=is_packed, is_scrape=request.method == HttpMethod.GET
     )
     headers = {"content-type": content_type}
     return Response(body, headers=headers | ({"content-encoding": "gzip"} if is_packed else {}))
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    """Tell whether a header names gzip, and not to refuse it (RFC 9110 section 12.5.3)."""
-    offers = (offer.replace(" ", "").lower().partition(";q=") for offer in accept_encoding.split(","))
-    return any(name == "gzip" and (not weight or weight.strip("0.")) for name, _, weight in offers)
 
 
 @get("/version", include_in_schema=False, media_type=MediaType.JSON)

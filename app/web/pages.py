@@ -1,39 +1,94 @@
-"""The race page and the client it loads: static files."""
+"""The race page and the client it loads: files, read once."""
 
+import gzip
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from litestar import Request, Response
-from litestar.exceptions import NotFoundException
-from litestar.static_files import create_static_files_router
+from litestar import HttpMethod, Response, route
+
+from app.web.json_request import AnyRequest
+from app.web.negotiation import is_known, takes_gzip
 
 STATIC: Final = Path(__file__).parent / "static"
-PAGE_HEADERS: Final = {
-    "content-security-policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".ico": "image/vnd.microsoft.icon",
+    ".ts": "text/plain; charset=utf-8",
 }
+"""By the end of a name; the system's own table takes .ts for video."""
+_PACKED_AT_MOST: Final = 0.9
+"""Of its size: what gzip makes hardly smaller (a picture) is not worth the unpacking."""
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'{sockets}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
 
 
-def pages() -> Any:  # noqa: ANN401 - Litestar's router type is generic
-    """Serve the files, for every path that nothing else answers."""
-    there = {one.relative_to(STATIC).as_posix() for one in STATIC.rglob("*")} | {""}
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file as it is served.
 
-    async def require_page(request: Request[Any, Any, Any]) -> None:
-        """Refuse what cannot be there before the file system is asked: some names it answers with an error."""
-        if request.path_params.get("file_path", "").strip("/") not in there:
-            raise NotFoundException
+    Its tag is of its content, so it is the same on every replica and changes with a deploy, back to an older version
+    too: a date of change would do neither. It is a weak one, as it stands for the packed bytes too.
+    """
 
-    return create_static_files_router(
-        path="/",
-        directories=[STATIC],
-        html_mode=True,
-        before_request=require_page,
-        after_request=_add_page_headers,
-        include_in_schema=False,
-    )
+    content: bytes
+    packed: bytes | None
+    content_type: str
+    tag: str
+
+    @classmethod
+    def read(cls, path: Path) -> "PageFile":
+        """Read one. Raises KeyError for a name whose type is not known."""
+        content = path.read_bytes()
+        packed = gzip.compress(content, mtime=0)
+        return cls(
+            content,
+            packed if len(packed) < len(content) * _PACKED_AT_MOST else None,
+            _TYPES[path.suffix],
+            f'W/"{hashlib.sha256(content).hexdigest()[:20]}"',
+        )
+
+    def answer(self, method: str, headers: Mapping[str, str]) -> Response[bytes]:
+        """Answer a request for it; who has it already is not sent it again."""
+        answered = {
+            "cache-control": "no-cache",  # may be kept, and is asked for again: a deploy is seen at once
+            "etag": self.tag,
+            "content-security-policy": _policy(headers.get("host", "")),
+        }
+        if is_known(self.tag, headers.get("if-none-match", "")):
+            return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=answered)
+        answered["content-type"] = self.content_type
+        body = self.content
+        if self.packed is not None and takes_gzip(headers.get("accept-encoding", "")):
+            body = self.packed
+            answered["content-encoding"] = "gzip"
+        answered["content-length"] = str(len(body))
+        return Response(b"" if method == HttpMethod.HEAD else body, headers=answered)
 
 
-def _add_page_headers(response: Response[Any]) -> Response[Any]:
-    response.headers.update(PAGE_HEADERS)
-    return response
+def pages() -> Any:  # noqa: ANN401 - Litestar's handler type is generic
+    """Serve the files, each at its name, and the page at / too."""
+    files = {f"/{path.name}": PageFile.read(path) for path in sorted(STATIC.iterdir())}
+    files["/"] = files["/index.html"]
+
+    @route(list(files), http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+    async def page(request: AnyRequest) -> Response[bytes]:
+        return files[str(request.scope["path_template"])].answer(request.method, request.headers)
+
+    return page
+
+
+def _policy(host: str) -> str:
+    """Let the page connect to where it comes from only; Safari before 16 takes 'self' for no WebSocket's address."""
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return _POLICY.format(sockets=sockets)

@@ -48,7 +48,7 @@ _METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
     HttpRoute.SOCKET: ("GET",),
     HttpRoute.SCHEMA: ("GET",),
     HttpRoute.OPS: ("GET", "HEAD"),
-    HttpRoute.PAGE: ("GET",),
+    HttpRoute.PAGE: ("GET", "HEAD"),
     HttpRoute.OTHER: (OTHER,),
 }
 """The methods that each route has; with another a path is not served."""

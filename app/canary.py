@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 from prometheus_client import start_http_server
 
-from app.client import ClientError, Disconnected, GameWebSocket, Refused, Rejected
-from app.client.bot import PROBLEM, SOLUTION, Api
-from app.client.message import JsonMessage
+from app.client.bot import PROBLEM, SOLUTION
 from app.protocol import OWN_RELEASES
 from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics, Events
 from app.telemetry.metrics import MetricStore
 from app.vocabulary import CanaryOutcome, ClientName
+from code_racer_client import Api, ClientError, Disconnected, GameWebSocket, Refused, Rejected
+from code_racer_client.message import JsonMessage
 
 PLAYERS: Final = 2
 NO_UPGRADE: Final = "refused with 426: the proxy before the service does not pass Upgrade on"

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from app import __version__
-from tools.harness.server import ROOT, SECRET, ServerProcess
+from tools.harness.server import ROOT, SECRET, SOURCES, ServerProcess
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -140,7 +140,7 @@ def test_a_second_server_on_the_same_file_says_who_has_it_and_what_to_do(tmp_pat
         url = {
             "EVENT_LOG_URL": f"sqlite:///{tmp_path}/var/code-racer.db",
             "JWT_SECRET": SECRET,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": SOURCES,
         }
         for ports in ({"PORT": "0"}, {"PORT": "0", "OPS_PORT": "0"}):
             second = run(tmp_path / "..", "serve", **url, **ports)
@@ -157,7 +157,7 @@ def test_a_second_server_on_the_same_file_says_who_has_it_and_what_to_do(tmp_pat
 def test_a_log_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "blocker").write_text("")
     url = f"sqlite:///{tmp_path}/blocker/log.db"
-    done = run(tmp_path, "serve", EVENT_LOG_URL=url, JWT_SECRET=SECRET, PORT="0", PYTHONPATH=str(ROOT))
+    done = run(tmp_path, "serve", EVENT_LOG_URL=url, JWT_SECRET=SECRET, PORT="0", PYTHONPATH=SOURCES)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"code-racer: EVENT_LOG_URL: cannot open {tmp_path}/blocker/log.db: ")

@@ -19,7 +19,7 @@ from app.client.__main__ import EXAMPLES
 from app.environment import read_dotenv, strays
 from app.judge import load_problems
 from app.settings import SettingsError
-from tools.harness.server import ROOT, SECRET, ServerProcess
+from tools.harness.server import ROOT, SECRET, SOURCES, ServerProcess
 from tools.harness.tls import Certificates
 
 NOBODY_WRITES = Path("/sys")
@@ -28,7 +28,7 @@ NOBODY_WRITES = Path("/sys")
 
 def run(module: str, folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """A command in `folder`, with nothing else in its environment."""
-    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PORT": "0"}
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "PORT": "0"}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder, env=clean | environment, capture_output=True, text=True, timeout=60, check=False,
@@ -211,7 +211,7 @@ def test_files_of_the_connection_to_nats_that_are_not_there(tmp_path: Path) -> N
 def in_bash(folder: Path, command: str, python: str = sys.executable, **environment: str) -> str:
     """What `$SERVE` says that does not begin, in a command of the shell."""
     settings = {"PORT": "0", "LOG_FILE": "", "EVENT_LOG_URL": "memory:", "JWT_SECRET": SECRET}
-    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "SERVE": f"exec {python} -m app serve"}
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "SERVE": f"exec {python} -m app serve"}
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=clean | settings | environment,
         capture_output=True, text=True, timeout=60, check=False,
@@ -288,7 +288,7 @@ sys.exit(main(["serve"]))
 def test_a_fault_of_ours_is_logged_and_told(tmp_path: Path) -> None:
     settings = {"PORT": "0", "EVENT_LOG_URL": "memory:", "JWT_SECRET": SECRET, "LOG_FILE": ""}
     done = subprocess.run(
-        [sys.executable, "-c", FAULTY], cwd=tmp_path, env=settings | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", FAULTY], cwd=tmp_path, env=settings | {"PYTHONPATH": SOURCES},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     told = "a fault of the service, ZeroDivisionError: of nobody's doing; more is in the log, as app.fault"
@@ -401,7 +401,7 @@ def test_a_log_to_copy_that_is_none_is_told_as_the_argument_that_it_is(tmp_path:
 
 def test_who_has_read_enough_of_the_settings_hears_of_no_fault(tmp_path: Path) -> None:
     command = ["bash", "-c", f"{sys.executable} -m app check-config | head -n 1"]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("ENVIRONMENT=development\n", "")
 

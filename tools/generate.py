@@ -1,9 +1,8 @@
 """Write the generated files, or with ``--check`` say which are out of date.
 
-Generated are: the version, the close codes and the reasons in the JavaScript client, the message types in its
-declarations, the picture of the rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and
-the heads of the runbooks. Each is committed, so that people read it without
-running anything.
+Generated are: what the clients know of the protocol, the message types in the declarations of the one in JavaScript,
+the picture of the rooms in CONTRIBUTING.md, the reference of settings and of signals, the dashboards, and the heads of
+the runbooks. Each is committed, so that people read it without running anything.
 """
 
 import argparse
@@ -35,14 +34,16 @@ from app.telemetry.catalogue import (
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
 from dashboards.build import boards, homes
-from tools import declarations, runbooks
+from tools import declarations, python_client, runbooks
 from tools.house.picture import picture
 
 ROOT = Path(__file__).parent.parent
 SHORT = 14
 """Label values that fit a line."""
-CLIENT = ROOT / "app/web/static/client.js"
-DECLARATIONS = ROOT / "app/web/static/client.d.ts"
+JAVASCRIPT = ROOT / "clients/javascript"
+CLIENT = JAVASCRIPT / "client.js"
+DECLARATIONS = JAVASCRIPT / "client.d.ts"
+PYTHON = ROOT / "clients/python/code_racer_client"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 _BLOCK = re.compile(
     r"((?://|<!--) generated: [a-z ]+(?: -->)?\n).*?((?://|<!--) end of generated(?: -->)?\n)", re.DOTALL
@@ -67,6 +68,12 @@ def client_js() -> str:
 def client_d_ts() -> str:
     """The declarations of the JavaScript client with the types of all messages of the server."""
     return _with_block(DECLARATIONS, declarations.messages())
+
+
+def package_json() -> str:
+    """The package of the JavaScript client with its version."""
+    text = (JAVASCRIPT / "package.json").read_text("utf-8")
+    return re.sub(r'(?<="version": ")[^"]+', __version__, text, count=1)
 
 
 def contributing() -> str:
@@ -301,6 +308,8 @@ def generated() -> dict[Path, str]:
     files = {
         CLIENT: client_js(),
         DECLARATIONS: client_d_ts(),
+        JAVASCRIPT / "package.json": package_json(),
+        PYTHON / "protocol.py": python_client.protocol(),
         CONTRIBUTING: contributing(),
         ROOT / ".env.example": env_example(),
         ROOT / "docs/settings.md": settings_reference(),

@@ -49,7 +49,8 @@ _LOG_EVENT: Final = re.compile(r"""\.event == "([^"]+)"|\| event=~?"([^"]+)\""""
 _LOG_FIELD: Final = re.compile(r"(?<![\w\"\])])\.([a-z_0-9]+)")
 _FENCED: Final = re.compile(r"^[ ]*```.*?^[ ]*```$", re.DOTALL | re.MULTILINE)
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
-_SERIES: Final = re.compile(r"(?<![\w:])((?:[a-z]+:)?code_racer_[a-z0-9_:]*)(?:\{([^}]*)\})?")
+_SERIES: Final = re.compile(r"(?<![\w:])((?:[a-z]+:)?code_racer_(?!client\b)[a-z0-9_:]*)(?:\{([^}]*)\})?")
+"""`code_racer_client` is no series: a package."""
 _LABEL: Final = re.compile(r'(\w+)(?:=~?"([^"]*)")?(?:,|$)')
 _DOTTED: Final = re.compile(r"[a-z_]+\.(?!py$|yaml$|md$|toml$)[a-z_]+")
 _ALERT: Final = re.compile(r"\bCodeRacer[A-Z]\w+")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import NAMES, Stage
 from alerts.model import Severity
-from app.client import GameWebSocket
+from code_racer_client import GameWebSocket
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import UNLIMITED
 from tools.harness.tokens import token

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from alerts.drills.stack import Stack
-from app.client import GameWebSocket
+from code_racer_client import GameWebSocket
 from tools.harness.player import Player
 from tools.harness.readers import small_socket
 from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until

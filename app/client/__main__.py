@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.client.bot import PROBLEM, RECONNECTS, SOLUTION, Api, Bot
-from app.client.errors import ClientError
-from app.client.websocket import GameWebSocket
+from app.client.bot import PROBLEM, RECONNECTS, SOLUTION, Bot
 from app.protocol import OWN_RELEASES
 from app.vocabulary import ClientName
+from code_racer_client import Api, ClientError, GameWebSocket
 
 EXAMPLES = """examples:
   python -m app.client                                 two bots race on http://localhost:8080

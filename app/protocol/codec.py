@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 from msgspec import Struct
@@ -51,7 +51,6 @@ _decode_message: Callable[[bytes | str | msgspec.Raw], ClientMessage | RawBatch]
 ).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_data = {name: msgspec.json.Decoder(kind).decode for name, kind in CLIENT_TYPES.items()}
-_decode_any = msgspec.json.Decoder().decode
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -144,18 +143,3 @@ def encode_message(data: ServerData) -> bytes:
 def encode_event(data: EventData, seq: int) -> bytes:
     """Encode the message of the durable event that is number `seq` of its game."""
     return encode(_EventEnvelope(data.type, data, seq))
-
-
-def decode_server_message(frame: bytes | str) -> dict[str, Any]:
-    """Decode a message of the server for a client that takes it as a plain dictionary.
-
-    Raises:
-        InvalidMessage: the frame is not a JSON object.
-    """
-    try:
-        message = _decode_any(frame)
-    except MALFORMED:
-        raise InvalidMessage(ErrorCode.INVALID_JSON, "the frame is not valid JSON") from None
-    if not isinstance(message, dict):
-        raise InvalidMessage(ErrorCode.INVALID_DATA, "the frame is not a JSON object")
-    return message

@@ -15,6 +15,9 @@ from app.web.json_request import AnyRequest
 from app.web.negotiation import is_known, takes_gzip
 
 STATIC: Final = Path(__file__).parent / "static"
+CLIENT: Final = Path(__file__).parents[2] / "clients/javascript"
+"""Where the client stands in a checkout; the wheel has what is served of it in `STATIC`."""
+_CLIENT_FILES: Final = ("client.js", "client.d.ts")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -76,9 +79,15 @@ class PageFile:
         return Response(b"" if method == HttpMethod.HEAD else body, headers=answered)
 
 
+def served() -> dict[str, Path]:
+    """Find the files, by name."""
+    found = (*STATIC.iterdir(), *(CLIENT / name for name in _CLIENT_FILES))
+    return {path.name: path for path in sorted(found) if path.is_file()}
+
+
 def pages() -> Any:  # noqa: ANN401 - Litestar's handler type is generic
     """Serve the files, each at its name, and the page at / too."""
-    files = {f"/{path.name}": PageFile.read(path) for path in sorted(STATIC.iterdir())}
+    files = {f"/{name}": PageFile.read(path) for name, path in served().items()}
     files["/"] = files["/index.html"]
 
     @route(list(files), http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from app.client import GameWebSocket
-from app.client.bot import PROBLEM, SOLUTION, Api, Bot
+from app.client.bot import PROBLEM, SOLUTION, Bot
+from code_racer_client import Api, GameWebSocket
 from tests.bench.contestants import Contestant
 from tests.bench.generator import Generator
 

@@ -7,8 +7,16 @@ import sys
 import threading
 from typing import Any
 
-from app.client import ClientError, GameWebSocket, MessageBatcher, Refused, Rejected, WebSocketMetrics, WebSocketPool
-from app.client.errors import Disconnected
+from code_racer_client import (
+    ClientError,
+    GameWebSocket,
+    MessageBatcher,
+    Refused,
+    Rejected,
+    WebSocketMetrics,
+    WebSocketPool,
+)
+from code_racer_client.errors import Disconnected
 
 
 def say(**what: Any) -> None:

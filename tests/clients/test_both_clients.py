@@ -17,7 +17,7 @@ import pytest
 from app import __version__
 from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import FaultProxy
-from tools.harness.server import ROOT, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
+from tools.harness.server import ROOT, SOURCES, STEP_TIMEOUT_S, UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
 
 HERE = Path(__file__).parent
@@ -36,7 +36,7 @@ class Client:
         self._process = subprocess.Popen(
             [*COMMANDS[language], json.dumps(config)],
             cwd=ROOT / "tests/node" if language == "javascript" else ROOT,
-            env=None if language == "javascript" else {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+            env=None if language == "javascript" else {"PYTHONPATH": SOURCES, "PATH": "/usr/bin:/bin"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.client import ClientError, ClientState, GameWebSocket
-from app.client.subscriptions import Handler
+from code_racer_client import ClientError, ClientState, GameWebSocket
+from code_racer_client.subscriptions import Handler
 from tests.clients.left import nothing_left
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import UNLIMITED, ServerProcess

@@ -12,10 +12,10 @@ from typing import Any, Concatenate, ParamSpec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from app.client import ClientError, ClientState, Disconnected, GameWebSocket, Refused, Unusable
-from app.client.dispatcher import MAX_WAITING
 from app.protocol import Close, encode, problem_details
 from app.refusals import REFUSALS, Refusal
+from code_racer_client import ClientError, ClientState, Disconnected, GameWebSocket, Refused, Unusable
+from code_racer_client.dispatcher import MAX_WAITING
 from tests.clients.left import nothing_left
 from tools.harness.player import Player
 from tools.harness.proxy import FaultProxy
@@ -410,7 +410,7 @@ async def test_where_too_much_waits_for_handlers_reading_waits_and_that_is_said_
 ) -> None:
     assert MAX_WAITING == 1_000
     most = 20
-    monkeypatch.setattr("app.client.dispatcher.MAX_WAITING", most)
+    monkeypatch.setattr("code_racer_client.dispatcher.MAX_WAITING", most)
     held, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(_: Message) -> None:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client import Unusable, full_jitter
-from app.client.errors import ClientError, Disconnected, Refused
-from app.client.reconnection import Reconnection
 from app.protocol import CLOSE_TABLE, Close, CloseRow
+from code_racer_client import Unusable, full_jitter
+from code_racer_client.errors import ClientError, Disconnected, Refused
+from code_racer_client.reconnection import Reconnection
 
 CUT = Disconnected(1006, "")
 """What a network that fails looks like."""

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from app.client.errors import ClientError, Disconnected, Refused, Rejected
-from app.client.token import NotRenewed, RefreshToken, Token
 from app.protocol import Close
+from code_racer_client.errors import ClientError, Disconnected, Refused, Rejected
+from code_racer_client.token import NotRenewed, RefreshToken, Token
 
 pytestmark = pytest.mark.anyio
 

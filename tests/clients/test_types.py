@@ -6,7 +6,7 @@ import subprocess
 from app.protocol import BATCH, CLIENT_TYPES, SENT_TYPES
 from tools.harness.server import ROOT
 
-STATIC = ROOT / "app/web/static"
+CLIENT = ROOT / "clients/javascript"
 EXPORT = re.compile(r"^export (?:abstract )?(?:class|function|const) (\w+)", re.MULTILINE)
 
 
@@ -20,25 +20,25 @@ def test_a_typescript_program_compiles_against_the_declarations() -> None:
 
 
 def test_the_declarations_name_what_the_module_exports() -> None:
-    declared = set(EXPORT.findall((STATIC / "client.d.ts").read_text()))
-    assert declared == set(EXPORT.findall((STATIC / "client.js").read_text()))
+    declared = set(EXPORT.findall((CLIENT / "client.d.ts").read_text()))
+    assert declared == set(EXPORT.findall((CLIENT / "client.js").read_text()))
 
 
 def test_every_declared_method_is_there() -> None:
     declared = re.findall(
-        r"^  (?:override )?(\w+)(?:<.*>)?\(.*\): ", (STATIC / "client.d.ts").read_text(), re.MULTILINE
+        r"^  (?:override )?(\w+)(?:<.*>)?\(.*\): ", (CLIENT / "client.d.ts").read_text(), re.MULTILINE
     )
-    source = (STATIC / "client.js").read_text()
+    source = (CLIENT / "client.js").read_text()
     missing = [name for name in declared if not re.search(rf"^  (?:async )?{name}\(", source, re.MULTILINE)]
     assert declared
     assert not [name for name in missing if name not in {"send", "close"}]
 
 
 def test_every_message_of_the_server_is_declared() -> None:
-    table = (STATIC / "client.d.ts").read_text().partition("export interface ServerMessages {")[2].partition("}")[0]
+    table = (CLIENT / "client.d.ts").read_text().partition("export interface ServerMessages {")[2].partition("}")[0]
     assert re.findall(r"^  (\w+): Server", table, re.MULTILINE) == list(SENT_TYPES)
 
 
 def test_every_message_of_a_client_is_declared() -> None:
-    table = (STATIC / "client.d.ts").read_text().partition("export interface ClientMessages {")[2].partition("}")[0]
+    table = (CLIENT / "client.d.ts").read_text().partition("export interface ClientMessages {")[2].partition("}")[0]
     assert re.findall(r"^  (\w+): ", table, re.MULTILINE) == [*CLIENT_TYPES, BATCH]

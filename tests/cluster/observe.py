@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.client import ClientError, GameWebSocket
 from app.client.bot import PROBLEM
+from code_racer_client import ClientError, GameWebSocket
 from tests.cluster.chaos import Stage, stage
 from tools.harness.tokens import token
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from app.client import ClientError, GameWebSocket
-from app.client.bot import PROBLEM, SOLUTION, Api, Bot
+from app.client.bot import PROBLEM, SOLUTION, Bot
 from app.eventlog import EventLog
+from code_racer_client import Api, ClientError, GameWebSocket
 from tests.cluster import checker
 from tools.harness.player import WRONG
 from tools.harness.server import UNLIMITED

@@ -20,7 +20,7 @@ import yaml
 from tools.harness.player import Player
 from tools.harness.server import ROOT, SECRET, ServerProcess
 
-COPIED = ("app", "alerts", "dashboards", "deploy", "docs", "tools")
+COPIED = ("app", "alerts", "clients", "dashboards", "deploy", "docs", "tools")
 RULE = "-" * 84
 
 
@@ -317,7 +317,7 @@ def test_what_was_generated_is_up_to_date_and_asks_for_nothing_that_there_is_not
 
 
 def test_messages_and_events_are_declared_and_documented(project: Path, shown: Any) -> None:
-    declared = (project / "app/web/static/client.d.ts").read_text("utf-8")
+    declared = (project / "clients/javascript/client.d.ts").read_text("utf-8")
     assert "export interface HornHeardData {\n  times: number;\n}\n" in declared
     assert "  horn_heard: ServerMessage<HornHeardData, 'horn_heard'>;\n" in declared
     assert "  player_cheered: ServerEvent<PlayerCheeredData, 'player_cheered'>;\n" in declared

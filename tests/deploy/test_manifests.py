@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from alerts.config import CONFIG
 from app.settings import Settings
+from app.web import pages
 from dashboards.build import boards
 from tools.harness.kustomize import KUBERNETES, OVERLAYS, of_kind, rendered
 from tools.harness.nats import NATS_SERVER
@@ -263,7 +264,7 @@ def test_the_ingress_says_what_the_site_says() -> None:
     assert "$uri" in notes[f"{prefix}upstream-hash-by"]
     (rule,) = of_kind("production", "Ingress")["spec"]["rules"]
     paths = {(one["path"], one["pathType"]) for one in rule["http"]["paths"]}
-    static = {(f"/{path.name}", "Exact") for path in (ROOT / "app/web/static").iterdir()}
+    static = {(f"/{name}", "Exact") for name in pages.served()}
     assert paths == {("/", "Exact"), ("/ws", "Prefix"), ("/api", "Prefix"), ("/schema", "Prefix"), *static}
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.web import pages
 from tests.deploy.machine import Machine
 from tools.harness.nginx import Site, nginx_program
 from tools.harness.player import Player
@@ -85,7 +86,7 @@ DOORS = ODD.split() + [
     for begin in ("", "/", "./", "x/../", "%2f", "api/../", "race.js/../", "ws/..%2f", "schema/%2e%2e/")
     for end in ("", "/", "//", "%2f", "/?verbose", "?verbose", "/.", "/x/..", "#x", ";x", "%00", "%20")
 ]
-STATIC = sorted(path.name for path in (ROOT / "app/web/static").iterdir())
+STATIC = sorted(pages.served())
 ROOMS = ["/", "/?a=1", "/api/problems", "/api/../api/problems", "/schema", "/schema/", "/schema?x", "/schema/asyncapi"]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.client import GameWebSocket
 from app.client.bot import PROBLEM
+from code_racer_client import GameWebSocket
 from tests.cluster import checker
 from tests.cluster.chaos import read_log
 from tests.cluster.racing import Racer

@@ -49,7 +49,8 @@ def test_it_holds_every_file_of_the_service(wheel: Path) -> None:
 def with_uv_run(_: Path, folder: Path) -> list[str | Path]:
     """In a clone; of the groups for checks and tests none is installed."""
     clone = folder / "clone"
-    shutil.copytree(ROOT / "app", clone / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("app", "clients"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, clone)
     return [BIN / "uv", "run", "--project", clone, "code-racer"]

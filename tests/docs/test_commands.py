@@ -12,7 +12,7 @@ import pytest
 
 from app import cli
 from tests.docs.commands import DOCUMENTS, RUNBOOKS, SHELLS, blocks, examples, faults, in_sentences
-from tools.harness.server import ROOT, ServerProcess
+from tools.harness.server import ROOT, SOURCES, ServerProcess
 
 BIN = Path(sys.executable).parent
 README = examples(ROOT / "README.md")
@@ -89,7 +89,7 @@ def test_the_commands_of_a_runbook_run(runbook: Path, tmp_path: Path) -> None:
         if block.language == "sh":
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block.code], cwd=tmp_path,
-                env={"PATH": f"{tmp_path}:{BIN}:/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+                env={"PATH": f"{tmp_path}:{BIN}:/usr/bin:/bin", "PYTHONPATH": SOURCES},
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
             assert (done.returncode, done.stderr) == (0, ""), block.code
@@ -169,7 +169,7 @@ def test_a_newcomer_connects_with_the_commands_of_the_readme(tmp_path: Path) -> 
         commands = commands.replace("npx wscat", f"{ROOT}/tests/node/node_modules/.bin/wscat -x '{{}}' -w 1")
         terminal, keyboard = os.pipe()  # nobody types, but nobody has gone either
         done = subprocess.run(
-            ["bash", "-euc", commands], cwd=tmp_path, env=os.environ | server.settings | {"PYTHONPATH": str(ROOT)},
+            ["bash", "-euc", commands], cwd=tmp_path, env=os.environ | server.settings | {"PYTHONPATH": SOURCES},
             stdin=terminal, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         os.close(terminal)

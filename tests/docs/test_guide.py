@@ -19,7 +19,7 @@ from app.protocol import CLIENT_TYPES, Batch, decode
 from app.settings import Settings
 from tools.harness.nginx import Nginx, ThroughProxy
 from tools.harness.player import Player
-from tools.harness.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.server import ROOT, SOURCES, STEP_TIMEOUT_S, ServerProcess, until
 from tools.harness.tls import Certificates
 
 ENGLISH, KOREAN = ROOT / "docs/WEBSOCKET_SETUP.en.md", ROOT / "docs/WEBSOCKET_SETUP.md"
@@ -77,7 +77,7 @@ def stage(server: ServerProcess, browser: Browser, tmp_path: Path) -> Stage:
 def run(stage: Stage, command: list[str], *, cwd: Path | None = None, **environment: str) -> str:
     """Run to the end, which must be a success; what was printed."""
     path = f"{Path(sys.executable).parent}:{NODE / 'node_modules/.bin'}:{os.environ['PATH']}"
-    known = {"PATH": path, "PYTHONPATH": str(ROOT), "GAME": stage.game, "TOKEN": stage.token}
+    known = {"PATH": path, "PYTHONPATH": SOURCES, "GAME": stage.game, "TOKEN": stage.token}
     terminal, keyboard = os.pipe()  # nobody types, but nobody has gone either: wscat would end
     try:
         done = subprocess.run(
@@ -135,7 +135,7 @@ def in_node(name: str) -> Callable[[Stage], None]:
         folder = NODE / ".guide"  # where the ws package is found
         folder.mkdir(exist_ok=True)
         try:
-            shutil.copy(ROOT / "app/web/static/client.js", folder / "client.js")
+            shutil.copy(ROOT / "clients/javascript/client.js", folder / "client.js")
             (folder / "package.json").write_text('{"type": "module"}')
             code = stage.here(EXAMPLES[name])
             if name == "header":  # it stays connected: end it once it has seen the race begin
@@ -189,7 +189,7 @@ def are_settings(name: str) -> Callable[[Stage], None]:
         (stage.folder / ".env").write_text(text)
         clean = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
         done = subprocess.run(
-            [sys.executable, "-m", "app", "check-config"], cwd=stage.folder, env=clean | {"PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "app", "check-config"], cwd=stage.folder, env=clean | {"PYTHONPATH": SOURCES},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -125,7 +125,7 @@ def test_the_shipped_javascript_client_races_and_resumes_under_node(tmp_path: Pa
     server.start()
     ann, bob = server.guest("ann"), server.guest("bob")
     game_id = server.new_game(ann["token"])
-    client = Path(__file__).parents[2] / "app/web/static/client.js"
+    client = Path(__file__).parents[2] / "clients/javascript/client.js"
     script = f"""
         import WebSocket from 'ws';
         import {{ readFileSync }} from 'node:fs';
@@ -168,7 +168,7 @@ def test_the_shipped_javascript_client_races_and_resumes_under_node(tmp_path: Pa
 
 
 def test_the_javascript_client_learns_why_it_was_refused(server: ServerProcess) -> None:
-    client = Path(__file__).parents[2] / "app/web/static/client.js"
+    client = Path(__file__).parents[2] / "clients/javascript/client.js"
     script = f"""
         import WebSocket from 'ws';
         import {{ readFileSync }} from 'node:fs';

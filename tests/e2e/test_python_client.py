@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.client import ClientError, Disconnected, GameWebSocket, Refused, full_jitter
+from code_racer_client import ClientError, Disconnected, GameWebSocket, Refused, full_jitter
 from tools.harness.player import SOLUTION
 from tools.harness.server import ServerProcess
 

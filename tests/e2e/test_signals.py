@@ -15,7 +15,7 @@ import pytest
 from app.signals import ENDING, HANDLED, LEFT_ALONE, name
 from tools.harness.player import Player
 from tools.harness.processes import children
-from tools.harness.server import ROOT, SECRET, ServerProcess, until
+from tools.harness.server import SECRET, SOURCES, ServerProcess, until
 from tools.harness.tokens import token
 
 pytestmark = pytest.mark.long
@@ -225,7 +225,7 @@ sys.exit(main(["serve"]))
 
 
 def test_one_that_comes_while_the_installed_program_imports_itself_is_answered_in_the_end(tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PORT": "0", "JWT_SECRET": SECRET, "EVENT_LOG_URL": "memory:"}
+    environment = os.environ | {"PYTHONPATH": SOURCES, "PORT": "0", "JWT_SECRET": SECRET, "EVENT_LOG_URL": "memory:"}
     done = subprocess.run(
         [sys.executable, "-c", EARLY], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )

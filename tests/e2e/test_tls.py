@@ -18,7 +18,7 @@ import pytest
 from cryptography import x509
 from websockets.asyncio.client import connect
 
-from tools.harness.server import ROOT, ServerProcess, until
+from tools.harness.server import SOURCES, ServerProcess, until
 from tools.harness.tls import Certificates
 from tools.harness.tokens import token
 from tools.harness.wire import CLOSE, frame, frames, upgrade
@@ -253,7 +253,7 @@ def test_half_a_pair_is_a_mistake_that_is_told(half: str, tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "app", "check-config"],
         cwd=tmp_path,
-        env={half: "x.pem", "PYTHONPATH": str(ROOT)},
+        env={half: "x.pem", "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         check=False,

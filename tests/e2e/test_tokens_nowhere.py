@@ -12,7 +12,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from app.client import ClientError, GameWebSocket
+from code_racer_client import ClientError, GameWebSocket
 from tools.harness.collector import Collector
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.leaks import found, malformed, parts, requests, unfinished

@@ -13,7 +13,7 @@ from app.game import Join, SetReady
 from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, log_settings
 from tools.harness.player import SOLUTION, Player
-from tools.harness.server import ROOT, ServerProcess, until
+from tools.harness.server import SOURCES, ServerProcess, until
 
 pytestmark = pytest.mark.anyio
 OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
@@ -89,7 +89,7 @@ def test_a_race_goes_on_after_the_move(tmp_path: Path) -> None:
 
 def copy(server: ServerProcess, url: str) -> None:
     """As the guide says."""
-    environment = os.environ | server.settings | {"EVENT_LOG_URL": url, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | server.settings | {"EVENT_LOG_URL": url, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-m", "app", "copy-log", "--from", "sqlite:///var/code-racer.db"]
     done = subprocess.run(
         command, cwd=server.folder, env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -142,6 +142,6 @@ def make_empty_log(path: Path) -> None:
 
 def copy_command(folder: Path, source: str, target: str) -> "subprocess.CompletedProcess[str]":
     """The command, from one URL to another."""
-    environment = os.environ | {"EVENT_LOG_URL": target, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"EVENT_LOG_URL": target, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-m", "app", "copy-log", "--from", source]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
-const source = readFileSync(new URL('../../app/web/static/client.js', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../../clients/javascript/client.js', import.meta.url), 'utf8');
 const { GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool } = await import(
   `data:text/javascript,${encodeURIComponent(source)}`
 );

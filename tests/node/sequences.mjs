@@ -69,7 +69,7 @@ if (row.gateway) {
 
 // ---------------------------------------------------------------- the client
 
-const source = readFileSync(process.env.CLIENT_JS ?? new URL('../../app/web/static/client.js', import.meta.url), 'utf8');
+const source = readFileSync(process.env.CLIENT_JS ?? new URL('../../clients/javascript/client.js', import.meta.url), 'utf8');
 const { GameWebSocket } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 const fresh = [...(row.fresh ?? [])];
 const options = { url: base, WebSocket: Counted, openTimeoutMs: 20_000, ...row.options };

@@ -2,8 +2,8 @@
 import {
   FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool,
   fullJitter,
-} from '../../app/web/static/client.js';
-import type { ClientMessage, ServerMessages, Verdict } from '../../app/web/static/client.js';
+} from '../../clients/javascript/client.js';
+import type { ClientMessage, ServerMessages, Verdict } from '../../clients/javascript/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {

@@ -17,8 +17,8 @@ from alerts.drills.excuses import Excuses
 from alerts.drills.late import rules_named
 from alerts.drills.stack import SCRAPE_S, WATCHDOG, Notice, Stack
 from alerts.model import Alert
-from app.client import GameWebSocket
 from app.client.bot import PROBLEM
+from code_racer_client import GameWebSocket
 from tests.cluster.racing import Racer
 from tests.deploy.machine import Machine
 from tools.harness.canary import canary

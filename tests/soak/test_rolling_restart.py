@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.client import GameWebSocket, Rejected
 from app.client.bot import PROBLEM, SOLUTION, Bot
+from code_racer_client import GameWebSocket, Rejected
 from tools.harness.player import WRONG
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import ServerProcess, until

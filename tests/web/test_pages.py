@@ -8,11 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.web.pages import PageFile
+from app.web.pages import PageFile, served
 from tools.harness.server import ServerProcess
 
-STATIC = Path(__file__).parents[2] / "app/web/static"
-FILES = {"/": "index.html"} | {f"/{path.name}": path.name for path in STATIC.iterdir()}
+FILES = {"/": served()["index.html"]} | {f"/{name}": path for name, path in served().items()}
 OURS = "https://race.example.org"
 TYPES = {
     "index.html": "text/html; charset=utf-8",
@@ -48,14 +47,14 @@ def without_date(answer: httpx.Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_is_sent_whole_or_packed_or_not_again(asked: httpx.Client, path: str) -> None:
-    content = (STATIC / FILES[path]).read_bytes()
+    content = FILES[path].read_bytes()
     plain = asked.get(path)
     assert (plain.status_code, plain.content) == (200, content)
     assert plain.headers["cache-control"] == "no-cache"
     assert plain.headers.get_list("vary") == ["Origin, Accept-Encoding"]
     assert "content-encoding" not in plain.headers
-    if FILES[path] in TYPES:
-        assert plain.headers["content-type"] == TYPES[FILES[path]]
+    if FILES[path].name in TYPES:
+        assert plain.headers["content-type"] == TYPES[FILES[path].name]
 
     with asked.stream("GET", path, headers={"accept-encoding": "br, gzip"}) as packed:
         raw = b"".join(packed.iter_raw())

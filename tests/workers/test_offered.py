@@ -10,7 +10,7 @@ from app.arguments import wanted_workers
 from app.settings import CannotStartError, Settings, SettingsError, load_settings
 from app.supervisor import require_replaceable, require_supervisable
 from tests.test_command_line import run
-from tools.harness.server import ROOT, SECRET, ServerProcess
+from tools.harness.server import SECRET, SOURCES, ServerProcess
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_what_goes_with_several() -> None:
 
 
 def test_the_command_line_refuses_in_one_sentence_before_anything_is_started(tmp_path: Path) -> None:
-    production = {"ENVIRONMENT": "production", "JWT_SECRET": SECRET, "PORT": "0", "PYTHONPATH": str(ROOT)}
+    production = {"ENVIRONMENT": "production", "JWT_SECRET": SECRET, "PORT": "0", "PYTHONPATH": SOURCES}
     for command in (("serve", "--workers", "2"), ("check-config",)):
         done = run(tmp_path, *command, WORKERS="2", **production)
         assert (done.returncode, done.stdout) == (2, "")

@@ -22,6 +22,8 @@ SECRET = "5b0c8e4f7a2d9163c4e8b7f1a0d3926e" * 2
 START_TIMEOUT_S = 60
 STEP_TIMEOUT_S = 30
 ROOT = Path(__file__).parents[2]
+SOURCES = f"{ROOT}{os.pathsep}{ROOT / 'clients/python'}"
+"""The PYTHONPATH of a program that is to be that of this checkout."""
 UNLIMITED: dict[str, Any] = {
     "messages_per_second": 0,
     "bytes_per_second": 0,
@@ -108,7 +110,7 @@ class ServerProcess:
 
     def _environment(self) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if key.upper() not in self.settings}
-        return environment | self.settings | {"PYTHONPATH": str(self.code)}
+        return environment | self.settings | {"PYTHONPATH": SOURCES.replace(str(ROOT), str(self.code))}
 
     def stop(self) -> int:
         """SIGTERM, and wait; the exit code."""

@@ -4,6 +4,8 @@
 `… picture` draws the rooms from the imports. A test holds all limits (`tests/test_house.py`); `make check` those that
 are read from the source alone.
 
+What is said of `app/` holds for the Python client (`clients/python`) as well.
+
 - **calls**: calls of a method of a name or attribute called `observer` or `tracer` (underscores aside), in `app/`
   outside `app/telemetry`. At most 45; 76 on 2d84426.
 - **classes**: classes of `app/` with more than 25 methods. **modules**: modules of `app/` of more than 400 lines. None,

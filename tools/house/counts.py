@@ -69,13 +69,19 @@ class Counts:
     settings: dict[str, list[int]] = field(default_factory=dict)
 
 
+def sources(root: Path) -> Iterator[tuple[Path, str]]:
+    """The files that are counted, and the names of their modules: those of the service and of the Python client."""
+    for base, package in ((root, "app"), (root / "clients/python", "code_racer_client")):
+        for path in sorted((base / package).rglob("*.py")):
+            yield path, str(path.relative_to(base).with_suffix("")).replace("/", ".")
+
+
 def count(root: Path) -> Counts:
     """Count the tree under `root`."""
     counts = Counts([], {}, {}, [], {})
     classes: dict[str, _Class] = {}
-    for path in sorted((root / "app").rglob("*.py")):
+    for path, name in sources(root):
         text = path.read_text("utf-8")
-        name = str(path.relative_to(root).with_suffix("")).replace("/", ".")
         tree = ast.parse(text)
         counts.docstrings[name] = " ".join((ast.get_docstring(tree) or "").split())
         counts.modules[name] = len(text.splitlines())

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from app.protocol import MAX_HELLO_COUNT, MAX_HELLO_MS, MAX_OUTAGE_MS
+from code_racer_client.protocol import MAX_HELLO_COUNT, MAX_HELLO_MS, MAX_OUTAGE_MS
 
 
 class Arrival:

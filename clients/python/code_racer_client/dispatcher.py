@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.client.calling_out import CallFailed, call_out
-from app.client.message import JsonMessage
-from app.client.subscriptions import Subscriptions
+from code_racer_client.calling_out import CallFailed, call_out
+from code_racer_client.message import JsonMessage
+from code_racer_client.subscriptions import Subscriptions
 
 MAX_WAITING: Final = 1_000
 FAULT: Final = "fault"

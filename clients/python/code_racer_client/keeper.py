@@ -10,18 +10,18 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from app.client.arrival import Arrival
-from app.client.connection import Connection, Timing, socket_url
-from app.client.dispatcher import Dispatcher
-from app.client.errors import ClientError, Disconnected, Refused
-from app.client.message import JsonMessage, retry_after_s
-from app.client.metrics import WebSocketMetrics
-from app.client.reconnection import Reconnection
-from app.client.requests import Requests
-from app.client.state import ClientState
-from app.client.subscriptions import Subscriptions
-from app.client.token import NotRenewed, Token
-from app.protocol import Close, InvalidMessage, decode_server_message
+from code_racer_client.arrival import Arrival
+from code_racer_client.connection import Connection, Timing, socket_url
+from code_racer_client.dispatcher import Dispatcher
+from code_racer_client.errors import ClientError, Disconnected, Refused
+from code_racer_client.message import JsonMessage, decode, retry_after_s
+from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.protocol import CLOSE_GOING_AWAY, CLOSE_NORMAL
+from code_racer_client.reconnection import Reconnection
+from code_racer_client.requests import Requests
+from code_racer_client.state import ClientState
+from code_racer_client.subscriptions import Subscriptions
+from code_racer_client.token import NotRenewed, Token
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -99,7 +99,7 @@ class Keeper:
             (self.last_seq,) = rewound
         try:
             if connection is not None and politely:
-                await connection.close(Close.NORMAL.code, "User requested")
+                await connection.close(CLOSE_NORMAL, "User requested")
         finally:
             for task in tasks:
                 task.cancel()
@@ -239,9 +239,8 @@ class Keeper:
         await self._dispatcher.wait_for_room()
         if asyncio.current_task() is not self._task:
             return
-        try:
-            message = decode_server_message(frame)
-        except InvalidMessage:
+        message = decode(frame)
+        if message is None:
             return  # nothing of the server's; the next durable event shows whether something was missed
         self._metrics.record_message()
         before, seq = self.last_seq, message.get("seq")
@@ -260,7 +259,7 @@ class Keeper:
         if seq > last + 1:
             if self.connection is not None:
                 self._reconnection.retry_after(0.0)
-                await self.connection.close(Close.GOING_AWAY.code, "gap")
+                await self.connection.close(CLOSE_GOING_AWAY, "gap")
             return False
         self.last_seq = seq
         return True

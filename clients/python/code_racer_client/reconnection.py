@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from app.client.errors import ClientError
-from app.protocol import should_reconnect
+from code_racer_client.errors import ClientError
+from code_racer_client.protocol import FINAL_CLOSE_CODES
 
 MAX_DELAY_S: Final = 30.0
 _ATTEMPTS_TO_MAX_DELAY: Final = 5
@@ -77,7 +77,7 @@ class Reconnection:
 
     def is_final(self, code: int) -> bool:
         """Return whether the connection does not come back after a close with `code`."""
-        return self._is_forbidden or not should_reconnect(code)
+        return self._is_forbidden or code in FINAL_CLOSE_CODES
 
     def delay_s(self, error: ClientError) -> float:
         """Choose the wait before the next attempt: as asked, or backing off. Raises `error` where none is made."""

@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from app.client.errors import ClientError
-from app.client.message import JsonMessage
+from code_racer_client.errors import ClientError
+from code_racer_client.message import JsonMessage
 
 Handler = Callable[[JsonMessage], Awaitable[None] | None]
 

@@ -1,8 +1,22 @@
 """A message as this client passes it on: the decoded JSON object."""
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 JsonMessage = dict[str, Any]
+
+MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding raises for whatever was sent: the last for what is nested without end."""
+
+
+def decode(frame: str | bytes) -> JsonMessage | None:
+    """Decode a frame; None where it holds no message."""
+    try:
+        message = msgspec.json.decode(frame)
+    except MALFORMED:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def retry_after_s(data: JsonMessage) -> float | None:

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from app.client.errors import ClientError, Rejected
-from app.client.message import JsonMessage, retry_after_s
+from code_racer_client.errors import ClientError, Rejected
+from code_racer_client.message import JsonMessage, retry_after_s
 
 
 class Requests:

@@ -14,18 +14,17 @@ import uuid
 from types import TracebackType
 from typing import Self
 
-from app.client.connection import Timing
-from app.client.dispatcher import Dispatcher
-from app.client.errors import ClientError, Rejected
-from app.client.keeper import Keeper, Place, Sleep
-from app.client.message import JsonMessage
-from app.client.metrics import WebSocketMetrics
-from app.client.reconnection import Reconnection
-from app.client.state import ClientState
-from app.client.subscriptions import Handler, Subscriptions
-from app.client.token import RefreshToken, Token
-from app.protocol import OWN_RELEASES
-from app.vocabulary import ClientName
+from code_racer_client.connection import Timing
+from code_racer_client.dispatcher import Dispatcher
+from code_racer_client.errors import ClientError, Rejected
+from code_racer_client.keeper import Keeper, Place, Sleep
+from code_racer_client.message import JsonMessage
+from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.protocol import CLIENT_NAME, VERSION
+from code_racer_client.reconnection import Reconnection
+from code_racer_client.state import ClientState
+from code_racer_client.subscriptions import Handler, Subscriptions
+from code_racer_client.token import RefreshToken, Token
 
 
 class GameWebSocket:
@@ -63,7 +62,7 @@ class GameWebSocket:
         refresh_token: RefreshToken | None = None,
         metrics: WebSocketMetrics | None = None,
         sleep: Sleep = asyncio.sleep,
-        client: str = OWN_RELEASES[ClientName.PYTHON],
+        client: str = f"{CLIENT_NAME}/{VERSION}",
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")

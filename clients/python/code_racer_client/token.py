@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-from app.client.calling_out import CallFailed, call_out
-from app.client.errors import ClientError, Disconnected, Refused
-from app.protocol import Close
-from app.vocabulary import HandshakeOutcome
+from code_racer_client.calling_out import CallFailed, call_out
+from code_racer_client.errors import ClientError, Disconnected, Refused
+from code_racer_client.protocol import CLOSE_TOKEN_EXPIRED, UNAUTHORIZED
 
 RefreshToken = Callable[[], Awaitable[str] | str]
 
@@ -57,7 +56,7 @@ class Token:
             await self.refresh()
         if not isinstance(self._value, str) or not _USABLE.fullmatch(self._value):
             detail = "the token has a character that no token has"
-            raise Refused(HTTPStatus.UNAUTHORIZED, detail, reason=HandshakeOutcome.UNAUTHORIZED)
+            raise Refused(HTTPStatus.UNAUTHORIZED, detail, reason=UNAUTHORIZED)
         return self._value
 
     async def refresh(self) -> None:
@@ -76,7 +75,7 @@ class Token:
     def may_be_replaced(self, error: ClientError) -> bool:
         """Note how a connection ended; return whether it was about the token and a fresh one may help: once."""
         refused = isinstance(error, Refused) and error.status == HTTPStatus.UNAUTHORIZED and error.final
-        expired = isinstance(error, Disconnected) and error.code == Close.TOKEN_EXPIRED.code
+        expired = isinstance(error, Disconnected) and error.code == CLOSE_TOKEN_EXPIRED
         if not (refused or expired):
             return False
         is_first = not self._is_fresh_one_tried

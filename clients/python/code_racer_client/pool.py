@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.client.websocket import GameWebSocket
+from code_racer_client.websocket import GameWebSocket
 
 
 class WebSocketPool:

@@ -15,15 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 from websockets.uri import parse_uri
 
-from app.client.errors import ClientError, Refused, Unusable
-from app.client.message import JsonMessage, number, retry_after_s
-from app.client.metrics import WebSocketMetrics
-from app.protocol import MALFORMED, Close
-from app.vocabulary import ClientName, HandshakeOutcome
+from code_racer_client.errors import ClientError, Refused, Unusable
+from code_racer_client.message import MALFORMED, JsonMessage, number, retry_after_s
+from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.protocol import CLIENT_NAME, CLOSE_LOST, REASONS
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
-OUR_REASONS: Final = frozenset(HandshakeOutcome)
-"""What a problem document of ours has as its reason; an answer without is a gateway's, and no verdict on the player."""
 MAY_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 """Our refusals below 500 after which another try may succeed."""
 
@@ -63,7 +60,7 @@ class Connection:
                 close_timeout=timing.pong_timeout_s,
                 max_size=MAX_EVENT_BYTES,
                 compression=None,
-                user_agent_header=ClientName.PYTHON,
+                user_agent_header=CLIENT_NAME,
                 proxy=None,
             )
         except InvalidStatus as error:
@@ -83,7 +80,7 @@ class Connection:
             pass  # the code is read below
         finally:
             pings.cancel()
-        return self._ws.close_code or Close.LOST.code, self._ws.close_reason or ""
+        return self._ws.close_code or CLOSE_LOST, self._ws.close_reason or ""
 
     async def send(self, message: JsonMessage) -> None:
         """Send one message. Raises ClientError when the connection has ended."""
@@ -169,7 +166,7 @@ def _refused(error: InvalidStatus) -> Refused:
         problem = msgspec.json.decode(bytes(response.body or b""), type=_Said)
     except MALFORMED:
         return Refused(status, response.reason_phrase, final=False)
-    is_ours = problem.reason in OUR_REASONS
+    is_ours = problem.reason in REASONS
     final = is_ours and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in MAY_PASS
     wait_s = retry_after_s({"retry_after_ms": problem.retry_after_ms}) if is_ours else None
     reason = problem.reason if is_ours else ""

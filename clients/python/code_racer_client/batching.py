@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any, Final
 
-from app.client.errors import ClientError
-from app.client.websocket import GameWebSocket
-from app.protocol import MAX_BATCH
+from code_racer_client.errors import ClientError
+from code_racer_client.protocol import MAX_BATCH
+from code_racer_client.websocket import GameWebSocket
 
 MAX_QUEUED: Final = 1_000
 

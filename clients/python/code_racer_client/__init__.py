@@ -1,0 +1,28 @@
+"""Code Racer: a game over one WebSocket, across reconnects (asyncio)."""
+
+from code_racer_client.api import Api
+from code_racer_client.batching import MessageBatcher
+from code_racer_client.errors import ClientError, Disconnected, Refused, Rejected, Unusable
+from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.pool import WebSocketPool
+from code_racer_client.protocol import VERSION
+from code_racer_client.reconnection import full_jitter
+from code_racer_client.state import ClientState
+from code_racer_client.websocket import GameWebSocket
+
+__version__ = VERSION
+__all__ = [
+    "Api",
+    "ClientError",
+    "ClientState",
+    "Disconnected",
+    "GameWebSocket",
+    "MessageBatcher",
+    "Refused",
+    "Rejected",
+    "Unusable",
+    "WebSocketMetrics",
+    "WebSocketPool",
+    "__version__",
+    "full_jitter",
+]

@@ -28,8 +28,9 @@ AT_ONCE: Final = 16
 COUNTERS: Final = tuple(
     f"code_racer_{name}"
     for name in (
-        "ws_handshakes_total", "ws_closes_total", "ws_connection_duration_seconds_bucket", "http_rejected_total",
-        "event_log_troubles_total", "judge_stops_total", "judge_queue_full_total", "submissions_total",
+        "ws_handshakes_total", "ws_closes_total", "ws_connection_duration_seconds_bucket", "ws_lost_age_seconds_bucket",
+        "http_rejected_total", "event_log_troubles_total", "judge_stops_total", "judge_queue_full_total",
+        "submissions_total",
     )
 )  # fmt: skip
 """Counters of the rules, which Prometheus is asked for: a replica tells them since its start."""

@@ -1,8 +1,8 @@
 """The doctor's rules: findings from facts, pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from app.doctor.facts import Cause, Facts, Failure, Finding, Likelihood, PublicUrl, Replica, Trouble
 
@@ -15,7 +15,7 @@ DISK_FREE: Final = 0.05
 CERTIFICATE_DAYS: Final = 14.0
 FEWEST_CUTS: Final = 10
 CUT_AT_ONE_AGE: Final = 0.75
-"""This part of all connections lasts about equally long where somebody cuts them at an age."""
+"""This part of connections lasts about equally long where somebody cuts them at an age."""
 SWITCHING, UPGRADE_REQUIRED = 101, 426
 _OF_FAILURES: Final = {
     Failure.NAME: (Cause.NAME, "CodeRacerDown"),
@@ -216,29 +216,53 @@ def _judge(facts: Facts) -> Iterator[Finding]:
 
 
 def _cuts(facts: Facts) -> Iterator[Finding]:
-    for one in facts.asked:
-        lost = one.grown("ws_closes_total", reason="connection_lost")
-        ended = one.grown("ws_closes_total")
-        low, high, part = _commonest_age(one)
-        if lost >= FEWEST_CUTS and 2 * lost > ended and part >= CUT_AT_ONE_AGE:
-            evidence = (
-                f"{lost:.0f} of {ended:.0f} connections ended without a close frame, {one.since}",
-                f"{part:.0%} of all lasted between {low:g} and {high:g} s: somebody cuts them at that age, or silence",
-            )
-            culprit = f"the proxy before {one.name}"
-            yield Finding(Cause.CUTS, Likelihood.LIKELY, culprit, evidence, "CodeRacerAbnormalCloses")
+    """Find an age that connections are cut at: in all that ended where most were lost, else in those that were old.
 
-
-def _commonest_age(one: Replica) -> tuple[float, float, float]:
-    """Return the two neighbouring buckets of durations that hold most: their bounds in seconds, and what part of all.
-
-    Two, as an age at which connections are cut may be the bound of one: 60 s is nginx's own, and one of ours.
+    Short races hide a cut at ten minutes in the former, so the latter counts whatever else ended; it is no more than
+    possible, as players who all came at once, after a restart, are for some minutes of one age too.
     """
-    rows = one.rows("ws_connection_duration_seconds_bucket")
-    totals = [(0.0, 0.0), *sorted((float(labels["le"]), value) for labels, value in rows)]
-    spans = zip(totals, totals[2:], strict=False)
-    low, high = max(spans, key=lambda span: span[1][1] - span[0][1], default=((0.0, 0.0), (0.0, 0.0)))
-    return low[0], high[0], (high[1] - low[1]) / totals[-1][1] if totals[-1][1] else 0.0
+    for one in facts.asked:
+        lost, ended = one.grown("ws_closes_total", reason="connection_lost"), one.grown("ws_closes_total")
+        lasted = [(0.0, 0.0), *_by_bound(one, "ws_connection_duration_seconds_bucket")]
+        old = _by_bound(one, "ws_lost_age_seconds_bucket")
+        if 2 * lost > ended and (found := _commonest_age(lasted)):
+            whose, likelihood = "of all", Likelihood.LIKELY
+        elif found := _commonest_age(old):
+            whose, likelihood = f"of those lost that were older than {old[0][0]:g} s", Likelihood.POSSIBLE
+        else:
+            continue
+        lasting = f"lasted between {found.low_s:g} and {found.high_s:g} s"
+        evidence = (
+            f"{lost:.0f} of {ended:.0f} connections ended without a close frame, {one.since}",
+            f"{found.part:.0%} {whose} {lasting}: somebody cuts them at that age, or silence",
+        )
+        yield Finding(Cause.CUTS, likelihood, f"the proxy before {one.name}", evidence, "CodeRacerAbnormalCloses")
+
+
+class _Age(NamedTuple):
+    """Two neighbouring buckets of ages, by their bounds, and what part of all they hold."""
+
+    low_s: float
+    high_s: float
+    part: float
+
+
+def _by_bound(one: Replica, histogram: str) -> list[tuple[float, float]]:
+    """List the upper bounds of a histogram's buckets, each with the total up to it."""
+    return sorted((float(labels["le"]), value) for labels, value in one.rows(histogram))
+
+
+def _commonest_age(totals: Sequence[tuple[float, float]]) -> _Age | None:
+    """Find the age that most have, of enough; what is up to the first bound is left out.
+
+    Two buckets, as an age at which connections are cut may be the bound of one: 60 s is nginx's own, and one of ours.
+    """
+    count = totals[-1][1] - totals[0][1] if totals else 0.0
+    if count < FEWEST_CUTS:
+        return None
+    low, high = max(zip(totals, totals[2:], strict=False), key=lambda span: span[1][1] - span[0][1])
+    part = (high[1] - low[1]) / count
+    return _Age(low[0], high[0], part) if part >= CUT_AT_ONE_AGE else None
 
 
 def _version(facts: Facts) -> Iterator[Finding]:

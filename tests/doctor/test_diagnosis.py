@@ -58,32 +58,45 @@ def test_the_settings_here_decide_but_are_not_certain_against_most() -> None:
     assert told(secrets(replica("a"), here="cc")) == [("a", Likelihood.POSSIBLE)]
 
 
-def closed(**by_bound: float) -> Replica:
-    """A replica whose connections, all lost, lasted so long: totals by upper bound, as Prometheus has them."""
-    rows = tuple(({"le": bound.removeprefix("le_").replace("_", ".")}, total) for bound, total in by_bound.items())
-    lost = max(by_bound.values())
-    return Replica(
-        "a",
-        samples={
-            "code_racer_ws_connection_duration_seconds_bucket": rows,
-            "code_racer_ws_closes_total": (({"reason": "connection_lost"}, lost),),
-        },
-    )
+def closed(family: str, by_bound: dict[str, float], lost: float, ended: float = 0.0) -> Replica:
+    """A replica of whose connections so many were lost, and others ended well: ages up to each bound."""
+    rows = tuple(({"le": bound}, total) for bound, total in by_bound.items())
+    closes = ({"reason": "connection_lost"}, lost), ({"reason": "normal"}, ended)
+    return Replica("a", samples={f"code_racer_{family}_bucket": rows, "code_racer_ws_closes_total": closes})
+
+
+def lasted(*totals: float) -> Replica:
+    """One whose connections were all lost, and lasted so long."""
+    by_bound = dict(zip(("15.0", "60.0", "300.0", "+Inf"), totals, strict=True))
+    return closed("ws_connection_duration_seconds", by_bound, lost=totals[-1])
+
+
+def lost_old(*totals: float) -> Replica:
+    """One that loses some old connections among many short ones."""
+    by_bound = dict(zip(("240.0", "490.0", "560.0", "650.0", "745.0", "+Inf"), totals, strict=True))
+    return closed("ws_lost_age_seconds", by_bound, lost=totals[-1], ended=1_000)
 
 
 @pytest.mark.parametrize(
-    ("one", "age"),
+    ("one", "age", "likelihood"),
     [
-        (closed(le_15=0, le_60=0, le_300=20, le_Inf=20), "between 15 and 300 s"),
-        (closed(le_15=0, le_60=10, le_300=20, le_Inf=20), "between 15 and 300 s"),  # cut at 60 s, a bound
-        (closed(le_15=5, le_60=12, le_300=19, le_Inf=24), ""),
-        (closed(le_15=0, le_60=4, le_300=8, le_Inf=8), ""),  # too few to tell
+        (lasted(0, 0, 20, 20), "100% of all lasted between 15 and 300 s", Likelihood.LIKELY),
+        (lasted(0, 10, 20, 20), "100% of all lasted between 15 and 300 s", Likelihood.LIKELY),  # at 60 s
+        (lasted(5, 12, 19, 24), "", None),
+        (lasted(0, 4, 8, 8), "", None),  # too few to tell
+        (
+            lost_old(50, 52, 53, 68, 70, 70),
+            "85% of those lost that were older than 240 s lasted between 560 and 745 s",
+            Likelihood.POSSIBLE,
+        ),
+        (lost_old(50, 60, 63, 65, 67, 70), "", None),  # networks
+        (lost_old(50, 50, 50, 58, 58, 58), "", None),  # too few that were old
     ],
 )
-def test_cuts_at_one_age_are_told_also_where_it_is_the_bound_of_a_bucket(one: Replica, age: str) -> None:
+def test_cuts_at_one_age_are_told_also_among_short_races(one: Replica, age: str, likelihood: Likelihood | None) -> None:
     cuts = [finding for finding in diagnose(Facts((one,))) if finding.cause is Cause.CUTS]
-    assert bool(cuts) == bool(age)
-    assert all(age in finding.evidence[1] for finding in cuts)
+    assert [finding.likelihood for finding in cuts] == ([likelihood] if likelihood else [])
+    assert all(finding.evidence[1].startswith(age) for finding in cuts)
 
 
 def test_a_disk_that_is_nearly_full_is_told_with_what_is_left() -> None:

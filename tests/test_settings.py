@@ -145,12 +145,13 @@ def test_all_limits_can_be_tried_dry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_developer_need_not_wait_for_a_drain_and_a_cluster_gets_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings(close_timeout_s=1).drain.longest_s == 3 + 3 + 3
+    assert load_settings(close_timeout_s=1).drain.longest_s == 3 + 1 + 3 + 3
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("JWT_SECRET", GOOD_SECRET)
-    plan = load_settings(drain_spread_s=60).drain
+    plan = load_settings(drain_spread_s=60, leave_timeout_s=2).drain
     assert (plan.delay_s, plan.spread_s) == (5, 60)
-    assert plan.longest_s == plan.delay_s + plan.game_wait_s + 60 + 3 * plan.close_timeout_s + plan.scrape_wait_s + 6
+    closed_s = plan.delay_s + plan.game_wait_s + 60 + 3 * plan.close_timeout_s
+    assert plan.longest_s == closed_s + plan.scrape_wait_s + 2 + 6
 
 
 def test_secrets_are_told_apart_by_fingerprints_that_tell_nothing_else() -> None:

@@ -48,8 +48,6 @@ from app.workers import Share
 from app.workers.share import ALONE
 
 REACH_RETRY_S: Final = 1.0
-LEAVE_TIMEOUT_S: Final = 1.0
-"""Who ends waits no longer for the log to tell the others: where it is away they find out after REPLICA_TTL_S."""
 
 
 class Hub:
@@ -103,6 +101,7 @@ class Hub:
         self._log = log
         self._judge = judge
         self._has_left = False
+        self._leave_timeout_s = settings.leave_timeout_s
 
     async def start(self) -> None:
         """Open the log and the judge, take up the games that were under way; a shared log may be reached later.
@@ -171,12 +170,12 @@ class Hub:
             return
         self._has_left = True
         try:
-            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+            async with asyncio.timeout(self._leave_timeout_s):
                 await self.circle.leave()
         except LogUnavailable as error:  # the others find out by themselves
             await self._log.abandon(error)
         except TimeoutError:
-            text = f"no answer within {LEAVE_TIMEOUT_S:g} s to one who leaves"
+            text = f"no answer within {self._leave_timeout_s:g} s to one who leaves"
             await self._log.abandon(LogUnavailable(text, LogTrouble.TIMEOUT))
 
 

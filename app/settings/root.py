@@ -79,6 +79,7 @@ class Settings(  # the last section is documented first
             spread_s=defaults.spread_s if self.drain_spread_s is None else self.drain_spread_s,
             close_timeout_s=self.close_timeout_s,
             scrape_wait_s=defaults.scrape_wait_s if self.scrape_wait_s is None else self.scrape_wait_s,
+            leave_timeout_s=self.leave_timeout_s,
             restart_hint_s=self.restart_hint_s,
             flush_timeout_s=self.log_flush_timeout_s + self.trace_flush_timeout_s,
         )

@@ -73,12 +73,12 @@ async def test_its_phases_come_in_order() -> None:
 
 @without_waiting
 async def test_a_log_that_does_not_answer_is_asked_once_and_not_waited_for_again() -> None:
-    async with running(log := SilentLog(), now=loop_ms) as one:
+    async with running(log := SilentLog(), now=loop_ms, leave_timeout_s=3) as one:
         await one.hub.log_health.wait_reached()
         before = loop_ms()
         await drain_of(one, Phases()).run()
         await one.hub.close()
-        assert loop_ms() - before == 1_000
+        assert loop_ms() - before == 3_000
         assert log.asked == ["withdraw", "abandon"]
 
 

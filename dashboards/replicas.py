@@ -3,7 +3,7 @@
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.outliers import BAD
+from alerts.signals import BAD
 from dashboards.model import Board, Panel, Query, RowKind, rate, row, selected
 
 CONNECTIONS: Final = selected("code_racer_ws_connections")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from alerts.drills.drill import Drill
 from alerts.drills.stage import FREE, NAMES, Stage
 from alerts.model import Severity
-from alerts.outliers import BAD
+from alerts.signals import BAD
 from tools.harness.nats import Nats
 from tools.harness.server import SECRET, ServerProcess
 from tools.harness.tokens import token

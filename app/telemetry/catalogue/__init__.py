@@ -2,7 +2,8 @@
 
 Instruments, documentation, dashboards, alerts and tests are built from it or checked against it: a signal enters here
 first, in the module of its area; the recorder, the alerts and the boards have modules of the same names. Labels are
-closed enums; the number of series never depends on what clients do.
+closed enums, or values of the configuration (also where these are addresses: the replicas that the canary was told to
+race on); the number of series never depends on what clients do.
 """
 
 from typing import Final

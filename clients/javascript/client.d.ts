@@ -7,6 +7,11 @@ export const FINAL_CLOSE_CODES: readonly number[];
 
 export const FINAL_REASONS: readonly string[];
 
+/** Where a client stands with its game: all there are. */
+export const STATES: readonly ['idle', 'connecting', 'open', 'waiting', 'reconnecting', 'closed'];
+
+export type State = typeof STATES[number];
+
 export function fullJitter(attempt: number): number;
 
 /** A message of the server. */
@@ -379,8 +384,8 @@ export type Welcome = WelcomeData;
 /** What the client tells of itself. */
 export interface ClientEvents {
   state: { state: State };
-  /** It waits to try again; `attempt` counts those in a row that nobody asked for. */
-  retry: { delayMs: number; attempt: number };
+  /** It waits to try again, and why; `attempt` counts those in a row that nobody asked for. */
+  retry: { delayMs: number; attempt: number; code: number; reason: string; detail: string };
   /**
    * It is over for good, until `connect` is called again. `code` is a close code, or the HTTP status of a refusal (0:
    * nobody answered, or no WebSocket can be made here); `reason` the word of the close or of the refusal.
@@ -388,9 +393,20 @@ export interface ClientEvents {
   end: { code: number; reason: string; detail: string };
   /** A handler for `type` has thrown, or its promise was rejected; or `refreshToken` has, then that is the type. */
   fault: { error: unknown; type: string };
+  /** A message that waited for the connection (option `queue`) will not be sent, or was refused. */
+  dropped: { type: string; data: unknown; error: Error };
 }
 
-export type State = 'idle' | 'connecting' | 'reconnecting' | 'open' | 'waiting' | 'closed';
+/** Any message of the server; `type` tells which. */
+export type AnyServerMessage = ServerMessages[keyof ServerMessages];
+
+/**
+ * All that can be listened to, `'*'` for every message of the server. A type that a later release of the server has is
+ * added by merging into `ServerMessages`: `declare module '@code-racer/client' { interface ServerMessages { … } }`.
+ */
+export interface Events extends ClientEvents, ServerMessages {
+  '*': AnyServerMessage;
+}
 
 /** As much of a WebSocket as the client needs: the browser's, Node's, and that of the `ws` package fit. */
 export interface WebSocketLike {
@@ -431,13 +447,34 @@ export interface GameWebSocketOptions {
   metrics?: WebSocketMetrics;
   /** What program this is, as name/version; the service counts by it what it knows. Empty: says nothing. */
   client?: string;
+  /**
+   * So many messages may wait for the connection where it is down: `sendMessage` keeps them, in order, until the next
+   * `welcome`, and each is applied once. None by default. What says how things are now is never kept (`ping`,
+   * `progress`), nor a `batch`.
+   */
+  queue?: number;
+  /**
+   * Is told each change of state, wait, end and dropped message, and type and number of each message; never a token, nor
+   * what a message holds. For one's own eyes: `debug: console.debug`.
+   */
+  debug?: (what: string, details: Record<string, unknown>) => void;
 }
 
-export interface RequestOptions {
-  /** How long to wait for the answer, reconnects included; for as long as it takes by default. */
+export interface WaitOptions {
+  /** How long to wait, reconnects included; for as long as it takes by default. */
   timeoutMs?: number;
-  /** Gives the request up; what was sent may be applied all the same. */
+  /** Gives up; what was sent may be applied all the same. */
   signal?: AbortSignal;
+}
+
+export interface RequestOptions extends WaitOptions {
+  /** By which the server knows a message that it has had; one of its own by default. */
+  id?: string;
+}
+
+export interface WaitForOptions extends WaitOptions {
+  /** Take one of the last 100 events too, if its `seq` is greater. */
+  since?: number;
 }
 
 export class WebSocketMetrics {
@@ -464,9 +501,8 @@ export class WebSocketMetrics {
 }
 
 export class Rejected extends Error {
-  constructor(code: string, message: string, retryAfterMs?: number | null);
+  constructor(code: string, message: string);
   readonly code: string;
-  readonly retryAfterMs: number | null;
 }
 
 export class GameWebSocket {
@@ -481,21 +517,20 @@ export class GameWebSocket {
   maxReconnectAttempts: number | null;
   get rttMs(): number | null;
   get readyState(): number;
+  get [Symbol.toStringTag](): string;
   connect(): void;
   disconnect(): void;
-  sendMessage<Type extends keyof ClientMessages>(type: Type, data: ClientMessages[Type], id?: string): boolean;
+  /** True: sent; `'queued'`: it waits for the connection (option `queue`); false: not sent. */
+  sendMessage<Type extends keyof ClientMessages>(type: Type, data: ClientMessages[Type], id?: string): boolean | 'queued';
   request<Type extends ClientMessage['type']>(
     type: Type,
     data: ClientMessages[Type],
     options?: RequestOptions,
   ): Promise<number | null>;
-  on<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => unknown): this;
-  on<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => unknown): this;
-  on(type: string, handler: (message: ServerMessage) => unknown): this;
-  once<Type extends keyof ClientEvents>(type: Type, handler: (event: ClientEvents[Type]) => unknown): this;
-  once<Type extends keyof ServerMessages>(type: Type, handler: (message: ServerMessages[Type]) => unknown): this;
-  once(type: string, handler: (message: ServerMessage) => unknown): this;
-  off(type: string, handler: (message: any) => unknown): this;
+  waitFor<Type extends keyof ServerMessages>(type: Type, options?: WaitForOptions): Promise<ServerMessages[Type]>;
+  on<Type extends keyof Events>(type: Type, handler: (event: Events[Type]) => unknown): this;
+  once<Type extends keyof Events>(type: Type, handler: (event: Events[Type]) => unknown): this;
+  off<Type extends keyof Events>(type: Type, handler: (event: Events[Type]) => unknown): this;
   handleMessage(message: ServerMessage): void;
 }
 

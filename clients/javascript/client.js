@@ -9,7 +9,7 @@
  * Durable events carry `seq`: after a cut the client reconnects with `last_seq`, hands on each event once and
  * in order, and reconnects when it notices a gap.
  *
- * Handlers are called in microtasks of their own (`_tell`): all is settled before any is called, nothing of the client
+ * Handlers are called in microtasks of their own (`#tell`): all is settled before any is called, nothing of the client
  * comes after it in the same turn, and so they may throw, or call whatever they like.
  */
 
@@ -17,7 +17,16 @@ const SUBPROTOCOL = 'code-racer.v1';
 const MAX_DELAY_MS = 30_000;
 const MAX_BATCH = 50;
 const MAX_QUEUED = 1_000;
+/** So many events can be asked for after they have come. */
+const KEPT = 100;
+/** What says how things are now, or has a way of its own: it waits for no connection. */
+const FLEETING = /^(auth|batch|hello|ping|progress)$/;
 const OPEN = 1;
+/** What `debug` is told: of messages the type and the number alone. */
+const TOLD = ['state', 'retry', 'end', 'dropped', '*'];
+
+/** Where a client stands with its game: the closed list, in the order in which a usual one comes by. */
+export const STATES = Object.freeze(['idle', 'connecting', 'open', 'waiting', 'reconnecting', 'closed']);
 
 // generated: version and close table
 /** The version of this client, which is the server's it came with. */
@@ -37,8 +46,21 @@ const CREATED = 201;
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
 const MAX_ADVICE_MS = 600_000;
-/** An hour: the race is over by then, or forgotten. */
-const GIVE_UP_AFTER_MS = 3_600_000;
+/** Of the options; `giveUpAfterMs`, an hour: the race is over by then, or forgotten. */
+const DEFAULTS = {
+  auth: 'subprotocol',
+  client: `code-racer-javascript/${VERSION}`,
+  giveUpAfterMs: 3_600_000,
+  lastSeq: null,
+  maxReconnectAttempts: null,
+  openTimeoutMs: 10_000,
+  pingIntervalMs: 30_000,
+  pongTimeoutMs: 10_000,
+};
+/** Bounds of what `hello` may tell. */
+const MAX_HELLO_COUNT = 1_000;
+const MAX_HELLO_MS = 600_000;
+const MAX_OUTAGE_MS = 86_400_000;
 /** How often the clock is looked at: where it went on without us for three times that, the machine has slept. */
 const WATCH_MS = 5_000;
 
@@ -62,14 +84,17 @@ function spread(ms) {
 
 /** What a client counts of its connections; several may share one. */
 export class WebSocketMetrics {
-  constructor() {
-    this.connectionCount = 0;
-    this.messageCount = 0;
-    this.errorCount = 0;
-    this.reconnectCount = 0;
-    this.resumeCount = 0;
-    this.rttMs = null;
-  }
+  connectionCount = 0;
+
+  messageCount = 0;
+
+  errorCount = 0;
+
+  reconnectCount = 0;
+
+  resumeCount = 0;
+
+  rttMs = null;
 
   recordConnection() { this.connectionCount += 1; }
 
@@ -86,110 +111,149 @@ export class WebSocketMetrics {
   getMetrics() { return { ...this }; }
 }
 
-/** Bounds of what `hello` may tell. */
-const MAX_HELLO_COUNT = 1_000;
-const MAX_HELLO_MS = 600_000;
-const MAX_OUTAGE_MS = 86_400_000;
-
 /** What a player meets on the way into a game, measured where the player is: sent in `hello`, once a connection. */
 class Arrival {
-  constructor() {
-    this._openMs = 0;
-    this.begin();
-  }
+  #since;
+
+  #tried;
+
+  #openMs;
+
+  #failed;
+
+  #isIn;
+
+  #joins = 0;
 
   /** The player wants to come: nothing from before counts. */
   begin() {
-    this._since = this._tried = performance.now();
-    this._failedAttempts = this._joins = 0;
-    this._isIn = false;
+    this.#since = performance.now();
+    this.#joins = this.#failed = 0;
+    this.#isIn = false;
   }
 
   /** Whether the player was in before. */
-  get isReturn() { return this._joins > 0; }
+  get isReturn() { return this.#joins > 0; }
 
   /** Milliseconds since the player wanted to come, or was lost. */
-  get waitedMs() { return performance.now() - this._since; }
+  get waitedMs() { return performance.now() - this.#since; }
 
-  tried() { this._tried = performance.now(); }
+  tried() { this.#tried = performance.now(); }
 
-  opened() { this._openMs = performance.now() - this._tried; }
+  opened() { this.#openMs = performance.now() - this.#tried; }
 
   /** The connection is lost, or the attempt came to nothing. */
   ended() {
-    if (this._isIn) this._since = performance.now();
-    else this._failedAttempts += 1;
-    this._isIn = false;
+    if (this.#isIn) this.#since = performance.now();
+    else this.#failed += 1;
+    this.#isIn = false;
   }
 
-  /** The snapshot is there, or what is sent instead of one; the data of `hello`. */
+  /** The snapshot is there, or what is sent instead of one; the data of `hello`, within its bounds. */
   joined() {
-    const { waitedMs } = this;
     const data = {
-      reconnects: Math.min(this._joins, MAX_HELLO_COUNT),
-      failed_attempts: Math.min(this._failedAttempts, MAX_HELLO_COUNT),
-      open_ms: Math.min(this._openMs, MAX_HELLO_MS),
+      reconnects: Math.min(this.#joins, MAX_HELLO_COUNT),
+      failed_attempts: Math.min(this.#failed, MAX_HELLO_COUNT),
+      open_ms: Math.min(this.#openMs, MAX_HELLO_MS),
+      ...(this.#joins ? { outage_ms: Math.min(this.waitedMs, MAX_OUTAGE_MS) } : { join_ms: Math.min(this.waitedMs, MAX_HELLO_MS) }),
     };
-    if (this.isReturn) data.outage_ms = Math.min(waitedMs, MAX_OUTAGE_MS);
-    else data.join_ms = Math.min(waitedMs, MAX_HELLO_MS);
-    this._joins += 1;
-    this._failedAttempts = 0;
-    this._isIn = true;
+    this.#joins += 1;
+    this.#failed = 0;
+    this.#isIn = true;
     return data;
   }
 }
 
-/** The server answered a request with an error: `code`, and when to try again if that helps. */
+/** The server answered a request with an error, which `code` is the word for. */
 export class Rejected extends Error {
-  constructor(code, message, retryAfterMs = null) {
+  name = 'Rejected';
+
+  constructor(code, message) {
     super(`${code}: ${message}`);
-    this.name = 'Rejected';
     this.code = code;
-    this.retryAfterMs = retryAfterMs;
   }
 }
 
 /** A player's connection to a game. Subclass and override `handleMessage`, or register handlers with `on`. */
 export class GameWebSocket {
+  ws = null;
+
+  state = 'idle';
+
+  welcome = null;
+
+  reconnectAttempts = 0;
+
+  #token;
+
+  #options = { ...DEFAULTS };
+
+  #arrival = new Arrival();
+
+  #handlers = new Map();
+
+  /** What waits for an answer, by its id; waiters by themselves. */
+  #asked = new Map();
+
+  /** How many messages of `queue` there are. */
+  #kept = 0;
+
+  /** The last events. */
+  #recent = [];
+
+  /** Of the attempt that is the current one. */
+  #timers = {};
+
+  #attempt = 0;
+
+  #cut;
+
+  #opened;
+
+  /** How the connection ended that a fresh token is to mend, and whether one was refused already. */
+  #tokenEnd;
+
+  #freshTokenRefused;
+
+  /** What the server says of coming back. */
+  #stayAway = false;
+
+  #adviceMs = null;
+
+  #notBefore;
+
+  /** The last event that a handler has seen, and by what `disconnect` is told that another time has begun. */
+  #handedSeq;
+
+  #visit = 0;
+
+  #look;
+
+  #onSign = (event) => this.#heed(event.type);
+
   /**
    * @param {string} gameId
    * @param {string} token JSON Web Token; never shown in an error or a log line
    * @param {import('./client.js').GameWebSocketOptions} [options] see client.d.ts
    */
   constructor(gameId, token, options = {}) {
+    const chosen = this.#options;
+    for (const [name, value] of Object.entries(options)) chosen[name] = value ?? chosen[name];
+    chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
+    chosen.WebSocket ??= globalThis.WebSocket;
+    for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass options.${name}: there is none here`);
+    const { lastSeq, metrics, maxReconnectAttempts, debug } = chosen;
     this.gameId = gameId;
-    this.ws = null;
-    this.state = 'idle';
-    this.lastSeq = options.lastSeq ?? null;
-    this.welcome = null;
-    this.metrics = options.metrics ?? new WebSocketMetrics();
-    this.reconnectAttempts = 0;
-    this.maxReconnectAttempts = options.maxReconnectAttempts ?? null;
-    this._giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
-    this._pingIntervalMs = options.pingIntervalMs ?? 30_000;
-    this._pongTimeoutMs = options.pongTimeoutMs ?? 10_000;
-    this._openTimeoutMs = options.openTimeoutMs ?? 10_000;
-    this._auth = options.auth ?? 'subprotocol';
-    this._refreshToken = options.refreshToken ?? null;
-    this._client = options.client ?? `code-racer-javascript/${VERSION}`;
-    this._url = (options.url ?? globalThis.location?.origin.replace(/^http/, 'ws') ?? '').replace(/\/$/, '');
-    this._WebSocket = options.WebSocket ?? globalThis.WebSocket;
-    this._arrival = new Arrival();
-    this._handlers = new Map();
-    this._requests = new Map();
-    this._timers = {};
-    this._attempt = 0;
-    this._visit = 0;
-    this._handedSeq = this.lastSeq;
-    this._cut = null;
-    this._tokenEnd = null;
-    this._onSign = (event) => this._heed(event.type);
-    this._resetEnd();
-    Object.defineProperty(this, '_token', { value: token, enumerable: false, writable: true });
-    if (!this._url) throw new Error('GameWebSocket: pass options.url, there is no page to take it from');
-    if (!this._WebSocket) throw new Error('GameWebSocket: pass options.WebSocket, this platform has none');
-    this._urlOf(''); // throws where it is no URL
+    this.lastSeq = lastSeq;
+    this.metrics = metrics ?? new WebSocketMetrics();
+    this.maxReconnectAttempts = maxReconnectAttempts;
+    this.#token = token;
+    this.#urlOf(''); // throws where it is no URL
+    if (debug) for (const what of TOLD) this.on(what, ({ data, ...rest }) => debug(what, rest));
   }
+
+  /** So that frameworks that wrap objects to watch them leave this one alone: it has private parts. */
+  get [Symbol.toStringTag]() { return 'GameWebSocket'; }
 
   /** Milliseconds of the round trip measured last; null before the first. */
   get rttMs() { return this.metrics.rttMs; }
@@ -202,53 +266,58 @@ export class GameWebSocket {
    * again, it tries at once; after an end it starts afresh.
    */
   connect() {
-    if (this.state === 'waiting') void this._try();
+    if (this.state === 'waiting') this.#try();
     if (this.state !== 'idle' && this.state !== 'closed') return;
     this.reconnectAttempts = 0;
-    this._freshTokenRefused = false;
-    this._handedSeq = this.lastSeq;
-    this._resetEnd();
-    this._arrival.begin();
-    this._watch();
-    void this._try();
+    this.#freshTokenRefused = false;
+    this.#handedSeq = this.lastSeq;
+    this.#resetEnd();
+    this.#arrival.begin();
+    this.#watch();
+    this.#try();
   }
 
   /** Close with 1000 and come back no more. What no handler has seen yet is asked for again by the next `connect`. */
   disconnect() {
-    this._close('disconnected', 1000, 'User requested');
-    this._visit += 1;
-    this.lastSeq = this._handedSeq;
+    this.#close('disconnected', 1000, 'User requested');
+    this.#visit += 1;
+    this.lastSeq = this.#handedSeq;
   }
 
-  /** Send one message, now; false where the connection is down. */
-  sendMessage(type, data, id) { return this._send(JSON.stringify({ type, data, id })); }
+  /**
+   * Send one message: true where it is sent, `'queued'` where it waits for the connection (option `queue`), else false.
+   * What waits is a `request` without an id of its own: sent in order with the next welcome, and applied once.
+   */
+  sendMessage(type, data, id) {
+    const queue = FLEETING.test(type) ? 0 : this.#options.queue;
+    if ((!queue || this.state === 'open') && this.#send(JSON.stringify({ type, data, id }))) return true;
+    if (this.state === 'closed' || !(this.#kept < queue)) return false;
+    this.#kept += 1;
+    this.request(type, data, { id })
+      .catch((error) => this.#tell(() => this.#emit('dropped', { type, data, error })))
+      .finally(() => { this.#kept -= 1; });
+    return 'queued';
+  }
 
   /**
    * Send one message and wait for its `ack`: the seq of the event it caused, or null. Across reconnects, and where
    * the server asks for it, it is sent again with the same id, and applied once. Rejects with `Rejected`, with the
    * reason of `signal` or a TimeoutError, or with an Error where the connection ends for good before.
    */
-  request(type, data, { timeoutMs, signal } = {}) {
-    return new Promise((resolve, reject) => {
-      if (this.state === 'closed') throw new Error('WebSocket not connected');
-      signal?.throwIfAborted();
-      const id = globalThis.crypto?.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-      const one = { text: JSON.stringify({ type, data, id }) };
-      one.settle = (how, value) => {
-        this._requests.delete(id);
-        clearTimeout(one.again);
-        clearTimeout(one.late);
-        signal?.removeEventListener('abort', one.abort);
-        how(value);
-      };
-      one.resolve = (seq) => one.settle(resolve, seq);
-      one.reject = (error) => one.settle(reject, error);
-      one.abort = () => one.reject(signal.reason);
-      signal?.addEventListener('abort', one.abort);
-      if (timeoutMs) one.late = setTimeout(() => one.reject(new DOMException(`no answer to ${type} in time`, 'TimeoutError')), timeoutMs);
-      this._requests.set(id, one);
-      if (this.state === 'open') this._send(one.text);
+  request(type, data, { id = `${Date.now()}-${Math.random()}`, ...limits } = {}) {
+    return this.#await(`answer to ${type}`, id, limits, (one) => {
+      one.text = JSON.stringify({ type, data, id });
+      if (this.state === 'open') this.#send(one.text);
     });
+  }
+
+  /**
+   * Wait for the next message of a type; with `since`, also one of the last 100 events, later than that. Rejects as
+   * `request` does.
+   */
+  waitFor(type, { since, ...limits } = {}) {
+    const known = this.#recent.find((event) => event.type === type && event.seq > since);
+    return known ? Promise.resolve(known) : this.#await(type, {}, limits, (one) => { one.type = type; });
   }
 
   /**
@@ -257,7 +326,7 @@ export class GameWebSocket {
    * `'retry'` with `{ delayMs, attempt }`, `'fault'` with `{ error, type }` when a handler has thrown, or `refreshToken`.
    */
   on(type, handler) {
-    this._handlers.set(type, [...(this._handlers.get(type) ?? []), handler]);
+    this.#handlers.set(type, [...(this.#handlers.get(type) ?? []), handler]);
     return this;
   }
 
@@ -273,98 +342,99 @@ export class GameWebSocket {
 
   /** Call `handler` no more. */
   off(type, handler) {
-    const others = (this._handlers.get(type) ?? []).filter((one) => one !== handler && one.handler !== handler);
-    this._handlers.set(type, others);
+    const others = (this.#handlers.get(type) ?? []).filter((one) => one !== handler && one.handler !== handler);
+    this.#handlers.set(type, others);
     return this;
   }
 
   /** Hand a message to the registered handlers; override to do something else. */
   handleMessage(message) {
-    this._emit(message.type, message);
-    this._emit('*', message, message.type);
+    this.#emit(message.type, message);
+    this.#emit('*', message, message.type);
   }
 
   // ---------------------------------------------------------------- the connection
 
   /** Make one attempt; whatever there was before it stops. */
-  async _try() {
-    const attempt = this._stop();
-    this._become(this._arrival.isReturn ? 'reconnecting' : 'connecting');
-    this._arrival.tried();
+  async #try() {
+    const attempt = this.#stop();
+    this.#become(this.#arrival.isReturn ? 'reconnecting' : 'connecting');
+    this.#arrival.tried();
     await null; // connect(); disconnect(); connect() makes one socket
-    if (attempt !== this._attempt) return;
-    if (this._tokenEnd && !await this._renewed()) return;
-    if (!TOKEN.test(this._token)) {
-      this._tokenRefused(401, UNAUTHORIZED, 'the token has a character that no token has');
+    if (attempt !== this.#attempt) return;
+    if (this.#tokenEnd && !await this.#renewed()) return;
+    if (!TOKEN.test(this.#token)) {
+      this.#tokenRefused(401, UNAUTHORIZED, 'the token has a character that no token has');
       return;
     }
-    const query = this._auth === 'query' ? { token: this._token } : {};
-    if (this._auth === 'ticket') { // a single-use one, fetched for this connection
-      const answer = await this._fetch(this._urlOf('/api/tickets').href, { method: 'POST' });
-      if (attempt !== this._attempt) return;
+    const query = this.#options.auth === 'query' ? { token: this.#token } : {};
+    if (this.#options.auth === 'ticket') { // a single-use one, fetched for this connection
+      const answer = await this.#fetch(this.#urlOf('/api/tickets').href, { method: 'POST' });
+      if (attempt !== this.#attempt) return;
       if (answer.status !== CREATED || !answer.body?.ticket) {
-        this._arrival.ended();
-        this._refused(answer);
+        this.#arrival.ended();
+        this.#refused(answer);
         return;
       }
       query.ticket = answer.body.ticket;
     }
-    this._dial(query);
+    this.#dial(query);
   }
 
   /** Replace a token that was refused; false where that came to nothing, or the attempt is no longer the current one. */
-  async _renewed() {
-    const attempt = this._attempt;
-    const { code, reason, detail } = this._tokenEnd;
+  async #renewed() {
+    const attempt = this.#attempt;
+    const why = this.#tokenEnd;
     let error = null;
-    await this._step(() => this._renew()).catch((failure) => { error = failure ?? {}; });
-    if (attempt !== this._attempt) return false;
+    await this.#step(() => this.#renew()).catch((failure) => { error = failure ?? {}; });
+    if (attempt !== this.#attempt) return false;
     if (error === null) {
-      this._tokenEnd = null;
+      this.#tokenEnd = null;
       return true;
     }
-    this._arrival.ended();
+    this.#arrival.ended();
     if (error.final) {
-      this._end(code, reason, detail);
+      this.#end(...why);
     } else {
-      this._wait(code, reason, 'the token could not be renewed');
-      this._tell(() => this._fault('refreshToken', error));
+      this.#wait(why[0], why[1], 'the token could not be renewed');
+      this.#tell(() => this.#fault('refreshToken', error));
     }
     return false;
   }
 
-  _dial(query) {
-    const protocols = this._auth === 'subprotocol' ? [SUBPROTOCOL, `bearer.${this._token}`] : [SUBPROTOCOL];
+  #dial(query) {
+    const protocols = [SUBPROTOCOL];
+    if (this.#options.auth === 'subprotocol') protocols.push(`bearer.${this.#token}`);
     let ws;
     try {
-      ws = new this._WebSocket(this._socketUrl(query), protocols);
+      ws = new this.#options.WebSocket(this.#socketUrl(query), protocols);
     } catch (error) { // its text may quote the token
-      this._end(0, '', `the platform refuses to make the WebSocket (${error?.name})`);
+      this.#end(0, '', `the platform refuses to make the WebSocket (${error?.name})`);
       return;
     }
     const mine = (call) => (event) => { if (ws === this.ws) call(event); };
     this.ws = ws;
-    this._opened = false;
-    ws.onopen = mine(() => this._onOpen());
-    ws.onmessage = mine(({ data }) => this._onMessage(data));
-    ws.onclose = mine(({ code, reason }) => this._lost(code, reason));
+    this.#opened = false;
+    ws.onopen = mine(() => this.#onOpen());
+    ws.onmessage = mine(({ data }) => this.#onMessage(data));
+    ws.onclose = mine(({ code, reason }) => this.#lost(code, reason));
     // Node's own WebSocket before Node 24 tells of a refused upgrade by an error alone.
-    ws.onerror = mine(() => { if (!this._opened) this._lost(LOST, ''); });
-    this._timers.open = setTimeout(() => this._lost(LOST, ''), this._openTimeoutMs);
+    ws.onerror = mine(() => { if (!this.#opened) this.#lost(); });
+    this.#timers.open = setTimeout(() => this.#lost(), this.#options.openTimeoutMs);
   }
 
   /** The URL of the game's socket. */
-  _socketUrl(query = {}) {
-    const url = this._urlOf(`/ws/${encodeURIComponent(this.gameId)}`);
-    if (this._client && !url.searchParams.has('client')) url.searchParams.set('client', this._client);
-    if (this.lastSeq !== null) url.searchParams.set('last_seq', String(this.lastSeq));
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  #socketUrl(query = {}) {
+    const url = this.#urlOf(`/ws/${encodeURIComponent(this.gameId)}`);
+    const { searchParams } = url;
+    const wanted = { client: searchParams.get('client') ?? this.#options.client, last_seq: this.lastSeq ?? '', ...query };
+    for (const name in wanted) if (wanted[name] !== '') searchParams.set(name, wanted[name]);
     return url.href;
   }
 
   /** A path of the service as a URL; a query that `options.url` has is kept. */
-  _urlOf(path) {
-    const url = new URL(this._url);
+  #urlOf(path) {
+    const url = new URL(this.#options.url);
     url.pathname = url.pathname.replace(/\/$/, '') + path;
     url.hash = '';
     return url;
@@ -376,12 +446,12 @@ export class GameWebSocket {
    * soon as it is made. So the clock's word counts, whatever fetch makes of the abort; and the timer keeps a Node
    * process alive, which AbortSignal.timeout does not.
    */
-  async _step(ask) {
+  async #step(ask) {
     const controller = new AbortController();
     const cut = new Promise((_, reject) => {
-      this._cut = () => { controller.abort(); reject(new Error('no answer')); };
+      this.#cut = () => { controller.abort(); reject(new Error('no answer')); };
     });
-    const timer = this._timers.step = setTimeout(this._cut, this._openTimeoutMs);
+    const timer = this.#timers.step = setTimeout(this.#cut, this.#options.openTimeoutMs);
     try {
       return await Promise.race([cut, ask(controller.signal)]);
     } finally {
@@ -390,10 +460,10 @@ export class GameWebSocket {
   }
 
   /** Status and body of an answer; status 0: there is none, body null: it is no JSON. */
-  async _fetch(url, init) {
+  async #fetch(url, init) {
     try {
-      return await this._step(async (signal) => {
-        const headers = { authorization: `Bearer ${this._token}` };
+      return await this.#step(async (signal) => {
+        const headers = { authorization: `Bearer ${this.#token}` };
         const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', signal, ...init });
         return { status: answer.status, body: await answer.json().catch(() => null) };
       });
@@ -402,153 +472,149 @@ export class GameWebSocket {
     }
   }
 
-  _resetEnd() {
-    this._stayAway = false;
-    this._adviceMs = null;
+  #resetEnd() {
+    this.#stayAway = false;
+    this.#adviceMs = null;
   }
 
-  _onOpen() {
-    clearTimeout(this._timers.open);
-    this._opened = true;
-    this._arrival.opened();
-    this._resetEnd();
+  #onOpen() {
+    clearTimeout(this.#timers.open);
+    this.#opened = true;
+    this.#arrival.opened();
+    this.#resetEnd();
     this.metrics.recordConnection();
-    if (this._auth === 'message') this.sendMessage('auth', { token: this._token });
-    this._ping();
-    this._timers.ping = setInterval(() => this._ping(), this._pingIntervalMs);
-    this._timers.ping.unref?.();
+    if (this.#options.auth === 'message') this.sendMessage('auth', { token: this.#token });
+    this.#ping();
+    this.#timers.ping = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
   }
 
   /** The connection has ended, or is as good as ended; `close` is what the peer is told if it still listens. */
-  _lost(code, reason, ...close) {
-    this._stop(...close);
-    this._arrival.ended();
+  #lost(code = LOST, reason = '', ...close) {
+    this.#stop(...close);
+    this.#arrival.ended();
     this.metrics.recordError();
-    if (!this._opened) void this._diagnose();
-    else if (code === TOKEN_EXPIRED) this._tokenRefused(code, reason, reason);
-    else if (this._stayAway || FINAL_CLOSE_CODES.includes(code)) this._end(code, reason, reason || `closed with ${code}`);
-    else this._wait(code, reason, 'the connection was lost');
+    if (!this.#opened) this.#diagnose();
+    else if (code === TOKEN_EXPIRED) this.#tokenRefused(code, reason, reason);
+    else if (this.#stayAway || FINAL_CLOSE_CODES.includes(code)) this.#end(code, reason, reason || `closed with ${code}`);
+    else this.#wait(code, reason, 'the connection was lost');
   }
 
   /** A browser cannot read why an upgrade failed: a plain GET of the same URL tells. */
-  async _diagnose() {
-    const attempt = this._attempt;
-    const answer = await this._fetch(this._socketUrl());
-    if (attempt === this._attempt) this._refused(answer);
+  async #diagnose() {
+    const attempt = this.#attempt;
+    const answer = await this.#fetch(this.#socketUrl());
+    if (attempt === this.#attempt) this.#refused(answer);
   }
 
   /** Only answers of our own are final: they have a `reason`, which a gateway's have not. */
-  _refused({ status, body }) {
+  #refused({ status, body }) {
     const isOurs = typeof body?.reason === 'string';
     const reason = isOurs ? body.reason : '';
-    let detail = status ? `answered with ${status}` : 'the server cannot be reached';
-    if (isOurs && body.detail) detail = String(body.detail);
-    this._adviceMs = isOurs ? spread(asked(body.retry_after_ms)) : null;
-    if (reason === UNAUTHORIZED) this._tokenRefused(status, reason, detail);
-    else if (FINAL_REASONS.includes(reason)) this._end(status, reason, detail);
-    else this._wait(status, reason, detail);
+    const detail = `${(isOurs && body.detail) || (status ? `answered with ${status}` : 'the server cannot be reached')}`;
+    this.#adviceMs = isOurs ? spread(asked(body.retry_after_ms)) : null;
+    if (reason === UNAUTHORIZED) this.#tokenRefused(status, reason, detail);
+    else if (FINAL_REASONS.includes(reason)) this.#end(status, reason, detail);
+    else this.#wait(status, reason, detail);
   }
 
   /** After a refused or expired token: try a fresh one, once; after an end, the next `connect` begins with that. */
-  _tokenRefused(code, reason, detail) {
-    this._resetEnd();
-    if (this._refreshToken) this._tokenEnd = { code, reason, detail };
-    if (!this._refreshToken || this._freshTokenRefused) {
-      this._end(code, reason, detail);
-      return;
+  #tokenRefused(...why) {
+    this.#resetEnd();
+    const { refreshToken } = this.#options;
+    if (refreshToken) this.#tokenEnd = why;
+    if (refreshToken && !this.#freshTokenRefused) {
+      this.#freshTokenRefused = true; // until a welcome says otherwise
+      this.#try();
+    } else {
+      this.#end(...why);
     }
-    this._freshTokenRefused = true; // until a welcome says otherwise
-    void this._try();
   }
 
   /** Wait as the server asked, or until the network is back, which is no attempt; or back off. */
-  _wait(code, reason, detail, isFree = false) {
-    const adviceMs = this._adviceMs;
-    this._adviceMs = null;
+  #wait(code, reason, detail, isFree = false) {
+    const adviceMs = this.#adviceMs;
+    this.#adviceMs = null;
     const isCounted = adviceMs === null && !isFree;
-    const isLate = this._giveUpAfterMs > 0 && this._arrival.waitedMs >= this._giveUpAfterMs;
+    const isLate = this.#options.giveUpAfterMs > 0 && this.#arrival.waitedMs >= this.#options.giveUpAfterMs;
     if (isLate || (isCounted && this.reconnectAttempts >= (this.maxReconnectAttempts ?? Infinity))) {
-      this._end(code, reason, detail);
+      this.#end(code, reason, detail);
       return;
     }
     if (isCounted) this.reconnectAttempts += 1;
     const delayMs = adviceMs ?? fullJitter(this.reconnectAttempts + Number(isFree));
-    this._notBefore = performance.now() + (adviceMs ?? 0);
-    this._become('waiting');
+    this.#notBefore = performance.now() + (adviceMs ?? 0);
+    this.#become('waiting');
     this.metrics.recordReconnect();
-    this._timers.retry = setTimeout(() => void this._try(), delayMs);
-    const retry = { delayMs, attempt: this.reconnectAttempts };
-    this._tell(() => { if (this.state === 'waiting') this._emit('retry', retry); });
+    this.#timers.retry = setTimeout(() => this.#try(), delayMs);
+    const retry = { delayMs, attempt: this.reconnectAttempts, code, reason, detail };
+    this.#tell(() => { if (this.state === 'waiting') this.#emit('retry', retry); });
   }
 
-  _end(code, reason, detail) {
-    this._close(detail);
-    this._tell(() => this._emit('end', { code, reason, detail }));
+  #end(code, reason, detail) {
+    this.#close(detail);
+    this.#tell(() => this.#emit('end', { code, reason, detail }));
   }
 
-  _close(detail, ...close) {
-    this._stop(...close);
-    this._listen('removeEventListener');
-    clearInterval(this._timers.watch);
-    this._become('closed');
-    for (const one of this._requests.values()) one.reject(new Error(`the connection has ended: ${detail}`));
+  #close(detail, ...close) {
+    this.#stop(...close);
+    this.#listen('removeEventListener');
+    clearTimeout(this.#look);
+    this.#become('closed');
+    for (const one of this.#asked.values()) one.reject(new Error(`the connection has ended: ${detail}`));
   }
 
   /** End what is under way; the number of the next attempt, by which whatever comes late sees that it is stale. */
-  _stop(...close) {
-    for (const name of ['retry', 'pong', 'open', 'step']) clearTimeout(this._timers[name]);
-    clearInterval(this._timers.ping);
-    this._timers.pong = null;
-    this._cut?.();
-    this._cut = null;
+  #stop(...close) {
+    Object.values(this.#timers).forEach(clearTimeout); // it clears what setInterval has set, too
+    this.#timers = {};
+    this.#cut?.();
     const { ws } = this;
     this.ws = null;
     // One that does not answer is not waited for; close() of the ws package would.
     if (close.length === 0 && ws?.terminate) ws.terminate();
     else ws?.close(...close);
-    this._attempt += 1;
-    return this._attempt;
+    this.#attempt += 1;
+    return this.#attempt;
   }
 
   // ---------------------------------------------------------------- signs of the platform
 
-  _watch() {
-    this._listen('addEventListener');
+  #watch() {
+    this.#listen('addEventListener');
     let seen = Date.now();
-    this._timers.watch = setInterval(() => {
+    this.#look = setInterval(() => {
       const now = Date.now();
-      if (now - seen > 3 * WATCH_MS) this._wake();
+      if (now - seen > 3 * WATCH_MS) this.#wake();
       seen = now;
     }, WATCH_MS);
-    this._timers.watch.unref?.();
   }
 
-  _listen(method) {
-    for (const type of ['online', 'offline', 'pageshow']) globalThis[method]?.(type, this._onSign);
-    globalThis.document?.[method]?.('visibilitychange', this._onSign);
+  #listen(method) {
+    for (const type of ['online', 'offline', 'pageshow']) globalThis[method]?.(type, this.#onSign);
+    globalThis.document?.[method]?.('visibilitychange', this.#onSign);
   }
 
-  _heed(sign) {
+  #heed(sign) {
     if (sign !== 'offline') {
-      if (sign !== 'visibilitychange' || document.visibilityState === 'visible') this._wake();
+      if (sign !== 'visibilitychange' || document.visibilityState === 'visible') this.#wake();
     } else if (this.state !== 'waiting') {
-      this._stop();
-      this._arrival.ended();
-      this._wait(LOST, '', 'the network is gone', true);
+      this.#stop();
+      this.#arrival.ended();
+      this.#wait(LOST, '', 'the network is gone', true);
     }
   }
 
   /** Whatever was waited for may have come: see at once. What the server asked to wait is kept. */
-  _wake() {
-    if (this.state === 'open') this._ping();
-    else if (this.state === 'waiting' && performance.now() >= this._notBefore) void this._try();
+  #wake() {
+    if (this.state === 'open') this.#ping();
+    else if (this.state === 'waiting' && performance.now() >= this.#notBefore) this.#try();
   }
 
   // ---------------------------------------------------------------- messages
 
-  _onMessage(text) {
-    clearTimeout(this._timers.pong); // whoever speaks is alive
-    this._timers.pong = null;
+  #onMessage(text) {
+    clearTimeout(this.#timers.pong); // whoever speaks is alive
+    this.#timers.pong = null;
     let message;
     try {
       message = JSON.parse(text);
@@ -557,139 +623,154 @@ export class GameWebSocket {
     }
     if (typeof message?.type !== 'string') return;
     this.metrics.recordMessage();
-    if (Number.isInteger(message.seq) && !this._isNext(message.seq)) return;
-    NOTES[message.type]?.call(this, message.data ?? {});
-    const { _visit: visit, lastSeq } = this;
-    this._tell(() => {
-      if (visit !== this._visit) return;
-      this._handedSeq = lastSeq;
-      this._guard(message.type, () => this.handleMessage(message));
+    if (Number.isInteger(message.seq)) {
+      if (!this.#isNext(message.seq)) return;
+      if (this.#recent.push(message) > KEPT) this.#recent.shift();
+    }
+    this.#note(message);
+    for (const one of this.#asked.values()) if (one.type === message.type) one.resolve(message);
+    const { lastSeq } = this;
+    const visit = this.#visit;
+    this.#tell(() => {
+      if (visit !== this.#visit) return;
+      this.#handedSeq = lastSeq;
+      this.#guard(message.type, () => this.handleMessage(message));
     });
   }
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
-  _isNext(seq) {
+  #isNext(seq) {
     const last = this.lastSeq ?? 0;
     if (seq <= last) return false;
     if (seq > last + 1) {
-      this._adviceMs = 0;
-      this._lost(GAP, 'gap', GAP, 'gap');
+      this.#adviceMs = 0;
+      this.#lost(GAP, 'gap', GAP, 'gap');
       return false;
     }
     this.lastSeq = seq;
     return true;
   }
 
-  _send(text) {
+  /** A promise that is kept under `key` until it is settled: by what comes, the end, or its limits. */
+  #await(what, key, { timeoutMs, signal }, begin) {
+    return new Promise((resolve, reject) => {
+      if (this.state === 'closed') throw new Error('WebSocket not connected');
+      signal?.throwIfAborted();
+      const settle = (how) => (value) => {
+        this.#asked.delete(key);
+        clearTimeout(one.again);
+        clearTimeout(late);
+        signal?.removeEventListener('abort', abort);
+        how(value);
+      };
+      const one = { resolve: settle(resolve), reject: settle(reject) };
+      const abort = () => one.reject(signal.reason);
+      begin(one);
+      const late = timeoutMs && setTimeout(() => one.reject(new DOMException(`no ${what} in time`, 'TimeoutError')), timeoutMs);
+      signal?.addEventListener('abort', abort);
+      this.#asked.set(key, one);
+    });
+  }
+
+  #send(text) {
     if (this.readyState !== OPEN) return false;
     this.ws.send(text);
     return true;
   }
 
-  async _renew() { this._token = await this._refreshToken(); }
+  async #renew() { this.#token = await this.#options.refreshToken(); }
 
   /** The token runs out soon: tell the server a fresh one; where there is none, it is asked for again at its end. */
-  async _renewInTime() {
-    const attempt = this._attempt;
-    if (!this._refreshToken) return;
-    try {
-      await this._renew();
-    } catch (error) {
-      this._fault('refreshToken', error);
-      return;
-    }
-    if (attempt === this._attempt) this.sendMessage('auth', { token: this._token });
+  async #renewInTime() {
+    const attempt = this.#attempt;
+    if (!this.#options.refreshToken) return;
+    await this.#renew();
+    if (attempt === this.#attempt) this.sendMessage('auth', { token: this.#token });
   }
 
-  _ping() {
+  #ping() {
     const data = { timestamp: performance.now() };
     if (this.rttMs !== null) data.rtt_ms = this.rttMs;
     if (!this.sendMessage('ping', data)) return;
-    if (this._timers.pong) return; // an earlier ping is still unanswered
-    this._timers.pong = setTimeout(() => this._lost(LOST, ''), this._pongTimeoutMs);
-    this._timers.pong.unref?.();
+    if (this.#timers.pong) return; // an earlier ping is still unanswered
+    this.#timers.pong = setTimeout(() => this.#lost(), this.#options.pongTimeoutMs);
+  }
+
+  /** What the client itself does about a message, before the handlers. */
+  #note({ type, data: said }) {
+    const data = said ?? {};
+    const one = this.#asked.get(data.id);
+    if (type === 'welcome') {
+      this.welcome = data;
+      this.reconnectAttempts = 0;
+      this.#freshTokenRefused = false;
+      if (data.resumed) this.metrics.recordResume();
+      else this.lastSeq = data.last_seq;
+      this.#become('open');
+      const hello = this.#arrival.joined();
+      if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
+      for (const { text } of this.#asked.values()) if (text) this.#send(text);
+    } else if (type === 'pong') {
+      this.metrics.recordRtt(Math.max(0, performance.now() - data.timestamp));
+    } else if (type === 'ack') {
+      one?.resolve(data.seq ?? null);
+    } else if (type === 'error') {
+      this.metrics.recordError();
+      const waitMs = spread(asked(data.retry_after_ms));
+      if (waitMs === null) one?.reject(new Rejected(data.code, data.message));
+      else if (one) one.again = setTimeout(() => { if (this.state === 'open') this.#send(one.text); }, waitMs);
+    } else if (type === 'token_expiring') {
+      this.#guard('refreshToken', () => this.#renewInTime());
+    } else if (type === 'disconnect') {
+      this.#stayAway = data.reconnect === false;
+      this.#adviceMs = asked(data.retry_after_ms); // the server spreads these itself
+    }
   }
 
   // ---------------------------------------------------------------- telling
 
-  _become(state) {
+  #become(state) {
     if (state === this.state) return;
     this.state = state;
-    this._tell(() => this._emit('state', { state }));
+    this.#tell(() => this.#emit('state', { state }));
   }
 
   /** Call out when all is settled; in the order in which things happened. */
-  _tell(call) { queueMicrotask(call); }
+  #tell(call) { queueMicrotask(call); }
 
-  _emit(type, message, about = type) {
-    for (const handler of this._handlers.get(type) ?? []) this._guard(about, () => handler(message));
+  #emit(type, message, about = type) {
+    for (const handler of this.#handlers.get(type) ?? []) this.#guard(about, () => handler(message));
   }
 
   /** Call out; what goes wrong there is told, and stops nothing here. */
-  _guard(about, call) {
+  #guard(about, call) {
     try {
-      const answer = call();
-      if (typeof answer?.then === 'function') answer.then(undefined, (error) => this._fault(about, error));
+      call()?.then?.(undefined, (error) => this.#fault(about, error));
     } catch (error) {
-      this._fault(about, error);
+      this.#fault(about, error);
     }
   }
 
-  _fault(type, error) {
-    if (type !== 'fault' && this._handlers.get('fault')?.length) this._emit('fault', { error, type });
+  #fault(type, error) {
+    if (type !== 'fault' && this.#handlers.get('fault')?.length) this.#emit('fault', { error, type });
     else console.error(`Code Racer: what was called for ${type} failed:`, error);
   }
 }
-
-/** What the client itself does about a message, before the handlers. */
-const NOTES = Object.freeze({
-  __proto__: null,
-  welcome(data) {
-    this.welcome = data;
-    this.reconnectAttempts = 0;
-    this._freshTokenRefused = false;
-    if (data.resumed) this.metrics.recordResume();
-    else this.lastSeq = data.last_seq;
-    this._become('open');
-    const hello = this._arrival.joined();
-    if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
-    for (const { text } of this._requests.values()) this._send(text);
-  },
-  pong(data) {
-    this.metrics.recordRtt(Math.max(0, performance.now() - data.timestamp));
-  },
-  ack(data) {
-    this._requests.get(data.id)?.resolve(data.seq ?? null);
-  },
-  error(data) {
-    this.metrics.recordError();
-    const one = this._requests.get(data.id);
-    if (!one) return;
-    const waitMs = spread(asked(data.retry_after_ms));
-    if (waitMs === null) one.reject(new Rejected(data.code, data.message));
-    else one.again = setTimeout(() => { if (this.state === 'open') this._send(one.text); }, waitMs);
-  },
-  token_expiring() {
-    void this._renewInTime();
-  },
-  disconnect(data) {
-    this._stayAway = data.reconnect === false;
-    this._adviceMs = asked(data.retry_after_ms); // the server spreads these itself
-  },
-});
 
 /**
  * Collects messages and sends them as one `batch`: when `batchSize` wait, or after `batchDelay` ms. While the
  * connection is down they wait for it, at most 1,000 of them. `ws` is a GameWebSocket, or a plain WebSocket.
  */
 export class MessageBatcher {
+  messages = [];
+
+  timer = null;
+
   constructor(ws, batchSize = 10, batchDelay = 100) {
     if (batchSize < 1 || batchSize > MAX_BATCH) throw new RangeError(`batchSize must be 1 to ${MAX_BATCH}`);
     this.ws = ws;
     this.batchSize = batchSize;
     this.batchDelay = batchDelay;
-    this.messages = [];
-    this.timer = null;
   }
 
   /** Send a message with the next batch; false where 1,000 wait already. */
@@ -723,8 +804,9 @@ export class MessageBatcher {
 
 /** Keeps at most `maxConnections` games connected; for one more, the oldest is disconnected. */
 export class WebSocketPool {
+  connections = new Map();
+
   constructor(maxConnections = 5, options = {}) {
-    this.connections = new Map();
     this.maxConnections = maxConnections;
     this.options = options;
   }

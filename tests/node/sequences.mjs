@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
 const row = JSON.parse(process.argv[2]);
-const told = { heard: [], sockets: 0, faults: [], errors: [], loose: [], ends: [], waits: [], answers: [], listeners: 0, token: '' };
+const told = { heard: [], sockets: 0, faults: [], errors: [], loose: [], ends: [], waits: [], answers: [], listeners: 0 };
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 process.on('exit', () => say({ told }));
 for (const kind of ['unhandledRejection', 'uncaughtException']) process.on(kind, (error) => told.loose.push(`${error?.message}`));
@@ -181,5 +181,4 @@ for (const step of row.steps) {
   } else if (step.split('+')[0] in steps) await Promise.all(step.split('+').map((one) => steps[one]()));
   else await heard(step);
 }
-told.token = client._token;
 process.stdin.destroy();

@@ -1,14 +1,14 @@
 // Compiled, never run: what a game client written in TypeScript relies on.
 import {
-  FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, VERSION, WebSocketMetrics, WebSocketPool,
+  FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, STATES, VERSION, WebSocketMetrics, WebSocketPool,
   fullJitter,
 } from '../../clients/javascript/client.js';
-import type { ClientMessage, ServerMessages, Verdict } from '../../clients/javascript/client.js';
+import type { ClientMessage, ServerEvent, ServerMessages, State, Verdict } from '../../clients/javascript/client.js';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
   url: 'wss://race.example.org', auth: 'ticket', refreshToken: async () => 'fresh', metrics,
-  client: `race-web/${VERSION}`, maxReconnectAttempts: null, giveUpAfterMs: 0,
+  client: `race-web/${VERSION}`, maxReconnectAttempts: null, giveUpAfterMs: 0, queue: 100, debug: console.debug,
 });
 game.on('game_finished', (message) => { const winner: string | null = message.data.winner; void winner; });
 game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });
@@ -16,7 +16,18 @@ game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} $
 game.on('fault', ({ error, type }) => { const what: string = `${type} ${error instanceof Error}`; void what; });
 const finished = async ({ data }: ServerMessages['game_finished']): Promise<void> => { void data.winner; };
 game.once('game_finished', finished).off('game_finished', finished);
-game.on('something_new', (message) => { const type: string = message.type; void type; });
+declare module '../../clients/javascript/client.js' {
+  interface ServerMessages {
+    something_new: ServerEvent<{ size: number }, 'something_new'>;
+  }
+}
+game.on('something_new', (message) => { const size: number = message.data.size; void size; });
+game.on('*', (message) => { if (message.type === 'pong') void message.data.server_time.toFixed(); });
+game.on('dropped', ({ type, error }) => { const text: string = `${type}: ${error.message}`; void text; });
+game.on('retry', ({ delayMs, code, detail }) => { const text: string = `${delayMs + code} ${detail}`; void text; });
+const told: Promise<string | null> = game.waitFor('game_finished', { since: 3, timeoutMs: 5 }).then(({ data }) => data.winner);
+const states: Record<State, number> = { idle: 0, connecting: 1, open: 2, waiting: 3, reconnecting: 4, closed: 5 };
+const known: boolean = STATES.every((state) => state in states);
 game.on('submission_result', ({ data }) => { const got: string[] = data.tests.map((test) => test.got); void got; });
 game.on('player_left', (message) => { const seq: number = message.seq; void seq; });
 game.on('welcome', ({ data: { game: { problem, players } } }) => {
@@ -29,7 +40,7 @@ const verdicts: Record<Verdict, string> = {
   judge_error: '',
 };
 /** Messages of the server are told apart by their type. */
-export function told(message: ServerMessages[keyof ServerMessages]): string {
+export function says(message: ServerMessages[keyof ServerMessages]): string {
   switch (message.type) {
     case 'error': return message.data.code;
     case 'submission_judged': return verdicts[message.data.verdict];
@@ -42,7 +53,7 @@ game.sendMessage('progress', { percent: 50, lines: null });
 game.sendMessage('batch', [{ type: 'ping', data: { timestamp: 1 } }, { type: 'ready', data: {}, id: 'm1' }]);
 /** What a program keeps to send is a message too. */
 export const later: ClientMessage[] = [{ type: 'submit_code', data: { code: 'print(1)', language: 'python' } }];
-const sent: boolean = game.sendMessage('ready', { status: 'ready' });
+const sent: boolean | 'queued' = game.sendMessage('ready', { status: 'ready' });
 const seq: Promise<number | null> = game.request('submit_code', { code: '' });
 const limited = game.request('ready', {}, { timeoutMs: 5_000, signal: new AbortController().signal });
 seq.catch((error: unknown) => { if (error instanceof Rejected) error.code.toUpperCase(); });
@@ -64,6 +75,14 @@ game.on('end', ({ code }) => code.toUpperCase());
 game.on('player_left', (message) => message.data.reason === 'fun');
 // @ts-expect-error: a state is one of six
 game.once('state', ({ state }) => state === 'lost');
+// @ts-expect-error: it is called game_finished
+game.on('game_fnished', () => {});
+// @ts-expect-error: nor is there such a message to wait for
+game.waitFor('game_over');
+// @ts-expect-error: nobody is told the loser
+game.waitFor('game_finished').then(({ data }) => data.loser);
+// @ts-expect-error: a handler of one type is none of another
+game.off('pong', finished);
 // @ts-expect-error: times have their unit in the name
 game.request('ready', {}, { timeout: 5 });
 // @ts-expect-error: a pong has no seq that could be relied on
@@ -87,4 +106,4 @@ game.sendMessage('batch', [{ type: 'batch', data: [] }]);
 // @ts-expect-error: nor is it acknowledged by an event
 game.request('batch', []);
 
-export { Mine, figures, limited, other, sent };
+export { Mine, figures, known, limited, other, sent, told };

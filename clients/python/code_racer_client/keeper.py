@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from code_racer_client.arrival import Arrival
 from code_racer_client.connection import Connection, Timing, socket_url
@@ -148,13 +149,7 @@ class Keeper:
                 if self._refreshing is not None:
                     self._refreshing.cancel()
                 self._settle(end)
-                self._tell_end(end)
-
-    def _tell_end(self, error: ClientError) -> None:
-        code = error.status if isinstance(error, Refused) else error.code if isinstance(error, Disconnected) else 0
-        reason = error.reason if isinstance(error, (Disconnected, Refused)) else ""
-        detail = error.detail if isinstance(error, Refused) else str(error)
-        self._dispatcher.tell("end", code=code, reason=reason, detail=detail)
+                self._dispatcher.tell("end", **_why(end))
 
     async def _serve_once(self) -> None:
         """Keep one connection from open to close; raises what ended it."""
@@ -205,7 +200,7 @@ class Keeper:
             self._reconnection.retry_after_refusal(error.retry_after_s)
         delay_s = self._reconnection.delay_s(error)
         self._set_state(ClientState.WAITING)
-        self._dispatcher.tell("retry", delay_s=delay_s, attempt=self._reconnection.attempts)
+        self._dispatcher.tell("retry", delay_s=delay_s, attempt=self._reconnection.attempts, **_why(error))
         await self._wait(delay_s)
 
     async def _wait(self, delay_s: float) -> None:
@@ -294,13 +289,20 @@ class Keeper:
         else:
             self.last_seq = int(data.get("last_seq", 0))
         self._set_state(ClientState.OPEN)
-        hello, connection = self._arrival.joined(), self.connection
+        hello, connection, unanswered = self._arrival.joined(), self.connection, self.requests.unanswered
         if connection is None:
             return
         if "hello" in data.get("accepts", ()):  # a release before it has none
             await _send(connection, {"type": "hello", "data": hello})
-        for request in self.requests.unanswered:
+        for request in unanswered:  # what is asked from now on is sent by whoever asks
             await _send(connection, request)
+
+
+def _why(error: ClientError) -> dict[str, Any]:
+    """Say what ended a connection, in the words of an event."""
+    code = error.status if isinstance(error, Refused) else error.code if isinstance(error, Disconnected) else 0
+    reason = error.reason if isinstance(error, (Disconnected, Refused)) else ""
+    return {"code": code, "reason": reason, "detail": error.detail if isinstance(error, Refused) else str(error)}
 
 
 async def _send(connection: Connection, message: JsonMessage) -> None:

@@ -41,15 +41,12 @@ class Subscriptions:
             self._handlers[type] = [entry for entry in entries if not entry[1]]
         return tuple(handler for handler, _ in entries)
 
-    async def wait_for(self, type: str, since: int | None = None) -> JsonMessage:
-        """Return the next message of a type; with `since`, also one of the last events, later than that.
+    def find(self, type: str, since: int) -> JsonMessage | None:
+        """Return the first of the last events that has the type and is later than `since`."""
+        return next((event for event in self._recent if event["type"] == type and event["seq"] > since), None)
 
-        Raises what `fail` is told.
-        """
-        if since is not None:
-            for event in self._recent:
-                if event["type"] == type and event["seq"] > since:
-                    return event
+    async def wait_for(self, type: str) -> JsonMessage:
+        """Return the next message of a type. Raises what `fail` is told."""
         future: asyncio.Future[JsonMessage] = asyncio.get_running_loop().create_future()
         waiter = (type, future)
         self._waiters.append(waiter)

@@ -11,8 +11,10 @@ Its options are arguments of the constructor, by name, as those of the client fo
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Literal, Self
 
 from code_racer_client.connection import Timing
 from code_racer_client.dispatcher import Dispatcher
@@ -25,6 +27,13 @@ from code_racer_client.reconnection import Reconnection
 from code_racer_client.state import ClientState
 from code_racer_client.subscriptions import Handler, Subscriptions
 from code_racer_client.token import RefreshToken, Token
+
+Debug = Callable[[str, dict[str, Any]], object]
+
+TOLD: Final = ("state", "retry", "end", "dropped", "*")
+"""What `debug` is told: of messages the type and the number alone."""
+FLEETING: Final = frozenset({"auth", "batch", "hello", "ping", "progress"})
+"""What says how things are now, or has a way of its own: it waits for no connection."""
 
 
 class GameWebSocket:
@@ -46,6 +55,11 @@ class GameWebSocket:
         metrics: where to count; of its own by default.
         sleep: waits between attempts; for tests.
         client: what program this is, as name/version; the service counts by it what it knows. Empty: says nothing.
+        queue: so many messages may wait for the connection where it is down: `send_message` keeps them, in order, until
+            the next ``welcome``, and each is applied once. What says how things are now is never kept (``ping``,
+            ``progress``), nor a ``batch``.
+        debug: is called with each change of state, wait, end and dropped message, and with type and number of each
+            message; never with a token, nor with what a message holds.
     """
 
     def __init__(
@@ -63,6 +77,8 @@ class GameWebSocket:
         metrics: WebSocketMetrics | None = None,
         sleep: Sleep = asyncio.sleep,
         client: str = f"{CLIENT_NAME}/{VERSION}",
+        queue: int = 0,
+        debug: Debug | None = None,
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
@@ -83,6 +99,11 @@ class GameWebSocket:
         )
         self._changing = asyncio.Lock()
         self._runner: asyncio.Task[None] | None = None
+        self._queue = queue
+        self._kept: set[asyncio.Task[None]] = set()
+        if debug is not None:
+            for what in TOLD:
+                self.on(what, partial(_tell, debug, what))
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -171,6 +192,8 @@ class GameWebSocket:
             self._runner = None
             if self.state is not ClientState.CLOSED:
                 await self._keeper.close(politely=politely)
+            if self._kept:
+                await asyncio.wait(self._kept)
             await self._dispatcher.stop(self._pong_timeout_s)
 
     async def wait_closed(self) -> None:
@@ -180,20 +203,40 @@ class GameWebSocket:
             if self._keeper.end is not None:
                 raise self._keeper.end
 
-    async def send_message(self, type: str, data: object, *, id: str | None = None) -> None:
-        """Send one message, now.
+    async def send_message(self, type: str, data: object, *, id: str | None = None) -> Literal["sent", "queued"]:
+        """Send one message; return ``queued`` where it waits for the connection, which is a `request` of its own.
 
         Raises:
-            ClientError: the connection is down; it may be coming back.
+            ClientError: the connection is down, and as many messages wait as `queue` allows; it may be coming back.
         """
-        if self._keeper.connection is None:
+        is_kept = self._queue > 0 and type not in FLEETING
+        connection = self._keeper.connection
+        if connection is not None and (self.state is ClientState.OPEN or not is_kept):
+            try:
+                await connection.send(_message(type, data, id))
+            except ClientError:
+                if not is_kept:
+                    raise
+            else:
+                return "sent"
+        if not is_kept or self.state is ClientState.CLOSED:
             raise ClientError("WebSocket not connected")
-        message: JsonMessage = {"type": type, "data": data}
-        if id is not None:
-            message["id"] = id
-        await self._keeper.connection.send(message)
+        if len(self._kept) >= self._queue:
+            raise ClientError(f"{self._queue} messages wait for the connection already")
+        task = asyncio.get_running_loop().create_task(self._send_later(type, data, id), name=f"queued {type}")
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+        return "queued"
 
-    async def request(self, type: str, data: object, *, timeout_s: float | None = None) -> int | None:
+    async def _send_later(self, type: str, data: object, id: str | None) -> None:
+        try:
+            await self.request(type, data, id=id)
+        except ClientError as error:
+            self._dispatcher.tell("dropped", type=type, data=data, error=error)
+
+    async def request(
+        self, type: str, data: object, *, timeout_s: float | None = None, id: str | None = None
+    ) -> int | None:
         """Send one message and wait for its ``ack``: the seq of the event it caused, if any.
 
         Across reconnects, and where the server asks for it, it is sent again with the same id, and applied once.
@@ -203,7 +246,7 @@ class GameWebSocket:
             TimeoutError: no answer came within `timeout_s`; the message may have been applied all the same.
             ClientError: the connection ended for good before an answer came.
         """
-        message: JsonMessage = {"type": type, "data": data, "id": uuid.uuid4().hex}
+        message = _message(type, data, id or uuid.uuid4().hex)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -219,7 +262,7 @@ class GameWebSocket:
     async def _ask(self, message: JsonMessage) -> int | None:
         self._require_not_closed()
         answer = self._keeper.requests.add(message)
-        if self._keeper.connection is not None:
+        if self._keeper.connection is not None and self.state is ClientState.OPEN:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
                 await self._keeper.connection.send(message)
         return await answer
@@ -227,9 +270,10 @@ class GameWebSocket:
     def on(self, type: str, handler: Handler) -> None:
         """Call `handler` with every message of a type, ``"*"`` for all; it may be a coroutine function.
 
-        Of the client's own: ``state`` with ``{"state"}``, ``retry`` with ``{"delay_s", "attempt"}``, ``end`` with
-        ``{"code", "reason", "detail"}`` when it is over for good, ``fault`` with ``{"error", "type"}`` when a handler
-        has raised, which ends nothing.
+        Of the client's own: ``state`` with ``{"state"}``, ``retry`` with ``{"delay_s", "attempt", "code", "reason",
+        "detail"}``, ``end`` with ``{"code", "reason", "detail"}`` when it is over for good, ``fault`` with ``{"error",
+        "type"}`` when a handler has raised, which ends nothing, ``dropped`` with ``{"type", "data", "error"}`` when a
+        message that waited for the connection will not be sent, or was refused.
         """
         self._subscriptions.add_handler(type, handler)
 
@@ -241,13 +285,17 @@ class GameWebSocket:
         """Call `handler` no more."""
         self._subscriptions.remove_handler(type, handler)
 
-    async def wait_for(self, type: str, *, since: int | None = None) -> JsonMessage:
+    async def wait_for(self, type: str, *, since: int | None = None, timeout_s: float | None = None) -> JsonMessage:
         """Return the next message of a type; with `since`, also one of the last 100 events, later than that.
 
-        Raises what ended the connection, if it ends before.
+        Raises what ended the connection, if it ends before, or TimeoutError.
         """
+        known = None if since is None else self._subscriptions.find(type, since)
+        if known is not None:
+            return known
         self._require_not_closed()
-        return await self._subscriptions.wait_for(type, since)
+        async with asyncio.timeout(timeout_s):
+            return await self._subscriptions.wait_for(type)
 
     async def handle_message(self, message: JsonMessage) -> None:
         """Hand a message to the registered handlers; override to do something else."""
@@ -257,3 +305,11 @@ class GameWebSocket:
     def _require_not_closed(self) -> None:
         if self.state is ClientState.CLOSED:
             raise self._keeper.end or ClientError("disconnected")
+
+
+def _message(type: str, data: object, id: str | None) -> JsonMessage:
+    return {"type": type, "data": data} | ({} if id is None else {"id": id})
+
+
+def _tell(debug: Debug, what: str, event: JsonMessage) -> None:
+    debug(what, {name: value for name, value in event.items() if name != "data"})

@@ -1,0 +1,177 @@
+"""Scenarios of the Python client, and what comes of each. The twin of features.mjs: same names, same answers."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from code_racer_client import ClientError, GameWebSocket
+
+Network = Callable[[str], Awaitable[None]]
+Told = dict[str, Any]
+
+
+class Scenarios:
+    """Each method is one."""
+
+    def __init__(self, url: str, token: str, network: Network) -> None:
+        self._url = url
+        self._token = token
+        self._network = network
+        self.ws: GameWebSocket | None = None
+
+    def _play(self, game_id: str, **options: Any) -> tuple[GameWebSocket, list[str]]:
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(min(seconds, 0.02))  # a backoff need not be sat through
+
+        self.ws = ws = GameWebSocket(game_id, self._token, self._url, sleep=sleep, **options)
+        heard: list[str] = []
+        ws.on("player_ready", lambda message: heard.append(message["data"]["status"]))
+        return ws, heard
+
+    async def kept(self, game_id: str) -> Told:
+        ws, heard = self._play(game_id, queue=100)
+        acks: list[str] = []
+        ws.on("ack", lambda message: acks.append(message["data"]["id"]))
+        await ws.connect()
+        await self._network("refuse")
+        await _reached(ws, "waiting")
+        answers = [
+            await _sent(ws, "ready", _ready("ready")),
+            await _sent(ws, "progress", {"percent": 5}),
+            await _sent(ws, "ready", _ready("not_ready")),
+            await _sent(ws, "ping", {"timestamp": 1}),
+            await _sent(ws, "ready", _ready("ready")),
+        ]
+        await self._network("heal")
+        await _reached(ws, "open")
+        answers.append(await _sent(ws, "ready", _ready("not_ready")))
+        await ws.request("ready", _ready("ready"))
+        lost = _next(ws, "retry")
+        await self._network("cut")
+        await lost
+        await _reached(ws, "open")
+        await ws.request("ready", _ready("not_ready"))
+        await asyncio.sleep(0)  # the handler has the last answer too
+        return {"answers": answers, "heard": heard, "acks": len(acks)}
+
+    async def bounded(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id, queue=2)
+        answers = [await _sent(ws, "ready", _ready("ready")) for _ in range(3)]
+        await ws.connect()
+        await ws.request("ready", _ready("not_ready"))
+        await self._network("refuse")
+        await _reached(ws, "waiting")
+        answers += [await _sent(ws, "ready", _ready("ready")) for _ in range(3)]
+        await self._network("heal")
+        return {"answers": answers}
+
+    async def unbidden(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        return {"answers": [await _sent(ws, "ready", _ready("ready"))]}
+
+    async def dropped(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id, queue=1)
+        await _sent(ws, "ready", _ready("ready"))
+        told = _next(ws, "dropped")
+        await self._network("refuse")
+        connecting = asyncio.ensure_future(ws.connect())
+        await _reached(ws, "waiting")
+        await ws.disconnect()
+        await asyncio.wait({connecting})
+        assert isinstance(connecting.exception(), ClientError)
+        await self._network("heal")
+        event = await told
+        after = await _sent(ws, "ready", _ready("ready"))
+        return {"type": event["type"], "data": event["data"], "error": type(event["error"]).__name__, "after": after}
+
+    async def rejected(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id, queue=1)
+        await _sent(ws, "ready", _ready("steady"))
+        told = _next(ws, "dropped")
+        await ws.connect()
+        return {"code": (await told)["error"].code}
+
+    async def since(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        await ws.connect()
+        first = await ws.request("ready", _ready("ready")) or 0
+        second = await ws.request("ready", _ready("not_ready")) or 0
+        answers = [
+            await _named(ws.wait_for("player_ready", since=first - 1)),
+            await _named(ws.wait_for("player_ready", since=first)),
+            await _named(ws.wait_for("player_ready", since=second, timeout_s=0.02)),
+        ]
+        coming = asyncio.ensure_future(_named(ws.wait_for("player_ready", since=second)))
+        await ws.request("ready", _ready("ready"))
+        answers.append(await coming)
+        await ws.disconnect()
+        answers.append(await _named(ws.wait_for("player_ready", since=second)))
+        answers.append(await _named(ws.wait_for("player_ready")))
+        return {"answers": answers}
+
+    async def cut_short(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        waiting = asyncio.ensure_future(_named(ws.wait_for("game_finished")))
+        await ws.connect()
+        await ws.disconnect()
+        return {"answers": [await waiting]}
+
+    async def debugged(self, game_id: str) -> Told:
+        told: list[str] = []
+        ws, _ = self._play(game_id, debug=lambda what, details: told.append(f"{what} {details}"))
+        await ws.connect()
+        with contextlib.suppress(ClientError):
+            await ws.request("submit_code", {"code": "SECRET"})
+        retry = _next(ws, "retry")
+        await self._network("cut")
+        event = await retry
+        await _reached(ws, "open")
+        await ws.disconnect()
+        text = "\n".join(told)
+        parts = [
+            "connecting",
+            "waiting",
+            "retry",
+            "disconnected with",
+            "reconnecting",
+            "closed",
+            "player_joined",
+            "'seq':",
+        ]
+        return {
+            "told": [part in text for part in parts],
+            "kept": [part in text for part in ("SECRET", self._token, "connection_id")],
+            "why": [event["code"], event["detail"]],
+        }
+
+
+def _ready(status: str) -> dict[str, str]:
+    return {"status": status}
+
+
+def _next(ws: GameWebSocket, type: str) -> "asyncio.Future[Any]":
+    future = asyncio.get_running_loop().create_future()
+    ws.once(type, future.set_result)
+    return future
+
+
+async def _reached(ws: GameWebSocket, state: str) -> None:
+    while ws.state != state:
+        await _next(ws, "state")
+
+
+async def _sent(ws: GameWebSocket, type: str, data: object) -> Literal["sent", "queued", False]:
+    try:
+        return await ws.send_message(type, data)
+    except ClientError:
+        return False
+
+
+async def _named(answer: Awaitable[Any]) -> str:
+    try:
+        return str((await answer)["data"]["status"])
+    except TimeoutError as error:
+        return type(error).__name__
+    except ClientError:
+        return "over"

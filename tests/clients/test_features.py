@@ -1,0 +1,121 @@
+"""What the clients offer beside staying connected, the same in both languages: the queue, waiting, debugging."""
+
+import asyncio
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.clients.features import Scenarios
+from tests.clients.left import nothing_left
+from tools.harness.proxy import FaultProxy
+from tools.harness.server import ROOT, STEP_TIMEOUT_S, UNLIMITED, ServerProcess
+from tools.harness.tokens import token
+
+pytestmark = pytest.mark.anyio
+
+LOST = {"python": "disconnected with 1006", "javascript": "the connection was lost"}
+EXPECTED: dict[str, dict[str, Any]] = {
+    "kept": {
+        "answers": ["queued", False, "queued", False, "queued", "sent"],
+        "heard": ["ready", "not_ready", "ready", "not_ready", "ready", "not_ready"],
+        "acks": 5,  # of three that waited, and of two requests: none is sent twice
+    },
+    "bounded": {"answers": ["queued", "queued", False, "queued", "queued", False]},
+    "unbidden": {"answers": [False]},
+    "dropped": {"type": "ready", "data": {"status": "ready"}, "error": "Error", "after": False},
+    "rejected": {"code": "invalid_data"},
+    "since": {"answers": ["ready", "not_ready", "TimeoutError", "ready", "ready", "over"]},
+    "cut_short": {"answers": ["over"]},
+    "debugged": {"told": [True] * 8, "kept": [False] * 3, "why": [1006, LOST]},
+}
+
+
+def expected(name: str, language: str) -> dict[str, Any]:
+    """What is to come of a scenario; what is an Error there is a ClientError here."""
+    came = dict(EXPECTED[name])
+    if name == "dropped" and language == "python":
+        came["error"] = "ClientError"
+    if name == "debugged":
+        came["why"] = [1006, LOST[language]]
+    return came
+
+
+class Network:
+    """What lies between, as a scenario wants it."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        self._proxy = proxy
+
+    def be(self, how: str) -> None:
+        """Refuse from now on, let through again, or cut what there is."""
+        self._proxy.refusing = how == "refuse"
+        if how != "heal":
+            self._proxy.cut()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), max_games_per_player=1_000, **UNLIMITED) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def proxy(server: ServerProcess) -> Iterator[FaultProxy]:
+    with FaultProxy(int(server.settings["PORT"])) as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_in_python(server: ServerProcess, proxy: FaultProxy, name: str) -> None:
+    network = Network(proxy)
+
+    async def be(how: str) -> None:
+        await asyncio.to_thread(network.be, how)
+
+    game_id = server.new_game(token("host"))
+    await asyncio.to_thread(lambda: None)  # its thread stays
+    async with nothing_left(proxy.port):
+        scenarios = Scenarios(proxy.ws_url, token("ann"), be)
+        came = await getattr(scenarios, name)(game_id)
+        assert scenarios.ws is not None
+        await scenarios.ws.disconnect()
+    assert came == expected(name, "python")
+
+
+@pytest.fixture(scope="module")
+def came_in_node(server: ServerProcess, proxy: FaultProxy) -> dict[str, Any]:
+    """One process for all of them; it ends by itself, as nothing is left to wait for."""
+    network, came = Network(proxy), {}
+    config = {
+        "url": proxy.ws_url,
+        "token": token("ann"),
+        "games": {name: server.new_game(token("host")) for name in EXPECTED},
+    }
+    with subprocess.Popen(
+        ["node", "features.mjs", json.dumps(config)],
+        cwd=ROOT / "tests/node", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(STEP_TIMEOUT_S, process.kill)
+        watchdog.start()
+        for line in process.stdout:
+            assert line.startswith("{"), line + process.stdout.read()
+            said = json.loads(line)
+            if "network" in said:
+                network.be(said["network"])
+                process.stdin.write("done\n")
+                process.stdin.flush()
+            else:
+                came[said["name"]] = said["came"]
+        watchdog.cancel()
+    return came
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_in_javascript(came_in_node: dict[str, Any], name: str) -> None:
+    assert came_in_node.get(name) == expected(name, "javascript")

@@ -205,7 +205,13 @@ def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict
     origins = OriginPolicy(settings.allowed_origins, settings.is_development)
     availability = Availability(service.hub)
     admission = Admission(
-        service.authenticator, service.tickets, origins, availability, service.hub, settings.max_replacements_per_minute
+        service.authenticator,
+        service.tickets,
+        origins,
+        availability,
+        service.hub,
+        settings.max_replacements_per_minute,
+        allows_chaos=settings.is_development,
     )
     circle = service.hub.circle
     limits = ConnectionLimits(

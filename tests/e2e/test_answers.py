@@ -101,3 +101,13 @@ def test_in_development_pages_of_this_machine_may(server: ServerProcess, origin:
     for other in ("http://localhost.evil", "http://localhost:3000.evil", "http://127.0.0.1:99999999"):
         answer = httpx.get(f"{server.http_url}/api/problems", headers={"origin": other})
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_there_is_no_chaos_in_production(production: ServerProcess) -> None:
+    """Neither for the upgrade nor for the GET that explains it, whoever asks."""
+    answer = httpx.get(f"{production.http_url}/ws/{NOBODY}?chaos=latency_ms:1")
+    assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request")
+    assert "ENVIRONMENT=development" in answer.json()["detail"]
+    with pytest.raises(InvalidStatus) as raised, connect(f"{production.ws_url}/ws/{NOBODY}?chaos=cut_ms:1"):
+        pass
+    assert raised.value.response.status_code == 400

@@ -18,6 +18,7 @@ from app.rate_limits import TooFast
 from app.realtime import Hub, Room
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REJECTIONS
+from app.transport import Chaos
 from app.vocabulary import HandshakeOutcome, LimitScope
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
@@ -34,10 +35,11 @@ _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @dataclass(frozen=True, slots=True)
 class HandshakeTarget:
-    """Which game is asked for, and after which event the connection resumes."""
+    """Which game is asked for, after which event the connection resumes, and what is to become of it."""
 
     game_id: str
     last_seq: int | None
+    chaos: Chaos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,28 @@ class Admission:
     availability: Availability
     hub: Hub
     max_replacements_per_minute: int
+    allows_chaos: bool
 
     def require_target(self, connection: AnyConnection, game_id: str) -> HandshakeTarget:
         """Require a request that makes sense, from an allowed origin, to a service that takes connections."""
-        target = HandshakeTarget(_game_id(game_id), _last_seq(connection.query_params.get("last_seq")))
+        query = connection.query_params
+        target = HandshakeTarget(_game_id(game_id), _last_seq(query.get("last_seq")), self._chaos(query.get("chaos")))
         self.origins.require(connection)
         self.availability.require()
         return target
+
+    def _chaos(self, text: str | None) -> Chaos | None:
+        """Read what a developer of a client wants to become of the connection; nobody else can have it."""
+        if text is None:
+            return None
+        if not self.allows_chaos:
+            raise refused(
+                HandshakeOutcome.BAD_REQUEST, "chaos is for ENVIRONMENT=development, which this service is not"
+            )
+        try:
+            return Chaos.parse(text)
+        except ValueError as error:
+            raise refused(HandshakeOutcome.BAD_REQUEST, str(error)) from None
 
     async def identify(
         self, connection: AnyConnection, subprotocols: Sequence[str]

@@ -15,7 +15,7 @@ from app.protocol import SUBPROTOCOL, Close
 from app.realtime import Hub, Room, Session, Transport
 from app.telemetry.observer import Observer, Opened
 from app.telemetry.tracer import Handshake, Link
-from app.transport import EXTENSION
+from app.transport import EXTENSION, UnsteadyTransport
 from app.vocabulary import HandshakeOutcome
 from app.web.error_answers import MEDIA_TYPE, ErrorAnswer
 from app.web.handshake.admission import Admission, HandshakeTarget
@@ -100,6 +100,9 @@ class HandshakeAttempt:
         """Complete the upgrade; None where the peer has gone meanwhile."""
         socket = self.socket
         transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
+        chaos = self.known_target.chaos
+        if chaos is not None:
+            transport = UnsteadyTransport(transport, chaos)
         chosen = SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None
         try:
             await socket.accept(subprotocols=chosen)

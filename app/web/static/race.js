@@ -1,66 +1,100 @@
 /** The race page: a thin view over the shipped client. Here it starts, and here its parts meet. */
 import { api } from './api.js';
-import { GameWebSocket, VERSION } from './client.js';
+import { hideCard, isCardShown, showCard } from './card.js';
+import { GameWebSocket, Rejected, VERSION } from './client.js';
 import { $ } from './dom.js';
 import { code, focusEditor, setCode, startEditor } from './editor.js';
-import { wordsOf } from './ends.js';
+import { refusalWords, waitWords, wordsOf } from './ends.js';
 import { CHANGES, playerOf } from './game.js';
-import { identity, knownName } from './session.js';
-import { showConnection } from './status.js';
+import { lobbyIsFor, startLobby } from './lobby.js';
+import { enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew } from './session.js';
+import { showConnection, showOver } from './status.js';
+import { showSubmissions, sizeOf, submissionsOf } from './submissions.js';
 import { draw, notice, showClock, showProblem, showResult, verdict } from './view.js';
 
-const PROGRESS_MS = 500;
+const WRITTEN_MS = 500;
+const MAX_LINES = 1_000_000;
+const LANGUAGE = 'python';
+const JUDGED_LATER = 'Being judged…';
 
-const query = new URLSearchParams(location.search);
-const race = { client: null, me: null, game: null, clockOffsetMs: 0, isPending: false };
-let progressTimer = null;
+/** `isPlaying`: this window is the one that plays; `isSending`: a submission is on its way. */
+const race = { client: null, gameId: null, me: null, game: null, submissions: [], clockOffsetMs: 0, isPlaying: false, isSending: false };
+let writtenTimer = null;
 
-// ---------------------------------------------------------------- lobby
+const me = () => playerOf(race.game, race.me);
 
-async function enter(event) {
-  event.preventDefault();
-  notice();
-  $('go').disabled = true;
-  try {
-    const guest = await identity($('name').value.trim());
-    join(query.get('game') ?? await newGame(guest.token), guest);
-  } catch (error) {
-    notice(error.message);
-  } finally {
-    $('go').disabled = false;
-  }
+function redraw() {
+  if (race.game) draw({ ...race, isPending: race.isSending || me()?.judging });
 }
 
-async function newGame(token) {
-  const wish = {
-    min_players: Number($('min-players').value), max_players: Math.max(8, Number($('min-players').value)),
-    time_limit_s: Math.round(Number($('minutes').value) * 60), finish: $('finish').value,
-  };
-  if ($('problem').value) wish.problem = $('problem').value;
-  const { game_id: gameId } = await api('/api/games', wish, token);
-  history.replaceState(null, '', `/?game=${gameId}`);
-  return gameId;
-}
+// ---------------------------------------------------------------- coming in
 
-function join(gameId, guest) {
-  const client = new GameWebSocket(gameId, guest.token, { pingIntervalMs: 5000, client: `code-racer-page/${VERSION}` });
-  Object.assign(race, { client, me: guest.player_id });
-  client.on('state', () => showConnection(client)).on('pong', () => showConnection(client)).on('end', ended);
-  client.on('retry', ({ delayMs }) => showConnection(client, delayMs));
-  client.on('*', hear);
-  client.connect();
+/** Come into a race, as the player of this tab. */
+function join(gameId) {
+  const { token, playerId, isGuest } = player();
+  race.client?.disconnect();
+  const client = new GameWebSocket(gameId, token, {
+    pingIntervalMs: 5000, client: `code-racer-page/${VERSION}`, refreshToken: isGuest ? renew : undefined,
+  });
+  Object.assign(race, { client, gameId, me: playerId, game: null });
+  const mine = (call) => (message) => { if (client === race.client) call(message); };
+  client.on('state', mine(() => showConnection(client))).on('pong', mine(() => showConnection(client)));
+  client.on('retry', mine(waits)).on('end', mine(ended)).on('*', mine(hear));
   $('link').value = `${location.origin}/?game=${gameId}`;
   $('lobby').hidden = true;
+  $('room').hidden = true;
+  connect();
+}
+
+function connect() {
+  hideCard();
+  showCard({ title: 'Joining the race…', text: '', ways: ['back'] }, choose);
+  race.client.connect();
+}
+
+function waits(retry) {
+  showConnection(race.client, retry);
+  const text = `${waitWords(retry.reason)} This page tries again by itself.`;
+  if (isCardShown()) showCard({ title: 'Not in the race yet', text, ways: ['back'] }, choose);
+}
+
+/** This window plays, or only shows what there is. */
+function play(isPlaying) {
+  race.isPlaying = isPlaying;
+  $('code').readOnly = !isPlaying;
   $('room').hidden = false;
+  hideCard();
+}
+
+/** Show the problem, and in the editor what was written last. */
+function pose(problem) {
+  if (showProblem(problem) && !code()) setCode(kept().draft ?? `${problem.starter.trim()}\n`);
+}
+
+/** Show what became of the submissions so far; of the newest, the code too where no draft is kept. */
+async function recall() {
+  const last = Math.max(kept().attempt ?? 0, me()?.attempts ?? 0);
+  const { gameId } = race;
+  const found = await submissionsOf(gameId, player().token, last);
+  if (gameId !== race.gameId) return;
+  race.submissions = found;
+  showSubmissions(found);
+  const latest = found.at(-1);
+  if (!latest) return;
+  for (const one of race.game.players) one.tests_total ??= latest.tests_total; // the snapshot does not tell
+  redraw();
+  if (latest.verdict) showResult(latest);
+  else verdict(JUDGED_LATER);
+  if (kept().draft === undefined) setCode(latest.code);
 }
 
 // ---------------------------------------------------------------- what the server tells
 
 /** A message changes the game, is told to who has to do more about it, and then all is drawn. */
-function hear({ type, data }) {
+function hear({ type, data, seq }) {
   CHANGES[type]?.(race.game, data);
-  HANDLERS[type]?.(data);
-  draw(race);
+  HANDLERS[type]?.(data, seq);
+  redraw();
 }
 
 const HANDLERS = Object.freeze({
@@ -68,39 +102,127 @@ const HANDLERS = Object.freeze({
   welcome(data) {
     notice();
     race.clockOffsetMs = data.server_time - Date.now();
-    if (!data.resumed) race.game = data.game;
+    if (!data.resumed) {
+      race.game = data.game;
+      enterRace(race.gameId);
+    }
+    play(true);
     if (race.game.problem.statement) pose(race.game.problem);
+    if (!data.resumed) void recall();
+    if (race.isSending) verdict(JUDGED_LATER);
   },
   game_started({ problem }) {
     pose(problem);
-    draw(race); // a hidden editor takes no focus
+    redraw(); // a hidden editor takes no focus
     focusEditor();
   },
-  submission_judged(data) { if (data.player_id === race.me) race.isPending = false; },
+  code_submitted({ player_id: by, attempt }) {
+    if (by !== race.me) return;
+    race.isSending = false;
+    keep({ attempt });
+  },
+  submission_judged(data, seq) {
+    if (data.player_id !== race.me) return;
+    if (seq <= race.client.welcome.last_seq) void recall(); // it was while we were away: nobody tells us the tests
+    else {
+      race.submissions = [...race.submissions.filter(({ attempt }) => attempt !== data.attempt), data];
+      showSubmissions(race.submissions);
+    }
+  },
   submission_result: showResult,
   error(data) {
     if (data.retry_after_ms != null) notice('The service needs a moment; what you did is sent again by itself.');
-    else if (!data.id) notice(data.message); // what has an id is told where it was asked
+    else if (!data.id) notice(refusalWords(data.code, data.message)); // what has an id is told where it was asked
   },
 });
 
-function pose(problem) {
-  if (showProblem(problem) && !code()) setCode(`${problem.starter.trim()}\n`);
+// ---------------------------------------------------------------- the end, and the ways on
+
+async function ended(end) {
+  showConnection(race.client);
+  race.isPlaying = false;
+  if (race.game?.state === 'finished') showOver();
+  if (race.game?.state === 'finished' || (end.reason === 'game_over' && await look())) return;
+  $('code').readOnly = true;
+  redraw();
+  $('room').hidden = race.game?.state !== 'running'; // nobody waits for players here, but the code can be read
+  hideCard();
+  showCard(wordsOf(end, player()?.isGuest ?? true), choose);
 }
 
-function ended(end) {
-  showConnection(race.client);
-  if (race.game?.state !== 'finished') notice(wordsOf(end));
+/** Look at a race that is over; false where that cannot be. */
+async function look() {
+  const game = await api(`/api/games/${race.gameId}`, undefined, player().token).catch(() => null);
+  if (game?.state !== 'finished') return false;
+  race.game = game;
+  enterRace(race.gameId);
+  play(false);
+  showOver();
+  if (game.problem.statement) pose(game.problem);
+  redraw();
+  void recall();
+  return true;
+}
+
+const CHOICES = Object.freeze({
+  __proto__: null,
+  again: connect,
+  here() {
+    const { draft } = kept();
+    if (draft !== undefined) setCode(draft);
+    connect();
+  },
+  join() {
+    leaveRace(); // what is kept of it is of nobody any more; the code stays in the editor
+    backToLobby('name');
+  },
+  token() { backToLobby('token'); },
+  async look() {
+    if (!await look()) notice('The race still runs. Its ranking is here once it is over: try again then.');
+  },
+  back() { location.assign('/'); },
+  home() { location.assign('/'); },
+});
+
+function choose(way) {
+  notice();
+  void CHOICES[way]();
+}
+
+function backToLobby(asked) {
+  $('name').value ||= knownName();
+  forgetPlayer();
+  hideCard();
+  $('room').hidden = true;
+  lobbyIsFor(race.gameId, asked);
 }
 
 // ---------------------------------------------------------------- what the player does
 
 function onInput() {
-  progressTimer ??= setTimeout(() => {
-    progressTimer = null;
-    const lines = code().split('\n').filter((line) => line.trim()).length;
-    race.client?.sendMessage('progress', { lines, percent: Math.min(100, lines * 8) });
-  }, PROGRESS_MS);
+  writtenTimer ??= setTimeout(written, WRITTEN_MS);
+}
+
+/** Something was written: keep it, tell the others how much it is, and say so in time where it is too much. */
+function written() {
+  clearTimeout(writtenTimer);
+  writtenTimer = null;
+  if (!race.isPlaying) return;
+  const draft = code();
+  keep({ draft });
+  const lines = draft.split('\n').filter((line) => line.trim()).length;
+  race.client.sendMessage('progress', { lines: Math.min(lines, MAX_LINES), percent: Math.min(100, lines * 8) });
+  const refused = tooLong(draft);
+  if (refused || $('verdict').dataset.about === 'length') verdict(refused, 'bad');
+  $('verdict').dataset.about = refused ? 'length' : '';
+}
+
+/** What is to be said about code that the server would close the connection for; '' where it would not. */
+function tooLong(text) {
+  const most = race.client.welcome.limits.max_message_bytes;
+  const size = sizeOf({ code: text, language: LANGUAGE });
+  const kib = (bytes) => `${Math.ceil(bytes / 102.4) / 10} KiB`;
+  return size > most ? `Too long: ${kib(size)} as it is sent, and the server takes ${kib(most)}. Shorten it to hand it in.` : '';
 }
 
 /** Sent again until it is answered, over reconnects too, and done once; the words of a refusal. */
@@ -110,29 +232,40 @@ async function ask(type, data) {
     notice();
     return '';
   } catch (error) {
-    return error.message;
+    if (error instanceof Rejected) return refusalWords(error.code, error.message.slice(error.code.length + 2));
+    return 'The connection ended before the server had confirmed it.';
   }
 }
 
 async function submit() {
-  if ($('submit').disabled) return;
-  race.isPending = true;
-  verdict('Being judged…');
-  draw(race);
-  const refused = await ask('submit_code', { code: code(), language: 'python' });
+  if ($('submit').disabled || !race.isPlaying) return;
+  const draft = code();
+  keep({ draft });
+  const unfit = draft.trim() ? tooLong(draft) : 'There is nothing to hand in yet.';
+  if (unfit) {
+    verdict(unfit, 'bad');
+    return;
+  }
+  race.isSending = true;
+  verdict(race.client.state === 'open' ? JUDGED_LATER : 'Kept: it is handed in as soon as the connection is back.');
+  redraw();
+  const refused = await ask('submit_code', { code: draft, language: LANGUAGE });
   if (!refused) return;
-  race.isPending = false;
+  race.isSending = false;
   verdict(refused, 'bad');
-  draw(race);
+  redraw();
 }
 
 async function toggleReady() {
-  const refused = await ask('ready', { status: playerOf(race.game, race.me)?.ready ? 'not_ready' : 'ready' });
+  const refused = await ask('ready', { status: me()?.ready ? 'not_ready' : 'ready' });
   if (refused) notice(refused);
 }
 
 function leave() {
+  if (race.game?.state === 'running' && !confirm('Leave this race? You cannot come back into it.')) return;
+  race.isPlaying = false;
   race.client.sendMessage('leave', {});
+  leaveRace();
   location.assign('/');
 }
 
@@ -144,19 +277,11 @@ async function copyLink() {
 
 // ---------------------------------------------------------------- start
 
-$('enter').addEventListener('submit', enter);
 $('ready').addEventListener('click', toggleReady);
 $('leave').addEventListener('click', leave);
 $('copy').addEventListener('click', copyLink);
 $('submit').addEventListener('click', submit);
+addEventListener('pagehide', written);
 startEditor({ onInput, onSubmit: submit });
-$('name').value = knownName();
 setInterval(() => { if (race.game) showClock(race.game, Date.now() + race.clockOffsetMs); }, 200);
-if (query.get('game')) {
-  $('lobby-title').textContent = 'Join the race';
-  $('new-game').hidden = true;
-  $('go').textContent = 'Join';
-}
-for (const problem of await api('/api/problems').catch(() => [])) {
-  $('problem').append(new Option(`${problem.title} (${problem.difficulty})`, problem.id));
-}
+startLobby(join);

@@ -1,18 +1,153 @@
-/** Who plays in this tab: kept for the tab, so that a reload comes back as the same player. */
-import { api } from './api.js';
+/**
+ * Who plays in this tab, and what is kept of each race.
+ *
+ * The tab's player and race are kept for the tab: a reload comes back by itself. A race is kept for the browser too, by
+ * game and player, with the draft, and the token where it is a guest's, which is good for nothing else: another tab can
+ * take over. A token of one's own goes with its tab. Where the browser keeps nothing, the page works until it is left.
+ */
+import { ApiError, api } from './api.js';
 
-const TOKEN_KEY = 'code-racer.guest';
+const TAB = 'code-racer.tab';
+const RACE = 'code-racer.race.';
+const MAX_RACES = 8;
+const LEAST_LEFT_MS = 60_000;
+const RENEWALS = 5;
+const RENEWAL_WAIT_MS = 1_000;
 
-const kept = () => JSON.parse(sessionStorage.getItem(TOKEN_KEY) ?? 'null');
+const tab = read('sessionStorage', TAB) ?? { player: null, gameId: null };
+
+// ---------------------------------------------------------------- storage that may fail
+
+/** What is kept under a key; null where there is nothing, or no storage. */
+function read(storage, key) {
+  try {
+    return JSON.parse(globalThis[storage].getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function write(storage, key, value) {
+  try {
+    globalThis[storage].setItem(key, JSON.stringify(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function remove(storage, key) {
+  try {
+    globalThis[storage].removeItem(key);
+  } catch {
+    // nothing is kept
+  }
+}
+
+/** The races that this browser keeps, the newest first. */
+function races() {
+  try {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith(RACE));
+    return keys.map((key) => ({ key, ...read('localStorage', key) })).sort((one, other) => (other.at ?? 0) - (one.at ?? 0));
+  } catch {
+    return [];
+  }
+}
+
+const keyOf = (gameId, playerId) => `${RACE}${gameId}.${playerId}`;
+const rememberTab = () => write('sessionStorage', TAB, tab);
+
+// ---------------------------------------------------------------- the player
+
+/** Who plays in this tab: `{ token, playerId, name, expiresAt, isGuest }`; null where that is not known. */
+export const player = () => tab.player;
 
 /** The name used last. */
-export const knownName = () => kept()?.name ?? '';
+export const knownName = () => tab.player?.name ?? races()[0]?.player?.name ?? '';
 
-/** This tab's guest of a name: the one there is, or a new one. */
-export async function identity(name) {
-  const known = kept();
-  if (known && known.name === name && Date.parse(known.expires_at) > Date.now() + 60_000) return known;
-  const guest = { ...(await api('/api/guests', { name })), name };
-  sessionStorage.setItem(TOKEN_KEY, JSON.stringify(guest));
-  return guest;
+function become(one) {
+  tab.player = one;
+  rememberTab();
+  return one;
+}
+
+const guestOf = (answer) => ({
+  token: answer.token, playerId: answer.player_id, name: answer.name, expiresAt: Date.parse(answer.expires_at), isGuest: true,
+});
+
+/** Play as a guest of this name: the one of this tab, or a new one. Raises ApiError. */
+export async function becomeGuest(name) {
+  const known = tab.player;
+  if (known?.isGuest && known.name === name && known.expiresAt > Date.now() + LEAST_LEFT_MS) return known;
+  return become(guestOf(await api('/api/guests', { name })));
+}
+
+/** Play with a token of one's own, JSON Web Token; the server verifies it. Raises Error where it is none. */
+export function becomeOwner(token) {
+  try {
+    const bytes = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))));
+    if (typeof claims.sub !== 'string' || !/^[\w.-]+$/.test(token)) throw new Error('no player');
+    return become({ token, playerId: claims.sub, name: String(claims.name ?? claims.sub), expiresAt: claims.exp * 1000, isGuest: false });
+  } catch {
+    throw new Error('That is no token. A token is one long word with two dots in it.');
+  }
+}
+
+/** Play on as who is kept for a race. */
+export function becomeKept(race) { return become(race.player); }
+
+export function forgetPlayer() { become(null); }
+
+/** A fresh token of the same guest; it is asked for again where that may help. Raises ApiError, `final` where not. */
+export async function renew() {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      const one = become(guestOf(await api('/api/guests', {}, tab.player.token)));
+      if (tab.gameId) keep({ player: one });
+      return one.token;
+    } catch (error) {
+      error.final = error instanceof ApiError && [401, 403, 404].includes(error.status);
+      if (error.final || tried >= RENEWALS) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, RENEWAL_WAIT_MS * 2 ** tried); });
+    }
+  }
+}
+
+// ---------------------------------------------------------------- the race
+
+/** Whether this tab is in a race already: it was reloaded. */
+export const isIn = (gameId) => tab.gameId === gameId && tab.player !== null;
+
+/** The race of another tab, or an earlier one, that can be gone on with; null where there is none. */
+export function keptRace(gameId) {
+  const known = races().find(({ key, player: one }) => key.startsWith(`${RACE}${gameId}.`) && one?.token);
+  return known && known.player.expiresAt > Date.now() ? known : null;
+}
+
+/** This tab is in a race from now on; of the races before, the newest are kept. */
+export function enterRace(gameId) {
+  tab.gameId = gameId;
+  rememberTab();
+  keep({});
+  for (const { key } of races().slice(MAX_RACES)) remove('localStorage', key);
+}
+
+export function leaveRace() {
+  if (tab.player && tab.gameId) remove('localStorage', keyOf(tab.gameId, tab.player.playerId));
+  tab.gameId = null;
+  rememberTab();
+}
+
+/** What is kept of the race of this tab: `{ draft, attempt }`. */
+export const kept = () => read('localStorage', keyOf(tab.gameId, tab.player.playerId)) ?? {};
+
+/** Keep more of the race of this tab; where there is no room, the others go. */
+export function keep(more) {
+  const key = keyOf(tab.gameId, tab.player.playerId);
+  const { token, ...others } = tab.player;
+  const race = { ...kept(), player: tab.player.isGuest ? { token, ...others } : others, ...more, at: Date.now() };
+  if (write('localStorage', key, race)) return;
+  for (const one of races()) if (one.key !== key) remove('localStorage', one.key);
+  write('localStorage', key, race);
 }

@@ -1,14 +1,34 @@
-/** The line that tells how the connection is. */
+/** How the connection is: the line in the head, and what is said beside the editor while there is none. */
 import { $ } from './dom.js';
+import { waitWords } from './ends.js';
 
-const TEXTS = {
-  idle: 'not connected', connecting: 'connecting…', open: 'connected', reconnecting: 'reconnecting…', waiting: 'connection lost', closed: 'disconnected',
-};
+let lostAt = null;
 
-export function showConnection(client, retryMs) {
-  const wait = retryMs === undefined ? '' : `, next try in ${Math.ceil(retryMs / 1000)} s`;
-  $('connection').dataset.state = client.state;
-  $('ready').disabled = client.state !== 'open'; // a click that cannot be sent would be lost
-  $('connection-text').textContent = TEXTS[client.state] + wait;
-  $('rtt').textContent = client.state === 'open' && client.rttMs !== null ? `${client.rttMs.toFixed(client.rttMs < 10 ? 1 : 0)} ms` : '';
+/** Show the client's state; `retry` is what it says when it waits to try again. */
+export function showConnection(client, retry) {
+  const { state, rttMs } = client;
+  const isUp = state === 'open';
+  if (isUp) lostAt = null;
+  else if (client.welcome) lostAt ??= new Date();
+  $('connection').dataset.state = state;
+  $('connection-text').textContent = textOf(state, retry);
+  $('rtt').textContent = isUp && rttMs !== null ? `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms` : '';
+  $('ready').disabled = !isUp; // a click that cannot be sent would be lost
+  $('outage').hidden = isUp || state === 'closed';
+  $('outage').textContent = `${waitWords(retry?.reason)} You can write on: what you submit is sent when the connection is back.`;
+}
+
+/** The race is over: nothing is amiss where there is no connection. */
+export function showOver() {
+  $('connection').dataset.state = 'idle';
+  $('connection-text').textContent = 'the race is over';
+  $('rtt').textContent = '';
+  $('outage').hidden = true;
+}
+
+function textOf(state, retry) {
+  if (state === 'open') return 'connected';
+  if (state === 'closed') return 'disconnected';
+  const lost = lostAt ? `connection lost at ${lostAt.toLocaleTimeString()}` : 'connecting';
+  return state === 'waiting' && retry ? `${lost}, next try in ${Math.ceil(retry.delayMs / 1000)} s` : `${lost}…`;
 }

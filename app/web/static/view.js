@@ -2,18 +2,18 @@
 import { $, element, row } from './dom.js';
 import { playerOf } from './game.js';
 
-const VERDICTS = {
+export const VERDICTS = Object.freeze({
   accepted: 'Accepted', wrong_answer: 'Wrong answer', runtime_error: 'Runtime error', time_limit: 'Too slow',
   memory_limit: 'Too much memory', invalid: 'Not valid', unsupported: 'Not supported here', judge_error: 'The judge failed',
-};
+});
 
 export function notice(text) {
   $('notice').textContent = text ?? '';
   $('notice').hidden = !text;
 }
 
-/** Draw a race: `{ game, me, isPending }`. */
-export function draw({ game, me, isPending }) {
+/** Draw a race: `{ game, me, isPlaying, isPending }`. */
+export function draw({ game, me, isPlaying, isPending }) {
   if (!game) return;
   const mine = playerOf(game, me);
   const waiting = game.state === 'waiting' || game.state === 'countdown';
@@ -24,9 +24,9 @@ export function draw({ game, me, isPending }) {
   $('share').hidden = !waiting;
   $('ready').hidden = !waiting;
   $('ready').textContent = mine?.ready ? 'Not ready after all' : 'I am ready';
-  $('leave').hidden = game.state === 'finished';
-  $('work').hidden = waiting;
-  $('submit').disabled = game.state !== 'running' || isPending || mine?.accepted;
+  $('leave').hidden = game.state === 'finished' || !isPlaying;
+  $('work').hidden = waiting || !game.problem.statement; // one that never began has none
+  $('submit').disabled = game.state !== 'running' || !isPlaying || isPending || mine?.accepted;
   drawPlayers(game, me);
   drawRanking(game, me);
 }

@@ -1,0 +1,22 @@
+/** The card that stands where no race can be played: what is the matter, and the ways on. */
+import { $, element } from './dom.js';
+import { WAYS } from './ends.js';
+
+/** Show `{ title, text, ways }`; `act(way)` is called with the way that is chosen. */
+export function showCard({ title, text, ways }, act) {
+  $('card-title').textContent = title;
+  $('card-text').textContent = text;
+  $('card-ways').replaceChildren(...ways.map((way, index) => {
+    const button = element('button', WAYS[way], index === 0 ? 'primary' : '');
+    button.type = 'button';
+    button.addEventListener('click', () => act(way));
+    return button;
+  }));
+  if (!$('card').hidden) return;
+  $('card').hidden = false;
+  $('card-title').focus(); // what had the focus may be gone
+}
+
+export const isCardShown = () => !$('card').hidden;
+
+export function hideCard() { $('card').hidden = true; }

@@ -1,0 +1,24 @@
+"""One browser for all tests of the page, and one server for those that need none of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tools.harness.browser import chromium
+from tools.harness.server import ServerProcess
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Whoever is away is gone from the others' sight soon, tokens end to the second, and a countdown can be seen."""
+    with ServerProcess(
+        tmp_path_factory.mktemp("server"), countdown_s=0.5, reconnect_grace_s=3, jwt_leeway_s=0
+    ) as process:
+        yield process

@@ -1,0 +1,234 @@
+"""What a player meets in mid-race costs nobody the race: a reload, an outage, the end of a token, another window."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tools.harness.browser import DESKTOP, PHONE, open_page, shoot, window
+from tools.harness.player import SOLUTION, WRONG, Player
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
+
+DRAFT = "def solve(numbers, limit):\n    return 0  # my draft\n"
+HOST = "host"
+
+
+def new_game(server: ServerProcess, **wishes: object) -> str:
+    """The link to a game that one player can start."""
+    return f"{server.http_url}/?game={server.new_game(token(HOST), **{'min_players': 1, **wishes})}"
+
+
+def enter(page: Page, name: str = "Ann") -> None:
+    page.get_by_label("Your name").fill(name)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="I am ready").click()
+
+
+def race(page: Page, name: str = "Ann") -> None:
+    enter(page, name)
+    expect(page.locator("#statement")).to_contain_text("First time over")
+
+
+def is_open(page: Page) -> None:
+    expect(page.locator("#connection")).to_have_attribute("data-state", "open")
+
+
+def known(server: ServerProcess, page: Page) -> dict[str, object]:
+    """The game, as the service knows it."""
+    game_id = page.url.partition("game=")[2]
+    told = page.request.get(
+        f"{server.http_url}/api/games/{game_id}", headers={"authorization": f"Bearer {token(HOST)}"}
+    )
+    return dict(told.json())
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_reload_shows_what_there_was(browser: Browser, server: ServerProcess, size: ViewportSize) -> None:
+    faults: list[str] = []
+    with window(browser, new_game(server), faults, viewport=size) as page:
+        race(page)
+        page.locator("#code").fill(WRONG)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        page.locator("#code").fill(DRAFT)
+        page.reload()
+        is_open(page)
+        expect(page.locator("#code")).to_have_value(DRAFT)
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        expect(page.locator("#test-rows")).to_contain_text("failed")
+        expect(page.locator("#try-list li")).to_have_count(1)
+        expect(page.locator("#players li")).to_have_count(1)
+        shoot(page, f"reloaded-{size['width']}")
+        page.locator("#code").fill(SOLUTION)
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#winner")).to_have_text("You won!")
+        page.reload()
+        expect(page.locator("#winner")).to_have_text("You won!")
+        expect(page.locator("#code")).to_have_value(SOLUTION)
+        expect(page.locator("#try-list li")).to_have_count(2)
+        shoot(page, f"looked-at-{size['width']}")
+    assert [fault for fault in faults if "409" not in fault and "WebSocket" not in fault] == []
+
+
+def test_what_is_written_outlives_a_browser_that_keeps_nothing(browser: Browser, server: ServerProcess) -> None:
+    """Nor does one that is full, or forbids it, break the page; a race that was handed in comes from the server."""
+    with window(browser, new_game(server)) as page:
+        page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }")
+        page.reload()
+        race(page)
+        page.locator("#code").fill(SOLUTION)
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#winner")).to_have_text("You won!")
+        page.add_init_script(
+            "const get = () => { throw new DOMException('', 'SecurityError'); };"
+            "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, { get });"
+        )
+        page.goto(new_game(server))
+        race(page)
+
+
+def test_few_races_are_kept(browser: Browser, server: ServerProcess) -> None:
+    with window(browser, new_game(server)) as page:
+        old = [f"code-racer.race.{number}.p" for number in range(12)]
+        page.evaluate("(keys) => keys.forEach((key, at) => localStorage.setItem(key, JSON.stringify({ at })))", old)
+        race(page)
+        assert page.evaluate("Object.keys(localStorage).length") == 8
+        assert page.evaluate("localStorage.getItem('code-racer.race.11.p')")
+
+
+def test_a_guest_stays_the_same_beyond_the_end_of_the_token(browser: Browser, server: ServerProcess) -> None:
+    with window(browser, new_game(server)) as page:
+        guest = server.guest("Ann")
+        short = token(guest["player_id"], 30, name="Ann")
+        player = {"token": short, "playerId": guest["player_id"], "name": "Ann", "expiresAt": 0, "isGuest": True}
+        tab = {"player": player, "gameId": page.url.partition("game=")[2]}
+        page.evaluate("(tab) => sessionStorage.setItem('code-racer.tab', tab)", json.dumps(tab))
+        page.reload()
+        page.get_by_role("button", name="I am ready").click()
+        expect(page.locator("#statement")).to_contain_text("First time over")
+        server.wait_for_log("ws.authenticated", player_id=guest["player_id"], kind="refresh")
+        kept = json.loads(page.evaluate("sessionStorage.getItem('code-racer.tab')"))["player"]
+        assert (kept["playerId"], kept["token"] != short) == (guest["player_id"], True)
+        page.reload()
+        is_open(page)
+        expect(page.locator("#players li")).to_have_count(1)
+
+
+def end_token(page: Page, spoiled: str) -> None:
+    """Have the tab's player come back with another token."""
+    page.evaluate(
+        "(token) => { const tab = JSON.parse(sessionStorage['code-racer.tab']); tab.player.token = token;"
+        " sessionStorage['code-racer.tab'] = JSON.stringify(tab); }",
+        spoiled,
+    )
+    page.reload()
+
+
+def test_a_token_of_ones_own_that_ends_is_replaced_by_hand(browser: Browser, server: ServerProcess) -> None:
+    link = new_game(server)
+    with window(browser, f"{link}#token={token('own', name='Eve')}") as page:
+        assert page.url == link, "the token stays in no address"
+        page.get_by_role("button", name="I am ready").click()
+        page.locator("#code").fill(DRAFT)
+        end_token(page, token("own", -60, name="Eve"))
+        expect(page.locator("#card")).to_contain_text("Your token is not taken")
+        shoot(page, "own-token-ended")
+        page.get_by_role("button", name="Use another token").click()
+        page.get_by_label("Your token", exact=True).fill(token("own", name="Eve"))
+        shoot(page, "own-token-asked")
+        page.get_by_role("button", name="Join").click()
+        is_open(page)
+        expect(page.locator("#code")).to_have_value(DRAFT)
+        expect(page.locator("#players li")).to_have_count(1)
+        assert "eyJ" not in page.evaluate("JSON.stringify(localStorage)"), "it goes with its tab"
+
+
+def test_what_is_too_long_is_said_before_it_is_sent(browser: Browser, server: ServerProcess) -> None:
+    with window(browser, new_game(server)) as page:
+        race(page)
+        fits = 65_536 - page.evaluate(
+            "import('/submissions.js').then((it) => it.sizeOf({ code: '', language: 'python' }))"
+        )
+        code, submit = page.locator("#code"), page.get_by_role("button", name="Submit")
+        code.fill("#" + "é" * (fits // 2 + 1))
+        expect(page.locator("#verdict")).to_contain_text("Too long: 64.1 KiB")
+        shoot(page, "too-long")
+        submit.click()
+        code.fill("#" * (fits + 1))
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#verdict")).to_contain_text("Too long")
+        assert known(server, page)["players"][0]["attempts"] == 0  # type: ignore[index]
+        code.fill("#" * fits)
+        submit.click()
+        expect(page.locator("#try-list li")).to_have_count(1)
+        is_open(page)
+        code.fill("   \n")
+        submit.click()
+        expect(page.locator("#verdict")).to_contain_text("nothing to hand in")
+    assert server.metric("ws_closes_total", code="1009", reason="message_too_big", initiator="server") == 0
+
+
+def test_a_second_window_takes_over_and_the_first_is_told(browser: Browser, server: ServerProcess) -> None:
+    link = new_game(server)
+    with window(browser, link) as first:
+        race(first)
+        first.locator("#code").fill(WRONG)
+        second = open_page(first.context.new_page(), link, [])
+        expect(second.locator("#known")).to_contain_text("You are in this race as Ann")
+        shoot(second, "second-window")
+        second.get_by_role("button", name="Play here as Ann").click()
+        is_open(second)
+        expect(second.locator("#code")).to_have_value(WRONG)
+        expect(first.locator("#card")).to_contain_text("You play this race in another window")
+        expect(first.locator("#code")).not_to_be_editable()
+        shoot(first, "replaced")
+        second.locator("#code").fill(DRAFT)
+        second.reload()
+        first.get_by_role("button", name="Play here").click()
+        is_open(first)
+        expect(first.locator("#card")).to_be_hidden()
+        expect(first.locator("#code")).to_have_value(DRAFT)
+        expect(first.locator("#code")).to_be_editable()
+        expect(second.locator("#card")).to_contain_text("another window")
+        assert len(known(server, first)["players"]) == 1  # type: ignore[arg-type]
+
+
+def test_what_is_handed_in_while_the_server_is_gone_is_judged_once(browser: Browser, server: ServerProcess) -> None:
+    with window(browser, new_game(server)) as page:
+        race(page)
+        server.kill()
+        expect(page.locator("#connection")).to_contain_text(re.compile(r"connection lost at \d"))
+        page.locator("#code").fill(SOLUTION)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#verdict")).to_contain_text("as soon as the connection is back")
+        expect(page.locator("#outage")).to_contain_text("You can write on")
+        shoot(page, "outage")
+        server.start()
+        page.evaluate("dispatchEvent(new Event('online'))")  # tries at once, whatever it has backed off to
+        expect(page.locator("#winner")).to_have_text("You won!")
+        expect(page.locator("#outage")).to_be_hidden()
+        expect(page.locator("#verdict")).to_contain_text("Accepted")
+        assert known(server, page)["players"][0]["attempts"] == 1  # type: ignore[index]
+
+
+def test_two_minutes_without_a_network_cost_nobody_the_race(browser: Browser, server: ServerProcess) -> None:
+    """The others have long seen the player leave: the seat of a race stays."""
+    link = new_game(server, min_players=2)
+    with window(browser, link, viewport=PHONE) as page:
+        page.clock.install()
+        enter(page)
+        with Player(server, link.partition("game=")[2], token("bob")) as bob:
+            bob.send("ready")
+            expect(page.locator("#statement")).to_contain_text("First time over")
+            page.context.set_offline(True)
+            bob.until("player_left")
+            page.clock.fast_forward(120_000)
+            page.locator("#code").fill(SOLUTION)
+            page.get_by_role("button", name="Submit").click()
+            shoot(page, "offline-phone")
+            page.clock.resume()
+            page.context.set_offline(False)
+            bob.until("game_finished")
+            expect(page.locator("#winner")).to_have_text("You won!")

@@ -2,7 +2,8 @@
  *
  * load PORT REQUESTS [HELLO]
  *
- * REQUESTS is a file of upgrade requests, one after the other: a connection each. HELLO is a message sent after the
+ * REQUESTS is a file of upgrade requests, one after the other: a connection each, to the port that its Host names, or
+ * else to PORT. HELLO is a message sent after the
  * upgrade. Commands come on standard input, one a line, their parts separated by tabs; each is answered by one line of
  * JSON with `messages`, `seconds` and `busy`, the part of the time in which this process used its core.
  *
@@ -45,6 +46,7 @@ struct connection {
     size_t request_size;
     char *rest; /* of a frame that has not come whole */
     size_t rest_size;
+    int port;
     int turn;        /* which of the messages is next */
     double *due;     /* rate: when the answers that are awaited were due, a ring */
     unsigned head, tail;
@@ -56,6 +58,7 @@ static struct connection *all;
 static const char **requests;
 static size_t *request_sizes;
 static int count, listening_port, epoll, opened;
+static const char host[] = "\r\nHost: localhost:";
 static long finished;
 static const char *hello;
 static char *read_buffer;
@@ -132,7 +135,7 @@ static void send_next(struct connection *one) {
 }
 
 static void dial(struct connection *one) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(listening_port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(one->port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     one->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (one->socket < 0) fail("socket: %s", strerror(errno));
@@ -445,7 +448,9 @@ static void read_requests(const char *path) {
         request_sizes = realloc(request_sizes, (count + 1) * sizeof *request_sizes);
         requests[count] = at;
         request_sizes[count] = end + 4 - at;
-        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at};
+        const char *named = strstr(at, host);
+        int port = named && named < end ? atoi(named + sizeof host - 1) : listening_port;
+        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at, .port = port};
         count++;
     }
 }

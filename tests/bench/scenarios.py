@@ -4,8 +4,10 @@ The figure is the server's processor time per unit, in microseconds, unless a sc
 core's throughput is the inverse of, and little disturbed by what else the machine does.
 """
 
+import argparse
 import asyncio
-from collections.abc import Callable, Iterator
+import resource
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,20 @@ class Plan:
     def of(self, count: int) -> int:
         """So many, scaled."""
         return max(1, round(count * self.scale))
+
+
+def asked(
+    prog: str, description: str | None, names: Iterable[str], rounds: int, arguments: list[str] | None
+) -> argparse.Namespace:
+    """What the command line of a benchmark asks for; this process may open as many files as it is allowed to."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("scenarios", nargs="*", choices=[[], *names], help="all by default")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--scale", type=float, default=1.0, help="a part of the messages and connections")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    return parser.parse_args(arguments)
 
 
 @dataclass

@@ -3,9 +3,7 @@
 Nothing here passes or fails; the figures depend on the machine. It stops by itself.
 """
 
-import argparse
 import json
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from tests.bench import scenarios
 from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c_peer, python_peer
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
-from tests.bench.scenarios import Plan, Values
+from tests.bench.scenarios import Plan, Values, asked
 from tools.harness.server import SECRET
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -101,14 +99,7 @@ def measure(names: list[str], plan: Plan) -> Results:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and where everything was measured in full, write the page."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.speed", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="all by default")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--scale", type=float, default=1.0, help="a part of the messages and connections")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    options = parser.parse_args(arguments)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    options = asked("python -m tests.bench.speed", __doc__, SCENARIOS, 7, arguments)
     plan = Plan(compiled(), options.rounds, options.scale)
     results = measure(options.scenarios or list(SCENARIOS), plan)
     print(goal_table(results))

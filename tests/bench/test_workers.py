@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import workers
-from tests.bench.workers import HANDED, ONE, SCENARIOS, STAYED, TWO, Figures, main
+from tests.bench.workers import HANDED, ONE, SCENARIOS, STAYED, TWO, UNRELATED, Figures, main
 from tools.harness.slices import slice_of, today
 
 
@@ -18,7 +18,7 @@ def test_the_scenario_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[str
         measured = main([name, "--rounds", "1", "--scale", "0.02", "--json", str(tmp_path / "figures.json")])
     finally:
         os.sched_setaffinity(0, affinity)
-    assert set(measured[name]["values"]) == {ONE, TWO, STAYED, HANDED}
+    assert set(measured[name]["values"]) == {ONE, TWO, UNRELATED, STAYED, HANDED}
     assert all(cost > 0 for costs in measured[name]["values"].values() for cost in costs)
     assert f"### {name}" in capsys.readouterr().out
 

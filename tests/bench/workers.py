@@ -2,15 +2,14 @@
 
 All are loaded in turns, a round each, on one core, the load on another: the figure is the processor time of all that
 serve, per unit. Of two workers behind one port about half of the connections are handed over; where each has a port of
-its own none is, or all are. Throughput is measured after that, with servers and load on all cores together. Nothing
+its own none is, or all are. Two processes that share nothing, not even the port, tell what it costs to be two from what
+it costs to share. Throughput is measured after that, with servers and load on all cores together. Nothing
 here passes or fails; the figures depend on the machine, the ratios less so.
 """
 
-import argparse
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -33,6 +32,7 @@ from tests.bench.scenarios import (
     Loaded,
     Plan,
     Values,
+    asked,
     connect,
     in_turns,
     loaded,
@@ -60,6 +60,7 @@ SIZES = {
 PAGE = Path(__file__).parents[2] / "docs" / "speed-workers.md"
 ALL_CORES = os.sched_getaffinity(0)
 ONE, TWO, STAYED, HANDED = "one process", "two workers", "two, none handed over", "two, all handed over"
+UNRELATED = "two that share nothing"
 
 
 @dataclass
@@ -114,6 +115,41 @@ class Apart(Service):
         return [one.pid for one in self._both]
 
 
+@dataclass
+class Unrelated(Service):
+    """Two processes that know nothing of each other: each has a port, a file, and half of the games."""
+
+    def _start(self) -> None:
+        self._both = [Service(self.name, settings=self.settings, absent=self.absent) for _ in range(WORKERS)]
+        for one in self._both:
+            one.start()
+
+    def stop(self) -> None:
+        """See `Contestant.stop`."""
+        for one in self._both:
+            one.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """Both."""
+        return [one.pid for one in self._both]
+
+    def requests(self, count: int, room: int) -> list[bytes]:
+        """Players of games of one and of the other in turns."""
+        rooms = -(-count // room)
+        each = [one.requests(-(-rooms // WORKERS) * room, room) for one in self._both]
+        found: list[bytes] = []
+        for first in range(0, len(each[0]), room):
+            for one, requests in zip(self._both, each, strict=True):
+                found += [to(one.port, request) for request in requests[first : first + room]]
+        return found[:count]
+
+
+def to(port: int, request: bytes) -> bytes:
+    """A request, for the load generator to send to a port."""
+    return request.replace(b"Host: localhost", f"Host: localhost:{port}".encode(), 1)
+
+
 def echo(plan: Plan, pairs: list[Loaded]) -> Values:
     """A JSON ``ping`` answered with a JSON ``pong``, one at a time on each of 100 connections in two games."""
     return in_turns(plan, pairs, lambda one: ping_command(plan, one))
@@ -165,6 +201,7 @@ def contestants(absent: int) -> list[Contestant]:
     return [
         Service(ONE, settings=FILE, absent=absent),
         Workers(TWO, settings=FILE, absent=absent),
+        Unrelated(UNRELATED, settings=FILE, absent=absent),
         Apart(STAYED, settings=FILE, absent=absent),
         Apart(HANDED, settings=FILE, absent=absent, owner=1),
     ]
@@ -263,9 +300,9 @@ def counting_syncs(pids: list[int]) -> Iterator[Callable[[], float]]:
             counts.append(float(sum("sync(" in line for line in lines)) if lines else float("nan"))
 
 
-def ratio(values: Values, ours: str) -> float:
-    """The median of what is ours divided by what one process takes, within the rounds."""
-    return median(one / other for one, other in zip(values[ours], values[ONE], strict=True))
+def ratio(values: Values, ours: str, other: str = ONE) -> float:
+    """The median of what is ours divided by what another takes, within the rounds."""
+    return median(one / two for one, two in zip(values[ours], values[other], strict=True))
 
 
 def table(name: str, figures: Figures) -> str:
@@ -275,7 +312,9 @@ def table(name: str, figures: Figures) -> str:
     for who, values in figures.values.items():
         lines.append(f"| {who} | {cell(values)} | {ratio(figures.values, who):.2f} |")
     less, more = sorted(figures.shares)
-    lines += ["", f"One worker takes {more / less:.2f} times what the other takes (goal: {EVEN})."]
+    sharing = ratio(figures.values, TWO, UNRELATED)
+    lines += ["", f"Two workers take {sharing:.2f} times what two take that share nothing."]
+    lines += [f"One worker takes {more / less:.2f} times what the other takes (goal: {EVEN})."]
     for who, syncs in figures.syncs.items():
         lines.append(f"Syncs for each event, {who}: {syncs:.2f}.")
     lines += [
@@ -314,7 +353,9 @@ Written by `make bench-workers`: {machine}.
 Two workers (`serve --workers 2`) beside one process, each with its games in files. The figure is µs of the processor
 for a unit, of all processes that serve, pinned to one core together: the median of the rounds. Goal: two workers take
 at most {most} times what one process takes. Behind one port about half of the connections are handed over; where each
-worker has a port of its own none is, or all are. Machines differ and are noisy: read the ratios.
+worker has a port of its own none is, or all are. Two processes that share nothing tell what it costs to be two (each
+batch is half as large, and two programs have the core's caches) from what it costs to share a port. Machines differ
+and are noisy: read the ratios.
 
 ## By cores
 
@@ -328,14 +369,7 @@ of two takes. The judge's processes (`JUDGE_PROCESSES`) want cores of their own 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure and print, and where everything was measured in full, write the page; the figures."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.workers", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], help="all by default")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--scale", type=float, default=1.0, help="a part of the messages and connections")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    options = parser.parse_args(arguments)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    options = asked("python -m tests.bench.workers", __doc__, SCENARIOS, 9, arguments)
     plan = Plan(compiled(), options.rounds, options.scale)
     print(f"{machine()}; goal: two workers at most {MOST} times one process\n", flush=True)
     found: dict[str, Figures] = {}

@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from app.eventlog.nats import NatsEventLog
 from app.eventlog.port import LogUnavailable
-from tests.cluster.racing import SETTINGS, enter, keep, race, rage, read_game, reconnects, run_seeds
+from tests.cluster.racing import SETTINGS, Noted, enter, keep, race, rage, read_game, reconnects, run_seeds
 from tools.harness.nats import Nats, Node, log_settings
 from tools.harness.proxy import FaultProxy, TcpProxy
 from tools.harness.server import ServerProcess, free_port
@@ -29,7 +29,7 @@ CLUSTER: Final[dict[str, Any]] = {"nats_replicas": 3, "replica_ttl_s": 5}
 
 
 @dataclass
-class Stage:
+class Stage(Noted):
     """All that can fail, and what of it has."""
 
     folder: Path
@@ -38,13 +38,6 @@ class Stage:
     replicas: list[ServerProcess]
     door: FaultProxy
     dice: random.Random
-    done: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Say what is done."""
-        self.done.append(text)
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
 
     # ---------------------------------------------------------------- faults; each mends what it broke
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,6 +159,19 @@ def keep(folder: Path, logs: list[dict[str, Any]], racers: list[Racer]) -> None:
     histories = [racer.history() for racer in racers]
     for name, lines in ((checker.LOG, logs), (checker.BOTS, histories)):
         (folder / name).write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+
+
+@dataclass(kw_only=True)
+class Noted:
+    """What was done to it is noted, and printed."""
+
+    done: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Say what is done."""
+        self.done.append(text)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def run_seeds(

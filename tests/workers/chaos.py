@@ -11,13 +11,13 @@ import random
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from app.eventlog.sqlite import SqliteEventLog
 from app.workers import Share
-from tests.cluster.racing import SETTINGS, enter, keep, race, rage, read_game, reconnects, run_seeds
+from tests.cluster.racing import SETTINGS, Noted, enter, keep, race, rage, read_game, reconnects, run_seeds
 from tools.harness.processes import freeze, is_alive
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import until
@@ -29,20 +29,13 @@ FILE: Final = "games.db"
 
 
 @dataclass
-class Stage:
+class Stage(Noted):
     """All that can fail, and what of it has."""
 
     folder: Path
     service: Supervised
     door: FaultProxy
     dice: random.Random
-    done: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        """Say what is done."""
-        self.done.append(text)
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
 
     # ---------------------------------------------------------------- faults; each mends what it broke
 

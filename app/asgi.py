@@ -60,18 +60,7 @@ class Service:
     def __init__(self, settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> None:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
-        self.recorder = Recorder(
-            MetricStore(settings.max_metric_series, is_native=settings.metrics_native_histograms),
-            logs.logger if logs else None,
-            settings.log_repeats_per_s,
-        )
-        self.traces = traces = open_tracer(
-            settings, settings.environment, self.replica, self.recorder.traces_exported, (Rejected, Conflict)
-        )
-        if traces is not None:
-            self.recorder.use_tracer(traces, lambda: traces.counts)
-            if logs is not None:
-                logs.trace_ids = traces.current_ids
+        self.recorder = _recorder(settings, self.replica, logs)
         self.scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = select_keys(settings, settings.environment, self.recorder)
         self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
@@ -100,20 +89,34 @@ class Service:
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
-        self.lifecycle = Lifecycle(self.hub, self.event_log, self.keys, self.health, self.recorder, traces, settings)
-        self.lifecycle.among_workers = among
+        self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)
         gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
-        if logs is not None:
-            gauges.read_logs(self.recorder.store, logs.writer)
-            logs.writer.report = self.recorder.fault
 
     def drain(self) -> Drain:
         """Make a drain of this service, to be run once."""
         return Drain(
             self.hub, self.settings.drain, self.recorder, lambda: self.scrapes.count, lone=not self.event_log.shared
         )
+
+
+def _recorder(settings: Settings, replica: str, logs: Logs | None) -> Recorder:
+    """Make what records metrics, log lines and traces; lines carry the ids of traces, and the logs' faults are told."""
+    recorder = Recorder(
+        MetricStore(settings.max_metric_series, is_native=settings.metrics_native_histograms),
+        logs.logger if logs else None,
+        settings.log_repeats_per_s,
+    )
+    traces = open_tracer(settings, settings.environment, replica, recorder.traces_exported, (Rejected, Conflict))
+    if traces is not None:
+        recorder.use_tracer(traces, lambda: traces.counts)
+    if logs is not None:
+        if traces is not None:
+            logs.trace_ids = traces.current_ids
+        gauges.read_logs(recorder.store, logs.writer)
+        logs.writer.report = recorder.fault
+    return recorder
 
 
 def _among_workers(

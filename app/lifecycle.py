@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from litestar import Litestar
 
@@ -17,9 +17,6 @@ from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.recorder import Recorder
 from app.web.auth.jwks import JwksKeys
 from app.web.auth.keys import SharedSecrets
-
-if TYPE_CHECKING:  # OpenTelemetry is loaded where traces are wanted
-    from app.telemetry.tracing import OtelTracer
 
 SUPPRESSED_EVERY_S: Final = 1.0
 """How often it is told of log lines that were not written, where no other line tells it."""
@@ -35,19 +32,18 @@ class Lifecycle:
         self,
         hub: Hub,
         event_log: EventLog,
+        among_workers: WorkersCoordination | None,
         keys: SharedSecrets | JwksKeys,
         health: Health,
         recorder: Recorder,
-        traces: "OtelTracer | None",
         settings: EventLogSettings,
     ) -> None:
         self._hub = hub
         self._event_log = event_log
-        self.among_workers: WorkersCoordination | None = None
+        self._among_workers = among_workers
         self._keys = keys
         self._health = health
         self._recorder = recorder
-        self._traces = traces
         self._settings = settings
         self._is_started = False
 
@@ -68,8 +64,8 @@ class Lifecycle:
             return
         self._is_started = True
         try:
-            if self.among_workers is not None:
-                await self._within_ready_timeout(self.among_workers.open())
+            if self._among_workers is not None:
+                await self._within_ready_timeout(self._among_workers.open())
             await self._within_ready_timeout(self._hub.start())
         except BaseException:  # a cancelled start too: what runs already is ended, the cause goes on up
             await self._close()
@@ -77,8 +73,8 @@ class Lifecycle:
 
     async def _close(self) -> None:
         await self._hub.close()
-        if self.among_workers is not None:
-            await self.among_workers.close()
+        if self._among_workers is not None:
+            await self._among_workers.close()
 
     async def _within_ready_timeout(self, opening: Awaitable[None]) -> None:
         try:
@@ -103,9 +99,7 @@ class Lifecycle:
         finally:
             await tasks.close()
             await self._close()
-            self._recorder.log_suppressed(is_end=True)
-            if self._traces is not None:
-                await self._traces.close()
+            await self._recorder.close()
 
     async def _log_suppressed(self) -> None:
         while True:

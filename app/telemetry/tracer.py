@@ -110,3 +110,6 @@ class Tracer:
     def active(self, span: Span | None) -> AbstractContextManager[None]:  # noqa: ARG002 - the interface's
         """Make `span` the current one for the block; it is not ended by it."""
         return NOTHING
+
+    async def close(self) -> None:
+        """Send what waits: nothing."""

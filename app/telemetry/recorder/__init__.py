@@ -53,3 +53,8 @@ class Recorder(ConnectionsRecorder, MessagesRecorder, GamesRecorder, EventLogRec
     def traces_exported(self, works: bool) -> None:
         """Log that the collector takes no spans any more, or takes them again."""
         self.log(Events.TRACES_RESTORED if works else Events.TRACES_LOST)
+
+    async def close(self) -> None:
+        """Tell of the lines that were not written and nobody has been told of, and have the tracer send what waits."""
+        self.log_suppressed(is_end=True)
+        await self.tracer.close()

@@ -3,13 +3,17 @@
 Theory of operation. There are two threads. The event loop's only queues jobs and awaits their futures; the writer's
 (`SqliteWriter`) is the only one that ever touches the database, so no connection is shared, no statement waits for
 SQLite's own locks, and what one job reads nobody changes before it writes: compare-and-append needs no more than that.
-What passes between the threads is a job one way, through a bounded queue, and its result the other way, through
-``call_soon_threadsafe``; each job is one side's at a time, so none needs a lock.
+What passes between the threads is a group of jobs one way, and the same group with its results the other way, through
+``call_soon_threadsafe``; each job is one side's at a time, so none needs a lock. The jobs that wait are bounded.
 
-While one transaction is being synced to disk, the jobs that arrive queue up; the next transaction takes them all. Each
-has a savepoint of its own, so a conflict fails alone. Results are posted only after COMMIT has returned: a ``kill -9``
-or a power cut loses nothing that was acknowledged (SQLite documentation, "PRAGMA synchronous" and "Write-Ahead
-Logging"). Where the transaction fails, all its jobs do, and nothing was acknowledged.
+There is one group at a time: the jobs that come in one turn of the event loop, or while another group is being synced
+to disk and until its results are there. So the busier the loop is, the fewer transactions there are, and each thread is
+woken once for all of a group. Nobody lingers: who comes alone is written at once. A job that conflicts has changed
+nothing, and fails alone; so does one that fails otherwise, for the group is begun again with a savepoint for each.
+
+Results are posted only after COMMIT has returned: a ``kill -9`` or a power cut loses nothing that was acknowledged
+(SQLite documentation, "PRAGMA synchronous" and "Write-Ahead Logging"). Where the transaction fails, all its jobs do,
+and nothing was acknowledged.
 
 Commits are delivered on the event loop in the order of their jobs, each before its appender is answered, and also where
 the appender has given up: its future is cancelled, the job is not. So subscribers see every commit, in order.
@@ -42,6 +46,8 @@ CREATE TABLE IF NOT EXISTS commits (
     game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
 ) WITHOUT ROWID;
 """
+_GO_ON: Final = "UPDATE games SET last_seq = ? WHERE game_id = ? AND last_seq = ?"
+_END: Final = "UPDATE games SET last_seq = ?, ended_at = ? WHERE game_id = ? AND last_seq = ?"
 COORDINATION_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
@@ -73,14 +79,16 @@ class SqliteEventLog(EmbeddedLog):
         accepted: list[Commit] = []
 
         def run(db: sqlite3.Connection) -> None:
-            row = db.execute("SELECT last_seq FROM games WHERE game_id = ?", (game_id,)).fetchone()
-            if (row[0] if row else START) != after:
+            if after == START:
+                changed = db.execute(
+                    "INSERT INTO games VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (game_id, cursor, ended)
+                )
+            elif ended is None:  # what is not set needs no change of its index
+                changed = db.execute(_GO_ON, (cursor, game_id, after))
+            else:
+                changed = db.execute(_END, (cursor, ended, game_id, after))
+            if changed.rowcount == 0:
                 raise Conflict(game_id)
-            db.execute(
-                "INSERT INTO games VALUES (?1, ?2, ?3)"
-                " ON CONFLICT (game_id) DO UPDATE SET last_seq = ?2, ended_at = ?3",
-                (game_id, cursor, ended),
-            )
             db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, cursor, data))
 
         def publish(accepted_at: float) -> None:

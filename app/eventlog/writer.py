@@ -30,11 +30,12 @@ _TEMPORARY: Final = "workers share it: the folder for temporary files (TMPDIR) m
 _OWN_TIMEOUT_S: Final = 5.0
 """A backup that is made of an owned file may hold it up for moments."""
 Run = Callable[[sqlite3.Connection], Any]
+"""What a job does in the database. It may be run twice; before it raises Conflict it has changed nothing."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """Work for the writer thread: `run` in a savepoint, its result or error to `future`.
+    """Work for the writer thread: `run` in a transaction with others, its result or error to `future`.
 
     `accepted` is called on the event loop with the time (epoch seconds) at which the result became durable, even if
     nobody waits any more.
@@ -70,11 +71,12 @@ class SqliteWriter:
         self._timeout_s = _OWN_TIMEOUT_S if shared_timeout_s is None else shared_timeout_s
         self._bulkhead = Bulkhead(report, "event log")
         self._lock = OwnerLock(path)  # the writer thread's own
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
+        self._waiting: list[_Job] = []
+        self._groups: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()  # holds one, and at the end None
+        self._is_at_work = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._stopping = False  # the writer thread's own
 
     # ---------------------------------------------------------------- the event loop
 
@@ -93,19 +95,45 @@ class SqliteWriter:
         if self._thread is None or self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._jobs.put, None)
+        while self._waiting:
+            self._hand_over()
+        self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
 
     async def submit(self, run: Run, accepted: Callable[[float], None] | None = None) -> Any:  # noqa: ANN401 - the job's result
         """Run `run` in the next transaction; its result, once that is durable. Raises Conflict, LogUnavailable."""
         if self._loop is None or self._closed:
             raise LogUnavailable(f"{self._path} is not open", LogTrouble.UNREACHABLE)
+        if len(self._waiting) >= MAX_QUEUED:
+            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY)
         job = _Job(run, self._loop.create_future(), accepted)
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY) from None
+        self._waiting.append(job)
+        if not self._is_at_work:
+            self._begin()
         return await job.future
+
+    def _begin(self) -> None:
+        """Have the thread begin when this turn of the loop is over: whoever comes in it is of the same group."""
+        if self._loop is not None:
+            self._is_at_work = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Give the thread, which waits, those who have come: who comes until they are answered is of the next group."""
+        if self._waiting:
+            self._groups.put(self._waiting[:MAX_GROUP])
+            del self._waiting[:MAX_GROUP]
+
+    def _answer_group(self, jobs: list[_Job], durable_at: float) -> None:
+        """Answer each of a group, and then begin with those who have come meanwhile."""
+        self._is_at_work = False
+        if self._waiting:
+            self._begin()
+        for job in jobs:
+            if job.error is None and job.accepted is not None:
+                with self._bulkhead:  # whoever appended is answered, whatever becomes of the news
+                    job.accepted(durable_at)
+            _answer(job.future, job.outcome, job.error)
 
     # ---------------------------------------------------------------- the writer thread
 
@@ -114,11 +142,11 @@ class SqliteWriter:
             db = self._own()
         except LogUnavailable as error:
             self._lock.release()
-            self._post(opened, None, error)
+            self._call(_answer, opened, None, error)
             return
-        self._post(opened, None, None)
-        while not self._stopping:
-            self._run_group(db, self._group())
+        self._call(_answer, opened, None, None)
+        for jobs in iter(self._groups.get, None):
+            self._run_group(db, jobs)
         db.close()
         self._lock.release()
 
@@ -154,68 +182,66 @@ class SqliteWriter:
             unusable.pop_all()
         return db
 
-    def _group(self) -> list[_Job]:
-        """Wait for the next job, and take those that queued up behind it."""
-        jobs: list[_Job] = []
-        while len(jobs) < MAX_GROUP:
-            try:
-                job = self._jobs.get(block=not jobs)
-            except queue.Empty:
-                break
-            if job is None:
-                self._stopping = True
-                break
-            jobs.append(job)
-        return jobs
-
     def _run_group(self, db: sqlite3.Connection, jobs: list[_Job]) -> None:
+        """Run a group in one transaction. Where one of them fails it is begun anew: each apart, so that it fails alone.
+
+        That is seldom, and a savepoint for each always would cost: at each statement this thread may wait for the loop.
+        """
         try:
             db.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                self._run_job(db, job)
+            if not all(_is_done(db, job) for job in jobs):
+                _roll_back(db)
+                db.execute("BEGIN IMMEDIATE")
+                for job in jobs:
+                    _run_apart(db, job)
             db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - what ended the only writer would end every game
             with contextlib.suppress(sqlite3.Error):  # begun again, it would say what is wrong
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                _roll_back(db)
             for job in jobs:
                 job.error = LogUnavailable(f"{self._path}: {error}", _trouble_of(error))
-        self._post_all(jobs)
+        self._call(self._answer_group, jobs, time.time())
 
-    @staticmethod
-    def _run_job(db: sqlite3.Connection, job: _Job) -> None:
-        db.execute("SAVEPOINT job")
-        try:
-            job.outcome = job.run(db)
-        except Conflict as conflict:
-            job.error = conflict
-        except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
-            job.error = LogUnavailable(f"{type(error).__name__}: {error}", _trouble_of(error))
-        if job.error is not None:
-            if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
-                raise sqlite3.OperationalError(str(job.error))
-            db.execute("ROLLBACK TO job")
-        db.execute("RELEASE job")
-
-    def _post_all(self, jobs: list[_Job]) -> None:
-        durable_at = time.time()
-
-        def settle() -> None:
-            for job in jobs:
-                if job.error is None and job.accepted is not None:
-                    with self._bulkhead:  # whoever appended is answered, whatever becomes of the news
-                        job.accepted(durable_at)
-                _settle(job.future, job.outcome, job.error)
-
+    def _call(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call something on the event loop, as long as there is one."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(settle)
-
-    def _post(self, future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_settle, future, outcome, error)
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
 
-def _settle(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
+def _is_done(db: sqlite3.Connection, job: _Job) -> bool:
+    """Run a job whose changes, if there are any, stay; False where it failed and some may be there."""
+    try:
+        job.outcome = job.run(db)
+    except Conflict as conflict:
+        job.error = conflict
+    except Exception:  # noqa: BLE001 - it is run again, and its error kept then
+        return False
+    return True
+
+
+def _run_apart(db: sqlite3.Connection, job: _Job) -> None:
+    """Run a job in a savepoint: nothing stays of one that fails."""
+    db.execute("SAVEPOINT job")
+    job.error = None
+    try:
+        job.outcome = job.run(db)
+    except Conflict as conflict:
+        job.error = conflict
+    except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
+        job.error = LogUnavailable(f"{type(error).__name__}: {error}", _trouble_of(error))
+    if job.error is not None:
+        if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
+            raise sqlite3.OperationalError(str(job.error))
+        db.execute("ROLLBACK TO job")
+    db.execute("RELEASE job")
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+
+
+def _answer(future: asyncio.Future[Any], outcome: object, error: Exception | None) -> None:
     if future.done():
         return  # the waiter was cancelled; what was written stays written
     if error is None:

@@ -36,7 +36,7 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyn
 _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
-_GATHER_S: Final = 0.005
+_GATHER_S: Final = 0.025
 _MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -122,6 +122,7 @@ class LogWriter:
         self._flush_timeout_s = flush_timeout_s
         self._queue: queue.SimpleQueue[MutableMapping[str, Any] | None] = queue.SimpleQueue()
         self._queue_size = queue_size
+        self._hurry = threading.Event()
         is_terminal = render == "console" and stream.isatty()
         self._console = structlog.dev.ConsoleRenderer(colors=is_terminal) if render == "console" else None
         self._file = self._open(file)
@@ -180,16 +181,20 @@ class LogWriter:
         """Hand over a record, from any thread; never waits for the writing."""
         with self._counting:
             self.records[record.get("level", "info")] += 1
-            if self._queue.qsize() < self._queue_size:
+            queued = self._queue.qsize()
+            if queued < self._queue_size:
                 self._queue.put(record)
             else:
                 self.dropped += 1
+        if 2 * queued >= self._queue_size:
+            self._hurry.set()
         if self._is_down:
             self._replace()
 
     def close(self) -> None:
         """Write what is queued, then stop; a reader that takes nothing is not waited for longer than is set."""
         self._queue.put(None)
+        self._hurry.set()
         deadline = time.monotonic() + self._flush_timeout_s
         while (thread := self._thread).is_alive() and (left := deadline - time.monotonic()) > 0:
             thread.join(left)  # and then its successor, should it have died
@@ -197,14 +202,18 @@ class LogWriter:
             self._file.raw.close()
 
     def _run(self) -> None:
-        """Write until told to stop. What comes in quick succession is gathered: waking and writing cost most."""
+        """Write until told to stop. What comes in quick succession is gathered: waking and writing cost most.
+
+        A queue that is half full is written at once, and the last lines.
+        """
         while not self._is_over:
             records, goes_on = self._gather()
             self._in_hand, self._is_over = len(records), not goes_on
             self._write(records)
             self._in_hand = 0
             if goes_on and self._queue.empty():
-                time.sleep(_GATHER_S)  # the pause is the point: who puts now wakes nobody
+                self._hurry.wait(_GATHER_S)  # the pause is the point: who puts now wakes nobody
+                self._hurry.clear()
 
     def _gather(self) -> tuple[list[MutableMapping[str, Any]], bool]:
         """Wait for a record; return all that are there, and whether there will be more."""

@@ -5,12 +5,13 @@ import contextlib
 import os
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from app.eventlog import START, Commit, LogInUse, LogListener, LogUnavailable
+from app.eventlog import START, Commit, Conflict, LogInUse, LogListener, LogUnavailable
 from app.eventlog.sqlite import SqliteEventLog
 from tools.harness.games import GAME_ID, Game
 from tools.harness.server import ROOT
@@ -242,3 +243,90 @@ async def test_the_writer_answers_whatever_was_done_to_its_database(tmp_path: Pa
         else:
             assert (await log.append(GAME_ID, START, Game().events)).cursor == 1
         await log.close()
+
+
+@contextlib.asynccontextmanager
+async def at_work(log: SqliteEventLog) -> AsyncIterator[list[str]]:
+    """While in the block the writer's thread stands still in a job; what SQLite was told."""
+    reached, leave = asyncio.Event(), threading.Event()
+    statements: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    def stand(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(statements.append)
+        loop.call_soon_threadsafe(reached.set)
+        leave.wait(20)
+
+    standing = asyncio.ensure_future(log._writer.submit(stand))
+    await reached.wait()
+    try:
+        yield statements
+    finally:
+        leave.set()
+        await standing
+
+
+def games_of(count: int) -> list[str]:
+    return [f"{number:08}-0d0b-4b6e-9a53-1d3f4c1b2a00" for number in range(count)]
+
+
+async def test_whoever_comes_in_one_turn_or_while_others_are_written_is_of_one_transaction(tmp_path: Path) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    games = games_of(40)
+    async with at_work(log) as statements:
+        appends = []
+        for game in games:
+            appends.append(asyncio.ensure_future(log.append(game, START, Game().events)))
+            await asyncio.sleep(0)  # a turn of its own
+    assert [(await one).cursor for one in appends] == [1] * 40
+    assert statements.count("COMMIT") == 2
+    await asyncio.gather(*(log.append(game, START, Game().events) for game in games_of(80)[40:]))
+    assert statements.count("COMMIT") == 3
+    assert not [text for text in statements if "SAVEPOINT" in text]
+    await log.close()
+
+
+async def test_of_a_group_whoever_fails_fails_alone_and_leaves_nothing(tmp_path: Path) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    first, second, third = games_of(3)
+    await log.append(first, START, Game().events)
+
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO claims VALUES ('half done', 1)")
+        raise ZeroDivisionError
+
+    outcomes = await asyncio.gather(
+        log.append(second, START, Game().events),
+        log.append(first, START, Game().events),
+        log._writer.submit(fail),
+        log.append(third, START, Game().events),
+        log.coordination.claim("whole", 60),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in outcomes] == [Commit, Conflict, LogUnavailable, Commit, bool]
+    assert "ZeroDivisionError" in str(outcomes[2])
+    assert await log.coordination.claim("half done", 60)
+    assert not await log.coordination.claim("whole", 60)
+    assert [len(await log.read(game)) for game in (first, second, third)] == [1, 1, 1]
+    await log.close()
+
+
+async def test_so_many_wait_and_no_more_and_a_close_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.eventlog.writer.MAX_QUEUED", 3)
+    monkeypatch.setattr("app.eventlog.writer.MAX_GROUP", 2)
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    async with at_work(log):
+        appends = [asyncio.ensure_future(log.append(game, START, Game().events)) for game in games_of(4)]
+        await asyncio.wait(appends[3:])
+        closing = asyncio.ensure_future(log.close())
+        await asyncio.sleep(0)  # one turn: it has begun
+    with pytest.raises(LogUnavailable, match="3 operations wait"):
+        await appends[3]
+    async with asyncio.timeout(20):
+        assert [(await one).cursor for one in appends[:3]] == [1] * 3
+        await closing

@@ -146,6 +146,20 @@ def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert writer.records["info"] == 15
 
 
+def test_lines_are_gathered_but_not_those_of_a_half_full_queue_nor_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.telemetry.logs._GATHER_S", 600)
+    stream = io.BytesIO()
+    writer = LogWriter(raw(stream), render="json", file=None, queue_size=10, flush_timeout_s=20)
+    for count in (1, 7, 13):  # the first wakes the writer, which gathers then
+        while writer.records["info"] < count:
+            writer.put({"level": "info"})
+        until(lambda count=count: stream.getvalue().count(b"\n") == count)
+    writer.put({"level": "info"})
+    writer.close()
+    assert stream.getvalue().count(b"\n") == 14
+    assert writer.dropped == 0
+
+
 def test_a_writer_that_died_is_replaced_and_loses_no_more_than_it_had_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     def encode(record: dict[str, Any]) -> bytes:
         if record["event"] == "deadly":

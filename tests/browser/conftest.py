@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, and one server for those that need none of their own."""
+"""One browser for all tests of the page, and one server for those that need none of their own; a test may kill it."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ def browser() -> Iterator[Browser]:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Whoever is away is gone from the others' sight soon, tokens end to the second, and a countdown can be seen."""
     with ServerProcess(

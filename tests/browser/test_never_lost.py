@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
 
 from tools.harness.browser import DESKTOP, PHONE, open_page, shoot, window
 from tools.harness.player import SOLUTION, WRONG, Player
@@ -210,6 +210,27 @@ def test_what_is_handed_in_while_the_server_is_gone_is_judged_once(browser: Brow
         expect(page.locator("#winner")).to_have_text("You won!")
         expect(page.locator("#outage")).to_be_hidden()
         expect(page.locator("#verdict")).to_contain_text("Accepted")
+        assert known(server, page)["players"][0]["attempts"] == 1  # type: ignore[index]
+
+
+def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
+    browser: Browser, server: ServerProcess
+) -> None:
+    link = new_game(server)
+    with window(browser, link) as page:
+        race(page)
+        page.context.set_offline(True)
+        page.locator("#code").fill(WRONG)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#verdict")).to_contain_text("as soon as the connection is back")
+        with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
+            page.reload()
+        page.context.set_offline(False)
+        page.goto(link)
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        expect(page.locator("#code")).to_have_value(WRONG)
+        page.reload()
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
         assert known(server, page)["players"][0]["attempts"] == 1  # type: ignore[index]
 
 

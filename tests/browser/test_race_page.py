@@ -5,13 +5,15 @@ import re
 from playwright.sync_api import Browser, expect
 
 from app import __version__
-from tools.harness.browser import PHONE, shoot, window
+from tools.harness.browser import PHONE, overflow, shoot, window
 from tools.harness.player import SOLUTION, WRONG
 from tools.harness.server import ServerProcess
 
 
 def test_a_race_in_two_windows_ends_with_a_ranking(browser: Browser, server: ServerProcess) -> None:
     faults: list[str] = []
+    release = {"client": f"code-racer-page/{__version__}"}
+    before = server.metric("ws_client_connections_total", **release)
     with (
         window(browser, f"{server.http_url}/", faults) as ann,
         window(browser, f"{server.http_url}/", faults, viewport=PHONE, color_scheme="dark") as bob,
@@ -57,10 +59,9 @@ def test_a_race_in_two_windows_ends_with_a_ranking(browser: Browser, server: Ser
         expect(rows.last).to_contain_text("Bob")
         shoot(ann, "4-finished")
         shoot(bob, "5-finished-phone-dark")
-        assert server.metric("ws_client_connections_total", client=f"code-racer-page/{__version__}") == 2
+        assert server.metric("ws_client_connections_total", **release) == before + 2
         for page in (ann, bob):
-            overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert overflow <= 0, "the page scrolls sideways"
+            assert overflow(page) <= 0, "the page scrolls sideways"
     assert faults == []
 
 

@@ -88,6 +88,14 @@ async function recall() {
   if (kept().draft === undefined) setCode(latest.code);
 }
 
+/** Hand in what was handed in before a reload, where it has not arrived. */
+function resume() {
+  const { sending } = kept();
+  if (sending === undefined || race.isSending || race.game.state !== 'running' || me().judging || me().accepted) return;
+  if (race.submissions.some((one) => one.code === sending)) keep({ sending: undefined });
+  else void send(sending);
+}
+
 // ---------------------------------------------------------------- what the server tells
 
 /** A message changes the game, is told to who has to do more about it, and then all is drawn. */
@@ -108,7 +116,7 @@ const HANDLERS = Object.freeze({
     }
     play(true);
     if (race.game.problem.statement) pose(race.game.problem);
-    if (!data.resumed) void recall();
+    if (!data.resumed) void recall().then(resume);
     if (race.isSending) verdict(JUDGED_LATER);
   },
   game_started({ problem }) {
@@ -119,7 +127,7 @@ const HANDLERS = Object.freeze({
   code_submitted({ player_id: by, attempt }) {
     if (by !== race.me) return;
     race.isSending = false;
-    keep({ attempt });
+    keep({ attempt, sending: undefined });
   },
   submission_judged(data, seq) {
     if (data.player_id !== race.me) return;
@@ -246,12 +254,19 @@ async function submit() {
     verdict(unfit, 'bad');
     return;
   }
+  await send(draft);
+}
+
+/** Hand in code; kept until it has arrived, so that a reload meanwhile hands it in too. */
+async function send(draft) {
   race.isSending = true;
+  keep({ sending: draft });
   verdict(race.client.state === 'open' ? JUDGED_LATER : 'Kept: it is handed in as soon as the connection is back.');
   redraw();
   const refused = await ask('submit_code', { code: draft, language: LANGUAGE });
   if (!refused) return;
   race.isSending = false;
+  if (race.isPlaying) keep({ sending: undefined });
   verdict(refused, 'bad');
   redraw();
 }

@@ -2,6 +2,11 @@
 
 export const $ = (id) => document.getElementById(id);
 
+/** Have a button do nothing for now. It keeps the focus, which a disabled one loses; who acts on it asks `isOff`. */
+export function turnOff(button, isOff) { button.setAttribute('aria-disabled', String(Boolean(isOff))); }
+
+export const isOff = (button) => button.getAttribute('aria-disabled') === 'true';
+
 export function element(tag, text, className) {
   const one = document.createElement(tag);
   one.textContent = text;

@@ -2,6 +2,22 @@
 
 export const playerOf = (game, id) => game.players.find((one) => one.player_id === id);
 
+/** Verdicts that cost no try, the first few times; the next snapshot of the server has it exactly. */
+const FREE_VERDICTS = ['unsupported', 'judge_error'];
+
+/** How many of the tests a player has passed at best, in percent. */
+export function testsPercent({ accepted, tests_passed: passed, tests_total: total }) {
+  if (accepted) return 100;
+  return total ? Math.floor((passed / total) * 100) : 0;
+}
+
+/** What a player is called: by the name, and where others have the same, by a number too, in the order of their coming. */
+export function nameOf(game, id) {
+  const { name } = playerOf(game, id);
+  const alike = game.players.filter((one) => one.name === name);
+  return alike.length === 1 ? name : `${name} (${alike.findIndex((one) => one.player_id === id) + 1})`;
+}
+
 /** By type of message: change the game, and show nothing. */
 export const CHANGES = Object.freeze({
   __proto__: null,
@@ -18,13 +34,13 @@ export const CHANGES = Object.freeze({
   },
   player_progress(game, data) {
     const one = playerOf(game, data.player_id);
-    if (one) one.percent = data.percent;
+    if (one) one.lines = data.lines;
   },
   code_submitted(game, data) { playerOf(game, data.player_id).judging = true; },
   submission_judged(game, data) {
     const one = playerOf(game, data.player_id);
     one.judging = false;
-    one.attempts += 1;
+    if (!FREE_VERDICTS.includes(data.verdict)) one.attempts += 1;
     one.tests_total = data.tests_total || one.tests_total;
     one.tests_passed = Math.max(one.tests_passed, data.tests_passed);
     one.accepted = one.accepted || data.verdict === 'accepted';

@@ -2,10 +2,11 @@
 import { api } from './api.js';
 import { hideCard, isCardShown, showCard } from './card.js';
 import { GameWebSocket, Rejected, VERSION } from './client.js';
-import { $ } from './dom.js';
+import { $, isOff } from './dom.js';
 import { code, focusEditor, setCode, startEditor } from './editor.js';
 import { refusalWords, waitWords, wordsOf } from './ends.js';
-import { CHANGES, playerOf } from './game.js';
+import { holdFocus } from './focus.js';
+import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
 import { enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew } from './session.js';
 import { showConnection, showOver } from './status.js';
@@ -219,7 +220,7 @@ function written() {
   const draft = code();
   keep({ draft });
   const lines = draft.split('\n').filter((line) => line.trim()).length;
-  race.client.sendMessage('progress', { lines: Math.min(lines, MAX_LINES), percent: Math.min(100, lines * 8) });
+  race.client.sendMessage('progress', { lines: Math.min(lines, MAX_LINES), percent: testsPercent(me()) });
   const refused = tooLong(draft);
   if (refused || $('verdict').dataset.about === 'length') verdict(refused, 'bad');
   $('verdict').dataset.about = refused ? 'length' : '';
@@ -246,7 +247,7 @@ async function ask(type, data) {
 }
 
 async function submit() {
-  if ($('submit').disabled || !race.isPlaying) return;
+  if (isOff($('submit')) || !race.isPlaying) return;
   const draft = code();
   keep({ draft });
   const unfit = draft.trim() ? tooLong(draft) : 'There is nothing to hand in yet.';
@@ -272,6 +273,7 @@ async function send(draft) {
 }
 
 async function toggleReady() {
+  if (isOff($('ready'))) return;
   const refused = await ask('ready', { status: me()?.ready ? 'not_ready' : 'ready' });
   if (refused) notice(refused);
 }
@@ -285,9 +287,9 @@ function leave() {
 }
 
 async function copyLink() {
-  $('link').select();
-  await navigator.clipboard?.writeText($('link').value).catch(() => {});
-  $('copy').textContent = 'Copied';
+  const isCopied = await navigator.clipboard?.writeText($('link').value).then(() => true, () => false);
+  $('link').select(); // without TLS there is the old way alone, and it takes what is selected
+  $('copied').textContent = isCopied || document.execCommand('copy') ? 'Copied.' : 'It is selected: copy it from there.';
 }
 
 // ---------------------------------------------------------------- start
@@ -298,5 +300,6 @@ $('copy').addEventListener('click', copyLink);
 $('submit').addEventListener('click', submit);
 addEventListener('pagehide', written);
 startEditor({ onInput, onSubmit: submit });
+holdFocus();
 setInterval(() => { if (race.game) showClock(race.game, Date.now() + race.clockOffsetMs); }, 200);
 startLobby(join);

@@ -1,5 +1,5 @@
 /** How the connection is: the line in the head, and what is said beside the editor while there is none. */
-import { $ } from './dom.js';
+import { $, turnOff } from './dom.js';
 import { waitWords } from './ends.js';
 
 let lostAt = null;
@@ -13,7 +13,7 @@ export function showConnection(client, retry) {
   $('connection').dataset.state = state;
   $('connection-text').textContent = textOf(state, retry);
   $('rtt').textContent = isUp && rttMs !== null ? `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms` : '';
-  $('ready').disabled = !isUp; // a click that cannot be sent would be lost
+  turnOff($('ready'), !isUp); // a click that cannot be sent would be lost
   $('outage').hidden = isUp || state === 'closed';
   $('outage').textContent = `${waitWords(retry?.reason)} You can write on: what you submit is sent when the connection is back.`;
 }

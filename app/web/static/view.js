@@ -1,6 +1,6 @@
 /** Draws the game. */
-import { $, element, row } from './dom.js';
-import { playerOf } from './game.js';
+import { $, element, row, turnOff } from './dom.js';
+import { nameOf, playerOf, testsPercent } from './game.js';
 
 export const VERDICTS = Object.freeze({
   accepted: 'Accepted', wrong_answer: 'Wrong answer', runtime_error: 'Runtime error', time_limit: 'Too slow',
@@ -26,7 +26,8 @@ export function draw({ game, me, isPlaying, isPending }) {
   $('ready').textContent = mine?.ready ? 'Not ready after all' : 'I am ready';
   $('leave').hidden = game.state === 'finished' || !isPlaying;
   $('work').hidden = waiting || !game.problem.statement; // one that never began has none
-  $('submit').disabled = game.state !== 'running' || !isPlaying || isPending || mine?.accepted;
+  turnOff($('submit'), game.state !== 'running' || !isPlaying || isPending || mine?.accepted);
+  $('room').dataset.state = game.state;
   drawPlayers(game, me);
   drawRanking(game, me);
 }
@@ -34,24 +35,21 @@ export function draw({ game, me, isPlaying, isPending }) {
 function drawPlayers(game, me) {
   $('players').replaceChildren();
   for (const one of game.players) {
+    const name = nameOf(game, one.player_id);
     const line = row($('players'), 'li', [
-      element('span', one.name + (one.player_id === me ? ' (you)' : ''), 'name'), element('span', what(game, one), 'what'),
+      element('span', name + (one.player_id === me ? ' (you)' : ''), 'name'), element('span', what(game, one), 'what'),
     ]);
     if (one.status === 'left') line.className = 'gone';
-    if (game.state === 'running' || game.state === 'finished') {
+    if (game.state === 'running') {
       const bar = document.createElement('progress');
       bar.max = 100;
-      bar.value = share(one);
-      bar.setAttribute('aria-label', `Progress of ${one.name}`);
+      bar.value = testsPercent(one);
+      bar.setAttribute('aria-label', `Tests that ${name} has passed`);
       line.append(bar);
     }
   }
-}
-
-function share(one) {
-  if (one.accepted) return 100;
-  const judged = one.tests_total ? (one.tests_passed / one.tests_total) * 95 : 0;
-  return Math.min(95, Math.max(judged, (one.percent ?? 0) * 0.5));
+  $('players').toggleAttribute('tabindex', false);
+  if ($('players').scrollHeight > $('players').clientHeight) $('players').tabIndex = 0; // to be scrolled by keys
 }
 
 function what(game, one) {
@@ -60,19 +58,35 @@ function what(game, one) {
   if (game.state === 'waiting' || game.state === 'countdown') return one.ready ? 'ready' : 'not ready';
   if (one.accepted) return 'solved it';
   if (one.judging) return 'being judged…';
-  return one.attempts ? `${one.tests_passed}/${one.tests_total ?? '?'} tests, ${one.attempts} tried` : 'working';
+  if (one.attempts) return `${one.tests_passed}/${one.tests_total ?? '?'} tests, ${one.attempts} tried`;
+  return one.lines ? `writing, ${count(one.lines, 'line', 'lines')}` : 'no try yet';
 }
 
+const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+
 function drawRanking(game, me) {
+  const isNew = $('ranking').hidden;
   $('ranking').hidden = game.state !== 'finished';
   if (game.state !== 'finished') return;
-  const winner = game.players.find((one) => one.player_id === game.winner);
-  $('winner').textContent = !winner ? 'Nobody solved it' : winner.player_id === me ? 'You won!' : `${winner.name} won`;
+  const headline = !game.winner ? 'Nobody solved it' : game.winner === me ? 'You won!' : `${nameOf(game, game.winner)} won`;
+  $('winner').textContent = headline;
+  $('own-place').textContent = placeOf(game, me);
   $('ranks').replaceChildren();
   for (const one of game.ranking) {
     const time = one.solved_ms === null ? '–' : `${(one.solved_ms / 1000).toFixed(1)} s`;
-    row($('ranks'), 'tr', [one.rank, one.name, one.accepted ? 'all' : one.tests_passed, one.attempts, time].map((cell) => element('td', String(cell))));
+    const name = nameOf(game, one.player_id) + (one.player_id === me ? ' (you)' : '');
+    row($('ranks'), 'tr', [one.rank, name, one.accepted ? 'all' : one.tests_passed, one.attempts, time].map((cell) => element('td', String(cell))));
   }
+  if (!isNew) return;
+  $('told').textContent = `The race is over. ${headline}${headline.endsWith('!') ? '' : '.'} ${placeOf(game, me)}`;
+  $('winner').focus(); // which brings it into view
+}
+
+function placeOf(game, me) {
+  const mine = game.ranking.find((one) => one.player_id === me);
+  if (!mine) return '';
+  const tests = mine.accepted ? 'all tests' : count(mine.tests_passed, 'test', 'tests');
+  return `You are number ${mine.rank} of ${game.ranking.length}, with ${tests} passed in ${count(mine.attempts, 'try', 'tries')}.`;
 }
 
 /** Show the problem; true where it was not shown yet. */
@@ -107,6 +121,7 @@ function python(value) {
 export function verdict(text, className = '') {
   $('verdict').textContent = text;
   $('verdict').className = className;
+  if ($('work').contains(document.activeElement)) $('verdict').scrollIntoView({ block: 'nearest' }); // it may be below the editor
 }
 
 /** Show what the judge says to a submission: the verdict and the visible tests. */

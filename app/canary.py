@@ -137,7 +137,7 @@ class Canary:
 
     async def race(self, url: str) -> CanaryOutcome:
         """Run one race, measured and logged; return how it ended."""
-        race, began = _Race(Api(url.rstrip("/"), self._config.timeout_s)), time.monotonic()
+        race, began = _Race(Api(url.rstrip("/"), timeout_s=self._config.timeout_s)), time.monotonic()
         try:
             await self._play(race)
         except RaceFailed as failed:
@@ -202,7 +202,9 @@ class Canary:
         names = tuple(f"canary-{secrets.token_hex(4)}" for _ in range(PLAYERS))
         tokens = await self._tokens(race.api, names)
         race.step = "game"
-        race.game_id = await race.api.new_game(tokens[0], problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        race.api.token = tokens[0]
+        game = await race.api.create_game(problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        race.game_id = str(game["game_id"])
         for token in tokens:
             race.step = "handshake"
             ws = GameWebSocket(
@@ -235,7 +237,7 @@ class Canary:
     async def _tokens(self, api: Api, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return a token for each player. Raises RaceFailed and ClientError."""
         if self._config.tokens is None:
-            return tuple([await api.guest(name) for name in names])
+            return tuple([str((await api.guest(name))["token"]) for name in names])
         try:
             return self._config.tokens(names)
         except OSError as error:

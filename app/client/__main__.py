@@ -83,11 +83,11 @@ async def race(options: argparse.Namespace) -> None:
     api = Api(options.url.rstrip("/"))
     code = options.code or SOLUTION
     names = [options.name] if options.token else [f"{options.name}-{number + 1}" for number in range(options.players)]
-    tokens = [options.token] if options.token else [await api.guest(name) for name in names]
+    tokens = [options.token] if options.token else [(await api.guest(name))["token"] for name in names]
     players = max(len(tokens), 1)
-    game_id = options.game or await api.new_game(
-        tokens[0], problem=options.problem, min_players=players, max_players=max(players, 2)
-    )
+    api.token = tokens[0]
+    wishes = {"problem": options.problem, "min_players": players, "max_players": max(players, 2)}
+    game_id = options.game or (await api.create_game(**wishes))["game_id"]
     show = (lambda _: None) if options.quiet else print
     show(f"game {game_id}")
     bots = [

@@ -256,7 +256,8 @@ def race(plan: Plan, servers: list[Contestant]) -> Values:
 async def race_of(players: int, url: str) -> None:
     """A race to its end."""
     api = Api(url)
-    tokens = [await api.guest(f"bot {number}") for number in range(players)]
-    game_id = await api.new_game(tokens[0], problem=PROBLEM, min_players=players, max_players=players)
+    tokens = [(await api.guest(f"bot {number}"))["token"] for number in range(players)]
+    api.token = tokens[0]
+    game_id = (await api.create_game(problem=PROBLEM, min_players=players, max_players=players))["game_id"]
     sockets = [GameWebSocket(game_id, token, api.ws_url) for token in tokens]
     await asyncio.gather(*(Bot("bot", one, SOLUTION, lambda _: None).race() for one in sockets))

@@ -5,7 +5,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from code_racer_client import ClientError, GameWebSocket
+from websockets.asyncio.client import connect
+
+from code_racer_client import Api, ClientError, GameWebSocket, Presence, Present, Refused
 
 Network = Callable[[str], Awaitable[None]]
 Told = dict[str, Any]
@@ -14,9 +16,11 @@ Told = dict[str, Any]
 class Scenarios:
     """Each method is one."""
 
-    def __init__(self, url: str, token: str, network: Network) -> None:
+    def __init__(self, url: str, token: str, other: str, gateway: str, network: Network) -> None:
         self._url = url
         self._token = token
+        self._other = other
+        self._gateway = gateway
         self._network = network
         self.ws: GameWebSocket | None = None
 
@@ -144,6 +148,96 @@ class Scenarios:
             "kept": [part in text for part in ("SECRET", self._token, "connection_id")],
             "why": [event["code"], event["detail"]],
         }
+
+    async def present(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        seen: list[str] = []
+        presence = Presence(ws, lambda players: seen.append(" ".join(map(_shown, players))))
+        await ws.connect()
+        await ws.wait_for("player_joined", since=0)
+
+        async def until(type: str, step: Awaitable[Any]) -> Any:
+            heard = asyncio.ensure_future(ws.wait_for(type, since=ws.last_seq))
+            made = await step
+            await heard
+            return made
+
+        def bob() -> Any:
+            headers = {"authorization": f"Bearer {self._other}"}
+            return connect(f"{self._url}/ws/{game_id}", additional_headers=headers)
+
+        async def cut(socket: Any) -> None:
+            socket.transport.abort()
+
+        socket = await until("player_joined", bob())
+        await until("player_ready", socket.send('{"type":"ready","data":{"status":"ready"}}'))
+        await until("player_disconnected", cut(socket))
+        socket = await until("player_reconnected", bob())
+        await until("player_left", socket.send('{"type":"leave","data":{}}'))
+        await socket.wait_closed()
+        presence.close()
+        await ws.request("ready", _ready("ready"))
+        return {"seen": seen, "last": [one.player_id for one in presence.players], "bob": presence.get("bob")}
+
+    async def asked(self, game_id: str) -> Told:
+        api = Api(self._url.replace("ws", "http"))
+        guest = await api.guest("Ann")
+        api.token = guest["token"]
+        made = await api.create_game(min_players=1, problem="running-total")
+        shown = await api.game(made["game_id"])
+        problems = await api.problems()
+        ticket = (await api.ticket())["ticket"]
+        self._play(made["game_id"])
+        elsewhere = Api(self._gateway)
+        refusals = [
+            await _refusal(api.game(made["game_id"] + "?x")),
+            await _refusal(api.game("00000000" + game_id[8:])),
+            await _refusal(api.submission(made["game_id"], 1)),
+            await _refusal(api.create_game(min_players=0)),
+            await _refusal(Api(api.url).ticket()),
+            await _refusal(elsewhere.game(game_id)),
+        ]
+        await self._network("swallow")
+        api.timeout_s = 0.05
+        late = await _fails(api.problems(), "cannot reach")
+        asking = asyncio.ensure_future(api.problems())
+        asking.cancel()
+        await asyncio.wait({asking})
+        await self._network("heal")
+        return {
+            "names": [
+                guest["name"],
+                shown["host_id"] == guest["player_id"],
+                made["ws_url"].endswith(f"/ws/{made['game_id']}"),
+                shown["problem"]["id"],
+                len(ticket) > 0,
+            ],
+            "problems": any(one["id"] == "running-total" for one in problems),
+            "refusals": refusals,
+            "late": late,
+            "given": asking.cancelled(),
+            "foreign": await _fails(elsewhere.guest("Ann"), "no Code Racer"),
+        }
+
+
+def _shown(player: Present) -> str:
+    return f"{player.player_id}{'+' if player.ready else ''}{'' if player.connected else '?'}"
+
+
+async def _refusal(call: Awaitable[Any]) -> list[Any] | None:
+    try:
+        await call
+    except Refused as error:
+        return ["Refused", error.status, error.reason]
+    return None
+
+
+async def _fails(call: Awaitable[Any], words: str) -> bool:
+    try:
+        await call
+    except ClientError as error:
+        return words in str(error)
+    return False
 
 
 def _ready(status: str) -> dict[str, str]:

@@ -5,6 +5,8 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -30,6 +32,26 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "rejected": {"code": "invalid_data"},
     "since": {"answers": ["ready", "not_ready", "TimeoutError", "ready", "ready", "over"]},
     "cut_short": {"answers": ["over"]},
+    "present": {
+        "seen": ["", "ann", "ann bob", "ann bob+", "ann bob+?", "ann bob+", "ann"],
+        "last": ["ann"],
+        "bob": None,
+    },
+    "asked": {
+        "names": ["Ann", True, True, "running-total", True],
+        "problems": True,
+        "refusals": [
+            ["Refused", 404, "not_found"],
+            ["Refused", 404, "not_found"],
+            ["Refused", 404, "not_found"],
+            ["Refused", 400, "bad_request"],
+            ["Refused", 401, "unauthorized"],
+            ["Refused", 502, ""],
+        ],
+        "late": True,
+        "given": True,
+        "foreign": True,
+    },
     "debugged": {"told": [True] * 8, "kept": [False] * 3, "why": [1006, LOST]},
 }
 
@@ -51,8 +73,9 @@ class Network:
         self._proxy = proxy
 
     def be(self, how: str) -> None:
-        """Refuse from now on, let through again, or cut what there is."""
+        """Refuse or swallow everything from now on, let through again, or cut what there is."""
         self._proxy.refusing = how == "refuse"
+        self._proxy.swallowing = how == "swallow"
         if how != "heal":
             self._proxy.cut()
 
@@ -69,8 +92,35 @@ def proxy(server: ServerProcess) -> Iterator[FaultProxy]:
         yield one
 
 
+class _Gateway(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self._answer(HTTPStatus.BAD_GATEWAY, b"<html>bad gateway</html>")
+
+    def do_POST(self) -> None:
+        self._answer(HTTPStatus.OK, b'{"of": "theirs"}')
+
+    def _answer(self, status: HTTPStatus, body: bytes) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[str]:
+    """What answers in the service's place."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Gateway) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{one.server_port}"
+        one.shutdown()
+
+
 @pytest.mark.parametrize("name", EXPECTED)
-async def test_in_python(server: ServerProcess, proxy: FaultProxy, name: str) -> None:
+async def test_in_python(server: ServerProcess, proxy: FaultProxy, gateway: str, name: str) -> None:
     network = Network(proxy)
 
     async def be(how: str) -> None:
@@ -79,7 +129,7 @@ async def test_in_python(server: ServerProcess, proxy: FaultProxy, name: str) ->
     game_id = server.new_game(token("host"))
     await asyncio.to_thread(lambda: None)  # its thread stays
     async with nothing_left(proxy.port):
-        scenarios = Scenarios(proxy.ws_url, token("ann"), be)
+        scenarios = Scenarios(proxy.ws_url, token("ann"), token("bob"), gateway, be)
         came = await getattr(scenarios, name)(game_id)
         assert scenarios.ws is not None
         await scenarios.ws.disconnect()
@@ -87,12 +137,14 @@ async def test_in_python(server: ServerProcess, proxy: FaultProxy, name: str) ->
 
 
 @pytest.fixture(scope="module")
-def came_in_node(server: ServerProcess, proxy: FaultProxy) -> dict[str, Any]:
+def came_in_node(server: ServerProcess, proxy: FaultProxy, gateway: str) -> dict[str, Any]:
     """One process for all of them; it ends by itself, as nothing is left to wait for."""
     network, came = Network(proxy), {}
     config = {
         "url": proxy.ws_url,
         "token": token("ann"),
+        "other": token("bob"),
+        "gateway": gateway,
         "games": {name: server.new_game(token("host")) for name in EXPECTED},
     }
     with subprocess.Popen(

@@ -90,7 +90,7 @@ async def enter(
 ) -> list[Racer]:
     """The bots, three in each of so many games that are `wanted` by their ids."""
     racers = []
-    api = Api(url)
+    api = Api(url, token("host"))
     for game in range(games):
         game_id = await patiently(lambda: new_game(api, wanted))
         for player in range(PLAYERS):
@@ -103,7 +103,8 @@ async def enter(
 async def new_game(api: Api, wanted: Callable[[str], bool]) -> str:
     """A game's id."""
     while True:
-        game_id = await api.new_game(token("host"), problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        game = await api.create_game(problem=PROBLEM, min_players=PLAYERS, max_players=PLAYERS)
+        game_id = str(game["game_id"])
         if wanted(game_id):
             return game_id
 

@@ -3,8 +3,10 @@
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 import { GameWebSocket } from '../../clients/javascript/client.js';
+import { Api } from '../../clients/javascript/http.js';
+import { Presence } from '../../clients/javascript/presence.js';
 
-const { url, token, games } = JSON.parse(process.argv[2]);
+const { url, token, other, gateway, games } = JSON.parse(process.argv[2]);
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const network = async (how) => { say({ network: how }); await lines.next(); };
@@ -134,6 +136,60 @@ const scenarios = {
       told: ['connecting', 'waiting', 'retry', 'connection was lost', 'reconnecting', 'closed', 'player_joined', '"seq":'].map(has),
       kept: ['SECRET', token, 'connection_id'].map(has),
       why: [retry.code, retry.detail],
+    };
+  },
+  async present(id) {
+    const seen = [];
+    play(id);
+    const presence = new Presence(game, (players) => seen.push(
+      players.map(({ player_id, ready: isReady, connected }) => `${player_id}${isReady ? '+' : ''}${connected ? '' : '?'}`).join(' '),
+    ));
+    game.connect();
+    await game.waitFor('player_joined', { since: 0 });
+    const bob = () => new WebSocket(`${url}/ws/${id}`, { headers: { authorization: `Bearer ${other}` } });
+    const steps = [
+      ['player_joined', (ws) => ws],
+      ['player_ready', (ws) => ws.send('{"type":"ready","data":{"status":"ready"}}')],
+      ['player_disconnected', (ws) => ws.terminate()],
+      ['player_reconnected', bob],
+      ['player_left', (ws) => ws.send('{"type":"leave","data":{}}')],
+    ];
+    let ws = bob();
+    for (const [type, step] of steps) {
+      const heard = game.waitFor(type, { since: game.lastSeq });
+      ws = step(ws) ?? ws;
+      await heard;
+    }
+    await new Promise(setImmediate); // the handlers have the last event too
+    presence.close();
+    await game.request('ready', ready('ready'));
+    return { seen, last: presence.players.map((one) => one.player_id), bob: presence.get('bob') ?? null };
+  },
+  async asked(id) {
+    const api = new Api(url.replace('ws', 'http'));
+    const guest = await api.guest('Ann');
+    api.token = guest.token;
+    const made = await api.createGame({ min_players: 1, problem: 'running-total' });
+    const shown = await api.game(made.game_id);
+    const problems = await api.problems();
+    const { ticket } = await api.ticket();
+    play(made.game_id, { url: api.wsUrl, auth: 'query' });
+    const refused = (call) => call.then(() => null, ({ name, status, reason }) => [name, status, reason]);
+    const elsewhere = new Api(gateway);
+    const refusals = [
+      await refused(api.game(`${made.game_id}?x`)), await refused(api.game(id.replace(/^.{8}/, '00000000'))),
+      await refused(api.submission(made.game_id, 1)), await refused(api.createGame({ min_players: 0 })),
+      await refused(new Api(api.url).ticket()), await refused(elsewhere.game(id)),
+    ];
+    await network('swallow');
+    const late = await api.problems({ timeoutMs: 50 }).catch(({ name }) => name);
+    const signal = AbortSignal.timeout(50);
+    const given = await api.problems({ signal }).catch((error) => error === signal.reason);
+    await network('heal');
+    return {
+      names: [guest.name, shown.host_id === guest.player_id, made.ws_url.endsWith(`/ws/${made.game_id}`), shown.problem.id, ticket.length > 0],
+      problems: problems.some((one) => one.id === 'running-total'), refusals, late: late === 'TimeoutError', given,
+      foreign: await elsewhere.guest('Ann').catch(({ message }) => message.includes('no answer of Code Racer')),
     };
   },
 };

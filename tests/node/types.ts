@@ -3,6 +3,8 @@ import {
   FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, STATES, VERSION, WebSocketMetrics, WebSocketPool,
   fullJitter,
 } from '../../clients/javascript/client.js';
+import { Api, Refused } from '../../clients/javascript/http.js';
+import { Presence } from '../../clients/javascript/presence.js';
 import type { ClientMessage, ServerEvent, ServerMessages, State, Verdict } from '../../clients/javascript/client.js';
 
 const metrics = new WebSocketMetrics();
@@ -107,3 +109,23 @@ game.sendMessage('batch', [{ type: 'batch', data: [] }]);
 game.request('batch', []);
 
 export { Mine, figures, known, limited, other, sent, told };
+
+// ---------------------------------------------------------------- the modules beside it
+
+const present = new Presence(game, (players) => { const names: string[] = players.map(({ name }) => name); void names; });
+const isThere: boolean | undefined = present.get('ann')?.connected;
+const api = new Api('https://race.example.org', { token: 'token', timeoutMs: 5_000 });
+const race: Promise<string> = api.createGame({ finish: 'all_done' }, { signal: new AbortController().signal }).then(
+  ({ ws_url, starts_at }) => `${ws_url} ${starts_at ?? ''}`,
+);
+api.game('id').catch((error: unknown) => { if (error instanceof Refused) void `${error.reason} ${error.retryAfterMs ?? 0}`; });
+const solved: Promise<Verdict | null> = api.submission('id', 1).then(({ verdict }) => verdict);
+
+// @ts-expect-error: a race ends in one of two ways
+api.createGame({ finish: 'never' });
+// @ts-expect-error: a guest has a name
+api.guest();
+// @ts-expect-error: whoever is there is not to be changed
+present.players[0]!.ready = true;
+
+export { isThere, race, solved };

@@ -5,6 +5,7 @@ from code_racer_client.batching import MessageBatcher
 from code_racer_client.errors import ClientError, Disconnected, Refused, Rejected, Unusable
 from code_racer_client.metrics import WebSocketMetrics
 from code_racer_client.pool import WebSocketPool
+from code_racer_client.presence import Presence, Present
 from code_racer_client.protocol import VERSION
 from code_racer_client.reconnection import full_jitter
 from code_racer_client.state import ClientState
@@ -18,6 +19,8 @@ __all__ = [
     "Disconnected",
     "GameWebSocket",
     "MessageBatcher",
+    "Presence",
+    "Present",
     "Refused",
     "Rejected",
     "Unusable",

@@ -1,19 +1,28 @@
-"""The HTTP side of a service: what a player asks for before there is a connection."""
+"""The HTTP side of a service: what is asked for before there is a connection, and what of a race is read after it."""
 
 import asyncio
-import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
+from typing import NoReturn
+from urllib.parse import quote
+
+import msgspec
 
 from code_racer_client.errors import ClientError, Refused
+from code_racer_client.message import MALFORMED, JsonMessage, retry_after_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Api:
-    """The HTTP side of a service at `url`, like ``http://localhost:8080``; a request fails after `timeout_s`."""
+    """The HTTP side of a service at `url`, like ``http://localhost:8080``; a call fails after `timeout_s`.
+
+    A call that is refused raises `Refused`, one that nobody answers ClientError. `token` is whose calls they are.
+    """
 
     url: str
+    token: str | None = None
     timeout_s: float = 30.0
 
     @property
@@ -21,39 +30,70 @@ class Api:
         """The WebSocket side."""
         return self.url.replace("http", "ws", 1)
 
-    async def guest(self, name: str) -> str:
-        """Get a guest's token. Raises ClientError."""
-        return await self._post("/api/guests", {"name": name}, None, "token")
+    async def guest(self, name: str) -> JsonMessage:
+        """Get a guest's ``token``, with ``player_id`` and ``expires_at``; as a guest, a fresh one of the same."""
+        return await self._document("token", "/api/guests", {"name": name})
 
-    async def new_game(self, token: str, **wishes: object) -> str:
-        """Create a game and return its id. Raises ClientError."""
-        return await self._post("/api/games", wishes, token, "game_id")
+    async def ticket(self) -> JsonMessage:
+        """Get a ``ticket`` to connect with once, within seconds."""
+        return await self._document("ticket", "/api/tickets", {})
 
-    async def _post(self, path: str, body: object, token: str | None, wanted: str) -> str:
-        """Send a request and return what its answer has under the name `wanted`. Raises ClientError."""
-        headers = {"content-type": "application/json"}
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)  # noqa: S310 - the URL is the caller's
+    async def create_game(self, **wishes: object) -> JsonMessage:
+        """Create a game: ``problem``, ``min_players``, ``max_players``, ``time_limit_s`` and ``finish``, as wanted."""
+        return await self._document("game_id", "/api/games", wishes)
 
-        def send() -> str:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310 - as above
-                return str(json.load(answer)[wanted])
+    async def game(self, game_id: str) -> JsonMessage:
+        """Read the public state of a game."""
+        return await self._document("game_id", f"/api/games/{quote(game_id, safe='')}")
 
+    async def submission(self, game_id: str, attempt: int) -> JsonMessage:
+        """Read an own submission: code, verdict, visible tests."""
+        return await self._document("attempt", f"/api/games/{quote(game_id, safe='')}/submissions/{int(attempt)}")
+
+    async def problems(self) -> list[JsonMessage]:
+        """List all problems, without their tests."""
+        listed = await asyncio.to_thread(self._ask, "/api/problems")
+        return listed if isinstance(listed, list) else self._miss("/api/problems")
+
+    async def _document(self, wanted: str, path: str, body: object = None) -> JsonMessage:
+        """Send a request; return the document it is answered with, which has something under the name `wanted`."""
+        document = await asyncio.to_thread(self._ask, path, body)
+        return document if isinstance(document, dict) and wanted in document else self._miss(path)
+
+    def _miss(self, path: str) -> NoReturn:
+        raise ClientError(f"{self.url}{path} was answered by something that is no Code Racer")
+
+    def _ask(self, path: str, body: object = None) -> object:
+        """Send a request, with a body where there is one, and return what it is answered with."""
+        headers = {"accept": "application/json"}
+        if self.token is not None:
+            headers["authorization"] = f"Bearer {self.token}"
+        sent = None
+        if body is not None:
+            sent = msgspec.json.encode(body)
+            headers["content-type"] = "application/json"
+        request = urllib.request.Request(self.url + path, sent, headers)  # noqa: S310 - the URL is the caller's
         try:
-            return await asyncio.to_thread(send)
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310 - as above
+                return msgspec.json.decode(answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                raise Refused(error.code, f"{path}: {_detail(error)}") from None
-        except (ValueError, KeyError, TypeError):
-            raise ClientError(f"{self.url}{path} was answered by something that is no Code Racer") from None
-        except OSError as error:
+                raise _refused(path, error) from None
+        except MALFORMED:
+            self._miss(path)
+        except (HTTPException, OSError) as error:
             raise ClientError(f"cannot reach {self.url}: {error}") from None
 
 
-def _detail(error: urllib.error.HTTPError) -> str:
-    """Return the service's own words; those of HTTP where a proxy on the way has answered."""
+def _refused(path: str, error: urllib.error.HTTPError) -> Refused:
+    """Read why: in the service's own words, or in those of HTTP where a proxy on the way has answered."""
     try:
-        return str(json.loads(error.read())["detail"])
-    except (ValueError, KeyError, TypeError):
-        return str(error.reason)
+        problem = msgspec.json.decode(error.read())
+    except (HTTPException, OSError, *MALFORMED):
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {}
+    detail, reason = f"{path}: {problem.get('detail', error.reason)}", problem.get("reason")
+    if not isinstance(reason, str):  # a gateway's have none
+        return Refused(error.code, detail)
+    return Refused(error.code, detail, retry_after_s(problem), reason=reason)

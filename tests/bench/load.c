@@ -46,7 +46,6 @@ struct connection {
     size_t request_size;
     char *rest; /* of a frame that has not come whole */
     size_t rest_size;
-    int port;
     int turn;        /* which of the messages is next */
     double *due;     /* rate: when the answers that are awaited were due, a ring */
     unsigned head, tail;
@@ -135,7 +134,9 @@ static void send_next(struct connection *one) {
 }
 
 static void dial(struct connection *one) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(one->port)};
+    const char *named = memmem(one->request, one->request_size, host, sizeof host - 1);
+    int port = named ? atoi(named + sizeof host - 1) : listening_port;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     one->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (one->socket < 0) fail("socket: %s", strerror(errno));
@@ -448,9 +449,7 @@ static void read_requests(const char *path) {
         request_sizes = realloc(request_sizes, (count + 1) * sizeof *request_sizes);
         requests[count] = at;
         request_sizes[count] = end + 4 - at;
-        const char *named = strstr(at, host);
-        int port = named && named < end ? atoi(named + sizeof host - 1) : listening_port;
-        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at, .port = port};
+        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at};
         count++;
     }
 }

@@ -48,7 +48,7 @@ MOST = 1.1
 """The goal: what two workers take for a message is at most that times what one process takes."""
 EVEN = 1.1
 """The goal: what one worker takes is at most that times what the other takes."""
-FILE: dict[str, object] = {"event_log_url": "sqlite:///games.db"}
+FILE: dict[str, object] = {"event_log_url": "sqlite:///games.db", "reconnect_grace_s": 600}
 CORES = (1, 2, 4, 8)
 """What the page sizes; with more than two, each worker is taken to cost what one of two does."""
 SIZES = {

@@ -4,15 +4,18 @@ import time
 
 _BEGAN = time.monotonic()
 
-import sys  # noqa: E402 - the start-up time is measured from the first line
+import os  # noqa: E402 - the start-up time is measured from the first line
+import sys  # noqa: E402 - the same
 from collections.abc import Sequence  # noqa: E402 - the same
 
-from app import signals  # noqa: E402 - the same
+from app import first_process, signals  # noqa: E402 - the same
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Signals wait from here on until somebody can answer them."""
     signals.block()
+    if os.getpid() == 1:
+        first_process.stand_by()
     try:
         from app import cli  # noqa: PLC0415 - it takes far longer than all that is before it
 

@@ -478,7 +478,6 @@ export class GameWebSocket {
   }
 
   #onOpen() {
-    clearTimeout(this.#timers.open);
     this.#opened = true;
     this.#arrival.opened();
     this.#resetEnd();
@@ -701,6 +700,7 @@ export class GameWebSocket {
     const data = said ?? {};
     const one = this.#asked.get(data.id);
     if (type === 'welcome') {
+      clearTimeout(this.#timers.open);
       this.welcome = data;
       this.reconnectAttempts = 0;
       this.#freshTokenRefused = false;

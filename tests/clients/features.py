@@ -28,7 +28,8 @@ class Scenarios:
         async def sleep(seconds: float) -> None:
             await asyncio.sleep(min(seconds, 0.02))  # a backoff need not be sat through
 
-        self.ws = ws = GameWebSocket(game_id, self._token, self._url, sleep=sleep, **options)
+        url = options.pop("url", self._url)
+        self.ws = ws = GameWebSocket(game_id, self._token, url, sleep=sleep, **options)
         heard: list[str] = []
         ws.on("player_ready", lambda message: heard.append(message["data"]["status"]))
         return ws, heard
@@ -148,6 +149,16 @@ class Scenarios:
             "kept": [part in text for part in ("SECRET", self._token, "connection_id")],
             "why": [event["code"], event["detail"]],
         }
+
+    async def unwelcome(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id, url=f"{self._url}?chaos=loss_pct:100", open_timeout_s=0.2)
+        retry = _next(ws, "retry")
+        connecting = asyncio.ensure_future(ws.connect())
+        event = await retry
+        await ws.disconnect()
+        await asyncio.wait({connecting})
+        assert isinstance(connecting.exception(), ClientError)
+        return {"attempt": event["attempt"]}
 
     async def present(self, game_id: str) -> Told:
         ws, _ = self._play(game_id)

@@ -32,6 +32,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "rejected": {"code": "invalid_data"},
     "since": {"answers": ["ready", "not_ready", "TimeoutError", "ready", "ready", "over"]},
     "cut_short": {"answers": ["over"]},
+    "unwelcome": {"attempt": 1},
     "present": {
         "seen": ["", "ann", "ann bob", "ann bob+", "ann bob+?", "ann bob+", "ann"],
         "last": ["ann"],

@@ -130,12 +130,12 @@ def reads_the_log(stage: Stage) -> None:
     assert json.loads(lines[-1])["event"] == "ws.closed"
 
 
-def in_node(name: str) -> Callable[[Stage], None]:
+def in_node(name: str, expected: str) -> Callable[[Stage], None]:
     def play(stage: Stage) -> None:
-        folder = NODE / ".guide"  # where the ws package is found
+        folder = NODE / f".guide-{name}"  # where the ws package is found
         folder.mkdir(exist_ok=True)
         try:
-            shutil.copy(ROOT / "clients/javascript/client.js", folder / "client.js")
+            shutil.copytree(ROOT / "clients/javascript", folder / "node_modules/@code-racer/client")
             (folder / "package.json").write_text('{"type": "module"}')
             code = stage.here(EXAMPLES[name])
             if name == "header":  # it stays connected: end it once it has seen the race begin
@@ -144,8 +144,7 @@ def in_node(name: str) -> Callable[[Stage], None]:
             printed = run(stage, ["node", f"{name}.js"], cwd=folder)
         finally:
             shutil.rmtree(folder)
-        assert "game_started" in printed or "connectionCount: 1" in printed
-        stage.server.wait_for_log("game.started", game_id=stage.game)
+        assert expected in printed
 
     return play
 
@@ -234,15 +233,17 @@ RUNNERS: dict[str, Callable[[Stage], None]] = {
     "token": plays_with_wscat,
     "wscat": plays_with_wscat,
     "bot": bots_race,
-    "header": in_node("header"),
+    "header": in_node("header", "game_started"),
     "subprotocol": in_chromium("subprotocol"),
     "ticket": in_chromium("ticket"),
     "query": in_chromium("query"),
     "first-message": in_chromium("first-message"),
     "client-browser": in_chromium("client-browser"),
-    "client-node": in_node("client-node"),
+    "client-node": in_node("client-node", "connectionCount: 1"),
+    "client-features": in_node("client-features", "verdict"),
     "client-python": in_python("client-python", "verdict"),
     "client-python-more": in_python("client-python-more", "'connection_count': 1"),
+    "client-python-features": in_python("client-python-features", "verdict"),
     "messages": are_messages,
     "env": are_settings("env"),
     "env-rotation": are_settings("env-rotation"),

@@ -138,6 +138,12 @@ const scenarios = {
       why: [retry.code, retry.detail],
     };
   },
+  async unwelcome(id) {
+    play(id, { url: `${url}?chaos=loss_pct:100`, openTimeoutMs: 200, pongTimeoutMs: 600_000 });
+    game.connect();
+    const { attempt } = await next('retry');
+    return { attempt };
+  },
   async present(id) {
     const seen = [];
     play(id);

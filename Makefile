@@ -8,7 +8,7 @@ PORT ?= 8080
 # Tests wait for half of their time: two run beside each other on each core.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
-    tests/clients/test_reconnection.py tests/clients/test_token.py
+    tests/clients/test_reconnection.py tests/clients/test_token.py tests/clients/test_python_package.py
 PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 export PORT
@@ -180,5 +180,5 @@ $(VENV)/.debian: tools/install-debian.sh | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.node: tests/node/package.json | $(VENV)/.debian
-	@tools/step.sh "Packages of npm (250 MB, half a minute)" npm --prefix tests/node install --no-package-lock --no-audit --no-fund --loglevel=error
+	@tools/step.sh "Packages of npm (630 MB, a minute)" npm --prefix tests/node install --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@

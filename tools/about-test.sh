@@ -7,7 +7,7 @@ steps=$(
     todo .runtime "Python packages of the service" "200 MB" "half a minute"
     todo .dev "Python packages for checks and tests" "700 MB" "2 minutes"
     todo .debian "Chromium, Prometheus, nginx, Node and more from Debian" "1.6 GB" "4 minutes"
-    todo .node "packages of npm, into tests/node" "250 MB" "half a minute"
+    todo .node "packages of npm, into tests/node" "630 MB" "a minute"
     todo .checkov "checkov, in an environment of its own" "300 MB" "1 minute"
 )
 if [ -n "$steps" ]; then

@@ -53,4 +53,5 @@ def protocol() -> str:
 
 
 def _set(name: str, members: Iterable[str]) -> str:
-    return f"{name}: Final = frozenset({{\n{''.join(f'    {one},{chr(10)}' for one in members)}}})"
+    lines = "".join(f"        {one},\n" for one in members)
+    return f"{name}: Final = frozenset(\n    {{\n{lines}    }}\n)"

@@ -1,5 +1,6 @@
 """The wheel that `make wheel` makes: it holds the whole service, and installs with the tools that people have."""
 
+import email
 import os
 import re
 import shutil
@@ -44,6 +45,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_every_file_of_the_service(wheel: Path) -> None:
     listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "app", cwd=ROOT).splitlines()
     assert set(zipfile.ZipFile(wheel).namelist()) >= {name for name in listed if (ROOT / name).exists()}
+
+
+def test_it_holds_the_clients_and_no_index_is_asked_for_them(wheel: Path) -> None:
+    """An installer asks an index for what the metadata requires, and for nothing else."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (path,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        required = email.message_from_bytes(archive.read(path)).get_all("Requires-Dist", [])
+    assert {"code_racer_client/websocket.py", "app/web/static/client.js", "app/web/static/client.d.ts"} <= set(names)
+    assert required
+    assert not [one for one in required if re.match(r"code[-_.]racer", one, re.IGNORECASE)]
 
 
 def with_uv_run(_: Path, folder: Path) -> list[str | Path]:

@@ -9,39 +9,43 @@ CLOSE_NORMAL: Final = 1000
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_LOST: Final = 1006
 CLOSE_TOKEN_EXPIRED: Final = 4401
-FINAL_CLOSE_CODES: Final = frozenset({
-    1000,
-    1002,
-    1003,
-    1007,
-    1009,
-    4400,
-    4401,
-    4403,
-    4404,
-    4409,
-    4411,
-    4412,
-})
+FINAL_CLOSE_CODES: Final = frozenset(
+    {
+        1000,
+        1002,
+        1003,
+        1007,
+        1009,
+        4400,
+        4401,
+        4403,
+        4404,
+        4409,
+        4411,
+        4412,
+    }
+)
 """Close codes after which no reconnect helps (without a new token)."""
-REASONS: Final = frozenset({
-    "invalid_game_id",
-    "bad_request",
-    "unauthorized",
-    "origin_refused",
-    "forbidden",
-    "no_such_path",
-    "no_such_game",
-    "game_full",
-    "game_running",
-    "game_over",
-    "left",
-    "rate_limited",
-    "draining",
-    "overloaded",
-    "unavailable",
-    "internal_error",
-})
+REASONS: Final = frozenset(
+    {
+        "invalid_game_id",
+        "bad_request",
+        "unauthorized",
+        "origin_refused",
+        "forbidden",
+        "no_such_path",
+        "no_such_game",
+        "game_full",
+        "game_running",
+        "game_over",
+        "left",
+        "rate_limited",
+        "draining",
+        "overloaded",
+        "unavailable",
+        "internal_error",
+    }
+)
 """What a refusal of the service has as its reason; any other answer is a gateway's."""
 UNAUTHORIZED: Final = "unauthorized"
 MAX_BATCH: Final = 50

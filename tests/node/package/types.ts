@@ -1,11 +1,11 @@
-// Compiled, never run: what a game client written in TypeScript relies on.
+// Compiled against the package, never run: what a game client written in TypeScript relies on.
 import {
   FINAL_CLOSE_CODES, FINAL_REASONS, GameWebSocket, MessageBatcher, Rejected, STATES, VERSION, WebSocketMetrics, WebSocketPool,
   fullJitter,
-} from '../../clients/javascript/client.js';
-import { Api, Refused } from '../../clients/javascript/http.js';
-import { Presence } from '../../clients/javascript/presence.js';
-import type { ClientMessage, ServerEvent, ServerMessages, State, Verdict } from '../../clients/javascript/client.js';
+} from '@code-racer/client';
+import { Api, Refused } from '@code-racer/client/http';
+import { Presence } from '@code-racer/client/presence';
+import type { ClientMessage, ServerEvent, ServerMessages, State, Verdict } from '@code-racer/client';
 
 const metrics = new WebSocketMetrics();
 const game = new GameWebSocket('id', 'token', {
@@ -18,7 +18,7 @@ game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} $
 game.on('fault', ({ error, type }) => { const what: string = `${type} ${error instanceof Error}`; void what; });
 const finished = async ({ data }: ServerMessages['game_finished']): Promise<void> => { void data.winner; };
 game.once('game_finished', finished).off('game_finished', finished);
-declare module '../../clients/javascript/client.js' {
+declare module '@code-racer/client' {
   interface ServerMessages {
     something_new: ServerEvent<{ size: number }, 'something_new'>;
   }
@@ -71,6 +71,14 @@ class Mine extends GameWebSocket {
 
 // @ts-expect-error: there is no such way to send a token
 new GameWebSocket('id', 'token', { auth: 'cookie' });
+// @ts-expect-error: there is no such message
+game.on('game_finishd', () => {});
+// @ts-expect-error: nor any such event of the client's own
+game.once('closed', () => {});
+// @ts-expect-error: what was never told cannot be told no more
+game.off('game_over', finished);
+// @ts-expect-error: a winner is called winner
+game.on('game_finished', ({ data }) => data.winnner);
 // @ts-expect-error: code is a number
 game.on('end', ({ code }) => code.toUpperCase());
 // @ts-expect-error: nobody leaves for fun

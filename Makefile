@@ -93,6 +93,10 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 	$(BIN)/python -m tests.cluster.chaos --seed $(CHAOS_SEEDS)
 	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
+.PHONY: conformance
+conformance: $(VENV)/.dev $(VENV)/.node ## Both clients: each old fault is planted, and seen by the table of their rules
+	$(BIN)/python -m tests.clients.planted
+
 .PHONY: attack
 attack: $(VENV)/.dev $(VENV)/.debian ## Every hostile input there is, each against a real server: who is hurt
 	$(BIN)/python -m tests.attack $(ATTACK)

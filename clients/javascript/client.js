@@ -21,6 +21,7 @@ const MAX_QUEUED = 1_000;
 const KEPT = 100;
 /** What says how things are now, or has a way of its own: it waits for no connection. */
 const FLEETING = /^(auth|batch|hello|ping|progress)$/;
+const CONNECTING = 0;
 const OPEN = 1;
 /** What `debug` is told: of messages the type and the number alone. */
 const TOLD = ['state', 'retry', 'end', 'dropped', '*'];
@@ -40,6 +41,8 @@ export const FINAL_REASONS = Object.freeze(['invalid_game_id', 'bad_request', 'u
 const LOST = 1006;
 const GAP = 4000;
 const TOKEN_EXPIRED = 4401;
+/** Codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
+const OWN_CODES = 4000;
 const UNAUTHORIZED = 'unauthorized';
 const CREATED = 201;
 /** A JSON Web Token has no other characters; a subprotocol takes few others. */
@@ -80,6 +83,12 @@ function asked(ms) {
 /** What all who are refused are asked for alike: never less, and up to half as much more. */
 function spread(ms) {
   return ms === null ? null : ms * (1 + Math.random() / 2);
+}
+
+/** Leave nothing behind of a socket whose close is not answered in time. */
+function cutLate(ws, cut, afterMs) {
+  const late = setTimeout(cut, afterMs);
+  ws.onclose = () => clearTimeout(late);
 }
 
 /** What a client counts of its connections; several may share one. */
@@ -494,7 +503,7 @@ export class GameWebSocket {
     this.metrics.recordError();
     if (!this.#opened) this.#diagnose();
     else if (code === TOKEN_EXPIRED) this.#tokenRefused(code, reason, reason);
-    else if (this.#stayAway || FINAL_CLOSE_CODES.includes(code)) this.#end(code, reason, reason || `closed with ${code}`);
+    else if (this.#stayAway || (code >= OWN_CODES && FINAL_CLOSE_CODES.includes(code))) this.#end(code, reason, reason || `closed with ${code}`);
     else this.#wait(code, reason, 'the connection was lost');
   }
 
@@ -512,7 +521,7 @@ export class GameWebSocket {
     const detail = `${(isOurs && body.detail) || (status ? `answered with ${status}` : 'the server cannot be reached')}`;
     this.#adviceMs = isOurs ? spread(asked(body.retry_after_ms)) : null;
     if (reason === UNAUTHORIZED) this.#tokenRefused(status, reason, detail);
-    else if (FINAL_REASONS.includes(reason)) this.#end(status, reason, detail);
+    else if (FINAL_REASONS.includes(reason) && !body.retry_after_ms) this.#end(status, reason, detail);
     else this.#wait(status, reason, detail);
   }
 
@@ -521,7 +530,9 @@ export class GameWebSocket {
     this.#resetEnd();
     const { refreshToken } = this.#options;
     if (refreshToken) this.#tokenEnd = why;
-    if (refreshToken && !this.#freshTokenRefused) {
+    if (refreshToken && this.state === 'open') { // one that expires at once must not have us come back at once
+      this.#wait(...why, true);
+    } else if (refreshToken && !this.#freshTokenRefused) {
       this.#freshTokenRefused = true; // until a welcome says otherwise
       this.#try();
     } else {
@@ -569,9 +580,11 @@ export class GameWebSocket {
     this.#cut?.();
     const { ws } = this;
     this.ws = null;
-    // One that does not answer is not waited for; close() of the ws package would.
-    if (close.length === 0 && ws?.terminate) ws.terminate();
-    else ws?.close(...close);
+    // One that does not answer is not waited for; close() of the ws package would, half a minute.
+    const cut = ws?.terminate && (() => ws.terminate());
+    if (close.length > 0 || !cut) ws?.close(...close);
+    if (cut && close.length > 0) cutLate(ws, cut, this.#options.pongTimeoutMs);
+    else cut?.();
     this.#attempt += 1;
     return this.#attempt;
   }
@@ -771,6 +784,8 @@ export class MessageBatcher {
     this.ws = ws;
     this.batchSize = batchSize;
     this.batchDelay = batchDelay;
+    this.onState = ({ state }) => { if (state === 'open') this.flush(); };
+    ws.on?.('state', this.onState);
   }
 
   /** Send a message with the next batch; false where 1,000 wait already. */
@@ -791,12 +806,13 @@ export class MessageBatcher {
       if (this.ws.sendMessage) this.ws.sendMessage('batch', data);
       else this.ws.send(JSON.stringify({ type: 'batch', data }));
     }
-    if (this.messages.length > 0) this.timer = setTimeout(() => this.flush(), this.batchDelay);
+    if (this.messages.length > 0 && this.ws.readyState === CONNECTING) this.timer = setTimeout(() => this.flush(), this.batchDelay);
   }
 
   /** Send what waits and end. */
   close() {
     this.flush();
+    this.ws.off?.('state', this.onState);
     clearTimeout(this.timer);
     this.timer = null;
   }

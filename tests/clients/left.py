@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from tools.harness.server import STEP_TIMEOUT_S
 
 
-def _sockets(port: int | None) -> int:
+def sockets_to(port: int | None) -> int:
+    """How many sockets of this process are connected to a port, or how many there are."""
     found = 0
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - they come and go while they are listed
         with contextlib.suppress(OSError):
@@ -29,7 +30,7 @@ def _kept(port: int | None) -> Counter[str]:
         for handle in loop._scheduled  # type: ignore[attr-defined] # asyncio tells it in no other way
         if not handle.cancelled()
     )
-    return Counter([*tasks, *timers]) + Counter({"socket": _sockets(port)})
+    return Counter([*tasks, *timers]) + Counter({"socket": sockets_to(port)})
 
 
 @contextlib.asynccontextmanager

@@ -132,12 +132,14 @@ def test_a_goodbye_that_names_no_time_leaves_it_to_the_client(retry_after_s: flo
     assert one.attempts == 1
 
 
-def test_who_is_told_to_stay_away_does_whatever_the_code_until_what_was_objected_to_is_mended() -> None:
+def test_who_is_told_to_stay_away_does_whatever_the_code_until_it_is_mended_and_comes_back_soon() -> None:
     one = tries(5)
     one.announced(reconnect=False, retry_after_s=None)
     assert one.is_final(Close.DRAINING.code)
-    one.allow()
+    one.soon()
     assert not one.is_final(Close.DRAINING.code)
+    assert one.delay_s(CUT) <= 2
+    assert one.attempts == 0
 
 
 def test_to_connect_anew_forgets_how_earlier_connections_ended() -> None:
@@ -152,7 +154,10 @@ def test_to_connect_anew_forgets_how_earlier_connections_ended() -> None:
 
 @pytest.mark.parametrize("row", CLOSE_TABLE, ids=lambda row: row.reason)
 def test_the_close_table_says_after_which_codes_it_comes_back(row: CloseRow) -> None:
-    assert tries(5).is_final(row.code) is not row.comes_back
+    one = tries(5)
+    assert one.is_final(row.code) is (not row.comes_back and row.code >= 4_000)
+    one.announced(reconnect=row.comes_back, retry_after_s=None)
+    assert one.is_final(row.code) is not row.comes_back
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ class FaultProxy:
         self.delay_s = 0.0
         self.refusing = False
         self.swallowing = False
+        self.muted = False
+        """Whether what the server says after the handshake is swallowed."""
+        self.answering: bytes | None = None
+        """What is answered to every request, by whatever stands in the server's place."""
         self.lose: bytes | None = None
         self.cut_at: bytes | None = None
         self.double: bytes | None = None
@@ -69,6 +73,16 @@ class FaultProxy:
         """Cut the connection instead of forwarding the next frame from the server that contains `part`."""
         self.cut_at = part
 
+    def say(self, frames: bytes) -> None:
+        """Send frames of our own to all clients, as from the server."""
+        self._call(self._say(frames))
+
+    def heal(self) -> None:
+        """Pass everything again; what has suffered has to connect anew."""
+        self.refusing = self.swallowing = self.muted = False
+        self.answering = self.lose = self.cut_at = self.double = None
+        self.cut()
+
     # ---------------------------------------------------------------- inside
 
     def _call(self, coroutine: object) -> None:
@@ -92,6 +106,10 @@ class FaultProxy:
             for writer in link:
                 _reset(writer)
 
+    async def _say(self, frames: bytes) -> None:
+        for writer, _ in self._links:
+            writer.write(frames)
+
     async def _freeze(self) -> None:
         self._frozen |= {writer for link in self._links for writer in link}
 
@@ -102,6 +120,12 @@ class FaultProxy:
             return
         if self.swallowing:
             await reader.read()  # all that is said, to the end, and never a word
+            writer.close()
+            return
+        if self.answering is not None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(self.answering)
             writer.close()
             return
         up = await self._connect()
@@ -151,6 +175,8 @@ class FaultProxy:
     async def _pass_frame(
         self, frame: bytes, writer: asyncio.StreamWriter, link: tuple[asyncio.StreamWriter, ...]
     ) -> None:
+        if self.muted:
+            return
         if self.lose is not None and self.lose in frame:
             self.lose = None
         elif self.cut_at is not None and self.cut_at in frame:
@@ -178,11 +204,6 @@ class TcpProxy(FaultProxy):
         """Nothing gets through, neither over the connections there are nor over new ones; nobody is told."""
         self.swallowing = True
         self.freeze()
-
-    def heal(self) -> None:
-        """Everything gets through again; what was cut off has to connect anew."""
-        self.swallowing = False
-        self.cut()
 
     async def _forward_frames(
         self,

@@ -13,6 +13,7 @@ Part = TypeVar("Part")
 ATTACK_DAYS: Final = 20
 DRILL_DAYS: Final = 20
 BENCH_DAYS: Final = 14
+CLIENT_DAYS: Final = 7
 
 
 def today() -> dt.date:
@@ -39,5 +40,6 @@ def summary() -> str:
     """What of the long suites is run, in a line."""
     return (
         f"parts of {today()} (DAY): all attacks are run within {ATTACK_DAYS} days, all drills within {DRILL_DAYS},"
-        f" all scenarios of the benchmark within {BENCH_DAYS}; chaos and fuzzing begin from {seed()}"
+        f" all scenarios of the benchmark within {BENCH_DAYS}, all faults of clients within {CLIENT_DAYS};"
+        f" chaos and fuzzing begin from {seed()}"
     )

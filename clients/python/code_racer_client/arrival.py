@@ -15,6 +15,11 @@ class Arrival:
         self._failed_attempts = self._joins = 0
         self._is_in = False
 
+    @property
+    def is_return(self) -> bool:
+        """Whether the player was in before."""
+        return self._joins > 0
+
     def begin(self) -> None:
         """Note that the player wants to come: nothing from before counts."""
         self._since = time.monotonic()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from code_racer_client.errors import ClientError
 from code_racer_client.protocol import MAX_BATCH
+from code_racer_client.state import ClientState
 from code_racer_client.websocket import GameWebSocket
 
 MAX_QUEUED: Final = 1_000
@@ -25,6 +26,7 @@ class MessageBatcher:
         self._messages: list[dict[str, Any]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+        ws.on("state", self._on_state)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -56,17 +58,20 @@ class MessageBatcher:
             except ClientError:
                 self._messages[:0] = batch
                 break
-        if self._messages and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._delay_s, self._start)
 
     async def close(self) -> None:
         """Send what waits and end."""
+        self._ws.off("state", self._on_state)
         if self._flushing is not None:
             await self._flushing
         await self.flush()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _on_state(self, told: dict[str, Any]) -> None:
+        if told["state"] == ClientState.OPEN and self._messages:
+            self._start()
 
     def _start(self) -> None:
         self._timer = None

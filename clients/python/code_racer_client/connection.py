@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -16,13 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.uri import parse_uri
 
 from code_racer_client.errors import ClientError, Refused, Unusable
-from code_racer_client.message import MALFORMED, JsonMessage, number, retry_after_s
+from code_racer_client.message import MALFORMED, JsonMessage, encode, number, retry_after_s
 from code_racer_client.metrics import WebSocketMetrics
-from code_racer_client.protocol import CLIENT_NAME, CLOSE_LOST, REASONS
+from code_racer_client.protocol import CLIENT_NAME, CLOSE_LOST, FINAL_REASONS
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
-MAY_PASS: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-"""Our refusals below 500 after which another try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +79,10 @@ class Connection:
             pings.cancel()
         return self._ws.close_code or CLOSE_LOST, self._ws.close_reason or ""
 
-    async def send(self, message: JsonMessage) -> None:
-        """Send one message. Raises ClientError when the connection has ended."""
+    async def send(self, text: str) -> None:
+        """Send one message, encoded. Raises ClientError when the connection has ended."""
         try:
-            await self._ws.send(msgspec.json.encode(message).decode())
+            await self._ws.send(text)
         except ConnectionClosed:
             raise ClientError("WebSocket not connected") from None
 
@@ -104,7 +101,7 @@ class Connection:
                 data: JsonMessage = {"timestamp": time.perf_counter() * 1000}
                 if self._metrics.rtt_s is not None:
                     data["rtt_ms"] = self._metrics.rtt_s * 1000
-                await self.send({"type": "ping", "data": data})
+                await self.send(encode({"type": "ping", "data": data}))
                 await asyncio.sleep(self._ping_interval_s)
 
     def on_pong(self, data: JsonMessage) -> None:
@@ -155,7 +152,7 @@ class _Said(msgspec.Struct):
 
     reason: str
     detail: str = ""
-    retry_after_ms: float | None = None
+    retry_after_ms: object = None
 
 
 def _refused(error: InvalidStatus) -> Refused:
@@ -166,8 +163,7 @@ def _refused(error: InvalidStatus) -> Refused:
         problem = msgspec.json.decode(bytes(response.body or b""), type=_Said)
     except MALFORMED:
         return Refused(status, response.reason_phrase, final=False)
-    is_ours = problem.reason in REASONS
-    final = is_ours and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in MAY_PASS
-    wait_s = retry_after_s({"retry_after_ms": problem.retry_after_ms}) if is_ours else None
-    reason = problem.reason if is_ours else ""
-    return Refused(status, problem.detail or response.reason_phrase, wait_s, reason=reason, final=final)
+    asked = problem.retry_after_ms
+    final = problem.reason in FINAL_REASONS and not asked
+    wait_s = retry_after_s({"retry_after_ms": asked})
+    return Refused(status, problem.detail or response.reason_phrase, wait_s, reason=problem.reason, final=final)

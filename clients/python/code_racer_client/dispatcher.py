@@ -19,6 +19,8 @@ from code_racer_client.subscriptions import Subscriptions
 MAX_WAITING: Final = 1_000
 FAULT: Final = "fault"
 """The client's own event: a handler has raised."""
+RETRY: Final = "retry"
+"""The client's own event: it waits to try again."""
 
 _logger: Final = logging.getLogger("code_racer_client")
 _call: ContextVar[object] = ContextVar("code_racer_client_call")
@@ -86,9 +88,9 @@ class Dispatcher:
                     self.fault(failed.error, str(data.get("type", type)) if type == "*" else type)
 
     def drop(self) -> tuple[int | None] | None:
-        """Hand on no message that waits; return the last event before them, None where none waits."""
+        """Hand on no message that waits, and no next try; return the last event before, None where none waits."""
         dropped = [one for one in self._waiting if not one.is_own]
-        self._waiting = deque(one for one in self._waiting if one.is_own)
+        self._waiting = deque(one for one in self._waiting if one.is_own and one.type != RETRY)
         self._note_room()
         return (dropped[0].last_seq,) if dropped else None
 

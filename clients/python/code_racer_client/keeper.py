@@ -13,9 +13,9 @@ from typing import Any
 
 from code_racer_client.arrival import Arrival
 from code_racer_client.connection import Connection, Timing, socket_url
-from code_racer_client.dispatcher import Dispatcher
+from code_racer_client.dispatcher import RETRY, Dispatcher
 from code_racer_client.errors import ClientError, Disconnected, Refused
-from code_racer_client.message import JsonMessage, decode, retry_after_s
+from code_racer_client.message import JsonMessage, decode, encode, retry_after_s
 from code_racer_client.metrics import WebSocketMetrics
 from code_racer_client.protocol import CLOSE_GOING_AWAY, CLOSE_NORMAL
 from code_racer_client.reconnection import Reconnection
@@ -115,7 +115,7 @@ class Keeper:
             self._dispatcher.tell("state", state=state)
 
     def _note_attempt(self) -> None:
-        self._set_state(ClientState.CONNECTING if self.last_seq is None else ClientState.RECONNECTING)
+        self._set_state(ClientState.RECONNECTING if self._arrival.is_return else ClientState.CONNECTING)
 
     def _settle(self, error: ClientError | None) -> None:
         """Note that the connection has ended for good, and tell all who wait for something of it."""
@@ -182,25 +182,26 @@ class Keeper:
         try:
             async with asyncio.timeout(self._place.timing.open_timeout_s):
                 token = await self._token.current()
-        except TimeoutError as late:
+        except (TimeoutError, NotRenewed) as failed:
             self._require_wanted()
-            raise NotRenewed(late) from None
-        except NotRenewed as failed:
-            self._dispatcher.fault(failed.error, "refresh_token")
-            raise
+            error = failed.error if isinstance(failed, NotRenewed) else TimeoutError("no answer")
+            self._dispatcher.fault(error, "refresh_token")
+            raise NotRenewed(error) from None
         self._require_wanted()
         return token
 
     async def _wait_to_retry(self, error: ClientError) -> None:
         """Wait until it is time to connect again; raises `error` when that is no use."""
         if self._token.may_be_replaced(error):
-            self._reconnection.allow()
-            return
-        if isinstance(error, Refused) and error.retry_after_s is not None:
+            if not isinstance(error, Disconnected):
+                return
+            self._reconnection.soon()
+            error = Disconnected(error.code, error.reason)  # final no more
+        elif isinstance(error, Refused) and error.retry_after_s is not None:
             self._reconnection.retry_after_refusal(error.retry_after_s)
         delay_s = self._reconnection.delay_s(error)
         self._set_state(ClientState.WAITING)
-        self._dispatcher.tell("retry", delay_s=delay_s, attempt=self._reconnection.attempts, **_why(error))
+        self._dispatcher.tell(RETRY, delay_s=delay_s, attempt=self._reconnection.attempts, **_why(error))
         await self._wait(delay_s)
 
     async def _wait(self, delay_s: float) -> None:
@@ -226,7 +227,7 @@ class Keeper:
             return  # told when the old one has ended
         else:
             if connection is not None and connection is self.connection:
-                await _send(connection, {"type": "auth", "data": {"token": token}})
+                await _send(connection, encode({"type": "auth", "data": {"token": token}}))
 
     # ---------------------------------------------------------------- messages
 
@@ -293,9 +294,9 @@ class Keeper:
         if connection is None:
             return
         if "hello" in data.get("accepts", ()):  # a release before it has none
-            await _send(connection, {"type": "hello", "data": hello})
-        for request in unanswered:  # what is asked from now on is sent by whoever asks
-            await _send(connection, request)
+            await _send(connection, encode({"type": "hello", "data": hello}))
+        for text in unanswered:  # what is asked from now on is sent by whoever asks
+            await _send(connection, text)
 
 
 def _why(error: ClientError) -> dict[str, Any]:
@@ -305,6 +306,6 @@ def _why(error: ClientError) -> dict[str, Any]:
     return {"code": code, "reason": reason, "detail": error.detail if isinstance(error, Refused) else str(error)}
 
 
-async def _send(connection: Connection, message: JsonMessage) -> None:
+async def _send(connection: Connection, text: str) -> None:
     with contextlib.suppress(ClientError):  # the next connection says its own
-        await connection.send(message)
+        await connection.send(text)

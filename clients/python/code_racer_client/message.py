@@ -6,6 +6,8 @@ import msgspec
 
 JsonMessage = dict[str, Any]
 
+MAX_ADVICE_MS: Final = 600_000
+"""Nobody of ours asks for a longer wait."""
 MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What decoding raises for whatever was sent: the last for what is nested without end."""
 
@@ -19,10 +21,15 @@ def decode(frame: str | bytes) -> JsonMessage | None:
     return message if isinstance(message, dict) else None
 
 
+def encode(message: JsonMessage) -> str:
+    """Return a message as it is sent. Raises TypeError where its data are nothing that JSON has."""
+    return msgspec.json.encode(message).decode()
+
+
 def retry_after_s(data: JsonMessage) -> float | None:
     """Return how long the server asks to wait, in seconds; None where it does not ask, or not in a way to be read."""
     wait_ms = number(data.get("retry_after_ms"))
-    return None if wait_ms is None or wait_ms < 0 else wait_ms / 1000
+    return None if wait_ms is None or not 0 < wait_ms <= MAX_ADVICE_MS else wait_ms / 1000
 
 
 def number(value: object) -> float | None:

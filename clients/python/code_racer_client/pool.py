@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from code_racer_client.state import ClientState
 from code_racer_client.websocket import GameWebSocket
 
 
@@ -18,17 +19,19 @@ class WebSocketPool:
         self._options = options
 
     async def get_connection(self, game_id: str, token: str) -> GameWebSocket:
-        """Return the connection of a game, new if there is none. Raises as `GameWebSocket.connect` does."""
-        known = self.connections.get(game_id)
-        if known is not None and known.is_alive:
-            return known
-        self.connections.pop(game_id, None)
-        while len(self.connections) >= self.max_connections:
-            oldest = next(iter(self.connections))
-            await self.connections.pop(oldest).disconnect()
-        ws = GameWebSocket(game_id, token, self._backend_url, **self._options)
-        await ws.connect()
-        self.connections[game_id] = ws
+        """Return the connection of a game, new if there is none. Raises as `GameWebSocket.connect` does.
+
+        Whoever asks while it is being made gets the same.
+        """
+        ws = self.connections.get(game_id)
+        if ws is None or ws.state is ClientState.CLOSED:
+            self.connections.pop(game_id, None)
+            ws = self.connections[game_id] = GameWebSocket(game_id, token, self._backend_url, **self._options)
+            while len(self.connections) > self.max_connections:
+                oldest = next(iter(self.connections))
+                await self.connections.pop(oldest).disconnect()
+        if ws.state in {ClientState.IDLE, ClientState.CONNECTING}:
+            await ws.connect()
         return ws
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ FINAL_CLOSE_CODES: Final = frozenset(
     }
 )
 """Close codes after which no reconnect helps (without a new token)."""
-REASONS: Final = frozenset(
+FINAL_REASONS: Final = frozenset(
     {
         "invalid_game_id",
         "bad_request",
@@ -39,14 +39,9 @@ REASONS: Final = frozenset(
         "game_running",
         "game_over",
         "left",
-        "rate_limited",
-        "draining",
-        "overloaded",
-        "unavailable",
-        "internal_error",
     }
 )
-"""What a refusal of the service has as its reason; any other answer is a gateway's."""
+"""Reasons of refusals after which no other try helps."""
 UNAUTHORIZED: Final = "unauthorized"
 MAX_BATCH: Final = 50
 MAX_HELLO_COUNT: Final = 1_000

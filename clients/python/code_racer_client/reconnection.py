@@ -17,6 +17,8 @@ MAX_DELAY_S: Final = 30.0
 _ATTEMPTS_TO_MAX_DELAY: Final = 5
 """2⁵ s are more than MAX_DELAY_S; of the thousandth attempt 2.0ⁿ is more than a float can be."""
 _MAX_SPREAD: Final = 1.5
+FIRST_OWN_CODE: Final = 4_000
+"""Close codes from here on are an application's own (RFC 6455 section 7.4.2): nobody between has any."""
 
 
 def full_jitter(attempt: int) -> float:
@@ -63,6 +65,11 @@ class Reconnection:
         """Wait at least this long, and up to half as long again: what is refused to many is advised to all the same."""
         self._retry_after_s = delay_s * random.uniform(1, _MAX_SPREAD)  # noqa: S311 - jitter
 
+    def soon(self) -> None:
+        """Wait as after the first end in a row, which costs no attempt: what the server objected to is mended."""
+        self._is_forbidden = False
+        self._retry_after_s = full_jitter(1)
+
     def announced(self, *, reconnect: bool, retry_after_s: float | None) -> None:
         """Note what a ``disconnect`` message says of the end that follows: whether to come back, and when.
 
@@ -71,13 +78,12 @@ class Reconnection:
         self._is_forbidden = not reconnect
         self._retry_after_s = retry_after_s or None
 
-    def allow(self) -> None:
-        """Forget that the server said to stay away: what it objected to is mended."""
-        self._is_forbidden = False
-
     def is_final(self, code: int) -> bool:
-        """Return whether the connection does not come back after a close with `code`."""
-        return self._is_forbidden or code in FINAL_CLOSE_CODES
+        """Return whether the connection does not come back after a close with `code`.
+
+        Anybody between may close with a code of the wire protocol's: we say that it is final before.
+        """
+        return self._is_forbidden or (code >= FIRST_OWN_CODE and code in FINAL_CLOSE_CODES)
 
     def delay_s(self, error: ClientError) -> float:
         """Choose the wait before the next attempt: as asked, or backing off. Raises `error` where none is made."""

@@ -10,22 +10,24 @@ class Requests:
     """Keeps each message until its ``ack`` or ``error`` has come, so that it can be sent again after a reconnect."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[JsonMessage, asyncio.Future[int | None]]] = {}
+        self._waiting: dict[str, tuple[str, asyncio.Future[int | None]]] = {}
 
     @property
-    def unanswered(self) -> tuple[JsonMessage, ...]:
-        """The messages whose answer has not come, in the order in which they were first sent."""
-        return tuple(message for message, _ in self._waiting.values())
+    def unanswered(self) -> tuple[str, ...]:
+        """The messages whose answer has not come, encoded, in the order in which they were first sent."""
+        return tuple(text for text, _ in self._waiting.values())
 
-    def add(self, message: JsonMessage) -> asyncio.Future[int | None]:
+    def add(self, id: str, text: str) -> asyncio.Future[int | None]:
         """Keep a message until `remove`; return the future of its answer, the seq of the event it caused."""
         answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._waiting[message["id"]] = (message, answer)
+        self._waiting[id] = (text, answer)
         return answer
 
-    def remove(self, message: JsonMessage) -> None:
+    def remove(self, id: str) -> None:
         """Forget a message: it is not sent again."""
-        self._waiting.pop(message["id"], None)
+        _, answer = self._waiting.pop(id, (None, None))
+        if answer is not None and answer.done() and not answer.cancelled():
+            answer.exception()  # who asked may have been cancelled before hearing of it
 
     def on_ack(self, data: JsonMessage) -> None:
         """Hand an ``ack`` to whoever waits for it."""

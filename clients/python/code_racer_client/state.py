@@ -6,7 +6,7 @@ from enum import StrEnum
 class ClientState(StrEnum):
     """The closed list, the same words as those of the client for browsers.
 
-    `reconnecting` is an attempt to go on after the last event that has come, `waiting` the time between two attempts.
+    `reconnecting` is an attempt after the connection was once open, `waiting` the time between two attempts.
     """
 
     IDLE = "idle"

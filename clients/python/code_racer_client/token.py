@@ -11,8 +11,8 @@ from code_racer_client.protocol import CLOSE_TOKEN_EXPIRED, UNAUTHORIZED
 
 RefreshToken = Callable[[], Awaitable[str] | str]
 
-_USABLE: Final = re.compile(r"[A-Za-z0-9._~+/-]*=*")
-"""The characters of a Bearer token (RFC 6750 section 2.1): with any other a header could be anything."""
+_USABLE: Final = re.compile(r"[A-Za-z0-9._-]+")
+"""A JSON Web Token has no other characters (RFC 7515 section 3.1); with some a header could be anything."""
 
 
 class NotRenewed(ClientError):  # noqa: N818 - it says what happened

@@ -20,7 +20,7 @@ from code_racer_client.connection import Timing
 from code_racer_client.dispatcher import Dispatcher
 from code_racer_client.errors import ClientError, Rejected
 from code_racer_client.keeper import Keeper, Place, Sleep
-from code_racer_client.message import JsonMessage
+from code_racer_client.message import JsonMessage, encode
 from code_racer_client.metrics import WebSocketMetrics
 from code_racer_client.protocol import CLIENT_NAME, VERSION
 from code_racer_client.reconnection import Reconnection
@@ -209,11 +209,12 @@ class GameWebSocket:
         Raises:
             ClientError: the connection is down, and as many messages wait as `queue` allows; it may be coming back.
         """
+        text = encode(_message(type, data, id))
         is_kept = self._queue > 0 and type not in FLEETING
         connection = self._keeper.connection
         if connection is not None and (self.state is ClientState.OPEN or not is_kept):
             try:
-                await connection.send(_message(type, data, id))
+                await connection.send(text)
             except ClientError:
                 if not is_kept:
                     raise
@@ -244,27 +245,29 @@ class GameWebSocket:
         Raises:
             Rejected: the server answered with an ``error``.
             TimeoutError: no answer came within `timeout_s`; the message may have been applied all the same.
+            TypeError: `data` is nothing that can be sent.
             ClientError: the connection ended for good before an answer came.
         """
-        message = _message(type, data, id or uuid.uuid4().hex)
+        id = id or uuid.uuid4().hex
+        text = encode(_message(type, data, id))
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     try:
-                        return await self._ask(message)
+                        return await self._ask(id, text)
                     except Rejected as rejected:
                         if rejected.retry_after_s is None:
                             raise
                         await self._sleep(rejected.retry_after_s)
         finally:
-            self._keeper.requests.remove(message)
+            self._keeper.requests.remove(id)
 
-    async def _ask(self, message: JsonMessage) -> int | None:
+    async def _ask(self, id: str, text: str) -> int | None:
         self._require_not_closed()
-        answer = self._keeper.requests.add(message)
+        answer = self._keeper.requests.add(id, text)
         if self._keeper.connection is not None and self.state is ClientState.OPEN:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
-                await self._keeper.connection.send(message)
+                await self._keeper.connection.send(text)
         return await answer
 
     def on(self, type: str, handler: Handler) -> None:

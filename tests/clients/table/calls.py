@@ -1,0 +1,302 @@
+"""Rows about what an application calls, from where, and what its handlers do."""
+
+from tests.clients.table.row import BESIDE, COROUTINES, CREDENTIALS, JAVASCRIPT, PYTHON, THROWN, Only, Row
+
+AROUND_A_CUT = "connecting open waiting retry reconnecting open closed"
+CUT = "connect, welcome, pong, cut, waiting, open, disconnect, closed"
+OLD_TOKEN = "marked.old.token"
+
+CALLS = (
+    Row(
+        "what is begun and ended in one turn makes no socket of its own",
+        "connect+disconnect+connect, open, disconnect, closed",
+        "connecting closed connecting open closed",
+        expected={"sockets": 1},
+    ),
+    Row(
+        "nor while a ticket is fetched",
+        "connect+disconnect+connect, open, disconnect, closed",
+        options={"auth": "ticket"},
+        expected={"sockets": 1},
+        only=CREDENTIALS,
+    ),
+    Row(
+        "nor while the token is renewed",
+        "connect, end, connect+disconnect+connect, open, disconnect, closed",
+        more={"token": OLD_TOKEN, "fresh": ["no.better.token", "fresh", "fresh"]},
+        expected={"sockets": 3},
+    ),
+    Row(
+        "to connect twice is to connect once",
+        "connect+connect, open, connect, request, disconnect, closed",
+        "connecting open closed",
+        expected={"sockets": 1, "answers": ["seq"]},
+    ),
+    Row(
+        "to disconnect what is not connected is nothing",
+        "disconnect, closed, connect, open, disconnect, closed, disconnect",
+        "closed connecting open closed",
+        expected={"sockets": 1},
+    ),
+    Row(
+        "who disconnects when told of connecting is not connected",
+        "connect, closed",
+        "connecting closed",
+        {"connecting": "disconnect"},
+        expected={"sockets": 0},
+    ),
+    Row(
+        "who disconnects when told of the open connection stays away",
+        "connect, closed",
+        "connecting open closed",
+        {"open": "disconnect"},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "who disconnects when told that the connection is lost stays away",
+        "connect, welcome, cut, closed",
+        "connecting open waiting closed",
+        {"waiting": "disconnect"},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "nor does who is told of the next try come back",
+        "connect, welcome, cut, closed",
+        "connecting open waiting retry closed",
+        {"retry": "disconnect"},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "who disconnects in a handshake leaves nothing",
+        "swallow, connect, connecting, disconnect, closed, heal",
+        "connecting closed",
+    ),
+    Row(
+        "who disconnects while it waits leaves nothing",
+        "refuse, connect, retry, disconnect, closed",
+        "connecting waiting retry closed",
+        more={"waits_stay": True},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "what no handler has seen is asked for again another time",
+        "connect, open, send, send, closed, connect, open, player_ready, disconnect, closed",
+        handlers={"player_ready": "disconnect"},
+        expected={"answers": ["sent", "sent"]},
+    ),
+    Row(
+        "what waits behind a handler that never returns is asked for again another time",
+        "connect, open, request, request, disconnect, closed, connect, player_ready, disconnect, closed",
+        handlers={"player_ready": "never"},
+        expected={"answers": ["seq", "seq"]},
+        only=Only(PYTHON, "in JavaScript no handler holds up another"),
+    ),
+    Row(
+        "who disconnects between two events of one turn is handed on no more, and asks for it again",
+        "connect, welcome, two events in one turn, closed",
+        handlers={"player_ready": "disconnect"},
+        expected={"answers": [2, 1, 1]},
+        only=Only(
+            JAVASCRIPT, "a turn in which two events come is made by hand there; in Python each is read by itself"
+        ),
+    ),
+    Row(
+        "who does not want to wait tries at once",
+        "connect, welcome, cut, retry, connect, open, disconnect, closed",
+        AROUND_A_CUT,
+        more={"waits_stay": True},
+        expected={"sockets": 2},
+    ),
+    Row(
+        "who begins anew when told that the connection is lost has one socket",
+        "connect, welcome, cut, waiting, open, disconnect, closed",
+        "connecting open waiting closed connecting open closed",
+        {"waiting": "disconnect and connect"},
+        more={"waits_stay": True},
+        expected={"sockets": 2},
+    ),
+    Row(
+        "who begins anew at the end of it all has all tries again",
+        "refuse, connect, end, retry, end",
+        "connecting waiting retry connecting closed end connecting waiting retry connecting closed end",
+        {"end": "connect"},
+        {"max_reconnect_attempts": 1},
+        expected={"attempts": [1, 1]},
+    ),
+    Row(
+        "who is replaced is told, and may come again",
+        "connect, open, replace, end, connect, open, request, disconnect, closed",
+        "connecting open closed end connecting open closed",
+        expected={"end_codes": [4409], "answers": ["seq"]},
+    ),
+    Row(
+        "what is sent while the connection is down is not sent",
+        "send, connect, open, send, send, player_ready, disconnect, closed, send",
+        expected={"answers": ["not sent", "sent", "sent", "not sent"]},
+    ),
+    Row(
+        "a connect that is cancelled leaves nothing",
+        "swallow, connect, connecting, cancel connect, closed, heal",
+        "connecting closed",
+        only=COROUTINES,
+    ),
+    Row(
+        "nor does one that waits for its next try",
+        "refuse, connect, retry, cancel connect, closed",
+        "connecting waiting retry closed",
+        more={"waits_stay": True},
+        only=COROUTINES,
+    ),
+    Row(
+        "nor one whose connection is up while no welcome comes",
+        "mute, connect, opened, cancel connect, closed",
+        "connecting closed",
+        only=COROUTINES,
+    ),
+    Row(
+        "who disconnects while the connection is up and no welcome comes leaves nothing",
+        "mute, connect, opened, disconnect, closed",
+        "connecting closed",
+        options={"pong_timeout_s": 0.3},
+    ),
+)
+
+
+def _fault(type: str) -> dict[str, list[str]]:
+    return {"faults": [f"{type}: {THROWN}"]}
+
+
+HANDLERS = (
+    *(
+        Row(f"a handler that {act}s at {at} stops nothing", CUT, AROUND_A_CUT, {at: act}, expected=_fault(type))
+        for at, type in (
+            ("connecting", "state"),
+            ("open", "state"),
+            ("waiting", "state"),
+            ("retry", "retry"),
+            ("welcome", "welcome"),
+            ("pong", "pong"),
+        )
+        for act in ("throw", "reject")
+    ),
+    Row(
+        "a handler that never returns stops nothing",
+        CUT,
+        AROUND_A_CUT,
+        {"waiting": "never"},
+        only=BESIDE,
+    ),
+    Row(
+        "a handler that never returns holds up no request, also across a cut",
+        "connect, request, cut, request, disconnect, closed",
+        handlers={"welcome": "never"},
+        expected={"answers": ["seq", "seq"]},
+    ),
+    Row(
+        "a handler that throws at the open connection holds up no request",
+        "connect, request, disconnect, closed",
+        handlers={"open": "throw"},
+        expected={"answers": ["seq"], **_fault("state")},
+    ),
+    Row(
+        "a handler that throws at an event loses none",
+        "connect, open, request, request, player_ready, player_ready, disconnect, closed",
+        handlers={"player_ready": "throw"},
+        expected={"answers": ["seq", "seq"], **_fault("player_ready")},
+    ),
+    Row(
+        "a handler that throws at the end stops no other",
+        "refuse, connect, end",
+        handlers={"end": "throw", "closed": "throw"},
+        options={"max_reconnect_attempts": 0},
+        expected={"faults": [f"state: {THROWN}", f"end: {THROWN}"]},
+    ),
+    Row(
+        "a handler that asks when told of connecting gets its answer",
+        "connect, answered, disconnect, closed",
+        handlers={"connecting": "request"},
+        expected={"answers": ["seq"]},
+    ),
+    Row(
+        "a handler that asks about a message gets its answer",
+        "connect, answered, disconnect, closed",
+        handlers={"welcome": "request"},
+        expected={"answers": ["seq"]},
+    ),
+    Row(
+        "a handler that asks while the connection is away gets its answer",
+        "connect, welcome, cut, answered, disconnect, closed",
+        AROUND_A_CUT,
+        {"waiting": "request"},
+        expected={"answers": ["seq"]},
+    ),
+    Row(
+        "where nobody listens for faults they are logged",
+        CUT,
+        AROUND_A_CUT,
+        {"waiting": "throw"},
+        more={"hears_faults": "no"},
+        expected={"logged": [f"state: {THROWN}"]},
+    ),
+    Row(
+        "a handler of faults that throws is a fault too",
+        CUT,
+        AROUND_A_CUT,
+        {"waiting": "throw"},
+        more={"hears_faults": "badly"},
+        expected={"logged": ["fault: and another"], **_fault("state")},
+    ),
+    Row(
+        "once is once, and off is never",
+        "once and off, connect, pong, ping, pong, disconnect, closed",
+        expected={"answers": ["once"]},
+    ),
+)
+
+REQUESTS = (
+    Row(
+        "a request outlives a cut",
+        "connect, welcome, cut, ask, answered, disconnect, closed",
+        expected={"answers": ["seq"]},
+    ),
+    Row(
+        "a request whose answer got lost is sent again, and applied once",
+        "connect, open, cut at ack, request, player_ready, disconnect, closed",
+        expected={"answers": ["seq"], "sockets": 2, "readies": 1},
+    ),
+    Row("a request waits as long as told", "request in 20 ms", expected={"answers": ["timeout"]}),
+    Row("a request that was given up is not sent", "request given up", expected={"answers": ["given up"]}),
+    Row(
+        "nor is it with the next connection",
+        "request in 20 ms, request given up, connect, open, ping, pong, pong, disconnect, closed",
+        expected={"answers": ["timeout", "given up"], "readies": 0},
+    ),
+    Row(
+        "what cannot be sent is told to who asks, and not sent again and again",
+        "request of what cannot be sent, connect, open, request, disconnect, closed",
+        "connecting open closed",
+        expected={"answers": ["unsendable", "seq"]},
+    ),
+    Row(
+        "nor does it on the open connection",
+        "connect, open, request of what cannot be sent, request, disconnect, closed",
+        "connecting open closed",
+        expected={"answers": ["unsendable", "seq"]},
+    ),
+    Row(
+        "the end of the connection is the end of its requests",
+        "refuse, connect, ask, retry, disconnect, closed, answered",
+        expected={"answers": ["ended"]},
+    ),
+    Row(
+        "so is the end that comes by itself",
+        "refuse, connect, ask, end",
+        options={"max_reconnect_attempts": 2},
+        expected={"answers": ["ended"]},
+    ),
+    Row(
+        "who asks after the end is told so",
+        "connect, open, disconnect, closed, request",
+        expected={"answers": ["ended"]},
+    ),
+)

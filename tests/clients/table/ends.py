@@ -1,0 +1,300 @@
+"""Rows about how connections end, what answers in the server's place, and who comes back."""
+
+from app.refusals import REFUSALS
+from tests.clients.table.calls import AROUND_A_CUT, OLD_TOKEN
+from tests.clients.table.row import BROWSER, CREDENTIALS, JAVASCRIPT, Only, Row
+
+PROBLEM = "application/problem+json"
+HTML = "text/html"
+BAD_TOKEN = "the token has a character that no token has"
+FINAL = {"ends": [[401, "unauthorized", BAD_TOKEN]], "sockets": 0}
+
+TOKENS = (
+    *(
+        Row(
+            f"a token that ends in {tail!r} is refused here",
+            "connect, end",
+            "connecting closed end",
+            more={"token": f"marked.bad.token{tail}"},
+            expected=FINAL,
+        )
+        for tail in ("=", "\n", " x", "\r\nX-Injected: x", "é", '"')
+    ),
+    Row(
+        "so is one with which a ticket would be fetched",
+        "connect, end",
+        "connecting closed end",
+        options={"auth": "ticket"},
+        more={"token": "marked.bad.token\nx"},
+        expected=FINAL,
+        only=CREDENTIALS,
+    ),
+    Row(
+        "a token with such a character is replaced where it can be",
+        "connect, open, disconnect, closed",
+        more={"token": "marked.bad.token=", "fresh": ["fresh"]},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "a platform that refuses to make the socket ends it, and says nothing of the token",
+        "connect, end",
+        more={"socket": "throws"},
+        expected={"ends": [[0, "", "the platform refuses to make the WebSocket (SyntaxError)"]]},
+        only=Only(JAVASCRIPT, "what makes the socket is handed in there"),
+    ),
+    Row(
+        "a refused token is replaced once",
+        "connect, end",
+        "connecting closed end",
+        more={"token": OLD_TOKEN, "fresh": ["no.better.token", "fresh"]},
+        expected={"sockets": 2, "end_codes": [401]},
+    ),
+    Row(
+        "after an end about the token the next begins with a fresh one",
+        "connect, end, connect, open, disconnect, closed",
+        more={"token": OLD_TOKEN, "fresh": ["no.better.token", "fresh"]},
+        expected={"sockets": 3},
+    ),
+    Row(
+        "without a fresh one a refused token is the end",
+        "connect, end",
+        "connecting closed end",
+        more={"token": OLD_TOKEN},
+        expected={"sockets": 1, "end_codes": [401]},
+    ),
+    Row(
+        "a network that is away while the token is renewed comes back",
+        "connect, open, disconnect, closed",
+        "connecting waiting retry connecting waiting retry connecting open closed",
+        more={"token": OLD_TOKEN, "fresh": ["no network", "no network", "fresh"]},
+        expected={"sockets": 2, "faults": ["refresh_token: the network is away"] * 2, "attempts": [1, 2]},
+    ),
+    Row(
+        "a renewal that never ends is tried again",
+        "connect, open, disconnect, closed",
+        "connecting waiting retry connecting open closed",
+        options={"open_timeout_s": 1},
+        more={"token": "marked.bad.token=", "fresh": ["never", "fresh"]},
+        expected={"faults": ["refresh_token: no answer"]},
+    ),
+    Row(
+        "whoever is logged out is told",
+        "connect, end",
+        "connecting closed end",
+        more={"token": OLD_TOKEN, "fresh": ["logged out"]},
+        expected={"end_codes": [401], "attempts": []},
+    ),
+    Row(
+        "who is asked for a token may find that nobody wants to connect any more",
+        "connect, closed",
+        "connecting closed",
+        more={"token": OLD_TOKEN, "fresh": ["disconnect"]},
+        expected={"sockets": 1},
+    ),
+    Row(
+        "a token that expires again and again on the open connection is no reason to come back at once",
+        "connect, open, goodbye 4401, retry, open, goodbye 4401, retry, open, disconnect, closed",
+        "connecting open waiting retry reconnecting open waiting retry reconnecting open closed",
+        more={"fresh": ["fresh", "fresh"]},
+        expected={"attempts": [0, 0], "sockets": 3},
+    ),
+)
+
+ANSWERS = (
+    *(
+        Row(
+            f"{status} {body[:60] or 'nothing'} in the server's place is no answer of ours",
+            "connect, retry, retry, disconnect, closed",
+            "connecting waiting retry connecting waiting retry closed",
+            more={"answer": [status, type, body]},
+            expected={"ends": [], "attempts": [1, 2]},
+        )
+        for status, type, body in (
+            ("200 OK", HTML, "<html>log in</html>"),
+            ("302 Found\r\nlocation: /login", HTML, ""),
+            ("401 Unauthorized", HTML, "<html>"),
+            ("401 Unauthorized", PROBLEM, '{"status": 401, "detail": "log in"}'),
+            ("403 Forbidden", PROBLEM, '{"status": 403, "detail": "blocked", "reason": "waf"}'),
+            ("404 Not Found", HTML, "default backend - 404"),
+            ("404 Not Found", PROBLEM, '{"status": 404, "title": "Not Found"}'),
+            ("404 Not Found", PROBLEM, '{"status": 404, "reason": {"of": "theirs"}}'),
+            ("404 Not Found", PROBLEM, '["reason"]'),
+            ("403 Forbidden", PROBLEM, "[" * 100_000),
+            ("409 Conflict", PROBLEM, '{"reason": "conflict of theirs"}'),
+            ("429 Too Many Requests", "application/json", '{"retry_after_ms": 5}'),
+            ("404 Not Found", PROBLEM, '{"detail": "x", "reason": "no_such_game", "retry_after_ms": "soon"}'),
+            ("502 Bad Gateway", HTML, "<html>"),
+            ("101 Switching Protocols", HTML, ""),
+            *(
+                ("503 Service Unavailable", PROBLEM, f'{{"reason": "draining", "retry_after_ms": {broken}}}')
+                for broken in ('"soon"', "-1", "0", "1e300", "null", "[5]")
+            ),
+        )
+    ),
+    *(
+        Row(
+            f"{status} {body} in place of a ticket is none",
+            "connect, retry, retry, disconnect, closed",
+            options={"auth": "ticket"},
+            more={"answer": [status, "application/json", body]},
+            expected={"ends": [], "attempts": [1, 2]},
+            only=CREDENTIALS,
+        )
+        for status, body in (("200 OK", "null"), ("201 Created", "{}"))
+    ),
+    *(
+        Row(
+            f"a refusal of ours, {refusal.outcome}, is final or not as the table of refusals says",
+            "connect, end" if refusal.is_final else "connect, retry, disconnect, closed",
+            "connecting closed end" if refusal.is_final else "connecting waiting retry closed",
+            more={"answer": [f"{refusal.status.value} x", PROBLEM, f'{{"reason": "{refusal.outcome}"}}']},
+            expected={"end_codes": [refusal.status.value] if refusal.is_final else []},
+        )
+        for refusal in REFUSALS.values()
+    ),
+    Row(
+        "what is ours and final is the end, and says why",
+        "connect, end",
+        "connecting closed end",
+        more={"answer": ["409 Conflict", PROBLEM, '{"reason": "game_full", "detail": "it is full", "later": {}}']},
+        expected={"ends": [[409, "game_full", "it is full"]]},
+    ),
+    Row(
+        "what is ours and may pass is not",
+        "connect, retry, retry, disconnect, closed",
+        more={"answer": ["429 Too Many Requests", PROBLEM, '{"reason": "rate_limited", "retry_after_ms": 5}']},
+        expected={"ends": [], "attempts": [0, 0]},
+    ),
+    Row(
+        "a wait that was asked of all alike is spread",
+        "connect" + ", retry" * 8 + ", disconnect, closed",
+        more={"answer": ["503 x", PROBLEM, '{"reason": "draining", "retry_after_ms": 1000}']},
+        expected={"attempts": [0] * 8, "are_spread": True},
+    ),
+    Row(
+        "an upgrade whose refusal no close follows is told all the same",
+        "connect, end",
+        more={"token": OLD_TOKEN, "socket": "tells no close"},
+        expected={"end_codes": [401]},
+        only=Only(JAVASCRIPT, "Node's own WebSocket before Node 24 is such a one"),
+    ),
+)
+
+CLOSES = (
+    *(
+        Row(
+            f"a close with {code} that says nothing of ours is a lost connection",
+            f"connect, open, close {code}, retry, open, disconnect, closed",
+            AROUND_A_CUT,
+            expected={"ends": [], "attempts": [1]},
+        )
+        for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011)
+    ),
+    *(
+        Row(
+            f"a close with {code} after our goodbye is the end",
+            f"connect, open, goodbye {code}, end",
+            "connecting open closed end",
+            expected={"end_codes": [code]},
+        )
+        for code in (1000, 1002, 1009, 4400, 4403)
+    ),
+    Row(
+        "a goodbye that names a time is obeyed, and costs no try",
+        "connect, open, come back, retry, open, disconnect, closed",
+        AROUND_A_CUT,
+        options={"max_reconnect_attempts": 0},
+        expected={"attempts": [0], "delays": [7.0]},
+    ),
+    Row(
+        "an event that got lost is noticed by the gap, and asked for again",
+        "connect, open, lose player_ready, send, pong, request, player_ready, player_ready, disconnect, closed",
+        expected={"readies": 2, "sockets": 2},
+    ),
+    Row(
+        "an event that comes twice is handed on once",
+        "connect, open, double player_ready, request, request, player_ready, player_ready, disconnect, closed",
+        expected={"readies": 2, "sockets": 1},
+    ),
+)
+
+OUTAGES = (
+    Row(
+        "it goes on trying",
+        "refuse, connect" + ", retry" * 12 + ", heal, open, disconnect, closed",
+        expected={"ends": []},
+    ),
+    Row("it gives up when told to", "refuse, connect, end", "connecting closed end", options={"give_up_after_s": 1e-6}),
+    Row(
+        "it never gives up when told so",
+        "refuse, connect" + ", retry" * 6 + ", disconnect, closed",
+        options={"give_up_after_s": 0},
+        expected={"ends": []},
+    ),
+    Row(
+        "it makes as many attempts as it may",
+        "refuse, connect, end",
+        options={"max_reconnect_attempts": 3},
+        expected={"attempts": [1, 2, 3], "end_codes": [0], "sockets": 4},
+    ),
+    Row(
+        "a connection over which no welcome comes is given up",
+        "mute, connect, retry, heal, open, disconnect, closed",
+        options={"open_timeout_s": 0.5},
+        expected={"ends": []},
+    ),
+    Row(
+        "a connection that looks alive and is not is noticed",
+        "connect, open, pong, freeze, retry, open, disconnect, closed",
+        AROUND_A_CUT,
+        options={"ping_interval_s": 0.2, "pong_timeout_s": 1},
+    ),
+)
+
+SIGNS = (
+    *(
+        Row(
+            f"{sign} ends the wait",
+            f"connect, welcome, cut, retry, {sign}, open, disconnect, closed",
+            AROUND_A_CUT,
+            more={"waits_stay": True},
+            only=BROWSER,
+        )
+        for sign in ("online", "pageshow", "show", "jump")
+    ),
+    *(
+        Row(
+            f"{sign} has an open connection looked at",
+            f"connect, open, pong, {sign}, pong, disconnect, closed",
+            "connecting open closed",
+            only=BROWSER,
+        )
+        for sign in ("online", "pageshow", "show", "jump")
+    ),
+    Row(
+        "that the network is gone is told at once, and costs no try",
+        "connect, welcome, offline, waiting, retry, online, open, disconnect, closed",
+        AROUND_A_CUT,
+        more={"waits_stay": True},
+        expected={"sockets": 2, "attempts": [0]},
+        only=BROWSER,
+    ),
+    Row(
+        "to be hidden ends no wait",
+        "connect, welcome, cut, retry, hide, disconnect, closed",
+        "connecting open waiting retry closed",
+        more={"waits_stay": True},
+        only=BROWSER,
+    ),
+    Row(
+        "what the server asked to wait is waited",
+        "connect, retry, online, disconnect, closed",
+        "connecting waiting retry closed",
+        more={
+            "waits_stay": True,
+            "answer": ["503 x", PROBLEM, '{"reason": "draining", "retry_after_ms": 60000}'],
+        },
+        expected={"attempts": [0]},
+        only=BROWSER,
+    ),
+)

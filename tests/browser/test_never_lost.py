@@ -101,7 +101,7 @@ def test_few_races_are_kept(browser: Browser, server: ServerProcess) -> None:
 def test_a_guest_stays_the_same_beyond_the_end_of_the_token(browser: Browser, server: ServerProcess) -> None:
     with window(browser, new_game(server)) as page:
         guest = server.guest("Ann")
-        short = token(guest["player_id"], 30, name="Ann")
+        short = token(guest["player_id"], 55, name="Ann")
         player = {"token": short, "playerId": guest["player_id"], "name": "Ann", "expiresAt": 0, "isGuest": True}
         tab = {"player": player, "gameId": page.url.partition("game=")[2]}
         page.evaluate("(tab) => sessionStorage.setItem('code-racer.tab', tab)", json.dumps(tab))
@@ -225,6 +225,7 @@ def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
         expect(page.locator("#verdict")).to_contain_text("as soon as the connection is back")
         with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
             page.reload()
+        page.wait_for_url("chrome-error://**")
         page.context.set_offline(False)
         page.goto(link)
         expect(page.locator("#verdict")).to_contain_text("Wrong answer")
@@ -232,6 +233,22 @@ def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
         page.reload()
         expect(page.locator("#verdict")).to_contain_text("Wrong answer")
         assert known(server, page)["players"][0]["attempts"] == 1  # type: ignore[index]
+
+
+def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: ServerProcess) -> None:
+    """The visible tests are told to a connection that is there; who comes back asks for them."""
+    link, eve = new_game(server), token("eve")
+    with window(browser, f"{link}#token={eve}") as page:
+        page.get_by_role("button", name="I am ready").click()
+        expect(page.locator("#statement")).to_contain_text("First time over")
+        page.context.set_offline(True)
+        expect(page.locator("#connection")).to_contain_text("connection lost")
+        with Player(server, link.partition("game=")[2], eve) as elsewhere:
+            elsewhere.send("submit_code", {"code": WRONG})
+            elsewhere.until("submission_judged")
+        page.context.set_offline(False)
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        expect(page.locator("#test-rows")).to_contain_text("failed")
 
 
 def test_two_minutes_without_a_network_cost_nobody_the_race(browser: Browser, server: ServerProcess) -> None:

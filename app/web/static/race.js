@@ -67,12 +67,14 @@ function play(isPlaying) {
   hideCard();
 }
 
+const starterOf = (problem) => `${problem.starter.trim()}\n`;
+
 /** Show the problem, and in the editor what was written last. */
 function pose(problem) {
-  if (showProblem(problem) && !code()) setCode(kept().draft ?? `${problem.starter.trim()}\n`);
+  if (showProblem(problem) && !code()) setCode(kept().draft ?? starterOf(problem));
 }
 
-/** Show what became of the submissions so far; of the newest, the code too where no draft is kept. */
+/** Show what became of the submissions so far; of the newest, the code too where nothing else was written. */
 async function recall() {
   const last = Math.max(kept().attempt ?? 0, me()?.attempts ?? 0);
   const { gameId } = race;
@@ -86,7 +88,7 @@ async function recall() {
   redraw();
   if (latest.verdict) showResult(latest);
   else verdict(JUDGED_LATER);
-  if (kept().draft === undefined) setCode(latest.code);
+  if (code() === starterOf(race.game.problem)) setCode(latest.code);
 }
 
 /** Hand in what was handed in before a reload, where it has not arrived. */

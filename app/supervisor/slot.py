@@ -92,6 +92,11 @@ class WorkerSlot:
             self._worker.end(number, settings.drain.longest_s + settings.worker_timeout_s)
             self._change()
 
+    def tell(self, number: int) -> None:
+        """Send the worker that runs, if any does, a signal by which it does not end."""
+        if self._worker is not None:
+            self._worker.send(number)
+
     async def replace(self) -> None:
         """Have the worker that runs drain, and the next one ready, or all told to end."""
         before = self._worker

@@ -148,12 +148,17 @@ class Supervisor:
             slot.changed.set()
 
     async def _reload(self) -> None:
-        """Start all again, one after the other, with settings and files as they are now, if those can be used."""
+        """Start all again, one after the other, with settings and files as they are now, if those can be used.
+
+        Files of secrets are used by all from now on: the last may have its turn minutes after the first.
+        """
         try:
             self._check()
         except CannotStartError as error:
             self._write(Events.SUPERVISOR_REFUSED, error=str(error))
         else:
+            for slot in self.slots:
+                slot.tell(signal.SIGHUP)
             for slot in self.slots:
                 if not self.ending.is_set():
                     await slot.replace()

@@ -12,6 +12,7 @@ import pytest
 
 from tools.harness.player import Player
 from tools.harness.server import STEP_TIMEOUT_S, until
+from tools.harness.wire import upgrade
 from tools.harness.workers import HOST, Worker, bare
 
 pytestmark = pytest.mark.long
@@ -131,6 +132,21 @@ def test_a_head_in_pieces_and_a_body_that_is_waited_for(pair: Pair) -> None:
         one.sendall(b"abc")
         one.sendall(b"def" + get(game_of(pair, 0, token), token))
         assert [answer(one)[0] for _ in range(2)] == [200, 200]
+
+
+def test_a_token_in_the_query_is_handed_over_and_is_in_nobodys_log(pair: Pair) -> None:
+    token = pair[0].guest("ann")["token"]
+    game_id = game_of(pair, 1, token)
+    with accepted_by(pair, 0) as one:
+        one.sendall(upgrade(f"/ws/{game_id}?token={token}"))
+        assert answer(one)[0] == 101
+        pair[1].wait_for_log("ws.opened", game_id=game_id)
+    with accepted_by(pair, 0) as one:
+        one.sendall(upgrade(f"/ws/{game_id}?token={token}x"))
+        assert answer(one)[0] == 401
+        pair[1].wait_for_log("ws.refused")
+    assert not [line for worker in pair for line in worker.lines if token in line]
+    assert token not in pair[0].stderr + pair[1].stderr
 
 
 def test_what_names_no_game_or_an_own_one_stays(pair: Pair) -> None:

@@ -16,6 +16,8 @@ from tools.harness.workers import WORKERS, Supervised
 
 FAR = "203.0.113.7"
 NUMBERS = range(WORKERS)
+TRIES = 500
+"""The kernel chooses who accepts; that it chose the same one so often is a fault."""
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +29,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
 def a_game_of_each(service: ServerProcess, token: str) -> list[str]:
     """Make games through the port until each worker has one."""
     found: dict[int, str] = {}
-    while len(found) < WORKERS:
+    for _ in range(TRIES):
         game_id = service.new_game(token, min_players=2)
         found.setdefault(Share(0, WORKERS).owner(game_id), game_id)
+        if len(found) == WORKERS:
+            break
     return [found[number] for number in NUMBERS]
 
 
@@ -45,10 +49,13 @@ def test_the_address_that_a_proxy_names_is_kept_over_the_hand_over(service: Supe
     headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": FAR}
     games = a_game_of_each(service, token)
     before = accepted_elsewhere(service)
-    while accepted_elsewhere(service) == before:  # the kernel chooses who accepts
+    for _ in range(TRIES):
         for game_id in games:
             with Player(service, game_id, token, additional_headers=headers) as player:
                 player.until("welcome")
+        if accepted_elsewhere(service) > before:
+            break
+    assert accepted_elsewhere(service) > before
     assert {one["client"] for game_id in games for one in service.logged("ws.opened", game_id=game_id)} == {FAR}
 
 

@@ -139,6 +139,22 @@ def test_asked_by_sighup_they_are_replaced_in_turn(workers: Supervised) -> None:
     assert workers.stop() == 0
 
 
+def test_files_of_secrets_are_used_by_all_at_once_however_long_it_is_until_they_are_replaced(tmp_path: Path) -> None:
+    current, previous = tmp_path / "secret", tmp_path / "previous"
+    old, new = f"{'0':>032}", f"{'1':>032}"
+    current.write_text(old)
+    previous.touch()
+    files = {"jwt_secret": "", "jwt_secret_file": current, "jwt_previous_secret_file": previous}
+    with Supervised(tmp_path / "server", **files) as workers:
+        current.write_text(new)
+        previous.write_text(old)
+        os.kill(workers.pid, signal.SIGHUP)
+        workers.wait_for_log("supervisor.reloaded", timeout_s=SLOW_S)
+        assert workers.stop() == 0
+        told = workers.logged("secrets.loaded", changed=["JWT_SECRET", "JWT_PREVIOUS_SECRET"])
+        assert {record["replica"][-1] for record in told} == {"1", "2"}, "those that were there before"
+
+
 def test_one_that_stands_still_is_killed_and_followed(tmp_path: Path) -> None:
     with Supervised(tmp_path, worker_timeout_s=10) as workers:
         before = workers.pids()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tools.harness.browser import DESKTOP, PHONE, shoot, window
-from tools.harness.player import SOLUTION, WRONG
+from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ROOT, ServerProcess
 
 AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
@@ -55,9 +55,20 @@ def sent_percents(socket: WebSocket, percents: list[int]) -> None:
     socket.on("framesent", note)
 
 
-def walk(ann: Page, bob: Page) -> Seen:
-    """Two players of one name race: the one on the desktop wins."""
+def walk(server: ServerProcess, ann: Page, bob: Page) -> Seen:
+    """Two players of one name and a third race: the one on the desktop wins."""
     seen = Seen()
+    link = meet(seen, ann, bob)
+    with Player(server, link.rpartition("=")[2], server.guest("Lee")["token"]) as lee:
+        lee.send("ready")
+        bob.goto(link)
+        gather(seen, ann, bob)
+        race(seen, ann, bob)
+    return seen
+
+
+def meet(seen: Seen, ann: Page, bob: Page) -> str:
+    """Both look at the page, and one makes a game; return its link."""
     bob.on("websocket", lambda socket: sent_percents(socket, seen.percents))
     for page in (ann, bob):
         page.evaluate(AXE.read_text())
@@ -67,12 +78,16 @@ def walk(ann: Page, bob: Page) -> Seen:
     ann.get_by_role("button", name="Create a game").click()
     link = ann.get_by_label("Link to this game")
     expect(link).to_have_value(re.compile("game="))
-    bob.goto(link.input_value())
+    return link.input_value()
+
+
+def gather(seen: Seen, ann: Page, bob: Page) -> None:
+    """The other comes in, and all are ready."""
     bob.evaluate(AXE.read_text())
     bob.get_by_label("Your name").fill("Kim")
     bob.keyboard.press("Enter")
     for page in (ann, bob):
-        expect(page.locator("#players li")).to_have_count(2)
+        expect(page.locator("#players li")).to_have_count(3)
     seen.look("room", ann, bob)
     seen.texts["names for ann"], seen.texts["names for bob"] = (
         " / ".join(page.locator("#players .name").all_inner_texts()) for page in (ann, bob)
@@ -82,7 +97,11 @@ def walk(ann: Page, bob: Page) -> Seen:
     for page in (ann, bob):
         expect(page.locator("#code")).to_be_focused()
 
-    rival, bar = ann.locator("#players .what").last, ann.locator("#players progress").last
+
+def race(seen: Seen, ann: Page, bob: Page) -> None:
+    """One on the phone tries this and that; the other solves it."""
+    kim = ann.locator("#players li", has_text="Kim (2)")
+    rival, bar = kim.locator(".what"), kim.locator("progress")
     bob.locator("#code").fill(COMMENTS)
     expect(rival).to_contain_text("lines")
     seen.texts["rival writes"], seen.bars["rival writes"] = rival.inner_text(), bar.evaluate("(one) => one.value")
@@ -95,6 +114,7 @@ def walk(ann: Page, bob: Page) -> Seen:
     expect(bob.locator("#verdict")).to_contain_text("Wrong answer")
     expect(rival).to_contain_text("tried")
     seen.texts["wrong"], seen.bars["wrong"] = rival.inner_text(), bar.evaluate("(one) => one.value")
+    seen.texts["order for ann"] = " / ".join(ann.locator("#players .name").all_inner_texts())
     seen.look("judged", ann, bob)
     for page, name in ((ann, "desktop"), (bob, "phone")):
         page.locator("#code").focus()
@@ -116,7 +136,6 @@ def walk(ann: Page, bob: Page) -> Seen:
         seen.in_view[name] = page.evaluate(IN_VIEW, ["winner", "own-place", "ranks"])
         seen.texts[name] = page.locator("#told").inner_text()
     seen.look("end", ann, bob)
-    return seen
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +144,7 @@ def seen(browser: Browser, server: ServerProcess) -> Iterator[Seen]:
         window(browser, f"{server.http_url}/", viewport=DESKTOP) as ann,
         window(browser, f"{server.http_url}/", viewport=PHONE, has_touch=True) as bob,
     ):
-        yield walk(ann, bob)
+        yield walk(server, ann, bob)
 
 
 def test_axe_finds_nothing_at_any_step_in_either_scheme(seen: Seen) -> None:
@@ -160,16 +179,21 @@ def test_the_result_is_in_view_of_both_without_scrolling(seen: Seen, who: str) -
 
 def test_the_end_is_told_to_screen_readers(seen: Seen) -> None:
     assert seen.texts["winner"] == (
-        "The race is over. You won! You are number 1 of 2, with all tests passed in 2 tries."
+        "The race is over. You won! You are number 1 of 3, with all tests passed in 2 tries."
     )
     assert seen.texts["loser"] == (
-        "The race is over. Kim (1) won. You are number 2 of 2, with 3 tests passed in 2 tries."
+        "The race is over. Kim (1) won. You are number 2 of 3, with 3 tests passed in 2 tries."
     )
 
 
 def test_two_players_of_one_name_can_be_told_apart(seen: Seen) -> None:
-    assert seen.texts["names for ann"] == "Kim (1) (you) / Kim (2)"
-    assert seen.texts["names for bob"] == "Kim (1) / Kim (2) (you)"
+    assert seen.texts["names for ann"] == "Kim (1) (you) / Lee / Kim (2)"
+    assert seen.texts["names for bob"] == "Kim (1) / Lee / Kim (2) (you)"
+
+
+def test_in_a_race_who_is_ahead_is_on_top_below_oneself(seen: Seen) -> None:
+    """A phone shows the first few."""
+    assert seen.texts["order for ann"] == "Kim (1) (you) / Kim (2) / Lee"
 
 
 def test_progress_is_tests_that_passed_and_no_lines_of_comments(seen: Seen) -> None:

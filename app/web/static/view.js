@@ -34,7 +34,7 @@ export function draw({ game, me, isPlaying, isPending }) {
 
 function drawPlayers(game, me) {
   $('players').replaceChildren();
-  for (const one of game.players) {
+  for (const one of inOrder(game, me)) {
     const name = nameOf(game, one.player_id);
     const line = row($('players'), 'li', [
       element('span', name + (one.player_id === me ? ' (you)' : ''), 'name'), element('span', what(game, one), 'what'),
@@ -50,6 +50,13 @@ function drawPlayers(game, me) {
   }
   $('players').toggleAttribute('tabindex', false);
   if ($('players').scrollHeight > $('players').clientHeight) $('players').tabIndex = 0; // to be scrolled by keys
+}
+
+/** While the race runs, oneself and then who is ahead: a phone shows the first few, and the others by scrolling. */
+function inOrder(game, me) {
+  if (game.state !== 'running') return game.players;
+  const merit = (one) => (one.player_id === me ? Infinity : testsPercent(one));
+  return [...game.players].sort((one, other) => merit(other) - merit(one));
 }
 
 function what(game, one) {

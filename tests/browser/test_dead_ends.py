@@ -30,6 +30,10 @@ def malformed(_server: ServerProcess) -> str:
     return "7d6d2f0a-0d0b"
 
 
+def another_path(_server: ServerProcess) -> str:
+    return "..%2Flivez"
+
+
 def full(server: ServerProcess) -> str:
     game_id = server.new_game(HOST, min_players=1, max_players=1)
     with Player(server, game_id, HOST) as player:
@@ -93,6 +97,7 @@ def page(browser: Browser) -> Iterator[Page]:
     [
         (unknown, "There is no such race", "Start another race"),
         (malformed, "This link is not whole", "Start another race"),
+        (another_path, "This link is not whole", "Start another race"),
         (full, "This race is full", "Try again"),
         (begun, "This race has begun without you", "Look at the ranking"),
         (left, "You have left this race", "Look at the ranking"),

@@ -19,7 +19,7 @@ export function startLobby(enter) {
 }
 
 function begin(hasToken) {
-  const asked = new URLSearchParams(location.search).get('game');
+  const asked = new URLSearchParams(location.search).get('game') || null;
   if (asked !== null && (hasToken || isIn(asked))) join(asked);
   else lobbyIsFor(asked);
 }

@@ -16,6 +16,8 @@ import { draw, notice, showClock, showProblem, showResult, verdict } from './vie
 const WRITTEN_MS = 500;
 const MAX_LINES = 1_000_000;
 const LANGUAGE = 'python';
+/** Anything else would make another path of the socket's. */
+const GAME_ID = /^[\da-f-]+$/i;
 const JUDGED_LATER = 'Being judged…';
 
 /** `isPlaying`: this window is the one that plays; `isSending`: a submission is on its way. */
@@ -44,7 +46,8 @@ function join(gameId) {
   $('link').value = `${location.origin}/?game=${gameId}`;
   $('lobby').hidden = true;
   $('room').hidden = true;
-  connect();
+  if (GAME_ID.test(gameId)) connect();
+  else showCard(wordsOf({ reason: 'invalid_game_id' }), choose);
 }
 
 function connect() {

@@ -34,7 +34,7 @@ from app.telemetry.catalogue import (
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
 from dashboards.build import boards, homes
-from tools import declarations, python_client, runbooks
+from tools import declarations, python_client, python_messages, runbooks
 from tools.house.picture import picture
 
 ROOT = Path(__file__).parent.parent
@@ -320,6 +320,8 @@ def generated() -> dict[Path, str]:
         DECLARATIONS: client_d_ts(),
         JAVASCRIPT / "package.json": package_json(),
         PYTHON / "protocol.py": python_client.protocol(),
+        PYTHON / "messages.py": python_messages.messages(),
+        PYTHON / "calls.py": python_messages.calls(),
         CONTRIBUTING: contributing(),
         ROOT / ".env.example": env_example(),
         ROOT / "docs/settings.md": settings_reference(),

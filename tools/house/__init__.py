@@ -13,7 +13,7 @@ What is said of `app/` holds for the Python client (`clients/python`) as well.
 - **constructors**: those a class writes itself (a record's fields are none) of more than 7 parameters. None, but for
   those in `exceptions.toml`.
 - **names**: classes, and aliases of types, that two modules of `app/` define for others. None, but for those in
-  `exceptions.toml`: a name has one meaning.
+  `exceptions.toml`: a name has one meaning. What is generated from others' means what theirs do.
 - **settings**: modules of `app/` outside `app/settings` of which something is handed all `Settings`, as a parameter or
   a field, and not the sections it needs. None, but for those in `exceptions.toml`.
 - **pointers**: docstrings in `app/` that only say where to look ("See `Transport.start`."). The number may only fall.

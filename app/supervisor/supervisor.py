@@ -46,6 +46,7 @@ class Supervisor:
         self.ending = asyncio.Event()
         self._gave_up: GaveUpError | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._is_reload_asked = False
         self.store = MetricStore(metrics=SUPERVISOR_METRICS)
         self.store.read_gauge(SupervisorMetrics.WORKERS, self.states)
         shared = Shared(settings, self.store, write, self.ending)
@@ -133,8 +134,10 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         self._write(Events.SUPERVISOR_SIGNALLED, signal=signals.name(number))
-        if number == signal.SIGHUP and not self.ending.is_set() and self._reloading is None:
-            self._reloading = asyncio.get_running_loop().create_task(self._reload(), name="reload")
+        if number == signal.SIGHUP and not self.ending.is_set():
+            self._is_reload_asked = True
+            if self._reloading is None:
+                self._reloading = asyncio.get_running_loop().create_task(self._keep_reloading(), name="reload")
 
     def _on_end(self, number: int) -> None:
         """Tell all, also the second time, and the third: each means to a worker what it would to a process alone."""
@@ -146,6 +149,13 @@ class Supervisor:
         for slot in self.slots:
             slot.end(number)
             slot.changed.set()
+
+    async def _keep_reloading(self) -> None:
+        """Reload as often as it is asked: who asks meanwhile may have changed what some workers have read already."""
+        while self._is_reload_asked and not self.ending.is_set():
+            self._is_reload_asked = False
+            await self._reload()
+        self._reloading = None
 
     async def _reload(self) -> None:
         """Start all again, one after the other, with settings and files as they are now, if those can be used.
@@ -164,7 +174,6 @@ class Supervisor:
                     await slot.replace()
             if not self.ending.is_set():
                 self._write(Events.SUPERVISOR_RELOADED)
-        self._reloading = None
 
 
 _EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with

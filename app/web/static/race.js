@@ -253,6 +253,7 @@ async function ask(type, data) {
 
 async function submit() {
   if (isOff($('submit')) || !race.isPlaying) return;
+  $('verdict').scrollIntoView({ block: 'nearest' }); // it may be below what is in view
   const draft = code();
   keep({ draft });
   const unfit = draft.trim() ? tooLong(draft) : 'There is nothing to hand in yet.';

@@ -128,7 +128,6 @@ function python(value) {
 export function verdict(text, className = '') {
   $('verdict').textContent = text;
   $('verdict').className = className;
-  if ($('work').contains(document.activeElement)) $('verdict').scrollIntoView({ block: 'nearest' }); // it may be below the editor
 }
 
 /** Show what the judge says to a submission: the verdict and the visible tests. */

@@ -9,8 +9,11 @@ from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
 from tools.harness.browser import DESKTOP, PHONE, open_page, shoot, window
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ServerProcess
+from tools.harness.slices import slice_of, today
 from tools.harness.tokens import token
 
+SIZE = slice_of((DESKTOP, PHONE), 2, today())[0]
+"""On a day all windows have one size, on the next the other; a reload is played in both."""
 DRAFT = "def solve(numbers, limit):\n    return 0  # my draft\n"
 HOST = "host"
 
@@ -74,7 +77,7 @@ def test_a_reload_shows_what_there_was(browser: Browser, server: ServerProcess, 
 
 def test_what_is_written_outlives_a_browser_that_keeps_nothing(browser: Browser, server: ServerProcess) -> None:
     """Nor does one that is full, or forbids it, break the page; a race that was handed in comes from the server."""
-    with window(browser, new_game(server)) as page:
+    with window(browser, new_game(server), viewport=SIZE) as page:
         page.add_init_script("Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }")
         page.reload()
         race(page)
@@ -90,7 +93,7 @@ def test_what_is_written_outlives_a_browser_that_keeps_nothing(browser: Browser,
 
 
 def test_few_races_are_kept(browser: Browser, server: ServerProcess) -> None:
-    with window(browser, new_game(server)) as page:
+    with window(browser, new_game(server), viewport=SIZE) as page:
         old = [f"code-racer.race.{number}.p" for number in range(12)]
         page.evaluate("(keys) => keys.forEach((key, at) => localStorage.setItem(key, JSON.stringify({ at })))", old)
         race(page)
@@ -99,7 +102,7 @@ def test_few_races_are_kept(browser: Browser, server: ServerProcess) -> None:
 
 
 def test_a_guest_stays_the_same_beyond_the_end_of_the_token(browser: Browser, server: ServerProcess) -> None:
-    with window(browser, new_game(server)) as page:
+    with window(browser, new_game(server), viewport=SIZE) as page:
         guest = server.guest("Ann")
         short = token(guest["player_id"], 55, name="Ann")
         player = {"token": short, "playerId": guest["player_id"], "name": "Ann", "expiresAt": 0, "isGuest": True}
@@ -128,7 +131,7 @@ def end_token(page: Page, spoiled: str) -> None:
 
 def test_a_token_of_ones_own_that_ends_is_replaced_by_hand(browser: Browser, server: ServerProcess) -> None:
     link = new_game(server)
-    with window(browser, f"{link}#token={token('own', name='Eve')}") as page:
+    with window(browser, f"{link}#token={token('own', name='Eve')}", viewport=SIZE) as page:
         assert page.url == link, "the token stays in no address"
         page.get_by_role("button", name="I am ready").click()
         page.locator("#code").fill(DRAFT)
@@ -146,7 +149,7 @@ def test_a_token_of_ones_own_that_ends_is_replaced_by_hand(browser: Browser, ser
 
 
 def test_what_is_too_long_is_said_before_it_is_sent(browser: Browser, server: ServerProcess) -> None:
-    with window(browser, new_game(server)) as page:
+    with window(browser, new_game(server), viewport=SIZE) as page:
         race(page)
         fits = 65_536 - page.evaluate(
             "import('/submissions.js').then((it) => it.sizeOf({ code: '', language: 'python' }))"
@@ -172,7 +175,7 @@ def test_what_is_too_long_is_said_before_it_is_sent(browser: Browser, server: Se
 
 def test_a_second_window_takes_over_and_the_first_is_told(browser: Browser, server: ServerProcess) -> None:
     link = new_game(server)
-    with window(browser, link) as first:
+    with window(browser, link, viewport=SIZE) as first:
         race(first)
         first.locator("#code").fill(WRONG)
         second = open_page(first.context.new_page(), link, [])
@@ -196,7 +199,7 @@ def test_a_second_window_takes_over_and_the_first_is_told(browser: Browser, serv
 
 
 def test_what_is_handed_in_while_the_server_is_gone_is_judged_once(browser: Browser, server: ServerProcess) -> None:
-    with window(browser, new_game(server)) as page:
+    with window(browser, new_game(server), viewport=SIZE) as page:
         race(page)
         server.kill()
         expect(page.locator("#connection")).to_contain_text(re.compile(r"connection lost at \d"))
@@ -217,7 +220,7 @@ def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
     browser: Browser, server: ServerProcess
 ) -> None:
     link = new_game(server)
-    with window(browser, link) as page:
+    with window(browser, link, viewport=SIZE) as page:
         race(page)
         page.context.set_offline(True)
         page.locator("#code").fill(WRONG)
@@ -238,7 +241,7 @@ def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
 def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: ServerProcess) -> None:
     """The visible tests are told to a connection that is there; who comes back asks for them."""
     link, eve = new_game(server), token("eve")
-    with window(browser, f"{link}#token={eve}") as page:
+    with window(browser, f"{link}#token={eve}", viewport=SIZE) as page:
         page.get_by_role("button", name="I am ready").click()
         expect(page.locator("#statement")).to_contain_text("First time over")
         page.context.set_offline(True)
@@ -254,7 +257,7 @@ def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: Server
 def test_two_minutes_without_a_network_cost_nobody_the_race(browser: Browser, server: ServerProcess) -> None:
     """The others have long seen the player leave: the seat of a race stays."""
     link = new_game(server, min_players=2)
-    with window(browser, link, viewport=PHONE) as page:
+    with window(browser, link, viewport=SIZE) as page:
         page.clock.install()
         enter(page)
         with Player(server, link.partition("game=")[2], token("bob")) as bob:

@@ -94,8 +94,9 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: conformance
-conformance: $(VENV)/.dev $(VENV)/.node ## Both clients: each old fault is planted, and seen by the table of their rules
+conformance: $(VENV)/.dev $(VENV)/.node ## Both clients: each old fault is planted and seen by the table of their rules; outages of five minutes (40 minutes)
 	$(BIN)/python -m tests.clients.planted
+	$(BIN)/python -m tests.clients.outage
 
 .PHONY: attack
 attack: $(VENV)/.dev $(VENV)/.debian ## Every hostile input there is, each against a real server: who is hurt

@@ -10,6 +10,7 @@ import functools
 import gc
 import json
 import logging
+import socket
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 
-from code_racer_client import ClientError, GameWebSocket, Refused, connection
+from code_racer_client import ClientError, GameWebSocket, MessageBatcher, Refused, connection
 from tests.clients.left import sockets_to
 
 FOR_EVER: Final = 3_600.0
@@ -56,9 +57,10 @@ class Play:
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
         self.told: dict[str, Any] = {
-            "sockets": 0, "readies": 0,
+            **dict.fromkeys(("sockets", "readies"), 0),
             **{name: [] for name in ("heard", "faults", "logged", "loose", "ends", "waits", "answers", "seqs")},
-        }  # fmt: skip
+            **{name: [] for name in ("tries", "opens")},
+        }
         self.tasks: set[asyncio.Task[Any]] = set()
         self.calls: set[asyncio.Task[Any]] = set()
         self.connecting: asyncio.Task[None] | None = None
@@ -69,6 +71,7 @@ class Play:
         self._is_over = False
         self._acts: dict[str, int] = {}
         self.ws = self._client()
+        self._batcher = MessageBatcher(self.ws)
 
     def _client(self) -> GameWebSocket:
         row = self.row
@@ -96,8 +99,8 @@ class Play:
             raise ValueError("and another")
 
     async def _sleep(self, delay_s: float) -> None:
-        waits = FOR_EVER if self.row.get("waits_stay") else min(delay_s, SHORT_S)
-        await asyncio.sleep(waits)  # the backoff
+        waits_s = FOR_EVER if self.row.get("waits_stay") else min(delay_s, self.row.get("waits_at_most_s", SHORT_S))
+        await asyncio.sleep(waits_s)  # the backoff
 
     async def _refresh(self) -> str:
         fresh: str = self.row["fresh"].pop(0)
@@ -127,6 +130,8 @@ class Play:
         return self._act(act)
 
     def _note(self, name: str) -> None:
+        if name == "open":
+            self.told["opens"].append(time.time())
         self.told["heard"].append(name)
         self.changed.set()
 
@@ -185,6 +190,9 @@ class Play:
     async def _send_ready(self) -> None:
         await self._send("ready", self._status)
 
+    async def _batch(self, type: str, data: object) -> None:
+        self._batcher.add_message(type, data)
+
     async def _connect(self) -> None:
         with contextlib.suppress(ClientError):  # told by events
             await self.ws.connect()
@@ -225,6 +233,7 @@ class Play:
             "request of what cannot be sent": functools.partial(self._ask, data=object()),
             "send": self._send_ready,
             "ping": functools.partial(self._send, "ping", {"timestamp": 1}),
+            "batch a ping": functools.partial(self._batch, "ping", {"timestamp": 1}),
             "turn": self._turn,
             "once and off": self._once_and_off,
             "cancel connect": self._cancel,
@@ -300,10 +309,16 @@ class Play:
         return [*tasks, *timers, *sockets]
 
 
+def _look_up_none(*_: Any, **__: Any) -> Any:
+    """As `socket.getaddrinfo` where no name can be found."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 def _connect_counted(*arguments: Any, **options: Any) -> Any:
     play = _current.get()
     assert play is not None
     play.told["sockets"] += 1
+    play.told["tries"].append(time.time())
     return connect(*arguments, **options)
 
 
@@ -341,6 +356,7 @@ async def main() -> None:
     loop.set_task_factory(_make_task)
     loop.set_exception_handler(lambda _, context: _loose.append(str(context)))
     connection.connect = _connect_counted  # type: ignore[assignment, attr-defined] # to count them
+    look_up = socket.getaddrinfo
     logging.getLogger("code_racer_client").addHandler(_Logged())
     warnings.simplefilter("always")
     warnings.showwarning = lambda message, *_: _loose.append(str(message))
@@ -355,7 +371,9 @@ async def main() -> None:
     playing: set[asyncio.Task[None]] = set()
     while line := await lines.get():
         said = json.loads(line)
-        if said.get("done"):
+        if "names" in said:
+            socket.getaddrinfo = _look_up_none if said["names"] == "gone" else look_up
+        elif said.get("done"):
             plays[said["id"]].networked.set()
         else:
             task = asyncio.create_task(_begin(said, plays), name=f"row {said['id']}")

@@ -6,7 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from math import nan
 from pathlib import Path
@@ -27,14 +27,17 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 ROWS_A_GAME: Final = 10
 """Of those that do not look at what the game has had before."""
+TOGETHER_TIMEOUT_S: Final = 120
+"""For the next of many to end: each may wait half a minute before it tries again."""
 CLIENTS: Final = ROOT / "clients"
 CALLS: Final = frozenset({
     "connect", "disconnect", "ask", "request", "request in 20 ms", "request given up", "request of what cannot be sent",
-    "send", "ping", "turn", "hide", "show", "online", "offline", "pageshow", "jump", "once and off", "cancel connect",
-    "two events in one turn", "opened",
+    "send", "ping", "batch a ping", "turn", "hide", "show", "online", "offline", "pageshow", "jump", "once and off",
+    "cancel connect", "two events in one turn", "opened",
 })  # fmt: skip
 NETWORK: Final = frozenset({
-    "cut", "mute", "refuse", "swallow", "freeze", "heal", "lose", "double", "close", "goodbye", "come", "replace",
+    "cut", "meet", "mute", "refuse", "swallow", "freeze", "heal", "lose", "double", "close", "goodbye", "come",
+    "replace",
 })  # fmt: skip
 
 Told = dict[str, Any]
@@ -96,6 +99,23 @@ class Stage:
                 playing.clear()
                 self._kill()
                 self._start()
+
+    def play_together(self, row: Row, many: int, *meetings: Callable[[FaultProxy], None]) -> list[Told]:
+        """What was told of a row that so many play over one network; in its steps all meet so many times."""
+        (lane,) = self._free
+        for number in range(many):
+            self._say(lane.prepare(row) | {"id": number, "token": token(f"player-{number}")})
+        for meeting in meetings:
+            came = [self._hear(TOGETHER_TIMEOUT_S) for _ in range(many)]
+            assert all("network" in said for said in came), came
+            meeting(lane.proxy)
+            for number in range(many):
+                self._say({"id": number, "done": True})
+        return [self._hear(TOGETHER_TIMEOUT_S)["told"] for _ in range(many)]
+
+    def tell(self, **what: str) -> None:
+        """Tell the process something that is about no row."""
+        self._say(what)
 
     def finish(self) -> list[str]:
         """Let the process end; what went wrong in it that can be said of no row, and whatever else it has printed."""
@@ -172,7 +192,7 @@ class _Lane:
         if "answer" in more:
             self.proxy.answering = _answer(*more["answer"])
         return {
-            "url": self.proxy.ws_url,
+            "url": f"ws://localhost:{self.proxy.port}" if row.more.get("by_name") else self.proxy.ws_url,
             "game_id": self._game_id,
             "steps": [_step(step) for step in row.steps.split(", ")],
             "handlers": row.handlers,

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from app.protocol import Close
-from code_racer_client import ClientError, ClientState, Disconnected, GameWebSocket, Unusable
+from code_racer_client import ClientError, ClientState, Disconnected, GameWebSocket, Unusable, WebSocketPool
 from code_racer_client.dispatcher import MAX_WAITING
 from tests.clients.left import nothing_left
 from tools.harness.proxy import FaultProxy
@@ -217,3 +217,14 @@ async def test_what_is_no_url_of_a_service_is_told_at_once(stage: Stage, url: st
 
 
 PROBLEM = "application/problem+json"
+
+
+@scene
+async def test_a_pool_that_is_asked_twice_at_once_makes_one_connection(stage: Stage) -> None:
+    pool = WebSocketPool(stage.proxy.ws_url)
+    asked = [pool.get_connection(stage.game_id, token("ann")) for _ in range(2)]
+    one, other = await asyncio.gather(*asked)
+    assert one is other
+    assert one.state is ClientState.OPEN
+    assert stage.proxy.accepted == 1
+    await pool.close()

@@ -4,12 +4,13 @@
 // What belongs to a row is told by the asynchronous context: its timers, its sockets, the platform's signs. A row is over
 // when nothing of it is left.
 import { AsyncLocalStorage } from 'node:async_hooks';
+import dns from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
 const source = readFileSync(process.env.CLIENT ?? new URL('../../clients/javascript/client.js', import.meta.url), 'utf8');
-const { GameWebSocket } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { GameWebSocket, MessageBatcher } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 const current = new AsyncLocalStorage();
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const STAYS = 2 ** 30; // so that only a call or a sign ends the wait
@@ -32,7 +33,8 @@ console.error = (text, error) => mine().told.logged.push(`${/called for (\w+)/.e
 
 globalThis.setTimeout = (call, ms, ...rest) => {
   const { timers, client, row } = mine();
-  const wait = client?.state === 'waiting' ? (row.waits_stay ? STAYS : Math.min(ms, SHORT_MS)) : ms;
+  const most = row?.waits_at_most_s ? row.waits_at_most_s * 1000 : SHORT_MS;
+  const wait = client?.state === 'waiting' ? (row.waits_stay ? STAYS : Math.min(ms, most)) : ms;
   const timer = realSetTimeout((...values) => { timers.delete(timer); call(...values); }, wait, ...rest);
   timers.add(timer);
   timer.of = timers;
@@ -70,12 +72,20 @@ for (const method of ['addEventListener', 'removeEventListener']) {
 }
 Object.defineProperty(globalThis.document, 'visibilityState', { get: () => mine().visibility });
 
+const { lookup: realLookup } = dns;
+let areNamesGone = false;
+dns.lookup = (name, options, done) => { // of the WebSocket, and of fetch
+  if (!areNamesGone) return realLookup(name, options, done);
+  return process.nextTick(done ?? options, Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' }));
+};
+
 class Counted extends WebSocket {
   constructor(...address) {
     const play = mine();
     if (play.row.socket === 'throws') throw new SyntaxError(`no such subprotocol: ${address[1]}`);
     super(...address);
     play.told.sockets += 1;
+    play.told.tries.push(Date.now() / 1000);
     play.sockets.add(this);
     this.on('close', () => play.sockets.delete(this));
     this.tellsNoClose = play.row.socket === 'tells no close';
@@ -98,7 +108,7 @@ const inMs = ([name, value]) => [camel(name), name.endsWith('_s') ? value * 1000
 class Play {
   constructor(row) {
     this.row = row;
-    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], answers: [], seqs: [], readies: 0 };
+    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], answers: [], seqs: [], readies: 0, tries: [], opens: [] };
     this.timers = new Set();
     this.sockets = new Set();
     this.fetches = 0;
@@ -155,6 +165,7 @@ class Play {
   }
 
   note(name) {
+    if (name === 'open') this.told.opens.push(Date.now() / 1000);
     this.told.heard.push(name);
     this.changed();
   }
@@ -207,6 +218,7 @@ class Play {
       case 'request of what cannot be sent': return this.ask({}, { size: 1n });
       case 'send': return void this.told.answers.push(client.sendMessage('ready', this.status) ? 'sent' : 'not sent');
       case 'ping': return void client.sendMessage('ping', { timestamp: 1 });
+      case 'batch a ping': return void this.batcher.addMessage('ping', { timestamp: 1 });
       case 'opened': return this.opened();
       case 'turn': return this.turn();
       case 'hide': case 'show':
@@ -255,6 +267,7 @@ class Play {
 
   async play() {
     this.begin();
+    this.batcher = new MessageBatcher(this.client);
     for (const step of this.row.steps) {
       if (step.network) {
         const done = new Promise((resolve) => { this.networked = resolve; });
@@ -283,7 +296,9 @@ class Play {
 const plays = new Map();
 for await (const line of createInterface({ input: process.stdin })) {
   const said = JSON.parse(line);
-  if (said.done) {
+  if (said.names) {
+    areNamesGone = said.names === 'gone';
+  } else if (said.done) {
     plays.get(said.id).networked();
   } else {
     const play = new Play(said);

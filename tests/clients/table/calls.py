@@ -135,6 +135,16 @@ CALLS = (
         expected={"answers": ["not sent", "sent", "sent", "not sent"]},
     ),
     Row(
+        "what is batched while the connection is away is sent when it is there",
+        "batch a ping, connect, open, pong, pong, disconnect, closed",
+        "connecting open closed",
+    ),
+    Row(
+        "what is batched after the end waits for the next connection, and asks for nothing",
+        "connect, open, disconnect, closed, batch a ping, connect, open, pong, pong, disconnect, closed, batch a ping",
+        "connecting open closed connecting open closed",
+    ),
+    Row(
         "a connect that is cancelled leaves nothing",
         "swallow, connect, connecting, cancel connect, closed, heal",
         "connecting closed",

@@ -31,8 +31,9 @@ class Row:
     is heard, after the one waited for before. A handler misbehaves as `handlers` says the first time it is called.
     `heard` are the states and the client's own events, in order; None: not looked at. `options` are the client's, as
     Python names them. `more`: ``token``, ``fresh`` (what the application's code for tokens brings, one after the
-    other), ``waits_stay`` (waits are for ever, else 20 ms), ``hears_faults``, ``answer`` (of a gateway that stands in
-    the server's place: status line, type, body), ``socket`` (a WebSocket of that kind). Of `expected` each is told so.
+    other), ``waits_stay`` (waits are for ever, else as long as told, but at most ``waits_at_most_s``, 20 ms),
+    ``by_name`` (the service is found by its name), ``hears_faults``, ``answer`` (of a gateway that stands in the
+    server's place: status line, type, body), ``socket`` (a WebSocket of that kind). Of `expected` each is told so.
     """
 
     name: str

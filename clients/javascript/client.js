@@ -44,7 +44,6 @@ const TOKEN_EXPIRED = 4401;
 /** Codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
 const OWN_CODES = 4000;
 const UNAUTHORIZED = 'unauthorized';
-const CREATED = 201;
 /** A JSON Web Token has no other characters; a subprotocol takes few others. */
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
@@ -83,12 +82,6 @@ function asked(ms) {
 /** What all who are refused are asked for alike: never less, and up to half as much more. */
 function spread(ms) {
   return ms === null ? null : ms * (1 + Math.random() / 2);
-}
-
-/** Leave nothing behind of a socket whose close is not answered in time. */
-function cutLate(ws, cut, afterMs) {
-  const late = setTimeout(cut, afterMs);
-  ws.onclose = () => clearTimeout(late);
 }
 
 /** What a client counts of its connections; several may share one. */
@@ -132,17 +125,15 @@ class Arrival {
 
   #isIn;
 
-  #joins = 0;
+  /** How often the player was in. */
+  joins = 0;
 
   /** The player wants to come: nothing from before counts. */
   begin() {
     this.#since = performance.now();
-    this.#joins = this.#failed = 0;
+    this.joins = this.#failed = 0;
     this.#isIn = false;
   }
-
-  /** Whether the player was in before. */
-  get isReturn() { return this.#joins > 0; }
 
   /** Milliseconds since the player wanted to come, or was lost. */
   get waitedMs() { return performance.now() - this.#since; }
@@ -161,12 +152,12 @@ class Arrival {
   /** The snapshot is there, or what is sent instead of one; the data of `hello`, within its bounds. */
   joined() {
     const data = {
-      reconnects: Math.min(this.#joins, MAX_HELLO_COUNT),
+      reconnects: Math.min(this.joins, MAX_HELLO_COUNT),
       failed_attempts: Math.min(this.#failed, MAX_HELLO_COUNT),
       open_ms: Math.min(this.#openMs, MAX_HELLO_MS),
-      ...(this.#joins ? { outage_ms: Math.min(this.waitedMs, MAX_OUTAGE_MS) } : { join_ms: Math.min(this.waitedMs, MAX_HELLO_MS) }),
+      ...(this.joins ? { outage_ms: Math.min(this.waitedMs, MAX_OUTAGE_MS) } : { join_ms: Math.min(this.waitedMs, MAX_HELLO_MS) }),
     };
-    this.#joins += 1;
+    this.joins += 1;
     this.#failed = 0;
     this.#isIn = true;
     return data;
@@ -238,8 +229,6 @@ export class GameWebSocket {
 
   #look;
 
-  #onSign = (event) => this.#heed(event.type);
-
   /**
    * @param {string} gameId
    * @param {string} token JSON Web Token; never shown in an error or a log line
@@ -247,10 +236,10 @@ export class GameWebSocket {
    */
   constructor(gameId, token, options = {}) {
     const chosen = this.#options;
-    for (const [name, value] of Object.entries(options)) chosen[name] = value ?? chosen[name];
+    for (const name in options) chosen[name] = options[name] ?? chosen[name];
     chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
     chosen.WebSocket ??= globalThis.WebSocket;
-    for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass options.${name}: there is none here`);
+    for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass options.${name}`);
     const { lastSeq, metrics, maxReconnectAttempts, debug } = chosen;
     this.gameId = gameId;
     this.lastSeq = lastSeq;
@@ -313,7 +302,7 @@ export class GameWebSocket {
    * the server asks for it, it is sent again with the same id, and applied once. Rejects with `Rejected`, with the
    * reason of `signal` or a TimeoutError, or with an Error where the connection ends for good before.
    */
-  request(type, data, { id = `${Date.now()}-${Math.random()}`, ...limits } = {}) {
+  request(type, data, { id = `${Math.random()}`, ...limits } = {}) {
     return this.#await(`answer to ${type}`, id, limits, (one) => {
       one.text = JSON.stringify({ type, data, id });
       if (this.state === 'open') this.#send(one.text);
@@ -367,7 +356,7 @@ export class GameWebSocket {
   /** Make one attempt; whatever there was before it stops. */
   async #try() {
     const attempt = this.#stop();
-    this.#become(this.#arrival.isReturn ? 'reconnecting' : 'connecting');
+    this.#become(this.#arrival.joins ? 'reconnecting' : 'connecting');
     this.#arrival.tried();
     await null; // connect(); disconnect(); connect() makes one socket
     if (attempt !== this.#attempt) return;
@@ -380,7 +369,7 @@ export class GameWebSocket {
     if (this.#options.auth === 'ticket') { // a single-use one, fetched for this connection
       const answer = await this.#fetch(this.#urlOf('/api/tickets').href, { method: 'POST' });
       if (attempt !== this.#attempt) return;
-      if (answer.status !== CREATED || !answer.body?.ticket) {
+      if (!answer.body?.ticket) {
         this.#arrival.ended();
         this.#refused(answer);
         return;
@@ -551,8 +540,8 @@ export class GameWebSocket {
       return;
     }
     if (isCounted) this.reconnectAttempts += 1;
-    const delayMs = adviceMs ?? fullJitter(this.reconnectAttempts + Number(isFree));
-    this.#notBefore = performance.now() + (adviceMs ?? 0);
+    const delayMs = adviceMs ?? fullJitter(this.reconnectAttempts + isFree);
+    this.#notBefore = performance.now() + adviceMs;
     this.#become('waiting');
     this.metrics.recordReconnect();
     this.#timers.retry = setTimeout(() => this.#try(), delayMs);
@@ -581,12 +570,12 @@ export class GameWebSocket {
     const { ws } = this;
     this.ws = null;
     // One that does not answer is not waited for; close() of the ws package would, half a minute.
-    const cut = ws?.terminate && (() => ws.terminate());
-    if (close.length > 0 || !cut) ws?.close(...close);
-    if (cut && close.length > 0) cutLate(ws, cut, this.#options.pongTimeoutMs);
-    else cut?.();
-    this.#attempt += 1;
-    return this.#attempt;
+    if (close.length > 0 || !ws?.terminate) ws?.close(...close);
+    if (ws?.terminate) {
+      const late = setTimeout(() => ws.terminate(), close.length && this.#options.pongTimeoutMs);
+      ws.onclose = () => clearTimeout(late);
+    }
+    return this.#attempt += 1;
   }
 
   // ---------------------------------------------------------------- signs of the platform
@@ -602,11 +591,10 @@ export class GameWebSocket {
   }
 
   #listen(method) {
-    for (const type of ['online', 'offline', 'pageshow']) globalThis[method]?.(type, this.#onSign);
-    globalThis.document?.[method]?.('visibilitychange', this.#onSign);
+    for (const type of ['online', 'offline', 'pageshow', 'visibilitychange']) globalThis[method]?.(type, this.#heed);
   }
 
-  #heed(sign) {
+  #heed = ({ type: sign }) => {
     if (sign !== 'offline') {
       if (sign !== 'visibilitychange' || document.visibilityState === 'visible') this.#wake();
     } else if (this.state !== 'waiting') {
@@ -614,7 +602,7 @@ export class GameWebSocket {
       this.#arrival.ended();
       this.#wait(LOST, '', 'the network is gone', true);
     }
-  }
+  };
 
   /** Whatever was waited for may have come: see at once. What the server asked to wait is kept. */
   #wake() {
@@ -652,7 +640,7 @@ export class GameWebSocket {
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
   #isNext(seq) {
-    const last = this.lastSeq ?? 0;
+    const last = this.lastSeq; // null counts as 0
     if (seq <= last) return false;
     if (seq > last + 1) {
       this.#adviceMs = 0;
@@ -704,8 +692,7 @@ export class GameWebSocket {
     const data = { timestamp: performance.now() };
     if (this.rttMs !== null) data.rtt_ms = this.rttMs;
     if (!this.sendMessage('ping', data)) return;
-    if (this.#timers.pong) return; // an earlier ping is still unanswered
-    this.#timers.pong = setTimeout(() => this.#lost(), this.#options.pongTimeoutMs);
+    this.#timers.pong ??= setTimeout(() => this.#lost(), this.#options.pongTimeoutMs); // or an earlier one is unanswered
   }
 
   /** What the client itself does about a message, before the handlers. */
@@ -724,7 +711,7 @@ export class GameWebSocket {
       if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
       for (const { text } of this.#asked.values()) if (text) this.#send(text);
     } else if (type === 'pong') {
-      this.metrics.recordRtt(Math.max(0, performance.now() - data.timestamp));
+      this.metrics.recordRtt(performance.now() - data.timestamp);
     } else if (type === 'ack') {
       one?.resolve(data.seq ?? null);
     } else if (type === 'error') {
@@ -779,12 +766,13 @@ export class MessageBatcher {
 
   timer = null;
 
+  onState = ({ state }) => { if (state === 'open') this.flush(); };
+
   constructor(ws, batchSize = 10, batchDelay = 100) {
     if (batchSize < 1 || batchSize > MAX_BATCH) throw new RangeError(`batchSize must be 1 to ${MAX_BATCH}`);
     this.ws = ws;
     this.batchSize = batchSize;
     this.batchDelay = batchDelay;
-    this.onState = ({ state }) => { if (state === 'open') this.flush(); };
     ws.on?.('state', this.onState);
   }
 

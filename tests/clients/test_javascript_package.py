@@ -5,6 +5,7 @@ import gzip
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from app import __version__
+from tools.harness.player import SOLUTION
 from tools.harness.server import ROOT, STEP_TIMEOUT_S, ServerProcess, until
 
 CLIENT = ROOT / "clients/javascript"
@@ -73,7 +75,7 @@ def project(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), countdown_s=60) as process:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
         yield process
 
 
@@ -103,6 +105,15 @@ def test_it_joins_under_each_node_imported_and_required(
 ) -> None:
     assert run(node(release), "--version", cwd=project).startswith(f"v{release}.")
     assert joined(server, release, program, project) == JOINED
+
+
+def test_the_example_of_its_readme_races(server: ServerProcess, project: Path) -> None:
+    (example,) = re.findall(r"^```js\n(.*?)^```$", (CLIENT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    guest = server.guest("ann")
+    given = {"gameId": server.new_game(guest["token"], min_players=1), "token": guest["token"], "code": SOLUTION}
+    prelude = f"const {{ gameId, token, code }} = {json.dumps(given)}; const solve = () => code;\n"
+    (project / "readme.mjs").write_text(prelude + example.replace("wss://race.example.org", server.ws_url))
+    assert run(node("22"), "readme.mjs", cwd=project) == f"winner {guest['player_id']}\n"
 
 
 def test_typescript_takes_it_as_module_and_as_commonjs_and_refuses_what_is_misspelt(project: Path) -> None:

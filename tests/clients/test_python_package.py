@@ -16,22 +16,22 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from tools.harness.player import SOLUTION
 from tools.harness.server import ROOT, ServerProcess
 
 CLIENT = ROOT / "clients/python"
 BIN = Path(sys.executable).parent
-JOIN = """
-import asyncio, json, os, sys
-import code_racer_client
-from code_racer_client import GameWebSocket
-
-async def main():
-    async with GameWebSocket(os.environ["GAME"], os.environ["TOKEN"], os.environ["URL"]) as game:
-        seq = await game.request("ready", {"status": "ready"})
-        print(json.dumps([code_racer_client.__version__, seq, "app" in sys.modules]))
-
-asyncio.run(main())
+ASKED = f"""
+import os, sys
+game_id, token = os.environ["GAME"], os.environ["TOKEN"]
+solve = lambda problem: {SOLUTION!r}
 """
+VERIFIED = """
+import code_racer_client
+assert code_racer_client.__version__ == os.environ["VERSION"]
+assert "app" not in sys.modules, "nothing of the service"
+"""
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", (CLIENT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -65,7 +65,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("server"), countdown_s=60) as process:
+    with ServerProcess(tmp_path_factory.mktemp("server")) as process:
         yield process
 
 
@@ -83,10 +83,14 @@ def test_it_asks_for_websockets_and_msgspec_only(installed: Path) -> None:
     assert {one["name"] for one in listed} == {"code-racer-client", "msgspec", "websockets"}
 
 
-def test_it_joins_a_game_without_anything_of_the_service(installed: Path, server: ServerProcess) -> None:
+@pytest.mark.parametrize("example", EXAMPLES, ids=["asyncio", "sync"])
+def test_the_examples_of_its_readme_race_without_anything_of_the_service(
+    installed: Path, server: ServerProcess, example: str
+) -> None:
     guest = server.guest("ann")
-    asked = {"URL": server.ws_url, "GAME": server.new_game(guest["token"], min_players=2), "TOKEN": guest["token"]}
-    assert json.loads(run(installed, "-c", JOIN, cwd=installed.parent, **asked)) == [__version__, 3, False]
+    asked = {"GAME": server.new_game(guest["token"], min_players=1), "TOKEN": guest["token"], "VERSION": __version__}
+    program = ASKED + example.replace("wss://race.example.org", server.ws_url) + VERIFIED
+    assert run(installed, "-c", program, cwd=installed.parent, **asked) == f"winner {guest['player_id']}\n"
 
 
 def test_it_takes_the_releases_that_the_service_takes() -> None:

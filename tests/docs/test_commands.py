@@ -34,6 +34,8 @@ ELSEWHERE = {
     r"(\.venv/bin/)?python -m [\w.]+( NAME)?": "minutes; the module is tested to exist",
     r"\.venv/bin/pytest tests/observability": "nothing more: these are tests",
     r"ulimit -n|kill -9": "nothing more than is said",
+    r"(npm|pip) install @?code-racer.client": "the packages' tests install what is published",
+    r"npm pack|pip wheel \./clients/python": "the same tests make them",
 }
 """Why a command that stands in a sentence is run by no test: what it would need."""
 

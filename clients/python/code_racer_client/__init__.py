@@ -9,6 +9,7 @@ from code_racer_client.presence import Presence, Present
 from code_racer_client.protocol import VERSION
 from code_racer_client.reconnection import full_jitter
 from code_racer_client.state import ClientState
+from code_racer_client.sync import SyncGameWebSocket
 from code_racer_client.typed import TypedGameWebSocket
 from code_racer_client.websocket import GameWebSocket
 
@@ -24,6 +25,7 @@ __all__ = [
     "Present",
     "Refused",
     "Rejected",
+    "SyncGameWebSocket",
     "TypedGameWebSocket",
     "Unusable",
     "WebSocketMetrics",

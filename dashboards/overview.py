@@ -13,6 +13,8 @@ _CANARY_EACH: Final = f'rate(code_racer_canary_races_total{{{_PLACE}, replica!="
 _CANARY_OK_EACH: Final = _CANARY_EACH.replace('replica!=""', 'replica!="", outcome="ok"')
 _CANARY_OK: Final = f'rate(code_racer_canary_races_total{{{_PLACE}, outcome="ok"}}[$__rate_interval])'
 _RUNNING: Final = selected("code_racer_games", 'state="running"')
+_OF_OURS: Final = f'job=~"{"|".join(map(str, CONFIG["jobs"].values()))}"'
+"""A Prometheus scrapes much else, and all of it has `up`."""
 _RECORDED: Final = f'{_PLACE}, job=~"$job"'
 """Objectives are of all replicas together."""
 
@@ -59,9 +61,9 @@ OVERVIEW: Final = Board(
             ),
             Panel(
                 "Scraped",
-                "The part of the known replicas that answers Prometheus.",
+                "The part of the known replicas, canaries, supervisors and servers of NATS that answers Prometheus.",
                 "percentunit",
-                (Query(f"avg({selected('up')}) or vector(0)", "up"),),
+                (Query(f"avg({selected('up', _OF_OURS)}) or vector(0)", "up"),),
                 warn=1,
                 range=(1, 1),
                 alerts=("CodeRacerDown", "CodeRacerAbsent", "CodeRacerScrapesFlapping", "CodeRacerWatchdog"),

@@ -47,6 +47,8 @@ INK, PAPER, CARD, GRID = "#d0d3d8", "#111217", "#181b1f", "#2c3035"
 GOOD, BAD = "#73bf69", "#ff9830"
 LINES: Final = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#37872d")
 MOST_IN_A_LEGEND: Final = 6
+NEAR: Final = 3
+"""Where an alert begins is drawn if it is no more than so many times what is shown."""
 Series = tuple[str, list[float], list[float]]
 
 
@@ -187,7 +189,7 @@ def _draw_number(axes: Axes, panel: Panel, series: list[Series]) -> None:
 
 
 def _draw_bars(axes: Axes, panel: Panel, series: list[Series]) -> None:
-    bars = sorted(((values[-1], legend) for legend, _, values in series), key=lambda bar: bar[0])
+    bars = [(values[-1], legend) for legend, _, values in reversed(series)]  # they are drawn from below
     axes.barh([legend for _, legend in bars], [value for value, _ in bars], color=GOOD)
     for position, (value, _) in enumerate(bars):
         axes.text(value, position, " " + shown(value, panel.unit), color=INK, fontsize=7, va="center")
@@ -202,6 +204,9 @@ def _draw_lines(axes: Axes, panel: Panel, series: list[Series]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3))
     _time_axis(axes)
     highest = max((float(np.nan_to_num(values).max()) for _, _, values in series), default=0.0)
+    if panel.alerts and panel.warn <= NEAR * highest:
+        axes.axhline(panel.warn, color=BAD, linewidth=0.8, linestyle="--")
+        highest = max(highest, panel.warn)
     axes.set_ylim(0, 1.1 * highest or 1)
     lines, names = axes.get_legend_handles_labels()
     axes.legend(
@@ -241,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"players race for {options.lasts_s:g} s, then {len(BOARDS)} boards are drawn", flush=True)  # noqa: T201 - a command's answer
     folder = Path(tempfile.mkdtemp(prefix="code-racer-pictures-"))
     rules = sorted((ROOT / "alerts/rules").glob("*.yaml"))
-    limits = {"ping_interval_s": 1, "guests_per_address_per_minute": 100_000}
+    limits = {"ping_interval_s": 1, "guests_per_address_per_minute": 100_000, "nats_max_bytes": 100_000_000}
     with (
         Nats(folder / "nats", 3, environment={"GOMEMLIMIT": "1GiB"}) as nats,
         ServerProcess(folder / "server", **{**limits, "event_log_url": nats.url, "nats_replicas": 3}) as server,

@@ -208,6 +208,18 @@ def test_colours_mean_the_same_on_all_boards(label: str) -> None:
                 assert colour_of(panel, shown) == ("yellow" if word == "warning" else expected), (panel["title"], word)
 
 
+def test_what_everything_scraped_has_is_asked_of_our_jobs_alone() -> None:
+    asked = [
+        (panel["title"], expr)
+        for board in FILES.values()
+        for panel in board["panels"]
+        for expr in (target.get("expr", "") for target in panel.get("targets", ()))
+        if re.search(r"\bup\{", expr)
+    ]
+    assert {title for title, _ in asked} >= {"Scraped", "Supervisors scraped"}
+    assert all(re.search(r'job=~?"code-racer', expr) for _, expr in asked), asked
+
+
 def test_the_funnel_is_in_its_order() -> None:
     (funnel,) = [one for one in FILES["code-racer-games"]["panels"] if one["title"] == "Funnel"]
     assert [target["legendFormat"] for target in funnel["targets"]] == ["joined", "ready", "started", "finished"]

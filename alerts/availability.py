@@ -20,8 +20,7 @@ from alerts.model import (
 from alerts.share import page_and_ticket
 
 _JOB: Final = str(CONFIG["jobs"]["service"])
-_CANARY: Final = CONFIG["jobs"]["canary"]
-_JOBS: Final = "|".join(str(CONFIG["jobs"][one]) for one in ("service", "canary", "nats"))
+_JOBS: Final = "|".join(str(CONFIG["jobs"][one]) for one in ("service", "canary", "supervisor", "nats"))
 _UP: Final = f'up{{job="{_JOB}"}}'
 
 
@@ -103,10 +102,11 @@ ABSENT: Final = Alert(
     ),
 )
 
+_FLAPPING: Final = CONFIG["CodeRacerScrapesFlapping"]
 FLAPPING: Final = Alert(
     name="CodeRacerScrapesFlapping",
     severity=Severity.WARNING,
-    expr=f'changes(up{{job=~"{_JOB}|{_CANARY}"}}[15m]) > {CONFIG["CodeRacerScrapesFlapping"]["changes"]}',
+    expr=f'changes(up{{job=~"{_JOBS}"}}[{_FLAPPING["window"]}]) > {_FLAPPING["changes"]}',
     hold="5m",
     summary="Scrapes fail and work by turns: alerts hear of this target late, or not at all.",
     description="{{ $labels.instance }} was reached and not reached {{ $value }} times by turns in 15 minutes.",
@@ -213,10 +213,10 @@ NOT_READY: Final = Alert(
 )
 
 _LOOPING: Final = CONFIG["CodeRacerCrashLooping"]
-_LOOPS: Final = (
-    f"(changes(code_racer_start_time_seconds[15m]) - changes(code_racer_draining[15m]) / 2 > {_LOOPING['crashes']}"
-    f" or changes(code_racer_start_time_seconds[15m]) > {_LOOPING['starts']})"
-)
+_STARTS: Final = f"changes(code_racer_start_time_seconds[{_LOOPING['window']}])"
+_DRAINS: Final = f"changes(code_racer_draining[{_LOOPING['window']}]) / 2"
+_LOOPS: Final = f"({_STARTS} - {_DRAINS} > {_LOOPING['crashes']} or {_STARTS} > {_LOOPING['starts']})"
+
 """Starts that no drain went before; a drain is seen as two changes. So many that no deploy explains them count too."""
 
 

@@ -37,6 +37,7 @@ FAILING: Final = Alert(
         f"{_BAD} / ({_grown()} >= {_C['races']}) > {_C['share']}\n"
         f"or (sum by (cluster, namespace, job, instance) (increase({_OK}[{_C['none_in']}])) == bool 0) == 1\n"
         f"  and sum by (cluster, namespace, job, instance) ({last(_OK, str(_C['none_in']))}) >= 0\n"
+        f"  and sum by (cluster, namespace, job, instance) ({last(_OK)}) >= 0\n"
     ),
     hold=str(_C["for"]),
     keeps=KEEPS,
@@ -63,6 +64,11 @@ FAILING: Final = Alert(
             fires=31,
             labels=_WHERE,
             description="100% of the last races of the canary c:9091 failed.",
+        ),
+        Case(
+            "it is killed some minutes after a race went well: a ticket of its own",
+            _races(ok="0x3 1x3 2x3 3x3 4x3 5x3 stale"),
+            silent=tuple(range(20, 36)),
         ),
         Case("one race in five fails", _races(ok="0+4x30", timeout="0+1x30"), silent=(7, 20)),
         Case(

@@ -19,8 +19,8 @@ def _sum(counts: str) -> str:
     return f"sum by (cluster, namespace, job) ({counts})"
 
 
-def _share(troubled: str) -> str:
-    return f"{_sum(troubled)} / {_sum(f'increase({_ACCEPTED}[10m])')}"
+def _share(troubled: str, window: object) -> str:
+    return f"{_sum(troubled)} / {_sum(f'increase({_ACCEPTED}[{window}])')}"
 
 
 def _connections(accepted: str, **troubled: str) -> dict[str, str]:
@@ -29,13 +29,17 @@ def _connections(accepted: str, **troubled: str) -> dict[str, str]:
     }
 
 
-_RUBBISH: Final = f'increase({_TROUBLED}{{trouble="not_understood"}}[10m]) or increase({_NO_MESSAGES}[10m])'
-_TOO_FAST: Final = f'increase({_TROUBLED}{{trouble="too_fast"}}[10m])'
+_WINDOW: Final = _MISUNDERSTOOD["window"]
+_RUBBISH: Final = f'increase({_TROUBLED}{{trouble="not_understood"}}[{_WINDOW}]) or increase({_NO_MESSAGES}[{_WINDOW}])'
+_TOO_FAST: Final = f'increase({_TROUBLED}{{trouble="too_fast"}}[{_LIMITED["window"]}])'
 
 MISUNDERSTOOD: Final = Alert(
     name="CodeRacerClientsMisunderstood",
     severity=Severity.WARNING,
-    expr=(f"{_share(_RUBBISH)} > {_MISUNDERSTOOD['share']}\nand {_sum(_RUBBISH)} >= {_MISUNDERSTOOD['connections']}\n"),
+    expr=(
+        f"{_share(_RUBBISH, _WINDOW)} > {_MISUNDERSTOOD['share']}\n"
+        f"and {_sum(_RUBBISH)} >= {_MISUNDERSTOOD['connections']}\n"
+    ),
     hold="5m",
     summary="More than a few clients say what the server does not understand: a release of them may be broken.",
     description="{{ $value | humanizePercentage }} of the clients that come send what is not understood.",
@@ -75,7 +79,10 @@ MISUNDERSTOOD: Final = Alert(
 LIMITED: Final = Alert(
     name="CodeRacerPlayersLimited",
     severity=Severity.CRITICAL,
-    expr=f"{_share(_TOO_FAST)} > {_LIMITED['share']}\nand {_sum(_TOO_FAST)} >= {_LIMITED['connections']}\n",
+    expr=(
+        f"{_share(_TOO_FAST, _LIMITED['window'])} > {_LIMITED['share']}\n"
+        f"and {_sum(_TOO_FAST)} >= {_LIMITED['connections']}\n"
+    ),
     hold="5m",
     keeps=KEEPS,
     summary="Nearly all players are told that they are too fast: a limit is too low for the game.",

@@ -15,9 +15,10 @@ _LOOPING: Final = CONFIG["CodeRacerClientLooping"]
 _CLIFF: Final = CONFIG["CodeRacerConnectionCliff"]
 _STORM: Final = CONFIG["CodeRacerReconnectStorm"]
 _SLOW: Final = CONFIG["CodeRacerSlowConsumers"]
+_LIMITED: Final = CONFIG["CodeRacerRateLimitSurge"]
 _ERRORS: Final = CONFIG["CodeRacerErrorSurge"]
 _OPEN: Final = last("code_racer_ws_connections")
-_OPEN_BEFORE: Final = last("code_racer_ws_connections", "5m")
+_OPEN_BEFORE: Final = last("code_racer_ws_connections", str(_CLIFF["ago"]))
 
 
 def _sum(of: str) -> str:
@@ -35,15 +36,17 @@ def _errors(code: str) -> str:
     return f'code_racer_ws_errors_total{{{INSTANCE}, code="{code}"}}'
 
 
-def _answered(outcome: str) -> str:
-    return f'rate({_HANDSHAKES}{{outcome="{outcome}"}}[5m])'
+def _answered(outcome: str, window: object) -> str:
+    return f'rate({_HANDSHAKES}{{outcome="{outcome}"}}[{window}])'
 
 
-_UNAUTHORIZED: Final = _sum(_answered("unauthorized"))
+_UNAUTHORIZED: Final = _sum(_answered("unauthorized", _AUTH["window"]))
 AUTH_FAILURES: Final = Alert(
     name="CodeRacerAuthFailureSurge",
     severity=Severity.WARNING,
-    expr=(f"{_UNAUTHORIZED} > {_AUTH['per_s']}\nand {_UNAUTHORIZED}\n  > {_sum(_answered('accepted'))}\n"),
+    expr=(
+        f"{_UNAUTHORIZED} > {_AUTH['per_s']}\nand {_UNAUTHORIZED}\n  > {_sum(_answered('accepted', _AUTH['window']))}\n"
+    ),
     hold="5m",
     summary="More tokens are refused than taken.",
     description="{{ $value | humanize }} handshakes a second are refused for their tokens, more than are accepted.",
@@ -66,7 +69,7 @@ AUTH_FAILURES: Final = Alert(
 ORIGIN_REFUSALS: Final = Alert(
     name="CodeRacerOriginRefusalSurge",
     severity=Severity.WARNING,
-    expr=f"{_sum(_answered('origin_refused'))} > {_ORIGIN['per_s']}",
+    expr=f"{_sum(_answered('origin_refused', _ORIGIN['window']))} > {_ORIGIN['per_s']}",
     hold="5m",
     summary="Browsers are refused for the page they come from.",
     description="{{ $value | humanize }} handshakes a second come from pages that are not allowed.",
@@ -88,14 +91,14 @@ def _ends(client: str, kind: str) -> str:
 
 
 _BY_CLIENT: Final = "sum by (cluster, namespace, job, client)"
+_EARLY: Final = f'{_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[{_LOOPING["window"]}]))'
 CLIENT_LOOPING: Final = Alert(
     name="CodeRacerClientLooping",
     severity=Severity.WARNING,
     expr=(
-        f'{_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[10m])) > '
-        f"{_LOOPING['early']}\n"
-        f'and {_BY_CLIENT} (increase({_CLIENT_CLOSES}{{client!="canary", kind="early"}}[10m]))\n'
-        f"  > {_LOOPING['share']} * {_BY_CLIENT} (increase({_CLIENT_CLOSES}[10m]))\n"
+        f"{_EARLY} > {_LOOPING['early']}\n"
+        f"and {_EARLY}\n"
+        f"  > {_LOOPING['share']} * {_BY_CLIENT} (increase({_CLIENT_CLOSES}[{_LOOPING['window']}]))\n"
     ),
     hold="5m",
     summary="A client reconnects in a loop.",
@@ -159,15 +162,12 @@ CLIFF: Final = Alert(
     ),
 )
 
-_ATTEMPTS: Final = _sum(f"rate({_HANDSHAKES}[5m])")
+_ATTEMPTS: Final = _sum(f"rate({_HANDSHAKES}[{_STORM['window']}])")
+_USUAL: Final = _sum(f"rate({_HANDSHAKES}[{_STORM['usual']}] offset {_STORM['window']})")
 RECONNECT_STORM: Final = Alert(
     name="CodeRacerReconnectStorm",
     severity=Severity.WARNING,
-    expr=(
-        f"{_ATTEMPTS} > {_STORM['per_s']}\n"
-        f"and {_ATTEMPTS}\n"
-        f"  > {_STORM['times']} * {_sum(f'rate({_HANDSHAKES}[1h] offset 5m)')}\n"
-    ),
+    expr=(f"{_ATTEMPTS} > {_STORM['per_s']}\nand {_ATTEMPTS}\n  > {_STORM['times']} * {_USUAL}\n"),
     hold="2m",
     summary="Many more clients come than usual: they may be coming back again and again.",
     description="{{ $value | humanize }} attempts to connect a second, over five times as many as in the hour before.",
@@ -183,7 +183,7 @@ RECONNECT_STORM: Final = Alert(
     ),
 )
 
-_CUT_OFF: Final = _sum("increase(code_racer_ws_slow_consumer_closes_total[10m])")
+_CUT_OFF: Final = _sum(f"increase(code_racer_ws_slow_consumer_closes_total[{_SLOW['window']}])")
 SLOW_CONSUMERS: Final = Alert(
     name="CodeRacerSlowConsumers",
     severity=Severity.WARNING,
@@ -236,8 +236,8 @@ LIMIT_SURGE: Final = Alert(
     name="CodeRacerRateLimitSurge",
     severity=Severity.WARNING,
     expr=(
-        'sum by (cluster, namespace, job, scope) (rate(code_racer_ws_rate_limited_total{mode="enforced"}[5m]))'
-        f" > {CONFIG['CodeRacerRateLimitSurge']['per_s']}"
+        "sum by (cluster, namespace, job, scope)"
+        f' (rate(code_racer_ws_rate_limited_total{{mode="enforced"}}[{_LIMITED["window"]}])) > {_LIMITED["per_s"]}'
     ),
     hold="10m",
     summary="Clients run into a limit again and again.",
@@ -287,8 +287,8 @@ CONNECTION_LIMIT: Final = Alert(
     ),
 )
 
-_MESSAGES: Final = _sum('rate(code_racer_ws_messages_total{direction="in"}[5m])')
-_ERRED: Final = _sum('rate(code_racer_ws_errors_total{code!="rate_limited"}[5m])')
+_MESSAGES: Final = _sum(f'rate(code_racer_ws_messages_total{{direction="in"}}[{_ERRORS["window"]}])')
+_ERRED: Final = _sum(f'rate(code_racer_ws_errors_total{{code!="rate_limited"}}[{_ERRORS["window"]}])')
 ERROR_SURGE: Final = Alert(
     name="CodeRacerErrorSurge",
     severity=Severity.WARNING,

@@ -59,10 +59,10 @@ EVENT_LOG_SLOW: Final = Alert(
     severity=Severity.WARNING,
     expr=(
         "histogram_quantile(0.9, sum by (cluster, namespace, job, instance, le)"
-        ' (rate(code_racer_event_log_append_seconds_bucket{outcome="accepted"}[5m])))'
+        f' (rate(code_racer_event_log_append_seconds_bucket{{outcome="accepted"}}[{_SLOW["window"]}])))'
         f" > {_SLOW['late_s']}\n"
         "and sum by (cluster, namespace, job, instance)"
-        ' (increase(code_racer_event_log_append_seconds_count{outcome="accepted"}[5m]))'
+        f' (increase(code_racer_event_log_append_seconds_count{{outcome="accepted"}}[{_SLOW["window"]}]))'
         f" >= {_SLOW['appends']}\n"
     ),
     hold="5m",

@@ -63,17 +63,17 @@ GAME_TOO_LARGE: Final = Alert(
 )
 
 _JUDGE: Final = CONFIG["CodeRacerJudgeFailing"]
-_UNJUDGED: Final = (
-    'sum by (cluster, namespace, job) (increase(code_racer_submissions_total{verdict="judge_error"}[10m]))'
-)
+
+
+def _submissions(labels: str = "") -> str:
+    return f"sum by (cluster, namespace, job) (increase(code_racer_submissions_total{labels}[{_JUDGE['window']}]))"
+
+
+_UNJUDGED: Final = _submissions('{verdict="judge_error"}')
 JUDGE_FAILING: Final = Alert(
     name="CodeRacerJudgeFailing",
     severity=Severity.CRITICAL,
-    expr=(
-        f"{_UNJUDGED} >= {_JUDGE['submissions']}\n"
-        f"and {_UNJUDGED}\n"
-        f"  > {_JUDGE['share']} * sum by (cluster, namespace, job) (increase(code_racer_submissions_total[10m]))\n"
-    ),
+    expr=(f"{_UNJUDGED} >= {_JUDGE['submissions']}\nand {_UNJUDGED}\n  > {_JUDGE['share']} * {_submissions()}\n"),
     hold="2m",
     keeps=KEEPS,
     summary="The judge is out of order: players get no verdict.",

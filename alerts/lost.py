@@ -9,6 +9,7 @@ from app.telemetry.catalogue.model import AGE_BUCKETS
 
 _JOB: Final = {"job": "code-racer"}
 _C: Final = CONFIG["CodeRacerAbnormalCloses"]
+_WINDOW, _AGES_WINDOW = _C["window"], _C["ages_window"]
 _CLOSES: Final = "code_racer_ws_closes_total"
 _AGES: Final = "code_racer_ws_lost_age_seconds"
 
@@ -21,16 +22,16 @@ def _closes(reason: str, initiator: str) -> str:
     return f'{_CLOSES}{{{INSTANCE}, reason="{reason}", initiator="{initiator}"}}'
 
 
-_LOST: Final = _sum(f'rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[10m])')
-_YOUNG: Final = _sum(f'increase({_AGES}_bucket{{le="{_C["older_than_s"]}"}}[30m])')
+_LOST: Final = _sum(f'rate({_CLOSES}{{reason=~"connection_lost|ping_timeout"}}[{_WINDOW}])')
+_YOUNG: Final = _sum(f'increase({_AGES}_bucket{{le="{_C["older_than_s"]}"}}[{_AGES_WINDOW}])')
 _OLD: Final = (
-    f"sum by (cluster, namespace, job, le) (increase({_AGES}_bucket[30m]))"
+    f"sum by (cluster, namespace, job, le) (increase({_AGES}_bucket[{_AGES_WINDOW}]))"
     f" - on (cluster, namespace, job) group_left () {_YOUNG}"
 )
 _OF_ONE_AGE: Final = (
     f"histogram_quantile(0.95, {_OLD})\n"
     f"  < {_C['younger_than_s']} < {_C['alike']} * histogram_quantile(0.5, {_OLD})\n"
-    f"and {_sum(f'increase({_AGES}_count[30m])')} - {_YOUNG} >= {_C['lost']}\n"
+    f"and {_sum(f'increase({_AGES}_count[{_AGES_WINDOW}])')} - {_YOUNG} >= {_C['lost']}\n"
 )
 """Networks lose connections of any age. Where the older half of those lost is of one age, something cuts them at it."""
 
@@ -91,10 +92,10 @@ ABNORMAL_CLOSES: Final = Alert(
     expr=(
         f"{_LOST} > {_C['per_s']}\n"
         f"and {_LOST}\n"
-        f"  > {_C['share']} * {_sum(f'rate({_CLOSES}[10m])')}\n"
+        f"  > {_C['share']} * {_sum(f'rate({_CLOSES}[{_WINDOW}])')}\n"
         f"or {_LOST} > {_C['cut_per_s']}\n"
         f"and 60 * {_LOST}\n"
-        f"  > {_C['lost_per_connection_minute']} * {_sum('avg_over_time(code_racer_ws_connections[10m])')}\n"
+        f"  > {_C['lost_per_connection_minute']} * {_sum(f'avg_over_time(code_racer_ws_connections[{_WINDOW}])')}\n"
         f"or {_LOST} and {_OF_ONE_AGE}"
     ),
     hold="5m",

@@ -91,14 +91,17 @@ def _lag(bound: str, values: str) -> dict[str, str]:
 
 
 _STILL: Final = CONFIG["CodeRacerPaused"]
+
+
+def _looks(within_s: object) -> str:
+    bucket = f'code_racer_event_loop_lag_seconds_bucket{{le="{within_s}"}}'
+    return f"sum by {_EACH} (increase({bucket}[{_STILL['window']}]))"
+
+
 PAUSED: Final = Alert(
     name="CodeRacerPaused",
     severity=Severity.WARNING,
-    expr=(
-        f'sum by {_EACH} (increase(code_racer_event_loop_lag_seconds_bucket{{le="+Inf"}}[5m]))\n'
-        f'  - sum by {_EACH} (increase(code_racer_event_loop_lag_seconds_bucket{{le="{_STILL["still_s"]}"}}[5m]))'
-        f" > {_STILL['pauses']}\n"
-    ),
+    expr=(f"{_looks('+Inf')}\n  - {_looks(_STILL['still_s'])} > {_STILL['pauses']}\n"),
     hold="0m",
     summary="A replica stood still: it was stopped, or its machine was.",
     description="{{ $labels.instance }} stood still for over five seconds at a time.",
@@ -115,8 +118,8 @@ PAUSED: Final = Alert(
 )
 
 _KEPT: Final = CONFIG["CodeRacerProcessorWithheld"]
-_WITHHELD: Final = f"sum by {_EACH} (rate(code_racer_cpu_withheld_seconds_total[5m]))"
-_USED: Final = f"sum by {_EACH} (rate(process_cpu_seconds_total[5m]))"
+_WITHHELD: Final = f"sum by {_EACH} (rate(code_racer_cpu_withheld_seconds_total[{_KEPT['window']}]))"
+_USED: Final = f"sum by {_EACH} (rate(process_cpu_seconds_total[{_KEPT['window']}]))"
 
 
 def _processor(used: str, busy: str, throttled: str) -> dict[str, str]:
@@ -188,7 +191,7 @@ DISK_FILLING: Final = Alert(
     name="CodeRacerDiskFilling",
     severity=Severity.WARNING,
     expr=(
-        f"predict_linear({_FREE}[1h], {_DISK['full_in_s']}) < 0\n"
+        f"predict_linear({_FREE}[{_DISK['pace_window']}], {_DISK['full_in_s']}) < 0\n"
         f"and {last(_FREE)} / ({last(_SIZE)} > 0) < {_DISK['ticket_under']}\n"
     ),
     hold="15m",
@@ -249,9 +252,10 @@ FDS_RUN_OUT: Final = Alert(
     severity=Severity.CRITICAL,
     expr=(
         f"{_FDS} > {_DESCRIPTORS['growing_above']}\n"
-        f"and predict_linear(code_racer_open_fds[15m], {_DESCRIPTORS['out_in_s']}) > {last('code_racer_max_fds')}\n"
+        f"and predict_linear(code_racer_open_fds[{_DESCRIPTORS['pace_window']}], {_DESCRIPTORS['out_in_s']})"
+        f" > {last('code_racer_max_fds')}\n"
         f"or {_FDS}\n"
-        f"and on {_EACH} sum by {_EACH} (increase({_TURNED_AWAY}[5m])) > 0\n"
+        f"and on {_EACH} sum by {_EACH} (increase({_TURNED_AWAY}[{_DESCRIPTORS['window']}])) > 0\n"
     ),
     hold="2m",
     keeps=KEEPS,
@@ -311,7 +315,7 @@ CLOCK_SET: Final = Alert(
 LOG_WRITER: Final = Alert(
     name="CodeRacerLogWriterDied",
     severity=Severity.WARNING,
-    expr="increase(code_racer_log_writer_restarts_total[15m]) > 0",
+    expr=f"increase(code_racer_log_writer_restarts_total[{CONFIG['CodeRacerLogWriterDied']['window']}]) > 0",
     hold="0m",
     summary="What writes the log died and was replaced: lines are missing.",
     description="The log writer of {{ $labels.instance }} died {{ $value | humanize }} times in 15 minutes.",

@@ -109,7 +109,7 @@ class Alert:
     @property
     def is_supervisors(self) -> bool:
         """Whether it is about what a supervisor of workers tells, which is a job of its own."""
-        return "code_racer_worker_restarts_total" in self.expr
+        return f'job="{CONFIG["jobs"]["supervisor"]}"' in self.expr or "code_racer_worker_restarts_total" in self.expr
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ _NATS: Final = f'job="{_SERVERS}"'
 _OURS: Final = f'job="{CONFIG["jobs"]["service"]}"'
 _UP: Final = f"up{{{_NATS}}}"
 _WELL: Final = f"min by {_EACH} ({last(f'nats_healthz_status_value{{{_NATS}}}')})"
-_SIZE: Final = f"max by {_BY} (last_over_time(nats_varz_jetstream_meta_cluster_size{{{_NATS}}}[1h]))"
-_NEEDED: Final = f"max by {_BY} (last_over_time(nats_varz_jetstream_meta_quorum_needed{{{_NATS}}}[1h]))"
+_REMEMBERED: Final = CONFIG["nats"]["remembered"]
+_SIZE: Final = f"max by {_BY} (last_over_time(nats_varz_jetstream_meta_cluster_size{{{_NATS}}}[{_REMEMBERED}]))"
+_NEEDED: Final = f"max by {_BY} (last_over_time(nats_varz_jetstream_meta_quorum_needed{{{_NATS}}}[{_REMEMBERED}]))"
 _JOB: Final = {"job": "code-racer-nats"}
 
 
@@ -149,6 +150,7 @@ NO_QUORUM: Final = Alert(
     ),
 )
 
+_BEHIND: Final = str(CONFIG["CodeRacerNatsCopiesBehind"]["behind"])
 _SEQ: Final = f"nats_stream_last_seq{{{_NATS}}}"
 _OF_SERVERS: Final = "(cluster, namespace, job, stream_name, server_name)"
 _COPIES: Final = f"max by {_OF_SERVERS} ({last(_SEQ)})"
@@ -168,7 +170,7 @@ COPIES: Final = Alert(
     expr=(
         f"(count by {_STREAM} ({_COPIES}) < on {_BY} group_left clamp_max({_SIZE}, {CONFIG['nats']['copies']}))\n"
         f"  unless on {_BY} {_under(_SIZE)}\n"
-        f"or max by {_STREAM} (max by {_STREAM} ({last(_SEQ, '2m')}) > on {_STREAM} group_right {_COPIES})\n"
+        f"or max by {_STREAM} (max by {_STREAM} ({last(_SEQ, _BEHIND)}) > on {_STREAM} group_right {_COPIES})\n"
     ),
     hold="5m",
     summary="A stream of the event log has too few copies, or one that lags: losing a server may lose games.",
@@ -254,7 +256,8 @@ STORAGE_FILLING: Final = Alert(
     expr=(
         f"{_SHARE} > {_STORAGE['ticket_above']}\n"
         f"or {_SHARE} > {_STORAGE['growing_above']}\n"
-        f"  and max by {_EACH} (predict_linear({_USED}[1h], {_STORAGE['full_in_s']}) > {_MOST})\n"
+        f"  and max by {_EACH}"
+        f" (predict_linear({_USED}[{_STORAGE['pace_window']}], {_STORAGE['full_in_s']}) > {_MOST})\n"
     ),
     hold="15m",
     summary="The storage of a server of NATS fills up.",

@@ -12,7 +12,7 @@ _OTHER: Final = 'job="code-racer", instance="b:8080"'
 
 
 def _troubles(trouble: str) -> str:
-    grown = f'increase(code_racer_event_log_troubles_total{{trouble="{trouble}"}}[5m])'
+    grown = f'increase(code_racer_event_log_troubles_total{{trouble="{trouble}"}}[{CONFIG["event_log"]["troubled"]}])'
     return f"sum by (cluster, namespace, job) ({grown}) > 0"
 
 
@@ -189,7 +189,7 @@ _EACH: Final = "(cluster, namespace, job, instance)"
 
 
 def _grown(counter: str) -> str:
-    return f"sum by {_EACH} (increase({counter}[2m]))"
+    return f"sum by {_EACH} (increase({counter}[{_GAPS['window']}]))"
 
 
 GAPS: Final = Alert(
@@ -199,7 +199,7 @@ GAPS: Final = Alert(
         f"{_grown('code_racer_event_log_gaps_total')} > {_GAPS['gaps']}\n"
         f"and {_grown('code_racer_event_log_gaps_total')}\n"
         f"  > {_GAPS['share']} * {_grown('code_racer_event_log_lag_seconds_count')}\n"
-        f"unless on {_EACH} changes(code_racer_start_time_seconds[4m]) > 0\n"
+        f"unless on {_EACH} changes(code_racer_start_time_seconds[{_GAPS['starts_window']}]) > 0\n"
     ),
     hold="5m",
     summary="A replica misses what the event log tells live; it reads it again, and its players see it late.",

@@ -5,13 +5,14 @@ from typing import Final
 from alerts.config import CONFIG
 from alerts.model import INSTANCE, WHERE, Alert, Case, Group, Severity, last
 
+_AGO: Final = str(CONFIG["CodeRacerMemoryGrowth"]["ago"])
 _MEMORY: Final = last("code_racer_memory_bytes")
-_MEMORY_BEFORE: Final = last("code_racer_memory_bytes", "1h")
+_MEMORY_BEFORE: Final = last("code_racer_memory_bytes", _AGO)
 _OPEN: Final = last("code_racer_ws_connections")
-_OPEN_BEFORE: Final = last("code_racer_ws_connections", "1h")
+_OPEN_BEFORE: Final = last("code_racer_ws_connections", _AGO)
 _REPLICA: Final = "cluster, namespace, job, instance"
 _GAMES: Final = f"sum by ({_REPLICA}) ({last('code_racer_games')})"
-_GAMES_BEFORE: Final = f"sum by ({_REPLICA}) ({last('code_racer_games', '1h')})"
+_GAMES_BEFORE: Final = f"sum by ({_REPLICA}) ({last('code_racer_games', _AGO)})"
 
 
 def _growth(now: str, before: str) -> str:
@@ -53,7 +54,7 @@ OVERLOADED: Final = Alert(
 FAULTS: Final = Alert(
     name="CodeRacerFaults",
     severity=Severity.WARNING,
-    expr="increase(code_racer_faults_total[15m]) > 0",
+    expr=f"increase(code_racer_faults_total[{CONFIG['CodeRacerFaults']['window']}]) > 0",
     hold="0m",
     summary="Code Racer ran into something that it has no answer for: most likely a mistake of ours.",
     description="{{ $value | humanize }} faults of {{ $labels.instance }} in 15 minutes; see app.fault in the log.",
@@ -70,12 +71,13 @@ FAULTS: Final = Alert(
     ),
 )
 
+_LAG: Final = CONFIG["CodeRacerEventLoopLag"]
 EVENT_LOOP_LAG: Final = Alert(
     name="CodeRacerEventLoopLag",
     severity=Severity.WARNING,
     expr=(
         "histogram_quantile(0.99, sum by (cluster, namespace, job, instance, le)"
-        f" (rate(code_racer_event_loop_lag_seconds_bucket[5m]))) > {CONFIG['CodeRacerEventLoopLag']['late_s']}"
+        f" (rate(code_racer_event_loop_lag_seconds_bucket[{_LAG['window']}]))) > {_LAG['late_s']}"
     ),
     hold="5m",
     summary="Code Racer's event loop is late: everything is.",
@@ -136,14 +138,15 @@ MEMORY_GROWTH: Final = Alert(
     ),
 )
 
+_KEYS: Final = CONFIG["CodeRacerSigningKeysFailing"]
 SIGNING_KEYS: Final = Alert(
     name="CodeRacerSigningKeysFailing",
     severity=Severity.WARNING,
     expr=(
         "sum by (cluster, namespace, job, instance)"
-        ' (increase(code_racer_signing_key_fetches_total{outcome="failed"}[15m])) > 0\n'
+        f' (increase(code_racer_signing_key_fetches_total{{outcome="failed"}}[{_KEYS["window"]}])) > 0\n'
         "unless sum by (cluster, namespace, job, instance)"
-        ' (increase(code_racer_signing_key_fetches_total{outcome="fetched"}[15m])) > 0\n'
+        f' (increase(code_racer_signing_key_fetches_total{{outcome="fetched"}}[{_KEYS["window"]}])) > 0\n'
     ),
     hold="5m",
     summary="The public keys that tokens are verified with cannot be fetched; once they are too old nobody gets in.",
@@ -173,7 +176,7 @@ SIGNING_KEYS: Final = Alert(
 LOGS_DROPPED: Final = Alert(
     name="CodeRacerLogsDropped",
     severity=Severity.WARNING,
-    expr="increase(code_racer_log_dropped_total[5m]) > 0",
+    expr=f"increase(code_racer_log_dropped_total[{CONFIG['CodeRacerLogsDropped']['window']}]) > 0",
     hold="2m",
     summary="Code Racer loses log lines.",
     description="{{ $labels.instance }} could not write {{ $value | humanize }} log lines in five minutes.",
@@ -189,12 +192,13 @@ LOGS_DROPPED: Final = Alert(
     ),
 )
 
+_TRACES: Final = CONFIG["CodeRacerTracesLost"]
 TRACES_LOST: Final = Alert(
     name="CodeRacerTracesLost",
     severity=Severity.WARNING,
     expr=(
         "sum by (cluster, namespace, job, instance)"
-        ' (increase(code_racer_trace_spans_total{outcome=~"failed|dropped"}[10m])) > 0'
+        f' (increase(code_racer_trace_spans_total{{outcome=~"failed|dropped"}}[{_TRACES["window"]}])) > 0'
     ),
     hold="10m",
     summary="The collector does not take Code Racer's traces.",
@@ -252,11 +256,11 @@ _LOG_BYTES: Final = "code_racer_log_bytes_total"
 _HANDSHAKES: Final = "code_racer_ws_handshakes_total"
 
 
-def _in_half_an_hour(counted: str) -> str:
-    return f"sum by (cluster, namespace, job) (increase({counted}[30m]))"
+def _lately(counted: str) -> str:
+    return f"sum by (cluster, namespace, job) (increase({counted}[{_LOG_BUDGET['window']}]))"
 
 
-_TAKEN: Final = _in_half_an_hour(f'{_HANDSHAKES}{{outcome="accepted"}}')
+_TAKEN: Final = _lately(f'{_HANDSHAKES}{{outcome="accepted"}}')
 _REFUSED: Final = (
     f'{_HANDSHAKES}{{outcome!="accepted"}}',
     'code_racer_http_requests_total{status="4xx"}',
@@ -277,9 +281,9 @@ LOG_BUDGET: Final = Alert(
     name="CodeRacerLogBudget",
     severity=Severity.WARNING,
     expr=(
-        f"{_in_half_an_hour(_LOG_BYTES)} / {_TAKEN} > {_LOG_BUDGET['times']} * {_LOG_BUDGET['racing_bytes']}\n"
+        f"{_lately(_LOG_BYTES)} / {_TAKEN} > {_LOG_BUDGET['times']} * {_LOG_BUDGET['racing_bytes']}\n"
         f"and {_TAKEN} >= {_LOG_BUDGET['connections']}\n"
-        + "".join(f"unless {_in_half_an_hour(one)} > {_TAKEN}\n" for one in _REFUSED)
+        + "".join(f"unless {_lately(one)} > {_TAKEN}\n" for one in _REFUSED)
     ),
     hold="15m",
     summary="Code Racer writes more log for each connection than a release is to.",

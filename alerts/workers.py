@@ -1,15 +1,16 @@
 """Alerts on the workers of one machine, by what their supervisor tells of them.
 
 Each worker is scraped as a replica, so the other alerts know it as one: down, looping, worse than the others. What only
-the supervisor knows is that it has started one again.
+the supervisor knows is that it has started one again; so that it is there itself is looked at too.
 """
 
 from typing import Final
 
 from alerts.config import CONFIG
-from alerts.model import Alert, Case, Group, Severity, last
+from alerts.model import INSTANCE, Alert, Case, Group, Severity, gone, last
 
 _C: Final = CONFIG["CodeRacerWorkerRestarting"]
+_JOB: Final = str(CONFIG["jobs"]["supervisor"])
 _REPLICA: Final = "(cluster, namespace, job, instance)"
 _RESTARTS: Final = "code_racer_worker_restarts_total"
 _WORKERS: Final = "code_racer_workers"
@@ -76,4 +77,32 @@ RESTARTING: Final = Alert(
     ),
 )
 
-WORKERS: Final = Group("code-racer-workers", (RESTARTING,))
+SUPERVISOR_DOWN: Final = Alert(
+    name="CodeRacerSupervisorDown",
+    severity=Severity.WARNING,
+    expr=f'up{{job="{_JOB}"}} == 0 or ({gone(_JOB)})',
+    hold=str(CONFIG["CodeRacerSupervisorDown"]["for"]),
+    summary="The supervisor of a machine's workers cannot be scraped: they serve, and nobody starts them again.",
+    description="{{ $labels.job }}{{ with $labels.instance }} at {{ . }}{{ end }} has not answered its scrapes for more"
+    " than five minutes.",
+    cases=(
+        Case(
+            "it stands still",
+            {f"up{{{_INSTANCE}}}": "1 1 0x20", f"up{{{INSTANCE}}}": "1x30"},
+            fires=7,
+            labels=_SUPERVISOR,
+            description="code-racer-supervisor at a:9100 has not answered its scrapes for more than five minutes.",
+        ),
+        Case(
+            "it has vanished from discovery, its workers have not",
+            {f"up{{{_INSTANCE}}}": "1x70 stale", f"up{{{INSTANCE}}}": "1x130"},
+            fires=76,
+            labels={"job": "code-racer-supervisor"},
+            description="code-racer-supervisor has not answered its scrapes for more than five minutes.",
+        ),
+        Case("a restart", {f"up{{{_INSTANCE}}}": "1 0 0 1x20"}, silent=(2, 4, 8)),
+        Case("one process, without a supervisor", {f"up{{{INSTANCE}}}": "1x30"}, silent=(6, 20)),
+    ),
+)
+
+WORKERS: Final = Group("code-racer-workers", (RESTARTING, SUPERVISOR_DOWN))

@@ -9,6 +9,7 @@ _LAG: Final = "code_racer_event_loop_lag_seconds_bucket"
 _ALL: Final = selected(_LAG, 'le="+Inf"')
 _WITHIN_5_S: Final = selected(_LAG, 'le="5.0"')
 _NOT_SERVING: Final = 'state!="ready"'
+_OF_SUPERVISORS: Final = f'job="{CONFIG["jobs"]["supervisor"]}"'
 _WITHHELD: Final = rate("code_racer_cpu_withheld_seconds_total", "instance")
 
 MACHINE: Final = Board(
@@ -189,6 +190,7 @@ MACHINE: Final = Board(
                 warn=3,
                 range=(0, 0),
                 alerts=("CodeRacerWorkerRestarting",),
+                width=6,
             ),
             Panel(
                 "Workers that do not serve",
@@ -203,6 +205,18 @@ MACHINE: Final = Board(
                 warn=1,
                 range=(0, 0),
                 alerts=("CodeRacerWorkerRestarting",),
+                width=6,
+            ),
+            Panel(
+                "Supervisors scraped",
+                "The part of the supervisors that answers Prometheus: without one nobody starts its workers again.",
+                "percentunit",
+                (Query(f"avg({selected('up', _OF_SUPERVISORS)})", "up"),),
+                warn=1,
+                below=True,
+                range=(1, 1),
+                alerts=("CodeRacerSupervisorDown",),
+                width=6,
             ),
             Panel(
                 "Handed over",
@@ -212,6 +226,7 @@ MACHINE: Final = Board(
                 (Query(rate("code_racer_worker_handovers_total", "outcome"), "{{outcome}}"),),
                 warn=1_000,
                 range=(0, 1_000),
+                width=6,
             ),
         ),
     ),

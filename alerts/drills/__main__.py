@@ -56,10 +56,14 @@ def run_all(drills: Sequence[Drill], at_once: int) -> list[Result]:
 
 
 def _line(result: Result) -> str:
-    said = result.failure or f"detected after {result.detected_s:.1f} s, silent after {result.silent_s:.1f} s"
+    said = result.failure or f"{_detected(result)}, silent after {result.silent_s:.1f} s"
     slower = f"; {result.pace} times slower, as the machine is" if result.pace > 1 else ""
     excused = f"; the machine caused {', '.join(sorted(result.excused))}" if result.excused else ""
     return f"{result.drill.name}: {said}{slower}{excused}"
+
+
+def _detected(result: Result) -> str:
+    return "not told" if result.drill.is_look_alike else f"detected after {result.detected_s:.1f} s"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -76,7 +80,7 @@ def _row(result: Result) -> tuple[str, ...]:
     return (
         drill.fault,
         f"[{drill.alert}](../alerts/runbooks/{drill.alert}.md) ({drill.severity})",
-        f"{result.detected_s:.1f} s",
+        _detected(result).removeprefix("detected after "),
         f"{drill.factor / result.pace:g} times faster",
         f"{result.silent_s:.1f} s",
         f"{shown[0].title}: {shown[1].title}" if shown else "",
@@ -119,7 +123,8 @@ def _document(text: str) -> str:
         " no page was delivered but those the fault is right to cause, the panel showed it, a log line told of it where"
         f" one could (`{PREFIX}*`"
         " metrics alone tell of the others), and every query and log search of the runbook worked."
-        " *Also told* are tickets that the same fault is right to cause.\n\n" + text
+        " *Also told* are tickets that the fault is right to cause; what is *not told* only looks like a fault.\n\n"
+        + text
     )
 
 

@@ -14,7 +14,7 @@ from alerts.drills.stage import Stage
 from alerts.model import Severity
 from tools.harness.player import WRONG, Player
 from tools.harness.processes import children, freeze
-from tools.harness.server import UNLIMITED, until
+from tools.harness.server import UNLIMITED, ServerProcess, until
 
 _PAGE, _TICKET = Severity.CRITICAL, Severity.WARNING
 _HELD_S: Final = 0.25
@@ -72,11 +72,11 @@ def _deadlines_fail(stage: Stage) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def race(stage: Stage, count: int) -> Iterator[list[Player]]:
-    """A race that has started."""
-    game_id = stage.new_game(min_players=count)
+def race(stage: Stage, count: int, at: ServerProcess | None = None) -> Iterator[list[Player]]:
+    """A race that has started, on the stage's server or another."""
+    game_id = stage.new_game(at, min_players=count)
     with contextlib.ExitStack() as stack:
-        racers = [stack.enter_context(stage.player(game_id, f"racer-{number}")) for number in range(count)]
+        racers = [stack.enter_context(stage.player(game_id, f"racer-{number}", at)) for number in range(count)]
         racers[-1].until("player_joined", player_id=f"racer-{count - 1}")
         for one in racers:
             one.send("ready")

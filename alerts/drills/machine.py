@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
+from http import HTTPStatus
 from typing import Final
 
 from alerts.drills.drill import Drill
@@ -30,6 +31,7 @@ _HALF: Final = 490
 """Thousandths of the disk that are left when it begins to fill, at five a second."""
 _DESCRIPTORS: Final = 110
 _MORE_PER_S: Final = 4
+_RESERVED: Final = 40
 
 
 def _two_builds(stage: Stage) -> Generator[None, None, None]:
@@ -107,6 +109,18 @@ def _descriptors_run_out(stage: Stage) -> Generator[None, None, None]:
         with stage.again(one_more, per_s=_MORE_PER_S / stage.stack.pace):
             yield
         stack.close()
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+        yield
+
+
+def _descriptors_taken(stage: Stage) -> Generator[None, None, None]:
+    """No more of them are needed than before, but who comes now finds none that is not reserved."""
+    with stage.serve(reserved_descriptors=_RESERVED) as server:
+        yield
+        before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (server.open_files() + _RESERVED, before[1]))
+        with stage.again(lambda: stage.knock(status=HTTPStatus.SERVICE_UNAVAILABLE), per_s=2 / stage.stack.pace):
+            yield
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
         yield
 
@@ -221,6 +235,15 @@ DRILLS: Final = (
         _descriptors_run_out,
         "File descriptors",
         "ws.opened",
+    ),
+    Drill(
+        "CodeRacerFdsNearLimit",
+        _PAGE,
+        "a low RLIMIT_NOFILE is reached, and who comes is turned away",
+        _descriptors_taken,
+        None,
+        "http.rejected",
+        {"reason": "no_descriptors"},
     ),
     Drill(
         "CodeRacerLogWriterDied",

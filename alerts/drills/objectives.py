@@ -28,6 +28,7 @@ _FEW: Final = 15
 _MANY: Final = 45
 _LATE_S: Final = 10.5
 """Longer than the next bound that histograms tell apart: late also where a busy machine has to be given some back."""
+_SUBMITTED: Final = itertools.count()
 _SLICE_S: Final = 0.05
 _SLICES_PER_S: Final = 5.0
 _FAULTY: Final = "tools.harness.faulty"
@@ -143,28 +144,28 @@ def _nobody_answers(stage: Stage) -> Generator[None, None, None]:
 
 def _some_verdicts_late(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(judge_time_limit_s=60) as server, race(stage, _FEW) as racers:
-        workers = _judging(server, racers)
+        workers = judging(server, racers)
         yield
         _submit_to_stopped(workers, racers)
-        _tell(workers, signal.SIGCONT)
+        tell(workers, signal.SIGCONT)
         yield
         yield
 
 
 def _most_verdicts_late(stage: Stage) -> Generator[None, None, None]:
     with stage.serve(judge_time_limit_s=60, judge_processes=1) as server, race(stage, _MANY) as racers:
-        workers = _judging(server, racers)
+        workers = judging(server, racers)
         yield
         _submit_to_stopped(workers, racers)
         try:
             with stage.again(lambda: _let_work(workers), per_s=_SLICES_PER_S):
                 yield
         finally:
-            _tell(workers, signal.SIGCONT)
+            tell(workers, signal.SIGCONT)
         yield
 
 
-def _judging(server: ServerProcess, racers: list[Player]) -> set[int]:
+def judging(server: ServerProcess, racers: list[Player]) -> set[int]:
     """Have something judged, in time; the processes that did it."""
     racers[0].send("submit_code", {"code": WRONG})
     racers[0].until("submission_judged")
@@ -173,20 +174,27 @@ def _judging(server: ServerProcess, racers: list[Player]) -> set[int]:
 
 def _submit_to_stopped(workers: set[int], racers: list[Player]) -> None:
     """Have all submit to a judge that stands still for longer than a verdict may take."""
-    _tell(workers, signal.SIGSTOP)
-    for one in racers:
-        one.send("submit_code", {"code": WRONG}, id="submit")
-        one.until("ack", id="submit")
+    tell(workers, signal.SIGSTOP)
+    submit(racers)
     threading.Event().wait(_LATE_S)
 
 
+def submit(racers: list[Player]) -> None:
+    """Have each submit what is wrong; with an id that was used before nothing would be submitted."""
+    id = f"submit-{next(_SUBMITTED)}"
+    for one in racers:
+        one.send("submit_code", {"code": WRONG}, id=id)
+        one.until("ack", id=id)
+
+
 def _let_work(workers: set[int]) -> None:
-    _tell(workers, signal.SIGCONT)
+    tell(workers, signal.SIGCONT)
     threading.Event().wait(_SLICE_S)
-    _tell(workers, signal.SIGSTOP)
+    tell(workers, signal.SIGSTOP)
 
 
-def _tell(workers: set[int], what: signal.Signals) -> None:
+def tell(workers: set[int], what: signal.Signals) -> None:
+    """Send all of them a signal; some may be gone."""
     for pid in workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, what)

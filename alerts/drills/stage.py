@@ -29,6 +29,7 @@ FREE: Final = {
     "handshakes_per_second": 0,
     "max_games_per_player": 1_000_000,
     "api_requests_per_player_per_second": 0,
+    "guests_per_address_per_minute": 1_000_000,
     "max_connections_per_player": 1_000,
     "entries_per_minute": 0,
     "log_file": "",
@@ -116,9 +117,9 @@ class Stage:
 
     # ---------------------------------------------------------------- clients
 
-    def new_game(self, **wishes: object) -> str:
-        """Make a game, which waits unless told otherwise."""
-        return self.server.new_game(token("host"), **{**LARGE, **wishes})
+    def new_game(self, at: ServerProcess | None = None, /, **wishes: object) -> str:
+        """Make a game, which waits unless told otherwise, on the server or another."""
+        return (at or self.server).new_game(token("host"), **{**LARGE, **wishes})
 
     def hold(self, count: int, ws_url: str | None = None) -> None:
         """Connect so many further members who read and say nothing, until `let_go`."""
@@ -146,23 +147,31 @@ class Stage:
         one.recv(12)
         return one
 
-    def knock(
+    @contextlib.contextmanager
+    def coming(
         self, *headers: str, path: str = "", status: HTTPStatus | None = None, at: ServerProcess | None = None
-    ) -> None:
-        """Try to connect, to a game that waits by default, on the server or another; leave at once where that worked.
+    ) -> Iterator[None]:
+        """Try to connect, to a game that waits by default, on the server or another; where that works, stay meanwhile.
 
         Raises DrillFailed where another `status` was expected.
         """
         port = int((at or self.server).settings["PORT"])
-        with socket.create_connection(("127.0.0.1", port), 10) as one:
+        with socket.create_connection(("127.0.0.1", port), 10) as one, one.makefile("rb") as stream:
             one.sendall(upgrade(path or self._waiting, *headers))
-            with one.makefile("rb") as stream:
-                answer = int(stream.readline().split()[1])
-                if answer == HTTPStatus.SWITCHING_PROTOCOLS:
-                    one.sendall(close_frame(1000))
-                    stream.read()
-        if status not in {None, answer}:
-            raise DrillFailed(f"a handshake ended with {answer}, not {status}")
+            answer = int(stream.readline().split()[1])
+            if status not in {None, answer}:
+                raise DrillFailed(f"a handshake ended with {answer}, not {status}")
+            yield
+            if answer == HTTPStatus.SWITCHING_PROTOCOLS:
+                one.sendall(close_frame(1000))
+                stream.read()
+
+    def knock(
+        self, *headers: str, path: str = "", status: HTTPStatus | None = None, at: ServerProcess | None = None
+    ) -> None:
+        """Try to connect in the same way, and leave at once."""
+        with self.coming(*headers, path=path, status=status, at=at):
+            pass
 
     def come_and_go(self, name: str, query: str = "") -> None:
         """Join the game that waits, and leave. Raises DrillFailed where that does not work."""
@@ -172,9 +181,9 @@ class Stage:
             status=HTTPStatus.SWITCHING_PROTOCOLS,
         )
 
-    def player(self, game_id: str, name: str) -> Player:
-        """Connect a player whose messages a drill sends one by one."""
-        return Player(self.server, game_id, token(name), max_queue=None)
+    def player(self, game_id: str, name: str, at: ServerProcess | None = None) -> Player:
+        """Connect a player whose messages a drill sends one by one, to the server or another."""
+        return Player(at or self.server, game_id, token(name), max_queue=None)
 
     def toggle(self, player: Player, times: int) -> None:
         """Be ready and not, so many times: as many durable events, a few at a time, so that none waits long."""

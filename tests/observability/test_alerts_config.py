@@ -37,7 +37,7 @@ def test_a_file_of_ones_own_changes_jobs_windows_and_thresholds_and_nothing_else
 
 SHIPPED: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "alerts/config.toml").read_text())
 SHARED = "CodeRacerReplicaOutlier"
-NOT_OF_RULES = {"owner", "quiet_bytes", "supervisor"}
+NOT_OF_RULES = {"owner", "quiet_bytes"}
 """What runbooks, tests and deployments go by."""
 NO_THRESHOLDS = {"0", "1", "2", "60", "600", "1024"}
 """Nothing and something, halves, seconds to minutes and to ten, and bytes."""
@@ -80,10 +80,12 @@ def test_each_name_of_the_file_changes_its_alert(marked: list[dict[str, Any]], t
     assert as_written(key, MARKS[table][key]) in str([one for one in marked if shared or one.get("alert") == table])
 
 
-def test_no_alert_has_a_threshold_that_the_file_has_not(marked: list[dict[str, Any]]) -> None:
+def test_no_alert_has_a_threshold_or_window_that_the_file_has_not(marked: list[dict[str, Any]]) -> None:
     """But those on budgets, whose numbers follow from their objectives, and the quantile that an alert is about."""
     given = {as_written(key, value) for values in MARKS.values() for key, value in values.items()}
     for rule in marked:
+        windows = set(re.findall(r"\[([^]]*)\]|offset (\w+)", rule["expr"]))
+        assert rule.get("alert", "BudgetBurn").endswith("BudgetBurn") or set().union(*windows) <= given | {""}, rule
         expr = re.sub(r'"[^"]*"|\[[^]]*\]|offset \w+|histogram_quantile\([0-9.]+', "", rule["expr"])
         bare = set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", expr)) - given
         assert rule.get("alert", "BudgetBurn").endswith("BudgetBurn") or bare <= NO_THRESHOLDS, rule["alert"]

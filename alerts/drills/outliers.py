@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -9,11 +11,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from alerts.drills.drill import Drill
+from alerts.drills.games import race
+from alerts.drills.objectives import judging, submit, tell
 from alerts.drills.stage import FREE, Stage
 from alerts.model import Severity
 from alerts.signals import BAD
 from tools.harness.nats import Nats
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.player import Player
+from tools.harness.server import SECRET, UNLIMITED, ServerProcess
 from tools.harness.tokens import token
 
 _PANEL: Final = "What is bad, by replica"
@@ -27,6 +32,10 @@ _STAY_S: Final = 2.5
 """Longer than a client that comes again and again, which is somebody else's fault."""
 _NAMES: Final = 90
 """Who is still there is not replaced by himself, and all find room in one game."""
+_RACERS: Final = 24
+_ROUNDS_PER_S: Final = 0.25
+_LATE_S: Final = 5.5
+"""Over the five seconds in which a verdict is in time."""
 
 
 class _Three:
@@ -102,6 +111,47 @@ def _forged_at_one(stage: Stage) -> Generator[None, None, None]:
         yield
 
 
+@contextlib.contextmanager
+def _two_that_judge(stage: Stage) -> Iterator[tuple[set[int], list[Player]]]:
+    """Two replicas whose players submit every few seconds; the judge's workers of the first, and who races there."""
+    with Nats(stage.folder / "nats") as nats, contextlib.ExitStack() as stack:
+        settings: dict[str, Any] = {**FREE, **UNLIMITED, "event_log_url": nats.url, "judge_time_limit_s": 60}
+        other = stack.enter_context(ServerProcess(stage.folder / "b", **settings))
+        other.until_ready()
+        stack.enter_context(stage.serve(players=0, scraped=False, **settings))
+        here, there = stack.enter_context(race(stage, _RACERS)), stack.enter_context(race(stage, _RACERS, other))
+        workers = judging(stage.server, here)
+        stage.stack.target(stage.server.host, other.host)
+        stack.enter_context(stage.again(lambda: submit(there), per_s=_ROUNDS_PER_S / stage.stack.pace))
+        yield workers, here
+
+
+def _judge_slow(stage: Stage) -> Generator[None, None, None]:
+    """Of the first replica's judge, no worker runs for longer than a verdict may take, again and again."""
+    with _two_that_judge(stage) as (workers, racers):
+
+        def in_time() -> None:
+            submit(racers)
+            racers[-1].until("submission_judged", player_id=f"racer-{_RACERS - 1}")
+
+        def late() -> None:
+            tell(workers, signal.SIGSTOP)
+            try:
+                submit(racers)
+                threading.Event().wait(_LATE_S)
+            finally:
+                tell(workers, signal.SIGCONT)
+            racers[-1].until("submission_judged", player_id=f"racer-{_RACERS - 1}")
+
+        with stage.again(in_time, per_s=_ROUNDS_PER_S / stage.stack.pace):
+            stage.seen(f'count({BAD}{{signal="verdicts"}} == 0) == 2')
+            yield
+        with stage.again(late, per_s=_ROUNDS_PER_S / stage.stack.pace):
+            yield
+        with stage.again(in_time, per_s=_ROUNDS_PER_S / stage.stack.pace):
+            yield
+
+
 def _forged(stage: Stage) -> Generator[None, None, None]:
     with stage.serve():
         yield
@@ -130,6 +180,16 @@ DRILLS: Final = (
         _PANEL,
         "ws.refused",
         _REFUSED,
+        factors=_SLOWER,
+    ),
+    Drill(
+        "CodeRacerReplicaOutlier",
+        Severity.WARNING,
+        "SIGSTOP the judge's workers of one replica of two for 5.5 s again and again",
+        _judge_slow,
+        _PANEL,
+        "submission.judged",
+        pages=frozenset({"CodeRacerVerdictBudgetBurn"}),  # nearly half of all verdicts are late
         factors=_SLOWER,
     ),
     Drill(

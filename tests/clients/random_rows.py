@@ -17,7 +17,9 @@ ALLOWED: Final = {
 }
 """Which state may follow on which."""
 _CALLS: Final = ("connect", "disconnect", "ask", "send", "ping")
-_TROUBLES: Final = ("cut", "freeze", "refuse", "heal", "close 1002", "close 1000", "goodbye 4401", "come back")
+_TROUBLES: Final = (
+    "cut", "cut", "cut", "freeze", "refuse", "heal", "close 1002", "close 1000", "goodbye 4401", "come back",
+)  # fmt: skip
 _TWICE: Final = ("connect+disconnect", "disconnect+connect", "connect+connect", "connect+ask+disconnect", "send+ask")
 _HEARD: Final = (
     "connecting", "open", "waiting", "reconnecting", "closed", "retry", "end", "welcome", "pong", "player_ready",

@@ -363,6 +363,14 @@ At half of what they can, and nothing else to do. One and two are measured; more
 of two takes. The judge's processes (`JUDGE_PROCESSES`) want cores of their own where many hand in.
 
 {sizing}
+## Why two cost more
+
+Batches are half as large in each, and two programs have the caches of the core that they are pinned to: two processes
+that share nothing pay for that too. Besides, each connection that comes to the port they share wakes both workers, one
+of them for nothing (epoll(7) without `EPOLLEXCLUSIVE`, which the event loop has no way to ask for): pinned to one core
+that is a switch from one to the other and back for each handshake. A worker that is busy, on a core of its own, does
+not sleep and is not woken.
+
 ## Scenarios
 """
 

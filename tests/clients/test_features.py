@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from code_racer_client import GameWebSocket, Rejected
 from tests.clients.features import Scenarios
 from tests.clients.left import nothing_left
 from tools.harness.proxy import FaultProxy
@@ -135,6 +136,25 @@ async def test_in_python(server: ServerProcess, proxy: FaultProxy, gateway: str,
         assert scenarios.ws is not None
         await scenarios.ws.disconnect()
     assert came == expected(name, "python")
+
+
+async def test_a_message_that_the_service_wants_later_does_not_hold_up_the_end() -> None:
+    asked = asyncio.Event()
+
+    class Busy(GameWebSocket):
+        async def _ask(self, *_: Any) -> int | None:
+            asked.set()
+            raise Rejected("rate_limited", "not now", 600.0)
+
+    ws = Busy("id", token("ann"), "ws://127.0.0.1:1", queue=2)
+    dropped: list[str] = []
+    ws.on("dropped", lambda event: dropped.append(str(event["error"])))
+    async with nothing_left(), asyncio.timeout(STEP_TIMEOUT_S):
+        assert await ws.send_message("ready", {}) == "queued"
+        await asked.wait()
+        assert await ws.send_message("leave", {}) == "queued"
+        await ws.disconnect()
+    assert dropped == ["disconnected", "disconnected"]
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,8 @@ ELSEWHERE = {
     r"uv run code-racer serve": "nothing: test_wheel runs it",
     r"openssl rand -hex 32": "nothing: it prints a number",
     r"npx wscat": "nothing: the example runs it",
+    r"npm (install @code-racer/client|pack)|pip (install code-racer-client|wheel \./clients/python)": "an index that"
+    " has the packages; tests/clients makes them, installs what it has made, and uses it",
     r"(\.venv/bin/)?python -m [\w.]+( NAME)?": "minutes; the module is tested to exist",
     r"\.venv/bin/pytest tests/observability": "nothing more: these are tests",
     r"ulimit -n|kill -9": "nothing more than is said",

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -164,6 +165,7 @@ def _refused(error: InvalidStatus) -> Refused:
     except MALFORMED:
         return Refused(status, response.reason_phrase, final=False)
     asked = problem.retry_after_ms
-    final = problem.reason in FINAL_REASONS and not asked
+    lost_upgrade = status == HTTPStatus.UPGRADE_REQUIRED  # ours, to a plain GET: a proxy between passes no Upgrade on
+    final = lost_upgrade or (problem.reason in FINAL_REASONS and not asked)
     wait_s = retry_after_s({"retry_after_ms": asked})
     return Refused(status, problem.detail or response.reason_phrase, wait_s, reason=problem.reason, final=final)

@@ -193,7 +193,10 @@ class GameWebSocket:
             if self.state is not ClientState.CLOSED:
                 await self._keeper.close(politely=politely)
             if self._kept:
-                await asyncio.wait(self._kept)
+                _, late = await asyncio.wait(self._kept, timeout=0)  # those that wait until the service wants them
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
             await self._dispatcher.stop(self._pong_timeout_s)
 
     async def wait_closed(self) -> None:
@@ -234,6 +237,9 @@ class GameWebSocket:
             await self.request(type, data, id=id)
         except ClientError as error:
             self._dispatcher.tell("dropped", type=type, data=data, error=error)
+        except asyncio.CancelledError:
+            self._dispatcher.tell("dropped", type=type, data=data, error=ClientError("disconnected"))
+            raise
 
     async def request(
         self, type: str, data: object, *, timeout_s: float | None = None, id: str | None = None

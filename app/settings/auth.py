@@ -66,6 +66,12 @@ class AuthSettings(Section):
     operators: Listed = Field((), description="player ids (sub) that may remove players from any game, comma-separated")
     guests: bool | None = Field(None, description="POST /api/guests; on in development, off in production")
     guest_token_ttl_s: int = Field(14_400, ge=60, le=604_800, description="life of a guest's token")
+    guest_renewal_grace_s: int = Field(
+        14_400,
+        ge=0,
+        le=604_800,
+        description="so long after its end a guest's token still gets a fresh one; 0: not at all",
+    )
     guests_per_address_per_minute: int = Field(20, ge=1, description="new guests per address")
 
     @model_validator(mode="before")

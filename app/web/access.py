@@ -24,11 +24,14 @@ class ApiAccess:
     availability: Availability
     rates: ApiRates
 
-    async def authenticate(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Identity:
-        """Identify the player behind a request, and count it as theirs. Raises RequestRefused."""
+    async def authenticate(self, connection: ASGIConnection[Any, Any, Any, Any], *, grace_s: float = 0.0) -> Identity:
+        """Identify the player behind a request, and count it as theirs. Raises RequestRefused.
+
+        A token that ended within `grace_s` is taken too.
+        """
         try:
             token = find_token(connection.headers, None, ())
-            identity = None if token is None else await self.authenticator.verify(token)
+            identity = None if token is None else await self.authenticator.verify(token, grace_s=grace_s)
         except Unauthenticated as error:
             raise unauthorized(error) from None
         except VerifierUnavailable as error:

@@ -86,7 +86,7 @@ async def create_guest(
         raise refusal(HTTPStatus.NOT_FOUND, "guests are not admitted here; see GUESTS")
     access.origins.require(request)
     if "authorization" in request.headers:
-        player_id, name = await _known_guest(request, access)
+        player_id, name = await _known_guest(request, access, settings.guest_renewal_grace_s)
     else:
         access.rates.guest(client_address(request))
         player_id, name = guest_id(), clean_name((data or NewGuest()).name)
@@ -94,9 +94,13 @@ async def create_guest(
     return {"token": token, "player_id": player_id, "name": name, "expires_at": _rfc3339(expires_at * 1000)}
 
 
-async def _known_guest(request: AnyRequest, access: ApiAccess) -> tuple[str, str]:
-    """Return id and name of the guest who asks; the tokens of others end when whoever made them said."""
-    identity = await access.authenticate(request)
+async def _known_guest(request: AnyRequest, access: ApiAccess, grace_s: float) -> tuple[str, str]:
+    """Return id and name of the guest who asks; the tokens of others end when whoever made them said.
+
+    A guest's token is good for a fresh one a while after its end: whoever was without a network then, or asleep, comes
+    back as the same player, and nothing else could tell who that was.
+    """
+    identity = await access.authenticate(request, grace_s=grace_s)
     if not is_guest_id(identity.player_id):
         raise refusal(HTTPStatus.FORBIDDEN, "only guests get a fresh token here; ask whoever made yours")
     return identity.player_id, identity.name

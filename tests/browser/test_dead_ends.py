@@ -148,7 +148,7 @@ def test_who_is_put_out_in_mid_race_is_told_and_keeps_the_code(page: Page, serve
 def test_a_guest_whom_nobody_knows_any_more_joins_anew(browser: Browser, server: ServerProcess) -> None:
     with window(browser, f"{server.http_url}/?game={server.new_game(HOST)}") as page:
         guest = {
-            "token": token("guest-x", -60),
+            "token": token("guest-x", -20_000),
             "playerId": "guest-x",
             "name": "Ann",
             "expiresAt": 9e15,

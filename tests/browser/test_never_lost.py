@@ -119,6 +119,21 @@ def test_a_guest_stays_the_same_beyond_the_end_of_the_token(browser: Browser, se
         expect(page.locator("#players li")).to_have_count(1)
 
 
+def test_a_token_that_ended_while_away_costs_no_guest_the_race(browser: Browser, server: ServerProcess) -> None:
+    link = new_game(server, min_players=2)
+    with window(browser, link, viewport=SIZE) as page:
+        enter(page)
+        with Player(server, link.partition("game=")[2], token("bob")) as bob:
+            bob.send("ready")
+            expect(page.locator("#statement")).to_contain_text("First time over")
+            page.locator("#code").fill(DRAFT)
+            me = page.evaluate("JSON.parse(sessionStorage['code-racer.tab']).player.playerId")
+            end_token(page, token(me, -60, name="Ann"))
+            is_open(page)
+            expect(page.locator("#code")).to_have_value(DRAFT)
+            expect(page.locator("#players li")).to_have_count(2)
+
+
 def end_token(page: Page, spoiled: str) -> None:
     """Have the tab's player come back with another token."""
     page.evaluate(

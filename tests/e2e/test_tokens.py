@@ -162,9 +162,23 @@ def test_a_guest_gets_a_fresh_token_for_the_one_that_ends(server: ServerProcess)
         player.until("ack", id="a1")
 
 
+def test_a_guest_whose_token_has_ended_gets_a_fresh_one_and_nothing_else(server: ServerProcess) -> None:
+    ended = token("guest-late", -600, name="ann")
+    told = fresh(server, ended).json()
+    assert (told["player_id"], told["name"]) == ("guest-late", "ann")
+    made = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ended}"})
+    assert (made.status_code, made.json()["reason"]) == (401, "unauthorized")
+    assert fresh(server, told["token"]).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("known", "status", "reason"),
-    [(token("ann"), 403, "forbidden"), (token("guest-1", -600), 401, "unauthorized"), ("x", 401, "unauthorized")],
+    [
+        (token("ann"), 403, "forbidden"),
+        (token("guest-1", -20_000), 401, "unauthorized"),
+        (token("guest-1", -600)[:-4] + "AAAA", 401, "unauthorized"),
+        ("x", 401, "unauthorized"),
+    ],
 )
 def test_nobody_else_gets_a_fresh_token(server: ServerProcess, known: str, status: int, reason: str) -> None:
     answer = fresh(server, known)

@@ -26,20 +26,23 @@ class Authenticator:
     leeway_s: float
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
 
-    async def verify(self, token: str) -> Identity:
-        """Verify a token and return the player it stands for. Raises Unauthenticated, VerifierUnavailable."""
+    async def verify(self, token: str, *, grace_s: float = 0.0) -> Identity:
+        """Verify a token and return the player it stands for; one that ended within `grace_s` is good too.
+
+        Raises Unauthenticated, VerifierUnavailable.
+        """
         require_text(token, "token")
         digest = digest_of(token)
         known = self.verified.find(digest)
         key_id, algorithm = self._named_key(token) if known is None else (known.key_id, known.algorithm)
         candidates = await self.keys.candidates(key_id, algorithm)
         if known is not None and known.keys == candidates:
-            _require_time(dict(zip(TIMES, known.times, strict=True)), self.leeway_s)
+            _require_time(dict(zip(TIMES, known.times, strict=True)), self.leeway_s, grace_s)
             return known.identity
         if not candidates:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
-        identity = _identity(claims, _require_time(claims, self.leeway_s))
+        identity = _identity(claims, _require_time(claims, self.leeway_s, grace_s))
         times = tuple(claims.get(claim) for claim in TIMES)
         self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
         return identity
@@ -52,7 +55,7 @@ class Authenticator:
         return key_id, algorithm
 
 
-def _require_time(claims: dict[str, Any], leeway_s: float) -> float:
+def _require_time(claims: dict[str, Any], leeway_s: float, grace_s: float) -> float:
     """Require the time to lie between `nbf` or `iat` and `exp` (RFC 7519 4.1.4 to 4.1.6); return when the token ends.
 
     A token made later than now is refused although the RFC does not ask for it: one of two clocks is wrong then,
@@ -67,7 +70,7 @@ def _require_time(claims: dict[str, Any], leeway_s: float) -> float:
     if claims.get("exp") is None:
         raise Unauthenticated("the token has no exp claim")
     expires_at = _seconds(claims, "exp")
-    if expires_at <= now - leeway_s:
+    if expires_at <= now - leeway_s - grace_s:
         raise Unauthenticated("the token has expired; get a new one")
     return expires_at
 

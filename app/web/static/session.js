@@ -10,7 +10,8 @@ import { ApiError, api } from './api.js';
 const TAB = 'code-racer.tab';
 const RACE = 'code-racer.race.';
 const MAX_RACES = 8;
-const LEAST_LEFT_MS = 60_000;
+/** The longest race, its waiting for players and then some: with less left, a token is renewed before it is used. */
+const LEAST_LEFT_MS = 3 * 3_600_000;
 const RENEWALS = 5;
 const RENEWAL_WAIT_MS = 1_000;
 
@@ -78,7 +79,11 @@ const guestOf = (answer) => ({
 /** Play as a guest of this name: the one of this tab, or a new one. Raises ApiError. */
 export async function becomeGuest(name) {
   const known = tab.player;
-  if (known?.isGuest && known.name === name && known.expiresAt > Date.now() + LEAST_LEFT_MS) return known;
+  if (known?.isGuest && known.name === name) {
+    if (known.expiresAt > Date.now() + LEAST_LEFT_MS) return known;
+    const renewed = await api('/api/guests', {}, known.token).catch(() => null); // too old, or of a server before
+    if (renewed) return become(guestOf(renewed));
+  }
   return become(guestOf(await api('/api/guests', { name })));
 }
 
@@ -121,8 +126,7 @@ export const isIn = (gameId) => tab.gameId === gameId && tab.player !== null;
 
 /** The race of another tab, or an earlier one, that can be gone on with; null where there is none. */
 export function keptRace(gameId) {
-  const known = races().find(({ key, player: one }) => key.startsWith(`${RACE}${gameId}.`) && one?.token);
-  return known && known.player.expiresAt > Date.now() ? known : null;
+  return races().find(({ key, player: one }) => key.startsWith(`${RACE}${gameId}.`) && one?.token) ?? null;
 }
 
 /** This tab is in a race from now on; of the races before, the newest are kept. */

@@ -15,6 +15,7 @@ from tools.harness.tokens import token
 SIZE = slice_of((DESKTOP, PHONE), 2, today())[0]
 """On a day all windows have one size, on the next the other; a reload is played in both."""
 DRAFT = "def solve(numbers, limit):\n    return 0  # my draft\n"
+UNSUPPORTED = "import heapq\n\ndef solve(numbers, limit):\n    return 0\n"
 HOST = "host"
 
 
@@ -251,6 +252,37 @@ def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(
         page.reload()
         expect(page.locator("#verdict")).to_contain_text("Wrong answer")
         assert known(server, page)["players"][0]["attempts"] == 1  # type: ignore[index]
+
+
+def test_what_had_arrived_before_a_reload_unheard_is_not_handed_in_again(
+    browser: Browser, server: ServerProcess
+) -> None:
+    """Of a verdict that costs no try, too, which the snapshot does not count."""
+    link = new_game(server)
+    with window(browser, link, viewport=SIZE) as page:
+        race(page)
+        page.context.set_offline(True)
+        page.locator("#code").fill(UNSUPPORTED)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#verdict")).to_contain_text("as soon as the connection is back")
+        sending, mine = page.evaluate(
+            "Object.values(localStorage).map(JSON.parse).map((race) => [race.sending, race.player.token])[0]"
+        )
+        with Player(server, link.partition("game=")[2], mine) as elsewhere:
+            elsewhere.send("submit_code", {"code": sending["code"]}, id=sending["id"])
+            elsewhere.until("submission_judged")
+        with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
+            page.reload()
+        page.wait_for_url("chrome-error://**")
+        page.context.set_offline(False)
+        page.goto(link)
+        expect(page.locator("#verdict")).to_contain_text("Not supported here")
+        expect(page.get_by_role("button", name="Submit")).to_be_enabled()
+        page.locator("#code").fill(WRONG)
+        page.get_by_role("button", name="Submit").click()
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        expect(page.locator("#try-list li")).to_have_count(2)
+        expect(page.locator("#try-list")).to_have_js_property("start", 1)
 
 
 def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: ServerProcess) -> None:

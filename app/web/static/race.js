@@ -77,9 +77,12 @@ function pose(problem) {
   if (showProblem(problem) && !code()) setCode(kept().draft ?? starterOf(problem));
 }
 
-/** Show what became of the submissions so far; of the newest, the code too where nothing else was written. */
-async function recall() {
-  const last = Math.max(kept().attempt ?? 0, me()?.attempts ?? 0);
+/**
+ * Show what became of the submissions so far; of the newest, the code too where nothing else was written. `unseen`: there
+ * may be so many that the page has heard nothing of, and that have cost no try.
+ */
+async function recall(unseen = 0) {
+  const last = Math.max(kept().attempt ?? 0, me()?.attempts ?? 0) + unseen;
   const { gameId } = race;
   const found = await submissionsOf(gameId, player().token, last);
   if (gameId !== race.gameId) return;
@@ -94,12 +97,10 @@ async function recall() {
   if (code() === starterOf(race.game.problem)) setCode(latest.code);
 }
 
-/** Hand in what was handed in before a reload, where it has not arrived. */
+/** Hand in what was handed in before a reload: with the same id, by which the server knows it if it has arrived. */
 function resume() {
   const { sending } = kept();
-  if (sending === undefined || race.isSending || race.game.state !== 'running' || me().judging || me().accepted) return;
-  if (race.submissions.some((one) => one.code === sending)) keep({ sending: undefined });
-  else void send(sending);
+  if (sending?.id && !race.isSending && race.game.state === 'running' && !me().accepted) void send(sending.code, sending.id);
 }
 
 // ---------------------------------------------------------------- what the server tells
@@ -239,15 +240,15 @@ function tooLong(text) {
   return size > most ? `Too long: ${kib(size)} as it is sent, and the server takes ${kib(most)}. Shorten it to hand it in.` : '';
 }
 
-/** Sent again until it is answered, over reconnects too, and done once; the words of a refusal. */
-async function ask(type, data) {
+/** Sent again until it is answered, over reconnects too, and done once: `{ seq }`, or the words of a refusal, `{ refused }`. */
+async function ask(type, data, options) {
   try {
-    await race.client.request(type, data);
+    const seq = await race.client.request(type, data, options);
     notice();
-    return '';
+    return { seq };
   } catch (error) {
-    if (error instanceof Rejected) return refusalWords(error.code, error.message.slice(error.code.length + 2));
-    return 'The connection ended before the server had confirmed it.';
+    if (error instanceof Rejected) return { refused: refusalWords(error.code, error.message.slice(error.code.length + 2)) };
+    return { refused: 'The connection ended before the server had confirmed it.' };
   }
 }
 
@@ -265,22 +266,24 @@ async function submit() {
 }
 
 /** Hand in code; kept until it has arrived, so that a reload meanwhile hands it in too. */
-async function send(draft) {
+async function send(draft, id = `${Math.random()}`) {
   race.isSending = true;
-  keep({ sending: draft });
+  keep({ sending: { code: draft, id } });
   verdict(race.client.state === 'open' ? JUDGED_LATER : 'Kept: it is handed in as soon as the connection is back.');
   redraw();
-  const refused = await ask('submit_code', { code: draft, language: LANGUAGE });
-  if (!refused) return;
+  const { refused, seq } = await ask('submit_code', { code: draft, language: LANGUAGE }, { id });
+  const wasThere = race.isSending && seq <= race.client.welcome.last_seq; // its event is in the snapshot: nobody tells it
+  if (!refused && !wasThere) return;
   race.isSending = false;
   if (race.isPlaying) keep({ sending: undefined });
-  verdict(refused, 'bad');
   redraw();
+  if (wasThere) await recall(1);
+  else verdict(refused, 'bad');
 }
 
 async function toggleReady() {
   if (isOff($('ready'))) return;
-  const refused = await ask('ready', { status: me()?.ready ? 'not_ready' : 'ready' });
+  const { refused } = await ask('ready', { status: me()?.ready ? 'not_ready' : 'ready' });
   if (refused) notice(refused);
 }
 

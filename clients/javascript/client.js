@@ -367,7 +367,7 @@ export class GameWebSocket {
     }
     const query = this.#options.auth === 'query' ? { token: this.#token } : {};
     if (this.#options.auth === 'ticket') { // a single-use one, fetched for this connection
-      const answer = await this.#fetch(this.#urlOf('/api/tickets').href, { method: 'POST' });
+      const answer = await this.#fetch(this.#urlOf('/api/tickets').href, 'POST');
       if (attempt !== this.#attempt) return;
       if (!answer.body?.ticket) {
         this.#arrival.ended();
@@ -457,12 +457,15 @@ export class GameWebSocket {
     }
   }
 
-  /** Status and body of an answer; status 0: there is none, body null: it is no JSON. */
-  async #fetch(url, init) {
+  /**
+   * Status and body of an answer; status 0: there is none, body null: it is no JSON. One that points elsewhere is not
+   * followed: the token is for this service.
+   */
+  async #fetch(url, method) {
     try {
       return await this.#step(async (signal) => {
         const headers = { authorization: `Bearer ${this.#token}` };
-        const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', signal, ...init });
+        const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', redirect: 'manual', signal, method });
         return { status: answer.status, body: await answer.json().catch(() => null) };
       });
     } catch {

@@ -2,7 +2,7 @@
  * The HTTP side of a service: what a player asks for before there is a connection, and what of a race can be read after it.
  *
  * Its types are in http.d.ts. A call that is refused rejects with `Refused`; one that nobody answers, with what `fetch`
- * says of it; one that takes too long, with a TimeoutError.
+ * says of it; one that takes too long, with a TimeoutError. Redirects are not followed: the token is for this service.
  */
 
 /** An answer that is none of those wanted: its `status`, and where it is the service's own, `reason`, a closed word. */
@@ -55,7 +55,7 @@ export class Api {
     const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) };
     try {
       const answer = await fetch(this.url + path, {
-        method, headers, body: body && JSON.stringify(body), cache: 'no-store', signal: controller.signal,
+        method, headers, body: body && JSON.stringify(body), cache: 'no-store', redirect: 'manual', signal: controller.signal,
       });
       const document = await answer.json().catch(() => null);
       controller.signal.throwIfAborted();
@@ -71,6 +71,6 @@ export class Api {
 function read(answer, document, wanted) {
   if (answer.ok && document[wanted] !== undefined) return document;
   const isOurs = typeof document.reason === 'string'; // a gateway's have none
-  const { reason = '', detail = answer.ok ? 'that is no answer of Code Racer' : answer.statusText, retry_after_ms = null } = document;
+  const { reason = '', detail = answer.ok ? 'that is no answer of Code Racer' : answer.statusText || answer.type, retry_after_ms = null } = document;
   throw new Refused(answer.status, isOurs ? reason : '', String(detail), isOurs ? retry_after_ms : null);
 }

@@ -207,6 +207,7 @@ class Scenarios:
             await _refusal(api.create_game(min_players=0)),
             await _refusal(Api(api.url).ticket()),
             await _refusal(elsewhere.game(game_id)),
+            await _refusal(Api(f"{self._gateway}/moved", api.token).game(game_id)),
         ]
         await self._network("swallow")
         api.timeout_s = 0.05

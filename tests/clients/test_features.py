@@ -49,7 +49,9 @@ EXPECTED: dict[str, dict[str, Any]] = {
             ["Refused", 400, "bad_request"],
             ["Refused", 401, "unauthorized"],
             ["Refused", 502, ""],
+            ["Refused", 302, ""],
         ],
+        "ticket": 302,
         "late": True,
         "given": True,
         "foreign": True,
@@ -63,6 +65,8 @@ def expected(name: str, language: str) -> dict[str, Any]:
     came = dict(EXPECTED[name])
     if name == "dropped" and language == "python":
         came["error"] = "ClientError"
+    if name == "asked" and language == "python":  # it has no tickets to connect with
+        del came["ticket"]
     if name == "debugged":
         came["why"] = [1006, LOST[language]]
     return came
@@ -96,14 +100,25 @@ def proxy(server: ServerProcess) -> Iterator[FaultProxy]:
 
 class _Gateway(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer(HTTPStatus.BAD_GATEWAY, b"<html>bad gateway</html>")
+        if self.path == "/elsewhere":  # as a document of ours, also of tickets
+            self._answer(HTTPStatus.OK, b'{"game_id": "theirs", "ticket": "theirs"}')
+        elif self.path.startswith("/moved"):
+            self._answer(HTTPStatus.FOUND, b"")
+        else:
+            self._answer(HTTPStatus.BAD_GATEWAY, b"<html>bad gateway</html>")
 
     def do_POST(self) -> None:
-        self._answer(HTTPStatus.OK, b'{"of": "theirs"}')
+        if self.path.startswith("/moved"):
+            self._answer(HTTPStatus.FOUND, b"")
+        else:
+            self._answer(HTTPStatus.OK, b'{"of": "theirs"}')
 
     def _answer(self, status: HTTPStatus, body: bytes) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.send_response(status)
+        if status is HTTPStatus.FOUND:
+            other_origin = self.headers["host"].replace("127.0.0.1", "localhost")
+            self.send_header("location", f"http://{other_origin}/elsewhere")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

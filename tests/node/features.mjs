@@ -178,7 +178,7 @@ const scenarios = {
     const made = await api.createGame({ min_players: 1, problem: 'running-total' });
     const shown = await api.game(made.game_id);
     const problems = await api.problems();
-    const { ticket } = await api.ticket();
+    const { ticket: bought } = await api.ticket();
     play(made.game_id, { url: api.wsUrl, auth: 'query' });
     const refused = (call) => call.then(() => null, ({ name, status, reason }) => [name, status, reason]);
     const elsewhere = new Api(gateway);
@@ -186,16 +186,22 @@ const scenarios = {
       await refused(api.game(`${made.game_id}?x`)), await refused(api.game(id.replace(/^.{8}/, '00000000'))),
       await refused(api.submission(made.game_id, 1)), await refused(api.createGame({ min_players: 0 })),
       await refused(new Api(api.url).ticket()), await refused(elsewhere.game(id)),
+      await refused(new Api(`${gateway}/moved`, { token }).game(id)),
     ];
+    const moved = new GameWebSocket(id, token, { url: `${gateway}/moved`.replace('http', 'ws'), WebSocket, auth: 'ticket' });
+    const retry = new Promise((resolve) => { moved.on('retry', resolve); });
+    moved.connect();
+    const { code: ticket } = await retry;
+    moved.disconnect();
     await network('swallow');
     const late = await api.problems({ timeoutMs: 50 }).catch(({ name }) => name);
     const signal = AbortSignal.timeout(50);
     const given = await api.problems({ signal }).catch((error) => error === signal.reason);
     await network('heal');
     return {
-      names: [guest.name, shown.host_id === guest.player_id, made.ws_url.endsWith(`/ws/${made.game_id}`), shown.problem.id, ticket.length > 0],
+      names: [guest.name, shown.host_id === guest.player_id, made.ws_url.endsWith(`/ws/${made.game_id}`), shown.problem.id, bought.length > 0],
       problems: problems.some((one) => one.id === 'running-total'), refusals, late: late === 'TimeoutError', given,
-      foreign: await elsewhere.guest('Ann').catch(({ message }) => message.includes('no answer of Code Racer')),
+      ticket, foreign: await elsewhere.guest('Ann').catch(({ message }) => message.includes('no answer of Code Racer')),
     };
   },
 };

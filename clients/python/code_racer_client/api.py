@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import NoReturn
+from typing import Final, NoReturn
 from urllib.parse import quote
 
 import msgspec
@@ -14,11 +14,22 @@ from code_racer_client.errors import ClientError, Refused
 from code_racer_client.message import MALFORMED, JsonMessage, retry_after_s
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows none: the token is for this service, and urllib would send it along to wherever an answer points."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Make no other request: the answer is what it is."""
+
+
+_opener: Final = urllib.request.build_opener(_NoRedirects)
+
+
 @dataclass(slots=True)
 class Api:
     """The HTTP side of a service at `url`, like ``http://localhost:8080``; a call fails after `timeout_s`.
 
-    A call that is refused raises `Refused`, one that nobody answers ClientError. `token` is whose calls they are.
+    A call that is refused raises `Refused`, as does one that is sent elsewhere: redirects are not followed. One that
+    nobody answers raises ClientError. `token` is whose calls they are.
     """
 
     url: str
@@ -74,7 +85,7 @@ class Api:
             headers["content-type"] = "application/json"
         request = urllib.request.Request(self.url + path, sent, headers)  # noqa: S310 - the URL is the caller's
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310 - as above
+            with _opener.open(request, timeout=self.timeout_s) as answer:
                 return msgspec.json.decode(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -14,14 +14,10 @@
  */
 
 const SUBPROTOCOL = 'code-racer.v1';
-const MAX_DELAY_MS = 30_000;
 const MAX_BATCH = 50;
 const MAX_QUEUED = 1_000;
-/** So many events can be asked for after they have come. */
-const KEPT = 100;
 /** What says how things are now, or has a way of its own: it waits for no connection. */
 const FLEETING = /^(auth|batch|hello|ping|progress)$/;
-const CONNECTING = 0;
 const OPEN = 1;
 /** What `debug` is told: of messages the type and the number alone. */
 const TOLD = ['state', 'retry', 'end', 'dropped', '*'];
@@ -39,10 +35,9 @@ export const FINAL_REASONS = Object.freeze(['invalid_game_id', 'bad_request', 'u
 // end of generated
 
 const LOST = 1006;
-const GAP = 4000;
 const TOKEN_EXPIRED = 4401;
-/** Codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
-const OWN_CODES = 4000;
+/** After a gap; codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
+const GAP = 4000;
 const UNAUTHORIZED = 'unauthorized';
 /** A JSON Web Token has no other characters; a subprotocol takes few others. */
 const TOKEN = /^[\w.-]+$/;
@@ -71,7 +66,7 @@ const WATCH_MS = 5_000;
  * Full jitter: after a deploy, clients do not come back in step.
  */
 export function fullJitter(attempt) {
-  return Math.random() * Math.min(1000 * 2 ** attempt, MAX_DELAY_MS);
+  return Math.random() * Math.min(1000 * 2 ** attempt, 30_000);
 }
 
 /** A wait that the server asks for; null where there is none to be read, or one that nobody of ours asks for. */
@@ -198,7 +193,7 @@ export class GameWebSocket {
   /** How many messages of `queue` there are. */
   #kept = 0;
 
-  /** The last events. */
+  /** The last 100 events, which can be asked for after they have come. */
   #recent = [];
 
   /** Of the attempt that is the current one. */
@@ -407,7 +402,7 @@ export class GameWebSocket {
     try {
       ws = new this.#options.WebSocket(this.#socketUrl(query), protocols);
     } catch (error) { // its text may quote the token
-      this.#end(0, '', `the platform refuses to make the WebSocket (${error?.name})`);
+      this.#end(0, '', `no WebSocket can be made (${error?.name})`);
       return;
     }
     const mine = (call) => (event) => { if (ws === this.ws) call(event); };
@@ -458,7 +453,7 @@ export class GameWebSocket {
   }
 
   /**
-   * Status and body of an answer; status 0: there is none, body null: it is no JSON. One that points elsewhere is not
+   * Status, body and type of an answer; status 0: there is none, body null: it is no JSON. One that points elsewhere is not
    * followed: the token is for this service.
    */
   async #fetch(url, method) {
@@ -466,10 +461,10 @@ export class GameWebSocket {
       return await this.#step(async (signal) => {
         const headers = { authorization: `Bearer ${this.#token}` };
         const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', redirect: 'manual', signal, method });
-        return { status: answer.status, body: await answer.json().catch(() => null) };
+        return { status: answer.status, body: await answer.json().catch(() => null), type: answer.headers.get('content-type') };
       });
     } catch {
-      return { status: 0, body: null };
+      return { status: 0 };
     }
   }
 
@@ -495,7 +490,7 @@ export class GameWebSocket {
     this.metrics.recordError();
     if (!this.#opened) this.#diagnose();
     else if (code === TOKEN_EXPIRED) this.#tokenRefused(code, reason, reason);
-    else if (this.#stayAway || (code >= OWN_CODES && FINAL_CLOSE_CODES.includes(code))) this.#end(code, reason, reason || `closed with ${code}`);
+    else if (this.#stayAway || (code >= GAP && FINAL_CLOSE_CODES.includes(code))) this.#end(code, reason, reason || `closed with ${code}`);
     else this.#wait(code, reason, 'the connection was lost');
   }
 
@@ -506,14 +501,14 @@ export class GameWebSocket {
     if (attempt === this.#attempt) this.#refused(answer);
   }
 
-  /** Only answers of our own are final: they have a `reason`, which a gateway's have not. */
-  #refused({ status, body }) {
-    const isOurs = typeof body?.reason === 'string';
-    const reason = isOurs ? body.reason : '';
-    const detail = `${(isOurs && body.detail) || (status ? `answered with ${status}` : 'the server cannot be reached')}`;
-    this.#adviceMs = isOurs ? spread(asked(body.retry_after_ms)) : null;
+  /** Only answers of our own are final: problem documents with a `reason`; a gateway may say such a word in its own JSON. */
+  #refused({ status, body, type }) {
+    const isOurs = /problem\+json/.test(type) && body?.status === status;
+    const { reason = '', detail: said, retry_after_ms: waitMs } = isOurs ? body : {};
+    const detail = `${said || (status ? `answered with ${status}` : 'no answer')}`;
+    this.#adviceMs = spread(asked(waitMs));
     if (reason === UNAUTHORIZED) this.#tokenRefused(status, reason, detail);
-    else if (FINAL_REASONS.includes(reason) && !body.retry_after_ms) this.#end(status, reason, detail);
+    else if (FINAL_REASONS.includes(reason) && !waitMs) this.#end(status, reason, detail);
     else this.#wait(status, reason, detail);
   }
 
@@ -628,7 +623,7 @@ export class GameWebSocket {
     this.metrics.recordMessage();
     if (Number.isInteger(message.seq)) {
       if (!this.#isNext(message.seq)) return;
-      if (this.#recent.push(message) > KEPT) this.#recent.shift();
+      if (this.#recent.push(message) > 100) this.#recent.shift();
     }
     this.#note(message);
     for (const one of this.#asked.values()) if (one.type === message.type) one.resolve(message);
@@ -708,10 +703,10 @@ export class GameWebSocket {
       this.reconnectAttempts = 0;
       this.#freshTokenRefused = false;
       if (data.resumed) this.metrics.recordResume();
-      else this.lastSeq = data.last_seq;
+      else this.lastSeq = data.last_seq | 0; // whatever it is
       this.#become('open');
       const hello = this.#arrival.joined();
-      if (data.accepts?.includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
+      if ([].concat(data.accepts).includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
       for (const { text } of this.#asked.values()) if (text) this.#send(text);
     } else if (type === 'pong') {
       this.metrics.recordRtt(performance.now() - data.timestamp);
@@ -756,7 +751,7 @@ export class GameWebSocket {
 
   #fault(type, error) {
     if (type !== 'fault' && this.#handlers.get('fault')?.length) this.#emit('fault', { error, type });
-    else console.error(`Code Racer: what was called for ${type} failed:`, error);
+    else console.error(`Code Racer: called for ${type}:`, error);
   }
 }
 
@@ -797,7 +792,7 @@ export class MessageBatcher {
       if (this.ws.sendMessage) this.ws.sendMessage('batch', data);
       else this.ws.send(JSON.stringify({ type: 'batch', data }));
     }
-    if (this.messages.length > 0 && this.ws.readyState === CONNECTING) this.timer = setTimeout(() => this.flush(), this.batchDelay);
+    if (this.messages.length > 0 && this.ws.readyState === 0) this.timer = setTimeout(() => this.flush(), this.batchDelay);
   }
 
   /** Send what waits and end. */

@@ -67,7 +67,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "what a proxy answers is final",
             "404 Not Found default backend",
-            "else if (FINAL_REASONS.includes(reason) && !body.retry_after_ms) this.#end(",
+            "else if (FINAL_REASONS.includes(reason) && !waitMs) this.#end(",
             "else if (status >= 400 && status < 500) this.#end(",
         ),
         (
@@ -121,7 +121,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "whoever closes with a code of the wire protocol's ends it",
             "a close with 1002 that says nothing of ours is a lost connection",
-            "(code >= OWN_CODES && FINAL_CLOSE_CODES.includes(code))",
+            "(code >= GAP && FINAL_CLOSE_CODES.includes(code))",
             "FINAL_CLOSE_CODES.includes(code)",
         ),
     )
@@ -168,8 +168,8 @@ PYTHON_FAULTS: Final = tuple(
         (
             "another gateway's problem document is final",
             '"reason": "waf"',
-            "final = problem.reason in FINAL_REASONS and not asked",
-            "final = not asked",
+            "(problem.reason in FINAL_REASONS and not asked)",
+            "(not asked)",
             "connection.py",
         ),
         (

@@ -37,7 +37,7 @@ CALLS: Final = frozenset({
 })  # fmt: skip
 NETWORK: Final = frozenset({
     "cut", "meet", "mute", "refuse", "swallow", "freeze", "heal", "lose", "double", "close", "goodbye", "come",
-    "replace",
+    "replace", "say",
 })  # fmt: skip
 
 Told = dict[str, Any]
@@ -220,6 +220,8 @@ class _Lane:
             (proxy.lose_next if word == "lose" else proxy.double_next)(f'"{rest}"'.encode())
         elif word in {"close", "goodbye", "come"}:
             proxy.say(_ended(word, rest))
+        elif word == "say":
+            proxy.say(_frame(1, rest.replace(";", ",").encode()))
         elif word == "replace":
             self._others.enter_context(Player(self._server, self._game_id, token("ann"))).until("welcome")
         else:

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from code_racer_client.errors import ClientError, Refused, Unusable
@@ -21,6 +22,8 @@ from code_racer_client.metrics import WebSocketMetrics
 from code_racer_client.protocol import CLIENT_NAME, CLOSE_LOST, FINAL_REASONS
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+PROBLEM: Final = "application/problem+json"
+"""What our refusals are (RFC 9457); a gateway may say one of our words in a JSON of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +154,28 @@ def _require_url(url: str) -> SplitResult:
 class _Said(msgspec.Struct):
     """What a problem document of ours has."""
 
+    status: int
     reason: str
     detail: str = ""
     retry_after_ms: object = None
+
+
+def _problem_of(response: Response) -> _Said | None:
+    """Read a problem document of ours; None where it is something else."""
+    try:
+        problem = msgspec.json.decode(bytes(response.body or b""), type=_Said)
+    except MALFORMED:
+        return None
+    is_ours = PROBLEM in response.headers.get("Content-Type", "") and problem.status == response.status_code
+    return problem if is_ours else None
 
 
 def _refused(error: InvalidStatus) -> Refused:
     """Read an answer: final is only what we have said ourselves, and nothing that may pass."""
     response = error.response
     status = response.status_code
-    try:
-        problem = msgspec.json.decode(bytes(response.body or b""), type=_Said)
-    except MALFORMED:
+    problem = _problem_of(response)
+    if problem is None:
         return Refused(status, response.reason_phrase, final=False)
     asked = problem.retry_after_ms
     lost_upgrade = status == HTTPStatus.UPGRADE_REQUIRED  # ours, to a plain GET: a proxy between passes no Upgrade on

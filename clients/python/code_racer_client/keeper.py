@@ -15,7 +15,7 @@ from code_racer_client.arrival import Arrival
 from code_racer_client.connection import Connection, Timing, socket_url
 from code_racer_client.dispatcher import RETRY, Dispatcher
 from code_racer_client.errors import ClientError, Disconnected, Refused
-from code_racer_client.message import JsonMessage, decode, encode, retry_after_s
+from code_racer_client.message import JsonMessage, decode, encode, retry_after_s, whole
 from code_racer_client.metrics import WebSocketMetrics
 from code_racer_client.protocol import CLOSE_GOING_AWAY, CLOSE_NORMAL
 from code_racer_client.reconnection import Reconnection
@@ -239,8 +239,8 @@ class Keeper:
         if message is None:
             return  # nothing of the server's; the next durable event shows whether something was missed
         self._metrics.record_message()
-        before, seq = self.last_seq, message.get("seq")
-        if isinstance(seq, int) and not await self._is_next(seq):
+        before, seq = self.last_seq, whole(message.get("seq"))
+        if seq is not None and not await self._is_next(seq):
             return
         await self._note(message)
         if asyncio.current_task() is self._task:
@@ -288,12 +288,13 @@ class Keeper:
         if data.get("resumed"):
             self._metrics.record_resume()
         else:
-            self.last_seq = int(data.get("last_seq", 0))
+            self.last_seq = whole(data.get("last_seq")) or 0
         self._set_state(ClientState.OPEN)
         hello, connection, unanswered = self._arrival.joined(), self.connection, self.requests.unanswered
         if connection is None:
             return
-        if "hello" in data.get("accepts", ()):  # a release before it has none
+        accepts = data.get("accepts")  # a release before it has none
+        if isinstance(accepts, list) and "hello" in accepts:
             await _send(connection, encode({"type": "hello", "data": hello}))
         for text in unanswered:  # what is asked from now on is sent by whoever asks
             await _send(connection, text)

@@ -18,7 +18,7 @@ def decode(frame: str | bytes) -> JsonMessage | None:
         message = msgspec.json.decode(frame)
     except MALFORMED:
         return None
-    return message if isinstance(message, dict) else None
+    return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
 
 
 def encode(message: JsonMessage) -> str:
@@ -33,5 +33,13 @@ def retry_after_s(data: JsonMessage) -> float | None:
 
 
 def number(value: object) -> float | None:
-    """Return a number of JSON; None for anything else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """Return a number of JSON that a float can be; None for anything else."""
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
+
+
+def whole(value: object) -> int | None:
+    """Return a whole number of JSON; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

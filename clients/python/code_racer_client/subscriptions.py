@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from code_racer_client.errors import ClientError
-from code_racer_client.message import JsonMessage
+from code_racer_client.message import JsonMessage, whole
 
 Handler = Callable[[JsonMessage], Awaitable[None] | None]
 
@@ -57,7 +57,7 @@ class Subscriptions:
 
     def resolve_waiters(self, message: JsonMessage) -> None:
         """Give a message to those who wait for one of its type; an event also to those who come later."""
-        if "seq" in message:
+        if whole(message.get("seq")) is not None:
             self._recent.append(message)
         for type, future in self._waiters:
             if type == message["type"] and not future.done():

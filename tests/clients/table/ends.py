@@ -39,7 +39,7 @@ TOKENS = (
         "a platform that refuses to make the socket ends it, and says nothing of the token",
         "connect, end",
         more={"socket": "throws"},
-        expected={"ends": [[0, "", "the platform refuses to make the WebSocket (SyntaxError)"]]},
+        expected={"ends": [[0, "", "no WebSocket can be made (SyntaxError)"]]},
         only=Only(JAVASCRIPT, "what makes the socket is handed in there"),
     ),
     Row(
@@ -103,7 +103,7 @@ TOKENS = (
 ANSWERS = (
     *(
         Row(
-            f"{status} {body[:60] or 'nothing'} in the server's place is no answer of ours",
+            f"{status} {body[:80] or 'nothing'} in the server's place is no answer of ours",
             "connect, retry, retry, disconnect, closed",
             "connecting waiting retry connecting waiting retry closed",
             more={"answer": [status, type, body]},
@@ -120,14 +120,22 @@ ANSWERS = (
             ("404 Not Found", PROBLEM, '{"status": 404, "reason": {"of": "theirs"}}'),
             ("404 Not Found", PROBLEM, '["reason"]'),
             ("403 Forbidden", PROBLEM, "[" * 100_000),
-            ("409 Conflict", PROBLEM, '{"reason": "conflict of theirs"}'),
+            ("409 Conflict", PROBLEM, '{"status": 409, "reason": "conflict of theirs"}'),
+            ("403 Forbidden", "application/json", '{"status": 403, "reason": "forbidden"}'),
+            ("403 Forbidden", PROBLEM, '{"status": 404, "reason": "forbidden"}'),
+            ("200 OK", "application/json", '{"reason": "forbidden"}'),
+            ("401 Unauthorized", "application/json", '{"reason": "unauthorized"}'),
             ("429 Too Many Requests", "application/json", '{"retry_after_ms": 5}'),
-            ("404 Not Found", PROBLEM, '{"detail": "x", "reason": "no_such_game", "retry_after_ms": "soon"}'),
+            ("404 Not Found", PROBLEM, '{"status": 404, "reason": "no_such_game", "retry_after_ms": "soon"}'),
             ("502 Bad Gateway", HTML, "<html>"),
             ("101 Switching Protocols", HTML, ""),
             *(
-                ("503 Service Unavailable", PROBLEM, f'{{"reason": "draining", "retry_after_ms": {broken}}}')
-                for broken in ('"soon"', "-1", "0", "1e300", "null", "[5]")
+                (
+                    "503 Service Unavailable",
+                    PROBLEM,
+                    f'{{"status": 503, "reason": "draining", "retry_after_ms": {broken}}}',
+                )
+                for broken in ('"soon"', "-1", "0", "1e300", "1" + "0" * 400, "null", "[5]")
             ),
         )
     ),
@@ -147,7 +155,13 @@ ANSWERS = (
             f"a refusal of ours, {refusal.outcome}, is final or not as the table of refusals says",
             "connect, end" if refusal.is_final else "connect, retry, disconnect, closed",
             "connecting closed end" if refusal.is_final else "connecting waiting retry closed",
-            more={"answer": [f"{refusal.status.value} x", PROBLEM, f'{{"reason": "{refusal.outcome}"}}']},
+            more={
+                "answer": [
+                    f"{refusal.status.value} x",
+                    PROBLEM,
+                    f'{{"status": {refusal.status.value}, "reason": "{refusal.outcome}"}}',
+                ]
+            },
             expected={"end_codes": [refusal.status.value] if refusal.is_final else []},
         )
         for refusal in REFUSALS.values()
@@ -156,19 +170,31 @@ ANSWERS = (
         "what is ours and final is the end, and says why",
         "connect, end",
         "connecting closed end",
-        more={"answer": ["409 Conflict", PROBLEM, '{"reason": "game_full", "detail": "it is full", "later": {}}']},
+        more={
+            "answer": [
+                "409 Conflict",
+                PROBLEM,
+                '{"status": 409, "reason": "game_full", "detail": "it is full", "later": {}}',
+            ]
+        },
         expected={"ends": [[409, "game_full", "it is full"]]},
     ),
     Row(
         "what is ours and may pass is not",
         "connect, retry, retry, disconnect, closed",
-        more={"answer": ["429 Too Many Requests", PROBLEM, '{"reason": "rate_limited", "retry_after_ms": 5}']},
+        more={
+            "answer": [
+                "429 Too Many Requests",
+                PROBLEM,
+                '{"status": 429, "reason": "rate_limited", "retry_after_ms": 5}',
+            ]
+        },
         expected={"ends": [], "attempts": [0, 0]},
     ),
     Row(
         "a wait that was asked of all alike is spread",
         "connect" + ", retry" * 8 + ", disconnect, closed",
-        more={"answer": ["503 x", PROBLEM, '{"reason": "draining", "retry_after_ms": 1000}']},
+        more={"answer": ["503 x", PROBLEM, '{"status": 503, "reason": "draining", "retry_after_ms": 1000}']},
         expected={"attempts": [0] * 8, "are_spread": True},
     ),
     Row(
@@ -177,6 +203,34 @@ ANSWERS = (
         more={"token": OLD_TOKEN, "socket": "tells no close"},
         expected={"end_codes": [401]},
         only=Only(JAVASCRIPT, "Node's own WebSocket before Node 24 is such a one"),
+    ),
+)
+
+STRANGE = (
+    *(
+        Row(
+            f"{message[:60]} is nothing of ours, and ends nothing",
+            f"connect, open, say {message}, request, disconnect, closed",
+            "connecting open closed",
+            expected={"answers": ["seq"], "sockets": 1},
+        )
+        for message in (
+            '{"message": "Internal server error"}',
+            '{"type": 5}',
+            '{"type": ["welcome"]}',
+            '{"type": "pong"; "data": {"timestamp": 1' + "0" * 400 + "}}",
+            '{"type": "ack"; "data": {"id": {}}}',
+            '{"type": "error"; "data": {"id": []; "retry_after_ms": {}}}',
+        )
+    ),
+    *(
+        Row(
+            f"a welcome that says {said} is a welcome",
+            f'mute, connect, opened, say {{"type": "welcome"; "data": {said}}}, open, disconnect, closed',
+            "connecting open closed",
+            expected={"sockets": 1},
+        )
+        for said in ('{"last_seq": null}', '{"last_seq": "x"}', '{"last_seq": 0; "accepts": 5}')
     ),
 )
 
@@ -292,7 +346,7 @@ SIGNS = (
         "connecting waiting retry closed",
         more={
             "waits_stay": True,
-            "answer": ["503 x", PROBLEM, '{"reason": "draining", "retry_after_ms": 60000}'],
+            "answer": ["503 x", PROBLEM, '{"status": 503, "reason": "draining", "retry_after_ms": 60000}'],
         },
         expected={"attempts": [0]},
         only=BROWSER,

@@ -131,6 +131,27 @@ def test_a_race_that_is_over_can_be_looked_at(page: Page, server: ServerProcess)
     expect(page.locator("#card")).to_be_hidden()
 
 
+def test_a_race_that_cannot_be_looked_at_now_is_not_said_to_run(page: Page, server: ServerProcess) -> None:
+    page.route("**/api/games/**", lambda route: route.abort())
+    page.goto(f"{server.http_url}/?game={over(server)}#token={EVE}")
+    page.get_by_role("button", name="Look at the ranking").click()
+    expect(page.locator("#notice")).to_contain_text("The server cannot be reached")
+    page.unroute("**/api/games/**")
+    page.get_by_role("button", name="Look at the ranking").click()
+    expect(page.locator("#ranks")).to_contain_text("host")
+
+
+def test_names_that_are_alike_are_told_apart(page: Page, server: ServerProcess) -> None:
+    page.goto(server.http_url)
+    shown = page.evaluate(
+        "(names) => import('/game.js').then(({ nameOf }) => {"
+        " const players = names.map((name, id) => ({ name, player_id: id }));"
+        " return players.map((one) => nameOf({ players }, one.player_id)); })",
+        ["Kim", "Kim (2)", "Lee", "Kim", "Kim (2)", "Kim"],
+    )
+    assert shown == ["Kim (1)", "Kim (2) (1)", "Lee", "Kim (3)", "Kim (2) (2)", "Kim (4)"]
+
+
 def test_who_is_put_out_in_mid_race_is_told_and_keeps_the_code(page: Page, server: ServerProcess) -> None:
     game_id = server.new_game(HOST, min_players=2)
     page.goto(f"{server.http_url}/?game={game_id}#token={EVE}")

@@ -214,6 +214,20 @@ def test_a_second_window_takes_over_and_the_first_is_told(browser: Browser, serv
         assert len(known(server, first)["players"]) == 1  # type: ignore[arg-type]
 
 
+def test_a_copy_of_the_tab_asks_before_it_takes_over(browser: Browser, server: ServerProcess) -> None:
+    with window(browser, new_game(server), viewport=SIZE) as first:
+        race(first)
+        with first.context.expect_page() as opened:
+            first.evaluate("void window.open(location.href)")
+        copy = opened.value
+        expect(copy.locator("#known")).to_contain_text("You are in this race as Ann")
+        is_open(first)
+        copy.get_by_role("button", name="Play here as Ann").click()
+        expect(first.locator("#card")).to_contain_text("You play this race in another window")
+        copy.reload()
+        is_open(copy)
+
+
 def test_what_is_handed_in_while_the_server_is_gone_is_judged_once(browser: Browser, server: ServerProcess) -> None:
     with window(browser, new_game(server), viewport=SIZE) as page:
         race(page)
@@ -261,20 +275,16 @@ def test_what_had_arrived_before_a_reload_unheard_is_not_handed_in_again(
     link = new_game(server)
     with window(browser, link, viewport=SIZE) as page:
         race(page)
-        page.context.set_offline(True)
-        page.locator("#code").fill(UNSUPPORTED)
-        page.get_by_role("button", name="Submit").click()
-        expect(page.locator("#verdict")).to_contain_text("as soon as the connection is back")
-        sending, mine = page.evaluate(
-            "Object.values(localStorage).map(JSON.parse).map((race) => [race.sending, race.player.token])[0]"
+        page.goto(f"{server.http_url}/client.d.ts")  # where nothing of the page runs
+        mine = page.evaluate(
+            "(code) => { const [key] = Object.keys(localStorage), kept = JSON.parse(localStorage[key]);"
+            " localStorage[key] = JSON.stringify({ ...kept, sending: { code, id: 's1' } });"
+            " return kept.player.token; }",
+            UNSUPPORTED,
         )
         with Player(server, link.partition("game=")[2], mine) as elsewhere:
-            elsewhere.send("submit_code", {"code": sending["code"]}, id=sending["id"])
+            elsewhere.send("submit_code", {"code": UNSUPPORTED}, id="s1")
             elsewhere.until("submission_judged")
-        with pytest.raises(Error, match="ERR_INTERNET_DISCONNECTED"):
-            page.reload()
-        page.wait_for_url("chrome-error://**")
-        page.context.set_offline(False)
         page.goto(link)
         expect(page.locator("#verdict")).to_contain_text("Not supported here")
         expect(page.get_by_role("button", name="Submit")).to_be_enabled()

@@ -15,7 +15,13 @@ export function testsPercent({ accepted, tests_passed: passed, tests_total: tota
 export function nameOf(game, id) {
   const { name } = playerOf(game, id);
   const alike = game.players.filter((one) => one.name === name);
-  return alike.length === 1 ? name : `${name} (${alike.findIndex((one) => one.player_id === id) + 1})`;
+  if (alike.length === 1) return name;
+  const taken = new Set(game.players.map((one) => one.name)); // somebody may be called "Kim (2)"
+  const names = [];
+  for (let number = 1; names.length < alike.length; number += 1) {
+    if (!taken.has(`${name} (${number})`)) names.push(`${name} (${number})`);
+  }
+  return names[alike.findIndex((one) => one.player_id === id)];
 }
 
 /** By type of message: change the game, and show nothing. */

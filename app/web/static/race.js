@@ -1,10 +1,10 @@
 /** The race page: a thin view over the shipped client. Here it starts, and here its parts meet. */
-import { api } from './api.js';
+import { ApiError, api } from './api.js';
 import { hideCard, isCardShown, showCard } from './card.js';
 import { GameWebSocket, Rejected, VERSION } from './client.js';
 import { $, isOff } from './dom.js';
 import { code, focusEditor, setCode, startEditor } from './editor.js';
-import { refusalWords, waitWords, wordsOf } from './ends.js';
+import { apiWords, refusalWords, waitWords, wordsOf } from './ends.js';
 import { holdFocus } from './focus.js';
 import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
@@ -157,7 +157,7 @@ async function ended(end) {
   showConnection(race.client);
   race.isPlaying = false;
   if (race.game?.state === 'finished') showOver();
-  if (race.game?.state === 'finished' || (end.reason === 'game_over' && await look())) return;
+  if (race.game?.state === 'finished' || (end.reason === 'game_over' && !await look())) return;
   $('code').readOnly = true;
   redraw();
   $('room').hidden = race.game?.state !== 'running'; // nobody waits for players here, but the code can be read
@@ -165,10 +165,11 @@ async function ended(end) {
   showCard(wordsOf(end, player()?.isGuest ?? true), choose);
 }
 
-/** Look at a race that is over; false where that cannot be. */
+/** Look at a race that is over; the words for why that cannot be, '' where it can. */
 async function look() {
-  const game = await api(`/api/games/${race.gameId}`, undefined, player().token).catch(() => null);
-  if (game?.state !== 'finished') return false;
+  const game = await api(`/api/games/${race.gameId}`, undefined, player().token).catch((error) => error);
+  if (game instanceof ApiError) return apiWords(game);
+  if (game.state !== 'finished') return 'The race still runs. Its ranking is here once it is over: try again then.';
   race.game = game;
   enterRace(race.gameId);
   play(false);
@@ -176,7 +177,7 @@ async function look() {
   if (game.problem.statement) pose(game.problem);
   redraw();
   void recall();
-  return true;
+  return '';
 }
 
 const CHOICES = Object.freeze({
@@ -192,9 +193,7 @@ const CHOICES = Object.freeze({
     backToLobby('name');
   },
   token() { backToLobby('token'); },
-  async look() {
-    if (!await look()) notice('The race still runs. Its ranking is here once it is over: try again then.');
-  },
+  async look() { notice(await look()); },
   back() { location.assign('/'); },
   home() { location.assign('/'); },
 });

@@ -8,6 +8,7 @@
 import { ApiError, api } from './api.js';
 
 const TAB = 'code-racer.tab';
+const SHOWN = 'code-racer.shown';
 const RACE = 'code-racer.race.';
 const MAX_RACES = 8;
 /** The longest race, its waiting for players and then some: with less left, a token is renewed before it is used. */
@@ -54,6 +55,18 @@ function races() {
     return [];
   }
 }
+
+/**
+ * A copy of a tab begins with what the tab keeps: that it is shown, too, which a tab that is reloaded is no more. A copy
+ * is asked before it takes over the race. One that was hidden counts as left, as phones throw such away unasked.
+ */
+function noteShown(isShown) { write('sessionStorage', SHOWN, isShown && document.visibilityState === 'visible'); }
+
+if (read('sessionStorage', SHOWN)) Object.assign(tab, { gameId: null, player: tab.player?.isGuest ? null : tab.player });
+noteShown(true);
+addEventListener('pageshow', () => noteShown(true)); // it may be an old one that comes back whole
+addEventListener('visibilitychange', () => noteShown(true));
+addEventListener('pagehide', () => noteShown(false));
 
 const keyOf = (gameId, playerId) => `${RACE}${gameId}.${playerId}`;
 const rememberTab = () => write('sessionStorage', TAB, tab);

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from app.protocol.closes import CLOSE_TABLE
 from app.refusals import REFUSALS
@@ -231,3 +231,29 @@ def test_a_server_without_guests_asks_for_a_token(browser: Browser, tmp_path: Pa
         page.keyboard.press("Enter")
         expect(page.locator("#players")).to_contain_text("Eve (you)")
         assert EVE not in page.url
+
+
+def test_who_leaves_a_running_race_is_asked_first(page: Page, server: ServerProcess) -> None:
+    game_id = server.new_game(HOST, min_players=2)
+    page.goto(f"{server.http_url}/?game={game_id}#token={EVE}")
+    page.get_by_role("button", name="I am ready").click()
+    with Player(server, game_id, HOST) as host:
+        host.send("ready")
+        expect(page.locator("#statement")).to_contain_text("First time over")
+        asked: list[str] = []
+
+        def answer(dialog: Dialog) -> None:
+            asked.append(dialog.message)
+            if len(asked) == 1:
+                dialog.dismiss()
+            else:
+                dialog.accept()
+
+        page.on("dialog", answer)
+        page.get_by_role("button", name="Leave").click()
+        expect(page.locator("#connection")).to_have_attribute("data-state", "open")
+        page.get_by_role("button", name="Leave").click()
+        expect(page.get_by_role("button", name="Create a game")).to_be_visible()
+        assert host.until("player_left")["data"]["player_id"] == "eve"
+        assert asked == ["Leave this race? You cannot come back into it."] * 2
+        page.remove_listener("dialog", answer)

@@ -13,9 +13,7 @@
  * comes after it in the same turn, and so they may throw, or call whatever they like.
  */
 
-const SUBPROTOCOL = 'code-racer.v1';
 const MAX_BATCH = 50;
-const MAX_QUEUED = 1_000;
 /** What says how things are now, or has a way of its own: it waits for no connection. */
 const FLEETING = /^(auth|batch|hello|ping|progress)$/;
 const OPEN = 1;
@@ -38,7 +36,6 @@ const LOST = 1006;
 const TOKEN_EXPIRED = 4401;
 /** After a gap; codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
 const GAP = 4000;
-const UNAUTHORIZED = 'unauthorized';
 /** A JSON Web Token has no other characters; a subprotocol takes few others. */
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
@@ -215,6 +212,9 @@ export class GameWebSocket {
 
   #adviceMs = null;
 
+  /** How often in a row events were missing. */
+  #gaps = 0;
+
   #notBefore;
 
   /** The last event that a handler has seen, and by what `disconnect` is told that another time has begun. */
@@ -260,7 +260,7 @@ export class GameWebSocket {
    */
   connect() {
     if (this.state === 'waiting') this.#try();
-    if (this.state !== 'idle' && this.state !== 'closed') return;
+    if (!/idle|closed/.test(this.state)) return;
     this.reconnectAttempts = 0;
     this.#freshTokenRefused = false;
     this.#handedSeq = this.lastSeq;
@@ -357,7 +357,7 @@ export class GameWebSocket {
     if (attempt !== this.#attempt) return;
     if (this.#tokenEnd && !await this.#renewed()) return;
     if (!TOKEN.test(this.#token)) {
-      this.#tokenRefused(401, UNAUTHORIZED, 'the token has a character that no token has');
+      this.#tokenRefused(401, 'unauthorized', 'the token has a character that no token has');
       return;
     }
     const query = this.#options.auth === 'query' ? { token: this.#token } : {};
@@ -396,7 +396,7 @@ export class GameWebSocket {
   }
 
   #dial(query) {
-    const protocols = [SUBPROTOCOL];
+    const protocols = ['code-racer.v1'];
     if (this.#options.auth === 'subprotocol') protocols.push(`bearer.${this.#token}`);
     let ws;
     try {
@@ -507,7 +507,7 @@ export class GameWebSocket {
     const { reason = '', detail: said, retry_after_ms: waitMs } = isOurs ? body : {};
     const detail = `${said || (status ? `answered with ${status}` : 'no answer')}`;
     this.#adviceMs = spread(asked(waitMs));
-    if (reason === UNAUTHORIZED) this.#tokenRefused(status, reason, detail);
+    if (reason === 'unauthorized') this.#tokenRefused(status, reason, detail);
     else if (FINAL_REASONS.includes(reason) && !waitMs) this.#end(status, reason, detail);
     else this.#wait(status, reason, detail);
   }
@@ -639,14 +639,16 @@ export class GameWebSocket {
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
   #isNext(seq) {
     const last = this.lastSeq; // null counts as 0
-    if (seq <= last) return false;
-    if (seq > last + 1) {
-      this.#adviceMs = 0;
+    const isNext = seq === last + 1;
+    if (isNext) {
+      this.lastSeq = seq;
+      this.#gaps = 0;
+    } else if (seq > last) { // the first time at once
+      this.#adviceMs = this.#gaps && fullJitter(this.#gaps);
+      this.#gaps += 1;
       this.#lost(GAP, 'gap', GAP, 'gap');
-      return false;
     }
-    this.lastSeq = seq;
-    return true;
+    return isNext;
   }
 
   /** A promise that is kept under `key` until it is settled: by what comes, the end, or its limits. */
@@ -776,7 +778,7 @@ export class MessageBatcher {
 
   /** Send a message with the next batch; false where 1,000 wait already. */
   addMessage(type, data) {
-    if (this.messages.length >= MAX_QUEUED) return false;
+    if (this.messages.length >= 1_000) return false;
     this.messages.push({ type, data });
     if (this.messages.length >= this.batchSize) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), this.batchDelay);

@@ -61,7 +61,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "to connect while connecting begins anew",
             "to connect twice is to connect once",
-            "    if (this.state !== 'idle' && this.state !== 'closed') return;\n",
+            "    if (!/idle|closed/.test(this.state)) return;\n",
             "",
         ),
         (

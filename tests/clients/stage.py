@@ -281,6 +281,7 @@ def wrong(row: Row, told: Told | None) -> list[str]:
         "attempts": [attempt for _, attempt in told["waits"]],
         "delays": delays,
         "are_spread": _are_spread(delays),
+        "backs_off_after_the_first": delays[:1] == [0] and all(delays[1:]),
         "end_codes": [code for code, _, _ in told["ends"]],
     }
     expected = {"faults": [], "logged": [], "loose": [], "left": []} | row.expected

@@ -86,15 +86,25 @@ def test_an_outage_may_last_for_ever_where_that_is_wanted() -> None:
 
 def test_a_wait_that_the_server_asked_for_is_no_attempt_and_holds_once() -> None:
     one = tries(0)
-    one.retry_after(12.5)
+    one.announced(reconnect=True, retry_after_s=12.5)
     assert one.delay_s(CUT) == 12.5
     assert one.attempts == 0
     assert_given_up(one)
 
 
-def test_to_come_back_at_once_is_a_wait_that_was_asked_for() -> None:
+def test_after_a_gap_it_comes_back_at_once_and_after_the_next_ones_backs_off() -> None:
     one = tries(0)
-    one.retry_after(0.0)  # after a gap
+    waits_s = []
+    for _ in range(50):
+        one.gap()
+        one.gap()  # what came before it was closed
+        waits_s.append(one.delay_s(CUT))
+        one.welcomed()
+    assert waits_s[0] == 0.0
+    assert 0 < waits_s[1] <= 2
+    assert 2 < max(waits_s) <= 30
+    one.whole()
+    one.gap()
     assert one.delay_s(CUT) == 0.0
 
 
@@ -111,7 +121,7 @@ def test_what_a_refusal_advises_is_waited_at_least_and_not_by_all_for_the_same_t
 
 def test_a_wait_that_was_asked_for_before_a_welcome_is_over() -> None:
     one = tries(0)
-    one.retry_after(12.5)
+    one.announced(reconnect=True, retry_after_s=12.5)
     one.welcomed()
     assert_given_up(one)
 
@@ -167,7 +177,7 @@ def test_the_close_table_says_after_which_codes_it_comes_back(row: CloseRow) -> 
 )
 def test_an_end_that_is_final_is_raised_though_a_wait_was_asked_for(error: ClientError) -> None:
     one = tries(5)
-    one.retry_after(1.0)
+    one.announced(reconnect=True, retry_after_s=1.0)
     assert_given_up(one, error)
 
 

@@ -254,10 +254,11 @@ class Keeper:
             return False
         if seq > last + 1:
             if self.connection is not None:
-                self._reconnection.retry_after(0.0)
+                self._reconnection.gap()
                 await self.connection.close(CLOSE_GOING_AWAY, "gap")
             return False
         self.last_seq = seq
+        self._reconnection.whole()
         return True
 
     async def _note(self, message: JsonMessage) -> None:

@@ -42,6 +42,7 @@ class Reconnection:
         self._now = now
         self._out_since: float | None = None
         self._retry_after_s: float | None = None
+        self._gaps = 0
         self._is_forbidden = False
 
     def begin(self) -> None:
@@ -57,9 +58,18 @@ class Reconnection:
         self._out_since = None
         self._retry_after_s = None
 
-    def retry_after(self, delay_s: float) -> None:
-        """Wait this long after the next end, which then costs no attempt."""
-        self._retry_after_s = delay_s
+    def gap(self) -> None:
+        """Note that events are missing: they are asked for at once, and where that does not help after ever longer.
+
+        That costs no attempt. What comes before the connection has closed is of the same gap.
+        """
+        if self._retry_after_s is None:
+            self._retry_after_s = full_jitter(self._gaps) if self._gaps else 0.0
+            self._gaps += 1
+
+    def whole(self) -> None:
+        """Note that the next event has come: there is no gap."""
+        self._gaps = 0
 
     def retry_after_refusal(self, delay_s: float) -> None:
         """Wait at least this long, and up to half as long again: what is refused to many is advised to all the same."""

@@ -206,6 +206,9 @@ ANSWERS = (
     ),
 )
 
+WELCOME = '{"type": "welcome"; "data": {"last_seq": 0}}'
+AHEAD = '{"type": "x"; "seq": 5}'
+
 STRANGE = (
     *(
         Row(
@@ -264,6 +267,11 @@ CLOSES = (
         "an event that got lost is noticed by the gap, and asked for again",
         "connect, open, lose player_ready, send, pong, request, player_ready, player_ready, disconnect, closed",
         expected={"readies": 2, "sockets": 2},
+    ),
+    Row(
+        "a gap that comes again and again is asked about at once the first time alone",
+        "mute, connect" + f", opened, say {WELCOME}, open, say {AHEAD}, retry" * 4 + ", disconnect, closed",
+        expected={"attempts": [0] * 4, "backs_off_after_the_first": True},
     ),
     Row(
         "an event that comes twice is handed on once",

@@ -1,4 +1,7 @@
-"""One browser for all tests of the page, and one server for those that need none of their own; a test may kill it."""
+"""A browser for each file of tests of the page, and a server for all that need none of their own: a test may kill it.
+
+The browser goes with its file: while it is there an event loop runs, and no test beside it may run one of its own.
+"""
 
 from collections.abc import Iterator
 
@@ -9,7 +12,7 @@ from tools.harness.browser import chromium
 from tools.harness.server import ServerProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as one:
         yield one

@@ -192,7 +192,10 @@ def test_a_guest_whom_nobody_knows_any_more_joins_anew(browser: Browser, server:
 def test_whoever_has_to_wait_is_told_why(page: Page, server: ServerProcess, reason: str, words: str) -> None:
     """The refusals of a busy server, to a window whose upgrades all fail."""
     refusal = {"type": "about:blank", "title": "", "status": 503, "reason": reason, "retry_after_ms": 60_000}
-    page.route("**/ws/**", lambda route: route.fulfill(status=503, body=json.dumps(refusal)))
+    page.route(
+        "**/ws/**",
+        lambda route: route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(refusal)),
+    )
     page.goto(f"{server.http_url}/?game={NOBODY}#token={EVE}")
     expect(page.locator("#card")).to_contain_text(words)
     expect(page.locator("#card")).to_contain_text("tries again by itself")

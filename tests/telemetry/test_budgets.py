@@ -10,7 +10,7 @@ from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess, until
 from tools.harness.tokens import token
 
-LOG = {name: float(value) for name, value in CONFIG["CodeRacerLogBudget"].items()}
+LOG = {name: CONFIG.number("CodeRacerLogBudget", name) for name in ("quiet_bytes", "racing_bytes")}
 SERIES = CONFIG.number("CodeRacerSeriesBudget", "series")
 QUIET, GAMES = 20, 5
 

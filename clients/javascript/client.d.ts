@@ -433,7 +433,7 @@ export interface GameWebSocketOptions {
   refreshToken?: () => string | Promise<string>;
   /** Reconnects in a row; waits that the server asked for are none. Not bounded by number by default, null. */
   maxReconnectAttempts?: number | null;
-  /** How long without a connection it goes on trying; an hour by default, 3 600 000; 0: for ever. */
+  /** How long without a connection it goes on trying; three hours by default, 10 800 000; 0: for ever. */
   giveUpAfterMs?: number;
   /** 30 000 by default. */
   pingIntervalMs?: number;

@@ -40,11 +40,11 @@ const GAP = 4000;
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
 const MAX_ADVICE_MS = 600_000;
-/** Of the options; `giveUpAfterMs`, an hour: the race is over by then, or forgotten. */
+/** Of the options; `giveUpAfterMs`, three hours: every race is over by then. */
 const DEFAULTS = {
   auth: 'subprotocol',
   client: `code-racer-javascript/${VERSION}`,
-  giveUpAfterMs: 3_600_000,
+  giveUpAfterMs: 10_800_000,
   lastSeq: null,
   maxReconnectAttempts: null,
   openTimeoutMs: 10_000,
@@ -234,7 +234,7 @@ export class GameWebSocket {
     for (const name in options) chosen[name] = options[name] ?? chosen[name];
     chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
     chosen.WebSocket ??= globalThis.WebSocket;
-    for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass options.${name}`);
+    for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass ${name}`);
     const { lastSeq, metrics, maxReconnectAttempts, debug } = chosen;
     this.gameId = gameId;
     this.lastSeq = lastSeq;
@@ -356,7 +356,7 @@ export class GameWebSocket {
     await null; // connect(); disconnect(); connect() makes one socket
     if (attempt !== this.#attempt) return;
     if (this.#tokenEnd && !await this.#renewed()) return;
-    if (!TOKEN.test(this.#token)) {
+    if (!TOKEN.test(this.#token ?? '')) {
       this.#tokenRefused(401, 'unauthorized', 'the token has a character that no token has');
       return;
     }
@@ -379,9 +379,10 @@ export class GameWebSocket {
     const attempt = this.#attempt;
     const why = this.#tokenEnd;
     let error = null;
-    await this.#step(() => this.#renew()).catch((failure) => { error = failure ?? {}; });
+    const token = await this.#step(async () => this.#options.refreshToken()).catch((failure) => { error = failure ?? {}; });
     if (attempt !== this.#attempt) return false;
     if (error === null) {
+      this.#token = token; // one that comes too late is no newer than what was asked for after it
       this.#tokenEnd = null;
       return true;
     }
@@ -655,6 +656,7 @@ export class GameWebSocket {
   #await(what, key, { timeoutMs, signal }, begin) {
     return new Promise((resolve, reject) => {
       if (this.state === 'closed') throw new Error('WebSocket not connected');
+      if (this.#asked.has(key)) throw new Error('asked twice');
       signal?.throwIfAborted();
       const settle = (how) => (value) => {
         this.#asked.delete(key);
@@ -678,14 +680,11 @@ export class GameWebSocket {
     return true;
   }
 
-  async #renew() { this.#token = await this.#options.refreshToken(); }
-
   /** The token runs out soon: tell the server a fresh one; where there is none, it is asked for again at its end. */
   async #renewInTime() {
     const attempt = this.#attempt;
-    if (!this.#options.refreshToken) return;
-    await this.#renew();
-    if (attempt === this.#attempt) this.sendMessage('auth', { token: this.#token });
+    const token = await this.#options.refreshToken?.();
+    if (token && attempt === this.#attempt) this.sendMessage('auth', { token: this.#token = token });
   }
 
   #ping() {
@@ -769,7 +768,7 @@ export class MessageBatcher {
   onState = ({ state }) => { if (state === 'open') this.flush(); };
 
   constructor(ws, batchSize = 10, batchDelay = 100) {
-    if (batchSize < 1 || batchSize > MAX_BATCH) throw new RangeError(`batchSize must be 1 to ${MAX_BATCH}`);
+    if (batchSize < 1 || batchSize > MAX_BATCH) throw new RangeError(`batchSize: 1 to ${MAX_BATCH}`);
     this.ws = ws;
     this.batchSize = batchSize;
     this.batchDelay = batchDelay;

@@ -110,6 +110,9 @@ class Play:
             raise Refused(401, "logged out")
         if fresh == "never":
             await asyncio.sleep(FOR_EVER)  # the identity provider
+        if fresh == "late":
+            await self.ws.wait_for("pong")
+            fresh = "marked.late.token="
         if fresh == "disconnect":
             await self.ws.disconnect()
         return fresh
@@ -150,9 +153,9 @@ class Play:
 
     # ---------------------------------------------------------------- steps
 
-    async def _ask(self, timeout_s: float | None = None, data: object = None) -> None:
+    async def _ask(self, timeout_s: float | None = None, data: object = None, id: str | None = None) -> None:
         try:
-            await self.ws.request("ready", data or self._status, timeout_s=timeout_s)
+            await self.ws.request("ready", data or self._status, timeout_s=timeout_s, id=id)
             answer = "seq"
         except TimeoutError:
             answer = "timeout"
@@ -171,6 +174,10 @@ class Play:
         """Another each time: the same again is no event."""
         self._asked += 1
         return {"status": "ready" if self._asked % 2 else "not_ready"}
+
+    async def _ask_twice(self) -> None:
+        for _ in range(2):
+            self.calls.add(asyncio.create_task(self._ask(id="one"), name="call ask"))
 
     async def _give_up(self) -> None:
         asking = asyncio.create_task(self._ask(), name="asks and gives up")
@@ -230,6 +237,7 @@ class Play:
             "request": self._ask,
             "request in 20 ms": functools.partial(self._ask, SHORT_S),
             "request given up": self._give_up,
+            "request twice with one id": self._ask_twice,
             "request of what cannot be sent": functools.partial(self._ask, data=object()),
             "send": self._send_ready,
             "ping": functools.partial(self._send, "ping", {"timestamp": 1}),

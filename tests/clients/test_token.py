@@ -166,3 +166,22 @@ async def test_what_is_no_text_is_no_token(returned: object) -> None:
     one.may_be_replaced(REFUSED)
     with pytest.raises(Refused, match="character"):
         await one.current()
+
+
+async def test_a_fresh_one_that_comes_after_a_later_one_is_not_taken() -> None:
+    early, late = asyncio.Event(), asyncio.Event()
+    rest = iter(((late, "first"), (early, "second")))
+
+    async def fetch() -> str:
+        event, value = next(rest)
+        await event.wait()
+        return value
+
+    one = Token("old", fetch)
+    first, second = (asyncio.create_task(one.refresh()) for _ in range(2))
+    await asyncio.sleep(0)  # one turn: both are under way
+    early.set()
+    await second
+    late.set()
+    await first
+    assert await one.current() == "second"

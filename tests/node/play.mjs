@@ -150,6 +150,7 @@ class Play {
     if (next === 'no network') throw new Error('the network is away');
     if (next === 'logged out') return Promise.reject(Object.assign(new Error('logged out'), { final: true }));
     if (next === 'never') return new Promise(() => {});
+    if (next === 'late') return this.client.waitFor('pong').then(() => 'marked.late.token=');
     if (next === 'disconnect') this.client.disconnect();
     return next;
   }
@@ -213,6 +214,7 @@ class Play {
       case 'disconnect': return void client.disconnect();
       case 'ask': return void this.ask();
       case 'request': return this.ask();
+      case 'request twice with one id': this.ask({ id: 'one' }); return void this.ask({ id: 'one' });
       case 'request in 20 ms': return this.ask({ timeoutMs: 20 });
       case 'request given up': return this.ask({ signal: AbortSignal.abort() });
       case 'request of what cannot be sent': return this.ask({}, { size: 1n });

@@ -17,6 +17,11 @@ class Requests:
         """The messages whose answer has not come, encoded, in the order in which they were first sent."""
         return tuple(text for text, _ in self._waiting.values())
 
+    def require_new(self, id: str) -> None:
+        """Require that no message with this id waits: one answer is for one. Raises ClientError."""
+        if id in self._waiting:
+            raise ClientError(f"a request with the id {id} waits for its answer already")
+
     def add(self, id: str, text: str) -> asyncio.Future[int | None]:
         """Keep a message until `remove`; return the future of its answer, the seq of the event it caused."""
         answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()

@@ -31,6 +31,8 @@ class Token:
         self._refresh = refresh
         self._is_stale = False
         self._is_fresh_one_tried = False
+        self._asked = 0
+        self._newest = 0
 
     @property
     def can_refresh(self) -> bool:
@@ -63,14 +65,17 @@ class Token:
         """Replace the token by a fresh one. Raises NotRenewed and Refused."""
         if self._refresh is None:
             return
+        self._asked = asked = self._asked + 1
         try:
-            self._value = await call_out(self._refresh)
+            fresh = await call_out(self._refresh)
         except CallFailed as failed:
             if isinstance(failed.error, Refused):
                 self._is_fresh_one_tried = True
                 raise failed.error from None
             raise NotRenewed(failed.error) from None
-        self._is_stale = False
+        if asked > self._newest:  # else one that was asked for later has come already
+            self._newest, self._value = asked, fresh
+            self._is_stale = False
 
     def may_be_replaced(self, error: ClientError) -> bool:
         """Note how a connection ended; return whether it was about the token and a fresh one may help: once."""

@@ -69,7 +69,7 @@ class GameWebSocket:
         backend_url: str,
         *,
         max_reconnect_attempts: int | None = None,
-        give_up_after_s: float = 3_600.0,
+        give_up_after_s: float = 10_800.0,
         ping_interval_s: float = 30.0,
         pong_timeout_s: float = 10.0,
         open_timeout_s: float = 10.0,
@@ -252,10 +252,11 @@ class GameWebSocket:
             Rejected: the server answered with an ``error``.
             TimeoutError: no answer came within `timeout_s`; the message may have been applied all the same.
             TypeError: `data` is nothing that can be sent.
-            ClientError: the connection ended for good before an answer came.
+            ClientError: the connection ended for good before an answer came, or a request with this id waits already.
         """
         id = id or uuid.uuid4().hex
         text = encode(_message(type, data, id))
+        self._keeper.requests.require_new(id)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:

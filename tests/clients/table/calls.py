@@ -282,6 +282,11 @@ REQUESTS = (
         expected={"answers": ["timeout", "given up"], "readies": 0},
     ),
     Row(
+        "of two requests with one id at a time the second is told so, and the first gets its answer",
+        "request twice with one id, connect, answered, answered, disconnect, closed",
+        expected={"answers": ["ended", "seq"], "readies": 1},
+    ),
+    Row(
         "what cannot be sent is told to who asks, and not sent again and again",
         "request of what cannot be sent, connect, open, request, disconnect, closed",
         "connecting open closed",

@@ -20,6 +20,7 @@ TOKENS = (
         )
         for tail in ("=", "\n", " x", "\r\nX-Injected: x", "é", '"')
     ),
+    Row("so is no token at all", "connect, end", "connecting closed end", more={"token": None}, expected=FINAL),
     Row(
         "so is one with which a ticket would be fetched",
         "connect, end",
@@ -76,6 +77,13 @@ TOKENS = (
         options={"open_timeout_s": 1},
         more={"token": "marked.bad.token=", "fresh": ["never", "fresh"]},
         expected={"faults": ["refresh_token: no answer"]},
+    ),
+    Row(
+        "a renewal that comes after a later one is not taken",
+        "connect, open, pong, cut, retry, open, disconnect, closed",
+        options={"open_timeout_s": 1},
+        more={"token": "marked.bad.token=", "fresh": ["late", "fresh"]},
+        expected={"faults": ["refresh_token: no answer"], "ends": []},
     ),
     Row(
         "whoever is logged out is told",

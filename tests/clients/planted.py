@@ -109,7 +109,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "a token is sent whatever is in it",
             "a token that ends in '=' is refused here",
-            "if (!TOKEN.test(this.#token)) {",
+            "if (!TOKEN.test(this.#token ?? '')) {",
             "if (this.#token === null) {",
         ),
         (

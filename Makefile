@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
 # Tests wait for half of their time: two run beside each other on each core.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+TESTS_AT_ONCE ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
     tests/clients/test_reconnection.py tests/clients/test_token.py tests/clients/test_python_package.py
 PICTURES ?= var/pictures
@@ -30,9 +30,9 @@ compose-env: ## Make the secrets and the certificate that deploy/compose.yaml ne
 	@deploy/make-compose-env.sh
 
 .PHONY: test
-test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, WORKERS at a time (fifteen minutes on two cores)
+test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, TESTS_AT_ONCE beside each other (fifteen minutes on two cores)
 	@$(MAKE) --no-print-directory check
-	tools/run-tests.sh $(BIN)/python $(WORKERS) $(PYTEST_ARGS)
+	tools/run-tests.sh $(BIN)/python $(TESTS_AT_ONCE) $(PYTEST_ARGS)
 
 .PHONY: about-test
 about-test:
@@ -45,7 +45,7 @@ packages: # before anything else: whoever may not install them hears of all of t
 .PHONY: test-quick
 test-quick: $(VENV)/.dev ## The checks, and the tests that need Python alone (three minutes)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS) $(QUICK)
+	$(BIN)/python -m pytest --numprocesses $(TESTS_AT_ONCE) --dist loadfile $(PYTEST_ARGS) $(QUICK)
 
 .PHONY: test-fresh
 test-fresh: $(VENV)/.dev ## Both commands on bare Debian systems made for it: SUITE=bookworm or trixie, as root

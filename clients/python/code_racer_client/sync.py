@@ -110,7 +110,7 @@ class SyncGameWebSocket:
         self._begin()
         try:
             self._ask(self._client.connect(), timeout_s)
-        except BaseException:
+        except BaseException:  # Ctrl+C too: no thread stays of what did not connect, the cause goes on up
             self.disconnect()
             raise
 
@@ -197,7 +197,7 @@ class SyncGameWebSocket:
             return answer.result(timeout_s)
         except CancelledError:
             raise ClientError("disconnected") from None
-        except BaseException:
+        except BaseException:  # Ctrl+C and the timeout too: what nobody waits for any more is not done
             answer.cancel()
             raise
 

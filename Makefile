@@ -30,7 +30,7 @@ compose-env: ## Make the secrets and the certificate that deploy/compose.yaml ne
 	@deploy/make-compose-env.sh
 
 .PHONY: test
-test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, TESTS_AT_ONCE beside each other (fifteen minutes on two cores)
+test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, TESTS_AT_ONCE beside each other (seventeen minutes on two cores)
 	@$(MAKE) --no-print-directory check
 	tools/run-tests.sh $(BIN)/python $(TESTS_AT_ONCE) $(PYTEST_ARGS)
 

@@ -15,5 +15,5 @@ if [ -n "$steps" ]; then
     echo "$steps"
     echo "  (free here: $(df -h --output=avail . | tail -n 1 | tr -d ' '); what the steps print goes to logs/setup.log)"
 fi
-echo "Then it checks formatting, lint and types, and runs all tests: fifteen minutes on two quiet cores."
+echo "Then it checks formatting, lint and types, and runs all tests: seventeen minutes on two quiet cores."
 echo "make test-quick needs none of Debian's and npm's packages, and takes three minutes."

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec.inspect as types
 
 from app.protocol import BATCH, CLIENT_TYPES, EVENT_DATA, SERVER_DATA
+from tools.message_types import Notation, declarations, name_of
 
 _SIMPLE: Final[dict[type[types.Type], str]] = {
     types.IntType: "int",
@@ -60,10 +61,8 @@ _OWN: Final = ("state", "retry", "end", "fault", "dropped")
 
 def messages() -> str:
     """The module of that name: a typed dictionary for each struct of a message, parts first."""
-    declared: dict[str, str] = {}
-    for info in types.multi_type_info((*SERVER_DATA.values(), *CLIENT_TYPES.values())):
-        _python(info, declared)
-    return "\n\n".join((_MESSAGES, *declared.values()))
+    notation = Notation(_SIMPLE, "list[{}]", "dict[str, {}]", _one_of, _enum, _struct)
+    return "\n\n".join((_MESSAGES, *declarations(notation).values()))
 
 
 def calls() -> str:
@@ -73,7 +72,7 @@ def calls() -> str:
         for name, kind in SERVER_DATA.items()
     }
     heard = received | {name: f"own.{name.title()}" for name in _OWN} | {"*": "Any"}
-    sent = {name: f"m.{_name(kind)}" for name, kind in CLIENT_TYPES.items()}
+    sent = {name: f"m.{name_of(kind)}" for name, kind in CLIENT_TYPES.items()}
     return "\n\n".join(
         (
             _CALLS,
@@ -103,47 +102,14 @@ def _call(name: str, comment: str, arguments: str, answer: str, rows: dict[str, 
     return f'class {name}(Protocol):\n    """{comment}"""\n\n{overloads}\n'
 
 
-def _name(kind: type) -> str:
-    """How a type is called: the data of a client's message as that of the server's."""
-    return f"{kind.__name__}Data" if kind in CLIENT_TYPES.values() else kind.__name__
-
-
-def _python(info: types.Type, declared: dict[str, str]) -> str:
-    """The type in Python; what it needs is added to `declared`."""
-    match info:
-        case types.StructType():
-            text = _struct(info, declared)
-        case types.EnumType():
-            text = _enum(info, declared)
-        case types.LiteralType():
-            text = _one_of(info.values)
-        case types.ListType():
-            text = f"list[{_python(info.item_type, declared)}]"
-        case types.DictType():
-            text = f"dict[str, {_python(info.value_type, declared)}]"
-        case types.UnionType():
-            text = " | ".join(dict.fromkeys(_python(part, declared) for part in info.types))
-        case _:
-            text = _SIMPLE[type(info)]
-    return text
-
-
 def _one_of(values: tuple[Any, ...]) -> str:
     return f"Literal[{', '.join(f'{chr(34)}{value}{chr(34)}' for value in values)}]"
 
 
-def _enum(info: types.EnumType, declared: dict[str, str]) -> str:
-    name = info.cls.__name__
-    declared[name] = f"{name} = {_one_of(tuple(info.cls))}\n"
-    return name
+def _enum(name: str, _: str, values: str) -> str:
+    return f"{name} = {values}\n"
 
 
-def _struct(info: types.StructType, declared: dict[str, str]) -> str:
-    name = _name(info.cls)
-    lines = []
-    for field in info.fields:
-        kind = _python(field.type, declared)
-        lines.append(f"    {field.encode_name}: {kind if field.required else f'NotRequired[{kind}]'}\n")
-    comment = (info.cls.__doc__ or "").partition("\n")[0]
-    declared[name] = f'class {name}(TypedDict):\n    """{comment}"""\n' + (f"\n{''.join(lines)}" if lines else "")
-    return name
+def _struct(name: str, comment: str, fields: list[tuple[str, str, bool]]) -> str:
+    lines = [f"    {field}: {kind if required else f'NotRequired[{kind}]'}\n" for field, kind, required in fields]
+    return f'class {name}(TypedDict):\n    """{comment}"""\n' + (f"\n{''.join(lines)}" if lines else "")

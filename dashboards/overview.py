@@ -48,9 +48,10 @@ OVERVIEW: Final = Board(
             RowKind.SYMPTOM,
             Panel(
                 "Replicas ready",
-                "Replicas that take new connections. Fewer than deployed: one is down, starting or draining.",
-                "none",
-                (Query(f"sum({selected('code_racer_ready')}) or vector(0)", "ready"),),
+                "The part of the replicas that answer Prometheus which takes new connections; not all: some start, drain "
+                "or wait for what they need.",
+                "percentunit",
+                (Query(f"avg({selected('code_racer_ready')}) or vector(0)", "ready"),),
                 warn=1,
                 range=(1, 1),
                 alerts=("CodeRacerNotReady",),

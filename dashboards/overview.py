@@ -48,8 +48,8 @@ OVERVIEW: Final = Board(
             RowKind.SYMPTOM,
             Panel(
                 "Replicas ready",
-                "The part of the replicas that answer Prometheus which takes new connections; not all: some start, drain "
-                "or wait for what they need.",
+                "The part of the scraped replicas that takes new connections; not all: some start, drain or wait for "
+                "what they need.",
                 "percentunit",
                 (Query(f"avg({selected('code_racer_ready')}) or vector(0)", "ready"),),
                 warn=1,

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import jwt
 import pytest
 
 from app import __version__
+from tools.harness import fetch
 from tools.harness.server import ROOT, SECRET, SOURCES, ServerProcess
 
 
@@ -53,7 +53,7 @@ def test_a_token_opens_the_running_server_with_the_development_secret(tmp_path: 
     with ServerProcess(tmp_path, jwt_secret="") as server:
         token = run(tmp_path, "token", "--player", "ann", "--ttl", "2h").stdout.strip()
         headers = {"authorization": f"Bearer {token}"}
-        assert httpx.post(f"{server.http_url}/api/games", headers=headers).status_code == 201
+        assert fetch.post(f"{server.http_url}/api/games", headers=headers).status_code == 201
     assert stat.S_IMODE((tmp_path / "var" / "dev-secret").stat().st_mode) == 0o600
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["sub"] == "ann"
@@ -118,13 +118,13 @@ def test_production_without_a_secret_does_not_start(tmp_path: Path) -> None:
 def test_health_and_version_endpoints(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, replica="r1", revision="4f2c") as server:
         for path in ("/livez", "/readyz", "/startupz", "/health"):
-            assert httpx.get(f"{server.http_url}{path}").json() == {"status": "ok"}
-            assert httpx.head(f"{server.http_url}{path}").status_code == 200
-        verbose = httpx.get(f"{server.http_url}/readyz?verbose").json()
+            assert fetch.get(f"{server.http_url}{path}").json() == {"status": "ok"}
+            assert fetch.head(f"{server.http_url}{path}").status_code == 200
+        verbose = fetch.get(f"{server.http_url}/readyz?verbose").json()
         assert verbose["checks"] == dict.fromkeys(
             ("started", "event_log_reached", "not_draining", "event_log", "overload", "signing_keys"), True
         )
-        version = httpx.get(f"{server.http_url}/version").json()
+        version = fetch.get(f"{server.http_url}/version").json()
         assert version == {
             "version": __version__,
             "revision": "4f2c",
@@ -151,7 +151,7 @@ def test_a_second_server_on_the_same_file_says_who_has_it_and_what_to_do(tmp_pat
             assert "EVENT_LOG_URL" in line
         server.kill()
         server.start()
-        assert httpx.get(f"{server.http_url}/readyz").status_code == 200, "who is killed holds nothing"
+        assert fetch.get(f"{server.http_url}/readyz").status_code == 200, "who is killed holds nothing"
 
 
 def test_a_log_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import httpx
-
+from tools.harness import fetch
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.nats import Nats
 from tools.harness.server import ServerProcess, until
@@ -16,10 +15,10 @@ def test_ready_is_said_when_players_can_come(tmp_path: Path) -> None:
         page = f"{server.http_url}/".replace("127.0.0.1", "localhost")
         waits = f"Code Racer listens on {page} and waits for the event log, {nats.url} (Ctrl+C stops it)\n"
         until(lambda: server.stderr == waits)
-        assert httpx.get(f"{server.http_url}/readyz").status_code == 503
+        assert fetch.get(f"{server.http_url}/readyz").status_code == 503
         with nats:
             until(lambda: server.stderr == f"{waits}Code Racer is ready: {page} (Ctrl+C stops it)\n")
-            assert httpx.get(f"{server.http_url}/readyz").status_code == 200
+            assert fetch.get(f"{server.http_url}/readyz").status_code == 200
             server.stop()
 
 

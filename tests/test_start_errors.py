@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from opentelemetry import environment_variables as api
 from opentelemetry.sdk import environment_variables as sdk
@@ -19,6 +18,7 @@ from app.client.__main__ import EXAMPLES
 from app.environment import read_dotenv, strays
 from app.judge import load_problems
 from app.settings import SettingsError
+from tools.harness import fetch
 from tools.harness.server import ROOT, SECRET, SOURCES, ServerProcess
 from tools.harness.tls import Certificates
 
@@ -439,14 +439,14 @@ def test_a_drill_that_there_is_not(tmp_path: Path) -> None:
 def test_what_a_wrong_path_or_wish_is_told(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, event_log_url="memory:") as server:
         for path in ("/", "/index.html", "/client.js"):
-            assert httpx.get(server.http_url + path).status_code == 200
+            assert fetch.get(server.http_url + path).status_code == 200
         for path in ("/nope", "/api/nope", "/static/../x"):
-            answer = httpx.get(server.http_url + path)
+            answer = fetch.get(server.http_url + path)
             assert answer.status_code == 404
             assert answer.json()["detail"] == (
                 "nothing is served at this path; / is the page, and /schema describes what else there is"
             )
-        answer = httpx.post(
+        answer = fetch.post(
             f"{server.http_url}/api/games",
             json={"min_players": 20},
             headers={"authorization": f"Bearer {server.guest('ann')['token']}"},

@@ -121,6 +121,11 @@ class Result:
     starved: bool = False
     failure: str = ""
 
+    @property
+    def is_drowned(self) -> bool:
+        """Whether the machine caused the drill's own alert too."""
+        return self.drill.alert in self.excused
+
 
 def run(drill: Drill) -> Result:
     """Run a drill; what goes wrong is in the result, and its files are kept then.

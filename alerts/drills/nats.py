@@ -6,13 +6,13 @@ import socket
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 
-import httpx
 import nats as nats_client
 
 from alerts.drills.drill import Act, Drill
 from alerts.drills.replicas import QUICK, majority_gone, wanting
 from alerts.drills.stage import Stage
 from alerts.model import Severity
+from tools.harness import fetch
 from tools.harness.nats import Nats, Node
 from tools.harness.nats_exporter import exporter
 
@@ -46,7 +46,7 @@ def _watched(
 
 def _follower(nats: Nats) -> Node:
     """Find a server that leads no stream: when it goes nobody waits for an election."""
-    told = httpx.get(f"{nats.nodes[0].monitor_url}/jsz?streams=true").json()["account_details"]
+    told = fetch.get(f"{nats.nodes[0].monitor_url}/jsz?streams=true").json()["account_details"]
     leaders = {stream["cluster"]["leader"] for account in told for stream in account["stream_detail"]}
     return next(node for node in nats.nodes if f"n{node.number}" not in leaders)
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import httpx
 
 from tests.attack.bystander import OTHERS
+from tools.harness import fetch
 from tools.harness.machine import Withheld, read_waited_ns
 from tools.harness.processes import children
 from tools.harness.server import ROOT, ServerProcess, samples
@@ -66,7 +67,7 @@ class AttackedServer(ServerProcess):
 
     def counted(self) -> dict[str, float]:
         """All samples of /metrics, wherever that is."""
-        return samples(httpx.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=10).text)
+        return samples(fetch.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=10).text)
 
     @property
     def ops_port(self) -> int:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from app.protocol.closes import CLOSE_TABLE
 from app.refusals import REFUSALS
 from app.vocabulary import Initiator
+from tools.harness import fetch
 from tools.harness.browser import DESKTOP, PHONE, overflow, shoot, window
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess
@@ -83,7 +83,7 @@ def started(server: ServerProcess, who: str) -> str:
 
 def remove(server: ServerProcess, game_id: str, player_id: str) -> None:
     url = f"{server.http_url}/api/games/{game_id}/players/{player_id}"
-    assert httpx.delete(url, headers={"authorization": f"Bearer {HOST}"}).status_code == HTTPStatus.NO_CONTENT
+    assert fetch.delete(url, headers={"authorization": f"Bearer {HOST}"}).status_code == HTTPStatus.NO_CONTENT
 
 
 @pytest.fixture(scope="module")

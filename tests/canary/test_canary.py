@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from app.canary import Canary, CanaryConfig, run_canary
 from app.telemetry.catalogue import CANARY_METRICS, CanaryMetrics
+from tools.harness import fetch
 from tools.harness.canary import canary
 from tools.harness.command import answered
 from tools.harness.nginx import Nginx
@@ -36,7 +36,7 @@ def samples(host: str) -> dict[str, float]:
     """All series that are exposed."""
     return {
         sample.name + "".join(sample.labels.get(label, "") for label in ("replica", "outcome", "le")): sample.value
-        for family in parse(httpx.get(f"http://{host}/metrics").text)
+        for family in parse(fetch.get(f"http://{host}/metrics").text)
         for sample in family.samples
     }
 
@@ -45,7 +45,7 @@ def test_it_races_and_tells_what_players_meet(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server, canary(server.http_url, "--every-s", "0.2") as bird:
         until(lambda: samples(bird.host)["code_racer_canary_races_totalok"] >= 3)
         found = samples(bird.host)
-        families = {family.name for family in parse(httpx.get(f"http://{bird.host}/metrics").text)}
+        families = {family.name for family in parse(fetch.get(f"http://{bird.host}/metrics").text)}
         assert families == {metric.name.removesuffix("_total") for metric in CANARY_METRICS}
         races = found["code_racer_canary_races_totalok"]
         assert found["code_racer_canary_handshake_seconds_count"] >= 2 * races

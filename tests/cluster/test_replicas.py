@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from nats import connect as connect_nats
 from websockets.asyncio.client import ClientConnection
 
 from app.eventlog.nats.streams import broadcast_subject
+from tools.harness import fetch
 from tools.harness.collector import Collector
 from tools.harness.nats import Nats
 from tools.harness.player import SOLUTION, Player
@@ -145,11 +145,11 @@ def test_a_ticket_is_good_for_one_replica(pair: tuple[ServerProcess, ServerProce
     one, two = pair
     ann = one.guest("Ann")
     game = one.new_game(ann["token"])
-    answer = httpx.post(f"{one.http_url}/api/tickets", headers={"authorization": f"Bearer {ann['token']}"})
+    answer = fetch.post(f"{one.http_url}/api/tickets", headers={"authorization": f"Bearer {ann['token']}"})
     query = f"?ticket={answer.json()['ticket']}"
     with Player(one, game, "", query, additional_headers={}):
         pass
-    again = httpx.get(
+    again = fetch.get(
         f"{two.http_url}/ws/{game}{query}", headers={"connection": "upgrade", "upgrade": "websocket"} | HANDSHAKE
     )
     assert again.status_code == 401
@@ -171,7 +171,7 @@ def test_a_players_connections_are_counted_over_all_replicas(nats: Nats, tmp_pat
 
         def answer() -> int:
             headers = {"authorization": f"Bearer {ann['token']}"}
-            return httpx.get(f"{one.http_url}/ws/{games[2]}", headers=headers).status_code
+            return fetch.get(f"{one.http_url}/ws/{games[2]}", headers=headers).status_code
 
         until(lambda: answer() == 429)
         second.drop()
@@ -204,7 +204,7 @@ def test_a_game_without_players_is_taken_up_when_its_replica_dies(tmp_path: Path
         dead.kill()
         headers = {"authorization": f"Bearer {ann['token']}"}
         heir.wait_for_log("game.finished", game_id=game, reason="expired", timeout_s=60)
-        assert httpx.get(f"{heir.http_url}/api/games/{game}", headers=headers).json()["state"] == "finished"
+        assert fetch.get(f"{heir.http_url}/api/games/{game}", headers=headers).json()["state"] == "finished"
 
 
 def test_one_trace_shows_a_submission_from_its_sender_to_receivers_on_both_replicas(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import nats as nats_client
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tools.harness import fetch
 from tools.harness.machine import Witness
 from tools.harness.nats import Nats, Node
 from tools.harness.player import SOLUTION, Player
@@ -49,7 +50,7 @@ def served(folder: Path, url: str, **settings: object) -> Iterator[ServerProcess
 
 
 def is_ready(server: ServerProcess) -> bool:
-    return httpx.get(f"{server.http_url}/readyz").is_success
+    return fetch.get(f"{server.http_url}/readyz").is_success
 
 
 def troubles(server: ServerProcess) -> dict[str, float]:
@@ -82,7 +83,7 @@ def test_unreachable_at_the_start_it_waits_and_refuses(tmp_path: Path) -> None:
     nats = Nats(tmp_path / "nats")
     with ServerProcess(tmp_path / "server", event_log_url=nats.url, **QUICK) as server:
         server.wait_for_log("event_log.troubled")
-        answers = {path: httpx.get(f"{server.http_url}{path}") for path in ("/livez", "/startupz", "/readyz")}
+        answers = {path: fetch.get(f"{server.http_url}{path}") for path in ("/livez", "/startupz", "/readyz")}
         assert {path: answer.status_code for path, answer in answers.items()} == {
             "/livez": 200,
             "/startupz": 200,
@@ -91,7 +92,7 @@ def test_unreachable_at_the_start_it_waits_and_refuses(tmp_path: Path) -> None:
         assert answers["/readyz"].json()["failed"] == ["event_log_reached"]
         token = server.guest("Ann")["token"]
         game = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
-        refused = httpx.get(f"{server.http_url}/ws/{game}", headers={"authorization": f"Bearer {token}"})
+        refused = fetch.get(f"{server.http_url}/ws/{game}", headers={"authorization": f"Bearer {token}"})
         assert refused.status_code == 503
         assert 1 <= int(refused.headers["retry-after"]) <= 5
         assert troubles(server).keys() == {"unreachable"}
@@ -138,7 +139,7 @@ def test_without_a_gate_a_lost_log_does_not_unready(one_node: Nats, tmp_path: Pa
     with served(tmp_path, one_node.url, ready_grace_s=0) as server:
         one_node.nodes[0].kill()
         server.wait_for_log("event_log.lost")
-        answer = httpx.get(f"{server.http_url}/readyz?verbose")
+        answer = fetch.get(f"{server.http_url}/readyz?verbose")
         assert answer.status_code == 200
         assert answer.json()["checks"]["event_log"] is False
 
@@ -219,7 +220,7 @@ def test_what_waited_for_the_log_in_vain_is_not_waited_for_again(fault: Fault, t
 def new_game(server: ServerProcess, token: str) -> httpx.Response:
     """The answer to one who makes a game."""
     url, headers = f"{server.http_url}/api/games", {"authorization": f"Bearer {token}"}
-    return httpx.post(url, json={"problem": "running-total"}, headers=headers, timeout=STEP_TIMEOUT_S)
+    return fetch.post(url, json={"problem": "running-total"}, headers=headers, timeout=STEP_TIMEOUT_S)
 
 
 def test_with_the_log_gone_and_a_game_just_ended_it_ends_without_waiting_for_the_log(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_full_stream_refuses_and_says_so(tmp_path: Path) -> None:
         headers = {"authorization": f"Bearer {token}"}
 
         def new_game() -> httpx.Response:
-            return httpx.post(f"{server.http_url}/api/games", json={}, headers=headers)
+            return fetch.post(f"{server.http_url}/api/games", json={}, headers=headers)
 
         until(lambda: new_game().status_code == 503)
         assert new_game().headers["retry-after"]
@@ -341,7 +342,7 @@ def test_missing_rights_are_named(tmp_path: Path) -> None:
         settings = {"nats_user": "app", "nats_password": "secret", "nats_timeout_s": 1}
         with served(tmp_path, nats.url, **settings) as server:
             headers = {"authorization": f"Bearer {server.guest('Ann')['token']}"}
-            assert httpx.post(f"{server.http_url}/api/games", json={}, headers=headers).status_code == 503
+            assert fetch.post(f"{server.http_url}/api/games", json={}, headers=headers).status_code == 503
             record = server.wait_for_log("event_log.troubled", trouble="denied")
             assert "game." in record["error"]
             assert troubles(server)["denied"] >= 1

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jsonschema
 import pytest
 
 from app.protocol import BATCH, CLIENT_TYPES, CLOSE_TABLE, SENT_TYPES
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ROOT, ServerProcess
 
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def document(server: ServerProcess) -> dict[str, Any]:
-    answer = httpx.get(f"{server.http_url}/schema/asyncapi")
+    answer = fetch.get(f"{server.http_url}/schema/asyncapi")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/vnd.aai.asyncapi+json")
     return dict(answer.json())
@@ -122,7 +122,7 @@ def countdown_cancelled_and_removed(server: ServerProcess) -> list[dict[str, Any
             one.send("ready", {"status": "not_ready"})
             one.until("countdown_cancelled")
             url = f"{slow.http_url}/api/games/{game_id}/players/{bob['player_id']}"
-            httpx.delete(url, headers={"authorization": f"Bearer {ann['token']}"})
+            fetch.delete(url, headers={"authorization": f"Bearer {ann['token']}"})
             assert two.until_closed()[0] == 4403
             one.until("player_left", reason="removed")
             return one.received + two.received
@@ -135,5 +135,5 @@ def test_the_types_reject_what_they_do_not_list() -> None:
 
 def test_the_document_is_served_with_the_address_that_clients_use(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, public_url="https://race.example.org") as server:
-        here = httpx.get(f"{server.http_url}/schema/asyncapi").json()["servers"]["here"]
+        here = fetch.get(f"{server.http_url}/schema/asyncapi").json()["servers"]["here"]
         assert (here["host"], here["protocol"]) == ("race.example.org", "wss")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import ROOT, SECRET, ServerProcess
 
@@ -372,7 +372,7 @@ def test_a_setting_is_read_and_told(project: Path) -> None:
 
 
 def test_a_problem_is_served(server: ServerProcess) -> None:
-    answer = httpx.get(f"{server.http_url}/api/problems")
+    answer = fetch.get(f"{server.http_url}/api/problems")
     assert "two-laps" in {problem["id"] for problem in answer.json()}
 
 

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.server import ServerProcess
 from tools.harness.slices import seed
 from tools.harness.tokens import token
@@ -44,7 +44,7 @@ def test_no_request_breaks_the_document_or_the_server(tmp_path: Path) -> None:
 def test_it_is_served_where_people_look(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         for path in ("/schema", "/schema/openapi.json"):
-            document = httpx.get(f"{server.http_url}{path}").json()
+            document = fetch.get(f"{server.http_url}{path}").json()
             assert document["info"]["title"] == "Code Racer"
             assert set(document["paths"]) == {
                 "/api/guests", "/api/tickets", "/api/games", "/api/games/{game_id}", "/api/problems",

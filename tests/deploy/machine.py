@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from tools.harness import fetch
 from tools.harness.nats import Nats
 from tools.harness.nginx import Site
 from tools.harness.server import ServerProcess, until
@@ -33,14 +34,14 @@ class Machine:
 
     def get(self, path: str, **options: object) -> httpx.Response:
         """A page of the service, through nginx."""
-        return httpx.get(f"{self.site.base}{path}", verify=self.site.trust, **options)  # type: ignore[arg-type] # httpx's own
+        return fetch.get(f"{self.site.base}{path}", verify=self.site.trust, **options)
 
     def new_game(self, **wishes: object) -> str:
         """A game, made through nginx: in a deploy whoever asks is told when to ask again, as nginx repeats no POST."""
         headers = {"authorization": f"Bearer {token('host')}"}
         url = f"{self.site.base}/api/games"
         for _ in range(TRIES):
-            answer = httpx.post(url, json=wishes, headers=headers, verify=self.site.trust)
+            answer = fetch.post(url, json=wishes, headers=headers, verify=self.site.trust)
             if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
                 break
             time.sleep(answer.json()["retry_after_ms"] / 1_000)  # as the contract has it

@@ -15,6 +15,7 @@ import pytest
 
 from app import __version__
 from app.settings import Settings
+from tools.harness import fetch
 from tools.harness.server import ROOT, SECRET, free_port, until
 
 DOCKERFILE = ROOT / "deploy/Dockerfile"
@@ -118,7 +119,7 @@ def test_its_steps_make_a_service_that_runs_read_only_as_somebody_without_rights
     try:
         until(lambda: answers(ops_port, "/readyz") or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "log").read_text()
-        assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
+        assert fetch.get(f"http://127.0.0.1:{port}/").status_code == 200
         check = re.search(r"CMD (\[.*\])", dict(FINAL)["HEALTHCHECK"])
         assert check is not None
         health = json.loads(check[1])
@@ -140,6 +141,6 @@ def test_its_steps_make_a_service_that_runs_read_only_as_somebody_without_rights
 def answers(port: int, path: str) -> bool:
     """Whether it says yes."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 200
+        return fetch.get(f"http://127.0.0.1:{port}{path}").status_code == 200
     except httpx.TransportError:
         return False

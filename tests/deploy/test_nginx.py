@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.web import pages
 from tests.deploy.machine import Machine
+from tools.harness import fetch
 from tools.harness.nginx import Site, nginx_program
 from tools.harness.player import Player
 from tools.harness.server import ROOT, UNLIMITED, until
@@ -42,7 +42,7 @@ def test_players_come_over_tls_however_they_bring_their_token(tmp_path: Path) ->
         handshakes = [line for line in logged(machine) if line["path"] == f"/ws/{game}"]
         assert [line["status"] for line in handshakes] == [101, 101, 101]
         assert {line["upstream"] for line in handshakes} == {machine.replicas["a"].host}
-        moved = httpx.get(f"http://127.0.0.1:{machine.site.plain_port}/?a=1", headers={"host": "race.example.org"})
+        moved = fetch.get(f"http://127.0.0.1:{machine.site.plain_port}/?a=1", headers={"host": "race.example.org"})
         assert (moved.status_code, moved.headers["location"]) == (308, "https://race.example.org/?a=1")
         assert "max-age" in machine.get("/").headers["strict-transport-security"]
 
@@ -95,7 +95,7 @@ def test_what_the_game_needs_is_let_through_and_nothing_else(tmp_path: Path) -> 
     with ExitStack() as stack:
         machine = Machine(stack, tmp_path, 1)
         for path in ("metrics", "livez", "readyz", "startupz", "health", "version"):
-            assert httpx.get(f"{machine.replicas['a'].http_url}/{path}").status_code == 200
+            assert fetch.get(f"{machine.replicas['a'].http_url}/{path}").status_code == 200
 
         def answer(target: str) -> tuple[int, str]:
             plain = socket.create_connection(("127.0.0.1", machine.site.port), 20)

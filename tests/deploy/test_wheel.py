@@ -10,11 +10,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app import __version__
 from tests.docs.commands import examples
+from tools.harness import fetch
 from tools.harness.server import ROOT, SECRET, free_port, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -115,12 +115,12 @@ def test_what_it_installs_serves_the_page(
         )
     try:
         until(lambda: "Code Racer is ready" in (place / "log").read_text() or process.poll() is not None)
-        page = httpx.get(f"http://127.0.0.1:{port}/")
+        page = fetch.get(f"http://127.0.0.1:{port}/")
         named = re.findall(r'(?:href|src)="([\w.]+)"', page.text)
         assert {"icon.svg", "race.css", "race.js"} <= set(named)
         for name in (*named, "client.js", "client.d.ts"):
-            assert httpx.get(f"http://127.0.0.1:{port}/{name}").status_code == 200, name
-        assert httpx.get(f"http://127.0.0.1:{port}/api/problems").json()
+            assert fetch.get(f"http://127.0.0.1:{port}/{name}").status_code == 200, name
+        assert fetch.get(f"http://127.0.0.1:{port}/api/problems").json()
     finally:
         process.terminate()
         assert process.wait(30) == 0, (place / "log").read_text()

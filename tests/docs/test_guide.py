@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from app.protocol import CLIENT_TYPES, Batch, decode
 from app.settings import Settings
+from tools.harness import fetch
 from tools.harness.nginx import Nginx, ThroughProxy
 from tools.harness.player import Player
 from tools.harness.server import ROOT, SOURCES, STEP_TIMEOUT_S, ServerProcess, until
@@ -223,7 +224,7 @@ def behind_nginx(stage: Stage) -> None:
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200
+        return fetch.get(f"http://127.0.0.1:{port}/livez").status_code == 200
     except httpx.TransportError:
         return False
 

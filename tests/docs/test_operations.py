@@ -7,10 +7,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.docs.commands import examples
+from tools.harness import fetch
 from tools.harness.group import ctrl_c
 from tools.harness.player import Player
 from tools.harness.server import ROOT, ServerProcess, free_port, until
@@ -50,7 +50,7 @@ def test_a_new_reader_gets_a_running_pair_behind_tls(tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-c", race], cwd=clone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + (tmp_path / "log").read_text()
         ready = [
-            httpx.get(f"http://127.0.0.1:{int(ports['RACER_PORT']) + 1000 + number}/readyz").status_code
+            fetch.get(f"http://127.0.0.1:{int(ports['RACER_PORT']) + 1000 + number}/readyz").status_code
             for number in (0, 1)
         ]
         assert ready == [200, 200], "it is a pair"
@@ -91,9 +91,9 @@ def test_what_a_backup_restores(tmp_path: Path) -> None:
         assert "some 1,900" in GUIDE
         assert 1_750 < server.metric("metric_series") < 2_050, "as the guide has it"
         headers = {"authorization": f"Bearer {ann['token']}"}
-        known = httpx.get(f"{server.http_url}/api/games/{game}", headers=headers)
+        known = fetch.get(f"{server.http_url}/api/games/{game}", headers=headers)
         assert known.status_code == 200
-        assert httpx.get(f"{server.http_url}/api/games/{later}", headers=headers).status_code == 404, "it came later"
+        assert fetch.get(f"{server.http_url}/api/games/{later}", headers=headers).status_code == 404, "it came later"
         with Player(server, game, ann["token"], "?last_seq=99") as player:
             assert player.until("welcome")["data"]["resumed"] is False, "ahead of the log: a snapshot"
 

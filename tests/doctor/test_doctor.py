@@ -14,12 +14,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import nats as nats_client
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tools.harness import small_disk
+from tools.harness import fetch, small_disk
 from tools.harness.command import answered
 from tools.harness.nats import Nats
 from tools.harness.nginx import Nginx, Site
@@ -177,7 +176,7 @@ def test_a_full_event_log(tmp_path: Path, log: Nats) -> None:
     with ServerProcess(tmp_path, event_log_url=log.url, nats_max_bytes=1_000_000) as server:
         server.until_ready()
         asyncio.run(_limit(log.url, 1))
-        httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {token('ann')}"})
+        fetch.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {token('ann')}"})
         until(lambda: server.metric("event_log_troubles_total", trouble="full") > 0)
         code, report = doctor(*replicas(server))
         assert (code, first(report)) == (1, ("disk", "the event log"))
@@ -203,7 +202,7 @@ def test_a_disk_that_is_nearly_full_and_then_is(tmp_path: Path) -> None:
 
 def refused_a_game(server: ServerProcess) -> bool:
     """Make a game, which an event log without room refuses."""
-    answer = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {token('ann')}"})
+    answer = fetch.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {token('ann')}"})
     return not answer.is_success
 
 

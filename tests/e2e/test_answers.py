@@ -4,11 +4,11 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tools.harness import fetch
 from tools.harness.server import ServerProcess
 
 NOBODY = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
@@ -45,7 +45,7 @@ def test_an_answer_is_kept_by_nobody_and_taken_for_what_it_is(
     production: ServerProcess, method: str, path: str, status: int, origin: str | None
 ) -> None:
     headers = {} if origin is None else {"origin": origin}
-    answer = httpx.request(method, production.http_url + path, headers=headers)
+    answer = fetch.request(method, production.http_url + path, headers=headers)
     foreign = origin not in {None, OURS}
     assert answer.status_code in ({status, 400, 403} if foreign else {status})
     assert said(answer.headers) == ("nosniff", "no-store")
@@ -76,36 +76,36 @@ def test_what_is_no_request_gets_the_same(tmp_path: Path, request_: bytes) -> No
 def test_a_foreign_page_reads_nothing_and_is_promised_nothing(production: ServerProcess, origin: str) -> None:
     url = f"{production.http_url}/api/games"
     ask = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-    preflight = httpx.options(url, headers=ask)
+    preflight = fetch.options(url, headers=ask)
     assert preflight.status_code == 400
-    for answer in (preflight, httpx.get(f"{production.http_url}/api/problems", headers={"origin": origin})):
+    for answer in (preflight, fetch.get(f"{production.http_url}/api/problems", headers={"origin": origin})):
         assert "access-control-allow-origin" not in answer.headers
         assert "access-control-allow-credentials" not in answer.headers
-    assert httpx.post(f"{production.http_url}/api/guests", headers={"origin": origin}).status_code == 403
+    assert fetch.post(f"{production.http_url}/api/guests", headers={"origin": origin}).status_code == 403
 
 
 def test_our_page_may_send_a_token_and_nothing_more(production: ServerProcess) -> None:
     url = f"{production.http_url}/api/games"
     ask = {"origin": OURS, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-    preflight = httpx.options(url, headers=ask)
+    preflight = fetch.options(url, headers=ask)
     assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, OURS)
     assert "access-control-allow-credentials" not in preflight.headers, "cookies are never read"
     for wrong in ({"access-control-request-method": "PUT"}, {"access-control-request-headers": "x-other"}):
-        assert httpx.options(url, headers=ask | wrong).status_code == 400
+        assert fetch.options(url, headers=ask | wrong).status_code == 400
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "https://127.0.0.1", "http://localhost"])
 def test_in_development_pages_of_this_machine_may(server: ServerProcess, origin: str) -> None:
-    answer = httpx.get(f"{server.http_url}/api/problems", headers={"origin": origin})
+    answer = fetch.get(f"{server.http_url}/api/problems", headers={"origin": origin})
     assert answer.headers["access-control-allow-origin"] == origin
     for other in ("http://localhost.evil", "http://localhost:3000.evil", "http://127.0.0.1:99999999"):
-        answer = httpx.get(f"{server.http_url}/api/problems", headers={"origin": other})
+        answer = fetch.get(f"{server.http_url}/api/problems", headers={"origin": other})
         assert "access-control-allow-origin" not in answer.headers
 
 
 def test_there_is_no_chaos_in_production(production: ServerProcess) -> None:
     """Neither for the upgrade nor for the GET that explains it, whoever asks."""
-    answer = httpx.get(f"{production.http_url}/ws/{NOBODY}?chaos=latency_ms:1")
+    answer = fetch.get(f"{production.http_url}/ws/{NOBODY}?chaos=latency_ms:1")
     assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request")
     assert "ENVIRONMENT=development" in answer.json()["detail"]
     with pytest.raises(InvalidStatus) as raised, connect(f"{production.ws_url}/ws/{NOBODY}?chaos=cut_ms:1"):

@@ -5,9 +5,9 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, difference, sample_key
 from tools.harness.wire import frame
@@ -219,7 +219,7 @@ def test_submitted_code_is_in_no_output(server: ServerProcess) -> None:
         ann.send("submit_code", {"code": SOLUTION + f"# {secret}"})
         ann.until("game_finished")
     server.wait_for_log("ws.closed", player_id=guest["player_id"])
-    output = "\n".join(server.lines) + server.stderr + httpx.get(f"{server.http_url}/metrics").text
+    output = "\n".join(server.lines) + server.stderr + fetch.get(f"{server.http_url}/metrics").text
     assert secret not in output
 
 

@@ -5,10 +5,10 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
 
 from code_racer_client import ClientError, Disconnected, GameWebSocket
+from tools.harness import fetch
 from tools.harness.server import STEP_TIMEOUT_S, UNLIMITED, ServerProcess
 from tools.harness.tokens import token
 
@@ -100,6 +100,6 @@ async def test_a_close_is_told_as_the_server_tells_its_own(server: ServerProcess
 )
 def test_what_is_no_chaos_is_refused_and_told_how_to_ask(server: ServerProcess, chaos: str) -> None:
     url = f"{server.http_url}/ws/{server.new_game(token('host'))}"
-    answer = httpx.get(url, params={"chaos": chaos}, headers={"authorization": f"Bearer {token('ann')}"})
+    answer = fetch.get(url, params={"chaos": chaos}, headers={"authorization": f"Bearer {token('ann')}"})
     assert answer.status_code == 400
     assert "latency_ms:200" in answer.json()["detail"]

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
@@ -13,6 +12,7 @@ from app import __version__
 from app.canary import PLAYERS
 from app.settings import SettingsError, load_settings
 from app.vocabulary import ClientClass
+from tools.harness import fetch
 from tools.harness.canary import canary
 from tools.harness.server import ROOT, ServerProcess
 from tools.harness.tokens import token
@@ -23,7 +23,7 @@ KNOWN = "race-web/1.4.0"
 
 def counted(server: ServerProcess, family: str, **labels: str) -> dict[str, float]:
     """What is not 0 of a family, by client."""
-    families = text_string_to_metric_families(httpx.get(f"{server.http_url}/metrics").text)
+    families = text_string_to_metric_families(fetch.get(f"{server.http_url}/metrics").text)
     samples = [sample for one in families for sample in one.samples if sample.name == f"code_racer_{family}"]
     return {one.labels["client"]: one.value for one in samples if one.value and labels.items() <= one.labels.items()}
 

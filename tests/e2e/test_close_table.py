@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Frame, Opcode
 
 from app.protocol import CLOSE_TABLE, Close, CloseRow
 from app.vocabulary import DisconnectOrder, Initiator, Reconnect
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, difference, until
 from tools.harness.tokens import token
@@ -102,7 +102,7 @@ def log_in(table: Table) -> None:
 
 def be_removed(table: Table) -> None:
     url = f"{table.server.http_url}/api/games/{table.game_id}/players/ann"
-    answer = httpx.delete(url, headers={"authorization": f"Bearer {token('host')}"})
+    answer = fetch.delete(url, headers={"authorization": f"Bearer {token('host')}"})
     assert answer.status_code == 204, answer.text
 
 

@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.vocabulary import LimitScope
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, until
 from tools.harness.tokens import token
@@ -130,7 +131,7 @@ def comes_and_goes(server: ServerProcess) -> bool:
     assert turned_away(server, game_id, "a") is None
     assert turned_away(server, game_id, "a") is None
     assert turned_away(server, game_id, "b") is None, "each player has their own rate"
-    answer = httpx.get(f"{server.http_url}/ws/{game_id}", headers=bearer("a"))
+    answer = fetch.get(f"{server.http_url}/ws/{game_id}", headers=bearer("a"))
     problem = turned_away(server, game_id, "a")
     if problem is None:
         assert answer.status_code == 426
@@ -193,19 +194,19 @@ def pong(player: Player) -> bool:
 
 
 def big_game(server: ServerProcess) -> bool:
-    answer = httpx.post(f"{server.http_url}/api/games", json={"max_players": 6}, headers=bearer("a"))
+    answer = fetch.post(f"{server.http_url}/api/games", json={"max_players": 6}, headers=bearer("a"))
     assert answer.status_code in {201, 400}
     return answer.status_code == 400 and "MAX_PLAYERS_PER_GAME" in answer.json()["detail"]
 
 
 def many_games(server: ServerProcess) -> bool:
-    answers = [httpx.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("a")) for _ in "123"]
-    assert httpx.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("b")).status_code == 201
+    answers = [fetch.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("a")) for _ in "123"]
+    assert fetch.post(f"{server.http_url}/api/games", json={"max_players": 2}, headers=bearer("b")).status_code == 201
     return [answer.status_code for answer in answers] == [201, 201, 429] and answers[2].json()["retry_after_ms"] > 0
 
 
 def many_guests(server: ServerProcess) -> bool:
-    answers = [httpx.post(f"{server.http_url}/api/guests", json={}) for _ in "123"]
+    answers = [fetch.post(f"{server.http_url}/api/guests", json={}) for _ in "123"]
     return [answer.status_code for answer in answers] == [201, 201, 429] and answers[2].json()["retry_after_ms"] > 0
 
 
@@ -220,7 +221,7 @@ def many_open(server: ServerProcess) -> bool:
 
 def alive(server: ServerProcess) -> bool:
     try:
-        answer = httpx.get(f"{server.http_url}/livez")
+        answer = fetch.get(f"{server.http_url}/livez")
     except httpx.TransportError:  # the server had ended it before the request was sent
         return False
     assert answer.status_code == 200 or answer.json()["reason"] == "too_many"
@@ -240,22 +241,22 @@ def refused(answer: httpx.Response) -> bool:
 def many_requests(server: ServerProcess) -> bool:
     """Answered or not, each counts; probes and pages do not."""
     paths = ("/api/problems", f"/api/games/{NO_GAME}", "/ws/nonsense", "/api/problems")
-    answers = [httpx.get(f"{server.http_url}{path}") for path in paths]
+    answers = [fetch.get(f"{server.http_url}{path}") for path in paths]
     assert [answer.status_code for answer in answers[:3]] == [200, 401, 400]
-    assert all(httpx.get(f"{server.http_url}{path}").status_code == 200 for path in ("/livez", "/", "/readyz") * 3)
+    assert all(fetch.get(f"{server.http_url}{path}").status_code == 200 for path in ("/livez", "/", "/readyz") * 3)
     return refused(answers[3])
 
 
 def many_requests_of_a_player(server: ServerProcess) -> bool:
     paths = (f"/api/games/{NO_GAME}", f"/ws/{NO_GAME}", f"/api/games/{NO_GAME}")
-    answers = [httpx.get(f"{server.http_url}{path}", headers=bearer("a")) for path in paths]
+    answers = [fetch.get(f"{server.http_url}{path}", headers=bearer("a")) for path in paths]
     assert [answer.status_code for answer in answers[:2]] == [404, 404]
-    assert httpx.get(f"{server.http_url}{paths[0]}", headers=bearer("b")).status_code == 404
+    assert fetch.get(f"{server.http_url}{paths[0]}", headers=bearer("b")).status_code == 404
     return refused(answers[2])
 
 
 def many_games_of_many_players(server: ServerProcess) -> bool:
-    answers = [httpx.post(f"{server.http_url}/api/games", json={}, headers=bearer(name)) for name in "abc"]
+    answers = [fetch.post(f"{server.http_url}/api/games", json={}, headers=bearer(name)) for name in "abc"]
     assert [answer.status_code for answer in answers[:2]] == [201, 201]
     return refused(answers[2])
 

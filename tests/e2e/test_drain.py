@@ -11,11 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import UNLIMITED, ServerProcess, until
 from tools.harness.tokens import token
@@ -39,9 +39,9 @@ def test_readiness_fails_at_once_while_connections_are_still_taken(tmp_path: Pat
     with Player(server, game_id, token("a")) as early:
         early.until("player_joined", player_id="a")
         os.kill(server.pid, signal.SIGTERM)
-        until(lambda: httpx.get(f"{server.http_url}/readyz").status_code == 503)
-        assert httpx.get(f"{server.http_url}/readyz").json()["failed"] == ["not_draining"]
-        assert httpx.get(f"{server.http_url}/livez").status_code == 200
+        until(lambda: fetch.get(f"{server.http_url}/readyz").status_code == 503)
+        assert fetch.get(f"{server.http_url}/readyz").json()["failed"] == ["not_draining"]
+        assert fetch.get(f"{server.http_url}/livez").status_code == 200
         assert server.metric("draining") == 1
         assert server.metric("ready") == 0
         with Player(server, game_id, token("b")) as late:
@@ -71,7 +71,7 @@ def test_then_new_ones_are_refused_and_a_game_near_its_end_finishes(tmp_path: Pa
         assert int(refused.value.response.headers["retry-after"]) >= 1
         assert json.loads(refused.value.response.body or b"")["reason"] == "draining"
         headers = {"authorization": f"Bearer {token('x')}"}
-        answers = [httpx.post(f"{server.http_url}/api/games", headers=headers) for _ in range(20)]
+        answers = [fetch.post(f"{server.http_url}/api/games", headers=headers) for _ in range(20)]
         assert {answer.status_code for answer in answers} == {503}
         waits_ms = [answer.json()["retry_after_ms"] for answer in answers]
         assert min(waits_ms) > 500_000, "it goes on for ten minutes, as the drain has them wait for games"

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.vocabulary import HandshakeOutcome
+from tools.harness import fetch
 from tools.harness.jwks import SigningKey
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, until
@@ -87,7 +87,7 @@ def removed(server: ServerProcess) -> str:
     with Player(server, game_id, token("eve")) as player:
         player.until("player_joined")
         url = f"{server.http_url}/api/games/{game_id}/players/eve"
-        assert httpx.delete(url, headers={"authorization": f"Bearer {token('host')}"}).status_code == 204
+        assert fetch.delete(url, headers={"authorization": f"Bearer {token('host')}"}).status_code == 204
         assert player.until_closed()[0] == 4403
     return f"/ws/{game_id}"
 
@@ -201,7 +201,7 @@ def test_a_refusal(tmp_path: Path, plain: ServerProcess, outcome: HandshakeOutco
             if outcome not in {HandshakeOutcome.NO_SUCH_PATH, HandshakeOutcome.INTERNAL_ERROR}:
                 assert server.wait_for_log("ws.refused", outcome=outcome)["status"] == case.status
             if case.plain_get:
-                asked = httpx.get(server.http_url + path, headers=headers)
+                asked = fetch.get(server.http_url + path, headers=headers)
                 assert (asked.status_code, asked.json()["reason"]) == (case.status, outcome)
                 assert server.metric("ws_handshakes_total", outcome=outcome) == before + 1, "asking is no attempt"
 
@@ -227,7 +227,7 @@ def test_a_host_removes_players_for_good_and_others_may_not(tmp_path: Path) -> N
 
         def remove(player_id: str, by: str) -> int:
             url = f"{server.http_url}/api/games/{game_id}/players/{player_id}"
-            return httpx.delete(url, headers={"authorization": f"Bearer {token(by)}"}).status_code
+            return fetch.delete(url, headers={"authorization": f"Bearer {token(by)}"}).status_code
 
         with Player(server, game_id, token("a")) as a, Player(server, game_id, token("b")) as b:
             b.until("player_joined", player_id="b")
@@ -238,7 +238,7 @@ def test_a_host_removes_players_for_good_and_others_may_not(tmp_path: Path) -> N
             assert b.until("player_left")["data"]["reason"] == "removed"
             assert remove("a", "host") == 409
         url = f"{server.http_url}/api/games/{NOBODY}/players/a"
-        assert httpx.delete(url, headers={"authorization": f"Bearer {token('host')}"}).status_code == 404
+        assert fetch.delete(url, headers={"authorization": f"Bearer {token('host')}"}).status_code == 404
         server.kill()
         server.start()
         with pytest.raises(InvalidStatus) as refused, Player(server, game_id, token("a")):

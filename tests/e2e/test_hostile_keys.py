@@ -7,9 +7,9 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.server import ServerProcess, until
 
@@ -89,7 +89,7 @@ def test_what_is_no_key_set_is_told_and_asked_for_again(tmp_path: Path, row: str
             provider.instead = None
             until(lambda: server.metric("signing_keys") == 1)
             headers = {"authorization": f"Bearer {key.token('ann')}"}
-            assert httpx.post(f"{server.http_url}/api/games", json={}, headers=headers).status_code == 201
+            assert fetch.post(f"{server.http_url}/api/games", json={}, headers=headers).status_code == 201
 
 
 def test_a_fetch_that_never_ends_leaves_no_thread_and_holds_up_no_end(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.server import ServerProcess, sample_key, samples, until
 from tools.harness.wire import upgrade
 
@@ -95,7 +95,7 @@ def port(request: pytest.FixtureRequest, server: ServerProcess) -> Port:
 
 
 def sample(server: ServerProcess, name: str, **labels: str) -> float:
-    text = httpx.get(f"http://127.0.0.1:{ops_port(server)}/metrics").text
+    text = fetch.get(f"http://127.0.0.1:{ops_port(server)}/metrics").text
     return samples(text).get(sample_key(f"code_racer_{name}", labels), 0)
 
 

@@ -5,13 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.asgi import create_app, create_ops_app
 from app.settings import load_settings
 from app.telemetry.measured_http import find_route
 from app.vocabulary import HttpRoute
+from tools.harness import fetch
 from tools.harness.server import SECRET, ServerProcess, until
 
 GAME = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00"
@@ -24,7 +24,7 @@ def test_every_request_is_counted_once_by_route_method_and_status_and_timed(tmp_
         ops = f"http://127.0.0.1:{server.logged('app.started')[0]['ops_port']}"
 
         def measured() -> dict[str, float]:
-            lines = [line.rpartition(" ") for line in httpx.get(f"{ops}/metrics").text.splitlines()]
+            lines = [line.rpartition(" ") for line in fetch.get(f"{ops}/metrics").text.splitlines()]
             return {name: float(value) for name, _, value in lines if name.startswith("code_racer_http_request")}
 
         before = measured()
@@ -45,7 +45,7 @@ def test_every_request_is_counted_once_by_route_method_and_status_and_timed(tmp_
         ]
         expected: dict[str, float] = {}
         for method, path, status, route in asked:
-            answer = httpx.request(method, server.http_url + path, json={"name": "Ann"} if method == "POST" else None)
+            answer = fetch.request(method, server.http_url + path, json={"name": "Ann"} if method == "POST" else None)
             assert f"{answer.status_code // 100}xx" == status, (method, path, answer.text)
             shown = "other" if route is HttpRoute.OTHER else method
             name = f'code_racer_http_requests_total{{method="{shown}",route="{route}",status="{status}"}}'
@@ -64,11 +64,11 @@ def test_who_is_refused_is_logged_like_a_handshake_and_not_by_what_was_sent(tmp_
     with ServerProcess(tmp_path) as server:
         ann = server.guest("ann")
         bearer = {"Authorization": f"Bearer {ann['token']}"}
-        httpx.get(f"{server.http_url}/api/games/{GAME}?x={PRIVATE}", headers={"Authorization": f"Bearer {PRIVATE}"})
-        httpx.get(f"{server.http_url}/api/games/{GAME}", headers=bearer)
-        httpx.post(f"{server.http_url}/api/games", headers=bearer, json={"finish": PRIVATE})
-        httpx.get(f"{server.http_url}/{PRIVATE}")
-        httpx.get(f"{server.http_url}/readyz")
+        fetch.get(f"{server.http_url}/api/games/{GAME}?x={PRIVATE}", headers={"Authorization": f"Bearer {PRIVATE}"})
+        fetch.get(f"{server.http_url}/api/games/{GAME}", headers=bearer)
+        fetch.post(f"{server.http_url}/api/games", headers=bearer, json={"finish": PRIVATE})
+        fetch.get(f"{server.http_url}/{PRIVATE}")
+        fetch.get(f"{server.http_url}/readyz")
         until(lambda: len(server.logged("http.refused")) == 4)
         unauthorized, missing, malformed, nowhere = server.logged("http.refused")
         assert unauthorized["route"] == "/api/games/{game_id}"

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
 from app.judge import load_problems
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.processes import children, cpu_ticks, freeze, is_alive
 from tools.harness.server import ServerProcess, until
@@ -84,7 +83,7 @@ def test_nothing_of_a_hidden_test_is_told(tmp_path: Path) -> None:
                 player.send("submit_code", {"code": code})
                 result = player.until("submission_result")
                 url = f"{server.http_url}/api/games/{game_id}/submissions/{attempt}"
-                kept = httpx.get(url, headers={"authorization": f"Bearer {ann['token']}"}).json()
+                kept = fetch.get(url, headers={"authorization": f"Bearer {ann['token']}"}).json()
                 assert kept["verdict"] == result["data"]["verdict"] == "runtime_error"
                 assert kept["detail"] == "in a hidden test: Exception"
                 told = f"{result} {kept['detail']} {kept['tests']} {server.lines} {server.stderr}"

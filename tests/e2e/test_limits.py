@@ -4,10 +4,10 @@ import resource
 import socket
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import UNLIMITED, ServerProcess, until
 
@@ -72,8 +72,8 @@ def test_a_game_is_removed_whole_some_time_after_its_end(tmp_path: Path) -> None
             player.until_closed()
         headers = {"authorization": f"Bearer {ann['token']}"}
         url = f"{server.http_url}/api/games/{game_id}"
-        until(lambda: httpx.get(url, headers=headers).status_code == 404)
-        assert httpx.get(f"{url}/submissions/1", headers=headers).status_code == 404
+        until(lambda: fetch.get(url, headers=headers).status_code == 404)
+        assert fetch.get(f"{url}/submissions/1", headers=headers).status_code == 404
         assert server.metric("games", state="finished") == 0
 
 
@@ -88,14 +88,14 @@ def test_a_game_nobody_starts_expires(tmp_path: Path) -> None:
 def test_production_admits_guests_only_when_told_and_few(tmp_path: Path, guests: str | None) -> None:
     settings = {"environment": "production", "guests_per_address_per_minute": 2}
     with ServerProcess(tmp_path, **settings, **({"guests": guests} if guests else {})) as server:
-        answers = [httpx.post(f"{server.http_url}/api/guests", json={"name": "ann"}) for _ in range(3)]
+        answers = [fetch.post(f"{server.http_url}/api/guests", json={"name": "ann"}) for _ in range(3)]
         statuses = [answer.status_code for answer in answers]
         assert statuses == ([201, 201, 429] if guests == "true" else [404] * 3)
         if guests == "true":
             assert int(answers[2].headers["retry-after"]) >= 1
             assert answers[2].json()["retry_after_ms"] > 0
             known = {"authorization": f"Bearer {answers[0].json()['token']}"}
-            assert httpx.post(f"{server.http_url}/api/guests", headers=known).status_code == 201, "that is nobody new"
+            assert fetch.post(f"{server.http_url}/api/guests", headers=known).status_code == 201, "that is nobody new"
 
 
 def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_a_full_disk_is_told_shown_and_survived(tmp_path: Path) -> None:
             assert error["retry_after_ms"] > 0
             assert server.metric("event_log_connected") == 0
             assert server.metric("event_log_append_seconds_count", outcome="unavailable") >= 1
-            verbose = httpx.get(f"{server.http_url}/readyz?verbose")
+            verbose = fetch.get(f"{server.http_url}/readyz?verbose")
             assert (verbose.status_code, verbose.json()["checks"]["event_log"]) == (200, False)
-            refused = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ann['token']}"})
+            refused = fetch.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ann['token']}"})
             assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
             server.wait_for_log("event_log.lost")
             assert server.metric("ws_connections_limit") == 20_000

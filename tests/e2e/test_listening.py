@@ -7,13 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.server import ServerProcess, free_port, until
 
 
 def answers(address: str, port: int) -> bool:
     """Whether somebody there says that it is alive."""
     try:
-        return httpx.get(f"http://{address}:{port}/livez").status_code == 200
+        return fetch.get(f"http://{address}:{port}/livez").status_code == 200
     except httpx.ConnectError:
         return False
 
@@ -36,12 +37,12 @@ def test_a_host_is_listened_on_by_its_families(tmp_path: Path, host: str, ipv4: 
         port = int(server.settings["PORT"])
         assert started["page"] == f"http://{page}:{port}/"
         assert started["address"] == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        httpx.get(f"http://{page}:{port}/").raise_for_status()
+        fetch.get(f"http://{page}:{port}/").raise_for_status()
         assert (answers("127.0.0.1", started["ops_port"]), answers("[::1]", started["ops_port"])) == (ipv4, ipv6)
         for address, reached in (("127.0.0.1", ipv4), ("[::1]", ipv6)):
             if reached:
-                assert httpx.get(f"http://{address}:{port}/api/problems").status_code == 200
-                httpx.get(f"http://{address}:{port}/ws/marked", headers={"upgrade": "websocket"})
+                assert fetch.get(f"http://{address}:{port}/api/problems").status_code == 200
+                fetch.get(f"http://{address}:{port}/ws/marked", headers={"upgrade": "websocket"})
 
 
 def test_an_ipv4_address_looks_the_same_whatever_is_listened_on(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_an_ipv4_address_looks_the_same_whatever_is_listened_on(tmp_path: Path) 
             "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==", "x-forwarded-for": "203.0.113.7",
         }  # fmt: skip
         for address in ("127.0.0.1", "[::1]"):
-            assert httpx.get(f"http://{address}:{port}/ws/marked", headers=headers).status_code == 400
+            assert fetch.get(f"http://{address}:{port}/ws/marked", headers=headers).status_code == 400
         until(lambda: [record["client"] for record in server.logged("ws.refused")] == ["203.0.113.7", "::1"])
 
 

@@ -6,12 +6,12 @@ import hmac
 from collections.abc import Iterator
 from http import HTTPStatus
 
-import httpx
 import pytest
 
 from app.eventlog.codec import decode_events
 from app.protocol import MAX_TOKEN_LENGTH, InvalidMessage, decode
 from code_racer_client import message
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess
 from tools.harness.tokens import token
@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.mark.parametrize("nested", NESTED)
 def test_a_body(server: ServerProcess, path: str, nested: str) -> None:
     headers = {"authorization": f"Bearer {token('ann')}", "content-type": "application/json"}
-    answer = httpx.post(server.http_url + path, content=NESTED[nested], headers=headers)
+    answer = fetch.post(server.http_url + path, content=NESTED[nested], headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request"), answer.text
 
 
@@ -48,7 +48,7 @@ def test_a_body(server: ServerProcess, path: str, nested: str) -> None:
 @pytest.mark.parametrize("body", [b'{"name":"\xff"}', b'{"na\xffme":"ann"}', b'"\xff"', b'{"finish":"\xc3"}'])
 def test_a_body_that_is_no_utf_8(server: ServerProcess, path: str, body: bytes) -> None:
     headers = {"authorization": f"Bearer {token('ann')}", "content-type": "application/json"}
-    answer = httpx.post(server.http_url + path, content=body, headers=headers)
+    answer = fetch.post(server.http_url + path, content=body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (400, "bad_request"), answer.text
 
 
@@ -77,9 +77,9 @@ def signed(header: bytes, claims: bytes) -> str:
     ids=["header", "claims"],
 )
 def test_a_token(server: ServerProcess, bad: str) -> None:
-    answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {bad}"})
+    answer = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {bad}"})
     assert (answer.status_code, answer.json()["reason"]) == (401, "unauthorized")
-    answer = httpx.get(f"{server.http_url}/ws/{server.new_game(token('ann'))}?token={bad}")
+    answer = fetch.get(f"{server.http_url}/ws/{server.new_game(token('ann'))}?token={bad}")
     assert (answer.status_code, answer.json()["reason"]) == (401, "unauthorized")
 
 
@@ -87,7 +87,7 @@ def test_a_token_whose_claims_are_nested_as_deep_as_its_length_allows(server: Se
     """How deep Python reads is the interpreter's choice (3.13: far deeper): taken or refused, never a fault."""
     deep = signed(b'{"alg":"HS256"}', b'{"sub":"ann","exp":4e9,"x":' + b"[" * 2_900 + b"]" * 2_900 + b"}")
     assert len(deep) > 0.95 * MAX_TOKEN_LENGTH
-    answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {deep}"})
+    answer = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {deep}"})
     assert (answer.status_code, answer.json().get("reason")) in {
         (HTTPStatus.CREATED, None),
         (HTTPStatus.UNAUTHORIZED, "unauthorized"),

@@ -11,6 +11,7 @@ import pytest
 from app.asgi import create_app
 from app.settings import load_settings
 from app.web.ops import is_from_here
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess
 
@@ -24,36 +25,36 @@ def ops_url(server: ServerProcess) -> str:
 def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, ops_port=0) as server:
         for path in PATHS:
-            assert httpx.get(f"{ops_url(server)}{path}").status_code == 200
-            assert httpx.get(f"{server.http_url}{path}").status_code == 404
-        assert httpx.get(f"{ops_url(server)}/").status_code == 404
-        assert httpx.post(f"{ops_url(server)}/api/guests", json={"name": "Ann"}).status_code == 404
-        assert "code_racer_ws_connections 0.0" in httpx.get(f"{ops_url(server)}/metrics").text
+            assert fetch.get(f"{ops_url(server)}{path}").status_code == 200
+            assert fetch.get(f"{server.http_url}{path}").status_code == 404
+        assert fetch.get(f"{ops_url(server)}/").status_code == 404
+        assert fetch.post(f"{ops_url(server)}/api/guests", json={"name": "Ann"}).status_code == 404
+        assert "code_racer_ws_connections 0.0" in fetch.get(f"{ops_url(server)}/metrics").text
 
 
 def test_one_process_lists_itself_for_prometheus_and_no_supervisor(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, ops_port=0) as server:
         url = ops_url(server)
-        assert httpx.get(f"{url}/sd").json() == [{"targets": [url.removeprefix("http://")], "labels": {}}]
-        assert httpx.get(f"{url}/sd").headers["content-type"] == "application/json"
-        assert httpx.get(f"{url}/sd/supervisor").json() == []
-        assert httpx.get(f"{url}/sd", headers={"host": "a b"}).status_code == 400
+        assert fetch.get(f"{url}/sd").json() == [{"targets": [url.removeprefix("http://")], "labels": {}}]
+        assert fetch.get(f"{url}/sd").headers["content-type"] == "application/json"
+        assert fetch.get(f"{url}/sd/supervisor").json() == []
+        assert fetch.get(f"{url}/sd", headers={"host": "a b"}).status_code == 400
 
 
 def test_they_answer_to_the_very_end_of_a_drain(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, ops_port=0, drain_spread_s=1, scrape_wait_s=30).start()
     url = ops_url(server)
     ann = server.guest("Ann")
-    httpx.get(f"{url}/metrics")
+    fetch.get(f"{url}/metrics")
     with Player(server, server.new_game(ann["token"]), ann["token"]) as player:
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         server.wait_for_log("app.drain_progressed", phase="closing")
-        assert httpx.get(f"{url}/readyz").json()["failed"] == ["not_draining"]
+        assert fetch.get(f"{url}/readyz").json()["failed"] == ["not_draining"]
         assert player.until_closed()[0] == 1012
         server.wait_for_log("app.drain_progressed", phase="scrape")
-        assert httpx.get(f"{url}/livez").status_code == 200
-        last = httpx.get(f"{url}/metrics").text
+        assert fetch.get(f"{url}/livez").status_code == 200
+        last = fetch.get(f"{url}/metrics").text
     stopping.join()
     assert 'code_racer_ws_closes_total{code="1012",initiator="server",reason="draining"} 1.0' in last
     assert server.logged("app.stopped")
@@ -62,7 +63,7 @@ def test_they_answer_to_the_very_end_of_a_drain(tmp_path: Path) -> None:
 def test_without_it_they_are_on_the_one_port(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         assert "ops_port" not in server.logged("app.started")[0]
-        assert httpx.get(f"{server.http_url}/metrics").status_code == 200
+        assert fetch.get(f"{server.http_url}/metrics").status_code == 200
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_it_is_not_ready_before_the_games_port_listens(tmp_path: Path) -> None:
     """It said yes, and a proxy that had asked was refused the connection."""
     with ServerProcess(tmp_path, "tools.harness.asked_early", ops_port=0) as server:
         assert "asked early: 503" in server.stderr
-        assert httpx.get(f"{ops_url(server)}/readyz").status_code == 200
+        assert fetch.get(f"{ops_url(server)}/readyz").status_code == 200
 
 
 def test_metrics_are_packed_for_who_takes_that_and_their_head_can_be_asked_for(tmp_path: Path) -> None:
@@ -118,14 +119,14 @@ def test_in_production_without_it_metrics_and_verbose_probes_are_this_machines_a
 ) -> None:
     production = {"environment": "production", "drain_delay_s": 0, "scrape_wait_s": 0, "ops_public": is_public}
     with ServerProcess(tmp_path, trusted_proxies="127.0.0.1", **production) as server:
-        assert httpx.get(f"{server.http_url}/metrics").status_code == 200
-        assert "checks" in httpx.get(f"{server.http_url}/readyz?verbose").json()
+        assert fetch.get(f"{server.http_url}/metrics").status_code == 200
+        assert "checks" in fetch.get(f"{server.http_url}/readyz?verbose").json()
         for headers in FORWARDED:
-            answer = httpx.get(f"{server.http_url}/metrics", headers=headers)
+            answer = fetch.get(f"{server.http_url}/metrics", headers=headers)
             assert answer.status_code == (200 if is_public else 403)
             assert is_public or "OPS_PORT" in answer.json()["detail"]
             for probe in ("livez", "readyz", "startupz"):
-                seen = httpx.get(f"{server.http_url}/{probe}?verbose", headers=headers)
+                seen = fetch.get(f"{server.http_url}/{probe}?verbose", headers=headers)
                 assert seen.status_code == 200
                 assert ("checks" in seen.json()) == is_public
 

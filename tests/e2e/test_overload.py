@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -17,6 +16,7 @@ from app.realtime.overload import IN_A_ROW, LoadMonitor
 from app.settings import HealthSettings
 from app.telemetry.observer import Observer
 from app.vocabulary import OverloadCause
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.processes import freeze
 from tools.harness.readers import small_socket
@@ -54,10 +54,10 @@ def test_memory_over_its_limit(tmp_path: Path, gates: str) -> None:
         problem = refused(server, game_id)
         assert problem["reason"] == "overloaded"
         assert 5_000 <= problem["retry_after_ms"] <= 15_000
-        assert httpx.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503
+        assert fetch.post(f"{server.http_url}/api/games", headers=bearer("x")).status_code == 503
         first.send("ping", {"timestamp": 4})
         first.until("pong")
-        verbose = httpx.get(f"{server.http_url}/readyz?verbose")
+        verbose = fetch.get(f"{server.http_url}/readyz?verbose")
         assert verbose.status_code == (503 if gates else 200)
         assert verbose.json()["checks"]["overload"] is False
         assert server.metric("ready") == (0 if gates else 1), "the metric says what the probe says"

@@ -4,6 +4,7 @@ import json
 
 import httpx
 
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ServerProcess, difference
 
@@ -69,7 +70,7 @@ def test_two_players_race_and_the_service_says_who_won(server: ServerProcess) ->
 
 
 def _get(server: ServerProcess, path: str, token: str) -> httpx.Response:
-    return httpx.get(f"{server.http_url}{path}", headers={"authorization": f"Bearer {token}"})
+    return fetch.get(f"{server.http_url}{path}", headers={"authorization": f"Bearer {token}"})
 
 
 def test_nothing_public_holds_hidden_tests(server: ServerProcess) -> None:

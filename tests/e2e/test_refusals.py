@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess, difference
 from tools.harness.tokens import token
@@ -31,7 +32,7 @@ def refused(server: ServerProcess, path: str, headers: dict[str, str], **options
         pass
     response = error.value.response
     after = server.metrics()
-    plain = httpx.get(f"{server.http_url}{path}", headers=headers)
+    plain = fetch.get(f"{server.http_url}{path}", headers=headers)
     assert response.headers["content-type"] == "application/problem+json"
     assert plain.status_code == response.status_code
     assert plain.content == response.body
@@ -134,10 +135,10 @@ def test_a_full_game_is_409(server: ServerProcess) -> None:
 def test_a_plain_get_of_what_would_be_accepted_is_426(server: ServerProcess) -> None:
     guest = server.guest("ann")
     path = f"/ws/{server.new_game(guest['token'])}"
-    answer = httpx.get(f"{server.http_url}{path}", headers=header(guest["token"]))
+    answer = fetch.get(f"{server.http_url}{path}", headers=header(guest["token"]))
     assert answer.status_code == 426
     assert answer.headers["upgrade"] == "websocket"
-    assert httpx.get(f"{server.http_url}{path}?token={guest['token']}").status_code == 426
+    assert fetch.get(f"{server.http_url}{path}?token={guest['token']}").status_code == 426
 
 
 @pytest.mark.parametrize("how", ["header", "query", "subprotocol"])
@@ -164,11 +165,11 @@ def test_the_header_wins_over_the_query(server: ServerProcess) -> None:
 def test_no_token_shows_up_in_any_output(server: ServerProcess) -> None:
     marked = token("marked")
     for path in (f"/ws/{NOBODY}?token={marked}", f"/ws/x?token={marked}"):
-        httpx.get(f"{server.http_url}{path}")
+        fetch.get(f"{server.http_url}{path}")
         with pytest.raises(InvalidStatus), connect(f"{server.ws_url}{path}", proxy=None):
             pass
     server.wait_for_log("ws.refused", outcome="invalid_game_id")
-    output = "\n".join(server.lines) + server.stderr + httpx.get(f"{server.http_url}/metrics").text
+    output = "\n".join(server.lines) + server.stderr + fetch.get(f"{server.http_url}/metrics").text
     assert marked not in output
     assert marked.split(".")[1] not in output
 
@@ -183,21 +184,21 @@ def test_api_errors_are_problems_that_say_what_to_do(server: ServerProcess) -> N
         ({"colour": "red"}, "colour"),
         ({"finish": "never"}, "finish"),
     ):
-        answer = httpx.post(games, json=body, headers=header(mine))
+        answer = fetch.post(games, json=body, headers=header(mine))
         assert answer.status_code == 400
         assert answer.headers["content-type"].startswith("application/problem+json")
         assert says in answer.json()["detail"]
-    assert httpx.post(games, json={}).status_code == 401
-    assert httpx.post(games, headers=header(mine)).status_code == 201
-    assert httpx.get(f"{games}/{NOBODY}", headers=header(mine)).status_code == 404
-    assert httpx.get(f"{games}/x", headers=header(mine)).status_code == 404
-    assert httpx.post(games, content=b"{", headers=header(mine)).status_code == 400
+    assert fetch.post(games, json={}).status_code == 401
+    assert fetch.post(games, headers=header(mine)).status_code == 201
+    assert fetch.get(f"{games}/{NOBODY}", headers=header(mine)).status_code == 404
+    assert fetch.get(f"{games}/x", headers=header(mine)).status_code == 404
+    assert fetch.post(games, content=b"{", headers=header(mine)).status_code == 400
 
 
 def test_cors_follows_the_same_list(server: ServerProcess) -> None:
     ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
     url = f"{server.http_url}/api/games"
-    good = httpx.options(url, headers=ask | {"Origin": "http://localhost:3000"})
-    bad = httpx.options(url, headers=ask | {"Origin": "https://evil.example"})
+    good = fetch.options(url, headers=ask | {"Origin": "http://localhost:3000"})
+    bad = fetch.options(url, headers=ask | {"Origin": "https://evil.example"})
     assert good.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert "access-control-allow-origin" not in bad.headers

@@ -6,10 +6,10 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import nkeys
 import pytest
 
+from tools.harness import fetch
 from tools.harness.nats import Nats
 from tools.harness.player import Player
 from tools.harness.server import ServerProcess
@@ -33,7 +33,7 @@ def off_terminal() -> Iterator[None]:
 def is_taken(server: ServerProcess, shown: str) -> bool:
     """Whether a token makes a ticket."""
     headers = {"Authorization": f"Bearer {shown}"}
-    return httpx.post(f"{server.http_url}/api/tickets", headers=headers).status_code == 201
+    return fetch.post(f"{server.http_url}/api/tickets", headers=headers).status_code == 201
 
 
 def test_secrets_are_replaced_by_sighup_and_nobody_is_cut(tmp_path: Path) -> None:

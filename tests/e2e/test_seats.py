@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess
 from tools.harness.together import answers, begin_together, live_and_ended
@@ -59,7 +59,7 @@ class Scene:
             self.player.drop()
         else:
             url = f"{self.server.http_url}/api/games/{self.game_id}/players/{player_id}"
-            httpx.delete(url, headers={"authorization": f"Bearer {self.host['token']}"}).raise_for_status()
+            fetch.delete(url, headers={"authorization": f"Bearer {self.host['token']}"}).raise_for_status()
         seen_by.until("player_left", player_id=player_id, reason=reason)
 
     def before_the_start(self, how: str, others: int, *, race: bool) -> None:
@@ -113,7 +113,7 @@ def test_whoever_comes_back_is_told_the_same_on_both_ways(table: ServerProcess, 
         scene = Scene(table, stack)
         play(scene)
         token, path = scene.eve["token"], f"/ws/{scene.game_id}"
-        plain = httpx.get(table.http_url + path, headers={"authorization": f"Bearer {token}"})
+        plain = fetch.get(table.http_url + path, headers={"authorization": f"Bearer {token}"})
         if refused is None:
             assert plain.status_code == 426
             back = stack.enter_context(Player(table, scene.game_id, token))

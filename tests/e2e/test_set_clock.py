@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess, until
 from tools.harness.tokens import token
@@ -57,7 +57,7 @@ def test_tokens_end_by_the_machines_clock(tmp_path: Path) -> None:
 
         def answer() -> int:
             headers = {"authorization": f"Bearer {mine}"}
-            return httpx.get(f"{server.http_url}/ws/{game_id}", headers=headers).status_code
+            return fetch.get(f"{server.http_url}/ws/{game_id}", headers=headers).status_code
 
         assert answer() == 426
         set_clock(server, HOUR_S)
@@ -72,14 +72,14 @@ def test_a_ticket_is_used_once_whatever_the_games_clock_says(tmp_path: Path) -> 
         mine = token("ann", 600)
         game_id = server.new_game(mine)
         set_clock(server, -HOUR_S)
-        issued = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {mine}"})
+        issued = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {mine}"})
         query = f"?ticket={issued.json()['ticket']}"
         with Player(server, game_id, "", query, additional_headers={}) as player:
             player.until("player_joined")
         for seconds in (HOUR_S, HOUR_S + 10):  # each is seen by a sweep of its own
             set_clock(server, -seconds)
             until(lambda: abs(server.metric("event_log_clock_offset_seconds") + seconds) < 1)  # noqa: B023 - called here
-        again = httpx.get(
+        again = fetch.get(
             f"{server.http_url}/ws/{game_id}{query}",
             headers={
                 "connection": "upgrade",

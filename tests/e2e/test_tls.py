@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography import x509
 from websockets.asyncio.client import connect
 
+from tools.harness import fetch
 from tools.harness.server import SOURCES, ServerProcess, until
 from tools.harness.tls import Certificates
 from tools.harness.tokens import token
@@ -79,7 +79,7 @@ def test_a_certificate_is_replaced_by_sighup_and_nobody_is_cut(tmp_path: Path, t
             assert "must be PEM, of one pair" in server.wait_for_log("certificate.refused", skip=seen)["error"]
             assert 29 < days_left(server, context) <= 30
         alive(old)
-        metrics = httpx.get(f"https://{server.host}/metrics", verify=context).text
+        metrics = fetch.get(f"https://{server.host}/metrics", verify=context).text
         for outcome, times in (("loaded", 1), ("refused", 3)):
             assert f'code_racer_certificate_loads_total{{outcome="{outcome}"}} {times}.0\n' in metrics
 

@@ -12,6 +12,7 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tools.harness import fetch
 from tools.harness.jwks import ALGORITHMS, IdentityProvider, SigningKey
 from tools.harness.player import Player
 from tools.harness.server import SECRET, UNLIMITED, ServerProcess, difference, until
@@ -145,7 +146,7 @@ def test_a_token_that_runs_out_is_announced_and_then_ends_the_connection(tmp_pat
 
 
 def fresh(server: ServerProcess, known: str) -> httpx.Response:
-    return httpx.post(f"{server.http_url}/api/guests", headers={"authorization": f"Bearer {known}"})
+    return fetch.post(f"{server.http_url}/api/guests", headers={"authorization": f"Bearer {known}"})
 
 
 def test_a_guest_gets_a_fresh_token_for_the_one_that_ends(server: ServerProcess) -> None:
@@ -166,7 +167,7 @@ def test_a_guest_whose_token_has_ended_gets_a_fresh_one_and_nothing_else(server:
     ended = token("guest-late", -600, name="ann")
     told = fresh(server, ended).json()
     assert (told["player_id"], told["name"]) == ("guest-late", "ann")
-    made = httpx.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ended}"})
+    made = fetch.post(f"{server.http_url}/api/games", headers={"authorization": f"Bearer {ended}"})
     assert (made.status_code, made.json()["reason"]) == (401, "unauthorized")
     assert fresh(server, told["token"]).status_code == 201
 
@@ -237,7 +238,7 @@ def test_the_previous_secret_is_taken_during_a_rotation(tmp_path: Path) -> None:
 
 
 def ticket(server: ServerProcess, bearer: str) -> str:
-    answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {bearer}"})
+    answer = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {bearer}"})
     assert answer.status_code == 201
     return str(answer.json()["ticket"])
 
@@ -254,7 +255,7 @@ def test_a_ticket_lets_in_once_and_survives_a_restart_as_used(tmp_path: Path) ->
     mine = token("ann", name="Ann")
     game_id = server.new_game(mine)
     once = ticket(server, mine)
-    assert httpx.get(f"{server.http_url}/ws/{game_id}?ticket={once}").status_code == 426, "asking does not use it up"
+    assert fetch.get(f"{server.http_url}/ws/{game_id}?ticket={once}").status_code == 426, "asking does not use it up"
     with Player(server, game_id, "", f"?ticket={once}", additional_headers={}) as player:
         assert player.receive()["data"]["player"] == {"player_id": "ann", "name": "Ann"}
     assert "used already" in refused_with(server, game_id, f"?ticket={once}")
@@ -271,7 +272,7 @@ def test_a_ticket_is_no_token_and_a_token_no_ticket(server: ServerProcess) -> No
     assert "signature" in refused_with(server, game_id, f"?token={once}")
     assert "signature" in refused_with(server, game_id, f"?ticket={mine}")
     assert "malformed" in refused_with(server, game_id, "?ticket=nonsense")
-    answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {once}"})
+    answer = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {once}"})
     assert answer.status_code == 401
 
 
@@ -280,7 +281,7 @@ def test_a_ticket_runs_out(tmp_path: Path) -> None:
         mine = token("ann")
         game_id = server.new_game(mine)
         once = ticket(server, mine)
-        until(lambda: httpx.get(f"{server.http_url}/ws/{game_id}?ticket={once}").status_code == 401)
+        until(lambda: fetch.get(f"{server.http_url}/ws/{game_id}?ticket={once}").status_code == 401)
         assert "expired" in refused_with(server, game_id, f"?ticket={once}")
 
 
@@ -322,7 +323,7 @@ def provider_server(folder: Path, provider: IdentityProvider, **settings: object
 
 
 def asked(server: ServerProcess, bearer: str) -> httpx.Response:
-    return httpx.get(f"{server.http_url}/ws/{uuid.UUID(int=7)}", headers={"authorization": f"Bearer {bearer}"})
+    return fetch.get(f"{server.http_url}/ws/{uuid.UUID(int=7)}", headers={"authorization": f"Bearer {bearer}"})
 
 
 def test_keys_rotate_without_a_restart(tmp_path: Path) -> None:
@@ -353,7 +354,7 @@ def test_a_dead_provider_lets_nobody_in_blocks_nobody_and_is_told(tmp_path: Path
             answer = asked(server, key.token("ann"))
             assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
             assert answer.json()["retry_after_ms"] > 0
-            verbose = httpx.get(f"{server.http_url}/readyz?verbose")
+            verbose = fetch.get(f"{server.http_url}/readyz?verbose")
             assert (verbose.status_code, verbose.json()["checks"]["signing_keys"]) == (200, False)
             server.wait_for_log("keys.failed")
             provider.broken = False
@@ -364,7 +365,7 @@ def test_a_dead_provider_lets_nobody_in_blocks_nobody_and_is_told(tmp_path: Path
             until(lambda: asked(server, key.token("ann")).status_code == 503)
             assert server.metric("signing_keys") == 0
             assert server.metric("signing_key_fetches_total", outcome="failed") >= 1
-            assert httpx.get(f"{server.http_url}/livez").status_code == 200
+            assert fetch.get(f"{server.http_url}/livez").status_code == 200
             provider.thaw.set()
             until(lambda: asked(server, key.token("ann")).status_code == 404)
 
@@ -374,8 +375,8 @@ def test_guests_and_tickets_need_a_secret_of_our_own(tmp_path: Path) -> None:
     headers = {"authorization": f"Bearer {key.token('ann')}"}
     with IdentityProvider(key) as provider:
         with provider_server(tmp_path / "without", provider) as server:
-            assert httpx.post(f"{server.http_url}/api/guests").status_code == 404
-            assert httpx.post(f"{server.http_url}/api/tickets", headers=headers).status_code == 404
+            assert fetch.post(f"{server.http_url}/api/guests").status_code == 404
+            assert fetch.post(f"{server.http_url}/api/tickets", headers=headers).status_code == 404
         with provider_server(tmp_path / "with", provider, ticket_secret="t1cket" * 8) as server:
             until(lambda: server.metric("signing_keys") == 1)
             mine = key.token("ann")

@@ -8,11 +8,11 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from code_racer_client import ClientError, GameWebSocket
+from tools.harness import fetch
 from tools.harness.collector import Collector
 from tools.harness.jwks import IdentityProvider, SigningKey
 from tools.harness.leaks import found, malformed, parts, requests, unfinished
@@ -31,7 +31,7 @@ def everything(server: ServerProcess) -> str:
     texts.append(log.read_text() if log.exists() else "")
     for path in ("/metrics", "/readyz?verbose", "/version", "/schema", "/schema/asyncapi"):
         accepts = ("*/*", "application/openmetrics-text")
-        texts += [httpx.get(server.http_url + path, headers={"accept": accept}).text for accept in accepts]
+        texts += [fetch.get(server.http_url + path, headers={"accept": accept}).text for accept in accepts]
     return "\n".join(texts)
 
 
@@ -50,7 +50,7 @@ def test_no_token_and_no_code_is_found_anywhere(tmp_path: Path) -> None:
         marks.extend(bad)
         for one_bad in bad:
             told += refused_everywhere(server, game_id, one_bad)
-        answer = httpx.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {made('t')}"})
+        answer = fetch.post(f"{server.http_url}/api/tickets", headers={"authorization": f"Bearer {made('t')}"})
         ticket = answer.json()["ticket"]
         marks.extend(parts(ticket))
         for _ in range(2):
@@ -97,7 +97,7 @@ def refused_everywhere(server: ServerProcess, game_id: str, token: str) -> list[
                 raise AssertionError("a bad token was taken")
         except InvalidStatus as error:
             told.append(bytes(error.response.body or b"").decode() + str(error.response.headers))
-        told.append(httpx.get(server.http_url + where).text)
+        told.append(fetch.get(server.http_url + where).text)
     with Player(server, game_id, "", **FIRST) as player:
         player.send("auth", {"token": token})
         with contextlib.suppress(ConnectionClosed):
@@ -142,9 +142,9 @@ def test_nor_the_keys_and_tokens_of_an_identity_provider(tmp_path: Path) -> None
         until(lambda: server.metric("signing_keys") == 1)
         tokens = [key.token("ann"), SigningKey("k2", "ES256").token("eve")]
         for token in tokens:
-            httpx.get(f"{server.http_url}/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00?token={token}")
+            fetch.get(f"{server.http_url}/ws/7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a00?token={token}")
         provider.broken = True
-        httpx.get(f"{server.http_url}/ws/x?token={tokens[1]}")
+        fetch.get(f"{server.http_url}/ws/x?token={tokens[1]}")
         output = everything(server)
     for token in tokens:
         assert not [part for part in parts(token) if part in output]

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from tools.harness import fetch
 from tools.harness.collector import Collector
 from tools.harness.player import SOLUTION, Player
 from tools.harness.prometheus import prometheus
@@ -59,5 +58,5 @@ def test_nothing_has_examples_without_traces_and_the_plain_format_never_has(tmp_
             with ServerProcess(tmp_path / str(expected), **settings) as server:
                 play(server)
                 url = f"{server.http_url}/metrics"
-                assert ("# {trace_id=" in httpx.get(url, headers=openmetrics).text) is expected
-                assert "trace_id" not in httpx.get(url).text
+                assert ("# {trace_id=" in fetch.get(url, headers=openmetrics).text) is expected
+                assert "trace_id" not in fetch.get(url).text

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from alerts.machine import HISTOGRAMS_MISSING
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.prometheus import prometheus, query
 from tools.harness.server import ServerProcess, until
@@ -94,8 +95,8 @@ def test_protobuf_comes_packed_and_by_its_head_too(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, metrics_native_histograms="true") as server:
         for encoding in ("identity", "gzip"):
             headers = {"accept": accept, "accept-encoding": encoding}
-            got = httpx.get(f"{server.http_url}/metrics", headers=headers)
-            head = httpx.head(f"{server.http_url}/metrics", headers=headers)
+            got = fetch.get(f"{server.http_url}/metrics", headers=headers)
+            head = fetch.head(f"{server.http_url}/metrics", headers=headers)
             for one in (got, head):
                 assert one.status_code == 200
                 assert one.headers["content-type"].startswith("application/vnd.google.protobuf; proto=")

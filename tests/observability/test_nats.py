@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import promql_parser
 import pytest
 
+from tools.harness import fetch
 from tools.harness.nats import Nats, Node
 from tools.harness.nats_exporter import exporter, stand_in
 from tools.harness.server import ServerProcess, until
@@ -47,7 +47,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
 
 
 def answer(host: str) -> str:
-    return httpx.get(f"http://{host}/metrics").text
+    return fetch.get(f"http://{host}/metrics").text
 
 
 def test_what_is_read_is_what_the_real_exporter_was_recorded_to_tell() -> None:

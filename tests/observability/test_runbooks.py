@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from alerts.build import alerts
 from alerts.model import Alert
 from dashboards.build import homes
+from tools.harness import fetch
 from tools.harness.server import ROOT, ServerProcess
 from tools.runbooks import families
 
@@ -89,5 +89,5 @@ def test_its_first_command_needs_kubectl_alone_and_shows_the_alerts_own_series(
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("pod/code-racer-0\n")
-    there = {name for name in families(alert.expr) if name in httpx.get(f"{server.http_url}/metrics").text}
+    there = {name for name in families(alert.expr) if name in fetch.get(f"{server.http_url}/metrics").text}
     assert {name for name in there if name not in done.stdout} == set()

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -27,6 +26,7 @@ from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import Observer
 from app.telemetry.recorder import Recorder
 from app.web.handshake.releases import known_releases
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import ServerProcess
 
@@ -37,8 +37,8 @@ OWN_SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     with ServerProcess(tmp_path_factory.mktemp("server")) as server:
-        text = httpx.get(f"{server.http_url}/metrics")
-        other = httpx.get(
+        text = fetch.get(f"{server.http_url}/metrics")
+        other = fetch.get(
             f"{server.http_url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"}
         )
         assert text.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -139,7 +139,7 @@ def test_every_log_line_of_a_race_is_in_the_catalogue(tmp_path: Path) -> None:
         player.until("game_started")
         player.send("submit_code", {"code": SOLUTION})
         player.until("game_finished")
-    httpx.get(f"{server.http_url}/ws/x")
+    fetch.get(f"{server.http_url}/ws/x")
     assert server.stop() == 0
     names = [record["event"] for record in server.records()]
     assert set(names) >= {"app.started", "ws.opened", "message.rejected", "game.created", "game.started"}

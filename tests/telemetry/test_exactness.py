@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tools.harness import readers
+from tools.harness import fetch, readers
 from tools.harness.by_hand import ByHand
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import UNLIMITED, ServerProcess, difference, sample_key, until
@@ -206,7 +205,7 @@ def test_each_refusal_is_counted_and_logged_as_often_as_it_was_given(server: Ser
             headers = {"Authorization": f"Bearer {bearer}"}
             with pytest.raises(InvalidStatus), connect(server.ws_url + path, additional_headers=headers, proxy=None):
                 pass
-            httpx.get(server.http_url + path, headers=headers)
+            fetch.get(server.http_url + path, headers=headers)
     assert deltas(before, server.metrics(), "ws_handshakes_total", "outcome") == asked
     until(lambda: {outcome: len(told(outcome)) - seen[outcome] for outcome in asked} == asked)
     lines = [line for outcome in asked for line in told(outcome)[seen[outcome] :]]
@@ -269,7 +268,7 @@ def test_what_takes_less_than_a_millisecond_is_not_all_in_one_bucket(tmp_path: P
                 for player in (ann, bob):
                     player.send("ready")
                 ann.until("game_started")
-        text = httpx.get(f"{server.http_url}/metrics").text
+        text = fetch.get(f"{server.http_url}/metrics").text
     for family in ("ws_handshake_duration", "event_delivery", "event_log_lag"):
         buckets = re.findall(rf"^{PREFIX}{family}_seconds_bucket{{.*}} (\S+)$", text, re.MULTILINE)
         assert float(buckets[0]) < max(map(float, buckets)) / 2, family

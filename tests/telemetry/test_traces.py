@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.telemetry.catalogue import SPANS
 from app.telemetry.tracing import OtelTracer
+from tools.harness import fetch
 from tools.harness.collector import CollectedSpan, Collector
 from tools.harness.faulty import SECRET_DETAIL
 from tools.harness.player import SOLUTION, Player
@@ -375,7 +375,7 @@ def test_a_batch_that_is_refused_whole_and_a_removal_are_traced(tmp_path: Path) 
             player.until("player_joined")
             player.send("batch", [{"type": "ping", "data": {"timestamp": 1}}] * 51)
             assert player.until("error")["data"]["code"] == "batch_too_large"
-            removed = httpx.delete(
+            removed = fetch.delete(
                 f"{server.http_url}/api/games/{game_id}/players/{bob['player_id']}",
                 headers={"authorization": f"Bearer {ann['token']}"},
             )
@@ -398,8 +398,8 @@ def test_a_request_goes_on_with_a_trusted_clients_trace_and_a_game_is_made_withi
             "authorization": f"Bearer {server.guest('ann')['token']}",
             "traceparent": client_context(SAMPLED),
         }
-        assert httpx.post(f"{server.http_url}/api/games", headers=headers, json={}).status_code == 201
-        httpx.get(f"{server.http_url}/readyz", headers=headers)
+        assert fetch.post(f"{server.http_url}/api/games", headers=headers, json={}).status_code == 201
+        fetch.get(f"{server.http_url}/readyz", headers=headers)
     request = only(collector.spans, "http.request", **{"http.route": "/api/games"})
     assert (request.attributes["http.request.method"], request.attributes["http.response.status_code"]) == ("POST", 201)
     if is_trusted:

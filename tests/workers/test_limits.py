@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.workers import Share
+from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import until
 from tools.harness.tokens import token
@@ -66,7 +66,7 @@ def is_let_in(pair: Pair, game_id: str, player: str) -> bool:
 
 def test_a_ticket_lets_in_once_whichever_worker_is_asked_and_after_one_was_killed(pair: Pair, games: list[str]) -> None:
     headers = {"authorization": f"Bearer {token('ann')}"}
-    answer = httpx.post(f"{pair[0].http_url}/api/tickets", headers=headers)
+    answer = fetch.post(f"{pair[0].http_url}/api/tickets", headers=headers)
     query = f"?ticket={answer.json()['ticket']}"
     with Player(pair[0], games[0], "", query, additional_headers={}) as player:
         assert player.receive()["data"]["player"]["player_id"] == "ann"
@@ -129,7 +129,7 @@ def test_a_player_who_is_removed_is_so_whoever_is_asked(pair: Pair, games: list[
     for game_id in games:
         with Player(pair[0], game_id, token("eve")) as player:
             player.until("welcome")
-            answer = httpx.delete(
+            answer = fetch.delete(
                 f"{pair[0].http_url}/api/games/{game_id}/players/eve",
                 headers={"authorization": f"Bearer {token('host')}"},
             )
@@ -161,4 +161,4 @@ def asked(pair: Pair, number: int, player: str) -> int:
     """How a worker answers who asks for a game of its that is not there."""
     game_id = Share(number, len(pair)).new_game_id()
     headers = {"authorization": f"Bearer {token(player)}"}
-    return httpx.get(f"{pair[0].http_url}/api/games/{game_id}", headers=headers).status_code
+    return fetch.get(f"{pair[0].http_url}/api/games/{game_id}", headers=headers).status_code

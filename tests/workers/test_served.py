@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.workers import Share
+from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
 from tools.harness.server import START_TIMEOUT_S, ServerProcess
 from tools.harness.workers import WORKERS, Supervised
@@ -87,7 +87,7 @@ def test_a_race_goes_on_over_a_reload_whichever_worker_has_it(service: Supervise
 def test_a_scrape_of_the_main_port_says_which_worker_it_shows(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, workers=WORKERS, replica="here") as service:
         service.wait_for_log("supervisor.started", timeout_s=START_TIMEOUT_S)
-        text = httpx.get(f"{service.http_url}/metrics").text
+        text = fetch.get(f"{service.http_url}/metrics").text
         (build,) = [line for line in text.splitlines() if line.startswith("code_racer_build_info{")]
         assert any(f'replica="here-{1 + number}"' in build for number in NUMBERS)
         assert service.stop() == 0

@@ -7,10 +7,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.supervisor.folder import hold
+from tools.harness import fetch
 from tools.harness.processes import freeze, is_alive
 from tools.harness.server import ServerProcess, until
 from tools.harness.workers import WORKERS, Supervised
@@ -37,11 +37,11 @@ def is_free(port: int) -> bool:
 def test_all_are_told_of_by_one_port(workers: Supervised) -> None:
     assert workers.until_all_ready() == {"status": "ok"}
     first = int(workers.settings["OPS_PORT"])
-    assert httpx.get(f"{workers.ops_url}/sd").json() == [
+    assert fetch.get(f"{workers.ops_url}/sd").json() == [
         {"targets": [f"127.0.0.1:{first + number}" for number in (1, 2)], "labels": {}}
     ]
     for number in (1, 2):
-        shown = httpx.get(f"{workers.worker_url(number)}/version").json()
+        shown = fetch.get(f"{workers.worker_url(number)}/version").json()
         assert shown["replica"] == f"{socket.gethostname()[:60]}-{number}"
     figures = workers.figures()
     assert figures['code_racer_workers{state="ready"}'] == WORKERS
@@ -212,5 +212,5 @@ def test_games_of_another_number_of_workers_move_at_the_start(tmp_path: Path) ->
     with ServerProcess(tmp_path) as again:
         assert {record["games"] for record in again.logged("games.moved")} == {0, 1}
         token = again.guest("bob")["token"]
-        answer = httpx.get(f"{again.http_url}/api/games/{game_id}", headers={"authorization": f"Bearer {token}"})
+        answer = fetch.get(f"{again.http_url}/api/games/{game_id}", headers={"authorization": f"Bearer {token}"})
         assert answer.is_success

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from tools.harness import fetch
 from tools.harness.server import ROOT, free_port, until
 
 
@@ -25,7 +26,7 @@ class Bird:
         """Whether its metrics are there."""
         assert self.process.poll() is None, "the canary has ended"
         try:
-            return httpx.get(f"http://{self.host}/metrics").is_success
+            return fetch.get(f"http://{self.host}/metrics").is_success
         except httpx.TransportError:
             return False
 

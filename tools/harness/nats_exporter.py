@@ -18,6 +18,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from tools.harness import fetch
 from tools.harness.nats import Node
 from tools.harness.server import ROOT, free_port, until
 from tools.nats_series import RECORDED, labels_by_name
@@ -50,7 +51,7 @@ def exporter(node: Node, folder: Path) -> Iterator[str]:
 
 def _answer(host: str) -> str:
     try:
-        return httpx.get(f"http://{host}/metrics").text
+        return fetch.get(f"http://{host}/metrics").text
     except httpx.TransportError:
         return ""
 
@@ -109,7 +110,7 @@ class _Told:
 
     def _ask(self, path: str) -> dict[str, Any] | None:
         try:
-            return dict(httpx.get(f"{self._url}/{path}", timeout=_TIMEOUT_S).json())
+            return dict(fetch.get(f"{self._url}/{path}", timeout=_TIMEOUT_S).json())
         except httpx.TransportError:
             return None
 

@@ -18,6 +18,8 @@ from typing import IO, Any, Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tools.harness import fetch
+
 SECRET = "5b0c8e4f7a2d9163c4e8b7f1a0d3926e" * 2
 START_TIMEOUT_S = 60
 STEP_TIMEOUT_S = 30
@@ -90,7 +92,7 @@ class ServerProcess:
     def _is_ready(self) -> bool:
         assert self.alive, self.stderr
         try:
-            return httpx.get(f"{self.http_url}/readyz").is_success
+            return fetch.get(f"{self.http_url}/readyz").is_success
         except httpx.TransportError:
             return False
 
@@ -211,7 +213,7 @@ class ServerProcess:
 
     def metrics(self) -> dict[str, float]:
         """All samples, by ``name{label="value",…}`` with sorted labels."""
-        return samples(httpx.get(f"{self.http_url}/metrics").text)
+        return samples(fetch.get(f"{self.http_url}/metrics").text)
 
     def metric(self, name: str, **labels: str) -> float:
         """One sample."""
@@ -229,13 +231,13 @@ class ServerProcess:
 
     def guest(self, name: str) -> dict[str, Any]:
         """A guest: token, player_id, name."""
-        answer = httpx.post(f"{self.http_url}/api/guests", json={"name": name})
+        answer = fetch.post(f"{self.http_url}/api/guests", json={"name": name})
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def new_game(self, token: str, **wishes: object) -> str:
         """A new game's id."""
-        answer = httpx.post(
+        answer = fetch.post(
             f"{self.http_url}/api/games",
             json={"problem": "running-total", **wishes},
             headers={"authorization": f"Bearer {token}"},

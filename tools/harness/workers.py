@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
 from app.workers import Inherited, Share
 from app.workers.share import ALONE
+from tools.harness import fetch
 from tools.harness.processes import freeze
 from tools.harness.server import START_TIMEOUT_S, STEP_TIMEOUT_S, ServerProcess, free_port, samples, until
 
@@ -49,8 +48,8 @@ class Supervised(ServerProcess):
 
     def until_all_ready(self) -> Any:
         """Wait until all are; the answer."""
-        until(lambda: httpx.get(f"{self.ops_url}/readyz").is_success, START_TIMEOUT_S)
-        return httpx.get(f"{self.ops_url}/readyz").json()
+        until(lambda: fetch.get(f"{self.ops_url}/readyz").is_success, START_TIMEOUT_S)
+        return fetch.get(f"{self.ops_url}/readyz").json()
 
     def until_followed(self, number: int, pid: int) -> None:
         """Wait until that process of a worker is followed by another, and all are ready."""
@@ -59,11 +58,11 @@ class Supervised(ServerProcess):
 
     def figures(self) -> dict[str, float]:
         """The supervisor's metrics."""
-        return samples(httpx.get(f"{self.ops_url}/metrics").text)
+        return samples(fetch.get(f"{self.ops_url}/metrics").text)
 
     def figures_of(self, number: int) -> dict[str, float]:
         """A worker's metrics."""
-        return samples(httpx.get(f"{self.worker_url(number)}/metrics", timeout=STEP_TIMEOUT_S).text)
+        return samples(fetch.get(f"{self.worker_url(number)}/metrics", timeout=STEP_TIMEOUT_S).text)
 
 
 class Worker(ServerProcess):
@@ -81,7 +80,7 @@ class Worker(ServerProcess):
 
     def metrics(self) -> dict[str, float]:
         """All samples, by ``name{label="value",…}`` with sorted labels."""
-        return samples(httpx.get(f"{self.ops_url}/metrics", timeout=STEP_TIMEOUT_S).text)
+        return samples(fetch.get(f"{self.ops_url}/metrics", timeout=STEP_TIMEOUT_S).text)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:

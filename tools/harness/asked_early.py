@@ -4,11 +4,10 @@ import asyncio
 import sys
 from typing import Any
 
-import httpx
-
 from app.__main__ import main
 from app.listeners import port_of
 from app.server import Server
+from tools.harness import fetch
 
 _startup = Server.startup
 
@@ -19,7 +18,7 @@ async def _ask_early(self: Server, sockets: Any = None) -> None:
     async def start_and_ask() -> None:
         await start()
         url = f"http://127.0.0.1:{port_of(self._listeners.ops)}/readyz"
-        answer = await asyncio.to_thread(httpx.get, url, timeout=30)
+        answer = await asyncio.to_thread(fetch.get, url, timeout=30)
         sys.stderr.write(f"asked early: {answer.status_code}\n")
 
     self.lifespan.startup = start_and_ask

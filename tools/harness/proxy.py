@@ -137,6 +137,8 @@ class FaultProxy:
         self._links.add(link)
         try:
             await asyncio.gather(self._forward(reader, up_writer), self._forward_frames(up_reader, writer, link))
+        except asyncio.CancelledError:  # the proxy ends; Python 3.11 prints a traceback for each task that says so
+            return
         finally:
             self._links.discard(link)
             self._frozen -= set(link)

@@ -7,11 +7,12 @@ belongs to the process (root logging, signals) is the main program's.
 import socket
 from pathlib import Path
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 
 from app import __version__
 from app.clock import Clock
+from app.console.console import Console
 from app.eventlog import Conflict, EventLog, open_event_log
 from app.eventlog.among_workers import WorkersCoordination
 from app.game import Rejected
@@ -32,8 +33,11 @@ from app.telemetry.scrapes import Scrapes
 from app.web.access import ApiAccess
 from app.web.api import api_router
 from app.web.auth.authenticator import Authenticator
+from app.web.auth.operators import Operators
 from app.web.auth.select import select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
+from app.web.console.access import OperatorAccess
+from app.web.console.router import console_router
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
 from app.web.handshake.admission import Admission
@@ -63,7 +67,13 @@ class Service:
         self.recorder = _recorder(settings, self.replica, logs)
         self.scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
         self.keys = select_keys(settings, settings.environment, self.recorder)
-        self.authenticator = Authenticator(self.keys, settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway_s)
+        self.authenticator = Authenticator(
+            self.keys,
+            settings.jwt_issuer,
+            settings.jwt_audience,
+            settings.jwt_leeway_s,
+            operators=Operators(frozenset(settings.operators), settings.operators_claim),
+        )
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
@@ -88,6 +98,7 @@ class Service:
             coordination=coordination,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
+        self.console = Console(self.hub, self.health, settings, self.replica)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
@@ -157,8 +168,9 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         table=_shared_table(worker),
     )
     ops = OPS_HANDLERS if settings.ops_port is None else ()
+    console = (_console(service),) if settings.is_open else ()
     application = Litestar(
-        route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, pages()],
+        route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
         dependencies=_dependencies(settings, service, rates),
         lifespan=[service.lifecycle.run],
         cors_config=cors_config(settings),
@@ -175,18 +187,25 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
 
 
 def create_ops_app(service: Service) -> Litestar:
-    """Make the application of probes and metrics of a service, for a port of their own (OPS_PORT)."""
+    """Make the application of probes, metrics and the console of a service, for a port of their own (OPS_PORT)."""
     application = Litestar(
-        route_handlers=list(OPS_HANDLERS),
+        route_handlers=[*OPS_HANDLERS, _console(service)],
         dependencies=provide(ops=_ops(service)),
         before_send=[add_headers],
         after_exception=[fault_reporter(service.recorder)],
         exception_handlers=exception_handlers(),
+        request_class=JsonRequest,
         openapi_config=None,
+        request_max_body_size=service.settings.max_body_bytes,
         logging_config=None,
     )
     application.state.service = service
     return application
+
+
+def _console(service: Service) -> Router:
+    access = OperatorAccess(service.settings, service.authenticator, is_open=service.settings.is_open)
+    return console_router(service.console, access, __version__)
 
 
 def _ops(service: Service) -> Ops:

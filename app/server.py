@@ -321,6 +321,7 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who looks is who comes here, whatever they say
         timeout_graceful_shutdown=1,
     )
     server = OpsServer(config)

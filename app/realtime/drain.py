@@ -98,6 +98,7 @@ class Drain:
 
     def _enter(self, phase: DrainPhase, **details: float) -> None:
         self._phase, self._phase_began = phase, self._time()
+        self._hub.drain_phase = phase
         self._observer.draining(phase, len(self._hub.connections), **details)
 
     async def _wait(self, seconds: float) -> None:

@@ -43,7 +43,7 @@ from app.realtime.room.welcome import Welcome
 from app.settings import LimitSettings, Settings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
-from app.vocabulary import LimitScope, LogTrouble
+from app.vocabulary import DrainPhase, LimitScope, LogTrouble
 from app.workers import Share
 from app.workers.share import ALONE
 
@@ -74,6 +74,7 @@ class Hub:
         coordination: Coordination | None = None,
     ) -> None:
         self.draining = False
+        self.drain_phase: DrainPhase | None = None
         self.accepting = True
         self.back_in_ms: Callable[[], int] = lambda: spread_ms(*BUSY_RETRY_S)
         self.observer = observer
@@ -98,6 +99,7 @@ class Hub:
         self.sweeper = Sweeper(
             self.rooms, self.membership.join, log, self.log_health, self.replicas, settings, observer
         )
+        self.is_shared = log.shared
         self._log = log
         self._judge = judge
         self._has_left = False

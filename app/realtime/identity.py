@@ -11,6 +11,7 @@ class Identity:
     player_id: str
     name: str
     expires_at: float
+    is_operator: bool = False
 
 
 class Unauthenticated(Exception):  # noqa: N818 - an answer

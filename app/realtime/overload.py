@@ -6,6 +6,7 @@ no overload: it takes three in a row, and three at half the limit to be over it.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +18,7 @@ from app.vocabulary import OverloadCause
 
 IN_A_ROW: Final = 3
 SHED_SHARE: Final = 0.02
+MINUTES: Final = 60
 
 
 class _Switch:
@@ -37,14 +39,32 @@ class _Switch:
         return self.on
 
 
+class _Worst:
+    """The worst reading of each of the last 60 minutes, those in which one was taken; the oldest first."""
+
+    def __init__(self) -> None:
+        self.readings: deque[float] = deque(maxlen=MINUTES)
+        self._minute = -1
+
+    def note(self, now: float, value: float) -> None:
+        minute = int(now // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self.readings.append(value)
+        elif value > self.readings[-1]:
+            self.readings[-1] = value
+
+
 class LoadMonitor:
-    """Says in `causes` why the replica is overloaded.
+    """Says in `causes` why the replica is overloaded; `lag_s` is how late the event loop was at the last reading.
 
     `shed` ends so many of the newest connections and says how many that were.
     """
 
     def __init__(self, settings: HealthSettings, observer: Observer, shed: Callable[[float], int]) -> None:
         self.causes: frozenset[OverloadCause] = frozenset()
+        self.lag_s = 0.0
+        self._worst = _Worst()
         self._settings = settings
         self._memory_limit_bytes = settings.memory_limit_bytes or container_limit_bytes()
         self._observer = observer
@@ -60,8 +80,15 @@ class LoadMonitor:
             with self._bulkhead:
                 self.look(max(0.0, time.perf_counter() - due), memory_bytes())
 
+    @property
+    def worst_lags(self) -> list[float]:
+        """The worst lag of each of the last 60 minutes, the oldest first."""
+        return list(self._worst.readings)
+
     def look(self, lag_s: float, memory: int) -> None:
         """Take one reading."""
+        self.lag_s = lag_s
+        self._worst.note(time.monotonic(), lag_s)
         causes = set()
         if self._lag.read(lag_s):
             causes.add(OverloadCause.LOOP_LAG)

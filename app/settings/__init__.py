@@ -14,6 +14,7 @@ from app.settings.health import READY_GATES, HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LIMIT_SCOPES, LimitSettings
+from app.settings.operators import OperatorSettings
 from app.settings.root import (
     DOTENV,
     LOG_FOLDER,
@@ -53,6 +54,7 @@ __all__ = [
     "HttpSettings",
     "JudgeSettings",
     "LimitSettings",
+    "OperatorSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",

@@ -63,7 +63,6 @@ class AuthSettings(Section):
     )
     ticket_secret_file: str = Field("", description="file with TICKET_SECRET, instead of it; read anew at SIGHUP")
     ticket_ttl_s: float = Field(30.0, ge=1, le=600, description="life of a connection ticket")
-    operators: Listed = Field((), description="player ids (sub) that may remove players from any game, comma-separated")
     guests: bool | None = Field(None, description="POST /api/guests; on in development, off in production")
     guest_token_ttl_s: int = Field(14_400, ge=60, le=604_800, description="life of a guest's token")
     guest_renewal_grace_s: int = Field(

@@ -17,6 +17,7 @@ from app.settings.health import HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LimitSettings
+from app.settings.operators import OperatorSettings
 from app.settings.server import ServerSettings
 from app.settings.shutdown import PATIENT, QUICK, DrainPlan, ShutdownSettings
 from app.settings.telemetry import TelemetrySettings
@@ -26,7 +27,7 @@ from app.vocabulary import Environment
 DOTENV: Final = Path(".env")
 LOG_FOLDER: Final = Path("logs")
 """The one folder for logs that is made where it is not there."""
-_NO_CONFIGURATION: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT", "REVISION"}
+_NO_CONFIGURATION: Final = {"REPLICA", "HOST", "PORT", "OPS_PORT", "OPS_ADDRESS", "REVISION"}
 """What is a replica's own, or its build's."""
 _SIGNED: Final = b"code-racer: which secret is this?"
 _PLACEHOLDERS: Final = ("change", "example", "secret-here", "your_")
@@ -42,6 +43,7 @@ class Settings(  # the last section is documented first
     JudgeSettings,
     GameSettings,
     EventLogSettings,
+    OperatorSettings,
     AuthSettings,
     WorkerSettings,
     ServerSettings,

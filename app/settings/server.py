@@ -21,7 +21,8 @@ class ServerSettings(Section):
         None,
         ge=0,
         le=65535,
-        description="port of probes and metrics; empty: they are on PORT; 0 picks a free one",
+        description="port of probes, metrics and the console (/ops/); empty: they are on PORT, in production without"
+        " the console; 0 picks a free one",
     )
     ops_public: bool = Field(
         False,
@@ -65,6 +66,11 @@ class ServerSettings(Section):
     def is_development(self) -> bool:
         """Development conveniences apply: dev secret, localhost origins, guests, no per-address limits."""
         return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the operators' console is there without OPS_PORT too, and for whoever comes to a local Host."""
+        return self.environment is not Environment.PRODUCTION
 
     @property
     def guards_ops(self) -> bool:

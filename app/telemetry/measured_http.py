@@ -20,6 +20,7 @@ from app.telemetry.tracer import Span
 from app.vocabulary import HttpRoute
 from app.web.error_answers import noted_error
 
+CONSOLE: Final = "/ops/"
 TRACED: Final = "/api/"
 """What begins so has spans; probes, scrapes and pages would only fill the traces."""
 _TYPE: Final = re.compile(r":\w+(?=})")
@@ -93,6 +94,8 @@ def _described(scope: HTTPScope, status: int, duration_s: float, trace_id: str |
 def find_route(template: str) -> HttpRoute:
     """Find whose a request is; what is nobody's has no template, and each file of the page its own."""
     template = _TYPE.sub("", template)
+    if template.startswith(CONSOLE):
+        return HttpRoute.OPS
     if template in _GROUPS:
         return _GROUPS[template]
     if template in _OWN:

@@ -42,11 +42,13 @@ from app.vocabulary.games import (
 )
 from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
+from app.vocabulary.operators import ActionOutcome, OperatorAction, Right
 from app.vocabulary.runtime import DrainPhase, Environment, ReadinessCheck
 from app.vocabulary.spans import LateCause, SpanExport, SpanName
 from app.vocabulary.workers import WorkerEnd, WorkerState
 
 __all__ = [
+    "ActionOutcome",
     "AppendOutcome",
     "AuthKind",
     "CanaryOutcome",
@@ -78,6 +80,7 @@ __all__ = [
     "LogTrouble",
     "MemberStatus",
     "MessageOutcome",
+    "OperatorAction",
     "OutboxDepth",
     "OverloadCause",
     "Phase",
@@ -89,6 +92,7 @@ __all__ = [
     "Reconnect",
     "Rejection",
     "ResumeOutcome",
+    "Right",
     "SpanExport",
     "SpanName",
     "Stop",

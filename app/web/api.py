@@ -276,17 +276,16 @@ async def remove_player(
     request: AnyRequest,
     game_id: FromPath[UUID],
     player_id: FromPath[str],
-    settings: NamedDependency[Settings],
     access: NamedDependency[ApiAccess],
     hub: NamedDependency[Hub],
 ) -> None:
-    """Put a player out of a game for good: for its host and for OPERATORS."""
-    asking = (await access.authenticate(request)).player_id
+    """Put a player out of a game for good: for its host and for operators."""
+    asking = await access.authenticate(request)
     try:
         state = await hub.rooms.state(str(game_id))
         if state is None:
             raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
-        if asking != state.host_id and asking not in settings.operators:
+        if asking.player_id != state.host_id and not asking.is_operator:
             raise refusal(HTTPStatus.FORBIDDEN, "only the game's host and operators remove players")
         await hub.rooms.remove(str(game_id), player_id)
     except Rejected as rejected:

@@ -2,9 +2,12 @@
 
 import ipaddress
 import socket
-from typing import Any
+from collections.abc import Container
+from typing import Any, Final
 
 from litestar.connection import ASGIConnection
+
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 
 def client_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
@@ -26,3 +29,14 @@ def _is_ipv4(text: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def is_from_here(address: str, headers: Container[str]) -> bool:
+    """Tell whether a request comes from this machine, and for nobody else: no proxy says that it forwards it."""
+    if any(name in headers for name in _FORWARDED):
+        return False
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback

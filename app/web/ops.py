@@ -1,7 +1,5 @@
 """Operations: health, metrics, version."""
 
-import ipaddress
-from collections.abc import Container
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -10,14 +8,13 @@ from litestar import HttpMethod, MediaType, Response, get, route
 from litestar.di import NamedDependency
 
 from app.health import Health
-from app.web.client_address import client_address
+from app.web.client_address import client_address, is_from_here
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
 from app.web.negotiation import takes_gzip
 from app.workers import discovery
 
 NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
-_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
@@ -44,17 +41,6 @@ class Ops:
     def shows(self, request: AnyRequest) -> bool:
         """Tell whether a request may see what is for this machine alone."""
         return not self.is_guarded or is_from_here(client_address(request), request.headers)
-
-
-def is_from_here(address: str, headers: Container[str]) -> bool:
-    """Tell whether a request comes from this machine, and for nobody else: no proxy says that it forwards it."""
-    if any(name in headers for name in _FORWARDED):
-        return False
-    try:
-        peer = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return (getattr(peer, "ipv4_mapped", None) or peer).is_loopback
 
 
 def _answer(

@@ -10,7 +10,7 @@ import pytest
 
 from app.asgi import create_app
 from app.settings import load_settings
-from app.web.ops import is_from_here
+from app.web.client_address import is_from_here
 from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess

@@ -47,7 +47,7 @@ _METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
     HttpRoute.PROBLEMS: ("GET",),
     HttpRoute.SOCKET: ("GET",),
     HttpRoute.SCHEMA: ("GET",),
-    HttpRoute.OPS: ("GET", "HEAD"),
+    HttpRoute.OPS: ("GET", "HEAD", "POST", "PUT", "DELETE"),
     HttpRoute.PAGE: ("GET", "HEAD"),
     HttpRoute.OTHER: (OTHER,),
 }

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.realtime.identity import Identity, Unauthenticated
 from app.web.auth.keys import Keys
+from app.web.auth.operators import Operators
 from app.web.auth.player import PLAYER_IDS, clean_name, is_player_id
 from app.web.auth.signature import other_algorithm, read_header, read_signed, require_text
 from app.web.auth.verified_tokens import VerifiedToken, VerifiedTokens, digest_of
@@ -25,6 +26,7 @@ class Authenticator:
     audience: str
     leeway_s: float
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
+    operators: Operators = field(default_factory=Operators)
 
     async def verify(self, token: str, *, grace_s: float = 0.0) -> Identity:
         """Verify a token and return the player it stands for; one that ended within `grace_s` is good too.
@@ -42,7 +44,8 @@ class Authenticator:
         if not candidates:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
-        identity = _identity(claims, _require_time(claims, self.leeway_s, grace_s))
+        expires_at = _require_time(claims, self.leeway_s, grace_s)
+        identity = _identity(claims, expires_at, is_operator=self.operators.include(claims))
         times = tuple(claims.get(claim) for claim in TIMES)
         self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
         return identity
@@ -83,10 +86,10 @@ def _seconds(claims: dict[str, Any], claim: str) -> float:
     return float(value)
 
 
-def _identity(claims: dict[str, Any], expires_at: float) -> Identity:
+def _identity(claims: dict[str, Any], expires_at: float, *, is_operator: bool) -> Identity:
     player_id, name = claims.get("sub"), claims.get("name")
     if player_id is None:
         raise Unauthenticated("the token has no sub claim")
     if not isinstance(player_id, str) or not is_player_id(player_id):
         raise Unauthenticated(f"the token's sub must be a string of {PLAYER_IDS}")
-    return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at)
+    return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at, is_operator)

@@ -1,0 +1,65 @@
+"""Who operates the service, and what the operators' console asks others for."""
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from app.settings.section import Listed, Secret, Section
+
+
+class OperatorSettings(Section):
+    """The rights of operators, and the console's own addresses."""
+
+    operators: Listed = Field(
+        (),
+        description="player ids (sub) of operators: they remove players from any game, and act in the console (/ops/);"
+        " comma-separated",
+    )
+    operators_claim: str = Field(
+        "",
+        description="whose token has this claim is an operator too, like role=operator or groups=sre: the claim is that"
+        " string, or a list with it",
+    )
+    ops_token: Secret = Field(
+        SecretStr(""),
+        description="bearer token of operators, and of replicas that ask each other for them; empty: there is none",
+    )
+    ops_address: str = Field(
+        "",
+        description="host:port by which the other replicas reach OPS_PORT of this one; empty: HOST, or what the system"
+        " calls this machine",
+    )
+    ops_timeout_s: float = Field(
+        2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"
+    )
+    prometheus_url: str = Field("", description="Prometheus, for the alerts that fire, like http://prometheus:9090")
+    alertmanager_url: str = Field(
+        "", description="Alertmanager, for the same, like http://alertmanager:9093; asked before PROMETHEUS_URL"
+    )
+
+    @field_validator("operators_claim")
+    @classmethod
+    def _name_and_value(cls, value: str) -> str:
+        name, equals, wanted = value.partition("=")
+        if value and not (name and equals and wanted):
+            raise ValueError("write it like role=operator")
+        if name == "name":
+            raise ValueError("is what players call themselves; take another claim")
+        return value
+
+    @field_validator("ops_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value:
+            parts = urlsplit(f"//{value}")
+            if not parts.hostname or not parts.port or value != parts.netloc or parts.username is not None:
+                raise ValueError("is no address; write it like 10.0.0.7:9090")
+        return value
+
+    @field_validator("prometheus_url", "alertmanager_url")
+    @classmethod
+    def _http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("is no URL; write it like http://prometheus:9090")
+        return value

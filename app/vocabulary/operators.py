@@ -1,0 +1,37 @@
+"""Words of the operators' console: what an operator may do, does, and what comes of it."""
+
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """What somebody may do in the operators' console: look, or act too."""
+
+    READ = "read"
+    ACT = "act"
+
+
+class OperatorAction(StrEnum):
+    """What an operator does to a running service."""
+
+    CLOSE_CONNECTION = "close_connection"
+    CLOSE_PLAYER = "close_player"
+    REMOVE_PLAYER = "remove_player"
+    BAN = "ban"
+    UNBAN = "unban"
+    ERASE = "erase"
+    END_GAME = "end_game"
+    DRAIN = "drain"
+    UNDRAIN = "undrain"
+    SHED = "shed"
+    LOG_LEVEL = "log_level"
+    TRACE = "trace"
+    LIMIT_DRY_RUN = "limit_dry_run"
+
+
+class ActionOutcome(StrEnum):
+    """What came of an operator's action; `gone`: there was nothing left to act on."""
+
+    DONE = "done"
+    GONE = "gone"
+    REFUSED = "refused"
+    FAILED = "failed"

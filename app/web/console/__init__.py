@@ -1,0 +1,1 @@
+"""The operators' console over HTTP, below /ops/."""

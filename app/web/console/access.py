@@ -1,0 +1,178 @@
+"""Who may look and act in the operators' console: each request is checked before its handler is asked.
+
+A request without a token is taken from this machine alone, where its Host is local too (another site's name may be made
+to lead here), and in production only to look. A token is OPS_TOKEN or an operator's own (`Operators`). There are no
+cookies, so no other site acts by somebody's browser; what could be sent from a form is refused all the same.
+"""
+
+import hmac
+import math
+import re
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import SerializationException
+from litestar.handlers import BaseRouteHandler
+
+from app.rate_limits import RatePerKey, address_key
+from app.realtime.identity import Unauthenticated, VerifierUnavailable
+from app.settings import OperatorSettings
+from app.vocabulary import HandshakeOutcome, Right
+from app.web.auth.authenticator import Authenticator
+from app.web.auth.credentials import find_token
+from app.web.client_address import client_address, is_from_here
+from app.web.error_answers import cannot_verify, refusal, refused, unauthorized
+from app.web.json_request import AnyRequest
+
+BY_OPS_TOKEN: Final = "ops-token"  # noqa: S105 - how whoever brings it is called
+IN_DEVELOPMENT: Final = "development"
+ON_THIS_MACHINE: Final = "local"
+OPERATOR_HEADER: Final = "x-operator"
+RIGHT_HEADER: Final = "x-operator-right"
+REASON_HEADER: Final = "x-reason"
+MAX_REASON: Final = 200
+MAX_OPERATOR: Final = 128
+_BAD_TOKENS_PER_MINUTE: Final = 10
+_OPERATOR: Final = "operator"
+_READING: Final = ("GET", "HEAD")
+_LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
+_TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.")
+"""The beginning of any JSON Web Token."""
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who asks, by the name that is logged, and what they may do."""
+
+    name: str
+    right: Right
+
+    def require(self, right: Right) -> None:
+        """Refuse who may not. Raises RequestRefused."""
+        if right is Right.ACT and self.right is not Right.ACT:
+            raise refusal(
+                HTTPStatus.FORBIDDEN,
+                "this needs the right to act: send Authorization: Bearer with OPS_TOKEN's or yours",
+            )
+
+
+class OperatorAccess:
+    """Finds out who asks; where the environment is not production, it `is_open` to whoever comes to a local Host."""
+
+    def __init__(self, settings: OperatorSettings, authenticator: Authenticator, *, is_open: bool) -> None:
+        self._ops_token = settings.ops_token.get_secret_value().encode()
+        self._authenticator = authenticator
+        self._is_open = is_open
+        self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
+
+    async def check(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """Require the right that a handler needs: as it says by `right`, else to read for GET and to act for the rest.
+
+        Raises RequestRefused.
+        """
+        acts = connection.scope["method"] not in _READING
+        right = handler.opt.get("right", Right.ACT if acts else Right.READ)
+        connection.scope["state"][_OPERATOR] = await self.require(connection, right)
+        if acts and connection.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send it with Content-Type: application/json")
+
+    async def require(self, connection: AnyConnection, right: Right) -> Operator:
+        """Find out who asks, and refuse who may not. Raises RequestRefused."""
+        _require_own_site(connection)
+        try:
+            token = find_token(connection.headers, None, ())
+        except Unauthenticated as error:
+            raise unauthorized(error) from None
+        operator = self._without_token(connection, right) if token is None else await self._of(connection, token)
+        operator.require(right)
+        return operator
+
+    def _without_token(self, connection: AnyConnection, right: Right) -> Operator:
+        if _is_local(connection.headers.get("host", "")):
+            if self._is_open:
+                return Operator(IN_DEVELOPMENT, Right.ACT)
+            if right is Right.READ and is_from_here(client_address(connection), connection.headers):
+                return Operator(ON_THIS_MACHINE, Right.READ)
+        raise unauthorized(
+            Unauthenticated("no token: send Authorization: Bearer with OPS_TOKEN's or an operator's own")
+        )
+
+    async def _of(self, connection: AnyConnection, token: str) -> Operator:
+        """Return whom a token stands for; who brings bad ones waits. Raises RequestRefused."""
+        address, now = address_key(client_address(connection)), time.monotonic()
+        if wait_s := self._bad_tokens.look(address, now):
+            raise refused(
+                HandshakeOutcome.RATE_LIMITED, "too many bad tokens from this address", math.ceil(1000 * wait_s)
+            )
+        if self._ops_token and hmac.compare_digest(token.encode(), self._ops_token):
+            return _named_by(connection)
+        try:
+            identity = await self._authenticator.verify(token)
+        except Unauthenticated as error:
+            self._bad_tokens.take(address, now)
+            raise unauthorized(error) from None
+        except VerifierUnavailable as error:
+            raise cannot_verify(error) from None
+        if not identity.is_operator:
+            raise refusal(HTTPStatus.FORBIDDEN, "this token is no operator's; see OPERATORS and OPERATORS_CLAIM")
+        return Operator(identity.player_id, Right.ACT)
+
+
+def _named_by(connection: AnyConnection) -> Operator:
+    """Return who brings OPS_TOKEN: many may, so they say their name, which is no proof; and may ask for less."""
+    name = unquote(connection.headers.get(OPERATOR_HEADER, ""))
+    right = Right.READ if connection.headers.get(RIGHT_HEADER) == Right.READ else Right.ACT
+    if not name or name == BY_OPS_TOKEN:
+        return Operator(BY_OPS_TOKEN, right)
+    if len(name) > MAX_OPERATOR or not name.isprintable():
+        raise refusal(HTTPStatus.BAD_REQUEST, f"{OPERATOR_HEADER} is a name of at most {MAX_OPERATOR} characters")
+    suffix = f" ({BY_OPS_TOKEN})"
+    return Operator(name.removesuffix(suffix) + suffix, right)
+
+
+def _require_own_site(connection: AnyConnection) -> None:
+    """Refuse what another site's page asks for. Raises RequestRefused."""
+    origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site", "none")
+    is_own = origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+    if not is_own or site not in {"none", "same-origin"}:
+        raise refused(HandshakeOutcome.ORIGIN_REFUSED, "the console answers its own page, and programs, alone")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in _LOCAL_HOSTS
+    except ValueError:
+        return False
+
+
+def find_operator(request: AnyRequest) -> Operator:
+    """Give a handler the operator who asks."""
+    operator: Operator = request.scope["state"][_OPERATOR]
+    return operator
+
+
+async def find_reason(request: AnyRequest) -> str:
+    """Give a handler why an operator acts: the header, percent-encoded, or `reason` of the body.
+
+    Raises RequestRefused.
+    """
+    given: object = unquote(request.headers.get(REASON_HEADER, ""))
+    if not given:
+        try:
+            body = await request.json()
+        except SerializationException:
+            raise refusal(HTTPStatus.BAD_REQUEST, "the body is no JSON") from None
+        given = body.get("reason") if isinstance(body, dict) else None
+    if not isinstance(given, str) or not 0 < len(given.strip()) <= MAX_REASON or not given.isprintable():
+        raise refusal(
+            HTTPStatus.BAD_REQUEST,
+            f"say why: `reason` in the body, or {REASON_HEADER}, in 1 to {MAX_REASON} characters",
+        )
+    if _TOKEN.search(given):
+        raise refusal(HTTPStatus.BAD_REQUEST, "the reason is logged: it must hold no token")
+    return given.strip()

@@ -1,0 +1,17 @@
+"""This replica, shown to its operators."""
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from app.console.console import Console
+from app.console.replica import ReplicaStatus
+from app.web.console.access import Operator
+
+
+@get("/replica")
+async def show_replica(console: NamedDependency[Console], operator: NamedDependency[Operator]) -> ReplicaStatus:
+    """Show this replica, and what the operator who asks may do."""
+    return console.replica.show(operator.name, operator.right)
+
+
+HANDLERS = (show_replica,)

@@ -1,0 +1,69 @@
+"""All of the console's API: who adds a module of handlers adds its `HANDLERS` to the list here."""
+
+import asyncio
+from functools import cached_property
+from typing import Final
+
+import msgspec
+from litestar import Litestar, MediaType, Router, get
+from litestar.di import NamedDependency, Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from app.console.console import Console
+from app.web.console import replica
+from app.web.console.access import OperatorAccess, find_operator, find_reason
+from app.web.dependencies import provide
+
+PREFIX: Final = "/ops/api"
+_HANDLERS: Final = [
+    *replica.HANDLERS,
+]
+
+
+class ConsoleDocument:
+    """The OpenAPI document of the console, which is made when it is first asked for."""
+
+    def __init__(self, console: Console, access: OperatorAccess, version: str) -> None:
+        self._console = console
+        self._access = access
+        self._version = version
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The document as JSON."""
+        config = OpenAPIConfig(
+            title="Code Racer: the operators' console",
+            version=self._version,
+            description="What operators see of a running service, and do to it.",
+            components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"bearer": []}],
+        )
+        router = _router(self._console, self._access, self, in_schema=True)
+        application = Litestar(route_handlers=[router], openapi_config=config, logging_config=None)
+        return msgspec.json.encode(application.openapi_schema.to_schema())
+
+
+@get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)
+async def show_document(document: NamedDependency[ConsoleDocument]) -> bytes:
+    """Show the OpenAPI document of what stands below this path."""
+    return await asyncio.to_thread(lambda: document.encoded)
+
+
+def console_router(console: Console, access: OperatorAccess, version: str) -> Router:
+    """Make the router of the console's API; each request is checked before its handler is asked."""
+    return _router(console, access, ConsoleDocument(console, access, version), in_schema=False)
+
+
+def _router(console: Console, access: OperatorAccess, document: ConsoleDocument, *, in_schema: bool) -> Router:
+    dependencies = provide(console=console, document=document)
+    dependencies["operator"] = Provide(find_operator, sync_to_thread=False)
+    dependencies["reason"] = Provide(find_reason)
+    return Router(
+        path=PREFIX,
+        route_handlers=[*_HANDLERS, show_document],
+        dependencies=dependencies,
+        guards=[access.check],
+        include_in_schema=in_schema,
+        tags=["console"],
+    )

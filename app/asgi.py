@@ -98,8 +98,8 @@ class Service:
             coordination=coordination,
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
-        self.console = Console(self.hub, self.health, settings, self.replica)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
+        self.console = Console(self.hub, self.health, settings, self.replica, lambda: self.rotation.fingerprints)
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)

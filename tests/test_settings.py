@@ -114,6 +114,14 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
         ("MAX_BATCH", "500", "MESSAGE_BURST"),
         ("BYTES_BURST", "2048", "BYTES_BURST"),
         ("TLS_KEY_FILE", "x.pem", "TLS_CERT_FILE"),
+        ("OPS_TOKEN", "short", "at least 32"),
+        ("OPERATORS_CLAIM", "operator", "role=operator"),
+        ("OPERATORS_CLAIM", "name=ann", "call themselves"),
+        ("OPS_ADDRESS", "10.0.0.7", "10.0.0.7:9090"),
+        ("OPS_ADDRESS", "http://h:9090", "is no address"),
+        ("OPS_ADDRESS", "a@h:9090", "is no address"),
+        ("PROMETHEUS_URL", "file:///etc/passwd", "no http"),
+        ("ALERTMANAGER_URL", "http://[x", "no http"),
     ],
 )
 def test_a_mistake_in_the_limits_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:

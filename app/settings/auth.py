@@ -1,16 +1,15 @@
 """Who is who: tokens, tickets, guests."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from app.settings.section import MIN_SECRET_BYTES, Listed, Secret, Section, some_of
+from app.settings.section import MIN_SECRET_BYTES, Listed, Secret, Section, http_url, some_of
 
 JWKS_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+_LIKE_JWKS_URL: Final = "https://login.example.org/.well-known/jwks.json"
 KEPT_IN_FILES: Final = ("jwt_secret", "jwt_previous_secret", "ticket_secret")
 """The secrets that may be in files instead, which the settings of these names and ``_file`` are the paths of."""
 
@@ -43,7 +42,9 @@ class AuthSettings(Section):
         "",
         description="file with JWT_PREVIOUS_SECRET, instead of it; read anew at SIGHUP, and empty where there is none",
     )
-    jwt_jwks_url: str = Field("", description="where the public keys of tokens are; instead of JWT_SECRET")
+    jwt_jwks_url: Annotated[str, AfterValidator(http_url(_LIKE_JWKS_URL))] = Field(
+        "", description="where the public keys of tokens are; instead of JWT_SECRET"
+    )
     jwt_algorithms: Annotated[Listed, AfterValidator(lambda value: some_of(value, JWKS_ALGORITHMS))] = Field(
         JWKS_ALGORITHMS, description="algorithms accepted with JWT_JWKS_URL"
     )
@@ -83,15 +84,6 @@ class AuthSettings(Section):
                     raise ValueError(f"{name.upper()}_FILE: set it or {name.upper()}, not both")
                 read[name] = _read_secret(name, file)
         return {**given, **read}
-
-    @field_validator("jwt_jwks_url")
-    @classmethod
-    def _fetchable(cls, value: str) -> str:
-        with contextlib.suppress(ValueError):  # a host that is none
-            parts = urlsplit(value)
-            if not value or (parts.scheme in {"http", "https"} and parts.hostname):
-                return value
-        raise ValueError("is no http(s) URL; write it like https://login.example.org/.well-known/jwks.json")
 
     @model_validator(mode="after")
     def _one_kind_of_token(self) -> Self:

@@ -1,10 +1,28 @@
 """Who operates the service, and what the operators' console asks others for."""
 
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from app.settings.section import Listed, Secret, Section
+from app.settings.section import Listed, Secret, Section, http_url
+
+
+def _claim(value: str) -> str:
+    name, equals, wanted = value.partition("=")
+    if value and not (name and equals and wanted):
+        raise ValueError("write it like role=operator")
+    if name == "name":
+        raise ValueError("is what players call themselves; take another claim")
+    return value
+
+
+def _address(value: str) -> str:
+    if value:
+        parts = urlsplit(f"//{value}")
+        if not parts.hostname or not parts.port or value != parts.netloc or parts.username is not None:
+            raise ValueError("is no address; write it like 10.0.0.7:9090")
+    return value
 
 
 class OperatorSettings(Section):
@@ -15,16 +33,16 @@ class OperatorSettings(Section):
         description="player ids (sub) of operators: they remove players from any game, and act in the console (/ops/);"
         " comma-separated",
     )
-    operators_claim: str = Field(
+    operators_claim: Annotated[str, AfterValidator(_claim)] = Field(
         "",
-        description="whose token has this claim is an operator too, like role=operator or groups=sre: the claim is that"
-        " string, or a list with it",
+        description="whose token has this claim is an operator too: its name, an equals sign, and what it is, or what a"
+        " list is to hold",
     )
     ops_token: Secret = Field(
         SecretStr(""),
         description="bearer token of operators, and of replicas that ask each other for them; empty: there is none",
     )
-    ops_address: str = Field(
+    ops_address: Annotated[str, AfterValidator(_address)] = Field(
         "",
         description="host:port by which the other replicas reach OPS_PORT of this one; empty: HOST, or what the system"
         " calls this machine",
@@ -32,34 +50,9 @@ class OperatorSettings(Section):
     ops_timeout_s: float = Field(
         2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"
     )
-    prometheus_url: str = Field("", description="Prometheus, for the alerts that fire, like http://prometheus:9090")
-    alertmanager_url: str = Field(
+    prometheus_url: Annotated[str, AfterValidator(http_url("http://prometheus:9090"))] = Field(
+        "", description="Prometheus, for the alerts that fire, like http://prometheus:9090"
+    )
+    alertmanager_url: Annotated[str, AfterValidator(http_url("http://alertmanager:9093"))] = Field(
         "", description="Alertmanager, for the same, like http://alertmanager:9093; asked before PROMETHEUS_URL"
     )
-
-    @field_validator("operators_claim")
-    @classmethod
-    def _name_and_value(cls, value: str) -> str:
-        name, equals, wanted = value.partition("=")
-        if value and not (name and equals and wanted):
-            raise ValueError("write it like role=operator")
-        if name == "name":
-            raise ValueError("is what players call themselves; take another claim")
-        return value
-
-    @field_validator("ops_address")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value:
-            parts = urlsplit(f"//{value}")
-            if not parts.hostname or not parts.port or value != parts.netloc or parts.username is not None:
-                raise ValueError("is no address; write it like 10.0.0.7:9090")
-        return value
-
-    @field_validator("prometheus_url", "alertmanager_url")
-    @classmethod
-    def _http_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError("is no URL; write it like http://prometheus:9090")
-        return value

@@ -1,5 +1,7 @@
 """Kinds of values that settings of several sections have."""
 
+import contextlib
+from collections.abc import Callable
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -31,6 +33,19 @@ def _origin(value: str) -> str:
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username:
         raise ValueError(f"{value!r} has more than scheme, host and port")
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def http_url(like: str) -> Callable[[str], str]:
+    """Make what takes an http(s) URL, or nothing, and says else what one would be `like`."""
+
+    def taken(value: str) -> str:
+        with contextlib.suppress(ValueError):  # a host that is none
+            parts = urlsplit(value)
+            if not value or (parts.scheme in {"http", "https"} and parts.hostname):
+                return value
+        raise ValueError(f"is no http(s) URL; write it like {like}")
+
+    return taken
 
 
 def _long_secret(value: SecretStr) -> SecretStr:

@@ -1,15 +1,15 @@
 """What is logged, counted and traced, and where it goes."""
 
 import re
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from app.settings.section import Listed, Section
+from app.settings.section import Listed, Section, http_url
 
 _RELEASE: Final = re.compile(r"[A-Za-z0-9.-]+/[A-Za-z0-9.-]+")
 _RELEASE_LENGTH: Final = 64
+_CollectorUrl = Annotated[str, AfterValidator(http_url("http://localhost:4318"))]
 
 
 class TelemetrySettings(Section):
@@ -42,8 +42,8 @@ class TelemetrySettings(Section):
     otel_traces_exporter: str = Field(
         "", pattern="^(otlp|none)?$", description="otlp or none; empty: otlp where an endpoint is set, else none"
     )
-    otel_exporter_otlp_endpoint: str = Field("", description="the collector, like http://localhost:4318")
-    otel_exporter_otlp_traces_endpoint: str = Field("", description="the same for traces only, with its path")
+    otel_exporter_otlp_endpoint: _CollectorUrl = Field("", description="the collector, like http://localhost:4318")
+    otel_exporter_otlp_traces_endpoint: _CollectorUrl = Field("", description="the same for traces only, with its path")
     otel_exporter_otlp_protocol: str = Field(
         "http/protobuf", pattern="^(http/protobuf|grpc)$", description="http/protobuf or grpc"
     )
@@ -70,14 +70,6 @@ class TelemetrySettings(Section):
         5, ge=0, description="spans a second for unsampled messages that failed, were rejected, were slow: of each kind"
     )
     trace_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, spans are sent for so long")
-
-    @field_validator("otel_exporter_otlp_endpoint", "otel_exporter_otlp_traces_endpoint")
-    @classmethod
-    def _collector(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError("is no URL; write it like http://localhost:4318")
-        return value
 
     @field_validator("client_releases")
     @classmethod

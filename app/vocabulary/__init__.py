@@ -42,7 +42,15 @@ from app.vocabulary.games import (
 )
 from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
-from app.vocabulary.operators import ActionOutcome, OperatorAction, Right
+from app.vocabulary.operators import (
+    ActionOutcome,
+    ConnectionSort,
+    ConnectionState,
+    GameSort,
+    OperatorAction,
+    Right,
+    SortOrder,
+)
 from app.vocabulary.runtime import DrainPhase, Environment, ReadinessCheck
 from app.vocabulary.spans import LateCause, SpanExport, SpanName
 from app.vocabulary.workers import WorkerEnd, WorkerState
@@ -55,6 +63,8 @@ __all__ = [
     "ClientClass",
     "ClientName",
     "ClientTrouble",
+    "ConnectionSort",
+    "ConnectionState",
     "Difficulty",
     "DisconnectOrder",
     "DrainPhase",
@@ -64,6 +74,7 @@ __all__ = [
     "FinishReason",
     "FinishRule",
     "FunnelStep",
+    "GameSort",
     "Handover",
     "HandshakeAnswer",
     "HandshakeOutcome",
@@ -93,6 +104,7 @@ __all__ = [
     "Rejection",
     "ResumeOutcome",
     "Right",
+    "SortOrder",
     "SpanExport",
     "SpanName",
     "Stop",

@@ -10,6 +10,44 @@ class Right(StrEnum):
     ACT = "act"
 
 
+class ConnectionState(StrEnum):
+    """How far a connection is: its player has yet to enter a game, is in it, or it is about to end."""
+
+    JOINING = "joining"
+    OPEN = "open"
+    CLOSING = "closing"
+
+
+class ConnectionSort(StrEnum):
+    """What connections are listed by; `hurt`: what waits for them, then errors, then the round trip."""
+
+    HURT = "hurt"
+    AGE = "age"
+    MESSAGES = "messages"
+    BYTES = "bytes"
+    OUTBOX = "outbox"
+    RTT = "rtt"
+    ERRORS = "errors"
+
+
+class GameSort(StrEnum):
+    """What games are listed by; `hurt`: how long they are overdue, then what is still judged, then their events."""
+
+    HURT = "hurt"
+    AGE = "age"
+    MEMBERS = "members"
+    EVENTS = "events"
+    OVERDUE = "overdue"
+    JUDGING = "judging"
+
+
+class SortOrder(StrEnum):
+    """Which end of a list is shown first."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
 class OperatorAction(StrEnum):
     """What an operator does to a running service."""
 

@@ -81,7 +81,7 @@ def served(environment: Environment = Environment.PRODUCTION, ops_token: str = O
     authenticator = Authenticator(
         SharedSecrets(SECRET), "", "", 0, operators=Operators(frozenset({"oda"}), "role=operator")
     )
-    settings = OperatorSettings(ops_token=ops_token)  # type: ignore[arg-type] # as it is read
+    settings = OperatorSettings(ops_token=ops_token)
     access = OperatorAccess(settings, authenticator, is_open=environment is not Environment.PRODUCTION)
     router = Router(
         "/",

@@ -367,7 +367,7 @@ class Inbox:
         outcome: MessageOutcome = MessageOutcome.REJECTED,
     ) -> None:
         """Answer with an ``error``."""
-        self._stats.errors += 1
+        self._stats.refused(code)
         self._outbox.send(ErrorData(code, message, or_unset(item.id), or_unset(item.index), or_unset(retry_ms)))
         item.error = code
         item.trouble = self._stats.first_trouble(code)

@@ -37,13 +37,13 @@ class Session:
     __slots__ = (
         "_context",
         "_on_end",
-        "_opened",
         "connection_id",
         "ended",
         "expiry",
         "has_joined",
         "inbox",
         "on_text",
+        "opened",
         "outbox",
         "player_id",
         "retry_after_ms",
@@ -67,7 +67,7 @@ class Session:
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
-        self._opened = opened
+        self.opened = opened
         self.transport = transport
         self._context = context
         self._on_end = on_end
@@ -82,7 +82,7 @@ class Session:
     @property
     def link(self) -> Link | None:
         """The handshake that its traces point at."""
-        return self._opened.link
+        return self.opened.link
 
     # ---------------------------------------------------------------- sending
 
@@ -148,7 +148,7 @@ class Session:
         """Make the record of the whole connection; only once it has ended."""
         ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
         trace_id = self.link.trace_id if self.link is not None else None
-        return self.stats.closed(self._opened, self.player_id or None, ended, self.outbox, trace_id)
+        return self.stats.closed(self.opened, self.player_id or None, ended, self.outbox, trace_id)
 
     def forget(self) -> None:
         """Let go of the parts, which hold each other, so that they are freed without a collection."""

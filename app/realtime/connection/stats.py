@@ -21,16 +21,17 @@ _TROUBLES: Final = {
 
 
 class ConnectionStats:
-    """Plain counts, moved by the session; round trips in seconds, the last 64 of them."""
+    """Plain counts, moved by the session; the last 64 round trips, in seconds; `started` is of `time.monotonic`."""
 
-    __slots__ = ("_rtts", "_started", "_troubles", "bytes_in", "errors", "messages_in", "resume")
+    __slots__ = ("_rtts", "_troubles", "bytes_in", "errors", "last_error", "messages_in", "resume", "started")
 
     def __init__(self) -> None:
         self.messages_in = self.bytes_in = self.errors = 0
+        self.last_error: ErrorCode | None = None
         self.resume: ResumeOutcome | None = None
         self._rtts: deque[float] | None = None
         self._troubles: tuple[ClientTrouble, ...] = ()
-        self._started = time.monotonic()
+        self.started = time.monotonic()
 
     def received(self, size: int) -> None:
         """Count a message of `size` payload bytes."""
@@ -51,6 +52,16 @@ class ConnectionStats:
             self._rtts = deque(maxlen=RTT_SAMPLES)
         self._rtts.append(rtt_s)
 
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip of the last ping that was answered."""
+        return self._rtts[-1] if self._rtts else None
+
+    def refused(self, code: ErrorCode) -> None:
+        """Count a message that was answered with an ``error``."""
+        self.errors += 1
+        self.last_error = code
+
     def closed(
         self,
         opened: Opened,
@@ -69,7 +80,7 @@ class ConnectionStats:
             row=row,
             received_code=received_code,
             initiator=initiator,
-            duration_s=time.monotonic() - self._started,
+            duration_s=time.monotonic() - self.started,
             messages_in=self.messages_in,
             messages_out=outbox.messages_out,
             bytes_in=self.bytes_in,

@@ -46,6 +46,11 @@ class Deadlines:
         first = next(iter(self._overdue.values()), None)
         return 0.0 if first is None else max(0.0, (self._now() - first) / 1000)
 
+    def overdue_of(self, game_id: str) -> float:
+        """Return how long a game is past its deadline, in seconds; 0 where it is not."""
+        due = self._overdue.get(game_id)
+        return 0.0 if due is None else max(0.0, (self._now() - due) / 1000)
+
     def _schedule(self, game_id: str, deadline: int | None) -> None:
         if self._deadlines.get(game_id) == deadline:
             return

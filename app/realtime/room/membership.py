@@ -79,6 +79,10 @@ class Membership:
         finally:
             self._rooms.release(room)
 
+    def room_of(self, session: Session) -> Room | None:
+        """Return the room a connection has a seat in, if it has one yet."""
+        return self._room_of.get(session)
+
     def closing_ranks(self) -> dict[Session, int]:
         """Rank how much the end of each member would disturb: of a waiting game little, of a race most."""
         return {

@@ -45,7 +45,7 @@ class Authenticator:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
         expires_at = _require_time(claims, self.leeway_s, grace_s)
-        identity = _identity(claims, expires_at, is_operator=self.operators.include(claims))
+        identity = _identity(claims, expires_at, self.operators)
         times = tuple(claims.get(claim) for claim in TIMES)
         self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
         return identity
@@ -86,10 +86,11 @@ def _seconds(claims: dict[str, Any], claim: str) -> float:
     return float(value)
 
 
-def _identity(claims: dict[str, Any], expires_at: float, *, is_operator: bool) -> Identity:
+def _identity(claims: dict[str, Any], expires_at: float, operators: Operators) -> Identity:
     player_id, name = claims.get("sub"), claims.get("name")
     if player_id is None:
         raise Unauthenticated("the token has no sub claim")
     if not isinstance(player_id, str) or not is_player_id(player_id):
         raise Unauthenticated(f"the token's sub must be a string of {PLAYER_IDS}")
-    return Identity(player_id, clean_name(name if isinstance(name, str) else player_id), expires_at, is_operator)
+    shown = clean_name(name if isinstance(name, str) else player_id)
+    return Identity(player_id, shown, expires_at, operators.include(player_id, claims))

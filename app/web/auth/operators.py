@@ -12,9 +12,9 @@ class Operators:
     ids: frozenset[str] = frozenset()
     claim: str = ""
 
-    def include(self, claims: Mapping[str, Any]) -> bool:
-        """Tell whether verified claims are an operator's: one claim is the value, or a list that has it."""
-        if claims.get("sub") in self.ids:
+    def include(self, player_id: str, claims: Mapping[str, Any]) -> bool:
+        """Tell whether a player is one, by verified claims: one of them is the value, or a list that has it."""
+        if player_id in self.ids:
             return True
         name, _, wanted = self.claim.partition("=")
         found = claims.get(name) if name else None

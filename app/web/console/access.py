@@ -42,7 +42,7 @@ _READING: Final = ("GET", "HEAD")
 _LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.")
 """The beginning of any JSON Web Token."""
-AnyConnection = ASGIConnection[Any, Any, Any, Any]
+OpsConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,19 @@ class OperatorAccess:
         self._is_open = is_open
         self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
 
-    async def check(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def check(self, connection: OpsConnection, handler: BaseRouteHandler) -> None:
         """Require the right that a handler needs: as it says by `right`, else to read for GET and to act for the rest.
 
         Raises RequestRefused.
         """
-        acts = connection.scope["method"] not in _READING
+        scope: Any = connection.scope
+        acts = scope["method"] not in _READING
         right = handler.opt.get("right", Right.ACT if acts else Right.READ)
-        connection.scope["state"][_OPERATOR] = await self.require(connection, right)
+        scope["state"][_OPERATOR] = await self.require(connection, right)
         if acts and connection.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send it with Content-Type: application/json")
 
-    async def require(self, connection: AnyConnection, right: Right) -> Operator:
+    async def require(self, connection: OpsConnection, right: Right) -> Operator:
         """Find out who asks, and refuse who may not. Raises RequestRefused."""
         _require_own_site(connection)
         try:
@@ -92,7 +93,7 @@ class OperatorAccess:
         operator.require(right)
         return operator
 
-    def _without_token(self, connection: AnyConnection, right: Right) -> Operator:
+    def _without_token(self, connection: OpsConnection, right: Right) -> Operator:
         if _is_local(connection.headers.get("host", "")):
             if self._is_open:
                 return Operator(IN_DEVELOPMENT, Right.ACT)
@@ -102,7 +103,7 @@ class OperatorAccess:
             Unauthenticated("no token: send Authorization: Bearer with OPS_TOKEN's or an operator's own")
         )
 
-    async def _of(self, connection: AnyConnection, token: str) -> Operator:
+    async def _of(self, connection: OpsConnection, token: str) -> Operator:
         """Return whom a token stands for; who brings bad ones waits. Raises RequestRefused."""
         address, now = address_key(client_address(connection)), time.monotonic()
         if wait_s := self._bad_tokens.look(address, now):
@@ -123,7 +124,7 @@ class OperatorAccess:
         return Operator(identity.player_id, Right.ACT)
 
 
-def _named_by(connection: AnyConnection) -> Operator:
+def _named_by(connection: OpsConnection) -> Operator:
     """Return who brings OPS_TOKEN: many may, so they say their name, which is no proof; and may ask for less."""
     name = unquote(connection.headers.get(OPERATOR_HEADER, ""))
     right = Right.READ if connection.headers.get(RIGHT_HEADER) == Right.READ else Right.ACT
@@ -135,7 +136,7 @@ def _named_by(connection: AnyConnection) -> Operator:
     return Operator(name.removesuffix(suffix) + suffix, right)
 
 
-def _require_own_site(connection: AnyConnection) -> None:
+def _require_own_site(connection: OpsConnection) -> None:
     """Refuse what another site's page asks for. Raises RequestRefused."""
     origin, site = connection.headers.get("origin"), connection.headers.get("sec-fetch-site", "none")
     is_own = origin is None or urlsplit(origin).netloc == connection.headers.get("host")

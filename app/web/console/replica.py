@@ -3,6 +3,7 @@
 from litestar import get
 from litestar.di import NamedDependency
 
+from app.console.configuration import SettingRow
 from app.console.console import Console
 from app.console.replica import ReplicaStatus
 from app.web.console.access import Operator
@@ -14,4 +15,10 @@ async def show_replica(console: NamedDependency[Console], operator: NamedDepende
     return console.replica.show(operator.name, operator.right)
 
 
-HANDLERS = (show_replica,)
+@get("/settings")
+async def show_settings(console: NamedDependency[Console]) -> list[SettingRow]:
+    """Show the settings; secrets by fingerprints, which are the same where the secret is."""
+    return console.settings.show()
+
+
+HANDLERS = (show_replica, show_settings)

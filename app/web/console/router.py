@@ -11,13 +11,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
-from app.web.console import replica
+from app.web.console import connections, games, replica
 from app.web.console.access import OperatorAccess, find_operator, find_reason
+from app.web.console.listing import find_listing
 from app.web.dependencies import provide
 
 PREFIX: Final = "/ops/api"
 _HANDLERS: Final = [
     *replica.HANDLERS,
+    *connections.HANDLERS,
+    *games.HANDLERS,
 ]
 
 
@@ -58,6 +61,7 @@ def console_router(console: Console, access: OperatorAccess, version: str) -> Ro
 def _router(console: Console, access: OperatorAccess, document: ConsoleDocument, *, in_schema: bool) -> Router:
     dependencies = provide(console=console, document=document)
     dependencies["operator"] = Provide(find_operator, sync_to_thread=False)
+    dependencies["listing"] = Provide(find_listing)
     dependencies["reason"] = Provide(find_reason)
     return Router(
         path=PREFIX,

@@ -1,0 +1,240 @@
+"""The games of this replica, for those who operate it: those that are loaded in a list, any by its id."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from app.console.connections import ConnectionRow, ConnectionsView, Listing
+from app.console.walking import Chosen, RowPlace, choose, cursor_of, placed
+from app.game import CodeSubmitted, GameEvent, GameState, Player
+from app.realtime import Hub, Room
+from app.vocabulary import GameSort, LeaveReason, Phase
+
+_SAMPLE_S: Final = 60.0
+_HIDDEN: Final = ("code", "tests", "detail", "cause", "traceparent", "problem", "rules", "players", "seq", "at")
+"""What an operator sees nothing of, or otherwise: whatever is, or may quote, what a player has written."""
+
+
+class GameRow(Struct, frozen=True, kw_only=True):
+    """One game; moments in seconds since the epoch. `members` are its connections on this replica.
+
+    `spectators` are those of them whose player is not in the game; `judging` counts submissions without a verdict.
+    """
+
+    cursor: str
+    replica: str
+    game_id: str
+    phase: Phase
+    problem: str
+    host_id: str
+    members: int
+    spectators: int
+    players: int
+    events: int
+    events_per_minute: float
+    overdue_s: float
+    judging: int
+    created_at: float
+    starts_at: float | None
+    ends_at: float | None
+
+
+class GamePage(Struct, frozen=True):
+    """A page of games, as `ConnectionPage` is one of connections."""
+
+    rows: list[GameRow]
+    total: int
+    matched: int
+    next: str | None
+    missing: list[str] = []
+
+
+class GamePlayer(Struct, frozen=True, kw_only=True):
+    """One player of a game as its log has them; `out` is why they are in it no more."""
+
+    player_id: str
+    name: str
+    connection_id: str | None
+    out: LeaveReason | None
+    ready: bool
+    attempts: int
+    tests_passed: int
+    accepted: bool
+    judging: bool
+    events: int
+
+
+class GameStatus(Struct, frozen=True):
+    """A game with its players, and its connections on this replica."""
+
+    game: GameRow
+    players: list[GamePlayer]
+    connections: list[ConnectionRow]
+
+
+class GameEventRow(Struct, frozen=True, kw_only=True):
+    """One event of a game's log: who, what, when; `data` has the rest, of submitted code only length and hash."""
+
+    seq: int
+    at: float
+    type: str
+    player_id: str | None
+    trace_id: str | None
+    data: dict[str, Any]
+
+
+class GameEventPage(Struct, frozen=True):
+    """Events of a game, the oldest first; `next` is the `after` of the next page."""
+
+    rows: list[GameEventRow]
+    total: int
+    next: int | None
+
+
+def _hurt(hub: Hub, room: Room) -> tuple[float, ...]:
+    overdue_s = hub.games.deadlines.overdue_of(room.game_id)
+    return overdue_s, len(room.known.pending), room.known.seq
+
+
+_FIGURES: Final[Mapping[GameSort, Callable[[Hub, Room], tuple[float, ...]]]] = {
+    GameSort.HURT: _hurt,
+    GameSort.AGE: lambda _, room: (-room.known.created_at,),
+    GameSort.MEMBERS: lambda _, room: (len(room.members),),
+    GameSort.EVENTS: lambda _, room: (room.known.seq,),
+    GameSort.OVERDUE: lambda hub, room: (hub.games.deadlines.overdue_of(room.game_id),),
+    GameSort.JUDGING: lambda _, room: (len(room.known.pending),),
+}
+
+
+class _EventRate:
+    """How many events a game had since they were last counted, a minute ago or two; before that, since it began."""
+
+    def __init__(self) -> None:
+        self._before: tuple[float, dict[str, int]] = (0.0, {})
+        self._last: tuple[float, dict[str, int]] = (0.0, {})
+
+    def count(self, rooms: Mapping[str, Room], now: float) -> None:
+        if now - self._last[0] >= _SAMPLE_S:
+            self._before, self._last = self._last, (now, {name: room.known.seq for name, room in rooms.items()})
+
+    def per_minute(self, state: GameState, now: float) -> float:
+        for at, counts in (self._before, self._last):
+            if now - at > 1.0 and (seq := counts.get(state.game_id)) is not None and now - at < 5 * _SAMPLE_S:
+                return (state.seq - seq) / (now - at) * 60
+        until = state.finished_at / 1000 if state.finished_at is not None else now
+        return state.seq / max(60.0, until - state.created_at / 1000) * 60
+
+
+class GamesView:
+    """Shows games; between two looks it keeps how many events each had, which tells how fast they come."""
+
+    def __init__(self, hub: Hub, connections: ConnectionsView, replica: str) -> None:
+        self._hub = hub
+        self._connections = connections
+        self._replica = replica
+        self._rate = _EventRate()
+
+    async def page(self, phase: Phase | None, player: str, sort: GameSort, listing: Listing) -> GamePage:
+        """List the games that are loaded here: in a phase, with a player. Raises BadCursor."""
+        hub, figures, order = self._hub, _FIGURES[sort], listing.order
+        self._rate.count(hub.rooms.loaded, time.time())
+
+        def place(room: Room) -> RowPlace | None:
+            state = room.known
+            if (phase is not None and state.phase is not phase) or (player and player not in state.players):
+                return None
+            return placed(figures(hub, room), room.game_id, order)
+
+        rooms = tuple(room for room in hub.rooms.loaded.values() if room.state is not None)
+        chosen: Chosen[Room] = await choose(rooms, place, listing.after, listing.limit)
+        rows = [self._row(room.known, room, where) for where, room in chosen.rows]
+        return GamePage(rows, chosen.total, chosen.matched, chosen.next)
+
+    async def show(self, game_id: str) -> GameStatus | None:
+        """Show a game, loaded or not. Raises LogUnavailable."""
+        async with self._hub.rooms.use(game_id) as room:
+            if room is None:
+                return None
+            state = room.known
+            row = self._row(state, room, placed(_hurt(self._hub, room), game_id, Listing().order))
+            players = [_player(one, judging=one.id in state.pending) for one in state.players.values()]
+            return GameStatus(row, players, [self._connections.show(one) for one in room.members.values()])
+
+    def of_player(self, player_id: str) -> list[GameRow]:
+        """Show the loaded games that a player is or was in."""
+        found = [room for room in self._hub.rooms.loaded.values() if room.state and player_id in room.state.players]
+        return [
+            self._row(room.known, room, placed(_hurt(self._hub, room), room.game_id, Listing().order)) for room in found
+        ]
+
+    async def events(self, game_id: str, after: int, limit: int) -> GameEventPage | None:
+        """Show the events of a game behind the `after`th; None where there is none. Raises LogUnavailable."""
+        events = await self._hub.rooms.events(game_id)
+        if not events:
+            return None
+        chosen = [event for event in events if event.seq > after][:limit]
+        last = chosen[-1].seq if chosen else after
+        return GameEventPage([_event(event) for event in chosen], len(events), last if last < events[-1].seq else None)
+
+    def _row(self, state: GameState, room: Room, place: RowPlace) -> GameRow:
+        return GameRow(
+            cursor=cursor_of(place),
+            replica=self._replica,
+            game_id=state.game_id,
+            phase=state.phase,
+            problem=state.problem.id,
+            host_id=state.host_id,
+            members=len(room.members),
+            spectators=sum(not one.has_joined for one in room.members.values()),
+            players=len(state.active_players),
+            events=state.seq,
+            events_per_minute=self._rate.per_minute(state, time.time()),
+            overdue_s=self._hub.games.deadlines.overdue_of(state.game_id),
+            judging=len(state.pending),
+            created_at=state.created_at / 1000,
+            starts_at=_seconds(state.starts_at),
+            ends_at=_seconds(state.ends_at),
+        )
+
+
+def _seconds(at: int | None) -> float | None:
+    return None if at is None else at / 1000
+
+
+def _player(player: Player, *, judging: bool) -> GamePlayer:
+    return GamePlayer(
+        player_id=player.id,
+        name=player.name,
+        connection_id=player.connection_id,
+        out=player.out,
+        ready=player.ready,
+        attempts=player.attempts,
+        tests_passed=player.best_passed,
+        accepted=player.accepted_seq is not None,
+        judging=judging,
+        events=player.events,
+    )
+
+
+def _event(event: GameEvent) -> GameEventRow:
+    fields = asdict(event)
+    data = {name: value for name, value in fields.items() if name not in _HIDDEN and name != "player_id"}
+    if isinstance(event, CodeSubmitted):
+        code = event.code.encode()
+        data |= {"code_bytes": len(code), "code_sha256": hashlib.sha256(code).hexdigest()[:16]}
+    problem = fields.get("problem")
+    if problem is not None:
+        data["problem"] = problem.id
+    trace = event.traceparent.split("-") if event.traceparent else ()
+    return GameEventRow(
+        seq=event.seq,
+        at=event.at / 1000,
+        type=str(event.__struct_config__.tag),
+        player_id=fields.get("player_id"),
+        trace_id=trace[1] if len(trace) > 1 else None,
+        data=data,
+    )

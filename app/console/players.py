@@ -1,0 +1,30 @@
+"""One player, for those who operate the service: where they are, on this replica."""
+
+from msgspec import Struct
+
+from app.console.connections import ConnectionRow, ConnectionsView
+from app.console.games import GameRow, GamesView
+
+
+class PlayerStatus(Struct, frozen=True, kw_only=True):
+    """What this replica knows of a player: connections, and games that are loaded here."""
+
+    player_id: str
+    connections: list[ConnectionRow]
+    games: list[GameRow]
+
+
+class PlayersView:
+    """Shows players; nobody is unknown, whoever is not here has nothing."""
+
+    def __init__(self, connections: ConnectionsView, games: GamesView) -> None:
+        self._connections = connections
+        self._games = games
+
+    def show(self, player_id: str) -> PlayerStatus:
+        """Show one."""
+        return PlayerStatus(
+            player_id=player_id,
+            connections=[self._connections.show(one) for one in self._connections.of_player(player_id)],
+            games=self._games.of_player(player_id),
+        )

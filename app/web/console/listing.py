@@ -1,0 +1,44 @@
+"""What the handlers of the console share: parameters within their bounds, and answers about what is gone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from litestar.params import FromQuery, QueryParameter
+
+from app.console.connections import Listing
+from app.console.walking import MAX_CURSOR, BadCursor
+from app.eventlog import LogUnavailable
+from app.vocabulary import SortOrder
+from app.web.error_answers import RequestRefused, refusal, unavailable
+
+MOST_ROWS: Final = 200
+Sought = Annotated[str, QueryParameter(max_length=200)]
+"""Text that is looked for."""
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="rows of the page")]
+
+
+async def find_listing(
+    order: FromQuery[SortOrder] = SortOrder.DESCENDING,
+    limit: Limit = 50,
+    after: Annotated[str, QueryParameter(max_length=MAX_CURSOR, description="`next` of the page before")] = "",
+) -> Listing:
+    """Give a handler which rows of its list are wanted."""
+    return Listing(order, limit, after)
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Answer for what goes wrong in the block. Raises RequestRefused."""
+    try:
+        yield
+    except BadCursor as error:
+        raise refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
+    except LogUnavailable as error:
+        raise unavailable(error) from None
+
+
+def gone(what: str) -> RequestRefused:
+    """Make the answer where there is no such thing, or no more."""
+    return refusal(HTTPStatus.NOT_FOUND, f"there is no such {what} here; it may have ended, or be of another replica")

@@ -6,8 +6,9 @@ belongs to the process (root logging, signals) is the main program's.
 
 import socket
 from pathlib import Path
+from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.di import Provide
 
 from app import __version__
@@ -37,6 +38,7 @@ from app.web.auth.operators import Operators
 from app.web.auth.select import select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
 from app.web.console.access import OperatorAccess
+from app.web.console.pages import console_pages
 from app.web.console.router import console_router
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
@@ -168,7 +170,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         table=_shared_table(worker),
     )
     ops = OPS_HANDLERS if settings.ops_port is None else ()
-    console = (_console(service),) if settings.is_open else ()
+    console = _console(service) if settings.is_open else ()
     application = Litestar(
         route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
         dependencies=_dependencies(settings, service, rates),
@@ -189,7 +191,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
 def create_ops_app(service: Service) -> Litestar:
     """Make the application of probes, metrics and the console of a service, for a port of their own (OPS_PORT)."""
     application = Litestar(
-        route_handlers=[*OPS_HANDLERS, _console(service)],
+        route_handlers=[*OPS_HANDLERS, *_console(service)],
         dependencies=provide(ops=_ops(service)),
         before_send=[add_headers],
         after_exception=[fault_reporter(service.recorder)],
@@ -203,9 +205,10 @@ def create_ops_app(service: Service) -> Litestar:
     return application
 
 
-def _console(service: Service) -> Router:
+def _console(service: Service) -> tuple[Any, ...]:
+    """Make the console's API and its page."""
     access = OperatorAccess(service.settings, service.authenticator, is_open=service.settings.is_open)
-    return console_router(service.console, access, __version__)
+    return console_router(service.console, access, __version__), console_pages()
 
 
 def _ops(service: Service) -> Ops:

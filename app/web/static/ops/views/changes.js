@@ -1,0 +1,48 @@
+/** Who changed what, and whom nobody lets in. */
+import { h } from '../dom.js';
+import { at, text, words } from '../format.js';
+import { card, head, missingLine, nothing, playerLink, pill, rowsOf, table } from '../parts.js';
+import { ofList } from '../place.js';
+import { unbanButton } from './player.js';
+
+const LEVELS = { done: 'good', gone: 'wait', refused: 'bad', failed: 'bad' };
+
+export const changes = {
+  name: 'Who changed what',
+  load: ({ query, ask }) => ask('actions', { query: ofList(query) }),
+  draw(answer, { query, self }) {
+    const raised = self.raised ?? [];
+    return [
+      head('Who changed what', 'What operators did here, the newest first; all of it is in the log too, as operator.acted.'),
+      card('In force for a time', raised.length ? h('ul', {}, raised.map((one) => h('li', {}, words(one.what), ' until ', at(one.until), one.by && `, by ${one.by}`))) : nothing('Nothing.')),
+      missingLine(answer),
+      table({
+        caption: 'What operators did', rows: rowsOf(answer), empty: 'Nobody has changed anything since the replica started.',
+        columns: [
+          { name: 'At', cell: (row) => at(row.at) }, query.replica === 'all' && { name: 'Replica', isWide: true, cell: (row) => text(row.replica) },
+          { name: 'Who', cell: (row) => text(row.operator) }, { name: 'What', cell: (row) => words(row.action) },
+          { name: 'To', cell: (row) => h('code', {}, text(row.subject)) }, { name: 'Why', cell: (row) => text(row.reason) },
+          { name: 'Outcome', cell: (row) => pill(row.outcome, LEVELS[row.outcome]) },
+        ].filter(Boolean),
+      }),
+    ];
+  },
+};
+
+export const bans = {
+  name: 'Bans',
+  load: ({ ask }) => ask('bans'),
+  draw(answer, { mayAct, reload }) {
+    return [
+      head('Bans', 'Refused by every replica, whatever token is brought.'),
+      table({
+        caption: 'Bans', rows: rowsOf(answer), key: (row) => row.player_id ?? row.sub, empty: 'Nobody is banned.',
+        columns: [
+          { name: 'Player', cell: (row) => playerLink(row.player_id ?? row.sub) }, { name: 'Until', cell: (row) => (row.until ? at(row.until) : 'for good') },
+          { name: 'Since', isWide: true, cell: (row) => at(row.at ?? row.since) }, { name: 'By', cell: (row) => text(row.by ?? row.operator) }, { name: 'Why', cell: (row) => text(row.reason) },
+          mayAct && { name: 'Do', cell: (row) => unbanButton(row.player_id ?? row.sub, reload) },
+        ].filter(Boolean),
+      }),
+    ];
+  },
+};

@@ -1,0 +1,119 @@
+/** The games, and one of them: who is in it, over which connections, and what happened when. */
+import { tried } from '../api.js';
+import { act } from '../dialogs.js';
+import { h } from '../dom.js';
+import { ago, at, count, duration, moment, text, words } from '../format.js';
+import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, rowsOf, table } from '../parts.js';
+import { but, ofList, ofOne } from '../place.js';
+import { columnsOf } from './connections.js';
+import { traceButton } from './trace.js';
+
+const PHASES = ['waiting', 'countdown', 'running', 'finished'];
+const EVENTS = 100;
+
+const phaseLevel = (row) => (row.overdue_s > 0 ? 'bad' : row.phase === 'running' ? 'good' : null);
+
+export const games = {
+  name: 'Games',
+  load: ({ query: { replica, page, ...asked }, ask }) => ask('games', { query: { limit: 50, ...asked, ...ofList({ replica }) } }),
+  draw(answer, { query }) {
+    return [
+      head('Games', 'Those that should have moved on are first.'),
+      filters(query, [{ name: 'phase', label: 'Phase', options: PHASES }, { name: 'player', label: 'Player' }]),
+      missingLine(answer),
+      pager({ ...answer, rows: rowsOf(answer) }, query, 'games'),
+      table({
+        caption: 'Games', rows: rowsOf(answer), key: (row) => row.game_id, query, first: 'hurt', empty: 'No game is like that.',
+        columns: [
+          { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) },
+          query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
+          { name: 'Phase', cell: (row) => pill(row.phase, phaseLevel(row)) },
+          { name: 'Problem', cell: (row) => text(row.problem), isWide: true },
+          { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
+          { name: 'Connections', sort: 'members', isNumber: true, isWide: true, cell: (row) => count(row.members) },
+          { name: 'Spectators', isNumber: true, isWide: true, cell: (row) => count(row.spectators) },
+          { name: 'Events per minute', isNumber: true, isWide: true, cell: (row) => count(row.events_per_minute) },
+          { name: 'Events', sort: 'events', isNumber: true, isWide: true, cell: (row) => count(row.events) },
+          { name: 'Judging', sort: 'judging', isNumber: true, cell: (row) => count(row.judging) },
+          { name: 'Overdue', sort: 'overdue', isNumber: true, cell: (row) => (row.overdue_s > 0 ? duration(row.overdue_s) : '–'), level: (row) => (row.overdue_s > 0 ? 'bad' : null) },
+          { name: 'Made', sort: 'age', isWide: true, cell: (row) => ago(row.created_at) },
+        ].filter(Boolean),
+      }),
+    ];
+  },
+};
+
+export const game = {
+  name: 'Game', parent: 'games',
+  async load({ id, query, ask }) {
+    const path = `games/${encodeURIComponent(id)}`;
+    const [one, events] = await Promise.all([
+      ask(path, { query: ofOne(query) }),
+      tried(ask(`${path}/events`, { query: { ...ofOne(query), after: query.after, limit: EVENTS } })),
+    ]);
+    return { one, events };
+  },
+  draw({ one: { game: one, players, connections }, events }, { id, query, mayAct, reload }) {
+    return [
+      head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
+        mayAct && [traceButton({ game: id }, ofOne(query), reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
+      h('div', { class: 'columns' },
+        card('The race', facts([
+          ['host', playerLink(one.host_id)], ['connections here', count(one.members)], ['of those spectators', count(one.spectators)], ['events', count(one.events)],
+          ['events per minute', count(one.events_per_minute)], ['being judged', count(one.judging)], ['overdue', one.overdue_s > 0 ? duration(one.overdue_s) : 'no'], ['ends', one.ends_at ? at(one.ends_at) : '–'],
+        ])),
+        card('Players', table({
+          caption: 'Players of this game', rows: players, key: (row) => row.player_id, empty: 'Nobody is in it.',
+          columns: [
+            { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) }, { name: 'Standing', cell: standingOf },
+            { name: 'Tests', isNumber: true, cell: (row) => (row.accepted ? 'all' : text(row.tests_passed)) }, { name: 'Tries', isNumber: true, cell: (row) => count(row.attempts) },
+            mayAct && one.phase !== 'finished' && { name: 'Do', cell: (row) => !row.out && removeButton(id, row, ofOne(query), reload) },
+          ].filter(Boolean),
+        }))),
+      card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None on this replica.' })),
+      card('What happened', part(events, (answer) => timeline(answer, query))),
+    ];
+  },
+};
+
+function standingOf(row) {
+  if (row.out) return pill(`out: ${words(row.out)}`, 'wait');
+  if (!row.connection_id) return pill('connection lost', 'bad');
+  return row.accepted ? pill('solved it', 'good') : row.judging ? 'being judged' : row.ready ? 'ready' : 'in';
+}
+
+// ---------------------------------------------------------------- the time line
+
+/** The game's log: who did what when, each with the time since the one before. The code of players is not in it. */
+function timeline(answer, query) {
+  const rows = rowsOf(answer);
+  if (!rows.length) return h('p', { class: 'nothing' }, 'No (more) events.');
+  let before = null;
+  const lines = rows.map((row) => {
+    const ms = moment(row.at);
+    const gap = before === null || ms === null ? null : (ms - before) / 1000;
+    before = ms;
+    return h('li', { 'data-key': `event ${row.seq}`, 'data-level': levelOf(row.type, row.data) },
+      h('span', { class: 'seq' }, `${row.seq}`), at(row.at), h('span', { class: 'gap' }, gap === null ? '' : `+${duration(gap)}`),
+      h('strong', {}, words(row.type)), ' ', row.player_id && playerLink(row.player_id, row.data?.name), ' ', h('span', { class: 'hint' }, summaryOf(row.data ?? {})));
+  });
+  const { next } = answer;
+  return [
+    h('ol', { class: 'timeline' }, lines),
+    h('p', { class: 'ways' }, query.after && h('a', { class: 'button', rel: 'prev', href: but({ after: undefined }) }, 'From the beginning'), next && h('a', { class: 'button', rel: 'next', href: but({ after: next }) }, 'What came next')),
+  ];
+}
+
+function levelOf(type, { verdict } = {}) {
+  if (type === 'game_finished' || verdict === 'accepted') return 'good';
+  if (type === 'player_disconnected' || type === 'player_left') return 'bad';
+  return type?.startsWith('game_') ? 'wait' : null;
+}
+
+const summaryOf = (data) => Object.entries(data).filter(([key, value]) => key !== 'name' && value !== null && typeof value !== 'object').map(([key, value]) => `${words(key)} ${text(value)}`).join(', ');
+
+// ---------------------------------------------------------------- what is done
+
+const endButton = (id, query, done) => button('End it…', () => act({ title: 'End this game', text: 'The race is over for all who are in it, with the ranking as things stand. It cannot be taken back.', verb: 'End it', isGrave: true, path: `games/${encodeURIComponent(id)}/end`, query, done }));
+
+export const removeButton = (gameId, { player_id: id, name }, query, done) => button('Remove…', () => act({ title: `Remove ${name || id}`, text: 'The player is out of this race and cannot come back into it.', verb: 'Remove', isGrave: true, path: `players/${encodeURIComponent(id)}/remove`, query, body: { game_id: gameId }, done }));

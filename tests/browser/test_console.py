@@ -1,0 +1,197 @@
+"""The operators' page in a real browser, before a real server on which races go on."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tools.harness import fetch
+from tools.harness.browser import DESKTOP, PHONE, overflow, window
+from tools.harness.player import WRONG, Player
+from tools.harness.server import ROOT, ServerProcess
+
+AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
+OPS_TOKEN = "e1a7" * 12
+RACES = 3
+VIEWS = (
+    "", "replicas", "alerts", "connections", "connection/{connection}", "games", "game/{game}", "player/{player}",
+    "hot", "closes", "slow", "changes", "bans", "settings", "diagnostics", "find/nobody", "never",
+)  # fmt: skip
+
+
+@dataclass
+class Racing:
+    """A server on which races go on; `players` of the first race."""
+
+    server: ServerProcess
+    game_id: str = ""
+    players: list[Player] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{self.server.http_url}/ops/"
+
+    @property
+    def connections(self) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = fetch.get(f"{self.url}api/connections").json()["rows"]
+        return rows
+
+
+@pytest.fixture(scope="module")
+def racing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Racing]:
+    with contextlib.ExitStack() as stack:
+        server = ServerProcess(tmp_path_factory.mktemp("racing"), ops_token=OPS_TOKEN)
+        all_of_it = Racing(stack.enter_context(server))
+        for race in range(RACES):
+            guests = [server.guest(f"{name} {race}") for name in ("Ann", "Bob")]
+            game_id = server.new_game(guests[0]["token"], min_players=2)
+            players = [stack.enter_context(Player(server, game_id, one["token"])) for one in guests]
+            for one in players:
+                one.send("ready")
+            for one in players:
+                one.until("game_started")
+            players[0].send("submit_code", {"code": WRONG, "language": "python"})
+            players[0].until("submission_result")
+            if not race:
+                all_of_it.game_id, all_of_it.players = game_id, players
+                all_of_it.ids = [one["player_id"] for one in guests]
+        yield all_of_it
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, racing: Racing) -> Iterator[Page]:
+    with window(browser, racing.url) as one:
+        yield one
+
+
+def open_view(page: Page, racing: Racing, view: str = "") -> None:
+    page.goto("about:blank")
+    page.goto(f"{racing.url}#/{view}")
+    settle(page, view)
+
+
+def settle(page: Page, view: str) -> None:
+    """Wait until a view is drawn."""
+    expect(page.locator("main")).to_have_attribute("data-place", f"#/{view}")
+
+
+def test_every_view_is_sound_on_a_desktop_and_on_a_phone(browser: Browser, racing: Racing) -> None:
+    """Axe finds nothing in either scheme, a view is no wider than its window, and nothing goes wrong in it."""
+    faults: list[str] = []
+    found: list[str] = []
+    ids = {"connection": racing.connections[0]["connection_id"], "game": racing.game_id, "player": racing.ids[0]}
+    with window(browser, racing.url, faults) as page:
+        page.evaluate(AXE.read_text())
+        for view in VIEWS:
+            place = view.format(**ids)
+            page.evaluate("(hash) => { location.hash = hash; }", f"#/{place}")
+            settle(page, place)
+            for scheme, size, rules in (("dark", DESKTOP, {"runOnly": ["color-contrast"]}), ("light", PHONE, {})):
+                page.set_viewport_size(size)
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+                violations = page.evaluate("(rules) => axe.run(document, rules)", rules)["violations"]
+                found += [f"{view} {scheme} {one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
+                assert overflow(page) <= 0, view
+    assert found == []
+    assert [fault for fault in faults if "404" not in fault] == []
+
+
+def test_it_is_worked_by_the_keyboard(page: Page, racing: Racing) -> None:
+    open_view(page, racing)
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    expect(page.get_by_role("heading", name="Connections", level=1)).to_be_focused()
+    for key, row in (("j", 0), ("j", 1), ("k", 0)):
+        page.keyboard.press(key)
+        expect(page.locator("tbody tr").nth(row).locator("a").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=re.compile("Connection of (Ann|Bob)"))).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Connections", level=1)).to_be_focused()
+    page.keyboard.press("/")
+    page.keyboard.type(racing.game_id)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=racing.game_id)).to_be_visible()
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    page.get_by_label("Single keys are shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#find-id")).not_to_be_focused()
+    page.keyboard.press("?")
+    page.get_by_label("Single keys are shortcuts").check()
+    page.keyboard.press("Escape")
+
+
+def test_a_search_is_in_the_address_and_a_refresh_leaves_focus_and_typing_alone(page: Page, racing: Racing) -> None:
+    open_view(page, racing, "connections")
+    expect(page.locator("tbody tr")).to_have_count(2 * RACES)
+    page.get_by_label("Player", exact=True).fill(racing.ids[1])
+    page.keyboard.press("Enter")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    assert f"player={racing.ids[1]}" in page.url
+    page.get_by_label("Address").fill("10.")
+    with page.expect_response("**/ops/api/connections**"):
+        pass
+    expect(page.get_by_label("Address")).to_be_focused()
+    expect(page.get_by_label("Address")).to_have_value("10.")
+
+
+def test_a_games_time_line_has_no_code(page: Page, racing: Racing) -> None:
+    open_view(page, racing, f"game/{racing.game_id}")
+    line = page.locator(".timeline")
+    expect(line).to_contain_text("code submitted")
+    expect(line).to_contain_text("verdict wrong_answer")
+    assert "solve" not in page.content()
+
+
+def test_who_may_not_read_is_told_how_to_and_a_token_is_kept_for_the_tab_alone(
+    browser: Browser, racing: Racing
+) -> None:
+    """Another name of this machine is none of a local Host's."""
+    url = racing.url.replace("127.0.0.1", "console.localhost")
+    with window(browser, url) as page:
+        expect(page.get_by_role("heading", name="You may not read here")).to_be_visible()
+        page.get_by_role("button", name="Use a token").click()
+        page.get_by_label("Token", exact=True).fill("nonsense")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("This token is not taken")
+        page.get_by_label("Token", exact=True).fill(OPS_TOKEN)
+        page.get_by_label("Your name, for the log").fill("Kim")
+        page.keyboard.press("Enter")
+        expect(page.locator("#access")).to_have_text("Kim (ops-token) may act")
+        expect(page.locator(".figures")).to_be_visible()
+        assert OPS_TOKEN not in page.content()
+        assert OPS_TOKEN not in page.url
+        assert page.context.cookies() == []
+        other = page.context.new_page()
+        other.goto(url)
+        expect(other.get_by_role("heading", name="You may not read here")).to_be_visible()
+
+
+def test_a_hundred_thousand_connections_are_paged_and_searched(browser: Browser, tmp_path: Path) -> None:
+    """The server cuts the pages: none comes with more rows than are shown, and the service is on time meanwhile."""
+    with (
+        ServerProcess(tmp_path, "tools.harness.multitude") as server,
+        window(browser, f"{server.http_url}/ops/#/connections") as page,
+    ):
+        rows = page.locator("tbody tr")
+        expect(page.locator(".pager")).to_contain_text("100,000 connections")
+        expect(rows).to_have_count(50)
+        expect(rows.first).to_contain_text("player-99500")
+        page.keyboard.press("n")
+        expect(page.locator(".pager")).to_contain_text("page 2")
+        expect(rows.first).to_contain_text("player-74500")
+        page.keyboard.press("p")
+        expect(rows.first).to_contain_text("player-99500")
+        page.get_by_label("Player", exact=True).fill("player-77777")
+        page.keyboard.press("Enter")
+        expect(page.locator(".pager")).to_contain_text("1 of 100,000 connections")
+        expect(rows).to_have_count(1)
+        assert page.evaluate("document.querySelectorAll('*').length") < 1_000
+        server.kill()

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 # Tests wait for half of their time: two run beside each other on each core.
 TESTS_AT_ONCE ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/test_*.py \
+QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime tests/web tests/transport tests/contract tests/eventlog tests/console tests/test_*.py \
     tests/clients/test_reconnection.py tests/clients/test_token.py tests/clients/test_python_package.py
 PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10

@@ -101,8 +101,16 @@ class Service:
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
-        self.console = Console(self.hub, self.health, settings, self.replica, lambda: self.rotation.fingerprints)
+        self.console = Console(
+            self.hub,
+            self.health,
+            settings,
+            self.replica,
+            lambda: self.rotation.fingerprints,
+            coordination or self.event_log.coordination,
+        )
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
+        self.lifecycle.background["operators"] = self.console.fleet.run
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_clock(self.recorder.store, clock)
         gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)

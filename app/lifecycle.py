@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final
 
 from litestar import Litestar
@@ -45,6 +45,8 @@ class Lifecycle:
         self._health = health
         self._recorder = recorder
         self._settings = settings
+        self.background: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
+        """What else runs for as long as the service does, by name."""
         self._is_started = False
 
     async def own_log(self) -> None:
@@ -92,6 +94,8 @@ class Lifecycle:
         if isinstance(self._keys, JwksKeys):
             tasks.spawn(self._keys.run(), "signing keys")
         tasks.spawn(self._log_suppressed(), "suppressed lines")
+        for name, work in self.background.items():
+            tasks.spawn(work(), name)
         self._health.has_begun = True
         try:
             with measured_gc(self._recorder):

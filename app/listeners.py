@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass
+from typing import Final
 
 from app.settings import CannotStartError, ServerSettings
 from app.workers import Inherited
@@ -10,6 +11,10 @@ from app.workers.inherited import sockets
 
 ALL = {"", "::"}
 """Hosts that mean every address of both families: a socket for each, so that IPv4 addresses look as ever."""
+
+
+EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
+"""Hosts by which this machine is reached as localhost."""
 
 
 class CannotListenError(CannotStartError):
@@ -22,6 +27,11 @@ class Listeners:
 
     game: list[socket.socket]
     ops: list[socket.socket]
+
+    @property
+    def ops_port(self) -> int | None:
+        """The port of probes, metrics and the console, if they have one of their own."""
+        return port_of(self.ops) if self.ops else None
 
     @property
     def are_listening(self) -> bool:

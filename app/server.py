@@ -21,7 +21,7 @@ from app.aio.tasks import TaskOwner
 from app.asgi import Service, create_ops_app
 from app.eventlog import LogUnavailable
 from app.judge import JudgeUnavailable
-from app.listeners import CannotListenError, Listeners, port_of, shown
+from app.listeners import EVERYWHERE, CannotListenError, Listeners, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.settings import CannotStartError, Settings, SettingsError
@@ -37,7 +37,6 @@ from app.workers import Inherited
 from app.workers.control import obey
 from app.workers.mailbox import Mailbox
 
-EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 CLOSE_POLL_S: Final = 0.02
 GC_THRESHOLDS: Final = (10_000, 20, 50)
 DRY_RUN_FACTOR: Final = 16
@@ -115,6 +114,7 @@ class Server(uvicorn.Server):
         self._service.health.is_listening = True
         _tune_gc()
         host, port = self._settings.host, port_of(self._listeners.game)
+        self._service.console.listens_on(port, self._listeners.ops_port)
         reached = "localhost" if host in EVERYWHERE else host
         scheme = "https" if self._settings.tls_cert_file else "http"
         page = self._settings.public_url or f"{scheme}://{shown(reached, port)}/"
@@ -123,7 +123,7 @@ class Server(uvicorn.Server):
             address=shown(host, port),
             page=page,
             startup_s=round(time.monotonic() - self._began, 3),
-            ops_port=port_of(self._listeners.ops) if self._listeners.ops else None,
+            ops_port=self._listeners.ops_port,
         )
         if self._settings.is_development and self._worker is None:  # of many the supervisor tells, once
             self._announcing = asyncio.get_running_loop().create_task(self._announce(page), name="announce")

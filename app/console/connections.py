@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.console.walking import Chosen, RowPlace, choose, cursor_of, placed
+from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
 from app.realtime import Hub, Session
 from app.vocabulary import ConnectionSort, ConnectionState, ErrorCode, SortOrder
 
@@ -60,17 +60,10 @@ class Listing(Struct, frozen=True):
     after: str = ""
 
 
-class ConnectionPage(Struct, frozen=True):
-    """A page of connections: of `total`, `matched` are what was looked for; `next` is the `after` of the next page.
-
-    `missing` names the replicas that did not answer, where all were asked.
-    """
+class ConnectionPage(Page, frozen=True, kw_only=True):
+    """A page of connections."""
 
     rows: list[ConnectionRow]
-    total: int
-    matched: int
-    next: str | None
-    missing: list[str] = []
 
 
 def _hurt(one: Session) -> tuple[float, ...]:
@@ -105,7 +98,7 @@ class ConnectionsView:
 
         chosen: Chosen[Session] = await choose(tuple(self._hub.connections), place, listing.after, listing.limit)
         rows = [self._row(one, where) for where, one in chosen.rows]
-        return ConnectionPage(rows, chosen.total, chosen.matched, chosen.next)
+        return ConnectionPage(rows=rows, total=chosen.total, matched=chosen.matched, next=chosen.next)
 
     def find(self, connection_id: str) -> Session | None:
         """Find a connection by its id."""

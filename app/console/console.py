@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
+from app.console.alerts import AlertsView
 from app.console.configuration import SettingsView
 from app.console.connections import ConnectionsView
+from app.console.fleet import Fleet
 from app.console.games import GamesView
 from app.console.players import PlayersView
 from app.console.replica import ReplicaView
+from app.console.runbooks import Runbooks
+from app.eventlog import Coordination
 from app.health import Health
 from app.realtime import Hub
 from app.settings import Settings
@@ -22,9 +26,20 @@ class Console:
         settings: Settings,
         replica: str,
         fingerprints: Callable[[], Mapping[str, str]],
+        coordination: Coordination,
     ) -> None:
+        self._settings = settings
         self.replica = ReplicaView(hub, health, settings, replica)
+        self.fleet = Fleet(hub, coordination, self.replica.card, settings)
         self.settings = SettingsView(settings, fingerprints)
         self.connections = ConnectionsView(hub, replica)
         self.games = GamesView(hub, self.connections, replica)
+        self.runbooks = Runbooks()
+        self.alerts = AlertsView(settings, self.runbooks.names)
         self.players = PlayersView(self.connections, self.games)
+
+    def listens_on(self, port: int, ops_port: int | None) -> None:
+        """Note where operators are answered, for other replicas: not over TLS, as they do not know its name."""
+        settings = self._settings
+        on_port = port if settings.is_open and not settings.tls_cert_file else None
+        self.fleet.listens_at(settings.host, on_port if ops_port is None else ops_port)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from app.console.connections import ConnectionRow, ConnectionsView, Listing
-from app.console.walking import Chosen, RowPlace, choose, cursor_of, placed
+from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
 from app.game import CodeSubmitted, GameEvent, GameState, Player
 from app.realtime import Hub, Room
 from app.vocabulary import GameSort, LeaveReason, Phase
@@ -43,14 +43,10 @@ class GameRow(Struct, frozen=True, kw_only=True):
     ends_at: float | None
 
 
-class GamePage(Struct, frozen=True):
-    """A page of games, as `ConnectionPage` is one of connections."""
+class GamePage(Page, frozen=True, kw_only=True):
+    """A page of games."""
 
     rows: list[GameRow]
-    total: int
-    matched: int
-    next: str | None
-    missing: list[str] = []
 
 
 class GamePlayer(Struct, frozen=True, kw_only=True):
@@ -152,7 +148,7 @@ class GamesView:
         rooms = tuple(room for room in hub.rooms.loaded.values() if room.state is not None)
         chosen: Chosen[Room] = await choose(rooms, place, listing.after, listing.limit)
         rows = [self._row(room.known, room, where) for where, room in chosen.rows]
-        return GamePage(rows, chosen.total, chosen.matched, chosen.next)
+        return GamePage(rows=rows, total=chosen.total, matched=chosen.matched, next=chosen.next)
 
     async def show(self, game_id: str) -> GameStatus | None:
         """Show a game, loaded or not. Raises LogUnavailable."""

@@ -1,5 +1,7 @@
 """One player, for those who operate the service: where they are, on this replica."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from app.console.connections import ConnectionRow, ConnectionsView
@@ -12,6 +14,17 @@ class PlayerStatus(Struct, frozen=True, kw_only=True):
     player_id: str
     connections: list[ConnectionRow]
     games: list[GameRow]
+    missing: list[str] = []
+
+    def with_others(self, others: Iterable["PlayerStatus"], missing: list[str]) -> "PlayerStatus":
+        """Add what other replicas know; `missing` are those that did not answer."""
+        every = [self, *others]
+        return PlayerStatus(
+            player_id=self.player_id,
+            connections=[row for one in every for row in one.connections],
+            games=[row for one in every for row in one.games],
+            missing=missing,
+        )
 
 
 class PlayersView:

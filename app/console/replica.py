@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from app import __version__
+from app.console.fleet import ReplicaCard
 from app.health import Health
 from app.process import memory_bytes, open_files
 from app.realtime import Hub
@@ -141,6 +142,20 @@ class ReplicaView:
             raised=[],
             operator=operator,
             right=right,
+        )
+
+    def card(self, address: str) -> ReplicaCard:
+        """Make what the other replicas are told."""
+        hub = self._hub
+        return ReplicaCard(
+            member=hub.circle.instance,
+            instance=hub.replicas.instance,
+            replica=self._replica,
+            address=address,
+            version=__version__,
+            revision=self._settings.revision or "unknown",
+            connections=len(hub.connections),
+            draining=hub.draining,
         )
 
     def _event_log(self) -> EventLogStatus:

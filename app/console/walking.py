@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.vocabulary import SortOrder
 
@@ -24,6 +25,22 @@ MAX_CURSOR: Final = 512
 Entry = TypeVar("Entry")
 RowPlace = tuple[tuple[float, ...], str]
 """Where a row stands: the figures that it is listed by, the smallest first, then its id, which no other has."""
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """A page of `rows`: of `total` rows `matched` are what was looked for; `next` is the `after` of the next page.
+
+    `missing` names the replicas that did not answer, where all were asked.
+    """
+
+    rows: Sequence[Any]
+    total: int
+    matched: int
+    next: str | None
+    missing: list[str] = []
+
+
+AnyPage = TypeVar("AnyPage", bound=Page)
 
 
 class BadCursor(ValueError):  # noqa: N818 - an answer
@@ -62,6 +79,20 @@ async def choose(
         behind: Iterable[tuple[RowPlace, Entry]] = found if last is None else (one for one in found if one[0] > last)
         best = heapq.nsmallest(limit + 1, chain(best, behind), key=itemgetter(0))
     return Chosen(best[:limit], len(items), matched, len(best) > limit)
+
+
+def merged(pages: Sequence[AnyPage], limit: int) -> AnyPage:
+    """Make one page of those of several replicas, all listed alike."""
+    rows = [row for page in pages for row in page.rows]
+    first = heapq.nsmallest(limit, rows, key=lambda row: place_of(row.cursor))
+    more = len(first) < len(rows) or any(page.next is not None for page in pages)
+    return replace(
+        pages[0],
+        rows=first,
+        total=sum(page.total for page in pages),
+        matched=sum(page.matched for page in pages),
+        next=first[-1].cursor if more and first else None,
+    )
 
 
 def placed(figures: tuple[float, ...], id: str, order: SortOrder) -> RowPlace:

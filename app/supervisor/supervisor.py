@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from app import signals
-from app.listeners import CannotListenError, port_of, shown
+from app.listeners import EVERYWHERE, CannotListenError, port_of, shown
 from app.process import container_limit_bytes
 from app.settings import CannotStartError, Settings
 from app.supervisor.descriptors import Descriptors, open_descriptors
@@ -104,7 +104,7 @@ class Supervisor:
             await slot.until(lambda slot=slot: slot.state is WorkerState.READY)  # type: ignore[misc] # the default is the slot
         settings, ops = self._settings, self._descriptors.own_ops
         host, port = settings.host, port_of(self._descriptors.game)
-        page = settings.public_url or f"http://{shown('localhost' if host in _EVERYWHERE else host, port)}/"
+        page = settings.public_url or f"http://{shown('localhost' if host in EVERYWHERE else host, port)}/"
         self._write(
             Events.SUPERVISOR_STARTED,
             workers=len(self.slots),
@@ -174,9 +174,6 @@ class Supervisor:
                     await slot.replace()
             if not self.ending.is_set():
                 self._write(Events.SUPERVISOR_RELOADED)
-
-
-_EVERYWHERE: Final = {"", "::", "0.0.0.0", "127.0.0.1"}  # noqa: S104 - to compare with
 
 
 def worker_environment(

@@ -47,6 +47,11 @@ def test_it_holds_every_file_of_the_service(wheel: Path) -> None:
     assert set(zipfile.ZipFile(wheel).namelist()) >= {name for name in listed if (ROOT / name).exists()}
 
 
+def test_it_holds_the_runbooks_which_the_console_shows(wheel: Path) -> None:
+    held = {Path(name).stem for name in zipfile.ZipFile(wheel).namelist() if name.startswith("app/console/runbooks/")}
+    assert held == {path.stem for path in (ROOT / "alerts/runbooks").glob("*.md")} != set()
+
+
 def test_it_holds_the_clients_and_no_index_is_asked_for_them(wheel: Path) -> None:
     """An installer asks an index for what the metadata requires, and for nothing else."""
     with zipfile.ZipFile(wheel) as archive:

@@ -44,6 +44,15 @@ class Circle:
         """Count the server processes that live, this one included."""
         return self._replicas.size
 
+    @property
+    def instance(self) -> str:
+        """How this process is known to the others."""
+        return self._replicas.instance
+
+    def lives(self, instance: str) -> bool:
+        """Return whether a process lives; one never seen is given its time."""
+        return self._replicas.lives(instance)
+
     async def join(self) -> None:
         """Announce this process, where `Replicas` has not done so. Raises LogUnavailable."""
         if self._joins_apart:

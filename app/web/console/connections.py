@@ -3,31 +3,40 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.console.connections import ConnectionPage, ConnectionRow, ConnectionSearch, Listing
 from app.console.console import Console
 from app.console.players import PlayerStatus
 from app.vocabulary import ConnectionSort, ConnectionState
-from app.web.console.listing import Sought, answered, gone
+from app.web.console.forwarding import Others
+from app.web.console.listing import Sought, answered, gone, join
 
 
-@get("/connections")
-async def list_connections(
-    console: NamedDependency[Console],
-    listing: NamedDependency[Listing],
+async def find_search(
     player: Sought = "",
     address: Sought = "",
     client: Sought = "",
     game: Sought = "",
     in_state: Annotated[ConnectionState | None, QueryParameter(name="state")] = None,
+) -> ConnectionSearch:
+    """Give a handler which connections are looked for."""
+    return ConnectionSearch(player, address, client, game, in_state)
+
+
+@get("/connections", dependencies={"search": Provide(find_search)})
+async def list_connections(
+    console: NamedDependency[Console],
+    search: NamedDependency[ConnectionSearch],
+    listing: NamedDependency[Listing],
+    others: NamedDependency[Others],
     sort: FromQuery[ConnectionSort] = ConnectionSort.HURT,
 ) -> ConnectionPage:
     """List connections: by a part of the player's id, by how address, client or game begin, by state."""
-    search = ConnectionSearch(player, address, client, game, in_state)
     with answered():
-        return await console.connections.page(search, sort, listing)
+        own = await console.connections.page(search, sort, listing)
+    return await join(own, others, listing)
 
 
 @get("/connections/{connection_id:str}")
@@ -40,9 +49,12 @@ async def show_connection(connection_id: FromPath[str], console: NamedDependency
 
 
 @get("/players/{player_id:str}")
-async def show_player(player_id: FromPath[str], console: NamedDependency[Console]) -> PlayerStatus:
-    """Show what is known of a player here; of one who is not here that is nothing."""
-    return console.players.show(player_id)
+async def show_player(
+    player_id: FromPath[str], console: NamedDependency[Console], others: NamedDependency[Others]
+) -> PlayerStatus:
+    """Show what is known of a player; of one who is not here that is nothing."""
+    answers, missing = await others.answers(PlayerStatus)
+    return console.players.show(player_id).with_others(answers, missing)
 
 
 HANDLERS = (list_connections, show_connection, show_player)

@@ -11,20 +11,23 @@ from app.console.connections import Listing
 from app.console.console import Console
 from app.console.games import GameEventPage, GamePage, GameStatus
 from app.vocabulary import GameSort, Phase
-from app.web.console.listing import Limit, Sought, answered, gone
+from app.web.console.forwarding import Others
+from app.web.console.listing import Limit, Sought, answered, gone, join
 
 
 @get("/games")
 async def list_games(
     console: NamedDependency[Console],
     listing: NamedDependency[Listing],
+    others: NamedDependency[Others],
     phase: FromQuery[Phase | None] = None,
     player: Sought = "",
     sort: FromQuery[GameSort] = GameSort.HURT,
 ) -> GamePage:
     """List the games that are loaded, by phase and by the id of a player who is or was in them."""
     with answered():
-        return await console.games.page(phase, player, sort, listing)
+        own = await console.games.page(phase, player, sort, listing)
+    return await join(own, others, listing)
 
 
 @get("/games/{game_id:uuid}")

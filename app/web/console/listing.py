@@ -6,11 +6,13 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from litestar.params import FromQuery, QueryParameter
+from msgspec.structs import replace
 
 from app.console.connections import Listing
-from app.console.walking import MAX_CURSOR, BadCursor
+from app.console.walking import MAX_CURSOR, AnyPage, BadCursor, merged
 from app.eventlog import LogUnavailable
 from app.vocabulary import SortOrder
+from app.web.console.forwarding import Others
 from app.web.error_answers import RequestRefused, refusal, unavailable
 
 MOST_ROWS: Final = 200
@@ -26,6 +28,12 @@ async def find_listing(
 ) -> Listing:
     """Give a handler which rows of its list are wanted."""
     return Listing(order, limit, after)
+
+
+async def join(own: AnyPage, others: Others, listing: Listing) -> AnyPage:
+    """Make one page of this replica's and of the others', where those are asked for."""
+    pages, missing = await others.answers(type(own))
+    return replace(merged([own, *pages], listing.limit), missing=missing)
 
 
 @contextmanager

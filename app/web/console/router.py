@@ -11,8 +11,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
-from app.web.console import connections, games, replica
+from app.web.console import alerts, connections, games, replica
 from app.web.console.access import OperatorAccess, find_operator, find_reason
+from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
 from app.web.dependencies import provide
 
@@ -21,6 +22,7 @@ _HANDLERS: Final = [
     *replica.HANDLERS,
     *connections.HANDLERS,
     *games.HANDLERS,
+    *alerts.HANDLERS,
 ]
 
 
@@ -62,12 +64,14 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
     dependencies = provide(console=console, document=document)
     dependencies["operator"] = Provide(find_operator, sync_to_thread=False)
     dependencies["listing"] = Provide(find_listing)
+    dependencies["others"] = Provide(find_others)
     dependencies["reason"] = Provide(find_reason)
     return Router(
         path=PREFIX,
         route_handlers=[*_HANDLERS, show_document],
         dependencies=dependencies,
         guards=[access.check],
+        before_request=forwarding(console),
         include_in_schema=in_schema,
         tags=["console"],
     )

@@ -1,0 +1,103 @@
+"""What is asked of another replica, or of all of them, by way of this one: `?replica=NAME`, `?replicas=all`."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from app.aio.fetching import Fetched, FetchFailed, FetchRequest
+from app.console.console import Console
+from app.console.fleet import OnBehalf, ReplicaCard
+from app.web.console.access import REASON_HEADER, Operator, find_operator
+from app.web.error_answers import refusal
+from app.web.json_request import AnyRequest
+
+_ONE: Final = "replica"
+_ALL: Final = "replicas"
+_PASSED_ON: Final = ("content-type", REASON_HEADER)
+Shown = TypeVar("Shown")
+Everywhere = Annotated[Literal["", "all"], QueryParameter(description="all: ask all replicas, not this one alone")]
+
+
+class Others:
+    """The other replicas, for a handler whose operator may have asked for all: the same is asked of each."""
+
+    def __init__(self, request: AnyRequest, console: Console, operator: Operator, *, are_asked: bool) -> None:
+        self._request = request
+        self._console = console
+        self._operator = operator
+        self._are_asked = are_asked
+
+    async def answers(self, kind: type[Shown]) -> tuple[list[Shown], list[str]]:
+        """Ask the others, if they are asked for: what they answered, and the names of those who did not."""
+        if not self._are_asked:
+            return [], []
+        cards = await self._console.fleet.others()
+        asked = await _asked(self._request)
+        found = await asyncio.gather(*(self._ask(card, asked, kind) for card in cards))
+        return [one for one in found if one is not None], [
+            card.replica for card, one in zip(cards, found, strict=True) if one is None
+        ]
+
+    async def _ask(self, card: ReplicaCard, asked: FetchRequest, kind: type[Shown]) -> Shown | None:
+        try:
+            answer = await self._console.fleet.call(card, asked, OnBehalf(self._operator.name, self._operator.right))
+            return msgspec.json.decode(answer.body, type=kind) if answer.status == HTTPStatus.OK else None
+        except (FetchFailed, msgspec.MsgspecError):  # of another version, it may answer otherwise
+            return None
+
+
+async def find_others(
+    request: AnyRequest,
+    console: NamedDependency[Console],
+    operator: NamedDependency[Operator],
+    replicas: Everywhere = "",
+) -> Others:
+    """Give a handler the other replicas."""
+    return Others(request, console, operator, are_asked=replicas == "all")
+
+
+def forwarding(console: Console) -> Callable[[AnyRequest], Any]:
+    """Make what answers for another replica, where a request names one; else the handler does."""
+
+    async def forward(request: AnyRequest) -> Response[bytes] | None:
+        name = request.query_params.get(_ONE, "")
+        if not name:
+            return None
+        card = await console.fleet.find(name)
+        if card is None:
+            raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")
+        if card.instance == console.fleet.own.instance:
+            return None
+        operator = find_operator(request)
+        timeout_s = request.route_handler.opt.get("forward_timeout_s")
+        try:
+            whom = OnBehalf(operator.name, operator.right)
+            answer = await console.fleet.call(card, await _asked(request), whom, timeout_s)
+        except FetchFailed as error:
+            raise refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"the replica cannot be asked: {error}") from None
+        return _passed_back(answer)
+
+    return forward
+
+
+def _passed_back(answer: Fetched) -> Response[bytes]:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        text = "the replica does not know this one's OPS_TOKEN: all need the same, or be in development on one machine"
+        raise refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
+    return Response(answer.body, status_code=answer.status, media_type=answer.content_type or "application/json")
+
+
+async def _asked(request: AnyRequest) -> FetchRequest:
+    """Make of a request what another replica is asked: the same, without the name of whom."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name not in {_ONE, _ALL}]
+    path = quote(request.url.path)
+    headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+    target = f"{path}?{urlencode(query)}" if query else path
+    return FetchRequest(target, request.method, headers, await request.body())

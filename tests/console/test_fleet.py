@@ -1,0 +1,176 @@
+"""All replicas from one of them: found, asked with the right of who asks, missing where they are silent."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from app.aio.fetching import Fetched, FetchFailed, FetchRequest, fetch
+from app.workers import Share
+from tests.console.answering import answering
+from tools.harness import fetch as http
+from tools.harness.player import Player
+from tools.harness.processes import freeze
+from tools.harness.server import until
+from tools.harness.workers import WORKERS, Supervised
+
+OPS_TOKEN = "an-operators-token-of-enough-length-0123456789"
+BEARER = {"authorization": f"Bearer {OPS_TOKEN}"}
+ELSEWHERE = {"x-forwarded-for": "10.1.2.3"}
+"""Whoever is forwarded is not on this machine."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
+    production = {
+        "environment": "production",
+        "guests": True,
+        "drain_delay_s": 0,
+        "scrape_wait_s": 0,
+        "drain_spread_s": 0,
+    }
+    with Supervised(tmp_path_factory.mktemp("fleet"), ops_token=OPS_TOKEN, replica="pair", **production) as running:
+        yield running
+
+
+def ask(service: Supervised, number: int, path: str, headers: dict[str, str] = BEARER, **query: str) -> httpx.Response:
+    return http.get(f"{service.worker_url(number)}/ops/api/{path}", params=query, headers=headers, timeout=20)
+
+
+def test_each_finds_both_and_by_which_address_they_are_asked(service: Supervised) -> None:
+    for number in (1, 2):
+        rows = ask(service, number, "replicas").json()
+        assert [row["replica"] for row in rows] == [f"pair-{number}", f"pair-{3 - number}"]
+        assert [row["address"] for row in rows] == [
+            service.worker_url(one).removeprefix("http://") for one in (number, 3 - number)
+        ]
+        assert [row["error"] for row in rows] == [None, None]
+
+
+def test_one_is_asked_by_way_of_the_other_by_name_or_instance(service: Supervised) -> None:
+    own = ask(service, 2, "replica").json()
+    assert own["worker"] == {"number": 1, "of": 2}
+    for name in ("pair-2", own["instance"]):
+        there = ask(service, 1, "replica", replica=name).json()
+        assert (there["pid"], there["instance"]) == (own["pid"], own["instance"])
+    assert ask(service, 2, "replica", replica="pair-2").json()["pid"] == own["pid"], "itself"
+    nobody = ask(service, 1, "replica", replica="pair-9")
+    assert (nobody.status_code, "no replica of that name" in nobody.json()["detail"]) == (404, True)
+    bad = ask(service, 1, "connections", replica="pair-2", limit="0")
+    assert (bad.status_code, bad.headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_who_asks_another_has_their_own_name_and_right_there(service: Supervised) -> None:
+    seen = ask(service, 1, "replica", BEARER | {"x-operator": "%C3%85sa"}, replica="pair-2").json()
+    assert (seen["operator"], seen["right"]) == ("Åsa (ops-token)", "act")
+    looking = ask(service, 1, "replica", {}, replica="pair-2").json()
+    assert (looking["operator"], looking["right"]) == ("local (ops-token)", "read")
+    assert ask(service, 1, "replica", ELSEWHERE, replica="pair-2").status_code == 401
+
+
+def test_connections_games_and_players_of_all_are_one_list(service: Supervised) -> None:
+    ann = service.guest("Ann")
+    games: dict[int, str] = {}
+    while len(games) < WORKERS:
+        game_id = service.new_game(ann["token"])
+        games.setdefault(Share(0, WORKERS).owner(game_id), game_id)
+    with Player(service, games[0], ann["token"]) as one, Player(service, games[1], ann["token"]) as other:
+        one.until("welcome")
+        other.until("welcome")
+        page = ask(service, 1, "connections", replicas="all").json()
+        assert (page["total"], page["matched"], page["missing"]) == (2, 2, [])
+        assert {row["replica"]: row["game_id"] for row in page["rows"]} == {"pair-1": games[0], "pair-2": games[1]}
+        first = ask(service, 2, "connections", replicas="all", limit="1", sort="age").json()
+        second = ask(service, 1, "connections", replicas="all", limit="1", sort="age", after=first["next"]).json()
+        assert [first["rows"][0]["game_id"], second["rows"][0]["game_id"]] == [games[0], games[1]]
+        assert second["next"] is None
+        loaded = ask(service, 1, "games", replicas="all", player=ann["player_id"]).json()
+        assert {row["game_id"] for row in loaded["rows"]} == set(games.values())
+        player = ask(service, 1, f"players/{ann['player_id']}", replicas="all").json()
+        assert {row["game_id"] for row in player["connections"]} == set(games.values())
+        here = ask(service, 1, f"players/{ann['player_id']}").json()
+        assert [row["game_id"] for row in here["connections"]] == [games[0]]
+        shown = ask(service, 1, f"games/{games[1]}", replica="pair-2").json()
+        assert [row["player_id"] for row in shown["players"]] == [ann["player_id"]]
+        listed = json.dumps([page, loaded, player, shown])
+        assert ann["token"] not in listed
+
+
+def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:
+    pid = service.pids()[2]
+    freeze(pid)
+    try:
+        page = ask(service, 1, "connections", replicas="all").json()
+        assert page["missing"] == ["pair-2"]
+        rows = ask(service, 1, "replicas").json()
+        assert [row["error"] is None for row in rows] == [True, False]
+        there = ask(service, 1, "replica", replica="pair-2")
+        assert (there.status_code, "no answer within" in there.json()["detail"]) == (503, True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: ask(service, 1, "replicas").json()[1]["error"] is None, 20)
+
+
+# ---------------------------------------------------------------- one request
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (WHOLE, Fetched(200, "text/plain", b"ok")),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+            Fetched(200, "", b"ok"),
+        ),
+        (b"HTTP/1.0 200 OK\r\n\r\nok", Fetched(200, "", b"ok")),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://evil/\r\ncontent-length: 0\r\n\r\n", Fetched(302, "", b"")),
+        (WHOLE[:-1], "broke off"),
+        (b"", "broke off"),
+        (b"SSH-2.0\r\n", "no HTTP"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n" + b"x" * 999, "more than 500 bytes"),
+    ],
+)
+async def test_an_answer_is_taken_whole_or_not_at_all(answer: bytes, expected: Fetched | str) -> None:
+    async with answering(answer) as (url, asked):
+        asking = fetch(FetchRequest(f"{url}/a?b=c", "POST", {"authorization": "Bearer x"}, b"{}"), 5, 500)
+        if isinstance(expected, str):
+            with pytest.raises(FetchFailed, match=expected):
+                await asking
+        else:
+            assert await asking == expected
+    assert asked[0].startswith(b"POST /a?b=c HTTP/1.1\r\n")
+    assert b"\r\nauthorization: Bearer x\r\n" in asked[0]
+
+
+@pytest.mark.anyio
+async def test_whoever_says_nothing_is_waited_for_no_longer_than_said() -> None:
+    async with answering(b"HTTP/1.1 200", closes=False) as (url, _):
+        with pytest.raises(FetchFailed, match=r"within 0\.05 s"):
+            await fetch(FetchRequest(url), 0.05, 500)
+    with pytest.raises(FetchFailed, match="Connection refused"):
+        await fetch(FetchRequest("http://127.0.0.1:1"), 5, 500)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "make",
+    [lambda: FetchRequest("http://h/a b"), lambda: FetchRequest("http://h/", headers={"x-operator": "a\r\nx: y"})],
+)
+async def test_nothing_is_asked_that_would_be_two_requests(make: Callable[[], FetchRequest]) -> None:
+    with pytest.raises(FetchFailed):
+        await fetch(make(), 5, 500)
+
+
+@pytest.mark.anyio
+async def test_a_name_and_a_password_in_the_url_are_sent_as_such() -> None:
+    async with answering(WHOLE) as (url, asked):
+        await fetch(FetchRequest(url.replace("//", "//reader:open%20sesame@")), 5, 500)
+    assert b"authorization: Basic cmVhZGVyOm9wZW4gc2VzYW1l\r\n" in asked[0]
+    assert b"reader" not in asked[0]

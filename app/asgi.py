@@ -14,6 +14,7 @@ from litestar.di import Provide
 from app import __version__
 from app.clock import Clock
 from app.console.console import Console
+from app.console.telling import Telling
 from app.eventlog import Conflict, EventLog, open_event_log
 from app.eventlog.among_workers import WorkersCoordination
 from app.game import Rejected
@@ -108,6 +109,7 @@ class Service:
             self.replica,
             lambda: self.rotation.fingerprints,
             coordination or self.event_log.coordination,
+            Telling((lambda: logs.writer.recent) if logs else tuple, self.scrapes.render),
         )
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         self.lifecycle.background["operators"] = self.console.fleet.run

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__, signals
-from app.arguments import inherited, plain_url, positive, ttl, url, wanted_workers, workers
+from app.arguments import wanted_workers
 from app.environment import read_dotenv, strays
 from app.listeners import bind, inherit
+from app.options import make_parser
 from app.process import most_open_files
 from app.settings import CannotStartError, Settings, SettingsError, describe, load_settings, signing_secret
 from app.vocabulary import Environment
@@ -31,25 +32,13 @@ OWN_FILES = 48
 """So many are open at once, with some to spare, before the first connection; each judge worker takes one more."""
 JUDGE_NEEDS = "it needs the package pydantic-monty (or MONTY_BIN), memory, open files and processes (ulimit -a)"
 
-EXAMPLES = """examples:
-  code-racer serve                                   serve the game on HOST:PORT
-  PORT=9000 LOG_FORMAT=console code-racer serve      the same, elsewhere and for people to read
-  code-racer serve --workers auto                    a process for each core behind one PORT
-  code-racer token --player ann --ttl 2h             a token to connect with
-  code-racer check-config                            verify and print the settings
-  code-racer canary --url https://race.example.org --once   a race as players have it; 0: it went well
-  code-racer canary --each http://code-racer-each:8080 --once   the same on each replica: may the deploy go on?
-  code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
-  code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
-"""
-
 
 def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
     """Run a command in a process that `began` then (`time.monotonic`), its signals held.
 
     Returns the exit code: 0 done, 1 failed, 2 wrong usage or settings.
     """
-    options = _parser().parse_args(arguments, argparse.Namespace(began=began))
+    options = make_parser().parse_args(arguments, argparse.Namespace(began=began))
     if options.command not in {"serve", "canary"}:  # those are told to end, and hear it once they can
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signals.unblock()
@@ -69,7 +58,7 @@ def run(arguments: Sequence[str] | None = None, *, began: float) -> int:
             "canary": canary,
             "doctor": doctor,
         }
-        return commands[options.command](settings, options)
+        return commands.get(options.command, operate)(settings, options)
     except SettingsError as error:
         lines = "\n".join(f"  {line}" for line in str(error).splitlines())
         return _report(f"the settings cannot be used:\n{lines}", EXIT_USAGE)
@@ -99,68 +88,6 @@ def _report(text: str, exit_code: int = EXIT_OK) -> int:
     """Print what keeps a command from its work, or might; return the exit code, handed through."""
     print(f"code-racer: {text}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
     return exit_code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="code-racer",
-        description="Code Racer realtime: live programming races over WebSocket.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=__version__, help="print the version")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving = commands.add_parser("serve", help="serve the game")
-    serving.add_argument(
-        "--workers", type=workers, metavar="N",
-        help="processes that serve PORT together, or auto: one for each core (WORKERS)",
-    )  # fmt: skip
-    serving.add_argument("--worker", type=inherited, help=argparse.SUPPRESS)  # the supervisor's word with its workers
-    make = commands.add_parser("token", help="make a token for a player, signed with JWT_SECRET")
-    make.add_argument("--player", required=True, metavar="NAME", help="the player's id and name")
-    make.add_argument("--ttl", default="1h", type=ttl, metavar="TIME", help="life, like 90s, 30m, 2h, 7d (1h)")
-    make.add_argument(
-        "--yes-in-production", action="store_true", help="needed in production: whoever holds it plays as NAME"
-    )
-    copy = commands.add_parser("copy-log", help="copy the games of another event log into EVENT_LOG_URL")
-    copy.add_argument("--from", required=True, dest="source", metavar="URL", help="what to copy; nobody may write it")
-    _canary_parser(commands)
-    _doctor_parser(commands)
-    commands.add_parser("check-config", help="verify and print the settings, secrets starred")
-    commands.add_parser("version", help="the same as --version")
-    return parser
-
-
-def _canary_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    bird = commands.add_parser("canary", help="race on a service again and again, and measure what players meet")
-    where = bird.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", type=url, metavar="URL", help="the service, as players reach it")
-    where.add_argument(
-        "--each", type=plain_url, action="append", default=[], metavar="URL",
-        help="replicas: a race on every address that the URL's name has; may be given again and again",
-    )  # fmt: skip
-    bird.add_argument("--every-s", type=positive, default=30.0, metavar="S", help="from one race to the next (30)")
-    bird.add_argument(
-        "--timeout-s", type=positive, default=20.0, metavar="S", help="a race that takes longer failed (20)"
-    )
-    bird.add_argument("--host", default="127.0.0.1", help="address of its metrics (127.0.0.1)")
-    bird.add_argument(
-        "--port", type=int, default=9091, metavar="N", help="port of its metrics; 0 picks a free one (9091)"
-    )
-    bird.add_argument("--once", action="store_true", help="race once, no metrics; the exit code says how it went")
-    bird.add_argument(
-        "--token-file", type=Path, action="append", default=[], metavar="FILE",
-        help="a player's token, read before each race; give two of them where only others can make tokens",
-    )  # fmt: skip
-
-
-def _doctor_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    who = commands.add_parser("doctor", help="ask a running service what is wrong with it; 1: something is")
-    who.add_argument("--replica", type=url, action="append", default=[], metavar="URL", help="a replica's ops port")
-    who.add_argument("--prometheus", type=url, metavar="URL", help="it knows the replicas, and which alerts fire")
-    who.add_argument("--url", type=url, action="append", default=[], metavar="URL", help="the service for players")
-    who.add_argument("--timeout-s", type=positive, default=5.0, metavar="S", help="for each question (5)")
-    who.add_argument("--json", action="store_true", help="for programs")
 
 
 def serve(settings: Settings, options: argparse.Namespace) -> int:
@@ -375,6 +302,13 @@ def doctor(settings: Settings, options: argparse.Namespace) -> int:
     findings = diagnose(facts)
     print((to_json if options.json else to_text)(facts, findings))  # noqa: T201 - a command's answer
     return EXIT_FAILED if findings else EXIT_OK
+
+
+def operate(settings: Settings, options: argparse.Namespace) -> int:
+    """See, ask or act on a running service; 1 where it could not be done."""
+    from app.operator.run import operate as run  # noqa: PLC0415 - the other commands need not wait for it
+
+    return run(settings, options)
 
 
 def check_config(settings: Settings, _options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from app.console.games import GamesView
 from app.console.players import PlayersView
 from app.console.replica import ReplicaView
 from app.console.runbooks import Runbooks
+from app.console.telling import Telling
 from app.eventlog import Coordination
 from app.health import Health
 from app.realtime import Hub
@@ -27,10 +28,12 @@ class Console:
         replica: str,
         fingerprints: Callable[[], Mapping[str, str]],
         coordination: Coordination,
+        telling: Telling,
     ) -> None:
         self._settings = settings
         self.replica = ReplicaView(hub, health, settings, replica)
         self.fleet = Fleet(hub, coordination, self.replica.card, settings)
+        self.telling = telling
         self.settings = SettingsView(settings, fingerprints)
         self.connections = ConnectionsView(hub, replica)
         self.games = GamesView(hub, self.connections, replica)

@@ -14,6 +14,7 @@ import re
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from io import RawIOBase
 from pathlib import Path
@@ -27,6 +28,8 @@ from app.settings import LOG_FOLDER
 from app.telemetry.bulkhead import ReportFault
 from app.telemetry.profiles import rename
 
+KEPT: Final = 500
+"""So many of the last lines stay in memory, for those who operate the service and have no logs at hand."""
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _QUERY_VALUE: Final = re.compile(r"([?&][\w.~-]+=)[^&\s\"'#]+")
 _JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
@@ -132,6 +135,7 @@ class LogWriter:
         self.dropped = 0
         self.restarts = 0
         self.report: ReportFault = _ignore
+        self._recent: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
         self._in_hand = 0
         self._is_over = False
         self._is_down = False
@@ -191,6 +195,11 @@ class LogWriter:
         if self._is_down:
             self._replace()
 
+    @property
+    def recent(self) -> Sequence[Mapping[str, Any]]:
+        """The last lines, by our own names of their fields, the oldest first."""
+        return tuple(self._recent)
+
     def close(self) -> None:
         """Write what is queued, then stop; a reader that takes nothing is not waited for longer than is set."""
         self._queue.put(None)
@@ -231,6 +240,7 @@ class LogWriter:
         shown = lines
         if self._console is not None:
             shown = [f"{self._console(None, '', dict(record))}\n".encode() for record in records]
+        self._recent.extend(records)
         written = [sink.write(texts) for sink, texts in ((self._file, lines), (self._stream, shown)) if sink]
         self.written_bytes += sum(map(len, shown[: min(written)]))  # by this thread alone
         if min(written) < len(records):

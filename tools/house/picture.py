@@ -14,7 +14,7 @@ ROOMS: Final = {
     "app.cli": "start",
     "app.server": "start",
     "app.environment": "start",
-    "app.arguments": "start",
+    "app.options": "start",
     "app.moving": "start",
     "app.realtime": "realtime",
     "app.realtime.room": "realtime.room",

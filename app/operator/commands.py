@@ -1,0 +1,126 @@
+"""The commands that ask or act, one a line: what each is called, whom it asks, and how its answer is shown.
+
+The one place that knows the paths of the operators' API.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.operator.tables import REST
+from app.vocabulary import ConnectionSort, ConnectionState, GameSort, Phase
+
+
+class Reach(StrEnum):
+    """Which replicas a question or an action is for."""
+
+    LIST = "list"
+    """All, as one list: the replica that is asked gathers it."""
+    EACH = "each"
+    """Each; what they know of one subject is put together."""
+    OWNER = "owner"
+    """The one that has the subject."""
+    ONE = "one"
+    """The one that is asked, or is named."""
+    ANY = "any"
+    """Whichever answers: it does it for all."""
+
+
+class OptionKind(StrEnum):
+    """How the value of an option is read."""
+
+    TEXT = "text"
+    COUNT = "count"
+    SHARE = "share"
+    TIME = "time"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class OpsOption:
+    """An option: `field` is what the API calls it, `--name` the command line."""
+
+    field: str
+    help: str
+    kind: OptionKind = OptionKind.TEXT
+    name: str = ""
+    choices: tuple[str, ...] = ()
+    is_required: bool = False
+
+    @property
+    def flag(self) -> str:
+        """What is typed."""
+        return f"--{self.name or self.field.replace('_', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpsCommand:
+    """A view (GET) or an action: `subject` is the positional argument, which stands in the path as {} or is a field."""
+
+    name: str
+    help: str
+    path: str
+    reach: Reach
+    options: tuple[OpsOption, ...] = ()
+    subject: str = ""
+    """What the positional argument is called; empty: there is none."""
+    subject_field: str = ""
+    """The field of the body that it is, where it does not stand in the path."""
+    subject_choices: tuple[str, ...] = ()
+    method: str = "GET"
+    columns: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    """Further paths, each shown as a table of its last word."""
+    owned: str = ""
+    """What only the owner answers, so that the others are not told to act."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes something, and so needs a reason."""
+        return self.method != "GET"
+
+
+_LIMIT: Final = OpsOption("limit", "rows at most (50)", OptionKind.COUNT)
+_PLAYER: Final = OpsOption("player", "of this player (id)")
+_GAME: Final = OpsOption("game", "of this game")
+
+VIEWS: Final = (
+    OpsCommand("replicas", "the replicas: version, connections, drain", "/replicas", Reach.ONE,
+               columns=("replica", "instance", "version", "revision", "connections", "draining", "address", "seen_s",
+                        "error")),
+    OpsCommand("replica", "what one replica is doing", "/replica", Reach.ONE),
+    OpsCommand("settings", "the settings, secrets as fingerprints", "/settings", Reach.ONE,
+               columns=("name", "value", "is_default")),
+    OpsCommand(
+        "connections", "who is connected, what is worst off first", "/connections", Reach.LIST,
+        (_PLAYER, OpsOption("address", "whose address begins so"), OpsOption("client", "whose client begins so"),
+         _GAME, OpsOption("state", "in this state", choices=tuple(ConnectionState)),
+         OpsOption("sort", "what comes first; hurt: what is worst off", choices=tuple(ConnectionSort)), _LIMIT),
+        columns=("connection_id", "player_id", "state", "age_s", "messages_in", "errors", "outbox_bytes", "rtt_s",
+                 "last_error", "client", "address", "game_id", "replica"),
+    ),
+    OpsCommand("connection", "one connection", "/connections/{}", Reach.OWNER, subject="CONNECTION"),
+    OpsCommand(
+        "games", "the games", "/games", Reach.LIST,
+        (OpsOption("phase", "in this phase", choices=tuple(Phase)), _PLAYER,
+         OpsOption("sort", "what comes first; hurt: what is worst off", choices=tuple(GameSort)), _LIMIT),
+        columns=("game_id", "phase", "players", "members", "events", "overdue_s", "judging", "events_per_minute",
+                 "spectators", "problem", "replica"),
+    ),
+    OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,
+            subject="GAME", more=("/games/{}/events",)),
+    OpsCommand("player", "one player: connections and games", "/players/{}",
+            Reach.EACH, subject="PLAYER"),
+    OpsCommand("alerts", "the alerts that fire", "/alerts", Reach.ANY,
+               columns=("name", "severity", "since", "summary")),
+    OpsCommand("log", "the last log lines", "/log", Reach.EACH, (
+        OpsOption("event", "of events that begin so, like ws. or operator.acted"),
+        OpsOption("level", "of this level", choices=("debug", "info", "warning", "error", "critical")), _LIMIT,
+    ), columns=("timestamp", "level", "event", REST)),
+)  # fmt: skip
+
+ACTIONS: Final[tuple[OpsCommand, ...]] = ()
+
+COLUMNS: Final = {**{one.name: one.columns for one in VIEWS}, "events": ("seq", "at", "type", "player_id", REST)}
+"""By the names of lists, wherever one stands."""
+COMMANDS: Final = {one.name: one for one in (*VIEWS, *ACTIONS)}

@@ -1,0 +1,138 @@
+"""Runs an operator's command: asks whom it is for, and prints what comes of it."""
+
+import argparse
+import getpass
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from app.arguments import wanted_workers
+from app.operator.arguments import ALL
+from app.operator.commands import COLUMNS, COMMANDS, OpsCommand
+from app.operator.consoles import Answers, Consoles, Target
+from app.operator.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CannotAskError, OpsService
+from app.operator.tables import columns_of, is_rows, record, table
+from app.operator.top import show_top
+from app.settings import Settings
+
+_EVERYWHERE: Final = {"0.0.0.0", "::", "localhost"}  # noqa: S104 - it is asked, not listened on
+
+
+def operate(settings: Settings, options: argparse.Namespace) -> int:
+    """Run the command of `options`; return the exit code: 0 done, 1 not all of it could be, 2 wrong usage."""
+    urls = options.url or _urls(settings)
+    if not urls:
+        return _complain("the port is picked at the start where it is 0; say --url http://127.0.0.1:PORT", EXIT_USAGE)
+    token = settings.ops_token.get_secret_value()
+    services = [OpsService(url, token, _who(), options.timeout_s) for url in dict.fromkeys(urls)]
+    try:
+        if options.command == "top":
+            return show_top(Consoles(services), every_s=options.every_s, is_once=options.once)
+        return _run(COMMANDS[options.command], services, options)
+    except CannotAskError as error:
+        return _complain(str(error), EXIT_FAILED)
+
+
+def _urls(settings: Settings) -> list[str]:
+    """Say where the settings have the service: the ops ports of its workers, or the one port of all."""
+    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+    host = f"[{host}]" if ":" in host else host
+    if settings.ops_port is None:
+        scheme = "https" if settings.tls_cert_file else "http"
+        return [f"{scheme}://{host}:{settings.port}"] if settings.port else []
+    _, count = wanted_workers(None, settings)
+    ports = [settings.ops_port + one for one in (range(1, count + 1) if count > 1 else (0,))]
+    return [f"http://{host}:{port}" for port in ports] if settings.ops_port else []
+
+
+def _who() -> str:
+    """Return the name of who types, as the system knows it."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):  # a user without a name
+        return ""
+
+
+def _complain(text: str, exit_code: int) -> int:
+    print(f"code-racer: {text}", file=sys.stderr)  # noqa: T201 - for whoever typed the command
+    return exit_code
+
+
+def _run(command: OpsCommand, services: list[OpsService], options: argparse.Namespace) -> int:
+    replica = getattr(options, "replica", None)
+    consoles = Consoles(services, None if replica == ALL else replica)
+    subject = quote(str(getattr(options, "subject", "")), safe="")
+    path = command.path.format(subject)
+    given = _given(command, options)
+
+    def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
+        if not command.acts:
+            return {**target.get(path, given), **_more(command, target, subject)}
+        if command.owned:
+            target.get(command.owned.format(subject))
+        return target.send(command.method, path, body={**given, "reason": options.reason})
+
+    answers = consoles.ask(command.reach, ask, is_everywhere=replica == ALL)
+    if not answers.by_name:
+        raise _nothing(answers)
+    told = _together(answers.by_name)
+    print(json.dumps(told, indent=2) if options.json else "\n".join(_text(command, told)))  # noqa: T201 - a command's answer
+    missing = [*answers.unheard, *map(_missing, told.get("missing", ()))]
+    for text in missing:
+        _complain(text, EXIT_FAILED)
+    return EXIT_FAILED if missing else EXIT_OK
+
+
+def _given(command: OpsCommand, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the query or the body says, by the API's names."""
+    given = {one.field: getattr(options, one.field) for one in command.options}
+    if command.subject_field:
+        given[command.subject_field] = options.subject
+    return {field: value for field, value in given.items() if value is not None}
+
+
+def _more(command: OpsCommand, target: Target, subject: str) -> dict[str, Any]:
+    """Ask the further questions of a view; each is a table of its last word."""
+    paths = [path.format(subject) for path in command.more]
+    return {path.rpartition("/")[2]: target.get(path)["rows"] for path in paths}
+
+
+def _nothing(answers: Answers) -> CannotAskError:
+    """Say why nobody answered: that it is gone, where all say so, else who could not be asked."""
+    errors = list(answers.missing.values())
+    unheard = [one for one in errors if not one.is_gone]
+    return CannotAskError("; ".join(map(str, unheard or errors[:1])))
+
+
+def _together(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what several replicas tell: their rows say which; what is told of no rows stands by the name."""
+    if len(answers) == 1:
+        return dict(next(iter(answers.values())))
+    together: dict[str, Any] = {}
+    for name, told in answers.items():
+        for field, value in told.items():
+            if is_rows(value):
+                rows = ({"replica": name, **row} for row in value)
+                together.setdefault(field, []).extend(row for row in rows if row not in together.get(field, ()))
+            else:
+                together.setdefault(name, {})[field] = value
+    return together
+
+
+def _missing(one: object) -> str:
+    """Say which replica a list is without."""
+    return " ".join(map(str, one.values())) if isinstance(one, Mapping) else f"{one}: no answer"
+
+
+def _text(command: OpsCommand, told: Mapping[str, Any]) -> list[str]:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    rows = told.get("rows")
+    if rows is None:
+        return record(told, width, COLUMNS)
+    lines = table(rows, columns_of(rows, command.columns), width) if rows else ["none"]
+    matched = told.get("matched", len(rows))
+    return [*lines, f"{matched - len(rows):,} more"] if matched > len(rows) else lines

@@ -1,0 +1,37 @@
+"""The operators' commands, as they are typed."""
+
+import pytest
+
+from app.operator.commands import ACTIONS, COMMANDS
+from app.options import make_parser
+
+WRONG = {
+    "no player": ["player"],
+    "too many rows": ["connections", "--limit", "201"],
+    "no rows": ["log", "--limit", "0"],
+    "no order": ["connections", "--sort", "beauty"],
+    "no URL": ["top", "--url", "race.example.org"],
+    "no pause": ["top", "--every-s", "0"],
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_told_before_anybody_is_asked(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        make_parser().parse_args(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_every_action_wants_a_reason_and_no_token_is_taken_from_the_command_line() -> None:
+    helped = {name: _help(name) for name in COMMANDS}
+    assert {name for name, text in helped.items() if "--reason WHY" in text} == {one.name for one in ACTIONS}
+    assert not any("token" in text.lower().replace("ops_token", "") for text in helped.values())
+
+
+def _help(name: str) -> str:
+    (action,) = (one for one in make_parser()._actions if one.dest == "command")
+    parsers: dict[str, object] = dict(action.choices or {})
+    return str(parsers[name].format_help())  # type: ignore[attr-defined]

@@ -1,0 +1,110 @@
+"""What the operators' views show of a running server, for people and for programs."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from app.operator.commands import COMMANDS
+from tools.harness import fetch
+from tools.harness.console import Console
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ServerProcess
+from tools.harness.tokens import token
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("views"), replica="alone") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def game(server: ServerProcess) -> Iterator[str]:
+    """A game that ann has won, while she still looks at it."""
+    game = server.new_game(token("ann"), min_players=1)
+    with Player(server, game, token("ann")) as ann:
+        ann.send("ready")
+        ann.until("game_started")
+        ann.send("nonsense")
+        ann.until("error")
+        ann.send("submit_code", {"code": SOLUTION})
+        ann.until("game_finished")
+        yield game
+
+
+@pytest.fixture
+def console(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> Console:
+    return Console(capsys, server.http_url, token="")
+
+
+def test_every_command_asks_what_the_api_has(server: ServerProcess) -> None:
+    document = fetch.get(f"{server.http_url}/ops/api/openapi.json").json()
+    served = {(method.upper(), _plain(path)) for path, methods in document["paths"].items() for method in methods}
+    asked = {(one.method, path) for one in COMMANDS.values() for path in (one.path, *one.more)}
+    assert asked <= served
+    for one in COMMANDS.values():
+        (path,) = (path for path in document["paths"] if _plain(path) == one.path)
+        known = {parameter["name"] for parameter in document["paths"][path][one.method.lower()].get("parameters", ())}
+        assert one.acts or {option.field for option in one.options} <= known, one.name
+
+
+def _plain(path: str) -> str:
+    """A path of the document as the commands have it."""
+    return re.sub(r"\{.*?\}", "{}", path).removeprefix("/ops/api")
+
+
+def test_a_list_is_a_table_for_people_and_rows_for_programs(console: Console, game: str) -> None:
+    lines = console.text("connections", "--player", "ann").splitlines()
+    assert lines[0].split() == [
+        "CONNECTION", "PLAYER", "STATE", "AGE", "MESSAGES", "IN", "ERRORS", "OUTBOX", "LAST", "ERROR", "CLIENT",
+        "ADDRESS", "GAME", "REPLICA",
+    ]  # fmt: skip
+    assert lines[1].split()[-2:] == [game, "alone"]
+    (row,) = console.ask("connections")["rows"]
+    assert (row["player_id"], row["errors"], row["last_error"]) == ("ann", 1, "unknown_type")
+    assert console.text("connections", "--player", "nobody") == "none\n"
+    assert console.ask("connection", row["connection_id"])["game_id"] == game
+
+
+def test_a_game_is_told_with_its_players_and_events_and_without_code(console: Console, game: str) -> None:
+    told = console.ask("game", game)
+    assert told["game"]["phase"] == "finished"
+    assert [player["player_id"] for player in told["players"]] == ["ann"]
+    assert "code_submitted" in {event["type"] for event in told["events"]}
+    text = console.text("game", game)
+    assert "game.phase" in text
+    assert "code_submitted" in text
+    assert "def solve" not in text + str(told)
+
+
+def test_a_player_is_told_with_connections_and_games(console: Console, game: str) -> None:
+    told = console.ask("player", "ann")
+    assert {row["game_id"] for row in (*told["connections"], *told["games"])} == {game}
+    assert console.ask("player", "nobody")["connections"] == []
+
+
+def test_the_last_lines_of_the_log_are_told_the_newest_first(console: Console, game: str) -> None:
+    told = console.ask("log", "--event", "ws.")
+    assert (told["matched"], told["rows"][0]["event"], told["rows"][0]["game_id"]) == (1, "ws.opened", game)
+    lines = console.text("log", "--limit", "2").splitlines()
+    assert lines[0].split() == ["TIMESTAMP", "LEVEL", "EVENT"]
+    assert lines[-1].endswith(" more")
+    assert lines[1].split()[0] >= lines[2].split()[0]
+    assert console.ask("log", "--level", "critical")["rows"] == []
+
+
+def test_the_metrics_are_those_that_prometheus_is_shown(server: ServerProcess) -> None:
+    answer = fetch.get(f"{server.http_url}/ops/api/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "\ncode_racer_build_info{" in answer.text
+
+
+def test_what_is_gone_is_told(console: Console) -> None:
+    code, out, error = console.run("connection", "0123456789ab-99")
+    assert (code, out) == (1, "")
+    assert "404: there is no such connection" in error
+
+
+def test_a_subject_cannot_lead_to_another_path(console: Console) -> None:
+    assert console.ask("player", "ann?x=1&y#%2F")["player_id"] == "ann?x=1&y#%2F"

@@ -6,6 +6,7 @@ is asked over HTTP, by OPS_TOKEN, which says whom it is asked for and what they 
 """
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -98,7 +99,7 @@ class Fleet:
     def listens_at(self, host: str, port: int | None) -> None:
         """Note where the console is served, if it is: others are told that, unless OPS_ADDRESS says otherwise."""
         if not self._address and port is not None:
-            name = socket.gethostname() if host in EVERYWHERE else host
+            name = _own_address() if host in EVERYWHERE else host
             self._address = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
         self._is_located.set()
 
@@ -210,6 +211,15 @@ class Fleet:
             self._all_answered.set()
         if note.asks:
             self._tell(asks=False)
+
+
+def _own_address() -> str:
+    """Find the address from which this machine reaches others, as its routes say; nothing is sent."""
+    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as route:
+            route.connect((far, 9))
+            return str(route.getsockname()[0])
+    return socket.gethostname()
 
 
 def _row(card: ReplicaCard, seen_s: float, error: str | None = None) -> ReplicaRow:

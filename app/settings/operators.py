@@ -44,8 +44,8 @@ class OperatorSettings(Section):
     )
     ops_address: Annotated[str, AfterValidator(_address)] = Field(
         "",
-        description="host:port by which the other replicas reach OPS_PORT of this one; empty: HOST, or what the system"
-        " calls this machine",
+        description="host:port by which the other replicas reach OPS_PORT of this one; empty: HOST, or where that is"
+        " all, the address from which this machine reaches others",
     )
     ops_timeout_s: float = Field(
         2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"

@@ -243,6 +243,10 @@ def test_secrets_are_made_and_stay_private(tmp_path: Path) -> None:
         text = (tmp_path / ".env").read_text()
     assert subprocess.run([tmp_path / "make-compose-env.sh"], check=True, capture_output=True).returncode == 0
     assert (tmp_path / ".env").read_text() == text, "made once"
+    (tmp_path / ".env").write_text(text.replace("OPS_TOKEN=", "OTHER="))
+    subprocess.run([tmp_path / "make-compose-env.sh"], check=True, capture_output=True)
+    assert len(re.findall(r"^OPS_TOKEN=[0-9a-f]{64}$", (tmp_path / ".env").read_text(), re.MULTILINE)) == 1
+    assert (tmp_path / ".env").read_text().startswith(text.replace("OPS_TOKEN=", "OTHER=")), "all others stay"
     made = dict(line.split("=", 1) for line in text.splitlines())
     needed = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
     assert set(made) == needed

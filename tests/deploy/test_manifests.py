@@ -252,6 +252,18 @@ def test_the_canary_gets_to_each_replica() -> None:
     assert rule["ports"] == to_pods["ports"] == [{"port": "http"}]
 
 
+@BOTH
+def test_the_console_of_a_replica_asks_the_others_and_nobody_else_comes_to_them(overlay: str) -> None:
+    policy = of_kind(overlay, "NetworkPolicy", "code-racer")["spec"]
+    labels = of_kind(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    ours = {"podSelector": {"matchLabels": labels}}
+    assert {"to": [ours], "ports": [{"port": "ops"}]} in policy["egress"]
+    let_in = [rule["from"] for rule in policy["ingress"] if {"port": "ops"} in rule["ports"]]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert let_in == [[monitoring], [ours]]
+    assert "--from-literal=OPS_TOKEN=" in (KUBERNETES / "make-secrets.sh").read_text(), "in the secret they all have"
+
+
 def test_the_ingress_says_what_the_site_says() -> None:
     site = (ROOT / "deploy/nginx/code-racer.conf").read_text()
     notes = of_kind("production", "Ingress")["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""Draw the boards: a real server, a real Prometheus, players that race and misbehave, and every panel's query.
+"""Draw the boards and the console: a real server and Prometheus, players that race and misbehave, every panel's query.
 
 No Grafana runs here, so the panels are drawn by matplotlib from the answers that Grafana would have got, in the places
 where Grafana puts them. Panels of Loki and Tempo are left empty, and say so. Run by ``make pictures``.
@@ -28,6 +28,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from dashboards.build import BOARDS
 from dashboards.model import Board, Kind, Panel, Source, to_json
+from tools.harness.browser import chromium, window
 from tools.harness.canary import canary
 from tools.harness.nats import Nats
 from tools.harness.nats_exporter import exporter
@@ -231,6 +232,14 @@ def _draw_heatmap(axes: Axes, series: list[Series]) -> None:
     _time_axis(axes)
 
 
+def shoot_console(server: ServerProcess, path: Path) -> None:
+    """Have a browser draw the operators' console, as it is while players race."""
+    with chromium() as browser, window(browser, f"{server.http_url}/ops/") as page:
+        page.locator("#live[data-state=live]").wait_for()
+        page.locator("tbody tr").last.wait_for()
+        page.screenshot(path=path)
+
+
 def _time_axis(axes: Axes) -> None:
     axes.grid(color=GRID, linewidth=0.5)
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -246,7 +255,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"players race for {options.lasts_s:g} s, then {len(BOARDS)} boards are drawn", flush=True)  # noqa: T201 - a command's answer
     folder = Path(tempfile.mkdtemp(prefix="code-racer-pictures-"))
     rules = sorted((ROOT / "alerts/rules").glob("*.yaml"))
-    limits = {"ping_interval_s": 1, "guests_per_address_per_minute": 100_000, "nats_max_bytes": 100_000_000}
+    limits = {
+        "replica": "racer-1",
+        "ping_interval_s": 1,
+        "guests_per_address_per_minute": 100_000,
+        "nats_max_bytes": 100_000_000,
+    }
     with (
         Nats(folder / "nats", 3, environment={"GOMEMLIMIT": "1GiB"}) as nats,
         ServerProcess(folder / "server", **{**limits, "event_log_url": nats.url, "nats_replicas": 3}) as server,
@@ -264,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _racing(server):
             time.sleep(options.lasts_s)  # as much as the pictures show
             end = time.time()
+            shoot_console(server, options.into / "console.png")
         for board in BOARDS:
             draw(client, board, begin, end, options.into / f"{board.uid}.png")
             print(options.into / f"{board.uid}.png", flush=True)  # noqa: T201 - a command's answer

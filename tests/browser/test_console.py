@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -17,9 +18,12 @@ from tools.harness.server import ROOT, ServerProcess
 AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
 OPS_TOKEN = "e1a7" * 12
 RACES = 3
+RULES: Final[dict[str, dict[str, list[str]]]] = {"dark": {"runOnly": ["color-contrast"]}, "light": {}}
+COLOURFUL = ("", "alerts?runbook=CodeRacerEventLoopLag", "connections", "game/{game}", "hot", "never")
+"""Views that have between them all that has a colour."""
 VIEWS = (
-    "", "replicas", "alerts", "connections", "connection/{connection}", "games", "game/{game}", "player/{player}",
-    "hot", "closes", "slow", "changes", "bans", "settings", "diagnostics", "find/nobody", "never",
+    *COLOURFUL, "replicas", "connection/{connection}", "games", "player/{player}", "closes", "slow", "changes", "bans",
+    "settings", "diagnostics", "find/nobody",
 )  # fmt: skip
 
 
@@ -80,6 +84,17 @@ def settle(page: Page, view: str) -> None:
     expect(page.locator("main")).to_have_attribute("data-place", f"#/{view}")
 
 
+def violations(page: Page, *, colours: bool) -> list[str]:
+    """What axe finds on a phone in the light, and, asked for `colours`, in the dark on a desktop."""
+    found = []
+    for scheme, size in (("dark", DESKTOP), ("light", PHONE))[not colours :]:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+        wrong = page.evaluate("(rules) => axe.run(document, rules)", RULES[scheme])["violations"]
+        found += [f"{scheme}, {one['id']}: {node['html']}" for one in wrong for node in one["nodes"]]
+    return found
+
+
 def test_every_view_is_sound_on_a_desktop_and_on_a_phone(browser: Browser, racing: Racing) -> None:
     """Axe finds nothing in either scheme, a view is no wider than its window, and nothing goes wrong in it."""
     faults: list[str] = []
@@ -91,12 +106,8 @@ def test_every_view_is_sound_on_a_desktop_and_on_a_phone(browser: Browser, racin
             place = view.format(**ids)
             page.evaluate("(hash) => { location.hash = hash; }", f"#/{place}")
             settle(page, place)
-            for scheme, size, rules in (("dark", DESKTOP, {"runOnly": ["color-contrast"]}), ("light", PHONE, {})):
-                page.set_viewport_size(size)
-                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
-                violations = page.evaluate("(rules) => axe.run(document, rules)", rules)["violations"]
-                found += [f"{view} {scheme} {one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
-                assert overflow(page) <= 0, view
+            found += [f"{view}, {one}" for one in violations(page, colours=view in COLOURFUL)]
+            assert overflow(page) <= 0, view
     assert found == []
     assert [fault for fault in faults if "404" not in fault] == []
 
@@ -148,6 +159,12 @@ def test_a_games_time_line_has_no_code(page: Page, racing: Racing) -> None:
     expect(line).to_contain_text("code submitted")
     expect(line).to_contain_text("verdict wrong_answer")
     assert "solve" not in page.content()
+
+
+def test_a_runbook_is_drawn_in_its_place(page: Page, racing: Racing) -> None:
+    open_view(page, racing, "alerts?runbook=CodeRacerEventLoopLag")
+    expect(page.get_by_role("article")).to_contain_text("Mitigation")
+    expect(page.get_by_role("article").locator("pre").first).to_be_visible()
 
 
 def test_who_may_not_read_is_told_how_to_and_a_token_is_kept_for_the_tab_alone(

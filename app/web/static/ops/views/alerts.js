@@ -39,6 +39,6 @@ function drawnAlert(row, query, runbook) {
   return h('li', { class: 'card', 'data-level': LEVELS[row.severity] ?? null },
     h('h2', {}, row.name, ' ', pill(row.severity, LEVELS[row.severity])),
     h('p', {}, text(row.summary)), h('p', { class: 'hint' }, `since ${ago(row.since)}`, labels.map(([name, value]) => [' ', h('code', {}, `${name}=${value}`)])),
-    h('p', { class: 'ways' }, h('a', { class: 'button', href: but({ runbook: isOpen ? undefined : row.name }) }, isOpen ? 'Close the runbook' : 'What to do')),
+    row.runbook && h('p', { class: 'ways' }, h('a', { class: 'button', href: but({ runbook: isOpen ? undefined : row.name }) }, isOpen ? 'Close the runbook' : 'What to do')),
     isOpen && drawnBook(row.name, runbook));
 }

@@ -26,6 +26,7 @@ from app.realtime.drain import Drain
 from app.rotation import Rotation
 from app.settings import CannotStartError, Settings
 from app.telemetry import gauges
+from app.telemetry.diagnosed import DiagnosticsLog
 from app.telemetry.exporter import open_tracer
 from app.telemetry.logs import Logs
 from app.telemetry.measured import MeasuredCoordination, MeasuredEventLog
@@ -109,8 +110,9 @@ class Service:
             self.replica,
             lambda: self.rotation.fingerprints,
             coordination or self.event_log.coordination,
-            Telling((lambda: logs.writer.recent) if logs else tuple, self.scrapes.render),
+            Telling((lambda: logs.writer.recent) if logs else tuple, self.scrapes.render, self.recorder.lately),
         )
+        self.diagnostics = DiagnosticsLog(self.recorder, self.console.diagnosing, self.hub.tasks)
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         self.lifecycle.background["operators"] = self.console.fleet.run
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
@@ -131,6 +133,7 @@ def _recorder(settings: Settings, replica: str, logs: Logs | None) -> Recorder:
         logs.logger if logs else None,
         settings.log_repeats_per_s,
     )
+    recorder.slow_s = settings.slow_message_s
     traces = open_tracer(settings, settings.environment, replica, recorder.traces_exported, (Rejected, Conflict))
     if traces is not None:
         recorder.use_tracer(traces, lambda: traces.counts)

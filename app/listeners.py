@@ -1,9 +1,13 @@
 """The addresses that are listened on: bound before anything is started, so that a wrong one is told at once."""
 
+import asyncio
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from app.settings import CannotStartError, ServerSettings
 from app.workers import Inherited
@@ -107,3 +111,24 @@ def _limit_unsent(one: socket.socket, unsent_bytes: int) -> None:
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
     if option is not None and unsent_bytes:
         one.setsockopt(socket.IPPROTO_TCP, option, unsent_bytes)
+
+
+@contextlib.contextmanager
+def bounded_tls(settings: ServerSettings, handshake_timeout_s: float, close_timeout_s: float) -> Iterator[None]:
+    """Bound the time of TLS handshakes and closes of each listener made in the block.
+
+    uvicorn has none, and those of asyncio are 60 s and 30 s; no protocol is asked before the handshake is over.
+    """
+    if not settings.tls_cert_file:
+        yield
+        return
+    loop: Any = asyncio.get_running_loop()
+    loop.create_server = partial(
+        loop.create_server,
+        ssl_handshake_timeout=handshake_timeout_s,
+        ssl_shutdown_timeout=close_timeout_s,
+    )
+    try:
+        yield
+    finally:
+        del loop.create_server

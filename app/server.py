@@ -21,7 +21,7 @@ from app.aio.tasks import TaskOwner
 from app.asgi import Service, create_ops_app
 from app.eventlog import LogUnavailable
 from app.judge import JudgeUnavailable
-from app.listeners import EVERYWHERE, CannotListenError, Listeners, port_of, shown
+from app.listeners import EVERYWHERE, CannotListenError, Listeners, bounded_tls, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
 from app.settings import CannotStartError, Settings, SettingsError
@@ -104,7 +104,9 @@ class Server(uvicorn.Server):
         Raises LogUnavailable, JudgeUnavailable, CannotListenError where somebody was quicker than us.
         """
         await self._start()
-        with contextlib.suppress(OSError), _bounded_tls(self._settings):  # uvloop tells nothing, asyncio raises
+        settings = self._settings
+        tls = bounded_tls(settings, settings.handshake_timeout_s, settings.close_timeout_s)
+        with contextlib.suppress(OSError), tls:  # uvloop tells nothing, asyncio raises
             await super().startup(sockets)
         if not self._listeners.are_listening:
             await self.lifespan.shutdown()
@@ -113,11 +115,11 @@ class Server(uvicorn.Server):
             self._mailbox.open()
         self._service.health.is_listening = True
         _tune_gc()
-        host, port = self._settings.host, port_of(self._listeners.game)
+        host, port = settings.host, port_of(self._listeners.game)
         self._service.console.listens_on(port, self._listeners.ops_port)
         reached = "localhost" if host in EVERYWHERE else host
-        scheme = "https" if self._settings.tls_cert_file else "http"
-        page = self._settings.public_url or f"{scheme}://{shown(reached, port)}/"
+        scheme = "https" if settings.tls_cert_file else "http"
+        page = settings.public_url or f"{scheme}://{shown(reached, port)}/"
         self._service.recorder.log(
             Events.APP_STARTED,
             address=shown(host, port),
@@ -125,7 +127,7 @@ class Server(uvicorn.Server):
             startup_s=round(time.monotonic() - self._began, 3),
             ops_port=self._listeners.ops_port,
         )
-        if self._settings.is_development and self._worker is None:  # of many the supervisor tells, once
+        if settings.is_development and self._worker is None:  # of many the supervisor tells, once
             self._announcing = asyncio.get_running_loop().create_task(self._announce(page), name="announce")
 
     async def _start(self) -> None:
@@ -168,7 +170,9 @@ class Server(uvicorn.Server):
 
     def _on_signal(self, number: int) -> None:
         self._service.recorder.log(Events.APP_SIGNALLED, signal=signals.name(number))
-        if number == signal.SIGHUP:
+        if number == signal.SIGUSR2:
+            self._service.diagnostics.write()
+        elif number == signal.SIGHUP:
             self._service.rotation.reread()
             if self.config.ssl is not None:
                 self._load_certificate_again(self.config.ssl)
@@ -225,6 +229,7 @@ class Server(uvicorn.Server):
         if self._mailbox is not None:
             self._mailbox.pause()
             await self._arrivals.close()
+        await self._service.console.close()
         await super().shutdown(sockets)
         if self.force_exit:
             await self.lifespan.shutdown()
@@ -283,27 +288,6 @@ class OpsServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
-
-
-@contextlib.contextmanager
-def _bounded_tls(settings: Settings) -> Iterator[None]:
-    """Bound the time of TLS handshakes and closes of each listener made in the block.
-
-    uvicorn has none, and those of asyncio are 60 s and 30 s; no protocol is asked before the handshake is over.
-    """
-    if not settings.tls_cert_file:
-        yield
-        return
-    loop: Any = asyncio.get_running_loop()
-    loop.create_server = partial(
-        loop.create_server,
-        ssl_handshake_timeout=settings.handshake_timeout_s,
-        ssl_shutdown_timeout=settings.close_timeout_s,
-    )
-    try:
-        yield
-    finally:
-        del loop.create_server
 
 
 @contextlib.asynccontextmanager

@@ -5,12 +5,16 @@ from collections.abc import Callable, Mapping
 from app.console.alerts import AlertsView
 from app.console.configuration import SettingsView
 from app.console.connections import ConnectionsView
+from app.console.diagnosing import Diagnosing
 from app.console.fleet import Fleet
 from app.console.games import GamesView
+from app.console.hot import Hot
+from app.console.live import Live
 from app.console.players import PlayersView
 from app.console.replica import ReplicaView
 from app.console.runbooks import Runbooks
 from app.console.telling import Telling
+from app.console.watch import Watch
 from app.eventlog import Coordination
 from app.health import Health
 from app.realtime import Hub
@@ -34,12 +38,24 @@ class Console:
         self.replica = ReplicaView(hub, health, settings, replica)
         self.fleet = Fleet(hub, coordination, self.replica.card, settings)
         self.telling = telling
+        self.lately = lately = telling.lately
         self.settings = SettingsView(settings, fingerprints)
         self.connections = ConnectionsView(hub, replica)
         self.games = GamesView(hub, self.connections, replica)
         self.runbooks = Runbooks()
         self.alerts = AlertsView(settings, self.runbooks.names)
-        self.players = PlayersView(self.connections, self.games)
+        self.players = PlayersView(self.connections, self.games, lately.ends)
+        self.slow_s = settings.slow_message_s
+        self.hot = Hot(hub.connections, lately.ends)
+        self.diagnosing = Diagnosing(hub.load)
+        live = Live(self.replica, self.hot, lately.ends)
+        parts = {"replica": live.replica, "hot": live.hot, "closes": live.ends}
+        self.watch = Watch(parts, settings.ops_max_watchers, hub.observer.fault)
+
+    async def close(self) -> None:
+        """End what is asked for at length, as the service ends: whoever waits for it has the rest at once."""
+        self.diagnosing.stop()
+        await self.watch.close()
 
     def listens_on(self, port: int, ops_port: int | None) -> None:
         """Note where operators are answered, for other replicas: not over TLS, as they do not know its name."""

@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from app.console.connections import ConnectionRow, ConnectionsView
+from app.console.ends import EndRow, Ends
 from app.console.games import GameRow, GamesView
 
 
 class PlayerStatus(Struct, frozen=True, kw_only=True):
-    """What this replica knows of a player: connections, and games that are loaded here."""
+    """What this replica knows of a player: connections, games that are loaded here, how the last connections ended."""
 
     player_id: str
     connections: list[ConnectionRow]
     games: list[GameRow]
+    ends: list[EndRow] = []
     missing: list[str] = []
 
     def with_others(self, others: Iterable["PlayerStatus"], missing: list[str]) -> "PlayerStatus":
@@ -23,6 +25,7 @@ class PlayerStatus(Struct, frozen=True, kw_only=True):
             player_id=self.player_id,
             connections=[row for one in every for row in one.connections],
             games=[row for one in every for row in one.games],
+            ends=sorted((row for one in every for row in one.ends), key=lambda row: row.at, reverse=True),
             missing=missing,
         )
 
@@ -30,9 +33,10 @@ class PlayerStatus(Struct, frozen=True, kw_only=True):
 class PlayersView:
     """Shows players; nobody is unknown, whoever is not here has nothing."""
 
-    def __init__(self, connections: ConnectionsView, games: GamesView) -> None:
+    def __init__(self, connections: ConnectionsView, games: GamesView, ends: Ends) -> None:
         self._connections = connections
         self._games = games
+        self._ends = ends
 
     def show(self, player_id: str) -> PlayerStatus:
         """Show one."""
@@ -40,4 +44,5 @@ class PlayersView:
             player_id=player_id,
             connections=[self._connections.show(one) for one in self._connections.of_player(player_id)],
             games=self._games.of_player(player_id),
+            ends=self._ends.of_player(player_id),
         )

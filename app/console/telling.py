@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from app.console.lately import Lately
+
 LogLine = Mapping[str, Any]
 
 
@@ -23,9 +25,13 @@ class RenderExposition(Protocol):
 
 
 class Telling:
-    """Shows what the log's writer keeps of its `lines`, the oldest first, and what `render` makes of the metrics."""
+    """Shows what the log's writer keeps of its `lines`, the oldest first, and what `render` makes of the metrics.
 
-    def __init__(self, lines: Callable[[], Sequence[LogLine]], render: RenderExposition) -> None:
+    `lately` is what the recorder keeps of what it was told.
+    """
+
+    def __init__(self, lines: Callable[[], Sequence[LogLine]], render: RenderExposition, lately: Lately) -> None:
+        self.lately = lately
         self._lines = lines
         self._render = render
 

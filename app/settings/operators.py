@@ -50,6 +50,9 @@ class OperatorSettings(Section):
     ops_timeout_s: float = Field(
         2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"
     )
+    ops_max_watchers: int = Field(
+        20, ge=1, le=1_000, description="who may have the console's live stream at a time; more are refused"
+    )
     prometheus_url: Annotated[str, AfterValidator(http_url("http://prometheus:9090"))] = Field(
         "", description="Prometheus, for the alerts that fire, like http://prometheus:9090"
     )

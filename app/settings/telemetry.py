@@ -65,7 +65,7 @@ class TelemetrySettings(Section):
     trust_traceparent: bool = Field(
         False, description="a client's trace context parents ours and decides sampling; else it is only linked"
     )
-    slow_message_s: float = Field(0.05, gt=0, description="a message that took longer is traced, sampled or not")
+    slow_message_s: float = Field(0.05, gt=0, description="a message that took longer is traced and listed as slow")
     late_spans_per_s: int = Field(
         5, ge=0, description="spans a second for unsampled messages that failed, were rejected, were slow: of each kind"
     )

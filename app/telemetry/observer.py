@@ -63,11 +63,15 @@ class Opened(Struct, frozen=True, gc=False):
 
 
 class Closed(Struct, frozen=True):
-    """The whole life of a connection, in one record; `trace_id` is of its handshake's span, where it has one."""
+    """The whole life of a connection, in one record; `trace_id` is of its handshake's span, where it has one.
+
+    `client` is its address.
+    """
 
     connection_id: str
     game_id: str
     player_id: str | None
+    client: str
     row: CloseRow
     received_code: int
     initiator: Initiator

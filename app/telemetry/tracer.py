@@ -5,7 +5,6 @@ Times (`started`, `arrived`) are those of `time.perf_counter`, in seconds.
 """
 
 import contextlib
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
@@ -77,9 +76,6 @@ NOTHING: Final = contextlib.nullcontext(None)
 
 class Tracer:
     """A tracer that samples nothing; the one over OpenTelemetry overrides it."""
-
-    slow_s: float = math.inf
-    """A message that took longer is slow."""
 
     def handshake(self, handshake: Handshake) -> Link | None:
         """Trace an answered attempt to connect; return what its messages link to."""

@@ -204,7 +204,6 @@ class OtelTracer(Tracer):
         answers: tuple[type[Exception], ...] = (),
     ) -> None:
         self._answers: tuple[type[BaseException], ...] = (*answers, asyncio.CancelledError)
-        self.slow_s = settings.slow_message_s
         self._ratio = settings.trace_ratio
         self._trusts_parents = settings.trusts_parents
         self._flush_timeout_s = settings.trace_flush_timeout_s

@@ -40,6 +40,7 @@ from app.vocabulary.games import (
     Stop,
     Verdict,
 )
+from app.vocabulary.hot import HotKind, HotMeasure
 from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
 from app.vocabulary.operators import (
@@ -78,6 +79,8 @@ __all__ = [
     "Handover",
     "HandshakeAnswer",
     "HandshakeOutcome",
+    "HotKind",
+    "HotMeasure",
     "HttpRejection",
     "HttpRoute",
     "Initiator",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.console.configuration import SettingsView
 from app.console.connections import ConnectionSearch, ConnectionsView, Listing
+from app.console.ends import Ends
 from app.console.games import GamesView
 from app.console.players import PlayersView
 from app.console.walking import SLICE, BadCursor, RowPlace, choose, cursor_of, place_of, placed
@@ -25,7 +26,7 @@ CODE = "def solve(x):\n    return 'her secret idea'\n"
 def views(one: OneHub) -> tuple[ConnectionsView, GamesView, PlayersView]:
     connections = ConnectionsView(one.hub, "one")
     games = GamesView(one.hub, connections, "one")
-    return connections, games, PlayersView(connections, games)
+    return connections, games, PlayersView(connections, games, Ends())
 
 
 async def ids(view: ConnectionsView, sort: ConnectionSort = ConnectionSort.HURT, **search: Any) -> list[str]:

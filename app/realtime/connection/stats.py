@@ -77,6 +77,7 @@ class ConnectionStats:
             connection_id=opened.connection_id,
             game_id=opened.game_id,
             player_id=player_id,
+            client=opened.client,
             row=row,
             received_code=received_code,
             initiator=initiator,

@@ -27,6 +27,27 @@ class Events:
         "app.started", "info", "The service takes connections.", "address", "startup_s", "page", "ops_port"
     )
     APP_SIGNALLED = _event("app.signalled", "info", "A signal came by which nothing changes.", "signal")
+    APP_DIAGNOSED = _event(
+        "app.diagnosed",
+        "info",
+        "SIGUSR2: how the process is, in figures; `app.stack` lines follow it.",
+        "tasks",
+        "threads",
+        "descriptors",
+        "memory_bytes",
+        "gc_collections",
+        "loop_lag_s",
+        "worst_loop_lag_s",
+    )
+    APP_STACK = _event(
+        "app.stack",
+        "info",
+        "SIGUSR2: where a thread is, or so many tasks with the same name wait: files, lines and functions, no values.",
+        "kind",
+        "name",
+        "count",
+        "stack",
+    )
     CERTIFICATE_LOADED = _event(
         "certificate.loaded",
         "info",

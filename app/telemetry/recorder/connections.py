@@ -50,6 +50,14 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         trace_id = link.trace_id if link is not None else None
         self._count_handshake(handshake.outcome, handshake.ended - handshake.started, trace_id, handshake.client)
         if handshake.refusal is not None:
+            self.lately.ends.refused(
+                handshake.outcome,
+                handshake.status,
+                handshake.refusal,
+                handshake.client,
+                handshake.player_id,
+                handshake.game_id,
+            )
             self.log_repeated(
                 Events.WS_REFUSED,
                 handshake.outcome,
@@ -65,6 +73,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
 
     def handshake_refused(self, outcome: HandshakeOutcome, status: int, detail: str, client: str) -> None:
         self._count_handshake(outcome, 0.0, None, client)
+        self.lately.ends.refused(outcome, status, detail, client)
         self.log_repeated(Events.WS_REFUSED, outcome, outcome=outcome, status=status, detail=detail, client=client)
 
     def opened(self, opened: Opened) -> None:
@@ -82,6 +91,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
 
     def closed(self, closed: Closed) -> None:
         row = closed.row
+        self.lately.ends.closed(closed)
         self.store.counter(Metrics.CLOSES).inc((str(row.code), row.reason, closed.initiator))
         self.store.histogram(Metrics.CONNECTION_DURATION).observe(closed.duration_s)
         if row in _LOST:
@@ -121,6 +131,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
 
     def http_rejected(self, reason: HttpRejection, status: int | None, detail: str, client: str) -> None:
         self.store.counter(Metrics.HTTP_REJECTED).inc((reason,))
+        self.lately.ends.refused(reason, status, detail, client)
         self.log_repeated(Events.HTTP_REJECTED, reason, reason=reason, status=status, detail=detail, client=client)
 
     def handed_over(self, outcome: Handover) -> None:

@@ -1,6 +1,7 @@
 """The recorder of what comes in, what goes out, and how long it waits."""
 
 import hashlib
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import MessagesObserver, MessageTrail, Opened
 from app.telemetry.recorder.recording import Recording
-from app.telemetry.tracer import Link
 from app.vocabulary import ErrorCode, LateCause, MessageOutcome, Reader
 
 _OK: Final = MessageOutcome.OK
@@ -18,7 +18,9 @@ _FAULTS: Final = {ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL}
 
 
 class MessagesRecorder(Recording, MessagesObserver):
-    """Records what comes in, what goes out, and how long it waits."""
+    """Records what comes in, what goes out, and how long it waits; a message that takes over `slow_s` is slow."""
+
+    slow_s: float = math.inf
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - see `Recording`
         super().__init__(store, logger, repeats_per_s)
@@ -48,20 +50,22 @@ class MessagesRecorder(Recording, MessagesObserver):
         duration_s = time.perf_counter() - trail.arrived
         cells[bisect_left(self._message_edges, duration_s)] += 1
         cells[-1] += duration_s
-        if trail.span is not None or duration_s > self.tracer.slow_s:
-            self._traced(type, outcome, trail, opened.link, duration_s)
+        if trail.span is not None or duration_s > self.slow_s:
+            self._traced(type, outcome, trail, opened, duration_s)
 
     def _traced(
-        self, type: str, outcome: MessageOutcome, trail: MessageTrail, link: Link | None, duration_s: float
+        self, type: str, outcome: MessageOutcome, trail: MessageTrail, opened: Opened, duration_s: float
     ) -> None:
-        """End the span of a message that has one, or was slow and gets it now."""
+        """End the span of a message that has one, or was slow and gets it now; keep what was slow for the console."""
         span = trail.span
         if span is None and outcome is _OK:
-            span = self.tracer.late(type, trail.arrived, link, trail.traceparent, LateCause.SLOW)
+            span = self.tracer.late(type, trail.arrived, opened.link, trail.traceparent, LateCause.SLOW)
         if span is not None:
             span.note({"message.outcome": outcome})
             span.end(outcome if outcome is MessageOutcome.ERROR else "", trail.arrived + duration_s)
             self.store.histogram(Metrics.MESSAGE_DURATION).add_exemplar(duration_s, (type, outcome), span.trace_id)
+        if duration_s > self.slow_s:
+            self.lately.slowest.add(type, outcome, duration_s, opened, span.trace_id if span is not None else None)
 
     def sent(self, type: str, count: int, size: int) -> None:
         self._sent[type][size] += count

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.console.lately import Lately
 from app.telemetry.catalogue import Events, LogEvent, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.repeats import Repeats
@@ -25,11 +26,12 @@ class Recording:
     """Moves metrics of `store` and writes lines to `logger`.
 
     `logger` may be any structlog logger; None records metrics only. Of lines that others can cause as often as they
-    like, `repeats_per_s` of each kind are written a second.
+    like, `repeats_per_s` of each kind are written a second. `lately` is what the console shows of what was told here.
     """
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
         self.store = store
+        self.lately = Lately()
         self._logger = logger
         self._repeats = Repeats(repeats_per_s)
 

@@ -11,7 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
-from app.web.console import alerts, connections, games, replica, telemetry
+from app.web.console import alerts, connections, diagnostics, games, hot, replica, telemetry, watch
 from app.web.console.access import OperatorAccess, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
@@ -24,6 +24,9 @@ _HANDLERS: Final = [
     *games.HANDLERS,
     *alerts.HANDLERS,
     *telemetry.HANDLERS,
+    *hot.HANDLERS,
+    *watch.HANDLERS,
+    *diagnostics.HANDLERS,
 ]
 
 

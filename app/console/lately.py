@@ -1,0 +1,14 @@
+"""What the recorder keeps for the console, as it is told of it anyway: nothing of it is paid with a message."""
+
+from app.console.ends import Ends
+from app.console.slowest import Slowest
+
+
+class Lately:
+    """What was lately: how connections ended, which messages were slow."""
+
+    __slots__ = ("ends", "slowest")
+
+    def __init__(self) -> None:
+        self.ends = Ends()
+        self.slowest = Slowest()

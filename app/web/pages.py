@@ -17,7 +17,7 @@ from app.web.negotiation import is_known, takes_gzip
 STATIC: Final = Path(__file__).parent / "static"
 CLIENT: Final = Path(__file__).parents[2] / "clients/javascript"
 """Where the client stands in a checkout; the wheel has what is served of it in `STATIC`."""
-_CLIENT_FILES: Final = ("client.js", "client.d.ts")
+_CLIENT_FILES: Final = ("client.js", "client.d.ts", "index.js", "index.d.ts")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

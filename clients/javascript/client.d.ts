@@ -515,7 +515,7 @@ export class GameWebSocket {
   metrics: WebSocketMetrics;
   reconnectAttempts: number;
   maxReconnectAttempts: number | null;
-  get rttMs(): number | null;
+  rttMs: number | null;
   get readyState(): number;
   get [Symbol.toStringTag](): string;
   connect(): void;
@@ -543,12 +543,5 @@ export class MessageBatcher {
   messages: ClientMessage[];
   addMessage<Type extends ClientMessage['type']>(type: Type, data: ClientMessages[Type]): boolean;
   flush(): void;
-  close(): void;
-}
-
-export class WebSocketPool {
-  constructor(maxConnections?: number, options?: GameWebSocketOptions);
-  readonly connections: Map<string, GameWebSocket>;
-  getConnection(gameId: string, token: string): GameWebSocket;
   close(): void;
 }

@@ -36,6 +36,8 @@ const LOST = 1006;
 const TOKEN_EXPIRED = 4401;
 /** After a gap; codes below are the wire protocol's, and anybody between may close with them: ours say before that they are final. */
 const GAP = 4000;
+/** A gap so soon after another is of the same trouble; that is longer than any wait between them. */
+const GAPS_MS = 60_000;
 /** A JSON Web Token has no other characters; a subprotocol takes few others. */
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
@@ -176,6 +178,9 @@ export class GameWebSocket {
 
   reconnectAttempts = 0;
 
+  /** Milliseconds of the round trip measured last; null before the first. */
+  rttMs = null;
+
   #token;
 
   #options = { ...DEFAULTS };
@@ -212,17 +217,24 @@ export class GameWebSocket {
 
   #adviceMs = null;
 
-  /** How often in a row events were missing. */
+  /** How many gaps followed on another, and until when the next one does. */
   #gaps = 0;
+
+  #gapsUntil = 0;
 
   #notBefore;
 
-  /** The last event that a handler has seen, and by what `disconnect` is told that another time has begun. */
+  /** The last event that has come, the last that a handler has seen, and what tells one time from another. */
+  #seq;
+
   #handedSeq;
 
   #visit = 0;
 
   #look;
+
+  /** When the last ping was sent. */
+  #pinged;
 
   /**
    * @param {string} gameId
@@ -235,6 +247,7 @@ export class GameWebSocket {
     chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
     chosen.WebSocket ??= globalThis.WebSocket;
     for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass ${name}`);
+    if (/^\.{0,2}$/.test(gameId)) throw new Error('gameId is no part of a path');
     const { lastSeq, metrics, maxReconnectAttempts, debug } = chosen;
     this.gameId = gameId;
     this.lastSeq = lastSeq;
@@ -248,8 +261,10 @@ export class GameWebSocket {
   /** So that frameworks that wrap objects to watch them leave this one alone: it has private parts. */
   get [Symbol.toStringTag]() { return 'GameWebSocket'; }
 
-  /** Milliseconds of the round trip measured last; null before the first. */
-  get rttMs() { return this.metrics.rttMs; }
+  /** The last event that has come; set before `connect`, the events after it are asked for. */
+  get lastSeq() { return this.#seq; }
+
+  set lastSeq(seq) { this.#seq = this.#handedSeq = seq; }
 
   /** As of the WebSocket: 1 while a message could be sent. */
   get readyState() { return this.ws?.readyState ?? 3; }
@@ -263,7 +278,6 @@ export class GameWebSocket {
     if (!/idle|closed/.test(this.state)) return;
     this.reconnectAttempts = 0;
     this.#freshTokenRefused = false;
-    this.#handedSeq = this.lastSeq;
     this.#resetEnd();
     this.#arrival.begin();
     this.#watch();
@@ -274,7 +288,7 @@ export class GameWebSocket {
   disconnect() {
     this.#close('disconnected', 1000, 'User requested');
     this.#visit += 1;
-    this.lastSeq = this.#handedSeq;
+    this.#seq = this.#handedSeq;
   }
 
   /**
@@ -478,7 +492,7 @@ export class GameWebSocket {
     this.#opened = true;
     this.#arrival.opened();
     this.#resetEnd();
-    this.metrics.recordConnection();
+    this.#count('recordConnection');
     if (this.#options.auth === 'message') this.sendMessage('auth', { token: this.#token });
     this.#ping();
     this.#timers.ping = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
@@ -488,7 +502,7 @@ export class GameWebSocket {
   #lost(code = LOST, reason = '', ...close) {
     this.#stop(...close);
     this.#arrival.ended();
-    this.metrics.recordError();
+    this.#count('recordError');
     if (!this.#opened) this.#diagnose();
     else if (code === TOKEN_EXPIRED) this.#tokenRefused(code, reason, reason);
     else if (this.#stayAway || (code >= GAP && FINAL_CLOSE_CODES.includes(code))) this.#end(code, reason, reason || `closed with ${code}`);
@@ -542,7 +556,7 @@ export class GameWebSocket {
     const delayMs = adviceMs ?? fullJitter(this.reconnectAttempts + isFree);
     this.#notBefore = performance.now() + adviceMs;
     this.#become('waiting');
-    this.metrics.recordReconnect();
+    this.#count('recordReconnect');
     this.#timers.retry = setTimeout(() => this.#try(), delayMs);
     const retry = { delayMs, attempt: this.reconnectAttempts, code, reason, detail };
     this.#tell(() => { if (this.state === 'waiting') this.#emit('retry', retry); });
@@ -621,32 +635,32 @@ export class GameWebSocket {
       // nothing of the server's; the next durable event shows whether something was missed
     }
     if (typeof message?.type !== 'string') return;
-    this.metrics.recordMessage();
+    this.#count('recordMessage');
     if (Number.isInteger(message.seq)) {
       if (!this.#isNext(message.seq)) return;
       if (this.#recent.push(message) > 100) this.#recent.shift();
     }
     this.#note(message);
     for (const one of this.#asked.values()) if (one.type === message.type) one.resolve(message);
-    const { lastSeq } = this;
+    const seq = this.#seq;
     const visit = this.#visit;
     this.#tell(() => {
       if (visit !== this.#visit) return;
-      this.#handedSeq = lastSeq;
+      this.#handedSeq = seq;
       this.#guard(message.type, () => this.handleMessage(message));
     });
   }
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
   #isNext(seq) {
-    const last = this.lastSeq; // null counts as 0
-    const isNext = seq === last + 1;
+    const isNext = seq === this.#seq + 1; // null counts as 0
     if (isNext) {
-      this.lastSeq = seq;
-      this.#gaps = 0;
-    } else if (seq > last) { // the first time at once
+      this.#seq = seq;
+    } else if (seq > this.#seq) { // at once, but for one that follows on another
+      const now = performance.now();
+      this.#gaps = now < this.#gapsUntil ? this.#gaps + 1 : 0;
+      this.#gapsUntil = now + GAPS_MS;
       this.#adviceMs = this.#gaps && fullJitter(this.#gaps);
-      this.#gaps += 1;
       this.#lost(GAP, 'gap', GAP, 'gap');
     }
     return isNext;
@@ -688,9 +702,8 @@ export class GameWebSocket {
   }
 
   #ping() {
-    const data = { timestamp: performance.now() };
-    if (this.rttMs !== null) data.rtt_ms = this.rttMs;
-    if (!this.sendMessage('ping', data)) return;
+    this.#pinged = performance.now();
+    if (!this.sendMessage('ping', { timestamp: this.#pinged, rtt_ms: this.rttMs })) return;
     this.#timers.pong ??= setTimeout(() => this.#lost(), this.#options.pongTimeoutMs); // or an earlier one is unanswered
   }
 
@@ -703,23 +716,24 @@ export class GameWebSocket {
       this.welcome = data;
       this.reconnectAttempts = 0;
       this.#freshTokenRefused = false;
-      if (data.resumed) this.metrics.recordResume();
-      else this.lastSeq = data.last_seq | 0; // whatever it is
+      if (data.resumed) this.#count('recordResume');
+      else this.#seq = data.last_seq | 0; // whatever it is
       this.#become('open');
       const hello = this.#arrival.joined();
       if ([].concat(data.accepts).includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
       for (const { text } of this.#asked.values()) if (text) this.#send(text);
     } else if (type === 'pong') {
-      this.metrics.recordRtt(performance.now() - data.timestamp);
+      if (data.timestamp !== this.#pinged) return; // of a ping of the application's own
+      this.#count('recordRtt', this.rttMs = performance.now() - data.timestamp);
     } else if (type === 'ack') {
       one?.resolve(data.seq ?? null);
     } else if (type === 'error') {
-      this.metrics.recordError();
+      this.#count('recordError');
       const waitMs = spread(asked(data.retry_after_ms));
       if (waitMs === null) one?.reject(new Rejected(data.code, data.message));
       else if (one) one.again = setTimeout(() => { if (this.state === 'open') this.#send(one.text); }, waitMs);
     } else if (type === 'token_expiring') {
-      this.#guard('refreshToken', () => this.#renewInTime());
+      this.#tell(() => this.#guard('refreshToken', () => this.#renewInTime()));
     } else if (type === 'disconnect') {
       this.#stayAway = data.reconnect === false;
       this.#adviceMs = asked(data.retry_after_ms); // the server spreads these itself
@@ -750,6 +764,9 @@ export class GameWebSocket {
     }
   }
 
+  /** Count with what may be the application's own; nothing here depends on it. */
+  #count(what, value) { this.#tell(() => this.#guard('metrics', () => this.metrics[what](value))); }
+
   #fault(type, error) {
     if (type !== 'fault' && this.#handlers.get('fault')?.length) this.#emit('fault', { error, type });
     else console.error(`Code Racer: called for ${type}:`, error);
@@ -775,9 +792,10 @@ export class MessageBatcher {
     ws.on?.('state', this.onState);
   }
 
-  /** Send a message with the next batch; false where 1,000 wait already. */
+  /** Send a message with the next batch; false where 1,000 wait already. Throws where it can never be sent. */
   addMessage(type, data) {
     if (this.messages.length >= 1_000) return false;
+    JSON.stringify(data); // throws now, not when it is sent with others
     this.messages.push({ type, data });
     if (this.messages.length >= this.batchSize) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), this.batchDelay);
@@ -802,37 +820,5 @@ export class MessageBatcher {
     this.ws.off?.('state', this.onState);
     clearTimeout(this.timer);
     this.timer = null;
-  }
-}
-
-/** Keeps at most `maxConnections` games connected; for one more, the oldest is disconnected. */
-export class WebSocketPool {
-  connections = new Map();
-
-  constructor(maxConnections = 5, options = {}) {
-    this.maxConnections = maxConnections;
-    this.options = options;
-  }
-
-  /** The connection of a game: the one there is, or a new one, connecting. */
-  getConnection(gameId, token) {
-    const known = this.connections.get(gameId);
-    if (known && known.state !== 'closed') return known;
-    this.connections.delete(gameId);
-    while (this.connections.size >= this.maxConnections) {
-      const [oldest, connection] = this.connections.entries().next().value;
-      this.connections.delete(oldest);
-      connection.disconnect();
-    }
-    const connection = new GameWebSocket(gameId, token, this.options);
-    this.connections.set(gameId, connection);
-    connection.connect();
-    return connection;
-  }
-
-  /** Disconnect all. */
-  close() {
-    for (const connection of this.connections.values()) connection.disconnect();
-    this.connections.clear();
   }
 }

@@ -5,6 +5,9 @@
  * says of it; one that takes too long, with a TimeoutError. Redirects are not followed: the token is for this service.
  */
 
+/** A JSON Web Token has no other characters; who makes a header of one with others is told so, with the token in the words. */
+const TOKEN = /^[\w.-]+$/;
+
 /** An answer that is none of those wanted: its `status`, and where it is the service's own, `reason`, a closed word. */
 export class Refused extends Error {
   name = 'Refused';
@@ -36,17 +39,18 @@ export class Api {
   createGame(wishes = {}, options = {}) { return this.#ask('POST', 'game_id', '/api/games', { ...options, body: wishes }); }
 
   /** The public state of a game. */
-  game(gameId, options) { return this.#ask('GET', 'game_id', `/api/games/${encodeURIComponent(gameId)}`, options); }
+  async game(gameId, options) { return this.#ask('GET', 'game_id', pathOf(gameId), options); }
 
   /** An own submission: code, verdict, visible tests. */
-  submission(gameId, attempt, options) {
-    return this.#ask('GET', 'attempt', `/api/games/${encodeURIComponent(gameId)}/submissions/${Number(attempt)}`, options);
+  async submission(gameId, attempt, options) {
+    return this.#ask('GET', 'attempt', `${pathOf(gameId)}/submissions/${Number(attempt)}`, options);
   }
 
   /** All problems, without their tests. */
   problems(options) { return this.#ask('GET', 'length', '/api/problems', options); }
 
   async #ask(method, wanted, path, { body, signal, timeoutMs = this.timeoutMs, token = this.token } = {}) {
+    if (token && !TOKEN.test(token)) throw new Refused(401, 'unauthorized', 'the token has a character that no token has');
     const controller = new AbortController();
     const abort = () => controller.abort(signal.reason);
     signal?.throwIfAborted();
@@ -67,10 +71,17 @@ export class Api {
   }
 }
 
+/** The path of a game; throws where that would be another one's, as URLs leave out dots. */
+function pathOf(gameId) {
+  if (/^\.{0,2}$/.test(gameId)) throw new Error('gameId is no part of a path');
+  return `/api/games/${encodeURIComponent(gameId)}`;
+}
+
 /** The document of an answer, which has something under the name `wanted`; throws `Refused` where it has not. */
 function read(answer, document, wanted) {
   if (answer.ok && document[wanted] !== undefined) return document;
-  const isOurs = typeof document.reason === 'string'; // a gateway's have none
+  const isOurs = typeof document.reason === 'string' && document.status === answer.status
+    && /problem\+json/.test(answer.headers.get('content-type')); // a gateway may say such a word in a JSON of its own
   const { reason = '', detail = answer.ok ? 'that is no answer of Code Racer' : answer.statusText || answer.type, retry_after_ms = null } = document;
   throw new Refused(answer.status, isOurs ? reason : '', String(detail), isOurs ? retry_after_ms : null);
 }

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from websockets.asyncio.client import connect
 
-from code_racer_client import Api, ClientError, GameWebSocket, Presence, Present, Refused
+from code_racer_client import Api, ClientError, GameWebSocket, MessageBatcher, Presence, Present, Refused
 
 Network = Callable[[str], Awaitable[None]]
 Told = dict[str, Any]
@@ -150,6 +150,42 @@ class Scenarios:
             "why": [event["code"], event["detail"]],
         }
 
+    async def measured(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        own = asyncio.ensure_future(ws.wait_for("pong"))
+        await ws.connect()
+        await own
+        other = asyncio.ensure_future(ws.wait_for("pong"))
+        await asyncio.sleep(0)  # one turn: it waits from now on
+        await ws.send_message("ping", {"timestamp": -1e12})
+        assert (await other)["data"]["timestamp"] == -1e12
+        return {"is_ours": ws.rtt_s is not None and 0 <= ws.rtt_s < 600}
+
+    async def nowhere(self, game_id: str) -> Told:
+        self._play(game_id)
+        api = Api(self._gateway)
+        calls = [
+            call
+            for one in ("", ".", "..")
+            for call in (GameWebSocket(one, self._token, self._url).connect(), api.game(one), api.submission(one, 1))
+        ]
+        return {"refused": sum([await _fails(call, "is no part of a path") for call in calls])}
+
+    async def unsendable(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        await ws.connect()
+        batcher = MessageBatcher(ws, 10, 1)
+        heard = asyncio.ensure_future(ws.wait_for("pong"))
+        batcher.add_message("ping", {"timestamp": 1})
+        kind = None
+        try:
+            batcher.add_message("ready", {"status": object()})
+        except TypeError as error:
+            kind = type(error).__name__
+        await heard
+        await batcher.close()
+        return {"kind": kind}
+
     async def unwelcome(self, game_id: str) -> Told:
         ws, _ = self._play(game_id, url=f"{self._url}?chaos=loss_pct:100", open_timeout_s=0.2)
         retry = _next(ws, "retry")
@@ -207,6 +243,8 @@ class Scenarios:
             await _refusal(api.create_game(min_players=0)),
             await _refusal(Api(api.url).ticket()),
             await _refusal(elsewhere.game(game_id)),
+            await _refusal(Api(f"{self._gateway}/waf/").game(game_id)),
+            await _refusal(Api(self._gateway, "marked token\n").game(game_id)),
             await _refusal(Api(f"{self._gateway}/moved", api.token).game(game_id)),
         ]
         await self._network("swallow")

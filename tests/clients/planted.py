@@ -13,11 +13,15 @@ from typing import Final
 
 from tests.clients.stage import CLIENTS, SETTINGS, Stage, wrong
 from tests.clients.table import TABLE
-from tests.clients.table.row import JAVASCRIPT, PYTHON
+from tests.clients.table.row import JAVASCRIPT, PYTHON, Row
 from tools.harness.server import ServerProcess
 
 PATIENCE_S: Final = 5.0
 """What a client with a fault does not come to in this time counts as not coming: without the fault it takes some ms."""
+
+
+CONTROL: Final = Row("a race is joined", "connect, open, disconnect, closed")
+"""Each client with a fault joins: one that cannot even be loaded would be seen by any row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "what has come and nobody has seen counts as seen",
             "who disconnects between two events of one turn is handed on no more, and asks for it again",
-            "    this.lastSeq = this.#handedSeq;\n",
+            "    this.#seq = this.#handedSeq;\n",
             "",
         ),
         (
@@ -123,6 +127,24 @@ JAVASCRIPT_FAULTS: Final = tuple(
             "a close with 1002 that says nothing of ours is a lost connection",
             "(code >= GAP && FINAL_CLOSE_CODES.includes(code))",
             "FINAL_CLOSE_CODES.includes(code)",
+        ),
+        (
+            "metrics that throw end it",
+            "metrics that throw stop nothing",
+            "    this.#count('recordError');\n    if (!this.#opened)",
+            "    this.metrics.recordError();\n    if (!this.#opened)",
+        ),
+        (
+            "what is told by hand to have come is lost",
+            "what is told by hand to have come outlives a disconnect",
+            "{ this.#seq = this.#handedSeq = seq; }",
+            "{ this.#seq = seq; }",
+        ),
+        (
+            "gaps are asked about at once again and again",
+            "nor is one that comes again and again after the next event",
+            "now < this.#gapsUntil ? this.#gaps + 1 : 0",
+            "0",
         ),
     )
 )
@@ -221,6 +243,34 @@ PYTHON_FAULTS: Final = tuple(
             "            pass\n",
             "keeper.py",
         ),
+        (
+            "metrics that raise end it",
+            "metrics that throw stop nothing",
+            '            self._fault(failed.error, "metrics")',
+            "            raise failed.error from None",
+            "metrics.py",
+        ),
+        (
+            "gaps are asked about at once again and again",
+            "nor is one that comes again and again after the next event",
+            "self._gaps + 1 if now < self._gaps_until else 0",
+            "0",
+            "reconnection.py",
+        ),
+        (
+            "a welcome without data is none",
+            "a welcome that says nothing is a welcome",
+            "        data = said if isinstance(said, dict) else {}",
+            "        if not isinstance(said, dict):\n            return\n        data = said",
+            "keeper.py",
+        ),
+        (
+            "the machine's sleep is not noticed",
+            "jump ends the wait",
+            "        if at - before > _MOST * WATCH_S:",
+            "        if False:",
+            "sleep.py",
+        ),
     )
 )
 FAULTS: Final = (*JAVASCRIPT_FAULTS, *PYTHON_FAULTS)
@@ -234,6 +284,9 @@ def seen(fault: Fault, server: ServerProcess, folder: Path) -> list[str]:
     path.write_text(path.read_text("utf-8").replace(fault.old, fault.new), "utf-8")
     (row,) = (row for row in TABLE if fault.row in row.name and row.is_for(fault.language))
     with Stage(fault.language, server, client=clients) as stage:
+        ((_, told),) = stage.play([CONTROL])
+        assert told is not None, fault.name
+        assert "open" in told.get("heard", ()), f"{fault.name}: {told}"
         ((_, told),) = stage.play([row], PATIENCE_S)
         return wrong(row, told)
 

@@ -15,22 +15,26 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 
-from code_racer_client import ClientError, GameWebSocket, MessageBatcher, Refused, connection
+from code_racer_client import ClientError, GameWebSocket, MessageBatcher, Refused, connection, sleep
+from tests.clients.given import Counted, Event, ThrowingMetrics
 from tests.clients.left import sockets_to
 
 FOR_EVER: Final = 3_600.0
 SHORT_S: Final = 0.02
 PATIENCE_S: Final = 10.0
+WATCH_S: Final = 0.25
+"""How often the clock of the machine's sleep is looked at, which stands still but for what rows tell."""
 
-Event = dict[str, Any]
 _current: ContextVar["Play | None"] = ContextVar("row", default=None)
+_slept_s = [0.0]
+"""How long the machine has slept, as told by a row."""
 _loose: list[str] = []
 """What went wrong and can be said of no row."""
 
@@ -39,16 +43,6 @@ def say(**what: Any) -> None:
     """One line."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
-
-
-class _Counted(GameWebSocket):
-    """Tells what is handed on before any handler: one that never returns hides nothing."""
-
-    count: Callable[[Event], None]
-
-    async def handle_message(self, message: Event) -> None:
-        self.count(message)
-        await super().handle_message(message)
 
 
 class Play:
@@ -76,9 +70,11 @@ class Play:
     def _client(self) -> GameWebSocket:
         row = self.row
         options = {"open_timeout_s": 20, "pong_timeout_s": 5, **row["options"]}
+        if row.get("metrics"):
+            options["metrics"] = ThrowingMetrics()
         if row.get("fresh"):
             options["refresh_token"] = self._refresh
-        ws = _Counted(row["game_id"], row["token"], row["url"], sleep=self._sleep, **options)
+        ws = Counted(row["game_id"], row["token"], row["url"], sleep=self._sleep, **options)
         ws.count = self._count
         for type in ("state", "retry", "end", "welcome", "player_ready", "pong"):
             ws.on(type, functools.partial(self._hear, type))
@@ -197,6 +193,12 @@ class Play:
     async def _send_ready(self) -> None:
         await self._send("ready", self._status)
 
+    async def _set_last_seq(self) -> None:
+        self.ws.last_seq = 0
+
+    async def _jump(self) -> None:
+        _slept_s[0] += 3_600
+
     async def _batch(self, type: str, data: object) -> None:
         self._batcher.add_message(type, data)
 
@@ -240,6 +242,8 @@ class Play:
             "request twice with one id": self._ask_twice,
             "request of what cannot be sent": functools.partial(self._ask, data=object()),
             "send": self._send_ready,
+            "nothing has come": self._set_last_seq,
+            "jump": self._jump,
             "ping": functools.partial(self._send, "ping", {"timestamp": 1}),
             "batch a ping": functools.partial(self._batch, "ping", {"timestamp": 1}),
             "turn": self._turn,
@@ -364,6 +368,7 @@ async def main() -> None:
     loop.set_task_factory(_make_task)
     loop.set_exception_handler(lambda _, context: _loose.append(str(context)))
     connection.connect = _connect_counted  # type: ignore[assignment, attr-defined] # to count them
+    sleep.WATCH_S, sleep.now = WATCH_S, lambda: _slept_s[0]  # type: ignore[misc, attr-defined]
     look_up = socket.getaddrinfo
     logging.getLogger("code_racer_client").addHandler(_Logged())
     warnings.simplefilter("always")

@@ -33,6 +33,9 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "rejected": {"code": "invalid_data"},
     "since": {"answers": ["ready", "not_ready", "TimeoutError", "ready", "ready", "over"]},
     "cut_short": {"answers": ["over"]},
+    "measured": {"is_ours": True},
+    "nowhere": {"refused": 9},
+    "unsendable": {"kind": "TypeError"},
     "unwelcome": {"attempt": 1},
     "present": {
         "seen": ["", "ann", "ann bob", "ann bob+", "ann bob+?", "ann bob+", "ann"],
@@ -49,6 +52,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
             ["Refused", 400, "bad_request"],
             ["Refused", 401, "unauthorized"],
             ["Refused", 502, ""],
+            ["Refused", 403, ""],
+            ["Refused", 401, "unauthorized"],
             ["Refused", 302, ""],
         ],
         "ticket": 302,
@@ -104,6 +109,8 @@ class _Gateway(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, b'{"game_id": "theirs", "ticket": "theirs"}')
         elif self.path.startswith("/moved"):
             self._answer(HTTPStatus.FOUND, b"")
+        elif self.path.startswith("/waf/api"):
+            self._answer(HTTPStatus.FORBIDDEN, b'{"status": 403, "reason": "forbidden"}')
         else:
             self._answer(HTTPStatus.BAD_GATEWAY, b"<html>bad gateway</html>")
 

@@ -24,6 +24,7 @@ CLIENT = ROOT / "clients/javascript"
 NODE = ROOT / "tests/node"
 MODULES = NODE / "node_modules"
 PROGRAMS = NODE / "package"
+MODULES_OF_IT = ("client", "http", "index", "presence")
 MOST_BYTES = 5_000
 BORROWED = ("ws", "react", "react-dom")
 """What the programs need beside the package; that is installed by itself."""
@@ -79,10 +80,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield process
 
 
-def joined(server: ServerProcess, release: str, program: str, project: Path) -> list[dict[str, object]]:
+def joined(server: ServerProcess, release: str, program: str, project: Path, **changed: str) -> list[dict[str, object]]:
     """What a program says that joins a game of its own; it ends when nothing of the client is left."""
     guest = server.guest("ann")
-    asked = {"URL": server.ws_url, "GAME": server.new_game(guest["token"], min_players=2), "TOKEN": guest["token"]}
+    game_id = server.new_game(guest["token"], min_players=2)
+    asked = {"URL": server.ws_url, "GAME": game_id, "TOKEN": guest["token"]} | changed
     return [json.loads(line) for line in run(node(release), program, cwd=project, **asked).splitlines()]
 
 
@@ -92,7 +94,7 @@ JOINED = [{"version": __version__, "seq": 3}]
 def test_it_holds_what_it_says_and_nothing_else(packed: Path) -> None:
     with tarfile.open(packed) as archive:
         names = {name.removeprefix("package/") for name in archive.getnames()}
-    modules = {f"{name}.{kind}" for name in ("client", "http", "presence") for kind in ("js", "cjs", "d.ts", "d.cts")}
+    modules = {f"{name}.{kind}" for name in MODULES_OF_IT for kind in ("js", "cjs", "d.ts", "d.cts")}
     said = modules | {"package.json", "README.md", "CHANGELOG.md", "LICENSE"}
     assert names == said
     assert packed.name == f"code-racer-client-{__version__}.tgz"
@@ -105,6 +107,15 @@ def test_it_joins_under_each_node_imported_and_required(
 ) -> None:
     assert run(node(release), "--version", cwd=project).startswith(f"v{release}.")
     assert joined(server, release, program, project) == JOINED
+
+
+@pytest.mark.parametrize("release", ["18", "20", "22"])
+def test_a_refusal_is_told_under_each_node_long_before_the_time_to_open_is_over(
+    server: ServerProcess, project: Path, release: str
+) -> None:
+    """That of Node 22's own WebSocket is an error that no close follows."""
+    (end,) = joined(server, release, "join.mjs", project, TOKEN="no.good.token", OPEN_TIMEOUT_MS="600000")
+    assert end["code"] == 401
 
 
 def test_the_example_of_its_readme_races(server: ServerProcess, project: Path) -> None:
@@ -135,6 +146,7 @@ def test_a_bundler_leaves_it_out_where_nothing_of_it_is_used(project: Path) -> N
 
 
 def test_the_one_file_stays_small() -> None:
+    assert not re.search(r"^import |^export .* from ", (CLIENT / "client.js").read_text(), re.MULTILINE)
     minified = esbuild(CLIENT / "client.js", cwd=NODE)
     assert len(gzip.compress(minified.encode(), mtime=0)) <= MOST_BYTES
 

@@ -5,6 +5,8 @@ import inspect
 import os
 import queue
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +17,7 @@ import code_racer_client
 from code_racer_client import ClientError, ClientState, Disconnected, Refused, Rejected
 from code_racer_client.sync import Options, SyncGameWebSocket
 from tools.harness.player import SOLUTION
-from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.server import SOURCES, STEP_TIMEOUT_S, ServerProcess, until
 
 
 @pytest.fixture(scope="module")
@@ -195,11 +197,76 @@ def test_a_callback_that_waits_for_itself_is_told(server: ServerProcess) -> None
     told: queue.Queue[object] = queue.Queue()
 
     def debug(*_: object) -> None:
-        try:
-            game.send_message("ping", {"timestamp": 1})
-        except ClientError as error:
-            told.put(str(error))
+        for call in (lambda: game.send_message("ping", {"timestamp": 1}), game.connect, game.disconnect):
+            try:
+                call()
+            except ClientError as error:
+                told.put(str(error))
 
     game = visit(server, debug=debug)
     with game:
-        assert told.get(timeout=STEP_TIMEOUT_S) == "this waits for itself"
+        assert [told.get(timeout=STEP_TIMEOUT_S) for _ in range(3)] == ["this waits for itself"] * 3
+        assert game.request("ready", {"status": "ready"}) == 3
+
+
+NEVER_RETURNS = """
+import sys
+import threading
+
+from code_racer_client import SyncGameWebSocket
+
+called, never = threading.Event(), threading.Event()
+game = SyncGameWebSocket(*sys.argv[1:], pong_timeout_s=0.2)
+game.on("welcome", lambda _: (called.set(), never.wait()))
+game.connect()
+called.wait()
+game.disconnect()
+print(game.state)
+"""
+
+
+def test_a_handler_that_never_returns_keeps_no_program_from_ending(server: ServerProcess) -> None:
+    guest = server.guest("ann")
+    asked = server.new_game(guest["token"]), guest["token"], server.ws_url
+    done = subprocess.run(
+        [sys.executable, "-c", NEVER_RETURNS, *asked],
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        capture_output=True,
+        text=True,
+        timeout=STEP_TIMEOUT_S,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("closed\n", "", 0)
+
+
+def test_what_is_asked_before_there_is_a_connection_waits_for_it(server: ServerProcess) -> None:
+    game = visit(server, queue=1)
+    answers: queue.Queue[int | None] = queue.Queue()
+    assert game.send_message("ready", {"status": "ready"}) == "queued"
+    with pytest.raises(ClientError, match="1 messages wait"):
+        game.send_message("ready", {"status": "ready"})
+    asking = threading.Thread(target=lambda: answers.put(game.request("ready", {"status": "not_ready"})))
+    asking.start()
+    until(lambda: len(game._client._keeper.requests.unanswered) == 2)
+    with game:
+        assert answers.get(timeout=STEP_TIMEOUT_S) == 4
+    asking.join()
+
+
+def test_who_never_connects_may_disconnect_all_the_same(server: ServerProcess) -> None:
+    game = visit(server)
+    game.disconnect()
+    assert game.state is ClientState.CLOSED
+    game.disconnect()
+    with pytest.raises(ClientError, match="another visit"):
+        game.connect()
+
+
+def test_sys_exit_in_a_handler_is_a_fault_like_others(server: ServerProcess) -> None:
+    faults: queue.Queue[object] = queue.Queue()
+    with visit(server) as game:
+        game.on("fault", lambda event: faults.put(str(event["error"])))
+        game.on("player_ready", lambda _: sys.exit(1))
+        game.request("ready", {"status": "ready"})
+        assert faults.get(timeout=STEP_TIMEOUT_S) == "sys.exit ends no program from here"
+        assert game.request("ready", {"status": "not_ready"}) == 4

@@ -93,9 +93,12 @@ def test_a_wait_that_the_server_asked_for_is_no_attempt_and_holds_once() -> None
 
 
 def test_after_a_gap_it_comes_back_at_once_and_after_the_next_ones_backs_off() -> None:
-    one = tries(0)
+    """Those of the same trouble are less than a minute apart."""
+    clock = Clock()
+    one = tries(0, clock=clock)
     waits_s = []
     for _ in range(50):
+        clock.now += 59
         one.gap()
         one.gap()  # what came before it was closed
         waits_s.append(one.delay_s(CUT))
@@ -103,9 +106,19 @@ def test_after_a_gap_it_comes_back_at_once_and_after_the_next_ones_backs_off() -
     assert waits_s[0] == 0.0
     assert 0 < waits_s[1] <= 2
     assert 2 < max(waits_s) <= 30
-    one.whole()
+    clock.now += 60
     one.gap()
     assert one.delay_s(CUT) == 0.0
+
+
+def test_it_says_whether_the_wait_was_asked_for() -> None:
+    """Else the machine's sleep ends it."""
+    one = tries(1)
+    one.announced(reconnect=True, retry_after_s=3.0)
+    one.delay_s(CUT)
+    assert one.is_asked
+    one.delay_s(CUT)
+    assert not one.is_asked
 
 
 def test_what_a_refusal_advises_is_waited_at_least_and_not_by_all_for_the_same_time() -> None:

@@ -1,12 +1,7 @@
 // Drives the JavaScript client by JSON lines: commands in, everything it hears out. The twin of driver.py.
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
-
-const source = readFileSync(new URL('../../clients/javascript/client.js', import.meta.url), 'utf8');
-const { GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool } = await import(
-  `data:text/javascript,${encodeURIComponent(source)}`
-);
+import { GameWebSocket, MessageBatcher, Rejected, WebSocketMetrics, WebSocketPool } from '../../clients/javascript/index.js';
 
 const config = JSON.parse(process.argv[2]);
 const wishes = config.options ?? {};

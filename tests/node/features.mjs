@@ -2,7 +2,7 @@
 // features.py: the same names, the same answers.
 import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
-import { GameWebSocket } from '../../clients/javascript/client.js';
+import { GameWebSocket, MessageBatcher } from '../../clients/javascript/client.js';
 import { Api } from '../../clients/javascript/http.js';
 import { Presence } from '../../clients/javascript/presence.js';
 
@@ -138,6 +138,36 @@ const scenarios = {
       why: [retry.code, retry.detail],
     };
   },
+  async measured(id) {
+    play(id);
+    game.connect();
+    await game.waitFor('pong'); // of its own
+    game.sendMessage('ping', { timestamp: -1e12 });
+    while ((await game.waitFor('pong')).data.timestamp !== -1e12);
+    return { is_ours: game.rttMs >= 0 && game.rttMs < 600_000 };
+  },
+  async nowhere(id) {
+    play(id);
+    const refused = (call) => call.then(() => null, ({ message }) => message);
+    const api = new Api(gateway);
+    const said = ['', '.', '..'].map((one) => [
+      refused((async () => new GameWebSocket(one, token, { url, WebSocket }))()), refused(api.game(one)), refused(api.submission(one, 1)),
+    ]);
+    return { refused: (await Promise.all(said.flat())).filter((text) => text?.endsWith('is no part of a path')).length };
+  },
+  async unsendable(id) {
+    play(id);
+    game.connect();
+    await reached('open');
+    const batcher = new MessageBatcher(game, 10, 1);
+    const heard = game.waitFor('pong');
+    batcher.addMessage('ping', { timestamp: 1 });
+    let kind = null;
+    try { batcher.addMessage('ready', { status: 1n }); } catch (error) { kind = error.name; }
+    await heard;
+    batcher.close();
+    return { kind };
+  },
   async unwelcome(id) {
     play(id, { url: `${url}?chaos=loss_pct:100`, openTimeoutMs: 200, pongTimeoutMs: 600_000 });
     game.connect();
@@ -186,6 +216,7 @@ const scenarios = {
       await refused(api.game(`${made.game_id}?x`)), await refused(api.game(id.replace(/^.{8}/, '00000000'))),
       await refused(api.submission(made.game_id, 1)), await refused(api.createGame({ min_players: 0 })),
       await refused(new Api(api.url).ticket()), await refused(elsewhere.game(id)),
+      await refused(new Api(`${gateway}/waf/`).game(id)), await refused(new Api(gateway, { token: 'marked token\n' }).game(id)),
       await refused(new Api(`${gateway}/moved`, { token }).game(id)),
     ];
     const moved = new GameWebSocket(id, token, { url: `${gateway}/moved`.replace('http', 'ws'), WebSocket, auth: 'ticket' });

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import WebSocket from 'ws';
 
 const source = readFileSync(process.env.CLIENT ?? new URL('../../clients/javascript/client.js', import.meta.url), 'utf8');
-const { GameWebSocket, MessageBatcher } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+const { GameWebSocket, MessageBatcher, WebSocketMetrics } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 const current = new AsyncLocalStorage();
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const STAYS = 2 ** 30; // so that only a call or a sign ends the wait
@@ -104,6 +104,12 @@ const JOIN = { timeout: 'TimeoutError', 'given up': 'AbortError', unsendable: 'T
 const camel = (name) => name.replace(/_s$/, '_ms').replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 const inMs = ([name, value]) => [camel(name), name.endsWith('_s') ? value * 1000 : value];
 
+const throws = () => { throw new Error('the application\'s own'); };
+const counted = ['Connection', 'Error', 'Reconnect', 'Resume'];
+/** Whatever is counted throws, but for what is counted by the message. */
+class ThrowingMetrics extends WebSocketMetrics {}
+for (const what of counted) ThrowingMetrics.prototype[`record${what}`] = throws;
+
 /** One row: a client, what its handlers do, and what is told of it. */
 class Play {
   constructor(row) {
@@ -125,9 +131,10 @@ class Play {
   begin() {
     const { row } = this;
     const options = Object.fromEntries(Object.entries({ open_timeout_s: 20, ...row.options }).map(inMs));
+    if (row.metrics) options.metrics = new ThrowingMetrics();
     if (row.fresh) options.refreshToken = () => this.refresh();
     this.client = new GameWebSocket(row.game_id, row.token, { url: row.url, WebSocket: Counted, ...options });
-    for (const type of ['state', 'retry', 'end', 'welcome', 'player_ready', 'pong']) {
+    for (const type of ['state', 'retry', 'end', 'welcome', 'player_ready', 'pong', 'token_expiring']) {
       const handler = (event) => this.hear(event.state ?? type, handler);
       this.client.on(type, handler);
     }
@@ -218,6 +225,7 @@ class Play {
       case 'request in 20 ms': return this.ask({ timeoutMs: 20 });
       case 'request given up': return this.ask({ signal: AbortSignal.abort() });
       case 'request of what cannot be sent': return this.ask({}, { size: 1n });
+      case 'nothing has come': client.lastSeq = 0; return null;
       case 'send': return void this.told.answers.push(client.sendMessage('ready', this.status) ? 'sent' : 'not sent');
       case 'ping': return void client.sendMessage('ping', { timestamp: 1 });
       case 'batch a ping': return void this.batcher.addMessage('ping', { timestamp: 1 });

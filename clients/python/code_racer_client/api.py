@@ -6,12 +6,13 @@ import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Final, NoReturn
-from urllib.parse import quote
 
 import msgspec
 
-from code_racer_client.errors import ClientError, Refused
+from code_racer_client.connection import PROBLEM, path_part
+from code_racer_client.errors import ClientError, Refused, Unusable
 from code_racer_client.message import MALFORMED, JsonMessage, retry_after_s
+from code_racer_client.token import require_usable
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -36,6 +37,9 @@ class Api:
     token: str | None = None
     timeout_s: float = 30.0
 
+    def __post_init__(self) -> None:
+        self.url = self.url.rstrip("/")
+
     @property
     def ws_url(self) -> str:
         """The WebSocket side."""
@@ -55,11 +59,11 @@ class Api:
 
     async def game(self, game_id: str) -> JsonMessage:
         """Read the public state of a game."""
-        return await self._document("game_id", f"/api/games/{quote(game_id, safe='')}")
+        return await self._document("game_id", f"/api/games/{path_part(game_id)}")
 
     async def submission(self, game_id: str, attempt: int) -> JsonMessage:
         """Read an own submission: code, verdict, visible tests."""
-        return await self._document("attempt", f"/api/games/{quote(game_id, safe='')}/submissions/{int(attempt)}")
+        return await self._document("attempt", f"/api/games/{path_part(game_id)}/submissions/{int(attempt)}")
 
     async def problems(self) -> list[JsonMessage]:
         """List all problems, without their tests."""
@@ -78,13 +82,14 @@ class Api:
         """Send a request, with a body where there is one, and return what it is answered with."""
         headers = {"accept": "application/json"}
         if self.token is not None:
+            require_usable(self.token)
             headers["authorization"] = f"Bearer {self.token}"
         sent = None
         if body is not None:
             sent = msgspec.json.encode(body)
             headers["content-type"] = "application/json"
-        request = urllib.request.Request(self.url + path, sent, headers)  # noqa: S310 - the URL is the caller's
         try:
+            request = urllib.request.Request(self.url + path, sent, headers)  # noqa: S310 - the URL is the caller's
             with _opener.open(request, timeout=self.timeout_s) as answer:
                 return msgspec.json.decode(answer.read())
         except urllib.error.HTTPError as error:
@@ -92,12 +97,14 @@ class Api:
                 raise _refused(path, error) from None
         except MALFORMED:
             self._miss(path)
+        except ValueError:
+            raise Unusable("that is no URL of a service; write it like https://race.example.org") from None
         except (HTTPException, OSError) as error:
             raise ClientError(f"cannot reach {self.url}: {error}") from None
 
 
 def _refused(path: str, error: urllib.error.HTTPError) -> Refused:
-    """Read why: in the service's own words, or in those of HTTP where a proxy on the way has answered."""
+    """Read why: in the service's own words, or in those of HTTP where another has answered."""
     try:
         problem = msgspec.json.decode(error.read())
     except (HTTPException, OSError, *MALFORMED):
@@ -105,6 +112,7 @@ def _refused(path: str, error: urllib.error.HTTPError) -> Refused:
     if not isinstance(problem, dict):
         problem = {}
     detail, reason = f"{path}: {problem.get('detail', error.reason)}", problem.get("reason")
-    if not isinstance(reason, str):  # a gateway's have none
+    is_ours = PROBLEM in error.headers.get("content-type", "") and problem.get("status") == error.code
+    if not is_ours or not isinstance(reason, str):
         return Refused(error.code, detail)
     return Refused(error.code, detail, retry_after_s(problem), reason=reason)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 from code_racer_client.errors import ClientError
+from code_racer_client.message import encode
 from code_racer_client.protocol import MAX_BATCH
 from code_racer_client.state import ClientState
 from code_racer_client.websocket import GameWebSocket
@@ -36,7 +37,9 @@ class MessageBatcher:
 
         Raises:
             ClientError: 1,000 messages wait already.
+            TypeError: `data` is nothing that can be sent.
         """
+        encode({"data": data})  # not when it is sent with others
         if len(self._messages) >= MAX_QUEUED:
             raise ClientError(f"{MAX_QUEUED} messages wait for the connection already")
         self._messages.append({"type": type, "data": data})

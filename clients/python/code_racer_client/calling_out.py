@@ -14,6 +14,14 @@ class CallFailed(Exception):  # noqa: N818 - it says what happened
         self.error = error
 
 
+def call(function: Callable[..., object], *arguments: object) -> Any:  # noqa: ANN401 - whatever the application returns
+    """Call a plain function of the application and return what it returns. Raises CallFailed."""
+    try:
+        return function(*arguments)
+    except Exception as error:  # anything, as below
+        raise CallFailed(error) from error
+
+
 async def call_out(function: Callable[..., object], *arguments: object) -> Any:  # noqa: ANN401 - whatever the application returns
     """Call a function of the application and return what it returns, awaited where it is to be. Raises CallFailed."""
     try:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,9 +16,10 @@ from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from code_racer_client.errors import ClientError, Refused, Unusable
-from code_racer_client.message import MALFORMED, JsonMessage, encode, number, retry_after_s
-from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.message import MALFORMED, encode, retry_after_s
 from code_racer_client.protocol import CLIENT_NAME, CLOSE_LOST, FINAL_REASONS
+from code_racer_client.round_trip import RoundTrip
+from code_racer_client.sleep import machine_slept
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 PROBLEM: Final = "application/problem+json"
@@ -36,15 +36,15 @@ class Timing:
 
 
 class Connection:
-    """Sends and receives over one WebSocket, and measures its round trip."""
+    """Sends and receives over one WebSocket, and sees to it that its peer is there."""
 
-    def __init__(self, ws: ClientConnection, ping_interval_s: float, metrics: WebSocketMetrics) -> None:
+    def __init__(self, ws: ClientConnection, timing: Timing, round_trip: RoundTrip) -> None:
         self._ws = ws
-        self._ping_interval_s = ping_interval_s
-        self._metrics = metrics
+        self._timing = timing
+        self._round_trip = round_trip
 
     @classmethod
-    async def open(cls, url: str, token: str, timing: Timing, metrics: WebSocketMetrics) -> Self:
+    async def open(cls, url: str, token: str, timing: Timing, round_trip: RoundTrip) -> Self:
         """Connect.
 
         Raises:
@@ -68,19 +68,28 @@ class Connection:
             raise _refused(error) from None
         except (OSError, TimeoutError, EOFError, InvalidHandshake, WebSocketException, ValueError) as error:
             raise ClientError(f"cannot reach {_without_query(url)}: {type(error).__name__}") from None
-        metrics.record_connection(_certificate_end_s(ws))
-        return cls(ws, timing.ping_interval_s, metrics)
+        return cls(ws, timing, round_trip)
+
+    @property
+    def certificate_end_s(self) -> float | None:
+        """When the server's certificate ends, in epoch seconds; None without TLS."""
+        certificate = self._ws.transport.get_extra_info("peercert")
+        return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
     async def receive(self, on_frame: Callable[[str | bytes], Awaitable[None]]) -> tuple[int, str]:
         """Pass every frame on until the connection ends; return the code and the reason of its close."""
-        pings = asyncio.create_task(self._send_pings(), name="pings")
+        beside = (
+            asyncio.create_task(self._send_pings(), name="pings"),
+            asyncio.create_task(self._look_after_sleep(), name="sleep"),
+        )
         try:
             async for frame in self._ws:
                 await on_frame(frame)
         except ConnectionClosed:
             pass  # the code is read below
         finally:
-            pings.cancel()
+            for task in beside:
+                task.cancel()
         return self._ws.close_code or CLOSE_LOST, self._ws.close_reason or ""
 
     async def send(self, text: str) -> None:
@@ -99,20 +108,22 @@ class Connection:
         self._ws.transport.abort()
 
     async def _send_pings(self) -> None:
-        """Send a ``ping`` now and then, which tells the server the round trip measured last."""
+        """Send a ``ping`` now and then."""
         with contextlib.suppress(ClientError):
             while True:
-                data: JsonMessage = {"timestamp": time.perf_counter() * 1000}
-                if self._metrics.rtt_s is not None:
-                    data["rtt_ms"] = self._metrics.rtt_s * 1000
-                await self.send(encode({"type": "ping", "data": data}))
-                await asyncio.sleep(self._ping_interval_s)
+                await self.send(encode(self._round_trip.ping()))
+                await asyncio.sleep(self._timing.ping_interval_s)
 
-    def on_pong(self, data: JsonMessage) -> None:
-        """Measure the round trip of the ``ping`` that this ``pong`` answers."""
-        sent_ms = number(data.get("timestamp"))
-        if sent_ms is not None:
-            self._metrics.record_rtt(max(0.0, time.perf_counter() - sent_ms / 1000))
+    async def _look_after_sleep(self) -> None:
+        """Give the connection up where its peer is gone after the machine's sleep, sooner than the pings would."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await machine_slept()
+                try:
+                    async with asyncio.timeout(self._timing.pong_timeout_s):
+                        await (await self._ws.ping())
+                except TimeoutError:
+                    self.abort()
 
 
 def socket_url(backend_url: str, game_id: str, client: str, last_seq: int | None) -> str:
@@ -126,20 +137,24 @@ def socket_url(backend_url: str, game_id: str, client: str, last_seq: int | None
     query |= dict(parse_qsl(parts.query, keep_blank_values=True))
     if last_seq is not None:
         query["last_seq"] = str(last_seq)
-    path = f"{parts.path.rstrip('/')}/ws/{quote(game_id, safe='')}"
+    path = f"{parts.path.rstrip('/')}/ws/{path_part(game_id)}"
     return parts._replace(path=path, query=urlencode(query, safe="/"), fragment="").geturl()
+
+
+def path_part(game_id: str) -> str:
+    """Return a game's id as a part of a path. Raises Unusable where it is none: URLs leave out dots."""
+    try:
+        if game_id not in {"", ".", ".."}:
+            return quote(game_id, safe="")
+    except UnicodeEncodeError:  # half a character
+        pass
+    raise Unusable("game_id is no part of a path")
 
 
 def _without_query(url: str) -> str:
     """Return what may be shown of a URL: who embeds the client may have put a secret into the query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _certificate_end_s(ws: ClientConnection) -> float | None:
-    """Read when the server's certificate ends, in epoch seconds."""
-    certificate = ws.transport.get_extra_info("peercert")
-    return ssl.cert_time_to_seconds(certificate["notAfter"]) if certificate else None
 
 
 def _require_url(url: str) -> SplitResult:

@@ -16,10 +16,12 @@ from code_racer_client.connection import Connection, Timing, socket_url
 from code_racer_client.dispatcher import RETRY, Dispatcher
 from code_racer_client.errors import ClientError, Disconnected, Refused
 from code_racer_client.message import JsonMessage, decode, encode, retry_after_s, whole
-from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.metrics import Counting, WebSocketMetrics
 from code_racer_client.protocol import CLOSE_GOING_AWAY, CLOSE_NORMAL
 from code_racer_client.reconnection import Reconnection
 from code_racer_client.requests import Requests
+from code_racer_client.round_trip import RoundTrip
+from code_racer_client.sleep import machine_slept
 from code_racer_client.state import ClientState
 from code_racer_client.subscriptions import Subscriptions
 from code_racer_client.token import NotRenewed, Token
@@ -48,7 +50,7 @@ class Keeper:
         reconnection: Reconnection,
         subscriptions: Subscriptions,
         dispatcher: Dispatcher,
-        metrics: WebSocketMetrics,
+        count: Counting,
     ) -> None:
         self.state = ClientState.IDLE
         self.last_seq: int | None = None
@@ -56,12 +58,13 @@ class Keeper:
         self.end: ClientError | None = None
         self.connection: Connection | None = None
         self.requests = Requests()
+        self.round_trip = RoundTrip()
         self._place = place
         self._token = token
         self._reconnection = reconnection
         self._subscriptions = subscriptions
         self._dispatcher = dispatcher
-        self._metrics = metrics
+        self._count = count
         self._arrival = Arrival()
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -138,10 +141,10 @@ class Keeper:
                     await self._serve_once()
                 except ClientError as error:
                     self._require_wanted()
-                    self._metrics.record_error()
+                    self._count(WebSocketMetrics.record_error)
                     self._arrival.ended()
                     await self._wait_to_retry(error)
-                    self._metrics.record_reconnect()
+                    self._count(WebSocketMetrics.record_reconnect)
         except ClientError as error:
             end = error
         finally:
@@ -159,12 +162,13 @@ class Keeper:
         token = await self._current_token()
         place = self._place
         url = socket_url(place.backend_url, place.game_id, place.client, self.last_seq)
-        connection = await Connection.open(url, token, place.timing, self._metrics)
+        connection = await Connection.open(url, token, place.timing, self.round_trip)
         late = asyncio.get_running_loop().call_later(place.timing.open_timeout_s, self._require_welcome, connection)
         try:
             self._require_wanted()
             self.connection = connection
             self._arrival.opened()
+            self._count(WebSocketMetrics.record_connection, connection.certificate_end_s)
             code, reason = await connection.receive(self._take)
         finally:
             late.cancel()
@@ -205,9 +209,11 @@ class Keeper:
         await self._wait(delay_s)
 
     async def _wait(self, delay_s: float) -> None:
-        """Wait so long, or until there is a hurry."""
+        """Wait so long, or until there is a hurry, or the machine has slept, where the server has not asked to wait."""
         self._hurry.clear()
         waits = [asyncio.ensure_future(one) for one in (self._place.sleep(delay_s), self._hurry.wait())]
+        if not self._reconnection.is_asked:
+            waits.append(asyncio.ensure_future(machine_slept()))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -238,7 +244,7 @@ class Keeper:
         message = decode(frame)
         if message is None:
             return  # nothing of the server's; the next durable event shows whether something was missed
-        self._metrics.record_message()
+        self._count(WebSocketMetrics.record_message)
         before, seq = self.last_seq, whole(message.get("seq"))
         if seq is not None and not await self._is_next(seq):
             return
@@ -258,36 +264,35 @@ class Keeper:
                 await self.connection.close(CLOSE_GOING_AWAY, "gap")
             return False
         self.last_seq = seq
-        self._reconnection.whole()
         return True
 
     async def _note(self, message: JsonMessage) -> None:
         """Do what the client itself has to do about a message."""
-        data = message.get("data")
-        if not isinstance(data, dict):
-            return
+        said = message.get("data")
+        data = said if isinstance(said, dict) else {}
         match message["type"]:
             case "welcome":
                 await self._note_welcome(message, data)
-            case "pong" if self.connection is not None:
-                self.connection.on_pong(data)
+            case "pong" if (rtt_s := self.round_trip.pong(data)) is not None:
+                self._count(WebSocketMetrics.record_rtt, rtt_s)
             case "ack":
                 self.requests.on_ack(data)
             case "error":
-                self._metrics.record_error()
+                self._count(WebSocketMetrics.record_error)
                 self.requests.on_error(data)
             case "token_expiring":
                 if self._token.can_refresh and (self._refreshing is None or self._refreshing.done()):
                     self._refreshing = asyncio.create_task(self._renew_token(), name="token refresh")
             case "disconnect":
-                self._reconnection.announced(reconnect=data.get("reconnect", True), retry_after_s=retry_after_s(data))
+                comes_back = data.get("reconnect") is not False
+                self._reconnection.announced(reconnect=comes_back, retry_after_s=retry_after_s(data))
 
     async def _note_welcome(self, message: JsonMessage, data: JsonMessage) -> None:
         self.welcome = message
         self._reconnection.welcomed()
         self._token.accepted()
         if data.get("resumed"):
-            self._metrics.record_resume()
+            self._count(WebSocketMetrics.record_resume)
         else:
             self.last_seq = whole(data.get("last_seq")) or 0
         self._set_state(ClientState.OPEN)

@@ -1,6 +1,9 @@
 """What a client counts of its connections."""
 
+from collections.abc import Callable
 from typing import Any
+
+from code_racer_client.calling_out import CallFailed, call
 
 
 class WebSocketMetrics:
@@ -47,3 +50,18 @@ class WebSocketMetrics:
     def get_metrics(self) -> dict[str, Any]:
         """Return all figures, by name."""
         return dict(vars(self))
+
+
+class Counting:
+    """Counts with metrics that may be the application's own: what they raise is told, and stops nothing."""
+
+    def __init__(self, metrics: WebSocketMetrics, fault: Callable[[BaseException, str], None]) -> None:
+        self._metrics = metrics
+        self._fault = fault
+
+    def __call__(self, method: Callable[..., None], *figures: float | None) -> None:
+        """Call the method of this name, which may be overridden, or missing."""
+        try:
+            call(lambda: getattr(self._metrics, method.__name__)(*figures))
+        except CallFailed as failed:
+            self._fault(failed.error, "metrics")

@@ -17,6 +17,8 @@ MAX_DELAY_S: Final = 30.0
 _ATTEMPTS_TO_MAX_DELAY: Final = 5
 """2⁵ s are more than MAX_DELAY_S; of the thousandth attempt 2.0ⁿ is more than a float can be."""
 _MAX_SPREAD: Final = 1.5
+GAPS_S: Final = 60.0
+"""A gap so soon after another is of the same trouble; that is longer than any wait between them."""
 FIRST_OWN_CODE: Final = 4_000
 """Close codes from here on are an application's own (RFC 6455 section 7.4.2): nobody between has any."""
 
@@ -27,7 +29,7 @@ def full_jitter(attempt: int) -> float:
 
 
 class Reconnection:
-    """Decides whether to connect again, and when; `attempts` counts those in a row.
+    """Decides whether to connect again, and when; `attempts` counts those in a row, `is_asked` is of the last wait.
 
     At most `max_attempts`, where it is not None, and for `give_up_after_s` since the connection was last open, where it
     is not 0. Waits that the server asked for are no attempts.
@@ -37,12 +39,14 @@ class Reconnection:
         self, max_attempts: int | None, give_up_after_s: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.attempts = 0
+        self.is_asked = False
         self.max_attempts = max_attempts
         self._give_up_after_s = give_up_after_s
         self._now = now
         self._out_since: float | None = None
         self._retry_after_s: float | None = None
         self._gaps = 0
+        self._gaps_until = 0.0
         self._is_forbidden = False
 
     def begin(self) -> None:
@@ -59,17 +63,15 @@ class Reconnection:
         self._retry_after_s = None
 
     def gap(self) -> None:
-        """Note that events are missing: they are asked for at once, and where that does not help after ever longer.
+        """Note that events are missing: they are asked for at once, but after a gap that follows on another ever later.
 
         That costs no attempt. What comes before the connection has closed is of the same gap.
         """
         if self._retry_after_s is None:
+            now = self._now()
+            self._gaps = self._gaps + 1 if now < self._gaps_until else 0
+            self._gaps_until = now + GAPS_S
             self._retry_after_s = full_jitter(self._gaps) if self._gaps else 0.0
-            self._gaps += 1
-
-    def whole(self) -> None:
-        """Note that the next event has come: there is no gap."""
-        self._gaps = 0
 
     def retry_after_refusal(self, delay_s: float) -> None:
         """Wait at least this long, and up to half as long again: what is refused to many is advised to all the same."""
@@ -103,6 +105,7 @@ class Reconnection:
         if self._out_since is None:
             self._out_since = now
         asked_s, self._retry_after_s = self._retry_after_s, None
+        self.is_asked = asked_s is not None
         if self._give_up_after_s and now - self._out_since >= self._give_up_after_s:
             raise error
         if asked_s is not None:

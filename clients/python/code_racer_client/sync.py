@@ -1,18 +1,21 @@
 """The same client for programs without asyncio, for one visit: it runs in a thread of its own.
 
 Handlers are called in another one, one message after the other: they may call anything of the client, and wait for it.
-An exception, Ctrl+C too, ends the wait it comes in; the context manager then leaves no thread and no socket.
+An exception, Ctrl+C too, ends the wait it comes in; the context manager then leaves no thread and no socket. No thread
+keeps a program from ending.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from code_racer_client import websocket
+from code_racer_client.caller import Caller
 from code_racer_client.errors import ClientError
 from code_racer_client.message import JsonMessage
 from code_racer_client.metrics import WebSocketMetrics
@@ -21,8 +24,6 @@ from code_racer_client.subscriptions import Handler
 
 PlainHandler = Callable[[JsonMessage], object]
 _T = TypeVar("_T")
-_THREADS: Final = 2
-"""One for the handlers, of which one is called at a time, and one for `refresh_token`."""
 
 
 class Options(TypedDict, total=False):
@@ -56,8 +57,9 @@ class SyncGameWebSocket:
         refresh_token: Callable[[], str] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"game {game_id}")
-        refresh = None if refresh_token is None else lambda: self._call_out(refresh_token)
+        self._handlers_caller = Caller(f"game {game_id}: handlers")
+        self._token_caller = Caller(f"game {game_id}: token")
+        refresh = None if refresh_token is None else lambda: _call_out(self._token_caller, refresh_token)
         self._client = websocket.GameWebSocket(game_id, token, backend_url, refresh_token=refresh, **options)
         self._handlers: dict[PlainHandler, Handler] = {}
         self._lock = threading.Lock()
@@ -107,17 +109,18 @@ class SyncGameWebSocket:
 
         Raises what the asyncio client does, or TimeoutError; then it is over, and no thread is left.
         """
-        self._begin()
+        answer = self._begin(self._client.connect())
         try:
-            self._ask(self._client.connect(), timeout_s)
+            _wait_for(answer, timeout_s)
         except BaseException:  # Ctrl+C too: no thread stays of what did not connect, the cause goes on up
             self.disconnect()
             raise
 
     def disconnect(self) -> None:
         """Close with 1000 and come back no more; the threads end, that of a handler once it returns."""
+        self._require_elsewhere()
         try:
-            if self._loop is not None:
+            with contextlib.suppress(ClientError):  # it is over already
                 self._ask(self._client.disconnect())
         finally:
             self._leave()
@@ -130,12 +133,12 @@ class SyncGameWebSocket:
         """Send one message; return ``queued`` where it waits for the connection. Raises ClientError."""
         return self._ask(self._client.send_message(type, data, id=id))
 
-    def request(self, type: str, data: object, *, timeout_s: float | None = None) -> int | None:
+    def request(self, type: str, data: object, *, timeout_s: float | None = None, id: str | None = None) -> int | None:
         """Send one message and wait for its ``ack``: the seq of the event it caused, if any.
 
         Raises Rejected, ClientError or TimeoutError.
         """
-        return self._ask(self._client.request(type, data, timeout_s=timeout_s))
+        return self._ask(self._client.request(type, data, timeout_s=timeout_s, id=id))
 
     def wait_for(self, type: str, *, since: int | None = None, timeout_s: float | None = None) -> JsonMessage:
         """Return the next message of a type; with `since`, also one of the last 100 events, later than that.
@@ -158,18 +161,31 @@ class SyncGameWebSocket:
 
     # ---------------------------------------------------------------- between the threads
 
-    def _begin(self) -> None:
-        """Start the client's thread, where it does not run."""
-        with self._lock:
-            if self._is_over:
-                raise ClientError("disconnected: another visit is another client's")
-            if self._thread is None:
-                up: Future[asyncio.AbstractEventLoop] = Future()
-                self._thread = threading.Thread(
-                    target=asyncio.run, args=(self._stay(up),), name=f"game {self._client.game_id}", daemon=True
-                )
-                self._thread.start()
-                self._loop = up.result()
+    def _begin(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Have something done in the client's thread, which is started where it does not run."""
+        try:
+            self._require_elsewhere()
+            with self._lock:
+                return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
+        except ClientError:
+            coroutine.close()
+            raise
+
+    def _require_elsewhere(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise ClientError("this waits for itself")
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._is_over:
+            raise ClientError("disconnected: another visit is another client's")
+        if self._loop is None:
+            up: Future[asyncio.AbstractEventLoop] = Future()
+            self._thread = threading.Thread(
+                target=asyncio.run, args=(self._stay(up),), name=f"game {self._client.game_id}", daemon=True
+            )
+            self._thread.start()
+            self._loop = up.result()
+        return self._loop
 
     async def _stay(self, up: Future[asyncio.AbstractEventLoop]) -> None:
         up.set_result(asyncio.get_running_loop())
@@ -184,33 +200,36 @@ class SyncGameWebSocket:
                 loop.call_soon_threadsafe(self._left.set)
         if self._thread is not None:
             self._thread.join()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._handlers_caller.end()
+        self._token_caller.end()
 
     def _ask(self, coroutine: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
         """Have something done in the client's thread, and wait for it."""
-        with self._lock:
-            if self._loop is None or threading.current_thread() is self._thread:
-                coroutine.close()
-                raise ClientError("disconnected" if self._loop is None else "this waits for itself")
-            answer = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return answer.result(timeout_s)
-        except CancelledError:
-            raise ClientError("disconnected") from None
-        except BaseException:  # Ctrl+C and the timeout too: what nobody waits for any more is not done
-            answer.cancel()
-            raise
+        return _wait_for(self._begin(coroutine), timeout_s)
 
     def _change(self, change: Callable[[str, Handler], None], type: str, handler: PlainHandler) -> None:
         """Change whose handlers there are: in the client's thread, while it runs."""
         with self._lock:
-            known = self._handlers.setdefault(handler, lambda message: self._call_out(handler, message))
+            known = self._handlers.setdefault(
+                handler, lambda message: _call_out(self._handlers_caller, handler, message)
+            )
             if self._loop is None:
                 change(type, known)
             else:
                 self._loop.call_soon_threadsafe(change, type, known)
 
-    def _call_out(self, function: Callable[..., object], *arguments: object) -> asyncio.Future[Any]:
-        """Call a function of the application where it may wait; that it is a handler is known there too."""
-        run = copy_context().run
-        return asyncio.get_running_loop().run_in_executor(self._threads, lambda: run(function, *arguments))
+
+def _wait_for(answer: Future[_T], timeout_s: float | None) -> _T:
+    try:
+        return answer.result(timeout_s)
+    except CancelledError:
+        raise ClientError("disconnected") from None
+    except BaseException:  # Ctrl+C and the timeout too: what nobody waits for any more is not done
+        answer.cancel()
+        raise
+
+
+def _call_out(caller: Caller, function: Callable[..., object], *arguments: object) -> asyncio.Future[Any]:
+    """Call a function of the application where it may wait; that it is a handler is known there too."""
+    run = copy_context().run
+    return asyncio.wrap_future(caller.call(lambda: run(function, *arguments)))

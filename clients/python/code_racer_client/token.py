@@ -15,6 +15,13 @@ _USABLE: Final = re.compile(r"[A-Za-z0-9._-]+")
 """A JSON Web Token has no other characters (RFC 7515 section 3.1); with some a header could be anything."""
 
 
+def require_usable(token: object) -> None:
+    """Require a token that can be sent. Raises Refused, as a server would, and quotes nothing of it."""
+    if not isinstance(token, str) or not _USABLE.fullmatch(token):
+        detail = "the token has a character that no token has"
+        raise Refused(HTTPStatus.UNAUTHORIZED, detail, reason=UNAUTHORIZED)
+
+
 class NotRenewed(ClientError):  # noqa: N818 - it says what happened
     """There is no fresh token now: the application's code raised `error`. It is asked again."""
 
@@ -56,9 +63,7 @@ class Token:
         """
         if self._is_stale:
             await self.refresh()
-        if not isinstance(self._value, str) or not _USABLE.fullmatch(self._value):
-            detail = "the token has a character that no token has"
-            raise Refused(HTTPStatus.UNAUTHORIZED, detail, reason=UNAUTHORIZED)
+        require_usable(self._value)
         return self._value
 
     async def refresh(self) -> None:

@@ -21,7 +21,7 @@ from code_racer_client.dispatcher import Dispatcher
 from code_racer_client.errors import ClientError, Rejected
 from code_racer_client.keeper import Keeper, Place, Sleep
 from code_racer_client.message import JsonMessage, encode
-from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.metrics import Counting, WebSocketMetrics
 from code_racer_client.protocol import CLIENT_NAME, VERSION
 from code_racer_client.reconnection import Reconnection
 from code_racer_client.state import ClientState
@@ -82,7 +82,7 @@ class GameWebSocket:
     ) -> None:
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
-        self.metrics = metrics or WebSocketMetrics()
+        self.metrics = WebSocketMetrics() if metrics is None else metrics
         self._sleep = sleep
         self._pong_timeout_s = pong_timeout_s
         self._reconnection = Reconnection(max_reconnect_attempts, give_up_after_s)
@@ -95,7 +95,7 @@ class GameWebSocket:
             self._reconnection,
             self._subscriptions,
             self._dispatcher,
-            self.metrics,
+            Counting(self.metrics, self._dispatcher.fault),
         )
         self._changing = asyncio.Lock()
         self._runner: asyncio.Task[None] | None = None
@@ -158,7 +158,7 @@ class GameWebSocket:
     @property
     def rtt_s(self) -> float | None:
         """The round trip measured last, in seconds."""
-        return self.metrics.rtt_s
+        return self._keeper.round_trip.last_s
 
     async def connect(self) -> None:
         """Connect and wait for ``welcome``; from then on the connection keeps itself up. Cancelled, it leaves nothing.

@@ -3,6 +3,7 @@
 from tests.clients.table.row import BESIDE, COROUTINES, CREDENTIALS, JAVASCRIPT, PYTHON, THROWN, Only, Row
 
 AROUND_A_CUT = "connecting open waiting retry reconnecting open closed"
+COUNTED_AROUND_A_CUT = ("connection", "error", "reconnect", "connection", "resume")
 CUT = "connect, welcome, pong, cut, waiting, open, disconnect, closed"
 OLD_TOKEN = "marked.old.token"
 
@@ -101,6 +102,11 @@ CALLS = (
         ),
     ),
     Row(
+        "what is told by hand to have come outlives a disconnect",
+        "disconnect, closed, nothing has come, disconnect, connect, open, request, disconnect, closed",
+        expected={"seqs": [1, 2, 3], "answers": ["seq"]},
+    ),
+    Row(
         "who does not want to wait tries at once",
         "connect, welcome, cut, retry, connect, open, disconnect, closed",
         AROUND_A_CUT,
@@ -133,6 +139,13 @@ CALLS = (
         "what is sent while the connection is down is not sent",
         "send, connect, open, send, send, player_ready, disconnect, closed, send",
         expected={"answers": ["not sent", "sent", "sent", "not sent"]},
+    ),
+    Row(
+        "what is sent before the welcome is sent",
+        "mute, connect, opened, send, disconnect, closed",
+        "connecting closed",
+        options={"pong_timeout_s": 0.3},
+        expected={"answers": ["sent"]},
     ),
     Row(
         "what is batched while the connection is away is sent when it is there",
@@ -255,6 +268,13 @@ HANDLERS = (
         {"waiting": "throw"},
         more={"hears_faults": "badly"},
         expected={"logged": ["fault: and another"], **_fault("state")},
+    ),
+    Row(
+        "metrics that throw stop nothing",
+        "connect, open, pong, cut, open, request, disconnect, closed",
+        AROUND_A_CUT,
+        more={"metrics": "throw"},
+        expected={"answers": ["seq"], "faults": [f"metrics: {THROWN}"] * len(COUNTED_AROUND_A_CUT)},
     ),
     Row(
         "once is once, and off is never",

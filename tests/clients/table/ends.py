@@ -2,7 +2,7 @@
 
 from app.refusals import REFUSALS
 from tests.clients.table.calls import AROUND_A_CUT, OLD_TOKEN
-from tests.clients.table.row import BROWSER, CREDENTIALS, JAVASCRIPT, Only, Row
+from tests.clients.table.row import CREDENTIALS, JAVASCRIPT, Only, Row
 
 PROBLEM = "application/problem+json"
 HTML = "text/html"
@@ -105,6 +105,13 @@ TOKENS = (
         "connecting open waiting retry reconnecting open waiting retry reconnecting open closed",
         more={"fresh": ["fresh", "fresh"]},
         expected={"attempts": [0, 0], "sockets": 3},
+    ),
+    Row(
+        "who disconnects when asked for another token in time is handed on nothing more",
+        'connect, open, say {"type": "token_expiring"; "data": {"expires_at": 1}}, closed',
+        "connecting open closed",
+        more={"fresh": ["disconnect"]},
+        only=Only(JAVASCRIPT, "in Python that is asked for in a task of its own, and the message handed on first"),
     ),
 )
 
@@ -214,8 +221,9 @@ ANSWERS = (
     ),
 )
 
+WELCOME_BACK = '{"type": "welcome"; "data": {"resumed": true}}'
 WELCOME = '{"type": "welcome"; "data": {"last_seq": 0}}'
-AHEAD = '{"type": "x"; "seq": 5}'
+AHEAD = '{"type": "x"; "seq": 50}'
 
 STRANGE = (
     *(
@@ -236,12 +244,26 @@ STRANGE = (
     ),
     *(
         Row(
-            f"a welcome that says {said} is a welcome",
-            f'mute, connect, opened, say {{"type": "welcome"; "data": {said}}}, open, disconnect, closed',
+            f"a welcome that says {said or 'nothing'} is a welcome",
+            f'mute, connect, opened, say {{"type": "welcome"{said}}}, open, disconnect, closed',
             "connecting open closed",
             expected={"sockets": 1},
         )
-        for said in ('{"last_seq": null}', '{"last_seq": "x"}', '{"last_seq": 0; "accepts": 5}')
+        for said in (
+            "",
+            '; "data": null',
+            '; "data": [5]',
+            '; "data": {"last_seq": null}',
+            '; "data": {"last_seq": "x"}',
+            '; "data": {"last_seq": 0; "accepts": 5}',
+        )
+    ),
+    Row(
+        "a goodbye that does not say to stay away is none",
+        'connect, open, say {"type": "disconnect"; "data": {"reconnect": null}}, close 1000, retry, open, '
+        "disconnect, closed",
+        AROUND_A_CUT,
+        expected={"ends": []},
     ),
 )
 
@@ -282,6 +304,16 @@ CLOSES = (
         expected={"attempts": [0] * 4, "backs_off_after_the_first": True},
     ),
     Row(
+        "nor is one that comes again and again after the next event",
+        "mute, connect"
+        + "".join(
+            f', opened, say {WELCOME_BACK}, open, say {{"type": "x"; "seq": {seq}}}, say {AHEAD}, retry'
+            for seq in range(1, 5)
+        )
+        + ", disconnect, closed",
+        expected={"attempts": [0] * 4, "backs_off_after_the_first": True, "seqs": [1, 2, 3, 4]},
+    ),
+    Row(
         "an event that comes twice is handed on once",
         "connect, open, double player_ready, request, request, player_ready, player_ready, disconnect, closed",
         expected={"readies": 2, "sockets": 1},
@@ -318,53 +350,5 @@ OUTAGES = (
         "connect, open, pong, freeze, retry, open, disconnect, closed",
         AROUND_A_CUT,
         options={"ping_interval_s": 0.2, "pong_timeout_s": 1},
-    ),
-)
-
-SIGNS = (
-    *(
-        Row(
-            f"{sign} ends the wait",
-            f"connect, welcome, cut, retry, {sign}, open, disconnect, closed",
-            AROUND_A_CUT,
-            more={"waits_stay": True},
-            only=BROWSER,
-        )
-        for sign in ("online", "pageshow", "show", "jump")
-    ),
-    *(
-        Row(
-            f"{sign} has an open connection looked at",
-            f"connect, open, pong, {sign}, pong, disconnect, closed",
-            "connecting open closed",
-            only=BROWSER,
-        )
-        for sign in ("online", "pageshow", "show", "jump")
-    ),
-    Row(
-        "that the network is gone is told at once, and costs no try",
-        "connect, welcome, offline, waiting, retry, online, open, disconnect, closed",
-        AROUND_A_CUT,
-        more={"waits_stay": True},
-        expected={"sockets": 2, "attempts": [0]},
-        only=BROWSER,
-    ),
-    Row(
-        "to be hidden ends no wait",
-        "connect, welcome, cut, retry, hide, disconnect, closed",
-        "connecting open waiting retry closed",
-        more={"waits_stay": True},
-        only=BROWSER,
-    ),
-    Row(
-        "what the server asked to wait is waited",
-        "connect, retry, online, disconnect, closed",
-        "connecting waiting retry closed",
-        more={
-            "waits_stay": True,
-            "answer": ["503 x", PROBLEM, '{"status": 503, "reason": "draining", "retry_after_ms": 60000}'],
-        },
-        expected={"attempts": [0]},
-        only=BROWSER,
     ),
 )

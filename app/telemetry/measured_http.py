@@ -20,7 +20,7 @@ from app.telemetry.tracer import Span
 from app.vocabulary import HttpRoute
 from app.web.error_answers import noted_error
 
-CONSOLE: Final = "/ops/"
+CONSOLE: Final = "/ops"
 TRACED: Final = "/api/"
 """What begins so has spans; probes, scrapes and pages would only fill the traces."""
 _TYPE: Final = re.compile(r":\w+(?=})")

@@ -29,6 +29,11 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
             assert fetch.get(f"{server.http_url}{path}").status_code == 404
         assert fetch.get(f"{ops_url(server)}/").status_code == 404
         assert fetch.post(f"{ops_url(server)}/api/guests", json={"name": "Ann"}).status_code == 404
+        bad = fetch.get(f"{ops_url(server)}/ops/api/replica", headers={"authorization": "Bearer nonsense"})
+        assert bad.status_code == 401
+        told = server.wait_for_log("http.refused", route="ops")
+        assert (told["reason"], told["client"]) == ("unauthorized", "127.0.0.1")
+        assert not any("nonsense" in line for line in server.lines)
         assert "code_racer_ws_connections 0.0" in fetch.get(f"{ops_url(server)}/metrics").text
 
 

@@ -38,6 +38,15 @@ EARLY_S: Final = 2.0
 """A connection that lives no longer has done nothing for its player: a client that reconnects in a loop has these."""
 
 
+_TOLD_OF_OPS: Final = {
+    HandshakeOutcome.UNAUTHORIZED,
+    HandshakeOutcome.FORBIDDEN,
+    HandshakeOutcome.ORIGIN_REFUSED,
+    HandshakeOutcome.RATE_LIMITED,
+}
+"""Why a request to OPS_PORT was refused that is told of: somebody may not; what probes are answered is not."""
+
+
 class ConnectionsRecorder(Recording, ConnectionsObserver):
     """Records what happens to connections, and before there is one."""
 
@@ -145,7 +154,7 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
             row = (HttpRoute.OTHER, OTHER, row[2])
         counter.inc(row)
         self.store.histogram(Metrics.HTTP_DURATION).observe(request.duration_s, row[:1], request.trace_id)
-        if request.reason is not None and request.route is not HttpRoute.OPS:
+        if request.reason is not None and (request.route is not HttpRoute.OPS or request.reason in _TOLD_OF_OPS):
             self.log_repeated(
                 Events.HTTP_REFUSED,
                 request.reason,

@@ -119,6 +119,7 @@ class OperatorAccess:
             raise unauthorized(error) from None
         except VerifierUnavailable as error:
             raise cannot_verify(error) from None
+        connection.scope["state"]["player_id"] = identity.player_id  # whoever is refused is logged
         if not identity.is_operator:
             raise refusal(HTTPStatus.FORBIDDEN, "this token is no operator's; see OPERATORS and OPERATORS_CLAIM")
         return Operator(identity.player_id, Right.ACT)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
 from app.console.console import Console
@@ -42,8 +42,8 @@ class SlowList(Struct, frozen=True):
 @get("/hot", forward_timeout_s=MOST_SECONDS + 5)
 async def show_hot(
     console: NamedDependency[Console],
-    by: HotMeasure = HotMeasure.MESSAGES,
-    kind: HotKind | None = None,
+    by: FromQuery[HotMeasure] = HotMeasure.MESSAGES,
+    kind: FromQuery[HotKind | None] = None,
     over_s: Annotated[float, QueryParameter(ge=0, le=MOST_SECONDS)] = 0,
 ) -> HotList:
     """List the first twenty by a measure: since they are there, or of what comes `over_s` seconds from now on."""

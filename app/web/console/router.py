@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from litestar import Litestar, MediaType, Router, get
@@ -11,11 +11,13 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
+from app.protocol import ProblemDetails
 from app.web.console import alerts, connections, diagnostics, games, hot, replica, telemetry, watch
 from app.web.console.access import OperatorAccess, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
 from app.web.dependencies import provide
+from app.web.error_answers import MEDIA_TYPE
 
 PREFIX: Final = "/ops/api"
 _HANDLERS: Final = [
@@ -50,7 +52,18 @@ class ConsoleDocument:
         )
         router = _router(self._console, self._access, self, in_schema=True)
         application = Litestar(route_handlers=[router], openapi_config=config, logging_config=None)
-        return msgspec.json.encode(application.openapi_schema.to_schema())
+        return msgspec.json.encode(_with_refusals(application.openapi_schema.to_schema()))
+
+
+def _with_refusals(document: dict[str, Any]) -> dict[str, Any]:
+    """Say of each operation that whatever it does not answer with is a problem document."""
+    problem, schemas = msgspec.json.schema_components([ProblemDetails], ref_template="#/components/schemas/{name}")
+    document["components"]["schemas"] |= schemas
+    refused = {"description": "A problem document", "content": {MEDIA_TYPE: {"schema": problem[0]}}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"]["default"] = refused
+    return document
 
 
 @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 
 from app.console.console import Console
 from app.console.telling import LogPage
@@ -14,7 +15,7 @@ from app.web.console.listing import Limit, Sought
 async def list_log_lines(
     console: NamedDependency[Console],
     event: Sought = "",
-    level: Literal["debug", "info", "warning", "error", "critical"] | None = None,
+    level: FromQuery[Literal["debug", "info", "warning", "error", "critical"] | None] = None,
     limit: Limit = 50,
 ) -> LogPage:
     """List the last lines of the log, the newest first: of events whose name begins so, of one level."""

@@ -1,0 +1,116 @@
+"""Every operation of the console's document: whatever is asked, the answer is what was meant or a problem document.
+
+The document is read, so that an operation that is new is asked as well.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.asgi import Service, create_app
+from app.settings import load_settings
+from tools.harness.server import SECRET
+
+pytestmark = pytest.mark.anyio
+GAME = "0d9bb1a4-6a3c-4a53-9a8e-000000000000"
+STREAMS = {"/ops/api/watch"}
+"""Their answers have no end."""
+LOOKING = "/ops/api/diagnostics/"
+"""Its operations change nothing, whatever their methods."""
+OPS_TOKEN = "an-operators-token-of-enough-length-0123456789"
+BAD = ("", "x" * 9_000, "-1", "0", "1e99", "99999999999999999999", "null", "\x00", "é\u2028", "a b&c=d", "../../etc")
+BODIES = (b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"reason": {}}', b'{"reason": ""}', b"\xff", b"[" * 5_000)
+"""None says why."""
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[tuple[Service, httpx.AsyncClient]]:
+    app: Any = create_app(
+        load_settings(jwt_secret=SECRET, ops_token=OPS_TOKEN, environment="test", event_log_url="memory:")
+    )
+    running: Service = app.state.service
+    async with (
+        running.lifecycle.run(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=30) as client,
+    ):
+        yield running, client
+
+
+async def operations(client: httpx.AsyncClient) -> list[tuple[str, str, list[str], list[str]]]:
+    """Path, method, parameters of the path and of the query of each."""
+    document = (await client.get("/ops/api/openapi.json")).json()
+    found = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parameters = operation.get("parameters", [])
+            names = {kind: [one["name"] for one in parameters if one["in"] == kind] for kind in ("path", "query")}
+            found.append((path, method.upper(), names["path"], names["query"]))
+    return found
+
+
+def at(path: str, names: list[str], value: str | None = None) -> str:
+    """The path, with a value in the place of each parameter."""
+    for name in names:
+        given = GAME if value is None else httpx.QueryParams({"": value}).__str__()[1:].replace("+", "%20")
+        path = path.replace(f"{{{name}}}", given or "%20")
+    return path
+
+
+def assert_answered(answer: httpx.Response, asked: object) -> None:
+    assert answer.status_code < 500 or answer.status_code == 503, (asked, answer.text)
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json", asked
+        assert answer.json().keys() >= {"title", "status", "detail", "reason"}, asked
+    assert OPS_TOKEN not in answer.text
+    assert SECRET not in answer.text
+
+
+async def test_bad_parameters_are_refused_or_find_nothing(service: tuple[Service, httpx.AsyncClient]) -> None:
+    _, client = service
+    asked = 0
+    for path, method, in_path, in_query in await operations(client):
+        if method != "GET" or path in STREAMS:
+            continue
+        assert_answered(await client.get(at(path, in_path)), path)
+        for value in BAD:
+            for name in in_query:
+                assert_answered(await client.get(at(path, in_path), params={name: value}), (path, name, value))
+                asked += 1
+            if in_path:
+                assert_answered(await client.get(at(path, in_path, value)), (path, value))
+                asked += 1
+    assert asked > 150
+
+
+async def test_nothing_is_done_without_a_reason(service: tuple[Service, httpx.AsyncClient]) -> None:
+    running, client = service
+    for path, method, in_path, _ in await operations(client):
+        if method == "GET" or path.startswith(LOOKING):
+            continue
+        for body in BODIES:
+            answer = await client.request(
+                method, at(path, in_path), content=body, headers={"content-type": "application/json"}
+            )
+            assert_answered(answer, (path, method, body))
+            assert 400 <= answer.status_code < 500, (path, method, body, answer.text)
+    assert running.hub.accepting
+    assert not running.hub.draining
+    assert running.health.is_ready
+
+
+async def test_each_list_has_its_bounds_in_the_document(service: tuple[Service, httpx.AsyncClient]) -> None:
+    _, client = service
+    document = (await client.get("/ops/api/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            for one in operation.get("parameters", []):
+                schema = json.dumps(one["schema"])
+                if one["name"] == "limit":
+                    assert '"maximum"' in schema, path
+                    assert '"minimum"' in schema, path
+            refused = operation["responses"]["default"]["content"]["application/problem+json"]["schema"]
+            assert refused == {"$ref": "#/components/schemas/ProblemDetails"}
+    assert "ProblemDetails" in document["components"]["schemas"]

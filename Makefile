@@ -94,8 +94,9 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: conformance
-conformance: $(VENV)/.dev $(VENV)/.node ## Both clients: each old fault is planted and seen by the table of their rules; outages of five minutes (40 minutes)
+conformance: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Both clients: each old fault is planted and seen by the table of their rules; outages of five minutes, of the page two (45 minutes)
 	$(BIN)/python -m tests.clients.planted
+	$(BIN)/python -m tests.browser.outage
 	$(BIN)/python -m tests.clients.outage
 
 .PHONY: attack

@@ -104,7 +104,11 @@ class CodeSubmitted(GameEvent, frozen=True, kw_only=True, tag="code_submitted"):
 
 
 class SubmissionJudged(GameEvent, frozen=True, kw_only=True, tag="submission_judged"):
-    """The judge's verdict; `tests` are the visible ones, for the submitter alone."""
+    """The judge's verdict; `tests` are the visible ones, for the submitter alone.
+
+    `attempts`: the player's tries with this one, as some verdicts cost none (`Player.tries`); None in logs from before
+    it was written down.
+    """
 
     player_id: str
     attempt: int
@@ -112,6 +116,7 @@ class SubmissionJudged(GameEvent, frozen=True, kw_only=True, tag="submission_jud
     tests_passed: int
     tests_total: int
     duration_ms: int
+    attempts: int | None = None
     detail: str = ""
     tests: list[TestReport] = []
 

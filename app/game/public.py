@@ -66,6 +66,7 @@ def _player(player: Player, judging: bool) -> wire.PlayerState:
         tests_passed=player.best_passed,
         accepted=player.accepted_seq is not None,
         judging=judging,
+        tests_total=player.tests_total,
     )
 
 

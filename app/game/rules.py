@@ -32,7 +32,7 @@ from app.game.events import (
 )
 from app.game.joining import refusal
 from app.game.rejection import Rejected
-from app.game.state import GameState, Player, evolve
+from app.game.state import GameState, Player, evolve, tries_after
 from app.protocol import RankingEntry, StartedPlayer
 from app.vocabulary import FinishReason, FinishRule, LeaveReason, Phase, Rejection, Verdict
 
@@ -180,16 +180,27 @@ def _record_verdict(draft: _Draft, command: RecordVerdict) -> None:
     submitted = draft.state.pending.get(command.player_id)
     if submitted is None or submitted.attempt != command.attempt:
         return  # another replica, or the end of the game, was faster
-    draft.emit(
-        SubmissionJudged,
-        player_id=command.player_id,
-        attempt=command.attempt,
+    _judge(
+        draft,
+        submitted,
         verdict=command.verdict,
         tests_passed=command.tests_passed,
         tests_total=command.tests_total,
         duration_ms=command.duration_ms,
         detail=command.detail,
         tests=command.tests,
+    )
+
+
+def _judge(draft: _Draft, submitted: CodeSubmitted, verdict: Verdict, **found: object) -> None:
+    player = draft.state.players[submitted.player_id]
+    draft.emit(
+        SubmissionJudged,
+        player_id=player.id,
+        attempt=submitted.attempt,
+        verdict=verdict,
+        attempts=tries_after(draft.state, player, verdict),
+        **found,
     )
 
 
@@ -332,10 +343,9 @@ def _judging_ends(state: GameState) -> int:
 
 def _give_up_judging(draft: _Draft) -> None:
     for submitted in list(draft.state.pending.values()):
-        draft.emit(
-            SubmissionJudged,
-            player_id=submitted.player_id,
-            attempt=submitted.attempt,
+        _judge(
+            draft,
+            submitted,
             verdict=Verdict.JUDGE_ERROR,
             tests_passed=0,
             tests_total=0,

@@ -41,8 +41,9 @@ class Player(Struct, frozen=True):
     `was_ready`: they have been ready at some time; `raced`: they were in when the race began. `attempts` numbers the
     submissions, `tries` counts those that cost something, `free` the verdicts that could have (`Rules.free_verdicts`).
     `accepted_seq` and `best_seq` are the seq of the `code_submitted` in question: who handed in first is first, however
-    long judging took. `replaced_at`: when connections took over from others that were still up. `events` are all that
-    are about the player, `code_bytes` what they have handed in.
+    long judging took. `tests_total`: how many tests there are, as the judge said last, 0 before. `replaced_at`: when
+    connections took over from others that were still up. `events` are all that are about the player, `code_bytes` what
+    they have handed in.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Player(Struct, frozen=True):
     free: int = 0
     best_passed: int = 0
     best_seq: int = 0
+    tests_total: int = 0
     accepted_seq: int | None = None
     accepted_at: int | None = None
     seen: dict[str, int] = {}
@@ -175,19 +177,24 @@ def _submitted(state: GameState, event: CodeSubmitted) -> GameState:
     return replace(_with_player(state, player, event), pending={**state.pending, event.player_id: event})
 
 
-def _is_free(state: GameState, player: Player, verdict: Verdict) -> bool:
+def tries_after(state: GameState, player: Player, verdict: Verdict) -> int:
+    """Count a player's tries once a verdict is in: some verdicts cost none, the first few times."""
     most = state.rules.free_verdicts
-    return verdict in FREE_VERDICTS and (most is None or player.free < most)
+    is_free = verdict in FREE_VERDICTS and (most is None or player.free < most)
+    return player.tries if is_free else player.tries + 1
 
 
 def _judged(state: GameState, event: SubmissionJudged) -> GameState:
     submitted = state.pending[event.player_id]
     pending = {key: value for key, value in state.pending.items() if key != event.player_id}
     player = state.players[event.player_id]
-    if _is_free(state, player, event.verdict):
-        player = replace(player, free=player.free + 1)
-    else:
-        player = replace(player, tries=player.tries + 1)
+    tries = tries_after(state, player, event.verdict)
+    player = replace(
+        player,
+        tries=tries,
+        free=player.free + (tries == player.tries),
+        tests_total=event.tests_total or player.tests_total,
+    )
     if event.tests_passed > player.best_passed:
         player = replace(player, best_passed=event.tests_passed, best_seq=submitted.seq)
     decided_at = state.decided_at

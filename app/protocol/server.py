@@ -107,7 +107,11 @@ class CodeSubmittedData(EventData, frozen=True):
 
 
 class SubmissionJudgedData(EventData, frozen=True):
-    """The judge's verdict."""
+    """The judge's verdict.
+
+    `attempts`: the player's tries so far, as a snapshot counts them: some verdicts cost none. None where an earlier
+    release has judged.
+    """
 
     type: ClassVar[str] = "submission_judged"
     player_id: str
@@ -116,6 +120,7 @@ class SubmissionJudgedData(EventData, frozen=True):
     tests_passed: int
     tests_total: int
     duration_ms: int
+    attempts: int | None = None
 
 
 class PlayerDisconnectedData(EventData, frozen=True):
@@ -161,7 +166,7 @@ class PlayerCard(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlayerState(Struct, frozen=True, forbid_unknown_fields=True):
-    """A player in a snapshot."""
+    """A player in a snapshot. `tests_total`: how many tests there are, 0 until the judge has said so."""
 
     player_id: str
     name: str
@@ -172,6 +177,7 @@ class PlayerState(Struct, frozen=True, forbid_unknown_fields=True):
     tests_passed: int
     accepted: bool
     judging: bool
+    tests_total: int = 0
 
 
 class ProblemCard(Struct, frozen=True, forbid_unknown_fields=True):

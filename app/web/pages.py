@@ -1,4 +1,4 @@
-"""The race page and the client it loads: files, read once."""
+"""The race page and the client's modules it loads: files, read once."""
 
 import gzip
 import hashlib
@@ -16,8 +16,7 @@ from app.web.negotiation import is_known, takes_gzip
 
 STATIC: Final = Path(__file__).parent / "static"
 CLIENT: Final = Path(__file__).parents[2] / "clients/javascript"
-"""Where the client stands in a checkout; the wheel has what is served of it in `STATIC`."""
-_CLIENT_FILES: Final = ("client.js", "client.d.ts", "index.js", "index.d.ts")
+"""Where the client's modules stand in a checkout; the wheel has them in `STATIC`."""
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -81,7 +80,7 @@ class PageFile:
 
 def served() -> dict[str, Path]:
     """Find the files, by name."""
-    found = (*STATIC.iterdir(), *(CLIENT / name for name in _CLIENT_FILES))
+    found = (*STATIC.iterdir(), *CLIENT.glob("*.js"), *CLIENT.glob("*.d.ts"))
     return {path.name: path for path in sorted(found) if path.is_file()}
 
 

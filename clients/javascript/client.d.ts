@@ -113,6 +113,7 @@ export interface SubmissionJudgedData {
   tests_passed: number;
   tests_total: number;
   duration_ms: number;
+  attempts?: number | null;
   at: number;
 }
 
@@ -186,7 +187,7 @@ export interface ProblemCard {
 /** Whether a player of a snapshot is still in the game. */
 export type MemberStatus = 'active' | 'left';
 
-/** A player in a snapshot. */
+/** A player in a snapshot. `tests_total`: how many tests there are, 0 until the judge has said so. */
 export interface PlayerState {
   player_id: string;
   name: string;
@@ -197,6 +198,7 @@ export interface PlayerState {
   tests_passed: number;
   accepted: boolean;
   judging: boolean;
+  tests_total?: number;
 }
 
 /** The whole public state of a game; the problem is a card until the race starts. */

@@ -21,7 +21,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Whoever is away has left soon, but not sooner than a slow machine comes back; tokens end to the second."""
-    with ServerProcess(
-        tmp_path_factory.mktemp("server"), countdown_s=0.5, reconnect_grace_s=15, jwt_leeway_s=0
-    ) as process:
+    settings = {"countdown_s": 0.5, "reconnect_grace_s": 15, "jwt_leeway_s": 0, "free_verdicts_per_game": 1}
+    with ServerProcess(tmp_path_factory.mktemp("server"), **settings) as process:
         yield process

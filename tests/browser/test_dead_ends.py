@@ -86,10 +86,17 @@ def remove(server: ServerProcess, game_id: str, player_id: str) -> None:
     assert fetch.delete(url, headers={"authorization": f"Bearer {HOST}"}).status_code == HTTPStatus.NO_CONTENT
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with window(browser, "about:blank") as one:
+@pytest.fixture(scope="module", params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    with window(browser, "about:blank", viewport=request.param) as one:
         yield one
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture, of a page that fits its window."""
+    width = page.evaluate("innerWidth")
+    assert overflow(page) <= 0
+    shoot(page, f"{name}-{width}")
 
 
 @pytest.mark.parametrize(
@@ -108,16 +115,13 @@ def test_a_race_that_takes_nobody_says_why(
     page: Page, server: ServerProcess, case: Callable[[ServerProcess], str], title: str, way: str
 ) -> None:
     page.goto("about:blank")
-    page.set_viewport_size(DESKTOP)
     page.goto(f"{server.http_url}/?game={case(server)}#token={EVE}")
     card = page.locator("#card")
     expect(card.get_by_role("heading", name=title)).to_be_focused()
     expect(card.get_by_role("button", name=way)).to_be_visible()
     expect(page.locator("#room")).to_be_hidden()
     assert not [word for word in NEVER if word in page.locator("main").inner_text()]
-    shoot(page, f"end-{case.__name__}")
-    page.set_viewport_size(PHONE)
-    assert overflow(page) <= 0
+    picture(page, f"end-{case.__name__}")
     card.get_by_role("button", name="Start another race").click()
     expect(page.get_by_role("button", name="Create a game")).to_be_visible()
     assert page.url == f"{server.http_url}/"
@@ -163,7 +167,7 @@ def test_who_is_put_out_in_mid_race_is_told_and_keeps_the_code(page: Page, serve
         expect(page.locator("#card")).to_contain_text("You were removed from this race")
         expect(page.locator("#code")).to_have_value("mine")
         expect(page.get_by_role("button", name="Submit")).to_be_disabled()
-        shoot(page, "end-kicked")
+        picture(page, "end-kicked")
 
 
 def test_a_guest_whom_nobody_knows_any_more_joins_anew(browser: Browser, server: ServerProcess) -> None:
@@ -199,7 +203,7 @@ def test_whoever_has_to_wait_is_told_why(page: Page, server: ServerProcess, reas
     page.goto(f"{server.http_url}/?game={NOBODY}#token={EVE}")
     expect(page.locator("#card")).to_contain_text(words)
     expect(page.locator("#card")).to_contain_text("tries again by itself")
-    shoot(page, f"wait-{reason}")
+    picture(page, f"wait-{reason}")
     page.get_by_role("button", name="Back").click()
     expect(page.get_by_role("button", name="Create a game")).to_be_visible()
     page.unroute("**/ws/**")

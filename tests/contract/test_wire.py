@@ -61,10 +61,10 @@ EVENTS: Final[list[tuple[EventData, str]]] = [
         '{"player_id":"ann","attempt":2,"language":"python","size":81,"at":1700000000000}',
     ),
     (
-        wire.SubmissionJudgedData("ann", 2, Verdict.WRONG_ANSWER, 1, 3, 40, at=AT),
+        wire.SubmissionJudgedData("ann", 2, Verdict.WRONG_ANSWER, 1, 3, 40, 1, at=AT),
         (
             '{"player_id":"ann","attempt":2,"verdict":"wrong_answer","tests_passed":1,"tests_total":3,"duration_ms":40,'
-            '"at":1700000000000}'
+            '"attempts":1,"at":1700000000000}'
         ),
     ),
     (
@@ -91,7 +91,7 @@ SNAPSHOT: Final = wire.GameSnapshot(
     time_limit_s=900.0,
     finish=FinishRule.ALL_DONE,
     problem=wire.ProblemCard("sum", "Sum", "easy"),
-    players=[wire.PlayerState("ann", "Ann", MemberStatus.ACTIVE, True, False, 1, 2, False, True)],
+    players=[wire.PlayerState("ann", "Ann", MemberStatus.ACTIVE, True, False, 1, 2, False, True, 3)],
     starts_at=None,
     ends_at=None,
     reason=None,
@@ -102,7 +102,7 @@ SNAPSHOT_TEXT: Final = (
     '{"game_id":"g","state":"waiting","host_id":"ann","created_at":1700000000000,"min_players":2,"max_players":8,'
     '"time_limit_s":900.0,"finish":"all_done","problem":{"id":"sum","title":"Sum","difficulty":"easy"},'
     '"players":[{"player_id":"ann","name":"Ann","status":"active","ready":true,"connected":false,"attempts":1,'
-    '"tests_passed":2,"accepted":false,"judging":true}],'
+    '"tests_passed":2,"accepted":false,"judging":true,"tests_total":3}],'
     '"starts_at":null,"ends_at":null,"reason":null,"winner":null,"ranking":[]}'
 )
 MESSAGES: Final[list[tuple[ServerData, str]]] = [

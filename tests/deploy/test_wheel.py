@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from app.web.pages import served
 from tests.docs.commands import examples
 from tools.harness import fetch
 from tools.harness.server import ROOT, SECRET, free_port, until
@@ -20,6 +22,7 @@ from tools.harness.server import ROOT, SECRET, free_port, until
 pytestmark = pytest.mark.timeout(600)
 BIN = Path(sys.executable).parent
 INSTALL_TIMEOUT_S = 300
+NOBODY = "http://127.0.0.1:9/simple"
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -34,10 +37,19 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
+    """Made with what builds it at hand, and without an index: nobody is asked for the clients."""
+    folder, backend = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("backend")
     recipe = re.search(r"(pip wheel .*) --wheel-dir dist \.$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
-    run(BIN / "python", "-m", *recipe[1].split(), "--wheel-dir", folder, ROOT, cwd=folder)
+    builds = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    run(BIN / "python", "-m", "pip", "wheel", "--wheel-dir", backend, *builds, cwd=folder)
+    alone = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(backend),
+        "PIP_INDEX_URL": NOBODY,
+        "PIP_EXTRA_INDEX_URL": NOBODY,
+    }
+    run(BIN / "python", "-m", *recipe[1].split(), "--wheel-dir", folder, ROOT, cwd=folder, **alone)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -52,13 +64,25 @@ def test_it_holds_the_runbooks_which_the_console_shows(wheel: Path) -> None:
     assert held == {path.stem for path in (ROOT / "alerts/runbooks").glob("*.md")} != set()
 
 
-def test_it_holds_the_clients_and_no_index_is_asked_for_them(wheel: Path) -> None:
-    """An installer asks an index for what the metadata requires, and for nothing else."""
+def test_it_holds_the_clients_and_no_index_is_asked_for_them(wheel: Path, tmp_path: Path) -> None:
+    """Nor by who installs it: an installer asks an index for what the metadata requires, and for nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (path,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         required = email.message_from_bytes(archive.read(path)).get_all("Requires-Dist", [])
-    assert {"code_racer_client/websocket.py", "app/web/static/client.js", "app/web/static/client.d.ts"} <= set(names)
+    assert {f"app/web/static/{name}" for name in served()} <= set(names)
+    assert not [name for name in names if name.endswith((".mjs", ".json", "/LICENSE.md")) and "static" in name]
+    pip = ("-m", "pip", "install", "--no-deps", "--no-index", "--target", tmp_path / "installed")
+    run(BIN / "python", *pip, wheel, cwd=tmp_path)
+    asked = (
+        "import code_racer_client; from app.client import ClientError as one; print(code_racer_client.__file__, one)"
+    )
+    told = run(BIN / "python", "-c", asked, cwd=tmp_path, PYTHONPATH=str(tmp_path / "installed"))
+    assert told.split() == [
+        str(tmp_path / "installed/code_racer_client/__init__.py"),
+        "<class",
+        "'code_racer_client.errors.ClientError'>",
+    ]
     assert required
     assert not [one for one in required if re.match(r"code[-_.]racer", one, re.IGNORECASE)]
 

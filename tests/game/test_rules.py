@@ -20,6 +20,7 @@ from app.game import (
     SubmissionJudged,
     Verdict,
     deadline,
+    public_event,
 )
 from app.game.state import REMEMBERED_REPLACEMENTS
 from app.vocabulary import FinishRule, Rejection
@@ -193,6 +194,17 @@ def test_a_game_from_before_there_was_the_rule_folds_as_it_did() -> None:
     (event,) = decode_events(created)
     assert isinstance(event, GameCreated)
     assert event.rules.free_verdicts is None
+
+
+def test_a_verdict_from_before_it_told_the_tries_is_told_without_them() -> None:
+    game = Game()
+    game.start("ann", "bob")
+    game.submit("ann")
+    judged = encode_events(game.judge("ann", Verdict.INVALID))
+    (event,) = decode_events(judged.replace(b',"attempts":1', b""))
+    assert encode_events([event]) == judged.replace(b',"attempts":1', b"") != judged
+    assert isinstance(event, SubmissionJudged)
+    assert public_event(event).attempts is None  # type: ignore[attr-defined] # of the type that says so
 
 
 def test_a_lost_player_leaves_after_the_grace() -> None:

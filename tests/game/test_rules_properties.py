@@ -217,7 +217,9 @@ def test_a_try_is_what_was_judged_and_was_not_free(verdicts: list[tuple[str, Ver
     game.start("ann", "bob")
     for player, verdict in verdicts:
         game.submit(player)
-        game.judge(player, verdict)
+        (judged,) = game.judge(player, verdict)
+        assert isinstance(judged, SubmissionJudged)
+        assert judged.attempts == game.known.players[player].tries, "who hears the event alone counts the same"
     for player in ("ann", "bob"):
         own = [verdict for name, verdict in verdicts if name == player]
         free = sum(verdict in FREE_VERDICTS for verdict in own)

@@ -1,6 +1,7 @@
 """The page's files over HTTP, as browsers and caches expect them, from a real server."""
 
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.web.pages import PageFile, served
+from app.web.pages import CLIENT, PageFile, served
 from tools.harness.server import ServerProcess
 
 FILES = {"/": served()["index.html"]} | {f"/{name}": path for name, path in served().items()}
@@ -82,6 +83,13 @@ def test_a_file_is_sent_whole_or_packed_or_not_again(asked: httpx.Client, path: 
             for name in ("cache-control", "vary", "content-security-policy"):
                 assert again.headers[name] == plain.headers[name]
     assert asked.get(path, headers={"if-none-match": 'W/"of-before"'}).status_code == 200
+
+
+def test_every_module_of_the_package_is_served_at_its_name() -> None:
+    exports = json.loads((CLIENT / "package.json").read_text())["exports"]
+    named = [path for export in exports.values() if isinstance(export, dict) for path in export["import"].values()]
+    assert {"./http.js", "./presence.d.ts"} <= set(named)
+    assert set(named) <= {f"./{name}" for name in served()}
 
 
 def test_a_deploy_is_seen_at_once_and_one_to_an_older_version_too(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 import { $, element } from './dom.js';
 import { WAYS } from './ends.js';
 
-/** Show `{ title, text, ways }`; `act(way)` is called with the way that is chosen. */
-export function showCard({ title, text, ways }, act) {
+/** Show `{ title, text, ways }`, and what was `written`; `act(way)` is called with the way that is chosen. */
+export function showCard({ title, text, ways, written = '' }, act) {
   $('card-title').textContent = title;
   $('card-text').textContent = text;
+  $('written').value = written;
+  $('written-field').hidden = !written;
   $('card-ways').replaceChildren(...ways.map((way, index) => {
     const button = element('button', WAYS[way], index === 0 ? 'primary' : '');
     button.type = 'button';

@@ -1,4 +1,5 @@
 /** What is said where a race cannot be played, not any more or not yet, and what can be done then. */
+import { Refused } from './http.js';
 
 /** Buttons, by the names of the ways on. */
 export const WAYS = Object.freeze({
@@ -64,11 +65,12 @@ const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1).repl
 /** The words for what the server refuses while the race goes on; what the rules say is said in their words. */
 export const refusalWords = (code, message) => REFUSALS[code] ?? sentence(message);
 
-/** The words for what the API answers. */
-export function apiWords({ status, reason, message, retryAfterMs }) {
-  if (status === 0) return 'The server cannot be reached. Try again in a moment.';
+/** The words for what a call of the API has failed with. */
+export function apiWords(error) {
+  const { reason, detail, retryAfterMs } = error;
+  if (!(error instanceof Refused)) return 'The server cannot be reached. Try again in a moment.';
   if (reason === 'rate_limited') return `Too much at once from you or your network: try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
   if (reason === 'unauthorized') return 'The server does not take this token: it has run out, or was made for another server.';
   if (reason === 'unavailable' || reason === '') return 'The server cannot do this just now. Try again in a moment.';
-  return sentence(message);
+  return sentence(detail);
 }

@@ -1,8 +1,7 @@
 /** The lobby: who plays, and the wishes for a new game. */
-import { ApiError, api } from './api.js';
 import { $ } from './dom.js';
 import { apiWords } from './ends.js';
-import { becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, player } from './session.js';
+import { Told, api, becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, player } from './session.js';
 import { notice } from './view.js';
 
 let gameId = null;
@@ -50,7 +49,7 @@ function ask(field, isAsked) {
 }
 
 /** The words for what has gone wrong here. */
-const wordsFor = (error) => (error instanceof ApiError ? apiWords(error) : error.message);
+const wordsFor = (error) => (error instanceof Told ? error.message : apiWords(error));
 
 /** A token in the fragment of the address, which no server is sent; it stays there no longer than it takes to read. */
 function takeToken() {
@@ -81,7 +80,7 @@ async function onEnter(event) {
   }
 }
 
-/** Be somebody. Raises ApiError, or Error with the words to be shown. */
+/** Be somebody. Raises Told, or what a call of the API does. */
 async function identify() {
   if (!$('token-field').hidden) {
     becomeOwner($('token').value.trim());
@@ -90,14 +89,14 @@ async function identify() {
   }
   if (!$('own').hidden) return;
   const name = $('name').value.trim();
-  if (!name) throw new Error('Give yourself a name.');
+  if (!name) throw new Told('Give yourself a name.');
   try {
     await becomeGuest(name);
   } catch (error) {
     if (error.status !== 404 || error.reason !== 'not_found') throw error;
     lobbyIsFor(gameId, 'token');
     $('token').focus();
-    throw new Error('This server takes no guests: paste the token that whoever runs it has given you. A link to this page may bring it too, as #token=… at its end.');
+    throw new Told('This server takes no guests: paste the token that whoever runs it has given you. A link to this page may bring it too, as #token=… at its end.');
   }
 }
 
@@ -107,13 +106,13 @@ async function newGame() {
     time_limit_s: Math.round(Number($('minutes').value) * 60), finish: $('finish').value,
   };
   if ($('problem').value) wish.problem = $('problem').value;
-  const { game_id: made } = await api('/api/games', wish, player().token);
+  const { game_id: made } = await api.createGame(wish);
   history.replaceState(null, '', `/?game=${made}`);
   return made;
 }
 
 async function listProblems() {
-  for (const problem of await api('/api/problems').catch(() => [])) {
+  for (const problem of await api.problems().catch(() => [])) {
     $('problem').append(new Option(`${problem.title} (${problem.difficulty})`, problem.id));
   }
 }

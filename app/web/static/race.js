@@ -1,5 +1,4 @@
 /** The race page: a thin view over the shipped client. Here it starts, and here its parts meet. */
-import { ApiError, api } from './api.js';
 import { hideCard, isCardShown, showCard } from './card.js';
 import { GameWebSocket, Rejected, VERSION } from './client.js';
 import { $, isOff } from './dom.js';
@@ -8,7 +7,7 @@ import { apiWords, refusalWords, waitWords, wordsOf } from './ends.js';
 import { holdFocus } from './focus.js';
 import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
-import { enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew } from './session.js';
+import { api, enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew, writtenIn } from './session.js';
 import { showConnection, showOver } from './status.js';
 import { showSubmissions, sizeOf, submissionsOf } from './submissions.js';
 import { draw, notice, showClock, showProblem, showResult, verdict } from './view.js';
@@ -39,7 +38,7 @@ function join(gameId) {
   const client = new GameWebSocket(gameId, token, {
     pingIntervalMs: 5000, client: `code-racer-page/${VERSION}`, refreshToken: isGuest ? renew : undefined,
   });
-  Object.assign(race, { client, gameId, me: playerId, game: null });
+  Object.assign(race, { client, gameId, me: playerId, game: null, submissions: [] });
   const mine = (call) => (message) => { if (client === race.client) call(message); };
   client.on('state', mine(() => showConnection(client))).on('pong', mine(() => showConnection(client)));
   client.on('retry', mine(waits)).on('end', mine(ended)).on('*', mine(hear));
@@ -84,14 +83,13 @@ function pose(problem) {
 async function recall(unseen = 0) {
   const last = Math.max(kept().attempt ?? 0, me()?.attempts ?? 0) + unseen;
   const { gameId } = race;
-  const found = await submissionsOf(gameId, player().token, last);
+  const found = await submissionsOf(gameId, last);
   if (gameId !== race.gameId) return;
-  race.submissions = found;
-  showSubmissions(found);
+  const isFound = ({ attempt }) => found.some((one) => one.attempt === attempt);
+  race.submissions = [...race.submissions.filter((one) => !isFound(one)), ...found]; // some may not be had just now
+  showSubmissions(race.submissions);
   const latest = found.at(-1);
   if (!latest) return;
-  for (const one of race.game.players) one.tests_total ??= latest.tests_total; // the snapshot does not tell
-  redraw();
   if (latest.verdict) showResult(latest);
   else verdict(JUDGED_LATER);
   if (code() === starterOf(race.game.problem)) setCode(latest.code);
@@ -155,6 +153,7 @@ const HANDLERS = Object.freeze({
 
 async function ended(end) {
   showConnection(race.client);
+  if (writtenTimer !== null && end.reason !== 'replaced') written(); // in another window it is written by now
   race.isPlaying = false;
   if (race.game?.state === 'finished') showOver();
   if (race.game?.state === 'finished' || (end.reason === 'game_over' && !await look())) return;
@@ -162,13 +161,13 @@ async function ended(end) {
   redraw();
   $('room').hidden = race.game?.state !== 'running'; // nobody waits for players here, but the code can be read
   hideCard();
-  showCard(wordsOf(end, player()?.isGuest ?? true), choose);
+  showCard({ ...wordsOf(end, player()?.isGuest ?? true), written: $('room').hidden ? writtenIn(race.gameId) : '' }, choose);
 }
 
 /** Look at a race that is over; the words for why that cannot be, '' where it can. */
 async function look() {
-  const game = await api(`/api/games/${race.gameId}`, undefined, player().token).catch((error) => error);
-  if (game instanceof ApiError) return apiWords(game);
+  const game = await api.game(race.gameId).catch((error) => error);
+  if (game instanceof Error) return apiWords(game);
   if (game.state !== 'finished') return 'The race still runs. Its ranking is here once it is over: try again then.';
   race.game = game;
   enterRace(race.gameId);
@@ -189,7 +188,7 @@ const CHOICES = Object.freeze({
     connect();
   },
   join() {
-    leaveRace(); // what is kept of it is of nobody any more; the code stays in the editor
+    leaveRace();
     backToLobby('name');
   },
   token() { backToLobby('token'); },

@@ -5,7 +5,7 @@
  * game and player, with the draft, and the token where it is a guest's, which is good for nothing else: another tab can
  * take over. A token of one's own goes with its tab. Where the browser keeps nothing, the page works until it is left.
  */
-import { ApiError, api } from './api.js';
+import { Api, Refused } from './http.js';
 
 const TAB = 'code-racer.tab';
 const SHOWN = 'code-racer.shown';
@@ -17,6 +17,12 @@ const RENEWALS = 5;
 const RENEWAL_WAIT_MS = 1_000;
 
 const tab = read('sessionStorage', TAB) ?? { player: null, gameId: null };
+
+/** The service, asked by who plays in this tab. */
+export const api = new Api(undefined, { token: tab.player?.token });
+
+/** An error whose message is for the player. */
+export class Told extends Error {}
 
 // ---------------------------------------------------------------- storage that may fail
 
@@ -81,6 +87,7 @@ export const knownName = () => tab.player?.name ?? races()[0]?.player?.name ?? '
 
 function become(one) {
   tab.player = one;
+  api.token = one?.token;
   rememberTab();
   return one;
 }
@@ -89,18 +96,18 @@ const guestOf = (answer) => ({
   token: answer.token, playerId: answer.player_id, name: answer.name, expiresAt: Date.parse(answer.expires_at), isGuest: true,
 });
 
-/** Play as a guest of this name: the one of this tab, or a new one. Raises ApiError. */
+/** Play as a guest of this name: the one of this tab, or a new one. Raises what a call of the API does. */
 export async function becomeGuest(name) {
   const known = tab.player;
   if (known?.isGuest && known.name === name) {
     if (known.expiresAt > Date.now() + LEAST_LEFT_MS) return known;
-    const renewed = await api('/api/guests', {}, known.token).catch(() => null); // too old, or of a server before
+    const renewed = await api.guest(undefined, { token: known.token }).catch(() => null); // too old, or of a server before
     if (renewed) return become(guestOf(renewed));
   }
-  return become(guestOf(await api('/api/guests', { name })));
+  return become(guestOf(await api.guest(name, { token: '' })));
 }
 
-/** Play with a token of one's own, JSON Web Token; the server verifies it. Raises Error where it is none. */
+/** Play with a token of one's own, JSON Web Token; the server verifies it. Raises Told where it is none. */
 export function becomeOwner(token) {
   try {
     const bytes = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
@@ -108,7 +115,7 @@ export function becomeOwner(token) {
     if (typeof claims.sub !== 'string' || !/^[\w.-]+$/.test(token)) throw new Error('no player');
     return become({ token, playerId: claims.sub, name: String(claims.name ?? claims.sub), expiresAt: claims.exp * 1000, isGuest: false });
   } catch {
-    throw new Error('That is no token. A token is one long word with two dots in it.');
+    throw new Told('That is no token. A token is one long word with two dots in it.');
   }
 }
 
@@ -117,15 +124,15 @@ export function becomeKept(race) { return become(race.player); }
 
 export function forgetPlayer() { become(null); }
 
-/** A fresh token of the same guest; it is asked for again where that may help. Raises ApiError, `final` where not. */
+/** A fresh token of the same guest; it is asked for again where that may help. Raises an error, `final` where not. */
 export async function renew() {
   for (let tried = 1; ; tried += 1) {
     try {
-      const one = become(guestOf(await api('/api/guests', {}, tab.player.token)));
+      const one = become(guestOf(await api.guest()));
       if (tab.gameId) keep({ player: one });
       return one.token;
     } catch (error) {
-      error.final = error instanceof ApiError && [401, 403, 404].includes(error.status);
+      error.final = error instanceof Refused && error.reason !== '' && [401, 403, 404].includes(error.status);
       if (error.final || tried >= RENEWALS) throw error;
       await new Promise((resolve) => { setTimeout(resolve, RENEWAL_WAIT_MS * 2 ** tried); });
     }
@@ -150,10 +157,18 @@ export function enterRace(gameId) {
   for (const { key } of races().slice(MAX_RACES)) remove('localStorage', key);
 }
 
+/** This tab is in no race any more. What is kept of it is nobody's then, but for what was written. */
 export function leaveRace() {
+  tab.left = { gameId: tab.gameId, draft: writtenIn(tab.gameId) };
   if (tab.player && tab.gameId) remove('localStorage', keyOf(tab.gameId, tab.player.playerId));
   tab.gameId = null;
   rememberTab();
+}
+
+/** What was written in a race by who plays in this tab, or did before; undefined where nothing was. */
+export function writtenIn(gameId) {
+  if (isIn(gameId)) return kept().draft;
+  return tab.left?.gameId === gameId ? tab.left.draft : undefined;
 }
 
 /** What is kept of the race of this tab: `{ draft, attempt }`. */

@@ -1,6 +1,6 @@
 /** The player's own submissions, as the server has them. */
-import { api } from './api.js';
 import { $, element } from './dom.js';
+import { api } from './session.js';
 import { VERDICTS } from './view.js';
 
 const MOST_SHOWN = 10;
@@ -11,10 +11,10 @@ const ID = '0'.repeat(36);
 export const sizeOf = (data) => new TextEncoder().encode(JSON.stringify({ type: SUBMISSION, data, id: ID })).length;
 
 /** A player's submissions up to the attempt `last`, the newest ones; as far as they can be had. */
-export async function submissionsOf(gameId, token, last) {
+export async function submissionsOf(gameId, last) {
   const found = [];
   for (let attempt = Math.max(1, last - MOST_SHOWN + 1); attempt <= last; attempt += 1) {
-    const one = await api(`/api/games/${gameId}/submissions/${attempt}`, undefined, token).catch(() => null);
+    const one = await api.submission(gameId, attempt).catch(() => null);
     if (one) found.push(one);
   }
   return found;

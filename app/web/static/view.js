@@ -65,7 +65,7 @@ function what(game, one) {
   if (game.state === 'waiting' || game.state === 'countdown') return one.ready ? 'ready' : 'not ready';
   if (one.accepted) return 'solved it';
   if (one.judging) return 'being judged…';
-  if (one.attempts) return `${one.tests_passed}/${one.tests_total ?? '?'} tests, ${one.attempts} tried`;
+  if (one.attempts) return `${one.tests_passed}/${one.tests_total || '?'} tests, ${one.attempts} tried`;
   return one.lines ? `writing, ${count(one.lines, 'line', 'lines')}` : 'no try yet';
 }
 

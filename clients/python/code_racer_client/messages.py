@@ -119,6 +119,7 @@ class SubmissionJudgedData(TypedDict):
     tests_passed: int
     tests_total: int
     duration_ms: int
+    attempts: NotRequired[int | None]
     at: int
 
 
@@ -200,7 +201,7 @@ MemberStatus = Literal["active", "left"]
 
 
 class PlayerState(TypedDict):
-    """A player in a snapshot."""
+    """A player in a snapshot. `tests_total`: how many tests there are, 0 until the judge has said so."""
 
     player_id: str
     name: str
@@ -211,6 +212,7 @@ class PlayerState(TypedDict):
     tests_passed: int
     accepted: bool
     judging: bool
+    tests_total: NotRequired[int]
 
 
 class GameSnapshot(TypedDict):

@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   code-racer canary --each http://code-racer-each:8080 --once   the same on each replica: may the deploy go on?
   code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
   code-racer top                                     what the replicas are doing, live; q ends it
-  code-racer player ann                              is she connected, since when, in which games?
+  code-racer player ann                              is she connected, and why was she disconnected?
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
 

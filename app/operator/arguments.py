@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from app.arguments import positive, ttl, url
@@ -13,12 +14,14 @@ _MOST_REASON: Final = 200
 
 
 def add_operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add a parser for each command that asks or acts, and for `top`."""
+    """Add a parser for each command that asks or acts, for `top` and for `bundle`."""
     for command in (*VIEWS, *ACTIONS):
         _add(commands, command)
     top = _parser(commands, "top", "watch a running service in the terminal; q ends it")
     top.add_argument("--every-s", type=positive, default=2.0, metavar="S", help="from one look to the next (2)")
     top.add_argument("--once", action="store_true", help="print one frame")
+    bundle = _parser(commands, "bundle", "gather what a ticket needs into one archive, without secrets or code")
+    bundle.add_argument("--to", type=Path, metavar="FILE", help="the archive (code-racer-bundle-TIME.tar.gz)")
 
 
 def _parser(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.operator.tables import REST
-from app.vocabulary import ConnectionSort, ConnectionState, GameSort, Phase
+from app.vocabulary import ConnectionSort, ConnectionState, GameSort, HotKind, HotMeasure, Phase
 
 
 class Reach(StrEnum):
@@ -71,6 +71,8 @@ class OpsCommand:
     columns: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     """Further paths, each shown as a table of its last word."""
+    order: str = ""
+    """By which field, the greatest first, the rows of several replicas are put together."""
     owned: str = ""
     """What only the owner answers, so that the others are not told to act."""
 
@@ -109,18 +111,30 @@ VIEWS: Final = (
     ),
     OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,
             subject="GAME", more=("/games/{}/events",)),
-    OpsCommand("player", "one player: connections and games", "/players/{}",
-            Reach.EACH, subject="PLAYER"),
+    OpsCommand("player", "one player: connections, games, and how her last ones ended", "/players/{}",
+            Reach.LIST, subject="PLAYER"),
+    OpsCommand("closes", "who was disconnected or refused lately, and why", "/closes", Reach.LIST, (_PLAYER, _LIMIT),
+            columns=("at", "player_id", "code", "reason", "detail", "initiator", "duration_s", "client", "address",
+                     "replica")),
+    OpsCommand("hot", "who causes most", "/hot", Reach.EACH, (
+        OpsOption("by", "by what", choices=tuple(HotMeasure)),
+        OpsOption("kind", "added up for each", choices=tuple(HotKind)),
+    ), order="count"),
+    OpsCommand("slow", "the slowest messages, with their traces", "/slow", Reach.EACH, order="duration_s"),
+    OpsCommand("tasks", "where the tasks of a replica are, grouped", "/diagnostics/tasks", Reach.ONE),
     OpsCommand("alerts", "the alerts that fire", "/alerts", Reach.ANY,
                columns=("name", "severity", "since", "summary")),
     OpsCommand("log", "the last log lines", "/log", Reach.EACH, (
         OpsOption("event", "of events that begin so, like ws. or operator.acted"),
         OpsOption("level", "of this level", choices=("debug", "info", "warning", "error", "critical")), _LIMIT,
-    ), columns=("timestamp", "level", "event", REST)),
+    ), columns=("timestamp", "level", "event", REST), order="timestamp"),
 )  # fmt: skip
 
 ACTIONS: Final[tuple[OpsCommand, ...]] = ()
 
-COLUMNS: Final = {**{one.name: one.columns for one in VIEWS}, "events": ("seq", "at", "type", "player_id", REST)}
+COLUMNS: Final = {one.name: one.columns for one in VIEWS} | {
+    "ends": next(one.columns for one in VIEWS if one.name == "closes"),
+    "events": ("seq", "at", "type", "player_id", REST),
+}
 """By the names of lists, wherever one stands."""
 COMMANDS: Final = {one.name: one for one in (*VIEWS, *ACTIONS)}

@@ -1,5 +1,6 @@
 """All replicas, as the operator reaches them: each by its URL, or through the one that is asked."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ class Target(NamedTuple):
     service: OpsService
     replica: str | None = None
     is_for_all: bool = False
+    label: str = ""
 
     @property
     def name(self) -> str:
         """What it is called where something is said of it."""
-        return self.replica or self.service.url
+        return self.label or self.replica or self.service.url
 
     def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Ask it. Raises CannotAskError."""
@@ -83,9 +85,12 @@ class Consoles:
         if self._replica or len(self._services) > 1:
             return self._named
         (service,) = self._services
-        own = str(service.get("/replica")["instance"])
-        others = [str(row["instance"]) for row in service.get("/replicas")["rows"]]
-        return tuple(Target(service, name) for name in dict.fromkeys((own, *others)))
+        rows = service.get("/replicas")["rows"]
+        count = Counter(row["replica"] for row in rows)
+        return tuple(
+            Target(service, row["instance"], label=row["replica"] if count[row["replica"]] == 1 else row["instance"])
+            for row in rows
+        )
 
     def ask(self, reach: Reach, ask: Ask, *, is_everywhere: bool = False) -> Answers:
         """Ask those that a question is for, `is_everywhere` all of them."""

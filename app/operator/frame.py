@@ -49,9 +49,10 @@ def frame(look: Look, before: Look | None, help: str, columns: int, lines: int) 
 
 def _summary(look: Look) -> str:
     clock = dt.datetime.fromtimestamp(look.at, dt.UTC).strftime("%H:%M:%S UTC")
-    connections, games = (_total(look, name) for name in ("connections", "games"))
-    parts = [clock, f"{len(look.replicas)} replicas", f"{connections:,} connections", f"{games:,} games"]
-    return "  ".join(("code-racer", *parts))
+    counts = {"replica": len(look.replicas), "connection": _total(look, "connections"), "game": _total(look, "games")}
+    return "  ".join(
+        ("code-racer", clock, *(f"{count:,} {name}{'s' * (count != 1)}" for name, count in counts.items()))
+    )
 
 
 def _total(look: Look, name: str) -> int:

@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from app.arguments import wanted_workers
 from app.operator.arguments import ALL
-from app.operator.commands import COLUMNS, COMMANDS, OpsCommand
+from app.operator.bundle import make_bundle
+from app.operator.commands import COLUMNS, COMMANDS, OpsCommand, Reach
 from app.operator.consoles import Answers, Consoles, Target
 from app.operator.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CannotAskError, OpsService
-from app.operator.tables import columns_of, is_rows, record, table
+from app.operator.tables import columns_of, record, table
 from app.operator.top import show_top
 from app.settings import Settings
 
@@ -32,6 +33,8 @@ def operate(settings: Settings, options: argparse.Namespace) -> int:
     try:
         if options.command == "top":
             return show_top(Consoles(services), every_s=options.every_s, is_once=options.once)
+        if options.command == "bundle":
+            return make_bundle(Consoles(services), options.to, token)
         return _run(COMMANDS[options.command], services, options)
     except CannotAskError as error:
         return _complain(str(error), EXIT_FAILED)
@@ -79,8 +82,10 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
     answers = consoles.ask(command.reach, ask, is_everywhere=replica == ALL)
     if not answers.by_name:
         raise _nothing(answers)
-    told = _together(answers.by_name)
-    print(json.dumps(told, indent=2) if options.json else "\n".join(_text(command, told)))  # noqa: T201 - a command's answer
+    is_apart = command.reach is Reach.ONE and len(answers.by_name) > 1
+    told = dict(answers.by_name) if is_apart else _together(answers.by_name, command.order)
+    lines = _apart(command, told) if is_apart else _text(command, told)
+    print(json.dumps(told, indent=2) if options.json else "\n".join(lines))  # noqa: T201 - a command's answer
     missing = [*answers.unheard, *map(_missing, told.get("missing", ()))]
     for text in missing:
         _complain(text, EXIT_FAILED)
@@ -108,24 +113,34 @@ def _nothing(answers: Answers) -> CannotAskError:
     return CannotAskError("; ".join(map(str, unheard or errors[:1])))
 
 
-def _together(answers: Mapping[str, Any]) -> dict[str, Any]:
+def _together(answers: Mapping[str, Any], order: str) -> dict[str, Any]:
     """Put together what several replicas tell: their rows say which; what is told of no rows stands by the name."""
     if len(answers) == 1:
         return dict(next(iter(answers.values())))
     together: dict[str, Any] = {}
     for name, told in answers.items():
         for field, value in told.items():
-            if is_rows(value):
-                rows = ({"replica": name, **row} for row in value)
-                together.setdefault(field, []).extend(row for row in rows if row not in together.get(field, ()))
+            if isinstance(value, list):
+                together.setdefault(field, []).extend(_named(row, name) for row in value)
             else:
                 together.setdefault(name, {})[field] = value
+    if order:
+        together["rows"].sort(key=lambda row: row[order], reverse=True)
     return together
+
+
+def _named(row: object, replica: str) -> object:
+    return {"replica": replica, **row} if isinstance(row, Mapping) else row
 
 
 def _missing(one: object) -> str:
     """Say which replica a list is without."""
     return " ".join(map(str, one.values())) if isinstance(one, Mapping) else f"{one}: no answer"
+
+
+def _apart(command: OpsCommand, told: Mapping[str, Any]) -> list[str]:
+    """Write what each replica tells of itself alone."""
+    return [line for name, one in told.items() for line in (name, *_text(command, one), "")]
 
 
 def _text(command: OpsCommand, told: Mapping[str, Any]) -> list[str]:

@@ -9,8 +9,10 @@ Fields = Mapping[str, Any]
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 REST: Final = "*"
 """The column of all that has none of its own."""
-_NOT_SHOWN: Final = ("cursor", "service.name", "service.version", "deployment.environment.name")
-"""What is for programs, or the same in each row."""
+_NOT_SHOWN: Final = ("cursor", "missing", "service.name", "service.version", "deployment.environment.name")
+"""What is for programs, told elsewhere, or the same in each row."""
+_NAMES: Final = {"pid", "ops_port", "code", "seq", "after_seq"}
+"""Numbers that nobody counts with."""
 _MOMENTS: Final = {"at", "since", "until"}
 _LATEST_S: Final = 1e11
 """No time in seconds is so late."""
@@ -42,6 +44,8 @@ def _number(name: str, value: float) -> str:
         return duration(value)
     if "bytes" in name:
         return size(value)
+    if name in _NAMES:
+        return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 

@@ -14,9 +14,9 @@ from app.operator.frame import Look, frame
 from app.operator.service import CannotAskError
 from app.operator.terminal import Terminal
 
-VIEWS: Final = {"c": "connections", "g": "games"}
+VIEWS: Final = {"c": "connections", "g": "games", "x": "closes", "h": "hot"}
 """By the key that shows it."""
-HELP: Final = "q quits; c connections, g games"
+HELP: Final = "q quits; c connections, g games, x closes and refusals, h hot"
 _ROWS: Final = 100
 _ONCE: Final = (80, 24)
 

@@ -20,6 +20,7 @@ ALL = [block for document in DOCUMENTS for block in blocks(document)]
 ELSEWHERE = {
     r"kubectl .+": "a cluster of Kubernetes",
     r"docker run": "a daemon of Docker",
+    r"ssh -L .+": "another machine",
     r"nats (stream|server) .+": "the program of NATS",
     r"systemctl (enable --now|restart) .+": "a machine that systemd runs",
     r"nginx -s reload": "the machine of the guide's nginx",

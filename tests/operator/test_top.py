@@ -76,7 +76,7 @@ def test_it_shows_what_is_there_again_and_again_and_ends_with_q(server: ServerPr
     game = server.new_game(token("ann"))
     with Screen(server.http_url) as screen, Player(server, game, token("ann")) as ann:
         ann.until("welcome")
-        screen.until("1 connections")
+        screen.until("1 connection")
         screen.until("ann")
         ann.send("nonsense")
         ann.until("error")
@@ -99,7 +99,7 @@ def test_it_ends_with_control_c(server: ServerProcess) -> None:
 
 def test_a_service_that_goes_is_told_and_the_last_frame_stays(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, replica="alone") as server, Screen(server.http_url) as screen:
-        screen.until("1 replicas")
+        screen.until("1 replica")
         server.stop()
         screen.until("nobody listens there")
         assert "alone" in screen.said

@@ -51,7 +51,7 @@ def running_pair(folder: Path, **settings: object) -> Iterator[Pair]:
 def _replica(folder: Path, name: str, event_log_url: str, settings: Mapping[str, object]) -> ServerProcess:
     quickly = dict.fromkeys(("drain_delay_s", "drain_game_wait_s", "drain_spread_s"), 0)
     own = {"event_log_url": event_log_url, "replica": name, "ops_port": free_port(), "ops_token": OPS_TOKEN}
-    return ServerProcess(folder / name, environment="production", **own, **quickly, **settings)
+    return ServerProcess(folder / name, **{"environment": "production", **own, **quickly, **settings})
 
 
 def _knows(url: str, count: int) -> bool:

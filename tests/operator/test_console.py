@@ -1,0 +1,227 @@
+"""What docs/console.md says is so on a running pair: what is asked first is answered, and the drill of one player."""
+
+import contextlib
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tools.harness import fetch
+from tools.harness.console import Console, Pair, running_pair
+from tools.harness.player import SOLUTION, Player
+from tools.harness.server import ROOT, until
+from tools.harness.tokens import token
+
+DOCUMENT = (ROOT / "docs/console.md").read_text("utf-8")
+Answer = Any
+
+
+def rows_below(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading."""
+    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A race over two replicas, of which ann has played on one and bob on two; and those who cannot."""
+
+    pair: Pair
+    game: str
+    instances: list[str]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Ann races bob, and sends what is no message; carol opened the game twice; dan's token has ended."""
+    with (
+        running_pair(tmp_path_factory.mktemp("console"), environment="development") as pair,
+        contextlib.ExitStack() as stack,
+    ):
+        game = pair.one.new_game(token("ann"))
+        ann = stack.enter_context(Player(pair.one, game, token("ann")))
+        bob = stack.enter_context(Player(pair.two, game, token("bob")))
+        for player in (ann, bob):
+            player.until("welcome")
+        carol = stack.enter_context(Player(pair.two, game, token("carol")))
+        carol.until("welcome")
+        again = stack.enter_context(Player(pair.two, game, token("carol")))
+        again.until("welcome")
+        assert carol.until_closed()[0] == 4409
+        for player in (ann, bob, again):
+            player.send("ready")
+        ann.until("game_started")
+        for _ in range(3):
+            ann.send("nonsense")
+            ann.until("error")
+        ann.send("submit_code", {"code": SOLUTION})
+        ann.until("game_finished")
+        _trouble(pair, stack)
+        yield Scene(pair, game, pair.instances)
+
+
+def _trouble(pair: Pair, stack: contextlib.ExitStack) -> None:
+    """Bring five who say that it does not work, and one for whom it does; each has met what is theirs."""
+    game = pair.two.new_game(token("host"))
+    for wrong in (token("erin", secret="f" * 64), token("dan", -60)):
+        with pytest.raises(InvalidStatus), Player(pair.two, game, wrong):
+            pass
+    slow = stack.enter_context(Player(pair.one, game, token("sam"), "?chaos=close:slow_consumer,close_ms:40"))
+    assert slow.until_closed()[0] == 4430
+    removed = stack.enter_context(Player(pair.one, game, token("rob")))
+    removed.until("welcome")
+    fetch.delete(
+        f"{pair.two.http_url}/api/games/{game}/players/rob", headers={"authorization": f"Bearer {token('host')}"}
+    )
+    assert removed.until_closed()[0] == 4403
+    lost = stack.enter_context(Player(pair.one, game, token("lou")))
+    lost.until("welcome")
+    lost.drop()
+    stack.enter_context(Player(pair.one, game, token("heidi"))).until("welcome")
+    until(lambda: pair.one.logged("ws.closed", player_id="lou"))
+
+
+def only(rows: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
+    """The one row with these fields."""
+    (found,) = (row for row in rows if fields.items() <= row.items())
+    return found
+
+
+def about_the_replica(_: Scene, told: Answer) -> None:
+    assert (told["replica"], told["ready"], told["draining"]) == ("one", True, None)
+    assert told["connections"] == 2, "ann and heidi are there"
+
+
+def about_the_replicas(scene: Scene, told: Answer) -> None:
+    assert {row["replica"]: row["instance"] for row in told["rows"]} == dict(
+        zip(("one", "two"), scene.instances, strict=True)
+    )
+    assert len({row["version"] for row in told["rows"]}) == 1
+
+
+def about_the_player(scene: Scene, told: Answer) -> None:
+    (connection,) = told["connections"]
+    assert (connection["game_id"], connection["errors"]) == (scene.game, 3)
+
+
+def about_the_disconnected(_: Scene, told: Answer) -> None:
+    assert [(row["kind"], row["code"], row["reason"]) for row in told["rows"]] == [("close", 4409, "replaced")]
+
+
+def about_the_refused(_: Scene, told: Answer) -> None:
+    refusals = [row for row in told["rows"] if (row["kind"], row["reason"]) == ("refusal", "unauthorized")]
+    assert sum("expired" in row["detail"] for row in refusals) == 1
+
+
+def about_connections(_: Scene, told: Answer) -> None:
+    assert told["matched"] == 4
+    assert told["rows"][0]["player_id"] == "ann", "she has sent what is refused"
+    assert only(told["rows"], player_id="bob")["replica"] == "two"
+
+
+def about_games(scene: Scene, told: Answer) -> None:
+    assert told["rows"][0]["game_id"] == scene.game
+
+
+def about_the_game(_: Scene, told: Answer) -> None:
+    assert told["game"]["phase"] == "finished"
+    assert {row["player_id"] for row in told["players"]} >= {"ann", "bob"}
+    submitted = only(told["events"], type="code_submitted")
+    assert submitted["player_id"] == "ann"
+    assert "def solve" not in str(told)
+
+
+def about_who_sends_most(_: Scene, told: Answer) -> None:
+    assert told["rows"][0]["player_id"] == "ann"
+
+
+def about_who_comes_back(_: Scene, told: Answer) -> None:
+    assert only(told["rows"], key="carol")["count"] == 1
+
+
+def about_slow_messages(_: Scene, told: Answer) -> None:
+    assert all(row["duration_s"] >= told["slow_s"] for row in told["rows"])
+
+
+def about_tasks(_: Scene, told: Answer) -> None:
+    assert "event-log" in str(told) or told["tasks"]
+
+
+def about_settings(_: Scene, told: Answer) -> None:
+    assert only(told["rows"], name="ENVIRONMENT")["value"] == "development"
+    assert len(only(told["rows"], name="JWT_SECRET")["value"]) < 20, "a fingerprint"
+
+
+def about_alerts(_: Scene, told: Answer) -> None:
+    assert told["rows"] == []
+
+
+QUESTIONS: dict[str, tuple[str, Callable[[Scene, Answer], None]]] = {
+    "What is this replica doing?": ("", about_the_replica),
+    "Which replicas are there, and which versions do they run?": ("", about_the_replicas),
+    "Who is this player, and is she connected?": ("ann", about_the_player),
+    "Why was she disconnected?": ("carol", about_the_disconnected),
+    "Why can she not get in?": ("dan", about_the_refused),
+    "Which connections are worst off?": ("", about_connections),
+    "Which game is hot?": ("", about_games),
+    "What happened in this game?": ("", about_the_game),
+    "Who sends the most?": ("", about_who_sends_most),
+    "Who comes back again and again?": ("", about_who_comes_back),
+    "Which messages are slow?": ("", about_slow_messages),
+    "Where does the process spend its time?": ("", about_tasks),
+    "With which settings does it run?": ("", about_settings),
+    "Which alerts fire?": ("", about_alerts),
+}
+"""Each with the player it is about, where the document's ann is another, and what its answer must say."""
+
+
+def test_the_questions_are_those_of_the_document() -> None:
+    asked = [question for question, *_ in rows_below("What an operator asks first")]
+    assert asked == list(QUESTIONS)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_an_operator_asks_first_is_answered(
+    question: str, scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    player, check = QUESTIONS[question]
+    (command,) = (row[2] for row in rows_below("What an operator asks first") if row[0] == question)
+    arguments = shlex.split(command.strip("`"))[1:]
+    arguments = [{"GAME": scene.game, "ann": player or "ann"}.get(one, one) for one in arguments]
+    console = Console(capsys, scene.pair.urls[0])
+    check(scene, console.ask(*arguments))
+    assert console.text(*arguments).strip(), "for people too"
+
+
+TROUBLES = {
+    "a refusal, `unauthorized`, and its detail speaks of expiry": ("dan", r"unauthorized .*expired"),
+    "a refusal, `unauthorized`, and its detail speaks of the signature": ("erin", r"unauthorized .*signature"),
+    "a close, `replaced`": ("carol", r"carol .*4409 +replaced"),
+    "a close, `slow_consumer`": ("sam", r"sam .*4430 +slow_consumer"),
+    "a close, `connection_lost` or `ping_timeout`": ("lou", r"lou .*1006 +connection_lost"),
+    "a close, `forbidden`": ("rob", r"rob .*4403 +forbidden"),
+    "a connection, with errors": ("ann", r"ann +open .* 3 .*unknown_type"),
+    "a connection that is well": ("heidi", r"heidi +open .* 0 "),
+    "nothing at all": ("nobody", r"connections +-\nends +-|ends +-"),
+}
+"""Each with a player who has it, and where the operator reads it."""
+
+
+def test_the_troubles_are_those_of_the_document() -> None:
+    assert [row[0] for row in rows_below("One player says it does not work")] == list(TROUBLES)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_one_player_says_it_does_not_work(trouble: str, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator has a name, and no more: what there is to know of it is in the first answer, or in the second."""
+    player, shown = TROUBLES[trouble]
+    console = Console(capsys, scene.pair.urls[0])
+    said = console.text("player", player)
+    if not re.search(r"connections \(|ends \(", said):
+        said += console.text("closes")
+    assert re.search(shown, said), said

@@ -13,10 +13,15 @@ from litestar.di import Provide
 
 from app import __version__
 from app.clock import Clock
+from app.console.actions import Actions, LogLevel
 from app.console.console import Console
+from app.console.drains import OperatorDrain
+from app.console.erasing import Eraser
 from app.console.telling import Telling
 from app.eventlog import Conflict, EventLog, open_event_log
 from app.eventlog.among_workers import WorkersCoordination
+from app.eventlog.select import file_of
+from app.eventlog.sqlite import notes_file
 from app.game import Rejected
 from app.health import Health
 from app.judge import SandboxJudge, load_problems
@@ -81,7 +86,7 @@ class Service:
         share = worker.share if worker else ALONE
         log = open_event_log(settings, self.replica, share)
         self.event_log = MeasuredEventLog(log, self.recorder)
-        among = _among_workers(worker, log, self.recorder, settings.worker_lock_timeout_s)
+        among = _among_workers(worker, log, self.recorder, settings)
         coordination = MeasuredCoordination(among, self.recorder) if among else None
         self.tickets = select_tickets(settings, self.keys, (coordination or self.event_log.coordination).claim)
         self.issuer = select_issuer(settings, self.keys)
@@ -103,24 +108,32 @@ class Service:
         )
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
+        self._operator_drain = OperatorDrain(self._new_drain, self.recorder.fault)
+        log_level = LogLevel(lambda: logs.level, logs.set_level) if logs is not None else LogLevel()
+        actions = Actions(self.hub, self._operator_drain, Eraser(self.event_log), log_level, self.recorder.operated)
         self.console = Console(
             self.hub,
             self.health,
             settings,
             self.replica,
             lambda: self.rotation.fingerprints,
-            coordination or self.event_log.coordination,
             Telling((lambda: logs.writer.recent) if logs else tuple, self.scrapes.render, self.recorder.lately),
+            actions,
         )
         self.diagnostics = DiagnosticsLog(self.recorder, self.console.diagnosing, self.hub.tasks)
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
         self.lifecycle.background["operators"] = self.console.fleet.run
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
+        gauges.read_operators(self.recorder.store, actions.counts)
         gauges.read_clock(self.recorder.store, clock)
         gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
 
     def drain(self) -> Drain:
-        """Make a drain of this service, to be run once."""
+        """Make a drain of this service, to be run once: its last, which takes over from an operator's."""
+        self._operator_drain.hand_over()
+        return self._new_drain()
+
+    def _new_drain(self) -> Drain:
         return Drain(
             self.hub, self.settings.drain, self.recorder, lambda: self.scrapes.count, lone=not self.event_log.shared
         )
@@ -146,12 +159,16 @@ def _recorder(settings: Settings, replica: str, logs: Logs | None) -> Recorder:
 
 
 def _among_workers(
-    worker: Inherited | None, log: EventLog, recorder: Recorder, lock_timeout_s: float
+    worker: Inherited | None, log: EventLog, recorder: Recorder, settings: Settings
 ) -> WorkersCoordination | None:
     """Make what workers agree on who have an event log each; those who share one agree by that."""
     if worker is None or worker.share.of == 1 or log.shared:
         return None
-    return WorkersCoordination(worker, recorder.fault, recorder.broadcast_dropped, lock_timeout_s)
+    file = file_of(settings.event_log_url)
+    notes = notes_file(file) if file else None
+    return WorkersCoordination(
+        worker, recorder.fault, recorder.broadcast_dropped, settings.worker_lock_timeout_s, notes
+    )
 
 
 def _shared_table(worker: Inherited | None) -> SharedTable | None:

@@ -152,9 +152,12 @@ class Recent:
         return len(times)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LimitPolicy:
-    """Decides what an exceeded limit means: every one is told to the observer, those of `dry_run` refuse nothing."""
+    """Decides what an exceeded limit means: every one is told to the observer, those of `dry_run` refuse nothing.
+
+    An operator may change for a time which those are.
+    """
 
     dry_run: frozenset[LimitScope]
     observer: Observer

@@ -222,7 +222,8 @@ def _variable(name: str, all_value: str) -> Json:
 
 
 def _annotations() -> list[Json]:
-    """Drains, and starts at the moment they happened: deploys are both, crashes the second alone."""
+    """Drains, and starts at the moment they happened: deploys are both, crashes the second alone; operators' acts."""
+    done = selected("code_racer_operator_actions_total", 'outcome="done"')
     return [
         {
             "name": "Drains",
@@ -240,6 +241,14 @@ def _annotations() -> list[Json]:
             "expr": f"{selected('code_racer_start_time_seconds')} * 1000",
             "useValueForTime": True,
             "titleFormat": "{{instance}} started",
+        },
+        {
+            "name": "Operators",
+            "datasource": Source.PROMETHEUS.reference,
+            "enable": True,
+            "iconColor": "orange",
+            "expr": f"sum by (instance, action) (increase({done}[1m])) > 0",
+            "titleFormat": "{{instance}}: an operator's {{action}}",
         },
     ]
 

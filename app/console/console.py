@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from app.console.actions import Actions
 from app.console.alerts import AlertsView
 from app.console.configuration import SettingsView
 from app.console.connections import ConnectionsView
@@ -15,7 +16,6 @@ from app.console.replica import ReplicaView
 from app.console.runbooks import Runbooks
 from app.console.telling import Telling
 from app.console.watch import Watch
-from app.eventlog import Coordination
 from app.health import Health
 from app.realtime import Hub
 from app.settings import Settings
@@ -31,12 +31,13 @@ class Console:
         settings: Settings,
         replica: str,
         fingerprints: Callable[[], Mapping[str, str]],
-        coordination: Coordination,
         telling: Telling,
+        actions: Actions,
     ) -> None:
         self._settings = settings
-        self.replica = ReplicaView(hub, health, settings, replica)
-        self.fleet = Fleet(hub, coordination, self.replica.card, settings)
+        self.actions = actions
+        self.replica = ReplicaView(hub, health, settings, replica, actions)
+        self.fleet = Fleet(hub, hub.coordination, self.replica.card, settings)
         self.telling = telling
         self.lately = lately = telling.lately
         self.settings = SettingsView(settings, fingerprints)
@@ -44,7 +45,7 @@ class Console:
         self.games = GamesView(hub, self.connections, replica)
         self.runbooks = Runbooks()
         self.alerts = AlertsView(settings, self.runbooks.names)
-        self.players = PlayersView(self.connections, self.games, lately.ends)
+        self.players = PlayersView(self.connections, self.games, lately.ends, hub.bans)
         self.slow_s = settings.slow_message_s
         self.hot = Hot(hub.connections, lately.ends)
         self.diagnosing = Diagnosing(hub.load)

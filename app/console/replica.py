@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from app import __version__
+from app.console.actions import Actions
 from app.console.fleet import ReplicaCard
+from app.console.raised import Raised
 from app.health import Health
 from app.process import memory_bytes, open_files
 from app.realtime import Hub
@@ -44,14 +46,6 @@ class TracingStatus(Struct, frozen=True):
 
     ratio: float
     endpoint: bool
-
-
-class Raised(Struct, frozen=True):
-    """Something that an operator has changed for a time: what, until when (epoch seconds), and who did."""
-
-    what: str
-    until: float
-    by: str
 
 
 class ReplicaStatus(Struct, frozen=True, kw_only=True):
@@ -97,7 +91,8 @@ class ReplicaStatus(Struct, frozen=True, kw_only=True):
 class ReplicaView:
     """Shows this replica: everything is read from its owner when it is asked for."""
 
-    def __init__(self, hub: Hub, health: Health, settings: Settings, replica: str) -> None:
+    def __init__(self, hub: Hub, health: Health, settings: Settings, replica: str, actions: Actions) -> None:
+        self._actions = actions
         self._hub = hub
         self._health = health
         self._settings = settings
@@ -137,9 +132,9 @@ class ReplicaView:
             overloaded=sorted(hub.load.causes),
             event_log=self._event_log(),
             judge=JudgeStatus(hub.judging.depth, settings.judge_processes),
-            log_level=settings.log_level,
+            log_level=self._actions.log_level or settings.log_level,
             tracing=TracingStatus(settings.trace_ratio, settings.traces_endpoint is not None),
-            raised=[],
+            raised=self._actions.changes.raised,
             operator=operator,
             right=right,
         )

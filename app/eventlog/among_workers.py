@@ -1,7 +1,8 @@
 """What the workers of one machine agree on, while each has an event log of its own.
 
 Claims, counts and who lives are in one small SQLite file, in the folder that the workers share for as long as their
-supervisor lives: it outlives a worker, and need not survive the machine. Broadcasts are datagrams between the workers.
+supervisor lives: it outlives a worker, and need not survive the machine. Notes are kept in the file `notes`, beside the
+workers' own files, where those outlive the machine. Broadcasts are datagrams between the workers.
 """
 
 import fcntl
@@ -15,6 +16,7 @@ from typing import Final
 
 from app.eventlog.coordination import Subscription
 from app.eventlog.embedded import expires_at
+from app.eventlog.notes import SqliteNotes
 from app.eventlog.sqlite import COORDINATION_SCHEMA, SqliteCoordination
 from app.eventlog.writer import SqliteWriter
 from app.telemetry.bulkhead import Bulkhead, ReportFault
@@ -22,6 +24,7 @@ from app.workers import Inherited
 from app.workers.broadcasts import Broadcasts
 
 FILE: Final = "coordination.db"
+NOTES: Final = "notes.db"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS instances (instance TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -38,11 +41,16 @@ class WorkersCoordination(SqliteCoordination):
     shared = True
 
     def __init__(
-        self, worker: Inherited, report: ReportFault, dropped: Callable[[], None], lock_timeout_s: float
+        self,
+        worker: Inherited,
+        report: ReportFault,
+        dropped: Callable[[], None],
+        lock_timeout_s: float,
+        notes: Path | None = None,
     ) -> None:
         file = Path(worker.folder) / FILE
         self._writer = SqliteWriter(file, partial(_prepare, file), report, shared_timeout_s=lock_timeout_s)
-        super().__init__(self._writer)
+        super().__init__(self._writer, SqliteNotes(notes or file.with_name(NOTES)))
         self._bulkhead = Bulkhead(report, "broadcast")
         self._receivers: dict[str, list[Callable[[bytes], None]]] = {}
         self._broadcasts = Broadcasts.of(worker, self._take, dropped)

@@ -16,7 +16,7 @@ class Subscription(Protocol):
 
 
 class Coordination(Protocol):
-    """Claims, counts, membership and broadcasts; the same test suite holds each backend to it."""
+    """Claims, counts, notes, membership and broadcasts; the same test suite holds each backend to it."""
 
     shared: bool
     """Whether there may be other replicas."""
@@ -29,6 +29,18 @@ class Coordination(Protocol):
 
     async def expire(self, now: int) -> None:
         """Remove the claims and counts that ended before `now` (epoch ms), where they do not end by themselves."""
+
+    async def keep(self, topic: str, key: str, value: bytes) -> None:
+        """Keep a note under a key of a topic, in place of an earlier one, until it is forgotten.
+
+        It outlives this process where the games do. A topic is a word; a key may be any text of up to 128 characters.
+        """
+
+    async def forget(self, topic: str, key: str) -> None:
+        """Remove a note, if there is one."""
+
+    async def kept(self, topic: str) -> dict[str, bytes]:
+        """Read all notes of a topic, by key; on a shared log the newest may take a moment to show."""
 
     async def heartbeat(self, instance: str, ttl_s: float) -> float:
         """Announce that a server process lives, for so long; when that was by the log's clock (epoch seconds)."""

@@ -77,7 +77,7 @@ class _Delivery:
 
 
 class EmbeddedCoordination:
-    """Membership and broadcasts where there is one process; claims and counts are kept by each backend."""
+    """Membership and broadcasts where there is one process; claims, counts and notes are kept by each backend."""
 
     shared = False
 
@@ -143,6 +143,14 @@ class MemoryEventLog(EmbeddedLog):
         self.publish(game_id, commit)
         return commit
 
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Replace the commits of a game by one, or raise Conflict."""
+        commits = self._games.get(game_id, [])
+        if not commits or commits[-1][0] != after:
+            raise Conflict(game_id)
+        self._games[game_id] = [(after, encode_events(events))]
+        return Commit(after, tuple(events), time.time())
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`."""
         commits = self._games.get(game_id, [])
@@ -172,12 +180,13 @@ class MemoryEventLog(EmbeddedLog):
 
 
 class MemoryCoordination(EmbeddedCoordination):
-    """Keeps claims and counts with the times at which they end."""
+    """Keeps claims and counts with the times at which they end, and notes."""
 
     def __init__(self) -> None:
         super().__init__()
         self._claims: dict[str, int] = {}
         self._counts: dict[str, tuple[int, int]] = {}
+        self._notes: dict[tuple[str, str], bytes] = {}
 
     async def claim(self, key: str, ttl_s: float) -> bool:
         """Create `key` if it is not there."""
@@ -191,6 +200,18 @@ class MemoryCoordination(EmbeddedCoordination):
         count = self._counts.get(key, (0, 0))[0] + 1
         self._counts[key] = (count, expires_at(ttl_s))
         return count
+
+    async def keep(self, topic: str, key: str, value: bytes) -> None:
+        """Keep a note, for as long as the process lives."""
+        self._notes[topic, key] = value
+
+    async def forget(self, topic: str, key: str) -> None:
+        """Remove a note."""
+        self._notes.pop((topic, key), None)
+
+    async def kept(self, topic: str) -> dict[str, bytes]:
+        """Read the notes of a topic."""
+        return {key: value for (of, key), value in self._notes.items() if of == topic}
 
     async def expire(self, now: int) -> None:
         """Remove what ended before `now`."""

@@ -122,6 +122,16 @@ class EventLog(Protocol):
             LogUnavailable: the log could not take it, or it is not known whether it did.
         """
 
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Put one commit in place of all that a game has that has ended: nothing else of it can be read any more.
+
+        `events` are as many as there were, of the same kinds.
+
+        Raises:
+            Conflict: `after` is not the game's last cursor.
+            LogUnavailable: the log could not take it, or it is not known whether it did.
+        """
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read all commits after `after`, in order, up to the last one accepted; none where the game is absent."""
 

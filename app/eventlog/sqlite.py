@@ -22,6 +22,7 @@ One process owns the file (`OwnerLock`): what another one appended would be told
 """
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import Final
 
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.embedded import EmbeddedCoordination, EmbeddedLog, expires_at
+from app.eventlog.notes import SqliteNotes
 from app.eventlog.port import START, Commit, Conflict, Cursor
 from app.eventlog.writer import SqliteWriter
 from app.game import GameEvent
@@ -62,7 +64,7 @@ class SqliteEventLog(EmbeddedLog):
         super().__init__()
         self._path = path
         self._writer = SqliteWriter(path, partial(_prepare, must_exist=must_exist), self._report, must_exist=must_exist)
-        self.coordination = SqliteCoordination(self._writer)
+        self.coordination = SqliteCoordination(self._writer, SqliteNotes(notes_file(path)))
 
     async def open(self) -> None:
         """Own and open the file, make the tables. Raises LogUnavailable, LogInUse."""
@@ -97,6 +99,24 @@ class SqliteEventLog(EmbeddedLog):
 
         await self._writer.submit(run, publish)
         return accepted[0]
+
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Replace the commits of a game by one; what they held is overwritten with zeros, and gone from the WAL."""
+        data = encode_events(events)
+
+        def run(db: sqlite3.Connection) -> None:
+            if (
+                db.execute("SELECT 1 FROM games WHERE game_id = ? AND last_seq = ?", (game_id, after)).fetchone()
+                is None
+            ):
+                raise Conflict(game_id)
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("DELETE FROM commits WHERE game_id = ?", (game_id,))
+            db.execute("PRAGMA secure_delete=OFF")
+            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, after, data))
+
+        await self._writer.submit(run, empties_wal=True)
+        return Commit(after, tuple(events), time.time())
 
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`."""
@@ -147,11 +167,12 @@ class SqliteEventLog(EmbeddedLog):
 
 
 class SqliteCoordination(EmbeddedCoordination):
-    """Keeps claims and counts in the log's own file: they outlive the process."""
+    """Keeps claims and counts in the log's own file, and notes beside it: they outlive the process."""
 
-    def __init__(self, writer: SqliteWriter) -> None:
+    def __init__(self, writer: SqliteWriter, notes: SqliteNotes) -> None:
         super().__init__()
         self._writer = writer
+        self.keep, self.forget, self.kept = notes.keep, notes.forget, notes.kept
 
     async def claim(self, key: str, ttl_s: float) -> bool:
         """Create `key` if it is not there."""
@@ -184,6 +205,11 @@ class SqliteCoordination(EmbeddedCoordination):
             db.execute("DELETE FROM counts WHERE until < ?", (now,))
 
         await self._writer.submit(run)
+
+
+def notes_file(path: Path) -> Path:
+    """Name the file of the notes that belong to an event log's; one of a worker's games has none of its own."""
+    return path.with_name(f"{path.stem}.notes{path.suffix}")
 
 
 def _prepare(db: sqlite3.Connection, *, must_exist: bool) -> None:

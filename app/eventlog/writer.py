@@ -38,12 +38,13 @@ class _Job:
     """Work for the writer thread: `run` in a transaction with others, its result or error to `future`.
 
     `accepted` is called on the event loop with the time (epoch seconds) at which the result became durable, even if
-    nobody waits any more.
+    nobody waits any more. With `empties_wal` what it removes is in the write-ahead log neither, before it is answered.
     """
 
     run: Run
     future: asyncio.Future[Any]
     accepted: Callable[[float], None] | None = None
+    empties_wal: bool = False
     outcome: Any = None
     error: Exception | None = None
 
@@ -100,13 +101,15 @@ class SqliteWriter:
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def submit(self, run: Run, accepted: Callable[[float], None] | None = None) -> Any:  # noqa: ANN401 - the job's result
+    async def submit(
+        self, run: Run, accepted: Callable[[float], None] | None = None, *, empties_wal: bool = False
+    ) -> Any:  # noqa: ANN401 - the job's result
         """Run `run` in the next transaction; its result, once that is durable. Raises Conflict, LogUnavailable."""
         if self._loop is None or self._closed:
             raise LogUnavailable(f"{self._path} is not open", LogTrouble.UNREACHABLE)
         if len(self._waiting) >= MAX_QUEUED:
             raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY)
-        job = _Job(run, self._loop.create_future(), accepted)
+        job = _Job(run, self._loop.create_future(), accepted, empties_wal)
         self._waiting.append(job)
         if not self._is_at_work:
             self._begin()
@@ -158,7 +161,7 @@ class SqliteWriter:
                 self._lock.take()
             return self._connect()
         except (OSError, sqlite3.Error) as error:
-            trouble = _trouble_of(error)
+            trouble = trouble_of(error)
             reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             advice = _ELSEWHERE if isinstance(error, OSError) or trouble is LogTrouble.DENIED else _ANOTHER
             advice = _TEMPORARY if self._is_shared else advice
@@ -195,11 +198,13 @@ class SqliteWriter:
                 for job in jobs:
                     _run_apart(db, job)
             db.execute("COMMIT")
+            if any(job.empties_wal for job in jobs):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except Exception as error:  # noqa: BLE001 - what ended the only writer would end every game
             with contextlib.suppress(sqlite3.Error):  # begun again, it would say what is wrong
                 _roll_back(db)
             for job in jobs:
-                job.error = LogUnavailable(f"{self._path}: {error}", _trouble_of(error))
+                job.error = LogUnavailable(f"{self._path}: {error}", trouble_of(error))
         self._call(self._answer_group, jobs, time.time())
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
@@ -228,7 +233,7 @@ def _run_apart(db: sqlite3.Connection, job: _Job) -> None:
     except Conflict as conflict:
         job.error = conflict
     except Exception as error:  # noqa: BLE001 - a fault in one job must not end the only writer
-        job.error = LogUnavailable(f"{type(error).__name__}: {error}", _trouble_of(error))
+        job.error = LogUnavailable(f"{type(error).__name__}: {error}", trouble_of(error))
     if job.error is not None:
         if not db.in_transaction:  # SQLite has rolled everything back by itself, as it does on a full disk
             raise sqlite3.OperationalError(str(job.error))
@@ -250,7 +255,7 @@ def _answer(future: asyncio.Future[Any], outcome: object, error: Exception | Non
         future.set_exception(error)
 
 
-def _trouble_of(error: Exception) -> LogTrouble:
+def trouble_of(error: Exception) -> LogTrouble:
     """Classify a fault of SQLite or of the file system."""
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_BUSY:

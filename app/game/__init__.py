@@ -8,6 +8,7 @@ from app.game.commands import (
     Command,
     Create,
     Disconnect,
+    EndGame,
     Join,
     LeaveGame,
     PlayerCommand,
@@ -17,6 +18,7 @@ from app.game.commands import (
     Submit,
     Tick,
 )
+from app.game.erasing import erased
 from app.game.events import (
     EVENTS,
     CodeSubmitted,
@@ -50,6 +52,7 @@ __all__ = [
     "CountdownStarted",
     "Create",
     "Disconnect",
+    "EndGame",
     "FinishReason",
     "GameCreated",
     "GameEvent",
@@ -83,6 +86,7 @@ __all__ = [
     "VisibleTest",
     "deadline",
     "decide",
+    "erased",
     "evolve",
     "fold",
     "misses_end",

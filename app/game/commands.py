@@ -78,10 +78,14 @@ class Remove(Struct, frozen=True):
     player_id: str
 
 
+class EndGame(Struct, frozen=True):
+    """An operator ends the game, wherever it is; what is still being judged is given up."""
+
+
 class Tick(Struct, frozen=True):
     """Time has passed: whatever is due happens."""
 
 
 PlayerCommand = SetReady | Submit | LeaveGame
 """What a player asks for by a message; `cause` is its id."""
-Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | LeaveGame | Remove | Tick
+Command = Create | Join | SetReady | Submit | RecordVerdict | Disconnect | LeaveGame | Remove | EndGame | Tick

@@ -7,6 +7,7 @@ from app.game.commands import (
     Command,
     Create,
     Disconnect,
+    EndGame,
     Join,
     LeaveGame,
     RecordVerdict,
@@ -232,6 +233,13 @@ def _remove(draft: _Draft, command: Remove) -> None:
     draft.emit(PlayerLeft, player_id=player.id, reason=LeaveReason.REMOVED)
 
 
+def _end(draft: _Draft, _command: EndGame) -> None:
+    if draft.state.phase is Phase.FINISHED:
+        raise Rejected(Rejection.GAME_OVER, "the game is over")
+    _give_up_judging(draft)
+    _finish(draft, FinishReason.ENDED)
+
+
 def _tick(_draft: _Draft, _command: Tick) -> None:
     """Do nothing of its own: what is due is settled for every command."""
 
@@ -244,6 +252,7 @@ _HANDLERS: Final[dict[type, Any]] = {
     Disconnect: _disconnect,
     LeaveGame: _leave,
     Remove: _remove,
+    EndGame: _end,
     Tick: _tick,
 }
 
@@ -308,8 +317,12 @@ def _settle_running(draft: _Draft) -> None:
         if draft.now < _judging_ends(state):
             return
         _give_up_judging(draft)
-    winner = _winner(draft.state)
-    draft.emit(GameFinished, reason=reason, winner=winner, ranking=_ranking(draft.state), stayed=_still_in(draft.state))
+    _finish(draft, reason)
+
+
+def _finish(draft: _Draft, reason: FinishReason) -> None:
+    state = draft.state
+    draft.emit(GameFinished, reason=reason, winner=_winner(state), ranking=_ranking(state), stayed=_still_in(state))
 
 
 def _still_in(state: GameState) -> int:

@@ -44,6 +44,11 @@ class Drain:
         self._phase_began = self._time()
 
     @property
+    def phase(self) -> DrainPhase:
+        """Where it is."""
+        return self._phase
+
+    @property
     def is_hurried(self) -> bool:
         """Whether a second signal came."""
         return self._hurried.is_set()
@@ -54,6 +59,15 @@ class Drain:
 
     async def run(self) -> None:
         """Drain; the process may stop when it returns."""
+        await self.empty()
+        if scraped := self._scrapes():
+            self._enter(DrainPhase.SCRAPE)
+            await self._wait_for_scrape(scraped)
+        await self._hub.leave()
+        self._enter(DrainPhase.DONE)
+
+    async def empty(self) -> None:
+        """Have all connections go elsewhere; the replica stays, and serves again with `resume`, also before the end."""
         hub, plan = self._hub, self._plan
         hub.draining = True
         self._enter(DrainPhase.DELAY)
@@ -63,11 +77,10 @@ class Drain:
         await self._wait_for_games()
         self._enter(DrainPhase.CLOSING)
         await self._close_all()
-        if scraped := self._scrapes():
-            self._enter(DrainPhase.SCRAPE)
-            await self._wait_for_scrape(scraped)
-        await self._hub.leave()
-        self._enter(DrainPhase.DONE)
+
+    def resume(self) -> None:
+        """Take connections again: whoever called `empty` has ended it."""
+        self._hub.serve()
 
     def back_in_ms(self) -> int:
         """Choose when one who is refused comes again: soon where others take over, else once this replica is back."""

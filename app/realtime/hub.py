@@ -11,7 +11,7 @@ knows only parts further down:
     Judging     the queue of submissions; it knows no rooms, and hands each verdict to `Rooms`
     KnownGames  the deadlines and the counts of all games, loaded or not
     Connections the sessions; it knows no rooms, and calls `Membership.end` when one is over
-    LogHealth   whether the event log takes anything; Replicas, Circle: the other processes
+    LogHealth   whether the event log takes anything; Replicas, Circle: the other processes; Bans: whom none lets in
 
 States of a hub: made; started (a shared log may still have to be reached: `LogHealth.is_reached`, nobody is let in
 before); `draining` (readiness fails); no longer `accepting` (nobody is let in); closed, after all connections have
@@ -26,6 +26,7 @@ from app.aio.tasks import TaskOwner
 from app.eventlog import Coordination, EventLog, LogUnavailable
 from app.judge import Judge, JudgeProblem
 from app.rate_limits import BUSY_RETRY_S, LimitPolicy, spread_ms
+from app.realtime.cluster.bans import Bans
 from app.realtime.cluster.circle import Circle
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.cluster.replicas import Replicas
@@ -73,10 +74,7 @@ class Hub:
         share: Share = ALONE,
         coordination: Coordination | None = None,
     ) -> None:
-        self.draining = False
-        self.drain_phase: DrainPhase | None = None
-        self.accepting = True
-        self.back_in_ms: Callable[[], int] = lambda: spread_ms(*BUSY_RETRY_S)
+        self.serve()
         self.observer = observer
         self.now = now
         self.bulkhead = Bulkhead(observer.fault, "hub")
@@ -93,7 +91,9 @@ class Hub:
         self.rooms = Rooms(log, self.log_health, self.games, self.judging, self.pace, self.tasks, settings)
         self.rooms.share = share
         welcome = Welcome(replica, settings.ping_interval_s, _announced(settings))
-        self.membership = Membership(self.rooms, welcome, self.tasks, self._reports_ends)
+        self.coordination = coordination or log.coordination
+        self.bans = Bans(self.coordination, observer.fault, self._put_out)
+        self.membership = Membership(self.rooms, welcome, self.tasks, self._reports_ends, self.bans)
         self.connections = Connections(settings, verify, self.policy, now, self.membership.end)
         self.load = LoadMonitor(settings, observer, self.connections.shed)
         self.sweeper = Sweeper(
@@ -104,6 +104,13 @@ class Hub:
         self._judge = judge
         self._has_left = False
         self._leave_timeout_s = settings.leave_timeout_s
+
+    def serve(self) -> None:
+        """Take connections: from the beginning, and again after a drain that was taken back."""
+        self.draining = False
+        self.drain_phase: DrainPhase | None = None
+        self.accepting = True
+        self.back_in_ms: Callable[[], int] = lambda: spread_ms(*BUSY_RETRY_S)
 
     async def start(self) -> None:
         """Open the log and the judge, take up the games that were under way; a shared log may be reached later.
@@ -141,17 +148,24 @@ class Hub:
         """Begin, as the log is there: take up what was under way, and let players in."""
         await self.replicas.refresh()
         await self.circle.join()
+        await self.bans.refresh()
         await self.sweeper.adopt()
         self.log_health.reach()
         self.tasks.spawn(self.sweeper.run(), "sweep")
         self.tasks.spawn(self.log_health.watch(self._restored), "event log")
         for name, work in self.circle.work():
             self.tasks.spawn(work, name)
+        if self.circle.is_shared:  # else nobody bans but by this process
+            self.tasks.spawn(self.bans.run(), "bans")
 
     async def _restored(self) -> None:
         """Read what was missed at once: the log was away and is back. Raises LogUnavailable."""
         await self.replicas.refresh()
         await self.sweeper.catch_up()
+
+    def _put_out(self, player_id: str, text: str, comes_back: bool) -> int:
+        """End the connections of a player whom an operator puts out; how many those were."""
+        return self.connections.close_player(player_id, text, comes_back=comes_back)
 
     def _reports_ends(self) -> bool:
         """Return whether ends of connections are reported to the log.

@@ -25,7 +25,7 @@ from app.settings import EventLogSettings, LimitSettings, Settings, fingerprint
 from app.telemetry.catalogue import Metrics
 from app.telemetry.logs import LogWriter
 from app.telemetry.metrics import MetricStore
-from app.vocabulary import OverloadCause
+from app.vocabulary import OperatorAction, OverloadCause
 from app.web.auth.keys import Keys
 
 
@@ -106,6 +106,11 @@ def _read_information(store: MetricStore, settings: Settings, replica: str) -> N
 def read_secrets(store: MetricStore, fingerprints: Callable[[], dict[str, str]]) -> None:
     """Have the fingerprints read of the secrets in use."""
     store.read_gauge(Metrics.SECRET_INFO, lambda: dict.fromkeys(fingerprints().items(), 1))
+
+
+def read_operators(store: MetricStore, changes: Callable[[], dict[OperatorAction, int]]) -> None:
+    """Have it told what operators have changed, and not back yet."""
+    store.read_gauge(Metrics.OPERATOR_CHANGES, changes)
 
 
 def read_clock(store: MetricStore, clock: Clock) -> None:

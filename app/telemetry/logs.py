@@ -248,19 +248,54 @@ class LogWriter:
                 self.dropped += len(records) - min(written)
 
 
+class LeveledLogger:
+    """A structlog logger whose least level can change while others hold it; what is below costs an empty call.
+
+    Its methods are those of the bound logger made for the level.
+    """
+
+    __slots__ = ("critical", "debug", "error", "info", "warning")
+    critical: Callable[..., Any]
+    debug: Callable[..., Any]
+    error: Callable[..., Any]
+    info: Callable[..., Any]
+    warning: Callable[..., Any]
+
+    def use(self, bound: Any) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+        """Have the methods of `bound` from now on."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(bound, name))
+
+
 class Logs:
-    """The chain: common fields, redaction, the writer. `logger` is for our own events."""
+    """The chain: common fields, redaction, the writer. `logger` is for our own events, `level` the least written."""
 
     def __init__(self, writer: LogWriter, *, level: str, common: Mapping[str, str]) -> None:
         self.writer = writer
-        self._least = _LEVELS[level]
         self._common = {key: _presentable(value) for key, value in common.items()}
         self.trace_ids: Callable[[], Mapping[str, str]] = dict  # none, until something traces
-        self.logger: structlog.typing.BindableLogger = structlog.wrap_logger(
-            None,
-            processors=[self._finish],
-            wrapper_class=structlog.make_filtering_bound_logger(self._least),
-        ).bind()  # now, not again for each line
+        self.logger = LeveledLogger()
+        self._has_taken_over = False
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Write what is of this level or above from now on."""
+        self.level = level
+        self.logger.use(
+            structlog.wrap_logger(
+                None,
+                processors=[self._finish],
+                wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+            ).bind()  # now, not again for each line
+        )
+        if self._has_taken_over:
+            self._set_foreign_level()
+
+    def _set_foreign_level(self) -> None:
+        least = _LEVELS[self.level]
+        logging.getLogger().setLevel(least)
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(max(least, logging.WARNING))
 
     def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for key, value in event.items():
@@ -283,12 +318,12 @@ class Logs:
         root = logging.getLogger()
         before, least = root.handlers[:], root.level
         root.handlers[:] = [_LogHandler(self)]
-        root.setLevel(self._least)
         for name in _QUIET:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.propagate = True
-            logger.setLevel(max(self._least, logging.WARNING))
+        self._has_taken_over = True
+        self._set_foreign_level()
         for name in _MUTE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         logging.captureWarnings(True)
@@ -296,6 +331,7 @@ class Logs:
         def undo() -> None:
             root.handlers[:] = before
             root.setLevel(least)
+            self._has_taken_over = False
             logging.captureWarnings(False)
 
         return undo

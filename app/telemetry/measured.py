@@ -80,6 +80,11 @@ class MeasuredEventLog:
         finally:
             self._observer.append(outcome, time.perf_counter() - started, trace_id)
 
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Replace a game's commits."""
+        with _measured(self._observer, LogOp.ERASE):
+            return await self._log.replace(game_id, after, events)
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read commits."""
         with _measured(self._observer, LogOp.READ):
@@ -138,6 +143,21 @@ class MeasuredCoordination:
         """Count a key."""
         with _measured(self._observer, LogOp.COUNT):
             return await self._coordination.count(key, ttl_s)
+
+    async def keep(self, topic: str, key: str, value: bytes) -> None:
+        """Keep a note."""
+        with _measured(self._observer, LogOp.NOTES):
+            await self._coordination.keep(topic, key, value)
+
+    async def forget(self, topic: str, key: str) -> None:
+        """Remove a note."""
+        with _measured(self._observer, LogOp.NOTES):
+            await self._coordination.forget(topic, key)
+
+    async def kept(self, topic: str) -> dict[str, bytes]:
+        """Read notes."""
+        with _measured(self._observer, LogOp.NOTES):
+            return await self._coordination.kept(topic)
 
     async def expire(self, now: int) -> None:
         """Remove claims and counts."""

@@ -13,6 +13,7 @@ from app.game import GameEvent, Verdict
 from app.protocol import CloseRow, Hello
 from app.telemetry.tracer import Handshake, Link, Span, Tracer
 from app.vocabulary import (
+    ActionOutcome,
     AppendOutcome,
     ClientClass,
     ClientTrouble,
@@ -28,6 +29,7 @@ from app.vocabulary import (
     LogOp,
     LogTrouble,
     MessageOutcome,
+    OperatorAction,
     OverloadCause,
     PingOutcome,
     ResumeOutcome,
@@ -107,6 +109,18 @@ class HttpRequest:
     game_id: str | None = None
     player_id: str | None = None
     trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    """An operator's action: who did what to whom or what, why, and what came of it, in words too (`detail`)."""
+
+    operator: str
+    action: OperatorAction
+    subject: str
+    reason: str
+    outcome: ActionOutcome
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +309,9 @@ class RuntimeObserver:
 
     def secrets(self, changed: Sequence[str], error: str | None) -> None:
         """Note that files of secrets were read again: the settings that are others now, or why none is used."""
+
+    def operated(self, operated: Operated) -> None:
+        """Note what an operator did, and what came of it."""
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         """Note a fault that nobody else answers for, of one game where there is a `game_id`."""

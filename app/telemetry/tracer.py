@@ -77,6 +77,13 @@ NOTHING: Final = contextlib.nullcontext(None)
 class Tracer:
     """A tracer that samples nothing; the one over OpenTelemetry overrides it."""
 
+    can_watch: bool = False
+    """Whether anything is traced at all."""
+
+    def __init__(self) -> None:
+        self.watched: set[tuple[str, str]] = set()
+        """What is sampled whatever the ratio: attributes of a handshake, such as ``player.id``, and their values."""
+
     def handshake(self, handshake: Handshake) -> Link | None:
         """Trace an answered attempt to connect; return what its messages link to."""
 

@@ -203,6 +203,8 @@ class OtelTracer(Tracer):
         on_change: Callable[[bool], None],
         answers: tuple[type[Exception], ...] = (),
     ) -> None:
+        super().__init__()
+        self.can_watch = True
         self._answers: tuple[type[BaseException], ...] = (*answers, asyncio.CancelledError)
         self._ratio = settings.trace_ratio
         self._trusts_parents = settings.trusts_parents
@@ -270,7 +272,7 @@ class OtelTracer(Tracer):
     def handshake(self, handshake: Handshake) -> LinkPort | None:
         link = _HandshakeLink(handshake)
         is_late = handshake.status >= SERVER_FAULTS and self._late.suppressed("handshake") is not None
-        if self._samples(handshake.traceparent) or is_late:
+        if self._samples(handshake.traceparent) or is_late or (self.watched and self._watches(link)):
             self._links_to(link)
         return link
 
@@ -280,7 +282,8 @@ class OtelTracer(Tracer):
         return self.start(SpanName.REQUEST, None, None, {}, traceparent)
 
     def message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> Span | None:
-        if not (self._random() < self._ratio if traceparent is None else self._samples(traceparent)):
+        sampled = self._random() < self._ratio if traceparent is None else self._samples(traceparent)
+        if not (sampled or (self.watched and self._watches(link))):
             return None
         return self._message(type, arrived, link, traceparent)
 
@@ -298,7 +301,7 @@ class OtelTracer(Tracer):
     ) -> Maybe:
         if self._current.get() is not None:
             return self.child(name, attributes)
-        if self._random() >= self._ratio:
+        if self._random() >= self._ratio and not (self.watched and self._watches(link, attributes)):
             return NOTHING
         known = link if isinstance(link, _HandshakeLink) else None
         return self._block(self.start(name, None, known, {**(attributes or {}), **(known.attributes if known else {})}))
@@ -327,6 +330,11 @@ class OtelTracer(Tracer):
             if parent is not None:
                 return parent.trace_flags.sampled
         return self._random() < self._ratio
+
+    def _watches(self, link: LinkPort | None, attributes: Mapping[str, Value] | None = None) -> bool:
+        """Tell whether an operator watches what a handshake, or a block without one, is about."""
+        named = {**(link.attributes if isinstance(link, _HandshakeLink) else {}), **(attributes or {})}
+        return not self.watched.isdisjoint(named.items())
 
     def _message(self, type: str, arrived: float, link: LinkPort | None, traceparent: str | None) -> _RecordedSpan:
         known = link if isinstance(link, _HandshakeLink) else None

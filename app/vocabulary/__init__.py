@@ -44,6 +44,7 @@ from app.vocabulary.hot import HotKind, HotMeasure
 from app.vocabulary.limits import LimitMode, LimitScope, OverloadCause
 from app.vocabulary.messages import ClientTrouble, ErrorCode, MessageOutcome, OutboxDepth, Reader
 from app.vocabulary.operators import (
+    LASTING_ACTIONS,
     ActionOutcome,
     ConnectionSort,
     ConnectionState,
@@ -57,6 +58,7 @@ from app.vocabulary.spans import LateCause, SpanExport, SpanName
 from app.vocabulary.workers import WorkerEnd, WorkerState
 
 __all__ = [
+    "LASTING_ACTIONS",
     "ActionOutcome",
     "AppendOutcome",
     "AuthKind",

@@ -18,6 +18,8 @@ class LogOp(StrEnum):
     PROBE = "probe"
     REPLICAS = "replicas"
     USAGE = "usage"
+    NOTES = "notes"
+    ERASE = "erase"
 
 
 class LogTrouble(StrEnum):

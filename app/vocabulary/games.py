@@ -42,13 +42,14 @@ class Verdict(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why a game ended."""
+    """Why a game ended; `ended`: an operator ended it."""
 
     FIRST_ACCEPTED = "first_accepted"
     ALL_DONE = "all_done"
     TIME_LIMIT = "time_limit"
     ABANDONED = "abandoned"
     EXPIRED = "expired"
+    ENDED = "ended"
 
 
 class LeaveReason(StrEnum):

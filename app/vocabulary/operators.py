@@ -1,6 +1,7 @@
 """Words of the operators' console: what an operator may do, does, and what comes of it."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Right(StrEnum):
@@ -64,6 +65,16 @@ class OperatorAction(StrEnum):
     LOG_LEVEL = "log_level"
     TRACE = "trace"
     LIMIT_DRY_RUN = "limit_dry_run"
+
+
+LASTING_ACTIONS: Final = (
+    OperatorAction.BAN,
+    OperatorAction.DRAIN,
+    OperatorAction.LOG_LEVEL,
+    OperatorAction.TRACE,
+    OperatorAction.LIMIT_DRY_RUN,
+)
+"""Those whose effect goes on until it is taken back, or its time is over."""
 
 
 class ActionOutcome(StrEnum):

@@ -12,6 +12,7 @@ class SpanName(StrEnum):
     JOIN = "game.join"
     DISCONNECT = "game.disconnect"
     REMOVE = "game.remove"
+    END = "game.end"
     TICK = "game.tick"
     DECIDE = "game.decide"
     APPEND = "event_log.append"

@@ -6,11 +6,12 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
+from app.vocabulary import HandshakeOutcome
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
 from app.web.availability import Availability
 from app.web.client_address import client_address
-from app.web.error_answers import cannot_verify, unauthorized
+from app.web.error_answers import cannot_verify, refused, unauthorized
 from app.web.origins import OriginPolicy
 from app.web.rates import ApiRates
 
@@ -40,4 +41,7 @@ class ApiAccess:
             raise unauthorized(Unauthenticated("no token: send Authorization: Bearer <token>"))
         connection.scope["state"]["player_id"] = identity.player_id
         self.rates.player(client_address(connection), identity.player_id)
+        ban = self.availability.hub.bans.find(identity.player_id)
+        if ban is not None:
+            raise refused(HandshakeOutcome.FORBIDDEN, ban.text)
         return identity

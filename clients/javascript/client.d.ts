@@ -140,8 +140,8 @@ export interface PlayerLeftData {
   at: number;
 }
 
-/** Why a game ended. */
-export type FinishReason = 'first_accepted' | 'all_done' | 'time_limit' | 'abandoned' | 'expired';
+/** Why a game ended; `ended`: an operator ended it. */
+export type FinishReason = 'first_accepted' | 'all_done' | 'time_limit' | 'abandoned' | 'expired' | 'ended';
 
 /** One line of the ranking; `solved_ms` counts from the start to the accepted submission. */
 export interface RankingEntry {

@@ -235,3 +235,31 @@ def test_one_trace_shows_a_submission_from_its_sender_to_receivers_on_both_repli
         (delivery,) = [span for span in spans if span.name == "ws.deliver" and span.parent_id == fan_out.span_id]
         receiver = {"one": ann, "two": bob}[str(fan_out.resource["service.instance.id"])]
         assert delivery.attributes["player.id"] == receiver["player_id"]
+
+
+def test_who_is_banned_on_one_replica_is_put_out_of_the_other_and_refused_there(
+    pair: tuple[ServerProcess, ServerProcess],
+) -> None:
+    one, two = pair
+    ann = one.guest("Ann")
+    game = one.new_game(ann["token"])
+    bans = f"{one.http_url}/ops/api/bans/{ann['player_id']}"
+    with Player(two, game, ann["token"]) as player:
+        assert fetch.request("PUT", bans, json={"reason": "a test"}).status_code == 200
+        assert player.until_closed() == (4403, "forbidden")
+    url = f"{two.http_url}/ws/{game}?token={ann['token']}"
+    assert fetch.get(url).json()["reason"] == "forbidden"
+    assert fetch.request("DELETE", bans, json={"reason": "a test"}).status_code == 200
+    until(lambda: fetch.get(url).status_code == 426)
+
+
+def test_a_players_connections_are_closed_on_all_replicas(pair: tuple[ServerProcess, ServerProcess]) -> None:
+    one, two = pair
+    ann = one.guest("Ann")
+    games = [one.new_game(ann["token"]) for _ in range(2)]
+    with Player(one, games[0], ann["token"]) as here, Player(two, games[1], ann["token"]) as there:
+        url = f"{one.http_url}/ops/api/players/{ann['player_id']}/close"
+        until(lambda: one.metric("ws_connections") == 1)
+        answer = fetch.post(url, json={"reason": "a test", "comes_back": True})
+        assert answer.json()["closed"] == 1
+        assert {here.until_closed(), there.until_closed()} == {(1012, "draining")}

@@ -26,7 +26,7 @@ CODE = "def solve(x):\n    return 'her secret idea'\n"
 def views(one: OneHub) -> tuple[ConnectionsView, GamesView, PlayersView]:
     connections = ConnectionsView(one.hub, "one")
     games = GamesView(one.hub, connections, "one")
-    return connections, games, PlayersView(connections, games, Ends())
+    return connections, games, PlayersView(connections, games, Ends(), one.hub.bans)
 
 
 async def ids(view: ConnectionsView, sort: ConnectionSort = ConnectionSort.HURT, **search: Any) -> list[str]:

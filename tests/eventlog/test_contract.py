@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.eventlog import START, Commit, Conflict, Coordination, Cursor, EventLog, LogListener, open_event_log
-from app.game import GameEvent, Join, LeaveGame, LeaveReason, PlayerLeft, SetReady
+from app.game import GameEvent, Join, LeaveGame, LeaveReason, PlayerLeft, SetReady, erased
 from tools.harness.coordination import coordinations
 from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, log_settings, wipe
@@ -112,6 +112,21 @@ async def test_of_many_who_append_at_once_one_wins(log: EventLog) -> None:
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 19
     assert [event.seq for event in events_of(await log.read(GAME_ID))] == [1, 2]
+
+
+async def test_a_game_is_replaced_whole_by_whoever_knows_its_end(log: EventLog) -> None:
+    last = await append_all(log, GAME_ID, commits())
+    other = await append_all(log, OTHER_ID, commits())
+    erased_events = erased(events_of(await log.read(GAME_ID)), "ann")
+    for stale in (START, Cursor(last - 1), Cursor(last + 1)):
+        with pytest.raises(Conflict):
+            await log.replace(GAME_ID, stale, erased_events)
+    replaced = await log.replace(GAME_ID, last, erased_events)
+    assert [(one.cursor, list(one.events)) for one in await log.read(GAME_ID)] == [(replaced.cursor, erased_events)]
+    assert await log.read(GAME_ID, replaced.cursor) == []
+    assert (await log.read(OTHER_ID))[-1].cursor == other
+    with pytest.raises(Conflict):
+        await log.replace("7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a02", last, erased_events)
 
 
 async def test_games_do_not_know_each_other(log: EventLog) -> None:
@@ -274,6 +289,36 @@ async def test_a_count_ends_when_its_time_is_over(coordination: Coordination) ->
         while await coordination.count("judge 1", 1) != 1:
             await asyncio.sleep(1.5)  # its time begins anew with each
             await coordination.expire(int(time.time() * 1000))
+
+
+async def test_a_note_is_read_by_all_until_it_is_forgotten(pair: tuple[Coordination, Coordination]) -> None:
+    one, other = pair
+    odd = "Zoë > * . 'x'/\N{GRINNING FACE}"
+    assert await one.kept("ban") == {}
+    await other.forget("ban", odd)
+    await one.keep("ban", odd, b"first")
+    await other.keep("ban", odd, b"second")
+    await other.keep("ban", "bob", b"")
+    await one.keep("other", "bob", b"other")
+    assert [await each.kept("ban") for each in pair] == [{odd: b"second", "bob": b""}] * 2
+    await one.expire(int(time.time() * 1000))
+    await one.forget("ban", odd)
+    assert [await each.kept("ban") for each in pair] == [{"bob": b""}] * 2
+
+
+async def test_notes_outlive_the_process_where_games_do(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    for kind in ("sqlite", "nats"):
+        async with opened(kind, request, tmp_path) as backend:
+            await backend.coordination.keep("ban", "ann", b"1")
+            url = f"sqlite:///{tmp_path / 'log.db'}" if kind == "sqlite" else request.getfixturevalue("nats").url
+        again = open_event_log(log_settings(url), "r2")
+        await again.open()
+        assert await again.coordination.kept("ban") == {"ann": b"1"}
+        await again.close()
+    async with coordinations(tmp_path, Noting().on_fault, lambda: None) as (one, _):
+        await one.keep("ban", "bob", b"2")
+    async with coordinations(tmp_path, Noting().on_fault, lambda: None, count=3) as (_, _, third):
+        assert await third.kept("ban") == {"bob": b"2"}, "another number of workers finds them again"
 
 
 async def test_a_server_process_lives_until_it_withdraws(pair: tuple[Coordination, Coordination]) -> None:

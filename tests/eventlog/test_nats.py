@@ -17,14 +17,16 @@ import pytest
 
 from app.eventlog import START, Commit, Conflict, LogUnavailable
 from app.eventlog.nats import NatsEventLog
-from app.game import GameEvent, PlayerReady
+from app.game import GameEvent, PlayerReady, Submit, erased
 from app.vocabulary import LogTrouble
+from tools.harness.games import GAME_ID, Game
 from tools.harness.nats import Nats, log_settings, wipe
 from tools.harness.proxy import TcpProxy
 from tools.harness.server import free_port
 from tools.harness.tls import Certificates
 
 pytestmark = pytest.mark.anyio
+SECRET = b"what-ann-wrote"
 
 
 def event(seq: int) -> list[GameEvent]:
@@ -71,6 +73,43 @@ async def test_even_where_the_servers_have_forgotten_the_first_try(nats: Nats) -
             await log.append("g", first, event(2))
         await client.close()
         await log.close()
+
+
+async def test_what_was_replaced_is_on_the_servers_disks_no_more_also_where_that_was_half_done(
+    nats: Nats, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def on_disk() -> list[Path]:
+        files = (one for one in tmp_path_factory.getbasetemp().glob("nats*/store*/**/*") if one.is_file())
+        return [one for one in files if SECRET in one.read_bytes()]
+
+    await wipe(nats.url)
+    log = await opened(nats.url)
+    game = Game(min_players=1)
+    game.start("ann")
+    first = (await log.append(GAME_ID, START, game.events)).cursor
+    submitted = game.do(Submit("ann", SECRET.decode() * 1_000, "python"))
+    last = (await log.append(GAME_ID, first, submitted)).cursor
+    assert on_disk()
+    without = erased(game.events, "ann")
+    half = (await log.append(GAME_ID, last, without)).cursor  # and then whoever erases was killed
+    await log._commits.overwrite(first)
+    await log._commits.overwrite(first)
+    assert [list(commit.events) for commit in await log.read(GAME_ID)] == [without]
+    replaced = await log.replace(GAME_ID, half, without)
+    assert [(one.cursor, list(one.events)) for one in await log.read(GAME_ID)] == [(replaced.cursor, without)]
+    assert on_disk() == []
+    await log.close()
+
+
+async def test_a_game_too_large_for_one_message_is_refused_and_stays(nats: Nats) -> None:
+    await wipe(nats.url)
+    log = await opened(nats.url)
+    last = (await log.append("g", START, event(1))).cursor
+    with pytest.raises(LogUnavailable) as refused:
+        await log.replace("g", last, event(1) * 20_000)
+    assert refused.value.trouble is LogTrouble.FULL
+    assert [commit.cursor for commit in await log.read("g")] == [last]
+    await log.close()
 
 
 async def test_appends_under_way_are_bounded(nats: Nats) -> None:

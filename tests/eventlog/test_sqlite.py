@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from app.eventlog import START, Commit, Conflict, LogInUse, LogListener, LogUnavailable
+from app.eventlog import START, Commit, Conflict, Cursor, LogInUse, LogListener, LogUnavailable
 from app.eventlog.sqlite import SqliteEventLog
+from app.game import LeaveReason, PlayerLeft, Submit, erased
 from tools.harness.games import GAME_ID, Game
 from tools.harness.server import ROOT
 
 pytestmark = pytest.mark.anyio
+OTHER_ID = "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a01"
 
 
 async def test_a_reopened_file_has_everything(tmp_path: Path) -> None:
@@ -44,6 +46,27 @@ async def test_counts_outlive_the_process_and_a_file_from_before_them_has_them(t
         assert await again.coordination.count("judge", 600) == count
         assert len(await again.read(GAME_ID)) == 1
         await again.close()
+
+
+def on_disk(folder: Path, text: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if text in file.read_bytes()]
+
+
+async def test_what_was_replaced_is_on_the_disk_no_more(tmp_path: Path) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    await log.open()
+    game = Game(min_players=1)
+    game.start("ann")
+    secret = b"what-ann-wrote"
+    code = secret.decode() * 1_000  # over several pages
+    events = [*game.events, *game.do(Submit("ann", code, "python"))]
+    last = (await log.append(GAME_ID, START, events)).cursor
+    await log.append(OTHER_ID, START, Game().events)
+    assert on_disk(tmp_path, secret)
+    await log.replace(GAME_ID, last, erased(events, "ann"))
+    assert on_disk(tmp_path, secret) == []
+    await log.append(OTHER_ID, Cursor(1), [PlayerLeft(seq=2, at=1, player_id="bob", reason=LeaveReason.LEFT)])
+    await log.close()
 
 
 async def test_the_file_is_synced_on_every_commit(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from app.eventlog.codec import decode_events, encode_events
 from app.game import (
     CountdownCancelled,
     Disconnect,
+    EndGame,
     FinishReason,
     GameCreated,
     GameFinished,
@@ -310,6 +311,32 @@ def test_a_race_all_but_the_removed_have_finished_ends() -> None:
     game.submit("bob")
     game.judge("bob", Verdict.ACCEPTED, 8)
     assert game.types(game.do(Remove("ann"))) == ["PlayerLeft", "GameFinished"]
+
+
+def test_a_race_that_is_ended_has_a_ranking_and_gives_up_what_is_judged_yet() -> None:
+    game = Game(finish=FinishRule.ALL_DONE)
+    game.start("ann", "bob")
+    game.submit("bob")
+    game.judge("bob", Verdict.ACCEPTED, 8)
+    game.submit("ann")
+    judged, finished = game.do(EndGame())
+    assert isinstance(judged, SubmissionJudged)
+    assert judged.verdict is Verdict.JUDGE_ERROR
+    assert isinstance(finished, GameFinished)
+    assert (finished.reason, finished.winner, finished.stayed) == (FinishReason.ENDED, "bob", 2)
+    assert [entry.player_id for entry in finished.ranking] == ["bob", "ann"]
+    assert_rejected(Rejection.GAME_OVER, game.do, EndGame())
+
+
+@pytest.mark.parametrize("ready", [0, 2], ids=["waiting", "countdown"])
+def test_a_game_that_has_not_begun_can_be_ended(ready: int) -> None:
+    game = Game()
+    game.join("ann", "bob")
+    for player in ("ann", "bob")[:ready]:
+        game.do(SetReady(player, True))
+    (finished,) = game.do(EndGame())
+    assert isinstance(finished, GameFinished)
+    assert (finished.reason, finished.winner, finished.stayed) == (FinishReason.ENDED, None, 0)
 
 
 def test_only_takeovers_of_a_connection_that_is_up_are_remembered_as_such() -> None:

@@ -11,6 +11,7 @@ from app.game import (
     CodeSubmitted,
     Command,
     Disconnect,
+    EndGame,
     GameFinished,
     GameStarted,
     Join,
@@ -122,6 +123,12 @@ class AnyGame(RuleBasedStateMachine):
         """Seldom: who is removed is out for good, and the games would be over soon."""
         if not really:
             self.attempt(Remove(player))
+
+    @rule(really=st.integers(0, 9))
+    def end(self, really: int) -> None:
+        """Seldom, too."""
+        if not really:
+            self.attempt(EndGame())
 
     @rule(milliseconds=st.sampled_from([1, 2999, 3000, 29_999, 30_000, 60_000, 600_000]))
     def wait(self, milliseconds: int) -> None:

@@ -135,7 +135,7 @@ def test_boards_lead_to_each_other_with_time_and_variables(board: dict[str, Any]
     (link,) = board["links"]
     assert (link["type"], link["keepTime"], link["includeVars"]) == ("dashboards", True, True)
     assert set(link["tags"]) <= set(board["tags"])
-    assert [note["name"] for note in board["annotations"]["list"]] == ["Drains", "Starts"]
+    assert [note["name"] for note in board["annotations"]["list"]] == ["Drains", "Starts", "Operators"]
     for note in board["annotations"]["list"]:
         assert all(f'{label}=~"${label}"' in note["expr"] for label in ("cluster", "namespace", "job", "instance"))
 

@@ -74,6 +74,9 @@ class SteppedLog(EmbeddedLog):
         self._steps.appends.append(resolve)
         return await answer
 
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        raise NotImplementedError
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """What is there."""
         return await self._log.read(game_id, after)

@@ -100,7 +100,7 @@ HOSTILE = 'line\nfeed \r \x00 \x1b[31m \u2028 \u2029 \x85 \x0b \x0c \ud800 "}{'
 def test_any_value_is_one_line_of_json(text: str) -> None:
     stream = io.BytesIO()
     logs = make(stream)
-    logs.logger.info("some.event", value=text, listed=[text.encode("utf-8", "replace").decode()])  # type: ignore[attr-defined] # structlog's loggers have no common type
+    logs.logger.info("some.event", value=text, listed=[text.encode("utf-8", "replace").decode()])
     (record,) = written(logs, stream)  # split at everything that Python takes for the end of a line
     assert record["event"] == "some.event"
     assert logs.writer.dropped == 0
@@ -112,7 +112,7 @@ def test_any_value_is_one_line_of_json(text: str) -> None:
 def test_a_huge_value_is_cut_and_says_so() -> None:
     stream = io.BytesIO()
     logs = make(stream)
-    logs.logger.info("some.event", value="x" * 1_000_000)  # type: ignore[attr-defined] # see above
+    logs.logger.info("some.event", value="x" * 1_000_000)
     (record,) = written(logs, stream)
     assert record["value"] == "x" * 8192 + "... (991808 more)"
 
@@ -229,3 +229,19 @@ def test_a_reader_that_takes_nothing_holds_up_nobody(records: int) -> None:
             writer._thread.join(0.01)
             if writer._queue.empty():
                 writer._queue.put(None)
+
+
+def test_the_level_changes_for_whoever_holds_the_logger_and_for_others_records() -> None:
+    stream = io.BytesIO()
+    logs = make(stream)
+    undo = logs.take_over()
+    logger, foreign = logs.logger, logging.getLogger("a.library")
+    try:
+        for level in ("error", "debug", "info"):
+            logs.set_level(level)
+            logger.warning("ours", at=level)
+            foreign.debug("foreign at %s", level)
+    finally:
+        undo()
+    lines = [(line["event"], line.get("at")) for line in written(logs, stream)]
+    assert lines == [("ours", "debug"), ("foreign at debug", None), ("ours", "info")]

@@ -96,12 +96,31 @@ def test_one_trace_shows_a_submission_from_its_senders_socket_to_the_receivers(t
     assert {one.status for one in spans} == {0}
 
 
+def test_whom_an_operator_watches_is_traced_whatever_the_ratio_and_nobody_else(tmp_path: Path) -> None:
+    never: dict[str, Any] = {"otel_traces_sampler": "always_off", "late_spans_per_s": 0}
+    with traced(tmp_path, **never) as (collector, server):
+        ann, bob = server.guest("ann"), server.guest("bob")
+        watch = {"reason": "a test", "player": ann["player_id"], "for_s": 600}
+        assert fetch.request("PUT", f"{server.http_url}/ops/api/trace", json=watch).status_code == 200
+        for player in (ann, bob):
+            with Player(server, server.new_game(player["token"]), player["token"]) as one:
+                one.send("ready")
+                one.until("player_ready")
+    messages = [span for span in collector.spans if span.name == "game.ready"]
+    assert [span.attributes["player.id"] for span in messages] == [ann["player_id"]]
+    assert {span.attributes["player.id"] for span in collector.spans if "player.id" in span.attributes} == {
+        ann["player_id"]
+    }
+
+
 def test_what_is_sent_is_what_the_catalogue_lists_and_holds_no_secret(tmp_path: Path) -> None:
     more = {"otel_resource_attributes": "team=games", "otel_service_name": "racer", "replica": "r-1"}
     headers = {"otel_exporter_otlp_headers": "x-tenant=blue,x-key=k%3D1"}
     with traced(tmp_path, **more, **headers) as (collector, server):
         players = race(server)
         game_id = server.new_game(players["ann"]["token"])
+        ended = server.new_game(players["ann"]["token"])
+        assert fetch.post(f"{server.http_url}/ops/api/games/{ended}/end", json={"reason": "a test"}).status_code == 200
         with pytest.raises(InvalidStatus):
             Player(server, game_id, "nonsense")
         with Player(server, game_id, players["ann"]["token"]) as one:

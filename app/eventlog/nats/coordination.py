@@ -48,6 +48,19 @@ class NatsCoordination:
     async def expire(self, now: int) -> None:
         """Remove nothing: claims and counts end by themselves here."""
 
+    async def keep(self, topic: str, key: str, value: bytes) -> None:
+        """Keep a note."""
+        await self._state.put(_note(topic, key), value)
+
+    async def forget(self, topic: str, key: str) -> None:
+        """Remove a note."""
+        await self._state.purge(_note(topic, key))
+
+    async def kept(self, topic: str) -> dict[str, bytes]:
+        """Read the notes of a topic."""
+        found = await self._state.read_all(f"state.note.{topic}.*")
+        return {bytes.fromhex(message.last_word).decode(): message.data for message in found}
+
     async def heartbeat(self, instance: str, ttl_s: float) -> float:
         """Announce that a process lives; the time is the server's, which it gave the message."""
         subject = f"state.replica.{instance}"
@@ -77,6 +90,11 @@ class NatsCoordination:
 def _words(key: str) -> str:
     """Write the words of a key as those of a subject."""
     return key.replace(" ", ".")
+
+
+def _note(topic: str, key: str) -> str:
+    """Name the subject of a note: a key may hold what a subject may not."""
+    return f"state.note.{topic}.{key.encode().hex()}"
 
 
 def _lasting(ttl_s: float) -> dict[str, str]:

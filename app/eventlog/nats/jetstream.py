@@ -127,6 +127,12 @@ class Stream:
         if reply.error is not None:
             raise self._refused(reply.error)
 
+    async def overwrite(self, seq: int) -> None:
+        """Remove a message, and what it held from the servers' files; one that is gone already is gone."""
+        reply = replies.done(await self._api("STREAM.MSG.DELETE", msgspec.json.encode({"seq": seq})))
+        if reply.error is not None and await self.at(seq) is not None:
+            raise self._refused(reply.error)
+
     # ---------------------------------------------------------------- reading from any node
 
     async def read_all(self, subject: str, seq: int = START + 1) -> list[Stored]:

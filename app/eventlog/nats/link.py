@@ -63,7 +63,10 @@ class LinkSubscription:
 
 
 class NatsLink:
-    """Keeps one connection, made anew where it ends (`lost` meanwhile); `listener` is told what happens to it."""
+    """Keeps one connection, made anew where it ends (`lost` meanwhile); `listener` is told what happens to it.
+
+    `max_payload_bytes` is the most that the servers take in one message, as they said when it was made.
+    """
 
     def __init__(self, settings: EventLogSettings, replica: str) -> None:
         self.listener = LogListener()
@@ -73,6 +76,7 @@ class NatsLink:
         self._user = read_user(settings)
         self._credentials = RawCredentials(self._user.credentials)
         self._client: Client | None = None
+        self.max_payload_bytes = 0
         self._is_closed = True
         self._connected = asyncio.Event()
         self.lost = asyncio.Event()
@@ -128,6 +132,7 @@ class NatsLink:
             text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
+        self.max_payload_bytes = client.max_payload
         self._set_connected(True)
 
     async def _connect_or_be_refused(self, client: Client) -> None:

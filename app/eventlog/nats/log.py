@@ -28,7 +28,7 @@ from app.eventlog.nats.jetstream import Stream
 from app.eventlog.nats.link import NatsLink
 from app.eventlog.nats.streams import BROADCAST, COMMIT, log_stream, log_subject, state_stream
 from app.eventlog.nats.topics import Topics
-from app.eventlog.port import START, Commit, Cursor, LogListener, LogUnavailable
+from app.eventlog.port import START, Commit, Conflict, Cursor, LogListener, LogUnavailable
 from app.game import GameEvent
 from app.settings import EventLogSettings
 from app.vocabulary import LogTrouble
@@ -108,13 +108,31 @@ class NatsEventLog:
             self._settle(game_id, ended)
         return Commit(Cursor(cursor), tuple(events), time.time())
 
+    async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
+        """Replace the commits of a game by one: it is stored behind them, and then they are overwritten, one by one.
+
+        Until then, and where that ends in the midst, the last one that begins with the first event counts (`read`). A
+        rollup would be one step, but leaves in the servers' files what it removes (measured, nats-server 2.15).
+        """
+        subject = log_subject(game_id)
+        if after == START:
+            raise Conflict(game_id)
+        data = encode_events(events)
+        if len(data) > self._link.max_payload_bytes:
+            raise LogUnavailable(f"game {game_id}: {len(data)} bytes in one commit are too many", LogTrouble.FULL)
+        cursor = await self._commits.store(subject, data, after)
+        for message in await self._commits.read_all(subject):
+            if message.seq < cursor:
+                await self._commits.overwrite(message.seq)
+        return Commit(Cursor(cursor), tuple(events), time.time())
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`: a node that lags may answer, so the leader is asked how far the game is."""
         subject = log_subject(game_id)
         found, last = await asyncio.gather(self._commits.read_all(subject, after + 1), self._commits.last(subject))
         while (found[-1].seq if found else after) < (last.seq if last else 0):
             found.append(await self._next_of_leader(subject, (found[-1].seq if found else after) + 1))
-        commits = [Commit(Cursor(message.seq), decode_events(message.data)) for message in found]
+        commits = _whole([Commit(Cursor(message.seq), decode_events(message.data)) for message in found])
         ended = ended_at(commits[-1].events) if commits else None
         if ended is not None and game_id in self._open:  # whoever ended it could not say so
             self._settle(game_id, ended)
@@ -205,3 +223,9 @@ class NatsEventLog:
             await self._state.purge(f"state.open.{game_id}")
         except LogUnavailable as error:
             self._link.listener.on_trouble(error.trouble, str(error))
+
+
+def _whole(commits: list[Commit]) -> list[Commit]:
+    """Leave out what stands before a commit that was put in place of it."""
+    begins = [index for index, commit in enumerate(commits) if commit.events[0].seq == 1]
+    return commits[begins[-1] :] if begins else commits

@@ -33,7 +33,7 @@ class Circle:
     ) -> None:
         self._replicas = Replicas(of_workers, ttl_s, observer, _machine_ms) if of_workers else replicas
         self._joins_apart = of_workers is not None
-        self._is_shared = (of_workers or of_log).shared
+        self.is_shared = (of_workers or of_log).shared
         instance, lives = self._replicas.instance, self._replicas.lives
         self.players = Presence(of_workers or of_log, instance, lives, observer.fault)
         alone_or_workers = of_workers or MemoryCoordination()
@@ -64,7 +64,7 @@ class Circle:
 
     def work(self) -> Iterator[tuple[str, Coroutine[None, None, None]]]:
         """Give what is to run for ever, by name; nothing where there can be no others."""
-        if self._is_shared:
+        if self.is_shared:
             yield "replicas", self._replicas.run()
             yield "presence", self.players.run()
         if self._joins_apart:

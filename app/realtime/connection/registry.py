@@ -11,7 +11,7 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close
-from app.rate_limits import LimitPolicy, spread_ms
+from app.rate_limits import BUSY_RETRY_S, LimitPolicy, spread_ms
 from app.realtime.connection.context import ConnectionContext
 from app.realtime.connection.outbox import Outboxes
 from app.realtime.connection.session import Session
@@ -99,6 +99,25 @@ class Connections:
     def closing_order(self, ranks: Mapping[Session, int]) -> list[Session]:
         """Return all connections by rank, the oldest first; one without a rank is of rank 0."""
         return sorted(self._sessions, key=lambda session: ranks.get(session, 0))
+
+    def find(self, connection_id: str) -> Session | None:
+        """Return a connection that is open; None where there is none of this id, or none any more."""
+        return next((one for one in self._sessions if one.connection_id == connection_id and one.is_open), None)
+
+    def put_out(self, session: Session, text: str, *, comes_back: bool) -> None:
+        """End a connection for an operator, who lets its player come back, or does not."""
+        with self._bulkhead:
+            if comes_back:
+                session.close(Close.DRAINING, text, spread_ms(*BUSY_RETRY_S))
+            else:
+                session.close(Close.FORBIDDEN, text)
+
+    def close_player(self, player_id: str, text: str, *, comes_back: bool) -> int:
+        """End all connections of a player for an operator; how many those were."""
+        theirs = [one for one in self._sessions if one.player_id == player_id and one.is_open]
+        for session in theirs:
+            self.put_out(session, text, comes_back=comes_back)
+        return len(theirs)
 
     async def wait_empty(self, timeout_s: float) -> None:
         """Wait for the end of all connections; those of peers that do not answer are cut after a while anyway."""

@@ -7,6 +7,8 @@ from typing import Final
 from app.aio.tasks import TaskOwner
 from app.eventlog import LogUnavailable
 from app.game import Disconnect, Phase, Rejected
+from app.protocol import Close
+from app.realtime.cluster.bans import Bans
 from app.realtime.connection.session import Session
 from app.realtime.identity import Identity
 from app.realtime.room.registry import Rooms
@@ -30,11 +32,13 @@ class Membership:
         welcome: Welcome,
         tasks: TaskOwner,
         reports_ends: Callable[[], bool],
+        bans: Bans,
     ) -> None:
         self._rooms = rooms
         self._welcome = welcome
         self._tasks = tasks
         self._reports_ends = reports_ends
+        self._bans = bans
         self._room_of: dict[Session, Room] = {}
 
     async def enter(self, session: Session, room: Room, identity: Identity, last_seq: int | None) -> None:
@@ -42,6 +46,11 @@ class Membership:
         self._room_of[session] = room
         room.users += 1
         session.join(identity, room)
+        ban = self._bans.find(identity.player_id)
+        if ban is not None:  # since the handshake was let through
+            session.start()
+            session.close(Close.FORBIDDEN, ban.text)
+            return
         room.enter(session, identity.name, last_seq, self._welcome)
         session.start()
         await self.join(room, session, identity.name)

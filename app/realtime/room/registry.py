@@ -13,6 +13,7 @@ from app.eventlog import START, EventLog, LogUnavailable
 from app.game import (
     Command,
     Create,
+    EndGame,
     GameEvent,
     GameState,
     Phase,
@@ -125,6 +126,15 @@ class Rooms:
         """Put a player out of a game. Raises Rejected, LogUnavailable."""
         with self.traced(SpanName.REMOVE, {"game.id": game_id, "player.id": player_id}):
             await self._handle(game_id, Remove(player_id))
+
+    async def end(self, game_id: str) -> bool:
+        """End a game; False where there is none. Raises Rejected, LogUnavailable."""
+        with self.traced(SpanName.END, {"game.id": game_id}):
+            async with self.use(game_id) as room:
+                if room is None:
+                    return False
+                await room.handle(EndGame())
+                return True
 
     def ending_within(self, seconds: float) -> list[str]:
         """Return the races with members here that end soon: their time runs out, or they are decided."""

@@ -245,6 +245,7 @@ class Room:
         """Apply a commit of the log; one seen already changes nothing, one too early asks for the missing."""
         seq, before = (self.state.seq, self.state.phase) if self.state else (0, None)
         if commit.events[-1].seq <= seq:
+            self.cursor = max(self.cursor, commit.cursor)  # of a game that has ended the log may be written anew
             return
         self._accepted_at = _read_at(commit, self._now()) if commit.accepted_at is None else commit.accepted_at
         if commit.events[0].seq > seq + 1:

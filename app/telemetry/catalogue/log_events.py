@@ -72,6 +72,17 @@ class Events:
         "SIGHUP: a file of secrets, or of who connects to NATS, is of no use; all those before stay in use.",
         "error",
     )
+    OPERATOR_ACTED = _event(
+        "operator.acted",
+        "warning",
+        "An operator acted by the console: who, what, on whom or what, why, and what came of it.",
+        "operator",
+        "action",
+        "subject",
+        "reason",
+        "outcome",
+        "detail",
+    )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     SUPERVISOR_STARTED = _event(
         "supervisor.started", "info", "All workers take connections.", "workers", "address", "page", "ops_port"

@@ -3,7 +3,7 @@
 from app.settings import SECRETS
 from app.telemetry.catalogue.log_events import REPEATED
 from app.telemetry.catalogue.model import FINE_LATENCY_BUCKETS, PAUSE_BUCKETS, PREFIX, Kind, Metric, rows
-from app.vocabulary import OverloadCause, SpanExport
+from app.vocabulary import LASTING_ACTIONS, ActionOutcome, OperatorAction, OverloadCause, SpanExport
 
 
 class RuntimeMetrics:
@@ -132,6 +132,20 @@ class RuntimeMetrics:
         "Times files of secrets were read again (SIGHUP), by whether they can be used; refused: those before stay.",
         ("outcome",),
         rows(("loaded", "refused")),
+    )
+    OPERATOR_ACTIONS = Metric(
+        f"{PREFIX}operator_actions_total",
+        Kind.COUNTER,
+        "What operators did by the console, and what came of it; gone: there was nothing left to act on.",
+        ("action", "outcome"),
+        rows(OperatorAction, ActionOutcome),
+    )
+    OPERATOR_CHANGES = Metric(
+        f"{PREFIX}operator_changes",
+        Kind.GAUGE,
+        "What operators have changed here, and not back yet: players banned, and what ends by itself after a time.",
+        ("action",),
+        rows(LASTING_ACTIONS),
     )
     SERIES = Metric(f"{PREFIX}metric_series", Kind.GAUGE, "Series exposed here; the same for as long as this runs.")
     SERIES_LIMIT = Metric(

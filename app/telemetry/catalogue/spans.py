@@ -67,6 +67,7 @@ _SPANS: Final = (
     _span(SpanName.JOIN, SpanKind.SERVER, _COMMAND + "a player comes in, or comes back.", *_WHO),
     _span(SpanName.DISCONNECT, SpanKind.INTERNAL, _COMMAND + "a player's connection has ended.", *_WHO),
     _span(SpanName.REMOVE, SpanKind.SERVER, _COMMAND + "a player is put out.", *_WHO),
+    _span(SpanName.END, SpanKind.SERVER, _COMMAND + "an operator ends the game.", *_WHO),
     _span(SpanName.TICK, SpanKind.INTERNAL, _COMMAND + "a deadline has come.", *_WHO),
     _span(SpanName.DECIDE, SpanKind.INTERNAL, "The rules decide what follows from a command.", "events"),
     _span(

@@ -2,9 +2,10 @@
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from app.telemetry.catalogue import Events, Metrics
-from app.telemetry.observer import RuntimeObserver
+from app.telemetry.observer import Operated, RuntimeObserver
 from app.telemetry.recorder.recording import Recording
 from app.vocabulary import DrainPhase, OverloadCause
 
@@ -45,6 +46,10 @@ class RuntimeRecorder(Recording, RuntimeObserver):
             self.log(Events.SECRETS_LOADED, changed=list(changed))
         else:
             self.log(Events.SECRETS_REFUSED, error=error)
+
+    def operated(self, operated: Operated) -> None:
+        self.store.counter(Metrics.OPERATOR_ACTIONS).inc((operated.action, operated.outcome))
+        self.log(Events.OPERATOR_ACTED, **asdict(operated))
 
     def fault(self, where: str, error: BaseException, game_id: str | None = None) -> None:
         self.store.counter(Metrics.FAULTS).inc()

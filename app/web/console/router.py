@@ -12,7 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
 from app.protocol import ProblemDetails
-from app.web.console import alerts, connections, diagnostics, games, hot, replica, telemetry, watch
+from app.web.console import actions, alerts, connections, diagnostics, games, hot, replica, telemetry, watch
 from app.web.console.access import OperatorAccess, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
@@ -29,6 +29,7 @@ _HANDLERS: Final = [
     *hot.HANDLERS,
     *watch.HANDLERS,
     *diagnostics.HANDLERS,
+    *actions.HANDLERS,
 ]
 
 
@@ -83,12 +84,14 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
     dependencies["listing"] = Provide(find_listing)
     dependencies["others"] = Provide(find_others)
     dependencies["reason"] = Provide(find_reason)
+    dependencies["by"] = Provide(actions.acting)
     return Router(
         path=PREFIX,
         route_handlers=[*_HANDLERS, show_document],
         dependencies=dependencies,
         guards=[access.check],
         before_request=forwarding(console),
+        exception_handlers=dict(actions.EXCEPTION_HANDLERS),
         include_in_schema=in_schema,
         tags=["console"],
     )

@@ -95,6 +95,12 @@ class Admission:
             return None, None
         raise unauthorized(Unauthenticated("no token: send Authorization: Bearer, the bearer. subprotocol, or ?token="))
 
+    def require_player(self, player_id: str) -> None:
+        """Refuse a player who is banned, whatever their token is worth otherwise."""
+        ban = self.hub.bans.find(player_id)
+        if ban is not None:
+            raise refused(HandshakeOutcome.FORBIDDEN, ban.text)
+
     async def redeem(self, ticket: Ticket | None) -> None:
         """Use a ticket up, once everything else is well."""
         if ticket is None:

@@ -108,6 +108,7 @@ async def _enter(attempt: HandshakeAttempt, slot: ConnectionSlot, session: Sessi
 
 def _require_rates(attempt: HandshakeAttempt, slot: ConnectionSlot, identity: Identity) -> None:
     """Check what can be checked of a player before the game is read."""
+    attempt.context.admission.require_player(identity.player_id)
     slot.look(identity.player_id)
     game_id = attempt.known_target.game_id
     attempt.context.admission.require_entry_rate(game_id, identity.player_id, attempt.client)
@@ -141,6 +142,7 @@ async def diagnose(
     identity, _ = await admission.identify(request, [part.strip() for part in offered.split(",")])
     if identity is not None:
         handshakes.rates.player(client, identity.player_id)
+        admission.require_player(identity.player_id)
         handshakes.limits.check_player(client, identity.player_id)
         admission.require_entry_rate(target.game_id, identity.player_id, client, look=True)
         try:

@@ -149,7 +149,7 @@ class PlayerLeftData(TypedDict):
     at: int
 
 
-FinishReason = Literal["first_accepted", "all_done", "time_limit", "abandoned", "expired"]
+FinishReason = Literal["first_accepted", "all_done", "time_limit", "abandoned", "expired", "ended"]
 
 
 class RankingEntry(TypedDict):

@@ -1,0 +1,237 @@
+"""What operators do, over HTTP: each answer says what was done; what is gone is 404, what cannot be done now 409."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from litestar import Request, Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+
+from app.console.actions import Acting, Outcome
+from app.console.answers import ActionRefused
+from app.console.console import Console
+from app.console.erasing import Erasure
+from app.eventlog import LogUnavailable
+from app.realtime.cluster.bans import Ban
+from app.vocabulary import ActionOutcome, LimitScope
+from app.web.auth.player import MAX_PLAYER_ID
+from app.web.console.access import Operator
+from app.web.error_answers import refusal, unavailable
+
+DAY_S: Final = 86_400
+MAX_BAN_S: Final = 10 * 366 * DAY_S
+"""Whoever is to stay out for longer is banned for good."""
+_STATUS: Final = {ActionOutcome.GONE: HTTPStatus.NOT_FOUND}
+ReasonText = Annotated[str, Meta(max_length=200)]
+ForSeconds = Annotated[float, Meta(ge=1, le=DAY_S)]
+PlayerId = Annotated[str, Meta(min_length=1, max_length=MAX_PLAYER_ID)]
+
+
+class _Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What each action may be told with its body; the reason may also come as a header."""
+
+    reason: ReasonText = ""
+
+
+class Closing(_Body, frozen=True):
+    """Whether the player is told to come back."""
+
+    comes_back: bool = True
+
+
+class Removal(_Body, frozen=True):
+    """From which game."""
+
+    game_id: UUID
+
+
+class NewBan(_Body, frozen=True):
+    """For how long: for good where that is not said."""
+
+    for_s: Annotated[float, Meta(ge=1, le=MAX_BAN_S)] | None = None
+
+
+class Shedding(_Body, frozen=True):
+    """Which share of the connections is ended, at least one."""
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+
+
+class NewLogLevel(_Body, frozen=True):
+    """From which level on lines are written, and for how long."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"]
+    for_s: ForSeconds = 600.0
+
+
+class NewTrace(_Body, frozen=True):
+    """Who or what is traced, one of the three, and for how long."""
+
+    player: PlayerId | None = None
+    game: UUID | None = None
+    connection: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    for_s: Annotated[float, Meta(ge=1, le=600)] = 600.0
+
+
+class NewLimitMode(_Body, frozen=True):
+    """Whether the limit is only counted, and for how long."""
+
+    dry_run: bool
+    for_s: ForSeconds = 600.0
+
+
+async def acting(operator: NamedDependency[Operator], reason: NamedDependency[str]) -> Acting:
+    """Give a handler who acts, and why."""
+    return Acting(operator.name, reason)
+
+
+@post("/connections/{connection_id:str}/close", status_code=HTTPStatus.OK)
+async def close_connection(
+    connection_id: FromPath[str],
+    console: NamedDependency[Console],
+    by: NamedDependency[Acting],
+    data: JSONBody[Closing | None] = None,
+) -> Outcome:
+    """Close one connection of this replica; its player comes back, unless told not to."""
+    return console.actions.close_connection(by, connection_id, comes_back=(data or Closing()).comes_back)
+
+
+@post("/players/{player_id:str}/close", status_code=HTTPStatus.OK)
+async def close_player(
+    player_id: FromPath[str],
+    console: NamedDependency[Console],
+    by: NamedDependency[Acting],
+    data: JSONBody[Closing | None] = None,
+) -> Outcome:
+    """Close all connections of a player, on all replicas."""
+    return console.actions.close_player(by, player_id, comes_back=(data or Closing()).comes_back)
+
+
+@post("/players/{player_id:str}/remove", status_code=HTTPStatus.OK)
+async def remove_player(
+    player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[Removal]
+) -> Outcome:
+    """Put a player out of a game for good."""
+    return await console.actions.remove_player(by, player_id, str(data.game_id))
+
+
+@get("/bans")
+async def list_bans(console: NamedDependency[Console]) -> list[Ban]:
+    """List the players who are let in no more, on whichever replica."""
+    return console.actions.bans
+
+
+@put("/bans/{player_id:str}")
+async def ban(
+    player_id: FromPath[str],
+    console: NamedDependency[Console],
+    by: NamedDependency[Acting],
+    data: JSONBody[NewBan | None] = None,
+) -> Ban:
+    """Let a player (`sub`) in no more, for a time or for good, and close what is open of theirs, on all replicas."""
+    if len(player_id) > MAX_PLAYER_ID:
+        raise refusal(HTTPStatus.BAD_REQUEST, f"a player id has at most {MAX_PLAYER_ID} characters")
+    return await console.actions.ban(by, player_id, (data or NewBan()).for_s)
+
+
+@delete("/bans/{player_id:str}", status_code=HTTPStatus.OK)
+async def unban(player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Ban:
+    """Let a player in again."""
+    return await console.actions.unban(by, player_id)
+
+
+@post("/players/{player_id:str}/erase", status_code=HTTPStatus.OK)
+async def erase(player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Erasure:
+    """Erase a player's name and code in the games that are kept; the answer says what stays, and why."""
+    return await console.actions.erase(by, player_id)
+
+
+@post("/games/{game_id:uuid}/end", status_code=HTTPStatus.OK)
+async def end_game(game_id: FromPath[UUID], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+    """End a game, wherever it is; its ranking is as things stand."""
+    return await console.actions.end_game(by, str(game_id))
+
+
+@post("/drain", status_code=HTTPStatus.OK)
+async def drain(console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+    """Have all connections of this replica go elsewhere, and take none; the process stays."""
+    return console.actions.drain(by)
+
+
+@delete("/drain", status_code=HTTPStatus.OK)
+async def undrain(console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+    """Take connections again."""
+    return console.actions.undrain(by)
+
+
+@post("/shed", status_code=HTTPStatus.OK)
+async def shed(console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[Shedding]) -> Outcome:
+    """End a share of this replica's connections, the newest: they come back after a while."""
+    return console.actions.shed(by, data.share)
+
+
+@put("/log-level")
+async def set_log_level(
+    console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[NewLogLevel]
+) -> Outcome:
+    """Write this replica's log from another level on, for a time; LOG_LEVEL again by itself."""
+    return console.actions.set_log_level(by, data.level, data.for_s)
+
+
+@put("/trace")
+async def trace(console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[NewTrace]) -> Outcome:
+    """Trace all that one player, game or connection does on this replica, for ten minutes at the most."""
+    named = {"player.id": data.player, "game.id": data.game, "connection.id": data.connection}
+    given = [(attribute, str(value)) for attribute, value in named.items() if value is not None]
+    if len(given) != 1:
+        raise refusal(HTTPStatus.BAD_REQUEST, "name one of player, game and connection")
+    return console.actions.trace(by, *given[0], data.for_s)
+
+
+@put("/limits/{limit_scope:str}")
+async def set_limit_mode(
+    limit_scope: FromPath[str],
+    console: NamedDependency[Console],
+    by: NamedDependency[Acting],
+    data: JSONBody[NewLimitMode],
+) -> Outcome:
+    """Have a limit of this replica only counted for a time, or enforced; as LIMITS_DRY_RUN says again by itself."""
+    try:
+        scope = LimitScope(limit_scope)
+    except ValueError:
+        raise refusal(HTTPStatus.NOT_FOUND, f"no such limit; there are {', '.join(LimitScope)}") from None
+    return console.actions.set_dry_run(by, scope, data.for_s, dry_run=data.dry_run)
+
+
+def answer_refused(_request: Request[Any, Any, Any], error: ActionRefused) -> Response[bytes]:
+    """Answer an action that was not done."""
+    return refusal(_STATUS.get(error.outcome, HTTPStatus.CONFLICT), error.text).answer.response()
+
+
+def answer_unavailable(_request: Request[Any, Any, Any], error: LogUnavailable) -> Response[bytes]:
+    """Answer an action that the event log is in the way of."""
+    return unavailable(error).answer.response()
+
+
+EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
+    ActionRefused: answer_refused,
+    LogUnavailable: answer_unavailable,
+}
+HANDLERS: Final = (
+    close_connection,
+    close_player,
+    remove_player,
+    list_bans,
+    ban,
+    unban,
+    erase,
+    end_game,
+    drain,
+    undrain,
+    shed,
+    set_log_level,
+    trace,
+    set_limit_mode,
+)

@@ -167,6 +167,19 @@ def test_a_runbook_is_drawn_in_its_place(page: Page, racing: Racing) -> None:
     expect(page.get_by_role("article").locator("pre").first).to_be_visible()
 
 
+def test_a_profile_is_drawn_as_a_flame_graph(page: Page, racing: Racing) -> None:
+    open_view(page, racing, "diagnostics")
+    page.get_by_role("button", name="Tasks").click()
+    expect(page.locator("#found summary").first).to_contain_text("count")
+    page.get_by_role("button", name="Profile…").click()
+    page.get_by_label("For, in seconds").fill("1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="Flame graph")).to_be_visible()
+    frame = page.locator(".flame svg svg").nth(1)
+    frame.click()
+    expect(page.locator("#found")).to_contain_text("of all. A click on it goes back")
+
+
 def test_who_may_not_read_is_told_how_to_and_a_token_is_kept_for_the_tab_alone(
     browser: Browser, racing: Racing
 ) -> None:
@@ -212,3 +225,34 @@ def test_a_hundred_thousand_connections_are_paged_and_searched(browser: Browser,
         expect(rows).to_have_count(1)
         assert page.evaluate("document.querySelectorAll('*').length") < 1_000
         server.kill()
+
+
+def test_its_own_replica_is_shown_live(page: Page, racing: Racing) -> None:
+    open_view(page, racing)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    connections = page.locator(".figure", has_text="Connections").locator(".value")
+    expect(connections).to_have_text(str(2 * RACES))
+    ann = racing.server.guest("Zoe")
+    with Player(racing.server, racing.server.new_game(ann["token"]), ann["token"]):
+        expect(connections).to_have_text(str(2 * RACES + 1))
+    expect(connections).to_have_text(str(2 * RACES))
+
+
+def test_why_she_was_disconnected_is_said_in_a_sentence(page: Page, racing: Racing) -> None:
+    eve = racing.server.guest("Eve")
+    with Player(racing.server, racing.server.new_game(eve["token"]), eve["token"]) as player:
+        player.until("welcome")
+        player.drop()
+    racing.server.wait_for_log("ws.closed", player_id=eve["player_id"])
+    open_view(page, racing, f"player/{eve['player_id']}")
+    expect(page.locator(".answer")).to_contain_text("(connection lost, 1006): the peer vanished")
+
+
+def test_a_replica_that_does_not_answer_is_said_to_and_is_found_again(browser: Browser, tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, window(browser, f"{server.http_url}/ops/") as page:
+        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        server.kill()
+        expect(page.locator("#live")).to_contain_text("has not answered since")
+        expect(page.locator(".figures")).to_be_visible()
+        server.start()
+        expect(page.locator("#live")).to_have_attribute("data-state", "live")

@@ -13,14 +13,17 @@ export function tell(line) {
 
 /**
  * Ask for a reason and have it done: `{ title, text, verb, path, method, query, body, fields, isGrave, done }`. A field is
- * `{ name, label, type, value, options, hint }`; `done(answer)` is called where it was done.
+ * `{ name, label, type, value, options, hint }`; `done(answer)` is called where it was done. What `changesNothing` needs
+ * no reason.
  */
 export function act(action) {
-  const { title, text = '', verb, fields = [], isGrave } = action;
+  const { title, text = '', verb, fields = [], isGrave, changesNothing } = action;
   $('act-title').textContent = title;
   $('act-text').textContent = text;
   $('act-fields').replaceChildren(...fields.map(fieldOf));
   $('act-reason').value = '';
+  $('act-why').hidden = Boolean(changesNothing);
+  $('act-reason').required = !changesNothing;
   $('act-problem').hidden = true;
   $('act-go').textContent = verb;
   $('act-go').className = isGrave ? 'grave' : 'primary';
@@ -55,7 +58,7 @@ async function run({ title, path, method = 'POST', query, body, fields = [], pat
   const values = reshape(filled(fields));
   const where = typeof path === 'function' ? path(values) : path;
   try {
-    const answer = await ask(where, { method, query, patienceMs, body: { ...body, ...values, reason: $('act-reason').value.trim() } });
+    const answer = await ask(where, { method, query, patienceMs, body: { ...body, ...values, ...reason() } });
     $('act').close();
     tell(`${title}: ${(answer?.outcome ?? 'done').replaceAll('_', ' ')}.`);
     done?.(answer);
@@ -65,6 +68,11 @@ async function run({ title, path, method = 'POST', query, body, fields = [], pat
     $('act-problem').hidden = false;
   }
   $('act-go').disabled = false;
+}
+
+function reason() {
+  const given = $('act-reason').value.trim();
+  return given ? { reason: given } : {};
 }
 
 function wordsOf(problem) {

@@ -27,7 +27,7 @@ export function duration(seconds) {
   if (seconds < 0) return `−${duration(-seconds)}`;
   if (seconds < 0.0095) return `${(seconds * 1000).toFixed(1)} ms`;
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`;
   const parts = [['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]];
   const first = parts.findIndex(([, size]) => seconds >= size);
   let left = Math.round(seconds);

@@ -17,7 +17,7 @@ export function columnsOf(query, isShort) {
   const all = [
     { name: 'Player', cell: (row) => h('span', { class: 'who' }, connectionName(row, query)) },
     query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
-    { name: 'State', cell: (row) => pill(row.state, row.state === 'open' ? 'good' : 'wait'), isLong: true },
+    { name: 'State', cell: (row) => pill(row.state, row.state === 'open' ? 'good' : 'wait'), isWide: true, isLong: true },
     { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)), isWide: true },
     { name: 'Outbox', sort: 'outbox', isNumber: true, cell: (row) => bytes(row.outbox_bytes), level: outboxLevel },
     { name: 'Errors', sort: 'errors', isNumber: true, cell: (row) => count(row.errors), level: (row) => (row.errors > 0 ? 'bad' : null) },

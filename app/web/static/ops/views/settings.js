@@ -17,9 +17,9 @@ export const settings = {
       table({
         caption: 'Settings', rows, key: (row) => row.name, empty: 'None is like that.',
         columns: [
-          { name: 'Name', cell: (row) => h('code', {}, row.name) }, { name: 'Value', cell: (row) => h('code', {}, text(row.value)) },
+          { name: 'Name', cell: (row) => h('code', {}, row.name) }, { name: 'Value', cell: (row) => h('code', { class: 'prose' }, text(row.value)) },
           { name: 'From', isWide: true, cell: (row) => (row.is_default ? h('span', { class: 'hint' }, 'default') : pill('set', 'wait')) },
-          { name: 'What it is', isWide: true, cell: (row) => text(row.description) },
+          { name: 'What it is', isWide: true, cell: (row) => h('span', { class: 'prose' }, text(row.description)) },
         ],
       }),
     ];

@@ -45,6 +45,7 @@ from app.web.auth.operators import Operators
 from app.web.auth.select import select_issuer, select_keys, select_tickets
 from app.web.availability import Availability
 from app.web.console.access import OperatorAccess
+from app.web.console.actions import EXCEPTION_HANDLERS
 from app.web.console.pages import console_pages
 from app.web.console.router import console_router
 from app.web.dependencies import provide
@@ -207,7 +208,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         lifespan=[service.lifecycle.run],
         cors_config=cors_config(settings),
         before_send=[add_headers],
-        after_exception=[fault_reporter(service.recorder)],
+        after_exception=[fault_reporter(service.recorder, EXCEPTION_HANDLERS)],
         exception_handlers=exception_handlers(),
         request_class=JsonRequest,
         openapi_config=openapi_config(__version__),
@@ -224,7 +225,7 @@ def create_ops_app(service: Service) -> Litestar:
         route_handlers=[*OPS_HANDLERS, *_console(service)],
         dependencies=provide(ops=_ops(service)),
         before_send=[add_headers],
-        after_exception=[fault_reporter(service.recorder)],
+        after_exception=[fault_reporter(service.recorder, EXCEPTION_HANDLERS)],
         exception_handlers=exception_handlers(),
         request_class=JsonRequest,
         openapi_config=None,

@@ -4,7 +4,7 @@ A request or an attempt to connect is refused by raising `RequestRefused`. What 
 what is no message `InvalidMessage`, who has no usable token `Unauthenticated`: each becomes an answer where it ends.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -102,12 +102,18 @@ def exception_handlers() -> dict[int | type[Exception], Any]:
     return {RequestRefused: _answer_refusal, HTTPException: _answer_http_error, Exception: _answer_fault}
 
 
-def fault_reporter(observer: Observer) -> Callable[[Exception, Scope], Awaitable[None]]:
-    """Make what logs each error that no handler answers for: over a WebSocket, Litestar only closes with a bare 403."""
+def fault_reporter(
+    observer: Observer, answered: Collection[type[Exception]] = ()
+) -> Callable[[Exception, Scope], Awaitable[None]]:
+    """Make what logs each error that no handler answers for: over a WebSocket, Litestar only closes with a bare 403.
+
+    Those of a class that is `answered` have a handler.
+    """
+    no_faults = (RequestRefused, WebSocketDisconnect, *answered)
 
     async def report(error: Exception, scope: Scope) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, (RequestRefused, WebSocketDisconnect)):
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, no_faults):
             observer.fault(scope["type"], error)
 
     return report

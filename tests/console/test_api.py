@@ -12,6 +12,7 @@ import pytest
 
 from app.asgi import Service, create_app
 from app.settings import load_settings
+from app.telemetry.catalogue import Metrics
 from tools.harness.server import SECRET
 
 pytestmark = pytest.mark.anyio
@@ -83,6 +84,21 @@ async def test_bad_parameters_are_refused_or_find_nothing(service: tuple[Service
                 assert_answered(await client.get(at(path, in_path, value)), (path, value))
                 asked += 1
     assert asked > 150
+
+
+async def test_what_needs_no_parameter_is_shown_without_one(service: tuple[Service, httpx.AsyncClient]) -> None:
+    _, client = service
+    for path, method, in_path, _ in await operations(client):
+        if method == "GET" and path not in STREAMS and not in_path:
+            answer = await client.get(path)
+            assert answer.status_code in {200, 409}, (path, answer.text)
+
+
+async def test_what_is_gone_is_told_and_is_no_fault(service: tuple[Service, httpx.AsyncClient]) -> None:
+    running, client = service
+    answer = await client.post("/ops/api/connections/gone-1/close", json={"reason": "asked for"})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+    assert sum(running.recorder.store.counter(Metrics.FAULTS).values.values()) == 0
 
 
 async def test_nothing_is_done_without_a_reason(service: tuple[Service, httpx.AsyncClient]) -> None:

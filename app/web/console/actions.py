@@ -82,7 +82,7 @@ class NewLimitMode(_Body, frozen=True):
     for_s: ForSeconds = 600.0
 
 
-async def acting(operator: NamedDependency[Operator], reason: NamedDependency[str]) -> Acting:
+async def find_acting(operator: NamedDependency[Operator], reason: NamedDependency[str]) -> Acting:
     """Give a handler who acts, and why."""
     return Acting(operator.name, reason)
 
@@ -91,30 +91,33 @@ async def acting(operator: NamedDependency[Operator], reason: NamedDependency[st
 async def close_connection(
     connection_id: FromPath[str],
     console: NamedDependency[Console],
-    by: NamedDependency[Acting],
+    acting: NamedDependency[Acting],
     data: JSONBody[Closing | None] = None,
 ) -> Outcome:
     """Close one connection of this replica; its player comes back, unless told not to."""
-    return console.actions.close_connection(by, connection_id, comes_back=(data or Closing()).comes_back)
+    return console.actions.close_connection(acting, connection_id, comes_back=(data or Closing()).comes_back)
 
 
 @post("/players/{player_id:str}/close", status_code=HTTPStatus.OK)
 async def close_player(
     player_id: FromPath[str],
     console: NamedDependency[Console],
-    by: NamedDependency[Acting],
+    acting: NamedDependency[Acting],
     data: JSONBody[Closing | None] = None,
 ) -> Outcome:
     """Close all connections of a player, on all replicas."""
-    return console.actions.close_player(by, player_id, comes_back=(data or Closing()).comes_back)
+    return console.actions.close_player(acting, player_id, comes_back=(data or Closing()).comes_back)
 
 
 @post("/players/{player_id:str}/remove", status_code=HTTPStatus.OK)
 async def remove_player(
-    player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[Removal]
+    player_id: FromPath[str],
+    console: NamedDependency[Console],
+    acting: NamedDependency[Acting],
+    data: JSONBody[Removal],
 ) -> Outcome:
     """Put a player out of a game for good."""
-    return await console.actions.remove_player(by, player_id, str(data.game_id))
+    return await console.actions.remove_player(acting, player_id, str(data.game_id))
 
 
 @get("/bans")
@@ -127,74 +130,80 @@ async def list_bans(console: NamedDependency[Console]) -> list[Ban]:
 async def ban(
     player_id: FromPath[str],
     console: NamedDependency[Console],
-    by: NamedDependency[Acting],
+    acting: NamedDependency[Acting],
     data: JSONBody[NewBan | None] = None,
 ) -> Ban:
     """Let a player (`sub`) in no more, for a time or for good, and close what is open of theirs, on all replicas."""
     if len(player_id) > MAX_PLAYER_ID:
         raise refusal(HTTPStatus.BAD_REQUEST, f"a player id has at most {MAX_PLAYER_ID} characters")
-    return await console.actions.ban(by, player_id, (data or NewBan()).for_s)
+    return await console.actions.ban(acting, player_id, (data or NewBan()).for_s)
 
 
 @delete("/bans/{player_id:str}", status_code=HTTPStatus.OK)
-async def unban(player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Ban:
+async def unban(player_id: FromPath[str], console: NamedDependency[Console], acting: NamedDependency[Acting]) -> Ban:
     """Let a player in again."""
-    return await console.actions.unban(by, player_id)
+    return await console.actions.unban(acting, player_id)
 
 
 @post("/players/{player_id:str}/erase", status_code=HTTPStatus.OK)
-async def erase(player_id: FromPath[str], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Erasure:
+async def erase(
+    player_id: FromPath[str], console: NamedDependency[Console], acting: NamedDependency[Acting]
+) -> Erasure:
     """Erase a player's name and code in the games that are kept; the answer says what stays, and why."""
-    return await console.actions.erase(by, player_id)
+    return await console.actions.erase(acting, player_id)
 
 
 @post("/games/{game_id:uuid}/end", status_code=HTTPStatus.OK)
-async def end_game(game_id: FromPath[UUID], console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+async def end_game(
+    game_id: FromPath[UUID], console: NamedDependency[Console], acting: NamedDependency[Acting]
+) -> Outcome:
     """End a game, wherever it is; its ranking is as things stand."""
-    return await console.actions.end_game(by, str(game_id))
+    return await console.actions.end_game(acting, str(game_id))
 
 
 @post("/drain", status_code=HTTPStatus.OK)
-async def drain(console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+async def drain(console: NamedDependency[Console], acting: NamedDependency[Acting]) -> Outcome:
     """Have all connections of this replica go elsewhere, and take none; the process stays."""
-    return console.actions.drain(by)
+    return console.actions.drain(acting)
 
 
 @delete("/drain", status_code=HTTPStatus.OK)
-async def undrain(console: NamedDependency[Console], by: NamedDependency[Acting]) -> Outcome:
+async def undrain(console: NamedDependency[Console], acting: NamedDependency[Acting]) -> Outcome:
     """Take connections again."""
-    return console.actions.undrain(by)
+    return console.actions.undrain(acting)
 
 
 @post("/shed", status_code=HTTPStatus.OK)
-async def shed(console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[Shedding]) -> Outcome:
+async def shed(console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[Shedding]) -> Outcome:
     """End a share of this replica's connections, the newest: they come back after a while."""
-    return console.actions.shed(by, data.share)
+    return console.actions.shed(acting, data.share)
 
 
 @put("/log-level")
 async def set_log_level(
-    console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[NewLogLevel]
+    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[NewLogLevel]
 ) -> Outcome:
     """Write this replica's log from another level on, for a time; LOG_LEVEL again by itself."""
-    return console.actions.set_log_level(by, data.level, data.for_s)
+    return console.actions.set_log_level(acting, data.level, data.for_s)
 
 
 @put("/trace")
-async def trace(console: NamedDependency[Console], by: NamedDependency[Acting], data: JSONBody[NewTrace]) -> Outcome:
+async def trace(
+    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[NewTrace]
+) -> Outcome:
     """Trace all that one player, game or connection does on this replica, for ten minutes at the most."""
     named = {"player.id": data.player, "game.id": data.game, "connection.id": data.connection}
     given = [(attribute, str(value)) for attribute, value in named.items() if value is not None]
     if len(given) != 1:
         raise refusal(HTTPStatus.BAD_REQUEST, "name one of player, game and connection")
-    return console.actions.trace(by, *given[0], data.for_s)
+    return console.actions.trace(acting, *given[0], data.for_s)
 
 
 @put("/limits/{limit_scope:str}")
 async def set_limit_mode(
     limit_scope: FromPath[str],
     console: NamedDependency[Console],
-    by: NamedDependency[Acting],
+    acting: NamedDependency[Acting],
     data: JSONBody[NewLimitMode],
 ) -> Outcome:
     """Have a limit of this replica only counted for a time, or enforced; as LIMITS_DRY_RUN says again by itself."""
@@ -202,7 +211,7 @@ async def set_limit_mode(
         scope = LimitScope(limit_scope)
     except ValueError:
         raise refusal(HTTPStatus.NOT_FOUND, f"no such limit; there are {', '.join(LimitScope)}") from None
-    return console.actions.set_dry_run(by, scope, data.for_s, dry_run=data.dry_run)
+    return console.actions.set_dry_run(acting, scope, data.for_s, dry_run=data.dry_run)
 
 
 def answer_refused(_request: Request[Any, Any, Any], error: ActionRefused) -> Response[bytes]:
@@ -215,7 +224,7 @@ def answer_unavailable(_request: Request[Any, Any, Any], error: LogUnavailable) 
     return unavailable(error).answer.response()
 
 
-EXCEPTION_HANDLERS: Final[dict[int | type[Exception], Any]] = {
+EXCEPTION_HANDLERS: Final[dict[type[Exception], Any]] = {
     ActionRefused: answer_refused,
     LogUnavailable: answer_unavailable,
 }

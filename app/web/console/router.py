@@ -84,14 +84,14 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
     dependencies["listing"] = Provide(find_listing)
     dependencies["others"] = Provide(find_others)
     dependencies["reason"] = Provide(find_reason)
-    dependencies["by"] = Provide(actions.acting)
+    dependencies["acting"] = Provide(actions.find_acting)
     return Router(
         path=PREFIX,
         route_handlers=[*_HANDLERS, show_document],
         dependencies=dependencies,
         guards=[access.check],
         before_request=forwarding(console),
-        exception_handlers=dict(actions.EXCEPTION_HANDLERS),
+        exception_handlers=dict(actions.EXCEPTION_HANDLERS.items()),
         include_in_schema=in_schema,
         tags=["console"],
     )

@@ -169,7 +169,7 @@ $(VENV)/.pip: | $(VENV)/bin/pip # Debian 12's knows no groups
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
-	@tools/step.sh "Python packages for checks and tests (700 MB, two minutes)" $(BIN)/pip install --progress-bar off --group dev
+	@tools/step.sh "Python packages for checks and tests (800 MB, two minutes)" $(BIN)/pip install --progress-bar off --group dev
 	@touch $@
 
 $(VENV)/.nats: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
@@ -186,5 +186,5 @@ $(VENV)/.debian: tools/install-debian.sh | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.node: tests/node/package.json | $(VENV)/.debian
-	@tools/step.sh "Packages of npm (630 MB, a minute)" npm --prefix tests/node install --no-package-lock --no-audit --no-fund --loglevel=error
+	@tools/step.sh "Packages of npm (660 MB, a minute)" npm --prefix tests/node install --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -5,9 +5,9 @@ venv=$1
 todo() { [ -e "$venv/$1" ] || printf '  %-58s %8s  %s\n' "$2" "$3" "$4"; }
 steps=$(
     todo .runtime "Python packages of the service" "200 MB" "half a minute"
-    todo .dev "Python packages for checks and tests" "700 MB" "2 minutes"
+    todo .dev "Python packages for checks and tests" "800 MB" "2 minutes"
     todo .debian "Chromium, Prometheus, nginx, Node and more from Debian" "1.6 GB" "4 minutes"
-    todo .node "packages of npm, into tests/node" "630 MB" "a minute"
+    todo .node "packages of npm, into tests/node" "660 MB" "a minute"
     todo .checkov "checkov, in an environment of its own" "300 MB" "1 minute"
 )
 if [ -n "$steps" ]; then

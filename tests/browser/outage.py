@@ -96,16 +96,16 @@ class Outage:
                 one.proxy.partition()
 
     def hand_in(self) -> None:
-        """Both hand in; the others have given them up, where the server lives on and has had time to notice."""
+        """Both hand in."""
         for one in self._racers:
             one.hands_in()
             shoot(one.page, f"outage-{KINDS.index(self.kind)}-{one.page.evaluate('innerWidth')}")
+
+    def end(self) -> None:
+        """All is well again; the others have given both up, where the server lives on and has had time to notice."""
         if self.kind == OFFLINE or (self.kind == SILENT and not self._is_sped):
             for one in self._racers:
                 one.is_given_up()
-
-    def end(self) -> None:
-        """All is well again."""
         if self.kind == KILLED:
             self._server.start()
         for one in self._racers:

@@ -219,7 +219,8 @@ def test_every_end_has_its_words(page: Page, server: ServerProcess) -> None:
 
 
 def test_a_server_without_guests_asks_for_a_token(browser: Browser, tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, guests="false") as server, window(browser, f"{server.http_url}/") as page:
+    server = ServerProcess(tmp_path, guests="false", max_games_per_player=1)
+    with server, window(browser, f"{server.http_url}/") as page:
         page.get_by_label("Your name").fill("  ")
         page.get_by_role("button", name="Create a game").click()
         expect(page.get_by_role("alert")).to_contain_text("Give yourself a name")
@@ -238,6 +239,15 @@ def test_a_server_without_guests_asks_for_a_token(browser: Browser, tmp_path: Pa
         page.keyboard.press("Enter")
         expect(page.locator("#players")).to_contain_text("Eve (you)")
         assert EVE not in page.url
+        page.goto(server.http_url)
+        expect(page.locator("#own")).to_contain_text("You race as Eve")
+        page.locator("#minutes").fill("")
+        page.keyboard.press("Enter")
+        expect(page.locator("#minutes:invalid")).to_be_focused()
+        expect(page.get_by_role("alert")).to_be_hidden()
+        page.locator("#minutes").fill("15")
+        page.get_by_role("button", name="Create a game").click()
+        expect(page.get_by_role("alert")).to_have_text("You have 1 open games; finish one first. Try again in 60 s.")
 
 
 def test_who_leaves_a_running_race_is_asked_first(page: Page, server: ServerProcess) -> None:

@@ -60,7 +60,11 @@ const REFUSALS = Object.freeze({
   unavailable: 'The server cannot keep anything just now; try again.',
 });
 
-const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, '')}.` : 'The server has refused this.');
+/** The server's own words, without the names of its settings. */
+function sentence(text) {
+  const plain = text?.replace(/ \([A-Z_]+\)|\.$/g, '');
+  return plain ? `${plain[0].toUpperCase()}${plain.slice(1)}.` : 'The server has refused this.';
+}
 
 /** The words for what the server refuses while the race goes on; what the rules say is said in their words. */
 export const refusalWords = (code, message) => REFUSALS[code] ?? sentence(message);
@@ -69,7 +73,7 @@ export const refusalWords = (code, message) => REFUSALS[code] ?? sentence(messag
 export function apiWords(error) {
   const { reason, detail, retryAfterMs } = error;
   if (!(error instanceof Refused)) return 'The server cannot be reached. Try again in a moment.';
-  if (reason === 'rate_limited') return `Too much at once from you or your network: try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
+  if (reason === 'rate_limited') return `${sentence(detail)} Try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
   if (reason === 'unauthorized') return 'The server does not take this token: it has run out, or was made for another server.';
   if (reason === 'unavailable' || reason === '') return 'The server cannot do this just now. Try again in a moment.';
   return sentence(detail);

@@ -37,7 +37,7 @@ export function lobbyIsFor(game, asks = 'name') {
   $('known-text').textContent = known ? `You are in this race as ${known.player.name}, perhaps in another window.` : '';
   $('go-on').textContent = known ? `Play here as ${known.player.name}` : '';
   $('lobby-title').textContent = game === null ? 'Race somebody' : 'Join the race';
-  $('new-game').hidden = game !== null;
+  $('new-game').hidden = $('new-game').disabled = game !== null;
   $('go').textContent = game === null ? 'Create a game' : known ? 'Join as somebody else' : 'Join';
   $('lobby').hidden = false;
   if (known) $('go-on').focus();

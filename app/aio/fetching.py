@@ -93,7 +93,7 @@ def _head(asked: FetchRequest) -> bytes:
     if parts.username is not None:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         lines.append(f"authorization: Basic {base64.b64encode(user.encode()).decode()}")
-    if any(not line.isprintable() or not line.isascii() for line in lines):
+    if " " in target or any(not line.isprintable() or not line.isascii() for line in lines):
         raise FetchFailed("what was asked for cannot be written in a request")
     return "\r\n".join((*lines, "", "")).encode()
 

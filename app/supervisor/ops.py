@@ -24,6 +24,10 @@ _REASONS: Final = {
     405: "Method Not Allowed",
     503: "Service Unavailable",
 }
+_NOTHING_ELSE: Final = (
+    b'{"detail":"there are /livez, /readyz, /metrics, /sd and /sd/supervisor; each worker has the console, /ops/, on'
+    b' OPS_PORT and its number"}'
+)
 OpsAnswer = tuple[int, str, bytes]
 
 
@@ -107,7 +111,7 @@ class SupervisorOps:
             return 200, kind, body
         if path in {"/sd", "/sd/supervisor"}:
             return self._targets(headers.get("host", ""), itself=path != "/sd")
-        return 404, _JSON, b'{"detail":"there are /livez, /readyz, /metrics, /sd and /sd/supervisor"}'
+        return 404, _JSON, _NOTHING_ELSE
 
     def _targets(self, host: str, *, itself: bool) -> OpsAnswer:
         """List what Prometheus is to scrape, at the host by which it came here: the workers, or this supervisor."""

@@ -190,7 +190,7 @@ async def test_whoever_says_nothing_is_waited_for_no_longer_than_said() -> None:
     [lambda: FetchRequest("http://h/a b"), lambda: FetchRequest("http://h/", headers={"x-operator": "a\r\nx: y"})],
 )
 async def test_nothing_is_asked_that_would_be_two_requests(make: Callable[[], FetchRequest]) -> None:
-    with pytest.raises(FetchFailed):
+    with pytest.raises(FetchFailed, match="cannot be written"):
         await fetch(make(), 5, 500)
 
 

@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   code-racer doctor --prometheus http://prometheus:9090   what is wrong, most likely first; 0: nothing
   code-racer top                                     what the replicas are doing, live; q ends it
   code-racer player ann                              is she connected, and why was she disconnected?
+  code-racer log-level debug --for 10m --reason "#42"   more lines for a time; OPS_TOKEN in the environment
   code-racer copy-log --from sqlite:///var/code-racer.db   into EVENT_LOG_URL, to move to many replicas
 """
 

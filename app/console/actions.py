@@ -203,9 +203,11 @@ class Actions:
         with self._told(OperatorAction.LIMIT_DRY_RUN, scope, by, detail=f"{mode} for {for_s:g} s"):
             if scope is LimitScope.MESSAGE_SIZE:
                 raise refused("the size of messages is set when connections open: use LIMITS_DRY_RUN and restart")
-            self.changes.undo(OperatorAction.LIMIT_DRY_RUN, scope)
+            is_undone = self.changes.undo(OperatorAction.LIMIT_DRY_RUN, scope)
             policy = self._hub.policy
             if (scope in policy.dry_run) is dry_run:
+                if is_undone:
+                    return {"dry_run": dry_run, "until": None}
                 raise refused(f"this limit is {mode} already")
             policy.dry_run ^= {scope}
 

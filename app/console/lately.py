@@ -1,14 +1,16 @@
 """What the recorder keeps for the console, as it is told of it anyway: nothing of it is paid with a message."""
 
+from app.console.acts import Acts
 from app.console.ends import Ends
 from app.console.slowest import Slowest
 
 
 class Lately:
-    """What was lately: how connections ended, which messages were slow."""
+    """What was lately: how connections ended, which messages were slow, what operators did."""
 
-    __slots__ = ("ends", "slowest")
+    __slots__ = ("acts", "ends", "slowest")
 
     def __init__(self) -> None:
+        self.acts = Acts()
         self.ends = Ends()
         self.slowest = Slowest()

@@ -45,7 +45,7 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comman
     if command.subject:
         choices = command.subject_choices or None
         kind: Callable[[str], Any] = _share if command.subject_field == "share" else _word
-        parser.add_argument("subject", type=kind, choices=choices, metavar=_shown(command.subject, choices))
+        parser.add_argument("subject", type=kind, choices=choices, metavar=command.subject, help=_shown("", choices))
     for option in command.options:
         _add_option(parser, option)
     if command.acts:

@@ -22,7 +22,7 @@ from app.operator.consoles import Consoles, Target
 from app.operator.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CannotAskError
 from app.telemetry.logs import redact
 
-OF_ALL: Final = {"replicas.json": "/replicas", "alerts.json": "/alerts"}
+OF_ALL: Final = {"replicas.json": "/replicas", "alerts.json": "/alerts", "bans.json": "/bans"}
 """What is asked once: the file, and its path in the API."""
 OF_EACH: Final = {
     "replica.json": "/replica",
@@ -31,6 +31,7 @@ OF_EACH: Final = {
     "log.json": "/log?limit=200",
     "connections.json": "/connections?limit=200",
     "games.json": "/games?limit=200",
+    "actions.json": "/actions",
     "closes.json": "/closes",
     "slow.json": "/slow",
     "hot-messages.json": "/hot?by=messages",

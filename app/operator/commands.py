@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.operator.tables import REST
-from app.vocabulary import ConnectionSort, ConnectionState, GameSort, HotKind, HotMeasure, Phase
+from app.vocabulary import ConnectionSort, ConnectionState, GameSort, HotKind, HotMeasure, LimitScope, Phase
 
 
 class Reach(StrEnum):
@@ -84,6 +84,8 @@ class OpsCommand:
 
 _LIMIT: Final = OpsOption("limit", "rows at most (50)", OptionKind.COUNT)
 _PLAYER: Final = OpsOption("player", "of this player (id)")
+_FOR: Final = OpsOption("for_s", "how long, like 90s, 10m, 2h, 7d", OptionKind.TIME, name="for")
+_CONNECTION: Final = OpsOption("connection", "of this connection")
 _GAME: Final = OpsOption("game", "of this game")
 
 VIEWS: Final = (
@@ -122,6 +124,9 @@ VIEWS: Final = (
     ), order="count"),
     OpsCommand("slow", "the slowest messages, with their traces", "/slow", Reach.EACH, order="duration_s"),
     OpsCommand("tasks", "where the tasks of a replica are, grouped", "/diagnostics/tasks", Reach.ONE),
+    OpsCommand("bans", "who is banned, until when, by whom", "/bans", Reach.ANY),
+    OpsCommand("changes", "who changed what, and why", "/actions", Reach.LIST, (_LIMIT,),
+            columns=("at", "operator", "action", "subject", "outcome", "reason", "detail", "replica")),
     OpsCommand("alerts", "the alerts that fire", "/alerts", Reach.ANY,
                columns=("name", "severity", "since", "summary")),
     OpsCommand("log", "the last log lines", "/log", Reach.EACH, (
@@ -130,7 +135,34 @@ VIEWS: Final = (
     ), columns=("timestamp", "level", "event", REST), order="timestamp"),
 )  # fmt: skip
 
-ACTIONS: Final[tuple[OpsCommand, ...]] = ()
+ACTIONS: Final = (
+    OpsCommand("close", "close a connection", "/connections/{}/close", Reach.OWNER,
+            (OpsOption("comes_back", "advise the client not to come back", OptionKind.FLAG, name="stay-away"),),
+            subject="CONNECTION", method="POST", owned="/connections/{}"),
+    OpsCommand("close-player", "close all connections of a player", "/players/{}/close", Reach.ANY,
+            (OpsOption("comes_back", "advise her client not to come back", OptionKind.FLAG, name="stay-away"),),
+            subject="PLAYER", method="POST"),
+    OpsCommand("remove", "remove a player from a game", "/players/{}/remove", Reach.ANY,
+            (OpsOption("game_id", "the game", name="game", is_required=True),), subject="PLAYER", method="POST"),
+    OpsCommand("ban", "ban a player on every replica, for good without --for", "/bans/{}", Reach.ANY, (_FOR,),
+            subject="PLAYER", method="PUT"),
+    OpsCommand("unban", "end a ban", "/bans/{}", Reach.ANY, subject="PLAYER", method="DELETE"),
+    OpsCommand("erase", "erase what is kept of a player; says what cannot be", "/players/{}/erase", Reach.ANY,
+            subject="PLAYER", method="POST"),
+    OpsCommand("end", "end a game", "/games/{}/end", Reach.ANY, subject="GAME", method="POST"),
+    OpsCommand("drain", "have a replica send its players to the others", "/drain", Reach.ONE, method="POST"),
+    OpsCommand("undrain", "take that back", "/drain", Reach.ONE, method="DELETE"),
+    OpsCommand("shed", "close a share of a replica's connections, which come back elsewhere", "/shed", Reach.ONE,
+            subject="SHARE", subject_field="share", method="POST"),
+    OpsCommand("log-level", "change the log level for a time", "/log-level", Reach.ONE, (_FOR,), subject="LEVEL",
+            subject_field="level", subject_choices=("debug", "info", "warning", "error", "critical"), method="PUT"),
+    OpsCommand("trace", "trace all of one player, game or connection for a time", "/trace", Reach.ONE, (
+        _PLAYER, _GAME, _CONNECTION, _FOR,
+    ), method="PUT"),
+    OpsCommand("limit-dry-run", "have a limit only count for a time, or decide again", "/limits/{}", Reach.ONE, (
+        OpsOption("dry_run", "let it decide again", OptionKind.FLAG, name="off"), _FOR,
+    ), subject="SCOPE", subject_choices=tuple(LimitScope), method="PUT"),
+)  # fmt: skip
 
 COLUMNS: Final = {one.name: one.columns for one in VIEWS} | {
     "ends": next(one.columns for one in VIEWS if one.name == "closes"),

@@ -6,12 +6,21 @@ from app.operator.commands import ACTIONS, COMMANDS
 from app.options import make_parser
 
 WRONG = {
+    "no reason": ["drain"],
+    "an empty reason": ["drain", "--reason", " "],
+    "a reason of two lines": ["drain", "--reason", "a\nb"],
+    "a long reason": ["drain", "--reason", "x" * 201],
     "no player": ["player"],
+    "no level": ["log-level", "loud", "--reason", "x"],
+    "no time": ["ban", "ann", "--for", "soon", "--reason", "x"],
+    "no share": ["shed", "2", "--reason", "x"],
+    "no share at all": ["shed", "0", "--reason", "x"],
     "too many rows": ["connections", "--limit", "201"],
     "no rows": ["log", "--limit", "0"],
     "no order": ["connections", "--sort", "beauty"],
     "no URL": ["top", "--url", "race.example.org"],
     "no pause": ["top", "--every-s", "0"],
+    "no game": ["remove", "ann", "--reason", "x"],
 }
 
 
@@ -35,3 +44,8 @@ def _help(name: str) -> str:
     (action,) = (one for one in make_parser()._actions if one.dest == "command")
     parsers: dict[str, object] = dict(action.choices or {})
     return str(parsers[name].format_help())  # type: ignore[attr-defined]
+
+
+def test_a_share_is_written_in_either_way() -> None:
+    parse = make_parser().parse_args
+    assert parse(["shed", "20%", "--reason", "x"]).subject == parse(["shed", "0.2", "--reason", "x"]).subject == 0.2

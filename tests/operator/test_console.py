@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.operator.service import OpsService
 from tools.harness import fetch
-from tools.harness.console import Console, Pair, running_pair
+from tools.harness.console import OPS_TOKEN, Console, Pair, running_pair
 from tools.harness.player import SOLUTION, Player
-from tools.harness.server import ROOT, until
+from tools.harness.server import ROOT, STEP_TIMEOUT_S, until
 from tools.harness.tokens import token
 
 DOCUMENT = (ROOT / "docs/console.md").read_text("utf-8")
@@ -61,6 +62,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             ann.until("error")
         ann.send("submit_code", {"code": SOLUTION})
         ann.until("game_finished")
+        bans = OpsService(pair.urls[1], OPS_TOKEN, "the test", STEP_TIMEOUT_S)
+        bans.send("PUT", "/bans/mallory", body={"reason": "she cheats", "for_s": 3_600})
         _trouble(pair, stack)
         yield Scene(pair, game, pair.instances)
 
@@ -157,6 +160,17 @@ def about_settings(_: Scene, told: Answer) -> None:
     assert len(only(told["rows"], name="JWT_SECRET")["value"]) < 20, "a fingerprint"
 
 
+def about_bans(_: Scene, told: Answer) -> None:
+    ban = only(told["rows"], player_id="mallory")
+    assert (ban["reason"], ban["by"]) == ("she cheats", "the test (ops-token)")
+
+
+def about_changes(_: Scene, told: Answer) -> None:
+    act = only(told["rows"], action="ban", replica="two")
+    assert (act["operator"], act["subject"], act["reason"]) == ("the test (ops-token)", "mallory", "she cheats")
+    assert act["outcome"] == "done"
+
+
 def about_alerts(_: Scene, told: Answer) -> None:
     assert told["rows"] == []
 
@@ -175,6 +189,8 @@ QUESTIONS: dict[str, tuple[str, Callable[[Scene, Answer], None]]] = {
     "Which messages are slow?": ("", about_slow_messages),
     "Where does the process spend its time?": ("", about_tasks),
     "With which settings does it run?": ("", about_settings),
+    "Who is banned?": ("", about_bans),
+    "Who changed what?": ("", about_changes),
     "Which alerts fire?": ("", about_alerts),
 }
 """Each with the player it is about, where the document's ann is another, and what its answer must say."""
@@ -199,6 +215,7 @@ def test_what_an_operator_asks_first_is_answered(
 
 
 TROUBLES = {
+    "a ban": ("mallory", r"ban\.until +\d{4}-.*\nban\.reason +she cheats"),
     "a refusal, `unauthorized`, and its detail speaks of expiry": ("dan", r"unauthorized .*expired"),
     "a refusal, `unauthorized`, and its detail speaks of the signature": ("erin", r"unauthorized .*signature"),
     "a close, `replaced`": ("carol", r"carol .*4409 +replaced"),
@@ -225,3 +242,12 @@ def test_one_player_says_it_does_not_work(trouble: str, scene: Scene, capsys: py
     if not re.search(r"connections \(|ends \(", said):
         said += console.text("closes")
     assert re.search(shown, said), said
+
+
+def test_a_connection_is_closed_by_way_of_another_replica(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(capsys, scene.pair.urls[1])
+    (heidi,) = console.ask("connections", "--player", "heidi")["rows"]
+    assert heidi["replica"] == "one"
+    console.text("close", heidi["connection_id"], "--reason", "she asked")
+    until(lambda: not console.ask("connections", "--player", "heidi")["rows"])
+    assert only(console.ask("changes")["rows"], action="close_connection")["replica"] == "one"

@@ -48,6 +48,7 @@ class RuntimeRecorder(Recording, RuntimeObserver):
             self.log(Events.SECRETS_REFUSED, error=error)
 
     def operated(self, operated: Operated) -> None:
+        self.lately.acts.add(operated)
         self.store.counter(Metrics.OPERATOR_ACTIONS).inc((operated.action, operated.outcome))
         self.log(Events.OPERATOR_ACTED, **asdict(operated))
 

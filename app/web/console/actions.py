@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
 from app.console.actions import Acting, Outcome
+from app.console.acts import Act
 from app.console.answers import ActionRefused
 from app.console.console import Console
 from app.console.erasing import Erasure
@@ -18,6 +19,8 @@ from app.realtime.cluster.bans import Ban
 from app.vocabulary import ActionOutcome, LimitScope
 from app.web.auth.player import MAX_PLAYER_ID
 from app.web.console.access import Operator
+from app.web.console.forwarding import Others
+from app.web.console.listing import Limit
 from app.web.error_answers import refusal, unavailable
 
 DAY_S: Final = 86_400
@@ -82,9 +85,26 @@ class NewLimitMode(_Body, frozen=True):
     for_s: ForSeconds = 600.0
 
 
+class ActList(Struct, frozen=True):
+    """What operators did; `missing` are replicas that did not answer."""
+
+    rows: list[Act]
+    missing: list[str] = []
+
+
 async def find_acting(operator: NamedDependency[Operator], reason: NamedDependency[str]) -> Acting:
     """Give a handler who acts, and why."""
     return Acting(operator.name, reason)
+
+
+@get("/actions")
+async def list_actions(
+    console: NamedDependency[Console], others: NamedDependency[Others], limit: Limit = 50
+) -> ActList:
+    """List what operators did lately, the newest first: who did what, to whom or what, why, and what came of it."""
+    found, missing = await others.answers(ActList)
+    rows = [*console.lately.acts.last(limit, console.fleet.own.replica), *(row for one in found for row in one.rows)]
+    return ActList(sorted(rows, key=lambda row: row.at, reverse=True)[:limit], missing)
 
 
 @post("/connections/{connection_id:str}/close", status_code=HTTPStatus.OK)
@@ -229,6 +249,7 @@ EXCEPTION_HANDLERS: Final[dict[type[Exception], Any]] = {
     LogUnavailable: answer_unavailable,
 }
 HANDLERS: Final = (
+    list_actions,
     close_connection,
     close_player,
     remove_player,

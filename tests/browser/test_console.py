@@ -23,7 +23,7 @@ COLOURFUL = ("", "alerts?runbook=CodeRacerEventLoopLag", "connections", "game/{g
 """Views that have between them all that has a colour."""
 VIEWS = (
     *COLOURFUL, "replicas", "connection/{connection}", "games", "player/{player}", "closes", "slow", "changes", "bans",
-    "settings", "diagnostics", "find/nobody",
+    "log", "settings", "diagnostics", "find/nobody",
 )  # fmt: skip
 
 

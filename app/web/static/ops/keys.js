@@ -4,7 +4,7 @@ import { to } from './place.js';
 
 const OFF = 'code-racer.ops.keys-off';
 
-const GOES = { o: ['replica', 'this replica'], r: ['replicas', 'replicas'], a: ['alerts', 'alerts'], c: ['connections', 'connections'], g: ['games', 'games'], h: ['hot', 'hot lists'], x: ['closes', 'closes'], w: ['changes', 'who changed what'], s: ['settings', 'settings'], d: ['diagnostics', 'diagnostics'] };
+const GOES = { o: ['replica', 'this replica'], r: ['replicas', 'replicas'], a: ['alerts', 'alerts'], c: ['connections', 'connections'], g: ['games', 'games'], h: ['hot', 'hot lists'], x: ['closes', 'closes'], w: ['changes', 'who changed what'], l: ['log', 'log'], s: ['settings', 'settings'], d: ['diagnostics', 'diagnostics'] };
 
 const HELP = [
   ['/', 'find a player, a game or a connection by its id'],

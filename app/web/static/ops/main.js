@@ -15,16 +15,17 @@ import { diagnostics } from './views/diagnostics.js';
 import { find } from './views/find.js';
 import { game, games } from './views/games.js';
 import { hot, slow } from './views/hot.js';
+import { log } from './views/log.js';
 import { player } from './views/player.js';
 import { replica, replicas } from './views/replica.js';
 import { settings } from './views/settings.js';
 
-const VIEWS = { replica, replicas, alerts, connections, connection, games, game, player, hot, closes, slow, changes, bans, settings, diagnostics, find };
+const VIEWS = { replica, replicas, alerts, connections, connection, games, game, player, hot, closes, slow, changes, bans, log, settings, diagnostics, find };
 
 const MENU = [
   ['Now', ['replica', 'replicas', 'alerts']],
   ['Who', ['connections', 'games', 'hot', 'closes', 'slow']],
-  ['Service', ['changes', 'bans', 'settings', 'diagnostics']],
+  ['Service', ['changes', 'bans', 'log', 'settings', 'diagnostics']],
 ];
 
 const REFRESH_MS = 5_000;

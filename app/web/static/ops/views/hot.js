@@ -1,8 +1,8 @@
 /** Who does the most, who is behind, what is slow. */
 import { h } from '../dom.js';
 import { at, bytes, count, duration, text, words } from '../format.js';
-import { bar, connectionLink, gameLink, head, missingLine, playerLink, rowsOf, table } from '../parts.js';
-import { but, ofList, ofOne } from '../place.js';
+import { bar, connectionLink, gameLink, head, playerLink, rowsOf, table } from '../parts.js';
+import { but, ofOne } from '../place.js';
 
 const MEASURES = { messages: 'Messages', bytes: 'Bytes', outbox: 'Outbox', errors: 'Errors', reconnects: 'Reconnects', refusals: 'Refusals' };
 const KINDS = { messages: ['connection', 'player', 'game', 'address'], bytes: ['connection', 'player', 'game', 'address'], outbox: ['connection', 'player', 'game', 'address'], errors: ['connection', 'player', 'game', 'address'], reconnects: ['player', 'address'], refusals: ['address'] };
@@ -59,11 +59,10 @@ function connectionLinkNamed(row) {
 
 export const slow = {
   name: 'Slow messages',
-  load: ({ query, ask }) => ask('slow', { query: ofList(query) }),
+  load: ({ query, ask }) => ask('slow', { query: ofOne(query) }),
   draw(answer) {
     return [
-      head('Slow messages', 'The slowest 50 of the last hour or two, each with its trace.'),
-      missingLine(answer),
+      head('Slow messages', `The slowest 50 of the last hour or two that took ${duration(answer.slow_s)} or more, each with its trace.`),
       table({
         caption: 'Slow messages', rows: rowsOf(answer), empty: 'None yet.',
         columns: [

@@ -180,6 +180,29 @@ def test_a_profile_is_drawn_as_a_flame_graph(page: Page, racing: Racing) -> None
     expect(page.locator("#found")).to_contain_text("of all. A click on it goes back")
 
 
+def test_a_connection_is_closed_with_a_reason_and_what_is_gone_is_said_to_be(page: Page, racing: Racing) -> None:
+    eve = racing.server.guest("Eve")
+    with Player(racing.server, racing.server.new_game(eve["token"]), eve["token"]) as player:
+        player.until("welcome")
+        open_view(page, racing, f"connections?player={eve['player_id']}")
+        page.locator("tbody a").first.click()
+        page.get_by_role("button", name="Close it…").click()
+        page.get_by_role("button", name="Close it", exact=True).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert player.ws.protocol.state.name == "OPEN", "no reason was given"
+        page.get_by_label("Tell the client to come back").uncheck()
+        page.get_by_label("Reason, for the log").fill("ticket 812")
+        page.keyboard.press("Enter")
+        assert player.until_closed()[0] == 4403
+    expect(page.locator("#told")).to_contain_text("Close this connection: done.")
+    expect(page.get_by_role("heading", name="It is not there (any more)")).to_be_visible()
+    logged = racing.server.wait_for_log("operator.acted", action="close_connection")
+    assert (logged["reason"], logged["operator"]) == ("ticket 812", "development")
+    page.keyboard.press("Escape")
+    open_view(page, racing, "changes")
+    expect(page.locator("tbody tr").first).to_contain_text("ticket 812")
+
+
 def test_who_may_not_read_is_told_how_to_and_a_token_is_kept_for_the_tab_alone(
     browser: Browser, racing: Racing
 ) -> None:

@@ -12,9 +12,9 @@ export function tell(line) {
 }
 
 /**
- * Ask for a reason and have it done: `{ title, text, verb, path, method, query, body, fields, isGrave, done }`. A field is
- * `{ name, label, type, value, options, hint }`; `done(answer)` is called where it was done. What `changesNothing` needs
- * no reason.
+ * Ask for a reason and have it done: `{ title, text, verb, path, method, query, body, fields, isGrave, done, said }`. A field
+ * is `{ name, label, type, value, options, hint }`; `done(answer)` is called where it was done, and what `said(answer)`
+ * returns is told. What `changesNothing` needs no reason.
  */
 export function act(action) {
   const { title, text = '', verb, fields = [], isGrave, changesNothing } = action;
@@ -52,7 +52,7 @@ function filled(fields) {
   }));
 }
 
-async function run({ title, path, method = 'POST', query, body, fields = [], patienceMs, done, reshape = (value) => value }) {
+async function run({ title, path, method = 'POST', query, body, fields = [], patienceMs, done, said, reshape = (value) => value }) {
   $('act-go').disabled = true;
   $('act-problem').hidden = true;
   const values = reshape(filled(fields));
@@ -60,7 +60,7 @@ async function run({ title, path, method = 'POST', query, body, fields = [], pat
   try {
     const answer = await ask(where, { method, query, patienceMs, body: { ...body, ...values, ...reason() } });
     $('act').close();
-    tell(`${title}: ${(answer?.outcome ?? 'done').replaceAll('_', ' ')}.`);
+    tell(`${title}: done.${said ? ` ${said(answer)}` : ''}`);
     done?.(answer);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;

@@ -41,7 +41,8 @@ export const rowsOf = (answer) => (Array.isArray(answer) ? answer : answer?.rows
 
 // ---------------------------------------------------------------- links
 
-export const playerLink = (id, name, query) => id ? h('a', { href: to('player', id, query), title: id }, name || shortId(id)) : '–';
+/** A player is looked for where one looks: on all replicas, unless one is chosen. */
+export const playerLink = (id, name) => (id ? h('a', { href: to('player', id), title: id }, name || shortId(id)) : '–');
 export const gameLink = (id, query) => (id ? h('a', { href: to('game', id, query) }, shortId(id)) : '–');
 export const connectionLink = (id, query) => (id ? h('a', { href: to('connection', id, query) }, shortId(id)) : '–');
 

@@ -12,7 +12,7 @@ const levelOf = (row) => (row.kind === 'refusal' ? 'wait' : CALM.has(row.reason)
 export function closeColumns(query, isShort) {
   const all = [
     { name: 'At', cell: (row) => at(row.at) },
-    { name: 'Player', cell: (row) => playerLink(row.player_id, row.name, onReplica(row, query)) },
+    { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) },
     query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
     { name: 'Why', cell: (row) => [pill(row.reason, levelOf(row)), row.code && h('span', { class: 'hint' }, ` ${row.code}`)] },
     { name: 'By', cell: (row) => (row.kind === 'refusal' ? 'refused' : words(row.initiator)), isWide: true },

@@ -3,7 +3,7 @@ import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, bytes, count, duration, text, words } from '../format.js';
 import { button, card, connectionLink, facts, filters, gameLink, head, missingLine, onReplica, pager, playerLink, pill, rowsOf, table } from '../parts.js';
-import { ofList, ofOne } from '../place.js';
+import { ofConnection, ofList } from '../place.js';
 import { traceButton } from './trace.js';
 
 const STATES = ['joining', 'open', 'closing'];
@@ -57,11 +57,11 @@ export const connections = {
 
 export const connection = {
   name: 'Connection', parent: 'connections',
-  load: ({ id, query, ask }) => ask(`connections/${encodeURIComponent(id)}`, { query: ofOne(query) }),
-  draw(row, { query, mayAct, reload }) {
+  load: ({ id, query, ask }) => ask(`connections/${encodeURIComponent(id)}`, { query: ofConnection(id, query) }),
+  draw(row, { id, query, mayAct, reload }) {
     return [
       head(`Connection of ${row.name || row.player_id || 'nobody yet'}`, [pill(row.state, row.state === 'open' ? 'good' : 'wait'), ' for ', duration(row.age_s), `, on ${text(row.replica)}`],
-        mayAct && [traceButton({ connection: row.connection_id }, ofOne(query), reload), closeButton(row, ofOne(query), reload)]),
+        mayAct && [traceButton({ connection: id }, ofConnection(id, query), reload), closeButton(row, ofConnection(id, query), reload)]),
       h('div', { class: 'columns' },
         card('Who', facts([
           ['player', playerLink(row.player_id, row.name)], ['player id', h('code', {}, text(row.player_id))], ['in the game', [row.joined ? 'plays in ' : 'looks at ', gameLink(row.game_id)]],

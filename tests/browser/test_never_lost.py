@@ -1,10 +1,11 @@
 """What a player meets in mid-race costs nobody the race: a reload, an outage, the end of a token, another window."""
 
 import json
+import re
 from typing import cast
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, Route, ViewportSize, expect
 
 from tests.browser.outage import KINDS, outage
 from tests.browser.steps import enter, is_open, known, new_game, race
@@ -290,6 +291,30 @@ def test_what_had_arrived_before_a_reload_unheard_is_not_handed_in_again(
         expect(page.locator("#try-list li")).to_have_count(3)
         expect(page.locator("#players .what")).to_contain_text("2 tried")  # the first alone was free
         assert known(server, page)["players"][0]["attempts"] == 2
+
+
+def test_what_is_answered_late_hides_no_verdict_that_came_meanwhile(browser: Browser, server: ServerProcess) -> None:
+    held: list[Route] = []
+    with window(browser, new_game(server), viewport=SIZE) as page:
+        race(page)
+        code, submit, tries = (
+            page.locator("#code"),
+            page.get_by_role("button", name="Submit"),
+            page.locator("#try-list"),
+        )
+        code.fill(WRONG)
+        submit.click()
+        expect(page.locator("#verdict")).to_contain_text("Wrong answer")
+        page.route("**/submissions/1", lambda route: held.append(route))  # noqa: PLW0108 - it is marked as a handler
+        with page.expect_request("**/submissions/1"):
+            page.reload()
+        code.fill(UNSUPPORTED)
+        submit.click()
+        expect(page.locator("#verdict")).to_contain_text("Not supported here")
+        (route,) = held
+        route.fulfill(json={"attempt": 1, "language": "python", "code": WRONG, "submitted_at": "", "verdict": None})
+        expect(tries.locator("li")).to_have_text(["Being judged…", re.compile("Not supported here")])
+        expect(page.locator("#verdict")).to_contain_text("Not supported here")
 
 
 def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: ServerProcess) -> None:

@@ -9,7 +9,7 @@ import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
 import { api, enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew, writtenIn } from './session.js';
 import { showConnection, showOver } from './status.js';
-import { showSubmissions, sizeOf, submissionsOf } from './submissions.js';
+import { joined, showSubmissions, sizeOf, submissionsOf } from './submissions.js';
 import { draw, notice, showClock, showProblem, showResult, verdict } from './view.js';
 
 const WRITTEN_MS = 500;
@@ -85,13 +85,13 @@ async function recall(unseen = 0) {
   const { gameId } = race;
   const found = await submissionsOf(gameId, last);
   if (gameId !== race.gameId) return;
-  const isFound = ({ attempt }) => found.some((one) => one.attempt === attempt);
-  race.submissions = [...race.submissions.filter((one) => !isFound(one)), ...found]; // some may not be had just now
+  race.submissions = joined(race.submissions, found);
   showSubmissions(race.submissions);
   const latest = found.at(-1);
   if (!latest) return;
-  if (latest.verdict) showResult(latest);
-  else verdict(JUDGED_LATER);
+  const { attempt, verdict: word } = race.submissions.at(-1);
+  if (!word) verdict(JUDGED_LATER);
+  else if (attempt === latest.attempt && latest.verdict) showResult(latest); // else what was heard meanwhile is shown
   if (code() === starterOf(race.game.problem)) setCode(latest.code);
 }
 
@@ -138,7 +138,7 @@ const HANDLERS = Object.freeze({
     if (data.player_id !== race.me) return;
     if (seq <= race.client.welcome.last_seq) void recall(); // it was while we were away: nobody tells us the tests
     else {
-      race.submissions = [...race.submissions.filter(({ attempt }) => attempt !== data.attempt), data];
+      race.submissions = joined(race.submissions, [data]);
       showSubmissions(race.submissions);
     }
   },

@@ -20,6 +20,13 @@ export async function submissionsOf(gameId, last) {
   return found;
 }
 
+/** The submissions that are known, and those found; a verdict that was heard meanwhile stays. In the order of attempts. */
+export function joined(known, found) {
+  const all = new Map(known.map((one) => [one.attempt, one]));
+  for (const one of found) if (one.verdict || !all.has(one.attempt)) all.set(one.attempt, one);
+  return [...all.values()].sort((one, other) => one.attempt - other.attempt);
+}
+
 /** List submissions with their verdicts. */
 export function showSubmissions(submissions) {
   $('tries').hidden = submissions.length === 0;

@@ -139,6 +139,10 @@ bench-month: $(VENV)/.dev $(VENV)/.debian ## Measure what a rule over thirty day
 bench-telemetry: $(VENV)/.dev ## Measure what metrics, logs and traces cost, and a collector that is down
 	$(BIN)/python -m tests.bench.telemetry
 
+.PHONY: bench-console
+bench-console: $(VENV)/.dev ## Measure what three who watch the console cost 5,000 connections, and what a profile costs
+	$(BIN)/python -m tests.bench.console
+
 .PHONY: soak
 soak: $(VENV)/.dev $(VENV)/.debian ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts, an hour of races with three deploys
 	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 SOAK_MINUTES=60 SOAK_DEPLOYS=3 $(BIN)/python -m pytest -s tests/soak

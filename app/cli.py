@@ -104,6 +104,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
     from app.moving import take_in_games  # noqa: PLC0415 - the same
     from app.server import Server  # noqa: PLC0415 - the same
     from app.telemetry.catalogue import Events  # noqa: PLC0415 - the same
+    from app.telemetry.pushed_profiles import pushed_profiles  # noqa: PLC0415 - the same
     from app.telemetry.recorder import write_event  # noqa: PLC0415 - the same
 
     writer, logs = _logging(settings, worker.share if worker else ALONE)
@@ -113,7 +114,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
             take_in_games(settings, 1, functools.partial(write_event, logs.logger))
         app = create_app(settings, logs, worker)
         server = Server(app, settings, listeners, worker, began=options.began)
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        profiles = pushed_profiles(settings, settings.environment, app.state.service.replica)
+        with profiles, asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve())
         app.state.service.recorder.log(Events.APP_STOPPED, uptime_s=round(time.monotonic() - options.began, 3))
     except LogUnavailable as error:

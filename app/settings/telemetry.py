@@ -39,6 +39,10 @@ class TelemetrySettings(Section):
         description="latencies have native histograms too, for scrapers that ask for protobuf; first have them keep"
         " the classic ones, which the alerts ask for (docs/operations.md)",
     )
+    pyroscope_server_address: Annotated[str, AfterValidator(http_url("http://pyroscope:4040"))] = Field(
+        "",
+        description="Pyroscope, which profiles are pushed to, like http://pyroscope:4040; needs code-racer[pyroscope]",
+    )
     otel_traces_exporter: str = Field(
         "", pattern="^(otlp|none)?$", description="otlp or none; empty: otlp where an endpoint is set, else none"
     )
@@ -69,7 +73,7 @@ class TelemetrySettings(Section):
     late_spans_per_s: int = Field(
         5, ge=0, description="spans a second for unsampled messages that failed, were rejected, were slow: of each kind"
     )
-    trace_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, spans are sent for so long")
+    trace_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, spans and profiles are sent for so long")
 
     @field_validator("client_releases")
     @classmethod

@@ -99,32 +99,6 @@ def test_connections_games_and_players_of_all_are_one_list(service: Supervised) 
         assert ann["token"] not in listed
 
 
-def test_one_acts_on_another_by_way_of_this_one_under_ones_own_name(service: Supervised) -> None:
-    ann = service.guest("Ann")
-    game_id = service.new_game(ann["token"])
-    while Share(0, WORKERS).owner(game_id) != 1:
-        game_id = service.new_game(ann["token"])
-    with Player(service, game_id, ann["token"]) as player:
-        player.until("welcome")
-        (row,) = ask(service, 2, "connections", game=game_id).json()["rows"]
-        url = f"{service.worker_url(1)}/ops/api/connections/{row['connection_id']}/close"
-        headers = BEARER | {"x-operator": "%C3%85sa"}
-        body = {"reason": "she asked for it", "comes_back": False}
-        assert http.post(url, json=body, headers=headers).status_code == 404, "it is not here"
-        assert http.post(f"{url}?replica=pair-2", json=body).status_code == 401, "whoever is here may only look"
-        assert http.post(f"{url}?replica=pair-2", json={}, headers=headers).status_code == 400
-        done = http.post(f"{url}?replica=pair-2", json=body, headers=headers)
-        assert (done.status_code, done.json()["player_id"]) == (200, ann["player_id"]), done.text
-        assert player.until_closed()[0] == 4403
-    told = service.wait_for_log("operator.acted", outcome="done")
-    assert (told["operator"], told["replica"], told["reason"]) == ("Åsa (ops-token)", "pair-2", "she asked for it")
-
-
-def test_a_stream_is_not_passed_on(service: Supervised) -> None:
-    answer = ask(service, 1, "watch", replica="pair-2")
-    assert (answer.status_code, "ask 127.0.0.1:" in answer.json()["detail"]) == (400, True)
-
-
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:
     pid = service.pids()[2]
     freeze(pid)

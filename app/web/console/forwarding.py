@@ -20,7 +20,6 @@ from app.web.json_request import AnyRequest
 
 _ONE: Final = "replica"
 _ALL: Final = "replicas"
-STREAM: Final = "text/event-stream"
 _PASSED_ON: Final = ("content-type", REASON_HEADER)
 Shown = TypeVar("Shown")
 Everywhere = Annotated[Literal["", "all"], QueryParameter(description="all: ask all replicas, not this one alone")]
@@ -76,8 +75,6 @@ def forwarding(console: Console) -> Callable[[AnyRequest], Any]:
             raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")
         if card.instance == console.fleet.own.instance:
             return None
-        if request.route_handler.media_type == STREAM:
-            raise refusal(HTTPStatus.BAD_REQUEST, f"a stream is that of the replica which is asked: ask {card.address}")
         operator = find_operator(request)
         timeout_s = request.route_handler.opt.get("forward_timeout_s")
         try:

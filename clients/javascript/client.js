@@ -721,7 +721,7 @@ export class GameWebSocket {
       this.#become('open');
       const hello = this.#arrival.joined();
       if ([].concat(data.accepts).includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
-      for (const { text } of this.#asked.values()) if (text) this.#send(text);
+      for (const { text, again } of this.#asked.values()) if (text && !again) this.#send(text);
     } else if (type === 'pong') {
       if (data.timestamp !== this.#pinged) return; // of a ping of the application's own
       this.#count('recordRtt', this.rttMs = performance.now() - data.timestamp);
@@ -731,7 +731,10 @@ export class GameWebSocket {
       this.#count('recordError');
       const waitMs = spread(asked(data.retry_after_ms));
       if (waitMs === null) one?.reject(new Rejected(data.code, data.message));
-      else if (one) one.again = setTimeout(() => { if (this.state === 'open') this.#send(one.text); }, waitMs);
+      else if (one) one.again = setTimeout(() => {
+        one.again = null; // else with the next welcome
+        if (this.state === 'open') this.#send(one.text);
+      }, waitMs);
     } else if (type === 'token_expiring') {
       this.#tell(() => this.#guard('refreshToken', () => this.#renewInTime()));
     } else if (type === 'disconnect') {

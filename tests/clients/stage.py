@@ -33,7 +33,7 @@ CLIENTS: Final = ROOT / "clients"
 CALLS: Final = frozenset({
     "connect", "disconnect", "ask", "request", "request in 20 ms", "request given up", "request of what cannot be sent",
     "send", "ping", "batch a ping", "turn", "hide", "show", "online", "offline", "pageshow", "jump", "once and off",
-    "request twice with one id", "nothing has come",
+    "request twice with one id", "nothing has come", "ask by name",
     "cancel connect", "two events in one turn", "opened",
 })  # fmt: skip
 NETWORK: Final = frozenset({

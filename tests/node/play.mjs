@@ -220,6 +220,7 @@ class Play {
       case 'connect': return void client.connect();
       case 'disconnect': return void client.disconnect();
       case 'ask': return void this.ask();
+      case 'ask by name': return void this.ask({ id: 'one' });
       case 'request': return this.ask();
       case 'request twice with one id': this.ask({ id: 'one' }); return void this.ask({ id: 'one' });
       case 'request in 20 ms': return this.ask({ timeoutMs: 20 });

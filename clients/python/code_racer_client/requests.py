@@ -14,8 +14,11 @@ class Requests:
 
     @property
     def unanswered(self) -> tuple[str, ...]:
-        """The messages whose answer has not come, encoded, in the order in which they were first sent."""
-        return tuple(text for text, _ in self._waiting.values())
+        """The messages whose answer has not come, encoded, in the order in which they were first sent.
+
+        None of those that the server has asked to send later: they are added again when it is time.
+        """
+        return tuple(text for text, answer in self._waiting.values() if not answer.done())
 
     def require_new(self, id: str) -> None:
         """Require that no message with this id waits: one answer is for one. Raises ClientError."""

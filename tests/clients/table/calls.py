@@ -5,6 +5,7 @@ from tests.clients.table.row import BESIDE, COROUTINES, CREDENTIALS, JAVASCRIPT,
 AROUND_A_CUT = "connecting open waiting retry reconnecting open closed"
 COUNTED_AROUND_A_CUT = ("connection", "error", "reconnect", "connection", "resume")
 CUT = "connect, welcome, pong, cut, waiting, open, disconnect, closed"
+LATER = '{"type": "error"; "data": {"id": "one"; "code": "rate_limited"; "retry_after_ms": 600000}}'
 OLD_TOKEN = "marked.old.token"
 
 CALLS = (
@@ -305,6 +306,12 @@ REQUESTS = (
         "of two requests with one id at a time the second is told so, and the first gets its answer",
         "request twice with one id, connect, answered, answered, disconnect, closed",
         expected={"answers": ["ended", "seq"], "readies": 1},
+    ),
+    Row(
+        "what the server wants later it is not sent before, also after a cut",
+        f"connect, open, mute, ask by name, say {LATER}, heal, retry, open, request, disconnect, closed",
+        expected={"answers": ["seq", "ended"]},
+        only=Only(JAVASCRIPT, "in Python that wait is one of those that are shortened here: test_requests.py"),
     ),
     Row(
         "what cannot be sent is told to who asks, and not sent again and again",

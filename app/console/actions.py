@@ -81,7 +81,7 @@ class Actions:
 
     def close_connection(self, by: Acting, connection_id: str, *, comes_back: bool) -> Outcome:
         """Close one connection of this replica."""
-        with self._told(OperatorAction.CLOSE_CONNECTION, connection_id, by):
+        with self.told(OperatorAction.CLOSE_CONNECTION, connection_id, by):
             session = self._hub.connections.find(connection_id)
             if session is None:
                 raise gone(self._where_else(connection_id))
@@ -95,7 +95,7 @@ class Actions:
 
     def close_player(self, by: Acting, player_id: str, *, comes_back: bool) -> Outcome:
         """Close all connections of a player, on all replicas."""
-        with self._told(OperatorAction.CLOSE_PLAYER, player_id, by):
+        with self.told(OperatorAction.CLOSE_PLAYER, player_id, by):
             everywhere = self._hub.circle.players.count(player_id)
             here = self._hub.bans.close(player_id, comes_back=comes_back)
             if not max(everywhere, here):
@@ -104,7 +104,7 @@ class Actions:
 
     async def remove_player(self, by: Acting, player_id: str, game_id: str) -> Outcome:
         """Put a player out of a game for good."""
-        with self._told(OperatorAction.REMOVE_PLAYER, player_id, by, detail=game_id):
+        with self.told(OperatorAction.REMOVE_PLAYER, player_id, by, detail=game_id):
             state = await self._hub.rooms.state(game_id)
             if state is None or player_id not in state.players:
                 raise gone("there is no such game, or the player is not in it")
@@ -114,7 +114,7 @@ class Actions:
     async def ban(self, by: Acting, player_id: str, for_s: float | None) -> Ban:
         """Let a player in no more, on whichever replica, for a time or for good; what is open of theirs is closed."""
         detail = "for good" if for_s is None else f"for {for_s:g} s"
-        with self._told(OperatorAction.BAN, player_id, by, detail=detail):
+        with self.told(OperatorAction.BAN, player_id, by, detail=detail):
             try:
                 return await self._hub.bans.ban(player_id, for_s, by.reason, by.operator)
             except TooManyBans:
@@ -122,7 +122,7 @@ class Actions:
 
     async def unban(self, by: Acting, player_id: str) -> Ban:
         """Let a player in again."""
-        with self._told(OperatorAction.UNBAN, player_id, by):
+        with self.told(OperatorAction.UNBAN, player_id, by):
             ban = await self._hub.bans.lift(player_id)
             if ban is None:
                 raise gone("this player is not banned")
@@ -130,7 +130,7 @@ class Actions:
 
     async def erase(self, by: Acting, player_id: str) -> Erasure:
         """Erase a player's name and code in the games that are kept; the answer says what stays."""
-        with self._told(OperatorAction.ERASE, player_id, by):
+        with self.told(OperatorAction.ERASE, player_id, by):
             erasure = await self._eraser.erase(player_id)
             if erasure is None:
                 raise gone("no game that is kept here knows this player")
@@ -140,7 +140,7 @@ class Actions:
 
     async def end_game(self, by: Acting, game_id: str) -> Outcome:
         """End a game, wherever it is; its ranking is as things stand."""
-        with self._told(OperatorAction.END_GAME, game_id, by):
+        with self.told(OperatorAction.END_GAME, game_id, by):
             if not await self._hub.rooms.end(game_id):
                 raise gone("there is no such game; it may have ended and been removed")
             return {"state": Phase.FINISHED}
@@ -149,7 +149,7 @@ class Actions:
 
     def drain(self, by: Acting) -> Outcome:
         """Have all connections go elsewhere, and take none, until that is taken back; the process stays."""
-        with self._told(OperatorAction.DRAIN, self._here, by):
+        with self.told(OperatorAction.DRAIN, self._here, by):
             if self._hub.draining and not self._drain.is_on:
                 raise refused("this replica is going away")
             self._drain.begin()
@@ -157,13 +157,13 @@ class Actions:
 
     def undrain(self, by: Acting) -> Outcome:
         """Take connections again."""
-        with self._told(OperatorAction.UNDRAIN, self._here, by):
+        with self.told(OperatorAction.UNDRAIN, self._here, by):
             self._drain.stop()
             return {"connections": len(self._hub.connections)}
 
     def shed(self, by: Acting, share: float) -> Outcome:
         """End a share of the connections, the newest: they come back after a while, also elsewhere."""
-        with self._told(OperatorAction.SHED, f"{share:g}", by):
+        with self.told(OperatorAction.SHED, f"{share:g}", by):
             if not len(self._hub.connections):
                 raise gone("there are no connections")
             return {"closed": self._hub.connections.shed(share)}
@@ -172,7 +172,7 @@ class Actions:
 
     def set_log_level(self, by: Acting, level: str, for_s: float) -> Outcome:
         """Write log lines from another level on, for a time."""
-        with self._told(OperatorAction.LOG_LEVEL, level, by, detail=f"for {for_s:g} s"):
+        with self.told(OperatorAction.LOG_LEVEL, level, by, detail=f"for {for_s:g} s"):
             set_level = self._level.set
             if set_level is None:
                 raise refused("this service writes no logs")
@@ -187,7 +187,7 @@ class Actions:
         tracer = self._hub.observer.tracer
         watched = (attribute, value)
         what = f"{attribute}={value}"
-        with self._told(OperatorAction.TRACE, what, by, detail=f"for {for_s:g} s"):
+        with self.told(OperatorAction.TRACE, what, by, detail=f"for {for_s:g} s"):
             if not tracer.can_watch:
                 raise refused("nothing is traced here: see OTEL_EXPORTER_OTLP_ENDPOINT")
             if len(tracer.watched) >= MAX_WATCHED and watched not in tracer.watched:
@@ -200,7 +200,7 @@ class Actions:
     def set_dry_run(self, by: Acting, scope: LimitScope, for_s: float, *, dry_run: bool) -> Outcome:
         """Have a limit only counted for a time, or enforced; the other again by itself."""
         mode = "dry run" if dry_run else "enforced"
-        with self._told(OperatorAction.LIMIT_DRY_RUN, scope, by, detail=f"{mode} for {for_s:g} s"):
+        with self.told(OperatorAction.LIMIT_DRY_RUN, scope, by, detail=f"{mode} for {for_s:g} s"):
             if scope is LimitScope.MESSAGE_SIZE:
                 raise refused("the size of messages is set when connections open: use LIMITS_DRY_RUN and restart")
             is_undone = self.changes.undo(OperatorAction.LIMIT_DRY_RUN, scope)
@@ -220,7 +220,7 @@ class Actions:
     # ---------------------------------------------------------------- telling it
 
     @contextlib.contextmanager
-    def _told(self, action: OperatorAction, subject: str, by: Acting, detail: str | None = None) -> Iterator[None]:
+    def told(self, action: OperatorAction, subject: str, by: Acting, detail: str | None = None) -> Iterator[None]:
         """Tell of an action, whatever comes of it. Raises ActionRefused for what a game's rules forbid."""
         outcome = ActionOutcome.FAILED
         try:

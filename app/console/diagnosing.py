@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from app.console.answers import refused
 from app.console.diagnostics.memory import MemoryTop, begin_tracing, end_tracing
 from app.console.diagnostics.profile import Profile, Sampler
 from app.realtime.overload import LoadMonitor
-
-
-class BusyError(Exception):
-    """Something that costs is being done already."""
 
 
 class Lag(Struct, frozen=True):
@@ -35,7 +32,7 @@ class Diagnosing:
         return Lag(self._load.lag_s, self._load.worst_lags)
 
     async def profile(self, seconds: float) -> Profile:
-        """Take a profile. Raises BusyError."""
+        """Take a profile. Raises ActionRefused."""
         with self._alone("a profile"):
             sampler = Sampler()
             looking = asyncio.ensure_future(asyncio.to_thread(sampler.run, seconds))
@@ -49,10 +46,10 @@ class Diagnosing:
             return looking.result()
 
     async def memory(self, seconds: float) -> MemoryTop:
-        """Trace memory for so long. Raises BusyError."""
+        """Trace memory for so long. Raises ActionRefused."""
         with self._alone("tracing memory"):
             if not begin_tracing():
-                raise BusyError("memory is traced already: PYTHONTRACEMALLOC is set")
+                raise refused("memory is traced already: PYTHONTRACEMALLOC is set")
             try:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), seconds)
@@ -67,7 +64,7 @@ class Diagnosing:
     @contextlib.contextmanager
     def _alone(self, what: str) -> Iterator[None]:
         if self._busy_with:
-            raise BusyError(f"{self._busy_with} is being done; ask again when it is over")
+            raise refused(f"{self._busy_with} is being done; ask again when it is over")
         self._busy_with = what
         try:
             yield

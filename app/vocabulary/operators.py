@@ -65,6 +65,8 @@ class OperatorAction(StrEnum):
     LOG_LEVEL = "log_level"
     TRACE = "trace"
     LIMIT_DRY_RUN = "limit_dry_run"
+    PROFILE = "profile"
+    TRACE_MEMORY = "trace_memory"
 
 
 LASTING_ACTIONS: Final = (

@@ -14,7 +14,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from app.console.diagnosing import BusyError, Diagnosing
+from app.console.answers import ActionRefused
+from app.console.diagnosing import Diagnosing
 from app.console.diagnostics import profile as profiling
 from app.console.diagnostics.flame import flame_graph
 from app.console.diagnostics.memory import begin_tracing, end_tracing
@@ -199,7 +200,7 @@ async def test_what_costs_is_done_one_at_a_time_and_ends_early_with_the_service(
     diagnosing = Diagnosing(no_load())
     profiled = asyncio.create_task(diagnosing.profile(60))
     await asyncio.sleep(0)
-    with pytest.raises(BusyError, match="a profile is being done"):
+    with pytest.raises(ActionRefused, match="a profile is being done"):
         await diagnosing.memory(60)
     diagnosing.stop()
     async with asyncio.timeout(20):
@@ -224,7 +225,7 @@ async def test_who_waits_for_no_answer_any_more_ends_it() -> None:
 async def test_memory_that_somebody_else_traces_is_left_alone() -> None:
     tracemalloc.start(1)
     try:
-        with pytest.raises(BusyError, match="PYTHONTRACEMALLOC"):
+        with pytest.raises(ActionRefused, match="PYTHONTRACEMALLOC"):
             await Diagnosing(no_load()).memory(0.01)
         assert tracemalloc.is_tracing()
     finally:

@@ -216,6 +216,8 @@ def test_a_second_profile_waits_for_nobody(server: ServerProcess) -> None:
     second = fetch.post(url, json={"seconds": 1})
     first.join()
     assert second.status_code == 409
+    for outcome in ("done", "refused"):
+        server.wait_for_log("operator.acted", action="profile", operator="development", outcome=outcome)
     assert "a profile" in second.json()["detail"]
 
 
@@ -250,4 +252,5 @@ def test_streams_and_profiles_end_with_the_service(tmp_path: Path) -> None:
     profiling.join()
     watching.join()
     assert answers[0].json()["seconds"] < 60
-    assert not [record for record in server.records() if record["level"] in {"warning", "error"}]
+    worse = [record for record in server.records() if record["level"] in {"warning", "error"}]
+    assert {record["event"] for record in worse} == {"operator.acted"}

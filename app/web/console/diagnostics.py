@@ -9,8 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
+from app.console.actions import Acting
 from app.console.console import Console
-from app.console.diagnosing import BusyError, Lag
+from app.console.diagnosing import Lag
 from app.console.diagnostics.flame import flame_graph
 from app.console.diagnostics.memory import MemoryTop
 from app.console.diagnostics.process import (
@@ -23,9 +24,12 @@ from app.console.diagnostics.process import (
 )
 from app.console.diagnostics.profile import Profile
 from app.console.diagnostics.tasks import TaskDump, dump_tasks
-from app.web.error_answers import refusal
+from app.vocabulary import OperatorAction
+from app.web.console.access import Operator
 
 MOST_SECONDS: Final = 60
+_WHY: Final = "to see what the process does"
+"""A diagnostic needs no other reason."""
 
 
 class Wish(Struct, frozen=True):
@@ -85,12 +89,12 @@ async def show_lag(console: NamedDependency[Console]) -> Lag:
 
 
 @post("/diagnostics/profile", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
-async def take_profile(console: NamedDependency[Console], data: JSONBody[Wish]) -> ProfileAnswer:
+async def take_profile(
+    console: NamedDependency[Console], operator: NamedDependency[Operator], data: JSONBody[Wish]
+) -> ProfileAnswer:
     """Look for some seconds where all threads are, a hundred times a second."""
-    try:
+    with console.actions.told(OperatorAction.PROFILE, f"{data.seconds:g} s", Acting(operator.name, _WHY)):
         profile = await console.diagnosing.profile(data.seconds)
-    except BusyError as error:
-        raise refusal(HTTPStatus.CONFLICT, str(error)) from None
     return await asyncio.to_thread(_answer, profile)
 
 
@@ -101,12 +105,12 @@ def _answer(profile: Profile) -> ProfileAnswer:
 
 
 @post("/diagnostics/memory", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
-async def trace_memory(console: NamedDependency[Console], data: JSONBody[Wish]) -> MemoryTop:
+async def trace_memory(
+    console: NamedDependency[Console], operator: NamedDependency[Operator], data: JSONBody[Wish]
+) -> MemoryTop:
     """Trace for some seconds which lines of code make what is still there at their end."""
-    try:
+    with console.actions.told(OperatorAction.TRACE_MEMORY, f"{data.seconds:g} s", Acting(operator.name, _WHY)):
         return await console.diagnosing.memory(data.seconds)
-    except BusyError as error:
-        raise refusal(HTTPStatus.CONFLICT, str(error)) from None
 
 
 HANDLERS = (show_tasks, show_threads, show_collector, show_descriptors, show_lag, take_profile, trace_memory)

@@ -16,7 +16,7 @@ ALLOWED: Final = {
     "closed": {"connecting"},
 }
 """Which state may follow on which."""
-_CALLS: Final = ("connect", "disconnect", "ask", "send", "ping")
+_CALLS: Final = ("connect", "disconnect", "ask", "send", "ping", "jump")
 _TROUBLES: Final = (
     "cut", "cut", "cut", "freeze", "refuse", "heal", "close 1002", "close 1000", "goodbye 4401", "come back",
 )  # fmt: skip
@@ -41,7 +41,12 @@ def random_row(number: int) -> Row:
         ", ".join(steps),
         handlers=handlers,
         options={"ping_interval_s": 1, "pong_timeout_s": 0.5},
-        more={"is_random": True, "times": 2, "hears_faults": draw.choice(("yes", "no", "badly"))},
+        more={
+            "is_random": True,
+            "times": 2,
+            "hears_faults": draw.choice(("yes", "no", "badly")),
+            "metrics": draw.choice((None, "throw")),
+        },
     )
 
 

@@ -21,9 +21,10 @@ Pair = list[Worker]
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("workers")
     with bare(
-        tmp_path_factory.mktemp("workers"),
-        event_log_url="sqlite:///var/games.db",
+        folder,
+        event_log_url=f"sqlite:///{folder / 'games.db'}",  # in one folder, as a supervisor has it
         environment="test",
         max_connections_per_player=2,
         ticket_ttl_s=60,
@@ -136,6 +137,18 @@ def test_a_player_who_is_removed_is_so_whoever_is_asked(pair: Pair, games: list[
             assert answer.status_code == 204
             assert player.until_closed()[0] == 4403
         assert status(pair, game_id, "eve")[0] == 403
+
+
+def test_who_is_banned_is_out_everywhere_whichever_worker_was_asked(pair: Pair, games: list[str]) -> None:
+    for number, worker in enumerate(pair):
+        url = f"{worker.http_url}/ops/api/bans/gus"
+        with Player(pair[0], games[1 - number], token("gus")) as player:
+            player.until("welcome")
+            assert fetch.request("PUT", url, json={"reason": "a test"}).status_code == 200
+            assert player.until_closed()[0] == 4403
+        assert [status(pair, game_id, "gus")[0] for game_id in games] == [403, 403]
+        assert fetch.request("DELETE", url, json={"reason": "a test"}).status_code == 200
+        until(lambda: [status(pair, game_id, "gus")[0] for game_id in games] == [101, 101])
 
 
 def test_requests_of_a_player_and_of_an_address_have_a_rate_over_all_workers(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ function drawRanking(game, me) {
   const isNew = $('ranking').hidden;
   $('ranking').hidden = game.state !== 'finished';
   if (game.state !== 'finished') return;
-  const headline = !game.winner ? 'Nobody solved it' : game.winner === me ? 'You won!' : `${nameOf(game, game.winner)} won`;
+  const headline = !game.winner ? (game.reason === 'ended' ? 'This race was ended' : 'Nobody solved it') : game.winner === me ? 'You won!' : `${nameOf(game, game.winner)} won`;
   $('winner').textContent = headline;
   $('own-place').textContent = placeOf(game, me);
   $('ranks').replaceChildren();

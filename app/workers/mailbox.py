@@ -19,6 +19,9 @@ from app.workers.share import Share
 MAX_LETTER_BYTES: Final = 131_072
 """A socket's buffer holds one that long, by default (net.core.wmem_default is 212,992 on Linux)."""
 _DESCRIPTOR: Final = struct.Struct("i")
+_RIGHTS_BYTES: Final = socket.CMSG_LEN(_DESCRIPTOR.size)
+_FLAGS: Final = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+_CUT: Final = int(socket.MSG_CTRUNC | socket.MSG_TRUNC)
 _MOST_AT_ONCE: Final = 64
 """Letters that are taken before others have their turn of the event loop."""
 
@@ -43,6 +46,7 @@ class Mailbox:
         self._mails = mails
         self._take = take
         self._lost = lost
+        self._buffer = bytearray(MAX_LETTER_BYTES)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
@@ -86,12 +90,13 @@ class Mailbox:
 
     def _receive_one(self) -> bool:
         """Take a letter; return whether there was one."""
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-        try:
-            data, descriptors, told, _ = socket.recv_fds(self._mail, MAX_LETTER_BYTES, 1, flags)
+        try:  # socket.recv_fds would ignore the flags, and fill a buffer of its own each time
+            size, rights, told, _ = self._mail.recvmsg_into([self._buffer], _RIGHTS_BYTES, _FLAGS)
         except OSError:  # none is there, or this was a false alarm
             return False
-        if len(descriptors) == 1 and data and not told & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
+        data = bytes(memoryview(self._buffer)[:size])
+        descriptors = [one for *_, packed in rights for (one,) in _DESCRIPTOR.iter_unpack(packed)]
+        if len(descriptors) == 1 and data and not told & _CUT:
             self._take(socket.socket(fileno=descriptors[0]), data)
             return True
         for one in descriptors:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tools.harness import fetch
 from tools.harness.browser import DESKTOP, PHONE, overflow, window
 from tools.harness.player import WRONG, Player
-from tools.harness.server import ROOT, ServerProcess
+from tools.harness.server import ROOT, ServerProcess, free_port
 
 AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
 OPS_TOKEN = "e1a7" * 12
@@ -25,6 +25,13 @@ VIEWS = (
     *COLOURFUL, "replicas", "connection/{connection}", "games", "player/{player}", "closes", "slow", "changes", "bans",
     "log", "settings", "diagnostics", "find/nobody",
 )  # fmt: skip
+
+
+def documented() -> list[list[str]]:
+    """The questions of docs/console.md, and the places of the page that answer them."""
+    table = (ROOT / "docs/console.md").read_text("utf-8").partition("\n## What an operator asks first\n")[2]
+    lines = [line for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 @dataclass
@@ -195,7 +202,7 @@ def test_a_connection_is_closed_with_a_reason_and_what_is_gone_is_said_to_be(pag
         page.keyboard.press("Enter")
         assert player.until_closed()[0] == 4403
     expect(page.locator("#told")).to_contain_text("Close this connection: done.")
-    expect(page.get_by_role("heading", name="It is not there (any more)")).to_be_visible()
+    expect(page.get_by_role("heading", name="It is not there (any more)")).to_be_focused()
     logged = racing.server.wait_for_log("operator.acted", action="close_connection")
     assert (logged["reason"], logged["operator"]) == ("ticket 812", "development")
     page.keyboard.press("Escape")
@@ -271,11 +278,38 @@ def test_why_she_was_disconnected_is_said_in_a_sentence(page: Page, racing: Raci
     expect(page.locator(".answer")).to_contain_text("(connection lost, 1006): the peer vanished")
 
 
-def test_a_replica_that_does_not_answer_is_said_to_and_is_found_again(browser: Browser, tmp_path: Path) -> None:
-    with ServerProcess(tmp_path) as server, window(browser, f"{server.http_url}/ops/") as page:
-        expect(page.locator("#live")).to_have_attribute("data-state", "live")
-        server.kill()
-        expect(page.locator("#live")).to_contain_text("has not answered since")
-        expect(page.locator(".figures")).to_be_visible()
-        server.start()
-        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+@pytest.mark.parametrize(("place", "question"), [(row[1], row[0]) for row in documented()])
+def test_the_page_has_each_view_that_the_document_names(page: Page, racing: Racing, place: str, question: str) -> None:
+    page.goto("about:blank")
+    page.goto(f"{racing.url}{place.replace('ann', racing.ids[0]).replace('GAME', racing.game_id)}")
+    expect(page.locator("main[data-place]")).to_be_visible()
+    heading = page.locator("h1").inner_text()
+    assert not heading.startswith(("There is no", "Not to be had", "It is not there")), question
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("production"), environment="production", ops_port=free_port()) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def looker(browser: Browser, production: ServerProcess) -> Iterator[Page]:
+    """The page of who comes from the machine itself, without a token."""
+    with window(browser, f"http://127.0.0.1:{production.settings['OPS_PORT']}/ops/") as one:
+        yield one
+
+
+def test_who_may_look_alone_is_offered_nothing_to_do(looker: Page) -> None:
+    expect(looker.locator("#access")).to_have_text("local may read")
+    expect(looker.locator(".figures")).to_be_visible()
+    expect(looker.locator("main").get_by_role("button")).to_have_count(0)
+
+
+def test_a_replica_that_does_not_answer_is_said_to_and_is_found_again(looker: Page, production: ServerProcess) -> None:
+    expect(looker.locator("#live")).to_have_attribute("data-state", "live")
+    production.kill()
+    expect(looker.locator("#live")).to_contain_text("has not answered since")
+    expect(looker.locator(".figures")).to_be_visible()
+    production.start()
+    expect(looker.locator("#live")).to_have_attribute("data-state", "live")

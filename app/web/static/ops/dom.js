@@ -26,12 +26,15 @@ function fill(one, attributes, children) {
 
 /**
  * Change what is there into what was drawn anew: a refresh loses no focus, no selection, no place, and nothing that was
- * opened or typed. Children with a `data-key` are known again where they have moved.
+ * opened or typed; where what has the focus is gone, the heading has it. Children with a `data-key` are known again where
+ * they have moved.
  */
 export function morph(there, drawn) {
   const focused = document.activeElement;
+  const had = there.contains(focused);
   morphChildren(there, [...drawn]);
-  if (focused && focused !== document.activeElement && there.contains(focused)) focused.focus({ preventScroll: true });
+  if (!had || focused === document.activeElement) return;
+  (there.contains(focused) ? focused : there.querySelector('h1'))?.focus({ preventScroll: true });
 }
 
 function morphChildren(parent, drawn) {

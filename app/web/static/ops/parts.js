@@ -26,7 +26,7 @@ export function figure(name, value, of, level) {
 /** A word that says how something is; by the colour, too. */
 export const pill = (word, level) => h('span', { class: 'pill', 'data-level': level }, words(word));
 
-export const button = (label, onclick, kind) => h('button', { type: 'button', onclick, class: kind }, label);
+export const button = (label, onclick, kind) => h('button', { type: 'button', onclick, class: kind, 'data-key': label }, label);
 
 /** What stands in the place of a part that could not be had. */
 export const problemLine = (problem) => h('p', { class: 'problem' }, `Not to be had: ${problem.message}.`);

@@ -1,7 +1,7 @@
 /** The last closes and refusals, and what they mean in words. */
 import { h } from '../dom.js';
 import { at, duration, text, words } from '../format.js';
-import { filters, gameLink, head, missingLine, onReplica, playerLink, pill, rowsOf, table } from '../parts.js';
+import { filters, gameLink, head, missingLine, playerLink, pill, rowsOf, table } from '../parts.js';
 import { ofList } from '../place.js';
 
 const CALM = new Set(['normal', 'client_going_away', 'client_no_code', 'draining', 'connection_age', 'replaced', 'game_over']);
@@ -9,19 +9,18 @@ const CALM = new Set(['normal', 'client_going_away', 'client_no_code', 'draining
 const levelOf = (row) => (row.kind === 'refusal' ? 'wait' : CALM.has(row.reason) ? 'good' : 'bad');
 
 /** The columns of a list of closes; the few of a part of a view. */
-export function closeColumns(query, isShort) {
+export function closeColumns(isShort) {
   const all = [
     { name: 'At', cell: (row) => at(row.at) },
     { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) },
-    query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
     { name: 'Why', cell: (row) => [pill(row.reason, levelOf(row)), row.code && h('span', { class: 'hint' }, ` ${row.code}`)] },
     { name: 'By', cell: (row) => (row.kind === 'refusal' ? 'refused' : words(row.initiator)), isWide: true },
     { name: 'After', cell: (row) => duration(row.duration_s), isNumber: true, isLong: true },
     { name: 'Detail', cell: (row) => h('span', { class: 'prose' }, text(row.detail)), isWide: true, isLong: true },
-    { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)), isWide: true, isLong: true },
+    { name: 'Game', cell: (row) => gameLink(row.game_id), isWide: true, isLong: true },
     { name: 'Client', cell: (row) => text(row.client), isWidest: true, isLong: true },
     { name: 'Address', cell: (row) => h('code', {}, text(row.address)), isWidest: true, isLong: true },
-  ].filter(Boolean);
+  ];
   return isShort ? all.filter((column) => !column.isLong) : all;
 }
 
@@ -40,7 +39,7 @@ export const closes = {
       head('Closes and refusals', 'The last 200 of this replica, the newest first.'),
       filters(query, [{ name: 'player', label: 'Player' }]),
       missingLine(answer),
-      table({ caption: 'Closes and refusals', columns: closeColumns(query), rows: rowsOf(answer), empty: query.player ? 'None of this player.' : 'None yet.' }),
+      table({ caption: 'Closes and refusals', columns: closeColumns(), rows: rowsOf(answer), empty: query.player ? 'None of this player.' : 'None yet.' }),
     ];
   },
 };

@@ -5,7 +5,7 @@ import { filters, head, pill, playerLink, rowsOf, table } from '../parts.js';
 import { ofOne } from '../place.js';
 
 const LEVELS = { debug: null, info: null, warning: 'wait', error: 'bad', critical: 'bad' };
-const SHOWN = new Set(['timestamp', 'event', 'level', 'player_id', 'replica', 'service', 'version', 'environment']);
+const SHOWN = new Set(['timestamp', 'event', 'level', 'player_id', 'replica', 'service.name', 'service.version', 'deployment.environment.name']);
 
 export const log = {
   name: 'Log',

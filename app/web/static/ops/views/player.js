@@ -20,7 +20,7 @@ export const player = {
     return [
       head(name || id, [h('code', {}, id), ' ', ban ? pill('banned', 'bad') : pill(open.length ? 'connected' : 'not connected', open.length ? 'good' : 'wait')], mayAct && actions(id, open, ban, ofOne(query), reload)),
       missingLine({ missing }),
-      card('Why was she disconnected?', ends.length ? why(ends, query) : nothing('Nobody knows of an end of a connection, or of a refusal: she has not been here lately.')),
+      card('Why was she disconnected?', ends.length ? why(ends) : nothing('Nobody knows of an end of a connection, or of a refusal: she has not been here lately.')),
       ban && card('Banned', h('p', {}, ban.until ? ['Until ', at(ban.until)] : 'For good', ban.reason && `: ${ban.reason}`, ` (by ${ban.by}).`)),
       card('Connections', table({ caption: 'Connections of this player', columns: columnsOf(query).map((column) => ({ ...column, sort: undefined })), rows: open, key: (row) => row.connection_id, empty: 'None.' })),
       card('Games', table({
@@ -31,18 +31,18 @@ export const player = {
           mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, onReplica(row, query), reload) },
         ].filter(Boolean),
       })),
-      ends.length > 0 && card('Ends and refusals', table({ caption: 'Ends and refusals of this player', columns: closeColumns(query), rows: ends })),
+      ends.length > 0 && card('Ends and refusals', table({ caption: 'Ends and refusals of this player', columns: closeColumns(), rows: ends })),
     ];
   },
 };
 
 /** The last end, as a sentence, and where the client is from. */
-function why(ends, query) {
+function why(ends) {
   const [last] = ends;
   const same = ends.filter((row) => row.reason === last.reason).length;
   return [
     h('p', { class: 'answer' }, ago(last.at), ' she ', closeSentence(last), '.'),
-    h('p', { class: 'hint' }, same > 1 && `${same} of the last ${ends.length} ended so. `, 'Client ', text(last.client), ', from ', h('code', {}, text(last.address)), last.game_id && [', in game ', gameLink(last.game_id, onReplica(last, query))], query.replica === 'all' && last.replica && `, on ${last.replica}`, '.'),
+    h('p', { class: 'hint' }, same > 1 && `${same} of the last ${ends.length} ended so. `, 'Client ', text(last.client), ', from ', h('code', {}, text(last.address)), last.game_id && [', in game ', gameLink(last.game_id)], '.'),
   ];
 }
 

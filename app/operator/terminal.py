@@ -33,6 +33,11 @@ class Terminal:
         self._keyboard = sys.stdin.fileno()
         self._before = termios.tcgetattr(self._keyboard)
 
+    @staticmethod
+    def is_there() -> bool:
+        """Tell whether there is one, in which the cursor can be moved."""
+        return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)  # the terminal is set back, whichever ends it

@@ -1,7 +1,6 @@
 """`top`: the replicas, and what is worst off on them, again and again in a terminal."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ _ONCE: Final = (80, 24)
 def show_top(consoles: Consoles, *, every_s: float, is_once: bool) -> int:
     """Show frames until q or Ctrl+C, or one; return the exit code. Raises CannotAskError: the first look failed."""
     first = look(consoles, VIEWS["c"])
-    if is_once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if is_once or not Terminal.is_there():
         print("\n".join(frame(first, None, "", *_ONCE)).rstrip())  # noqa: T201 - a command's answer
         return 1 if first.missing else 0
     with suppress(KeyboardInterrupt), Terminal() as terminal:
@@ -40,6 +39,8 @@ def look(consoles: Consoles, view: str) -> Look:
     command = COMMANDS[view]
     listed = consoles.ask(command.reach, lambda target: target.get(command.path, {"limit": _ROWS}))
     rows = [row for one in listed.by_name.values() for row in one["rows"]]
+    if command.order:
+        rows.sort(key=lambda row: row[command.order], reverse=True)
     alerts = consoles.ask(Reach.ANY, lambda target: target.get(COMMANDS["alerts"].path))
     return Look(
         time.time(),

@@ -1,9 +1,13 @@
 """The operators' commands, as they are typed."""
 
+from typing import Any
+
 import pytest
 
+from app.operator import run
 from app.operator.commands import ACTIONS, COMMANDS
 from app.options import make_parser
+from app.settings import Settings
 
 WRONG = {
     "no reason": ["drain"],
@@ -49,3 +53,25 @@ def _help(name: str) -> str:
 def test_a_share_is_written_in_either_way() -> None:
     parse = make_parser().parse_args
     assert parse(["shed", "20%", "--reason", "x"]).subject == parse(["shed", "0.2", "--reason", "x"]).subject == 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "urls"),
+    [
+        ({}, ["http://127.0.0.1:8080"]),
+        ({"ops_port": 9090}, ["http://127.0.0.1:9090"]),
+        ({"ops_port": 9090, "host": "0.0.0.0"}, ["http://127.0.0.1:9090"]),  # noqa: S104 - it is asked
+        ({"ops_port": 9090, "host": "10.0.0.7"}, ["http://10.0.0.7:9090"]),
+        ({"ops_port": 9090, "host": "fd00::7"}, ["http://[fd00::7]:9090"]),
+        ({"ops_port": 9090, "workers": "3"}, [f"http://127.0.0.1:{port}" for port in (9091, 9092, 9093)]),
+        ({"port": 0}, []),
+        ({"ops_port": 0}, []),
+    ],
+)
+def test_without_a_url_the_service_of_the_settings_is_asked(settings: dict[str, Any], urls: list[str]) -> None:
+    assert run._urls(Settings(_env_file=None, **settings)) == urls
+
+
+def test_a_port_that_is_picked_at_the_start_must_be_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.operate(Settings(_env_file=None, port=0), make_parser().parse_args(["replica"])) == 2
+    assert "say --url" in capsys.readouterr().err

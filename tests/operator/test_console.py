@@ -201,6 +201,13 @@ def test_the_questions_are_those_of_the_document() -> None:
     assert asked == list(QUESTIONS)
 
 
+def test_the_page_has_the_views_that_are_named() -> None:
+    main = (ROOT / "app/web/static/ops/main.js").read_text("utf-8")
+    views = set(re.findall(r"\w+", main.partition("const VIEWS = {")[2].partition("}")[0]))
+    named = {place for _, place, *_ in rows_below("What an operator asks first")}
+    assert {re.sub(r"[/?].*", "", place.strip("`").removeprefix("#/")) for place in named} - {""} <= views
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_what_an_operator_asks_first_is_answered(
     question: str, scene: Scene, capsys: pytest.CaptureFixture[str]

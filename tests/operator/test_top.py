@@ -84,6 +84,10 @@ def test_it_shows_what_is_there_again_and_again_and_ends_with_q(server: ServerPr
         screen.press(b"g")
         screen.until("GAMES")
         screen.until(game)
+        screen.press(b"h")
+        screen.until("HOT")
+        screen.press(b"x")
+        screen.until("CLOSES")
         screen.press(b"q")
         assert screen.ended() == 0
         assert "Traceback" not in screen.said

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.telemetry.logs import Logs, LogWriter, redact
+from app.telemetry.logs import KEPT, Logs, LogWriter, redact
 from app.telemetry.metrics import MetricStore
 from app.telemetry.recorder import Recorder
 from tools.harness.server import until
@@ -54,6 +54,16 @@ def written(logs: Logs, stream: io.BytesIO) -> list[dict[str, object]]:
 )
 def test_secrets_are_taken_out_of_texts(text: str, expected: str) -> None:
     assert redact(text) == expected
+
+
+def test_the_last_lines_are_kept_as_they_went_out_and_no_more() -> None:
+    stream = io.BytesIO()
+    logs = make(stream)
+    for number in range(KEPT + 10):
+        logs.logger.info("seen", number=number, path=f"/ws/x?token={TOKEN}")
+    lines = written(logs, stream)
+    assert [line["number"] for line in logs.writer.recent] == list(range(10, KEPT + 10))
+    assert list(logs.writer.recent) == lines[10:]
 
 
 def test_foreign_records_go_through_the_same_chain() -> None:

@@ -149,6 +149,7 @@ def test_a_profile_shows_who_computes_and_not_who_waits() -> None:
     assert profile.idle["within C"] > 0
     waits = sum(count for stack, count in profile.stacks.items() if stack[0] in {"waiting", "within C"})
     assert waits <= 2, "at the first look it is not known yet that they wait"
+    assert profile.cpu_s["busy"] > profile.cpu_s["waiting"] >= 0
     assert sys.getswitchinterval() == switch_interval_s
     assert 0 < profile.looks <= 100
 

@@ -47,12 +47,14 @@ class ThreadDump(Struct, frozen=True):
 class ProfileAnswer(Struct, frozen=True):
     """A profile as lines (`collapsed`, what tools for flame graphs read) and as a picture (`svg`).
 
-    `idle` counts the looks at each thread that waited; `sampler_cpu_s` is the processor time that looking took.
+    `idle` counts the looks at each thread that waited; `cpu_s` is the processor time of each meanwhile, which tells
+    better how busy it was, and `sampler_cpu_s` what looking took.
     """
 
     seconds: float
     looks: int
     idle: dict[str, int]
+    cpu_s: dict[str, float]
     sampler_cpu_s: float
     collapsed: str
     svg: str
@@ -101,7 +103,9 @@ async def take_profile(
 def _answer(profile: Profile) -> ProfileAnswer:
     label = f"{profile.looks} looks in {profile.seconds:.1f} s, without those at threads that wait"
     svg = flame_graph(profile.stacks, label)
-    return ProfileAnswer(profile.seconds, profile.looks, profile.idle, profile.sampler_cpu_s, profile.collapsed(), svg)
+    return ProfileAnswer(
+        profile.seconds, profile.looks, profile.idle, profile.cpu_s, profile.sampler_cpu_s, profile.collapsed(), svg
+    )
 
 
 @post("/diagnostics/memory", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)

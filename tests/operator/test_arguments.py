@@ -39,15 +39,11 @@ def test_what_is_wrong_is_told_before_anybody_is_asked(
 
 
 def test_every_action_wants_a_reason_and_no_token_is_taken_from_the_command_line() -> None:
-    helped = {name: _help(name) for name in COMMANDS}
+    (action,) = (one for one in make_parser()._actions if one.dest == "command")
+    parsers: dict[str, Any] = dict(action.choices or {})
+    helped = {name: str(parsers[name].format_help()) for name in COMMANDS}
     assert {name for name, text in helped.items() if "--reason WHY" in text} == {one.name for one in ACTIONS}
     assert not any("token" in text.lower().replace("ops_token", "") for text in helped.values())
-
-
-def _help(name: str) -> str:
-    (action,) = (one for one in make_parser()._actions if one.dest == "command")
-    parsers: dict[str, object] = dict(action.choices or {})
-    return str(parsers[name].format_help())  # type: ignore[attr-defined]
 
 
 def test_a_share_is_written_in_either_way() -> None:

@@ -244,6 +244,12 @@ async def test_nothing_of_the_console_is_for_whoever_comes_and_without_ops_port_
             asked = re.sub(r"\{\w+\}", "1", path.replace("{game_id}", GAME))
             assert (await there.request(method, asked, headers=WHY)).status_code == 401, path
             assert (await public.request(method, asked, headers=WHY)).status_code == 404, path
+        for path in ("/ops/", "/ops", "/ops/main.js", "/ops/views/log.js", "/ops/ops.css", "/ops/icon.svg"):
+            page = await there.get(path)
+            assert page.status_code == 200, "the page holds nothing of the service"
+            assert "script-src 'self'; style-src 'self'" in page.headers["content-security-policy"]
+            assert "set-cookie" not in page.headers
+            assert (await public.get(path)).status_code == 404, path
     assert service.settings.ops_port is None
 
 

@@ -365,13 +365,13 @@ of two takes. The judge's processes (`JUDGE_PROCESSES`) want cores of their own 
 {sizing}
 ## Why two cost more
 
-Batches are half as large in each, and two programs have the caches of the core that they are pinned to: two processes
-that share nothing pay for that too. Besides, half of the connections are handed over. That the workers wait on one
-listening socket costs little here: a connection that comes while all sleep wakes all of them (epoll(7) without
-`EPOLLEXCLUSIVE`), but in this measurement they are too busy to sleep, with 0.1 switches for a handshake in both
-together. Having only one woken, in turns, was tried. Where a connection is only accepted and closed, that halves the
-switches, from two to one; a handshake took 0.97 times as long (the median of 21 rounds, from 0.80 to 1.21). That is
-no gain that can be told from noise, so it was left.
+Two processes that share nothing cost more too: batches are half as large in each, and two programs have one core's
+caches. The rest of a handshake was counted in calls of functions (cProfile): of one process 1,605; of a worker that
+hands nothing over 1,676 (1.04: it looks whose a game is, and tells the other who is connected); of two behind one port
+1,734 (1.08); where all are handed over 1,879 (1.17), as each is accepted, and the head of its request read, twice.
+Where each worker has a port of its own, one has all games, so its batches are whole. The listening socket that all wait
+on is no reason: to have one worker woken alone (`EPOLLEXCLUSIVE`, in turns) took 0.97 times as long, the median of 21
+rounds from 0.80 to 1.21, which is noise, and was left.
 
 ## Scenarios
 """

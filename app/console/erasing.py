@@ -12,6 +12,7 @@ STAYS: Final = (
     "the player's id, with times, verdicts and places: without it no game could be read",
     "games that have not ended, by id above: end them, or wait, and erase again",
     "log lines, metrics' exemplars and traces: they have ids, neither names nor code, and end with their own retention",
+    "on a cluster of NATS, what the servers' replication logs hold, until they compact them",
     "in memory, a game that has just ended and is still shown, until its room is let go",
     "backups of the event log, and what players have kept of games",
 )
@@ -52,6 +53,8 @@ class Eraser:
                 failed.append(game_id)
         if not (games or going_on or failed):
             return None
+        if games:
+            await self._log.scrub()
         return Erasure(player_id, games, going_on, failed, list(STAYS))
 
     async def _replace(self, game_id: str, after: Cursor, events: list[GameEvent], player_id: str) -> bool:

@@ -151,6 +151,9 @@ class MemoryEventLog(EmbeddedLog):
         self._games[game_id] = [(after, encode_events(events))]
         return Commit(after, tuple(events), time.time())
 
+    async def scrub(self) -> None:
+        """Do nothing: there is no disk."""
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`."""
         commits = self._games.get(game_id, [])

@@ -132,6 +132,9 @@ class EventLog(Protocol):
             LogUnavailable: the log could not take it, or it is not known whether it did.
         """
 
+    async def scrub(self) -> None:
+        """Have nothing be left on the disk of what was replaced, where that is not so yet; others wait meanwhile."""
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read all commits after `after`, in order, up to the last one accepted; none where the game is absent."""
 

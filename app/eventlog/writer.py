@@ -38,13 +38,13 @@ class _Job:
     """Work for the writer thread: `run` in a transaction with others, its result or error to `future`.
 
     `accepted` is called on the event loop with the time (epoch seconds) at which the result became durable, even if
-    nobody waits any more. With `empties_wal` what it removes is in the write-ahead log neither, before it is answered.
+    nobody waits any more. With `scrubs` the file is written anew before it is answered.
     """
 
     run: Run
     future: asyncio.Future[Any]
     accepted: Callable[[float], None] | None = None
-    empties_wal: bool = False
+    scrubs: bool = False
     outcome: Any = None
     error: Exception | None = None
 
@@ -101,15 +101,13 @@ class SqliteWriter:
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def submit(
-        self, run: Run, accepted: Callable[[float], None] | None = None, *, empties_wal: bool = False
-    ) -> Any:  # noqa: ANN401 - the job's result
+    async def submit(self, run: Run, accepted: Callable[[float], None] | None = None, *, scrubs: bool = False) -> Any:  # noqa: ANN401 - the job's result
         """Run `run` in the next transaction; its result, once that is durable. Raises Conflict, LogUnavailable."""
         if self._loop is None or self._closed:
             raise LogUnavailable(f"{self._path} is not open", LogTrouble.UNREACHABLE)
         if len(self._waiting) >= MAX_QUEUED:
             raise LogUnavailable(f"{MAX_QUEUED} operations wait for the event log already", LogTrouble.BUSY)
-        job = _Job(run, self._loop.create_future(), accepted, empties_wal)
+        job = _Job(run, self._loop.create_future(), accepted, scrubs)
         self._waiting.append(job)
         if not self._is_at_work:
             self._begin()
@@ -198,14 +196,23 @@ class SqliteWriter:
                 for job in jobs:
                     _run_apart(db, job)
             db.execute("COMMIT")
-            if any(job.empties_wal for job in jobs):
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except Exception as error:  # noqa: BLE001 - what ended the only writer would end every game
             with contextlib.suppress(sqlite3.Error):  # begun again, it would say what is wrong
                 _roll_back(db)
             for job in jobs:
                 job.error = LogUnavailable(f"{self._path}: {error}", trouble_of(error))
+        for job in jobs:
+            if job.scrubs and job.error is None:
+                self._scrub(db, job)
         self._call(self._answer_group, jobs, time.time())
+
+    def _scrub(self, db: sqlite3.Connection, job: _Job) -> None:
+        """Write the file anew; only whoever asked for it is told where it cannot be done: the group is committed."""
+        try:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            job.error = LogUnavailable(f"{self._path}: {error}", trouble_of(error))
 
     def _call(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call something on the event loop, as long as there is one."""

@@ -85,6 +85,11 @@ class MeasuredEventLog:
         with _measured(self._observer, LogOp.ERASE):
             return await self._log.replace(game_id, after, events)
 
+    async def scrub(self) -> None:
+        """Scrub the disk."""
+        with _measured(self._observer, LogOp.ERASE):
+            await self._log.scrub()
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read commits."""
         with _measured(self._observer, LogOp.READ):

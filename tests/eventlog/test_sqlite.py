@@ -64,6 +64,8 @@ async def test_what_was_replaced_is_on_the_disk_no_more(tmp_path: Path) -> None:
     await log.append(OTHER_ID, START, Game().events)
     assert on_disk(tmp_path, secret)
     await log.replace(GAME_ID, last, erased(events, "ann"))
+    assert on_disk(tmp_path, secret), "pieces stay"
+    await log.scrub()
     assert on_disk(tmp_path, secret) == []
     await log.append(OTHER_ID, Cursor(1), [PlayerLeft(seq=2, at=1, player_id="bob", reason=LeaveReason.LEFT)])
     await log.close()

@@ -77,6 +77,9 @@ class SteppedLog(EmbeddedLog):
     async def replace(self, game_id: str, after: Cursor, events: Sequence[GameEvent]) -> Commit:
         raise NotImplementedError
 
+    async def scrub(self) -> None:
+        raise NotImplementedError
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """What is there."""
         return await self._log.read(game_id, after)

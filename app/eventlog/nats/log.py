@@ -126,6 +126,9 @@ class NatsEventLog:
                 await self._commits.overwrite(message.seq)
         return Commit(Cursor(cursor), tuple(events), time.time())
 
+    async def scrub(self) -> None:
+        """Do nothing: messages are overwritten when they are replaced. A cluster's raft log is not ours to compact."""
+
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`: a node that lags may answer, so the leader is asked how far the game is."""
         subject = log_subject(game_id)

@@ -247,7 +247,7 @@ async def test_nothing_of_the_console_is_for_whoever_comes_and_without_ops_port_
         for path in ("/ops/", "/ops", "/ops/main.js", "/ops/views/log.js", "/ops/ops.css", "/ops/icon.svg"):
             page = await there.get(path)
             assert page.status_code == 200, "the page holds nothing of the service"
-            assert "script-src 'self'; style-src 'self'" in page.headers["content-security-policy"]
+            assert "script-src 'self'; style-src 'self'; img-src" in page.headers["content-security-policy"]
             assert "set-cookie" not in page.headers
             assert (await public.get(path)).status_code == 404, path
     assert service.settings.ops_port is None

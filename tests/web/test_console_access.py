@@ -15,6 +15,7 @@ from app.web.auth.authenticator import Authenticator
 from app.web.auth.keys import SharedSecrets
 from app.web.auth.operators import Operators
 from app.web.console.access import Operator, OperatorAccess, find_operator, find_reason
+from app.web.console.router import console_router
 from app.web.error_answers import exception_handlers
 from app.web.json_request import JsonRequest
 from tools.harness.server import SECRET
@@ -258,3 +259,15 @@ async def test_in_development_the_console_is_on_the_games_port_and_not_in_the_pu
     async with client(app) as asking:
         assert (await asking.get("/ops/api/replica")).json()["right"] == "act"
         assert "/ops/" not in (await asking.get("/schema/openapi.json")).text
+
+
+def test_who_may_act_is_asked_of_the_one_access_there_is_and_of_no_copy() -> None:
+    """A copy knew no key that came later; and with the keys of an identity provider there could be none."""
+
+    class Unique(OperatorAccess):
+        def __deepcopy__(self, memo: object) -> "Unique":
+            raise AssertionError(memo)
+
+    service: Service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
+    access = Unique(service.settings, service.authenticator, is_open=True)
+    Litestar([console_router(service.console, access, "1")], openapi_config=None, logging_config=None)

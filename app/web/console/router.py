@@ -7,13 +7,14 @@ from typing import Any, Final
 import msgspec
 from litestar import Litestar, MediaType, Router, get
 from litestar.di import NamedDependency, Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
 from app.protocol import ProblemDetails
 from app.web.console import actions, alerts, connections, diagnostics, games, hot, replica, telemetry, watch
-from app.web.console.access import OperatorAccess, find_operator, find_reason
+from app.web.console.access import OperatorAccess, OpsConnection, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
 from app.web.dependencies import provide
@@ -85,11 +86,16 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
     dependencies["others"] = Provide(find_others)
     dependencies["reason"] = Provide(find_reason)
     dependencies["acting"] = Provide(actions.find_acting)
+
+    async def check(connection: OpsConnection, handler: BaseRouteHandler) -> None:
+        """Ask the access itself: Litestar copies a router, with whatever its guards are methods of."""
+        await access.check(connection, handler)
+
     return Router(
         path=PREFIX,
         route_handlers=[*_HANDLERS, show_document],
         dependencies=dependencies,
-        guards=[access.check],
+        guards=[check],
         before_request=forwarding(console),
         exception_handlers=dict(actions.EXCEPTION_HANDLERS.items()),
         include_in_schema=in_schema,

@@ -82,5 +82,5 @@ def test_what_was_done_is_told_with_who_did_it_and_why(server: ServerProcess, co
     console.run("unban", "nobody", "--reason", "a mistake")
     row = console.ask("changes", "--limit", "1")["rows"][0]
     assert (row["action"], row["subject"], row["outcome"], row["reason"]) == ("unban", "nobody", "gone", "a mistake")
-    acted = server.logged("operator.acted", action="unban", reason="a mistake")
-    assert acted[-1]["operator"] == row["operator"]
+    acted = server.wait_for_log("operator.acted", action="unban", reason="a mistake")
+    assert acted["operator"] == row["operator"]

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tools.harness import fetch
 from tools.harness.browser import DESKTOP, PHONE, overflow, window
-from tools.harness.player import WRONG, Player
+from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ROOT, ServerProcess, free_port
 
 AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
@@ -166,10 +166,59 @@ def test_a_search_is_in_the_address_and_a_refresh_leaves_focus_and_typing_alone(
 
 def test_a_games_time_line_has_no_code(page: Page, racing: Racing) -> None:
     open_view(page, racing, f"game/{racing.game_id}")
-    line = page.locator(".timeline")
+    line = page.locator(".timeline").last
     expect(line).to_contain_text("code submitted")
     expect(line).to_contain_text("verdict wrong_answer")
     assert "solve" not in page.content()
+
+
+def test_a_race_is_played_back_while_it_goes_on_and_when_it_is_over(page: Page, racing: Racing) -> None:
+    """By the keyboard: at the end it shows what is, at any moment before it what was, whatever comes meanwhile."""
+    ann, bob = (racing.server.guest(name) for name in ("Ann", "Bob"))
+    game_id = racing.server.new_game(ann["token"], min_players=2)
+    standings = page.get_by_role("region", name="Players at this moment")
+    slider, line = page.get_by_label("Moment of the race"), page.locator(".replay > .hint")
+
+    def stand(**expected: str) -> None:
+        for name, standing in expected.items():
+            expect(standings.locator("tr", has_text=name)).to_contain_text(standing)
+
+    with contextlib.ExitStack() as stack:
+        first, second = (stack.enter_context(Player(racing.server, game_id, one["token"])) for one in (ann, bob))
+        for one in (first, second):
+            one.send("ready")
+        for one in (first, second):
+            one.until("game_started")
+        first.send("submit_code", {"code": WRONG, "language": "python"})
+        first.until("submission_result")
+        open_view(page, racing, f"game/{game_id}")
+        stand(Ann="judged: wrong answer", Bob="racing")
+        slider.press("Home")
+        expect(line).to_contain_text("0 s of ")
+        expect(line).to_contain_text("event 1 of 9")
+        slider.press("ArrowRight")
+        stand(Ann="joined")
+        first.drop()
+        second.until("player_disconnected")
+        second.send("submit_code", {"code": SOLUTION, "language": "python"})
+        second.until("game_finished")
+    expect(line).to_contain_text("event 2 of 13")
+    stand(Ann="joined")
+    expect(slider).to_be_focused()
+    slider.press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    slider.press("Space")
+    page.get_by_label("Speed").select_option("as fast as possible")
+    slider.press("Space")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    stand(Ann="lost", Bob="accepted")
+    slider.press("ArrowLeft")
+    stand(Bob="submitted")
+    assert slider.get_attribute("aria-valuetext") == line.inner_text()
+    page.emulate_media(reduced_motion="reduce")
+    page.get_by_role("button", name="Play").click()
+    stand(Ann="lost", Bob="accepted")
+    page.emulate_media(reduced_motion="no-preference")
 
 
 def test_a_runbook_is_drawn_in_its_place(page: Page, racing: Racing) -> None:

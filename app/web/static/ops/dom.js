@@ -3,7 +3,7 @@
 export const $ = (id) => document.getElementById(id);
 
 const SVG = 'http://www.w3.org/2000/svg';
-const HANDLERS = ['onclick', 'onsubmit', 'onchange', 'oninput', 'ontoggle'];
+const HANDLERS = ['onclick', 'onsubmit', 'onchange', 'oninput', 'onkeydown', 'ontoggle'];
 
 /** Make an element: attributes, handlers (`onclick`), children; what is null, undefined or false is left out. */
 export function h(tag, attributes, ...children) {

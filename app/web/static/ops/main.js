@@ -44,9 +44,10 @@ async function go() {
   const place = here();
   const view = VIEWS[place.view] ?? null;
   const isSame = shown?.place.view === place.view && shown.place.id === place.id;
+  const had = isSame ? shown.data : undefined;
   shown?.abort.abort();
   if (!shown || shown.place.query.replica !== place.query.replica) follow(place.query.replica);
-  shown = { place, view, data: undefined, abort: new AbortController(), isFirst: !shown, isSame };
+  shown = { place, view, had, data: undefined, abort: new AbortController(), isFirst: !shown, isSame };
   drawMenu();
   if (!view) return draw([h('div', { class: 'head' }, h('h1', { tabindex: '-1' }, 'There is no such view')), h('p', {}, h('a', { href: to('replica') }, 'To this replica'))]);
   $('content').setAttribute('aria-busy', 'true');
@@ -57,9 +58,9 @@ async function go() {
 async function load() {
   const mine = shown;
   clearTimeout(timer);
-  const { place, view, abort } = mine;
+  const { place, view, abort, data: had = mine.had } = mine;
   try {
-    mine.data = await view.load({ ...place, ask: (path, options) => ask(path, { signal: abort.signal, ...options }) });
+    mine.data = await view.load({ ...place, had, ask: (path, options) => ask(path, { signal: abort.signal, ...options }) });
     if (mine === shown) drawView();
   } catch (problem) {
     if (mine !== shown || abort.signal.aborted) return;

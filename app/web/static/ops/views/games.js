@@ -2,10 +2,12 @@
 import { tried } from '../api.js';
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
-import { ago, at, count, duration, moment, text, words } from '../format.js';
-import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, rowsOf, table } from '../parts.js';
-import { but, ofList, ofOne } from '../place.js';
+import { ago, at, count, duration, text, words } from '../format.js';
+import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, problemLine, rowsOf, table } from '../parts.js';
+import { ofList, ofOne } from '../place.js';
 import { columnsOf } from './connections.js';
+import { timeline } from './events.js';
+import { Replay } from './replay.js';
 import { traceButton } from './trace.js';
 
 const PHASES = ['waiting', 'countdown', 'running', 'finished'];
@@ -45,15 +47,17 @@ export const games = {
 
 export const game = {
   name: 'Game', parent: 'games',
-  async load({ id, query, ask }) {
+  async load({ id, query, had, ask }) {
     const path = `games/${encodeURIComponent(id)}`;
+    const replay = had?.replay ?? new Replay();
     const [one, events] = await Promise.all([
       ask(path, { query: ofOne(query) }),
       tried(ask(`${path}/events`, { query: { ...ofOne(query), after: query.after, limit: EVENTS } })),
     ]);
-    return { one, events };
+    const { problem } = await tried(replay.load(one.game.events, (page) => ask(`${path}/events`, { query: { ...ofOne(query), ...page } })));
+    return { one, events, replay, problem };
   },
-  draw({ one: { game: one, players, connections }, events }, { id, query, mayAct, reload }) {
+  draw({ one: { game: one, players, connections }, events, replay, problem }, { id, query, mayAct, reload }) {
     return [
       head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
         mayAct && [traceButton({ game: id }, ofOne(query), reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
@@ -71,6 +75,7 @@ export const game = {
           ].filter(Boolean),
         }))),
       card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None on this replica.' })),
+      card('Replay', problem && problemLine(problem), replay.drawn()),
       card('What happened', part(events, (answer) => timeline(answer, query))),
     ];
   },
@@ -81,36 +86,6 @@ function standingOf(row) {
   if (!row.connection_id) return pill('connection lost', 'bad');
   return row.accepted ? pill('solved it', 'good') : row.judging ? 'being judged' : row.ready ? 'ready' : 'in';
 }
-
-// ---------------------------------------------------------------- the time line
-
-/** The game's log: who did what when, each with the time since the one before. The code of players is not in it. */
-function timeline(answer, query) {
-  const rows = rowsOf(answer);
-  if (!rows.length) return h('p', { class: 'nothing' }, 'No (more) events.');
-  let before = null;
-  const lines = rows.map((row) => {
-    const ms = moment(row.at);
-    const gap = before === null || ms === null ? null : (ms - before) / 1000;
-    before = ms;
-    return h('li', { 'data-key': `event ${row.seq}`, 'data-level': levelOf(row.type, row.data) },
-      h('span', { class: 'seq' }, `${row.seq}`), at(row.at), h('span', { class: 'gap' }, gap === null ? '' : `+${duration(gap)}`),
-      h('strong', {}, words(row.type)), ' ', row.player_id && playerLink(row.player_id, row.data?.name), ' ', h('span', { class: 'hint' }, summaryOf(row.data ?? {})));
-  });
-  const { next } = answer;
-  return [
-    h('ol', { class: 'timeline' }, lines),
-    h('p', { class: 'ways' }, query.after && h('a', { class: 'button', rel: 'prev', href: but({ after: undefined }) }, 'From the beginning'), next && h('a', { class: 'button', rel: 'next', href: but({ after: next }) }, 'What came next')),
-  ];
-}
-
-function levelOf(type, { verdict } = {}) {
-  if (type === 'game_finished' || verdict === 'accepted') return 'good';
-  if (type === 'player_disconnected' || type === 'player_left') return 'bad';
-  return type?.startsWith('game_') ? 'wait' : null;
-}
-
-const summaryOf = (data) => Object.entries(data).filter(([key, value]) => key !== 'name' && value !== null && typeof value !== 'object').map(([key, value]) => `${words(key)} ${text(value)}`).join(', ');
 
 // ---------------------------------------------------------------- what is done
 

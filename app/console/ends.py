@@ -26,7 +26,8 @@ HITTERS_WINDOW_S: Final = 600.0
 class EndRow(Struct, frozen=True):
     """A connection that ended, or an attempt that was refused, at `at` in epoch seconds.
 
-    `code` is that of the close frame, or the HTTP status (none where nothing could be answered).
+    `code` is that of the close frame, or the HTTP status (none where nothing could be answered). `detail` is what was
+    said to the client; where nothing was, what such an end is.
     """
 
     at: float
@@ -43,17 +44,19 @@ class EndRow(Struct, frozen=True):
     errors: int = 0
     client: str | None = None
     trace_id: str | None = None
+    replica: str = ""
 
 
 class Ends:
     """Keeps the last ends; a flood of refusals pushes out no close.
 
-    `count` is how many there were. Within the last ten to twenty minutes, `came_again` counts the connections that
-    ended, by player and by address; `errors` what connections that are gone were sent, and `refusals` attempts, both by
-    address.
+    `replica` is whose they are; `count` is how many there were. Within the last ten to twenty minutes, `came_again`
+    counts the connections that ended, by player and by address; `errors` what connections that are gone were sent, and
+    `refusals` attempts, both by address.
     """
 
     def __init__(self) -> None:
+        self.replica = ""
         self.count = 0
         self._closes: deque[EndRow] = deque(maxlen=KEPT)
         self._refusals: deque[EndRow] = deque(maxlen=KEPT)
@@ -71,7 +74,7 @@ class Ends:
             players.now.add(closed.player_id)
         if closed.errors:
             self.errors.now.add(address, closed.errors)
-        end = _of(closed)
+        end = _of(closed, self.replica)
         self._closes.append(end)
         self._remember(end)
 
@@ -86,7 +89,7 @@ class Ends:
     ) -> None:
         """Take an attempt or a request that was refused just now; `detail` holds no token and no raw input."""
         self.refusals.now.add(address_key(address))
-        end = EndRow(time.time(), "refusal", code, reason, detail, address, player_id, game_id)
+        end = EndRow(time.time(), "refusal", code, reason, detail, address, player_id, game_id, replica=self.replica)
         self._refusals.append(end)
         self._remember(end)
 
@@ -119,14 +122,14 @@ def _newest(ends: Iterable[EndRow], limit: int) -> list[EndRow]:
     return sorted(ends, key=lambda end: end.at, reverse=True)[:limit]
 
 
-def _of(closed: Closed) -> EndRow:
+def _of(closed: Closed, replica: str) -> EndRow:
     row = closed.row
     return EndRow(
         at=time.time(),
         kind="close",
         code=row.code,
         reason=row.reason,
-        detail=row.when,
+        detail=closed.said or row.when,
         address=closed.client,
         player_id=closed.player_id,
         game_id=closed.game_id,
@@ -136,4 +139,5 @@ def _of(closed: Closed) -> EndRow:
         errors=closed.errors,
         client=closed.release,
         trace_id=closed.trace_id,
+        replica=replica,
     )

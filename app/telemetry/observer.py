@@ -67,7 +67,7 @@ class Opened(Struct, frozen=True, gc=False):
 class Closed(Struct, frozen=True):
     """The whole life of a connection, in one record; `trace_id` is of its handshake's span, where it has one.
 
-    `client` is its address.
+    `client` is its address; `said` is how the close was explained to it, empty where nothing could be said.
     """
 
     connection_id: str
@@ -75,6 +75,7 @@ class Closed(Struct, frozen=True):
     player_id: str | None
     client: str
     row: CloseRow
+    said: str
     received_code: int
     initiator: Initiator
     duration_s: float

@@ -49,6 +49,17 @@ def test_an_end_says_why_and_whose_it_was() -> None:
     assert end.detail == Close.SLOW_CONSUMER.when
 
 
+def test_an_end_has_the_words_that_were_sent_and_the_replica_that_sent_them() -> None:
+    ends = Ends()
+    ends.replica = "one"
+    ends.closed(closed(said="an operator has closed this connection"))
+    ends.refused("unauthorized", 401, "no token", "10.0.0.1")
+    assert [(end.detail, end.replica) for end in ends.last()] == [
+        ("no token", "one"),
+        ("an operator has closed this connection", "one"),
+    ]
+
+
 def test_a_flood_of_refusals_pushes_out_no_close() -> None:
     ends = Ends()
     ends.closed(closed())

@@ -257,4 +257,7 @@ def test_a_connection_is_closed_by_way_of_another_replica(scene: Scene, capsys: 
     assert heidi["replica"] == "one"
     console.text("close", heidi["connection_id"], "--reason", "she asked")
     until(lambda: not console.ask("connections", "--player", "heidi")["rows"])
+    until(lambda: console.ask("closes", "--player", "heidi")["rows"])
+    (end,) = console.ask("closes", "--player", "heidi")["rows"]
+    assert (end["detail"], end["replica"]) == ("an operator has closed this connection", "one")
     assert only(console.ask("changes")["rows"], action="close_connection")["replica"] == "one"

@@ -22,7 +22,8 @@ TRIES = 500
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
-    with Supervised(tmp_path_factory.mktemp("served"), trusted_proxies="127.0.0.1") as running:
+    many = {"max_games_per_player": 1_000}  # games are made until each worker has one, in each test
+    with Supervised(tmp_path_factory.mktemp("served"), trusted_proxies="127.0.0.1", **many) as running:
         yield running
 
 

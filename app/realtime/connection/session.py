@@ -47,6 +47,7 @@ class Session:
         "outbox",
         "player_id",
         "retry_after_ms",
+        "said",
         "stats",
         "transport",
     )  # fmt: skip
@@ -67,6 +68,7 @@ class Session:
         self.stats = ConnectionStats()
         self.has_joined = False
         self.retry_after_ms = 0
+        self.said = ""
         self.opened = opened
         self.transport = transport
         self._context = context
@@ -109,6 +111,7 @@ class Session:
         try:
             if self.outbox.send(data, last=True):
                 self.retry_after_ms = retry_after_ms
+                self.said = data.message
             self.transport.close(row)
         except Exception as error:  # noqa: BLE001 - where nothing can be said any more, the socket is cut
             self._context.report("connection", error)
@@ -148,7 +151,7 @@ class Session:
         """Make the record of the whole connection; only once it has ended."""
         ended = self.ended or (Close.LOST, Initiator.NETWORK, 0)
         trace_id = self.link.trace_id if self.link is not None else None
-        return self.stats.closed(self.opened, self.player_id or None, ended, self.outbox, trace_id)
+        return self.stats.closed(self.opened, self.player_id or None, ended, self.said, self.outbox, trace_id)
 
     def forget(self) -> None:
         """Let go of the parts, which hold each other, so that they are freed without a collection."""

@@ -67,6 +67,7 @@ class ConnectionStats:
         opened: Opened,
         player_id: str | None,
         ended: tuple[CloseRow, Initiator, int],
+        said: str,
         outbox: Outbox,
         trace_id: str | None,
     ) -> Closed:
@@ -79,6 +80,7 @@ class ConnectionStats:
             player_id=player_id,
             client=opened.client,
             row=row,
+            said=said,
             received_code=received_code,
             initiator=initiator,
             duration_s=time.monotonic() - self.started,

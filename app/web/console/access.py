@@ -104,14 +104,17 @@ class OperatorAccess:
         )
 
     async def _of(self, connection: OpsConnection, token: str) -> Operator:
-        """Return whom a token stands for; who brings bad ones waits. Raises RequestRefused."""
+        """Return whom a token stands for; who brings bad ones waits. Raises RequestRefused.
+
+        OPS_TOKEN never waits: behind a tunnel all have one address, and a forgotten page must not lock out the others.
+        """
+        if self._ops_token and hmac.compare_digest(token.encode(), self._ops_token):
+            return _named_by(connection)
         address, now = address_key(client_address(connection)), time.monotonic()
         if wait_s := self._bad_tokens.look(address, now):
             raise refused(
                 HandshakeOutcome.RATE_LIMITED, "too many bad tokens from this address", math.ceil(1000 * wait_s)
             )
-        if self._ops_token and hmac.compare_digest(token.encode(), self._ops_token):
-            return _named_by(connection)
         try:
             identity = await self._authenticator.verify(token)
         except Unauthenticated as error:
@@ -131,10 +134,18 @@ def _named_by(connection: OpsConnection) -> Operator:
     right = Right.READ if connection.headers.get(RIGHT_HEADER) == Right.READ else Right.ACT
     if not name or name == BY_OPS_TOKEN:
         return Operator(BY_OPS_TOKEN, right)
+    if _holds_token(connection, name):
+        raise refusal(HTTPStatus.BAD_REQUEST, f"{OPERATOR_HEADER} is logged: it must hold no token")
     if len(name) > MAX_OPERATOR or not name.isprintable():
         raise refusal(HTTPStatus.BAD_REQUEST, f"{OPERATOR_HEADER} is a name of at most {MAX_OPERATOR} characters")
     suffix = f" ({BY_OPS_TOKEN})"
     return Operator(name.removesuffix(suffix) + suffix, right)
+
+
+def _holds_token(connection: OpsConnection, text: str) -> bool:
+    """Tell whether a text has a JSON Web Token in it, or what the request itself brings as a token."""
+    own = connection.headers.get("authorization", "").rpartition(" ")[2]
+    return _TOKEN.search(text) is not None or bool(own and own in text)
 
 
 def _require_own_site(connection: OpsConnection) -> None:
@@ -175,6 +186,6 @@ async def find_reason(request: AnyRequest) -> str:
             HTTPStatus.BAD_REQUEST,
             f"say why: `reason` in the body, or {REASON_HEADER}, in 1 to {MAX_REASON} characters",
         )
-    if _TOKEN.search(given):
+    if _holds_token(request, given):
         raise refusal(HTTPStatus.BAD_REQUEST, "the reason is logged: it must hold no token")
     return given.strip()

@@ -8,8 +8,8 @@ const CALM = new Set(['normal', 'client_going_away', 'client_no_code', 'draining
 
 const levelOf = (row) => (row.kind === 'refusal' ? 'wait' : CALM.has(row.reason) ? 'good' : 'bad');
 
-/** The columns of a list of closes; the few of a part of a view. */
-export function closeColumns(isShort) {
+/** The columns of a list of closes, of one replica or of all; the few of a part of a view. */
+export function closeColumns({ isShort, replica } = {}) {
   const all = [
     { name: 'At', cell: (row) => at(row.at) },
     { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) },
@@ -18,10 +18,11 @@ export function closeColumns(isShort) {
     { name: 'After', cell: (row) => duration(row.duration_s), isNumber: true, isLong: true },
     { name: 'Detail', cell: (row) => h('span', { class: 'prose' }, text(row.detail)), isWide: true, isLong: true },
     { name: 'Game', cell: (row) => gameLink(row.game_id), isWide: true, isLong: true },
+    replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true, isLong: true },
     { name: 'Client', cell: (row) => text(row.client), isWidest: true, isLong: true },
     { name: 'Address', cell: (row) => h('code', {}, text(row.address)), isWidest: true, isLong: true },
   ];
-  return isShort ? all.filter((column) => !column.isLong) : all;
+  return all.filter((column) => column && !(isShort && column.isLong));
 }
 
 /** What an end was, as a sentence. */
@@ -36,10 +37,10 @@ export const closes = {
   load: ({ query: { player, replica }, ask }) => ask('closes', { query: { player, limit: 200, ...ofList({ replica }) } }),
   draw(answer, { query }) {
     return [
-      head('Closes and refusals', 'The last 200 of this replica, the newest first.'),
+      head('Closes and refusals', query.replica === 'all' ? 'The last 200 of all replicas, the newest first.' : 'The last 200 of this replica, the newest first.'),
       filters(query, [{ name: 'player', label: 'Player' }]),
       missingLine(answer),
-      table({ caption: 'Closes and refusals', columns: closeColumns(), rows: rowsOf(answer), empty: query.player ? 'None of this player.' : 'None yet.' }),
+      table({ caption: 'Closes and refusals', columns: closeColumns(query), rows: rowsOf(answer), empty: query.player ? 'None of this player.' : 'None yet.' }),
     ];
   },
 };

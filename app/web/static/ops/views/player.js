@@ -31,7 +31,7 @@ export const player = {
           mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, onReplica(row, query), reload) },
         ].filter(Boolean),
       })),
-      ends.length > 0 && card('Ends and refusals', table({ caption: 'Ends and refusals of this player', columns: closeColumns(), rows: ends })),
+      ends.length > 0 && card('Ends and refusals', table({ caption: 'Ends and refusals of this player', columns: closeColumns(query), rows: ends })),
     ];
   },
 };

@@ -33,7 +33,7 @@ export const replica = {
       figures(self),
       h('div', { class: 'columns' },
         card('What hurts most', part(hurt, (value) => table({ caption: 'The connections that hurt most', columns: columnsOf(query, true), rows: rowsOf(value), key: (row) => row.connection_id, empty: 'No connections.' })), h('p', {}, h('a', { href: to('connections') }, 'All connections'))),
-        card('Last closes and refusals', part(closes, (value) => table({ caption: 'The last closes and refusals', columns: closeColumns(true), rows: rowsOf(value).slice(0, FEW), empty: 'None yet.' })), h('p', {}, h('a', { href: to('closes') }, 'All of the last'))),
+        card('Last closes and refusals', part(closes, (value) => table({ caption: 'The last closes and refusals', columns: closeColumns({ isShort: true }), rows: rowsOf(value).slice(0, FEW), empty: 'None yet.' })), h('p', {}, h('a', { href: to('closes') }, 'All of the last'))),
         h('div', { class: 'stack' }, readiness(self), raised(self)), parts(self)),
     ];
   },

@@ -136,6 +136,7 @@ ANSWERS = (
             ("404 Not Found", PROBLEM, '["reason"]'),
             ("403 Forbidden", PROBLEM, "[" * 100_000),
             ("409 Conflict", PROBLEM, '{"status": 409, "reason": "conflict of theirs"}'),
+            ("426 Upgrade Required", PROBLEM, '{"status": 426, "reason": "of another gateway"}'),
             ("403 Forbidden", "application/json", '{"status": 403, "reason": "forbidden"}'),
             ("403 Forbidden", PROBLEM, '{"status": 404, "reason": "forbidden"}'),
             ("200 OK", "application/json", '{"reason": "forbidden"}'),

@@ -110,24 +110,28 @@ class Service:
         self.health = Health(self.hub, lambda: self.keys.count, settings.ready_gates, settings.ready_grace_s)
         self.rotation = Rotation(settings, self.event_log, self.keys, self.tickets, self.issuer, self.recorder)
         self._operator_drain = OperatorDrain(self._new_drain, self.recorder.fault)
+        self.console = self._made_console(logs)
+        self.diagnostics = DiagnosticsLog(self.recorder, self.console.diagnosing, self.hub.tasks)
+        self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
+        self.lifecycle.background["operators"] = self.console.fleet.run
+        gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
+        gauges.read_operators(self.recorder.store, self.console.actions.counts)
+        gauges.read_clock(self.recorder.store, clock)
+        gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
+
+    def _made_console(self, logs: Logs | None) -> Console:
+        """Make the operators' console: all that they see of this service, and do to it."""
         log_level = LogLevel(lambda: logs.level, logs.set_level) if logs is not None else LogLevel()
         actions = Actions(self.hub, self._operator_drain, Eraser(self.event_log), log_level, self.recorder.operated)
-        self.console = Console(
+        return Console(
             self.hub,
             self.health,
-            settings,
+            self.settings,
             self.replica,
             lambda: self.rotation.fingerprints,
             Telling((lambda: logs.writer.recent) if logs else tuple, self.scrapes.render, self.recorder.lately),
             actions,
         )
-        self.diagnostics = DiagnosticsLog(self.recorder, self.console.diagnosing, self.hub.tasks)
-        self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
-        self.lifecycle.background["operators"] = self.console.fleet.run
-        gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
-        gauges.read_operators(self.recorder.store, actions.counts)
-        gauges.read_clock(self.recorder.store, clock)
-        gauges.read_secrets(self.recorder.store, lambda: self.rotation.fingerprints)
 
     def drain(self) -> Drain:
         """Make a drain of this service, to be run once: its last, which takes over from an operator's."""

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from app.console.walking import SLICE
-
+SLICE: Final = 500
+"""Rows that are looked at before others have their turn of the event loop: about a millisecond."""
 T = TypeVar("T")
 
 

@@ -4,7 +4,6 @@ What is listed changes while it is listed. A page goes on behind the place of th
 rows: so none comes twice because another has gone.
 """
 
-import asyncio
 import base64
 import heapq
 import math
@@ -17,10 +16,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from app.console.slices import in_slices
 from app.vocabulary import SortOrder
 
-SLICE: Final = 500
-"""Rows that are looked at before others have their turn of the event loop: about a millisecond."""
 MAX_CURSOR: Final = 512
 Entry = TypeVar("Entry")
 RowPlace = tuple[tuple[float, ...], str]
@@ -71,10 +69,8 @@ async def choose(
     last = place_of(after) if after else None
     best: list[tuple[RowPlace, Entry]] = []
     matched = 0
-    for begin in range(0, len(items), SLICE):
-        if begin:
-            await asyncio.sleep(0)
-        found = [(where, item) for item in items[begin : begin + SLICE] if (where := place(item)) is not None]
+    async for part in in_slices(items):
+        found = [(where, item) for item in part if (where := place(item)) is not None]
         matched += len(found)
         behind: Iterable[tuple[RowPlace, Entry]] = found if last is None else (one for one in found if one[0] > last)
         best = heapq.nsmallest(limit + 1, chain(best, behind), key=itemgetter(0))

@@ -10,7 +10,7 @@ import pytest
 
 from app.console.ends import Ends
 from app.console.hot import TOP, Hot, HotRow, NoSuchListError
-from app.console.walking import SLICE
+from app.console.slices import SLICE
 from app.telemetry.observer import Opened
 from app.vocabulary import HotKind, HotMeasure
 from tools.harness.hubs import running

@@ -13,7 +13,8 @@ from app.console.connections import ConnectionSearch, ConnectionsView, Listing
 from app.console.ends import Ends
 from app.console.games import GamesView
 from app.console.players import PlayersView
-from app.console.walking import SLICE, BadCursor, RowPlace, choose, cursor_of, place_of, placed
+from app.console.slices import SLICE
+from app.console.walking import BadCursor, RowPlace, choose, cursor_of, place_of, placed
 from app.settings import load_settings, secret_fingerprints
 from app.vocabulary import ConnectionSort, ConnectionState, GameSort, Phase, SortOrder
 from tools.harness.hubs import OneHub, eventually, running

@@ -58,6 +58,7 @@ export const game = {
     return { one, events, replay, problem };
   },
   draw({ one: { game: one, players, connections }, events, replay, problem }, { id, query, mayAct, reload }) {
+    const names = new Map(players.map((row) => [row.player_id, row.name]));
     return [
       head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
         mayAct && [traceButton({ game: id }, ofOne(query), reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
@@ -75,8 +76,8 @@ export const game = {
           ].filter(Boolean),
         }))),
       card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None on this replica.' })),
-      card('Replay', problem && problemLine(problem), replay.drawn()),
-      card('What happened', part(events, (answer) => timeline(answer, query))),
+      card('Replay', problem && problemLine(problem), replay.drawn(names)),
+      card('What happened', part(events, (answer) => timeline(answer, query, names))),
     ];
   },
 };

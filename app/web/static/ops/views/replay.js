@@ -15,7 +15,7 @@ const isMotionUnwanted = () => matchMedia('(prefers-reduced-motion: reduce)').ma
 
 /** What each event changes of its player. */
 const STEPS = {
-  player_joined: (one, { name }) => ({ name, out: null, isAway: false, isReady: false }),
+  player_joined: () => ({ out: null, isAway: false, isReady: false }),
   player_ready: (one, { ready }) => ({ isReady: ready }),
   code_submitted: (one, { attempt }) => ({ isJudging: true, submissions: attempt }),
   submission_judged: (one, { verdict, tests_passed: passed }) => ({ isJudging: false, verdict, isAccepted: one.isAccepted || verdict === 'accepted', passed: Math.max(one.passed, passed) }),
@@ -55,6 +55,7 @@ export class Replay {
   #rows = [];
   #times = [];
   #total = 0;
+  #names = new Map();
   /** The moment, in milliseconds from the first event on; Infinity is the end, also when that moves on. */
   #moment = Infinity;
   #request = 0;
@@ -86,8 +87,9 @@ export class Replay {
     }
   }
 
-  /** Draw what is known now. What is in the document stays there, with the focus: its empty frame is what it is known by. */
-  drawn() {
+  /** Draw what is known now, with the names of the players by their ids. What is in the document stays there, with the focus: its empty frame is what it is known by. */
+  drawn(names) {
+    this.#names = names;
     this.#shown = -1;
     this.#draw();
     return this.root.isConnected ? this.#frameOf() : this.root;
@@ -135,7 +137,7 @@ export class Replay {
     this.#request = requestAnimationFrame((now) => {
       if (!this.root.isConnected) return this.#pause();
       const speed = Number(this.speed.value);
-      if (speed === Infinity && !isMotionUnwanted()) this.#go(this.#next());
+      if (speed === Infinity) this.#go(isMotionUnwanted() ? Infinity : this.#next());
       else this.#go(this.#now + Math.max(0, now - before) * speed);
       if (this.#moment === Infinity) this.#pause();
       else this.#beat(now);
@@ -162,7 +164,7 @@ export class Replay {
     return h('div', {}, table({
       caption: 'Players at this moment', rows: standingsAfter(this.#rows.slice(0, passed)), key: (row) => row.id, empty: 'Nobody is in it yet.',
       columns: [
-        { name: 'Player', cell: (row) => playerLink(row.id, row.name) }, { name: 'Standing', cell: (row) => pill(...row.standing) },
+        { name: 'Player', cell: (row) => playerLink(row.id, this.#names.get(row.id)) }, { name: 'Standing', cell: (row) => pill(...row.standing) },
         { name: 'Tests', isNumber: true, cell: (row) => count(row.passed) }, { name: 'Submissions', isNumber: true, cell: (row) => count(row.submissions) },
         { name: 'Place', isNumber: true, cell: (row) => count(row.rank) },
       ],
@@ -171,6 +173,6 @@ export class Replay {
 
   #events(passed) {
     const from = Math.max(0, passed - SHOWN);
-    return h('div', {}, from > 0 && h('p', { class: 'hint' }, `After ${count(from)} others`), eventLines(this.#rows.slice(from, passed)));
+    return h('div', {}, from > 0 && h('p', { class: 'hint' }, `After ${count(from)} others`), eventLines(this.#rows.slice(from, passed), this.#names));
   }
 }

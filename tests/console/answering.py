@@ -21,5 +21,5 @@ async def answering(answer: bytes, *, closes: bool = True) -> AsyncIterator[tupl
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    for writer in writers:
-        writer.close()
+        for writer in writers:  # from Python 3.12 on a server that ends waits for its connections
+            writer.close()

@@ -149,6 +149,11 @@ JAVASCRIPT_FAULTS: Final = tuple(
     )
 )
 
+STANDING_STILL: Final = """\
+    async def _take(self, frame: str | bytes) -> None:
+        while len(self._dispatcher._waiting) > 999:
+            await asyncio.sleep(0)
+"""
 PYTHON_FAULTS: Final = tuple(
     Fault(PYTHON, *fault)
     for fault in (
@@ -172,6 +177,20 @@ PYTHON_FAULTS: Final = tuple(
             "            self._dispatcher.add(message, before)\n",
             "            await self._dispatcher._hand_on(message)\n",
             "keeper.py",
+        ),
+        (
+            "where enough waits for handlers no more is read",
+            "a handler that thinks while more comes than waits for it, and then asks, gets its answer",
+            "    async def _take(self, frame: str | bytes) -> None:\n",
+            STANDING_STILL,
+            "keeper.py",
+        ),
+        (
+            "where enough waits for handlers events are lost",
+            "meanwhile whoever else asks gets an answer, the end is told, and no event is lost",
+            "            self._passed_over = (last_seq,)\n",
+            "            pass\n",
+            "dispatcher.py",
         ),
         (
             "to connect while connecting begins anew",

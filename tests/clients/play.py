@@ -60,6 +60,7 @@ class Play:
         self.connecting: asyncio.Task[None] | None = None
         self.changed = asyncio.Event()
         self.networked = asyncio.Event()
+        self._goes_on = asyncio.Event()
         self._read = 0
         self._asked = 0
         self._is_over = False
@@ -144,6 +145,9 @@ class Play:
                 await self.ws.disconnect()
             if act.endswith("connect") and act != "disconnect":
                 await self.ws.connect()
+            if act == "request when told":
+                await self._goes_on.wait()
+                await self._ask()
             if act in {"request", "send", "ask"}:
                 await (self._call(act) or asyncio.sleep(0))
 
@@ -199,6 +203,9 @@ class Play:
     async def _jump(self) -> None:
         _slept_s[0] += 3_600
 
+    async def _go_on(self) -> None:
+        self._goes_on.set()
+
     async def _batch(self, type: str, data: object) -> None:
         self._batcher.add_message(type, data)
 
@@ -250,6 +257,7 @@ class Play:
             "once and off": self._once_and_off,
             "cancel connect": self._cancel,
             "opened": self._opened,
+            "go on": self._go_on,
         }
         if step in calls:
             return calls[step]()  # type: ignore[no-any-return] # they are coroutine functions all
@@ -344,7 +352,7 @@ def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) 
 
 
 class _Logged(logging.Handler):
-    """The client's logger, a row at a time."""
+    """The client's logger, a row at a time: what is an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         play = _current.get()
@@ -370,7 +378,7 @@ async def main() -> None:
     connection.connect = _connect_counted  # type: ignore[assignment, attr-defined] # to count them
     sleep.WATCH_S, sleep.now = WATCH_S, lambda: _slept_s[0]  # type: ignore[misc, attr-defined]
     look_up = socket.getaddrinfo
-    logging.getLogger("code_racer_client").addHandler(_Logged())
+    logging.getLogger("code_racer_client").addHandler(_Logged(logging.ERROR))
     warnings.simplefilter("always")
     warnings.showwarning = lambda message, *_: _loose.append(str(message))
 

@@ -25,6 +25,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "max_games_per_player": 100_000,
     "api_requests_per_player_per_second": 0,
 }
+FLOOD: Final = 1_100
+"""Messages that are no events: more than wait for a handler in Python."""
 ROWS_A_GAME: Final = 10
 """Of those that do not look at what the game has had before."""
 TOGETHER_TIMEOUT_S: Final = 120
@@ -34,11 +36,11 @@ CALLS: Final = frozenset({
     "connect", "disconnect", "ask", "request", "request in 20 ms", "request given up", "request of what cannot be sent",
     "send", "ping", "batch a ping", "turn", "hide", "show", "online", "offline", "pageshow", "jump", "once and off",
     "request twice with one id", "nothing has come", "ask by name",
-    "cancel connect", "two events in one turn", "opened",
+    "cancel connect", "two events in one turn", "opened", "go on", "fetching",
 })  # fmt: skip
 NETWORK: Final = frozenset({
     "cut", "meet", "mute", "refuse", "swallow", "freeze", "heal", "lose", "double", "close", "goodbye", "come",
-    "replace", "say",
+    "replace", "say", "flood",
 })  # fmt: skip
 
 Told = dict[str, Any]
@@ -223,6 +225,8 @@ class _Lane:
             proxy.say(_ended(word, rest))
         elif word == "say":
             proxy.say(_frame(1, rest.replace(";", ",").encode()))
+        elif word == "flood":
+            proxy.say(_frame(1, b'{"type": "player_progress", "data": {}}') * FLOOD)
         elif word == "replace":
             self._others.enter_context(Player(self._server, self._game_id, token("ann"))).until("welcome")
         else:

@@ -67,6 +67,28 @@ def test_two_race_and_a_handler_asks_and_waits(server: ServerProcess) -> None:
             first.request("ready", {"status": "ready"})
 
 
+def test_a_handler_that_thinks_while_more_comes_than_waits_for_it_and_then_asks_gets_its_answer(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("code_racer_client.dispatcher.MAX_WAITING", 5)
+    answers: queue.Queue[int | None] = queue.Queue()
+    thinking, go_on = threading.Event(), threading.Event()
+
+    def think(_: object) -> None:
+        thinking.set()
+        go_on.wait()
+        answers.put(game.request("ready", {"status": "not_ready"}))
+
+    with visit(server) as game:
+        game.once("player_ready", think)
+        game.request("ready", {"status": "ready"})
+        assert thinking.wait(STEP_TIMEOUT_S)
+        for number in range(20):
+            game.send_message("ping", {"timestamp": number})
+        go_on.set()
+        assert answers.get(timeout=STEP_TIMEOUT_S) == 4
+
+
 def test_an_exception_leaves_nothing(server: ServerProcess) -> None:
     with pytest.raises(ZeroDivisionError), visit(server) as game:
         game.request("ready", {"status": 1 // 0})

@@ -126,6 +126,7 @@ class Play {
     this.asked = 0;
     this.changed = () => {};
     this.networked = () => {};
+    this.goesOn = new Promise((resolve) => { this.goOn = resolve; });
   }
 
   begin() {
@@ -182,6 +183,7 @@ class Play {
     if (what === 'throw') throw new Error('the application\'s own');
     if (what === 'reject') return Promise.reject(new Error('the application\'s own'));
     if (what === 'never') return new Promise(() => {});
+    if (what === 'request when told') return this.goesOn.then(() => this.ask());
     if (what === 'disconnect and connect') this.client.disconnect();
     return this.call(what === 'disconnect and connect' ? 'connect' : what);
   }
@@ -231,6 +233,8 @@ class Play {
       case 'ping': return void client.sendMessage('ping', { timestamp: 1 });
       case 'batch a ping': return void this.batcher.addMessage('ping', { timestamp: 1 });
       case 'opened': return this.opened();
+      case 'fetching': return this.fetching();
+      case 'go on': return void this.goOn();
       case 'turn': return this.turn();
       case 'hide': case 'show':
         this.visibility = step === 'show' ? 'visible' : 'hidden';
@@ -253,6 +257,10 @@ class Play {
 
   async opened() {
     while (this.client.readyState !== WebSocket.OPEN) await later(1); // nobody is told of it
+  }
+
+  async fetching() {
+    while (this.fetches === 0) await later(1); // nobody is told of it
   }
 
   jump() {

@@ -1,7 +1,8 @@
 """The calls of the application's handlers: in order, each by itself, and never in the way of the connection.
 
 They are made in a task of their own, which there is while something waits to be handed on: a handler may wait for an
-answer that has yet to be read, may disconnect, and may raise.
+answer that has yet to be read, may disconnect, and may raise. However long it takes, reading goes on: what comes when
+enough waits is passed over, and events are asked for again once all handlers are done.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from code_racer_client.calling_out import CallFailed, call_out
-from code_racer_client.message import JsonMessage
+from code_racer_client.message import JsonMessage, whole
 from code_racer_client.subscriptions import Subscriptions
 
 MAX_WAITING: Final = 1_000
+"""So many messages wait at most, and as many events of the client's own beside them."""
 FAULT: Final = "fault"
 """The client's own event: a handler has raised."""
 RETRY: Final = "retry"
@@ -40,13 +42,14 @@ class Dispatcher:
     """Hands on what has come: messages to `hand_on`, events of the client's own to their handlers."""
 
     def __init__(self, subscriptions: Subscriptions, hand_on: Callable[[JsonMessage], Awaitable[None]]) -> None:
+        self.ask_again: Callable[[int | None], Awaitable[None]] = _nobody
+        """Has the events after one sent again; set by who keeps the connection."""
         self._subscriptions = subscriptions
         self._hand_on = hand_on
         self._waiting: deque[_Told] = deque()
         self._task: asyncio.Task[None] | None = None
         self._current: object = None
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._passed_over: tuple[int | None] | None = None  # since the event after this one
         self._is_warned = False
 
     @property
@@ -55,12 +58,21 @@ class Dispatcher:
         return self._current is not None and _call.get(None) is self._current
 
     def add(self, message: JsonMessage, last_seq: int | None) -> None:
-        """Hand a message on; `last_seq` is that of the event before it."""
-        self._add(_Told(str(message["type"]), message, is_own=False, last_seq=last_seq))
+        """Hand a message on; `last_seq` is that of the event before it.
+
+        Where enough waits it is passed over, and so is what comes after an event that was, until that has come again.
+        """
+        if self._passed_over is None and len(self._waiting) < MAX_WAITING:
+            self._add(_Told(str(message["type"]), message, is_own=False, last_seq=last_seq))
+            return
+        if self._passed_over is None and whole(message.get("seq")) is not None:
+            self._passed_over = (last_seq,)
+        self._warn()
 
     def tell(self, type: str, /, **data: Any) -> None:  # noqa: ANN401 - whatever the event says
-        """Hand on an event of the client's own."""
-        self._add(_Told(type, data, is_own=True))
+        """Hand on an event of the client's own; where a handler does not return and many wait, it is passed over."""
+        if len(self._waiting) < 2 * MAX_WAITING:
+            self._add(_Told(type, data, is_own=True))
 
     def fault(self, error: BaseException, type: str) -> None:
         """Tell that the application's code has raised; where nobody listens, it is logged."""
@@ -68,13 +80,6 @@ class Dispatcher:
             self.tell(FAULT, error=error, type=type)
         else:
             _log(error, type)
-
-    async def wait_for_room(self) -> None:
-        """Wait while as much waits as may."""
-        if not self._has_room.is_set() and not self._is_warned:
-            self._is_warned = True
-            _logger.warning("%d messages wait for their handlers: no more are read until these are done", MAX_WAITING)
-        await self._has_room.wait()
 
     async def call_handlers(self, type: str, data: JsonMessage) -> None:
         """Call the handlers of a type, one after the other; what one raises is told, and holds up no other."""
@@ -91,8 +96,8 @@ class Dispatcher:
         """Hand on no message that waits, and no next try; return the last event before, None where none waits."""
         dropped = [one for one in self._waiting if not one.is_own]
         self._waiting = deque(one for one in self._waiting if one.is_own and one.type != RETRY)
-        self._note_room()
-        return (dropped[0].last_seq,) if dropped else None
+        passed_over, self._passed_over = self._passed_over, None
+        return (dropped[0].last_seq,) if dropped else passed_over
 
     async def stop(self, patience_s: float) -> None:
         """End the call that is made, and hand on what waits, for so long; a handler's own call is left to itself."""
@@ -108,7 +113,6 @@ class Dispatcher:
 
     def _add(self, one: _Told) -> None:
         self._waiting.append(one)
-        self._note_room()
         if self._is_idle:
             self._start()
 
@@ -116,11 +120,10 @@ class Dispatcher:
     def _is_idle(self) -> bool:
         return self._task is None or self._task.done()
 
-    def _note_room(self) -> None:
-        if len(self._waiting) < MAX_WAITING:
-            self._has_room.set()
-        else:
-            self._has_room.clear()
+    def _warn(self) -> None:
+        if not self._is_warned:
+            self._is_warned = True
+            _logger.warning("%d messages wait for their handlers: later ones are passed over for now", MAX_WAITING)
 
     def _start(self) -> asyncio.Task[None]:
         self._task = asyncio.get_running_loop().create_task(self._work(), name="handlers")
@@ -128,12 +131,16 @@ class Dispatcher:
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
-                one = self._waiting.popleft()
-                self._note_room()
-                self._current = object()
-                _call.set(self._current)
-                await self._hand(one)
+            while self._waiting or self._passed_over is not None:
+                if self._waiting:
+                    one = self._waiting.popleft()
+                    self._current = object()
+                    _call.set(self._current)
+                    await self._hand(one)
+                elif self._passed_over is not None:  # all handlers are done
+                    self._current = None
+                    (last_seq,), self._passed_over = self._passed_over, None
+                    await self.ask_again(last_seq)
         finally:
             self._current = None
 
@@ -151,6 +158,10 @@ class Dispatcher:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=patience_s)
+
+
+async def _nobody(_: int | None) -> None:
+    """Ask nobody."""
 
 
 def _log(error: BaseException, type: str) -> None:

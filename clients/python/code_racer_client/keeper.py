@@ -64,6 +64,7 @@ class Keeper:
         self._reconnection = reconnection
         self._subscriptions = subscriptions
         self._dispatcher = dispatcher
+        dispatcher.ask_again = self._ask_again
         self._count = count
         self._arrival = Arrival()
         self._hurry = asyncio.Event()
@@ -156,7 +157,6 @@ class Keeper:
 
     async def _serve_once(self) -> None:
         """Keep one connection from open to close; raises what ended it."""
-        await self._dispatcher.wait_for_room()
         self._note_attempt()
         self._arrival.tried()
         token = await self._current_token()
@@ -238,7 +238,6 @@ class Keeper:
     # ---------------------------------------------------------------- messages
 
     async def _take(self, frame: str | bytes) -> None:
-        await self._dispatcher.wait_for_room()
         if asyncio.current_task() is not self._task:
             return
         message = decode(frame)
@@ -259,12 +258,17 @@ class Keeper:
         if seq <= last:
             return False
         if seq > last + 1:
-            if self.connection is not None:
-                self._reconnection.gap()
-                await self.connection.close(CLOSE_GOING_AWAY, "gap")
+            await self._ask_again(self.last_seq)
             return False
         self.last_seq = seq
         return True
+
+    async def _ask_again(self, last_seq: int | None) -> None:
+        """Have the events after one sent again: by this connection's end, or by the next attempt."""
+        self.last_seq = last_seq
+        if self.connection is not None:
+            self._reconnection.gap()
+            await self.connection.close(CLOSE_GOING_AWAY, "gap")
 
     async def _note(self, message: JsonMessage) -> None:
         """Do what the client itself has to do about a message."""

@@ -3,7 +3,7 @@
 Durable events carry ``seq``: after a cut the client reconnects with ``last_seq``, hands on each event once and in
 order, and reconnects when it notices a gap. Handlers are called in a task of their own, one message after the other:
 they may call anything of the client, wait for it, and raise; what is read meanwhile waits for them, 1,000 messages at
-most. docs/clients.md has the states and the rules.
+most, and what comes then is asked for again once they are done. docs/clients.md has the states and the rules.
 
 Its options are arguments of the constructor, by name, as those of the client for browsers are.
 """

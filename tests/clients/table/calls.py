@@ -5,6 +5,8 @@ from tests.clients.table.row import BESIDE, COROUTINES, CREDENTIALS, JAVASCRIPT,
 AROUND_A_CUT = "connecting open waiting retry reconnecting open closed"
 COUNTED_AROUND_A_CUT = ("connection", "error", "reconnect", "connection", "resume")
 CUT = "connect, welcome, pong, cut, waiting, open, disconnect, closed"
+THINKS = "connect, open, send, player_ready, flood"
+"""A handler has been called, and by now more has come than waits for it."""
 LATER = '{"type": "error"; "data": {"id": "one"; "code": "rate_limited"; "retry_after_ms": 600000}}'
 OLD_TOKEN = "marked.old.token"
 
@@ -253,6 +255,32 @@ HANDLERS = (
         AROUND_A_CUT,
         {"waiting": "request"},
         expected={"answers": ["seq"]},
+    ),
+    Row(
+        "a handler that thinks while more comes than waits for it, and then asks, gets its answer",
+        f"{THINKS}, go on, answered, disconnect, closed",
+        handlers={"player_ready": "request when told"},
+        expected={"answers": ["sent", "seq"]},
+    ),
+    Row(
+        "so does one that thinks across a cut",
+        f"{THINKS}, cut, go on, answered, disconnect, closed",
+        handlers={"player_ready": "request when told"},
+        expected={"answers": ["sent", "seq"]},
+    ),
+    Row(
+        "meanwhile whoever else asks gets an answer, the end is told, and no event is lost",
+        f"{THINKS}, request, request, go on" + ", player_ready" * 3 + ", request, player_ready, goodbye 4403, end",
+        handlers={"player_ready": "request when told"},
+        expected={"answers": ["sent", "seq", "seq", "seq", "seq"], "readies": 5, "end_codes": [4403]},
+    ),
+    Row(
+        "what came while one thought, and it has not seen, is asked for again another time",
+        f"{THINKS}, request, request, disconnect, closed, connect, open, player_ready, player_ready, "
+        "disconnect, closed",
+        handlers={"player_ready": "request when told"},
+        expected={"answers": ["sent", "seq", "seq"]},
+        only=Only(PYTHON, "in JavaScript all have been handed on"),
     ),
     Row(
         "where nobody listens for faults they are logged",

@@ -40,7 +40,7 @@ class Console:
         self.fleet = Fleet(hub, hub.coordination, self.replica.card, settings)
         self.telling = telling
         self.lately = lately = telling.lately
-        lately.ends.replica = replica
+        lately.belongs_to(replica)
         self.settings = SettingsView(settings, fingerprints)
         self.connections = ConnectionsView(hub, replica)
         self.games = GamesView(hub, self.connections, replica)

@@ -11,6 +11,7 @@ from heapq import heappush, heappushpop
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.console.ends import Ends
 from app.console.sketch import Estimate, HeavyHitters
@@ -43,7 +44,7 @@ DEFAULT_KINDS: Final = {HotMeasure.RECONNECTS: HotKind.PLAYER, HotMeasure.REFUSA
 
 
 class HotRow(Struct, frozen=True):
-    """One of a hot list: it has `count` at the most, and `error_bound` less at the least."""
+    """One of a hot list: it has `count` at the most on `replica`, and `error_bound` less at the least."""
 
     key: str
     kind: HotKind
@@ -52,6 +53,7 @@ class HotRow(Struct, frozen=True):
     player_id: str | None = None
     game_id: str | None = None
     address: str | None = None
+    replica: str = ""
 
 
 class NoSuchListError(ValueError):
@@ -70,6 +72,9 @@ class Hot:
 
         Raises NoSuchListError.
         """
+        return [replace(row, replica=self._ends.replica) for row in await self._top(by, kind, over_s)]
+
+    async def _top(self, by: HotMeasure, kind: HotKind | None, over_s: float) -> list[HotRow]:
         kind = kind or DEFAULT_KINDS.get(by, HotKind.CONNECTION)
         if by in _GONE:
             return self._gone(by, kind)

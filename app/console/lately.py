@@ -14,3 +14,7 @@ class Lately:
         self.acts = Acts()
         self.ends = Ends()
         self.slowest = Slowest()
+
+    def belongs_to(self, replica: str) -> None:
+        """Say from now on with each end and each slow message whose it was, as a list may be of several replicas."""
+        self.ends.replica = self.slowest.replica = replica

@@ -25,6 +25,7 @@ class SlowMessage(Struct, frozen=True):
     game_id: str
     player_id: str | None
     trace_id: str | None
+    replica: str = ""
 
 
 class _Heap:
@@ -44,11 +45,12 @@ class _Heap:
 
 
 class Slowest:
-    """Keeps the slowest messages; it is told only of those that are slow."""
+    """Keeps the slowest messages of `replica`; it is told only of those that are slow."""
 
-    __slots__ = ("_heaps",)
+    __slots__ = ("_heaps", "replica")
 
     def __init__(self) -> None:
+        self.replica = ""
         self._heaps = Windows(_Heap, WINDOW_S)
 
     def add(self, type: str, outcome: str, duration_s: float, opened: Opened, trace_id: str | None) -> None:
@@ -62,6 +64,7 @@ class Slowest:
             opened.game_id,
             opened.player_id,
             trace_id,
+            self.replica,
         )
         self._heaps.now.add(one)
 

@@ -11,10 +11,14 @@ LogLine = Mapping[str, Any]
 
 
 class LogPage(Struct, frozen=True):
-    """Lines, the newest first; of those that are kept, `matched` are what was looked for."""
+    """Lines, the newest first; of those that are kept, `matched` are what was looked for.
+
+    `missing` are replicas that did not answer.
+    """
 
     rows: list[dict[str, Any]]
     matched: int
+    missing: list[str] = []
 
 
 class RenderExposition(Protocol):

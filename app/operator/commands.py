@@ -118,18 +118,18 @@ VIEWS: Final = (
     OpsCommand("closes", "who was disconnected or refused lately, and why", "/closes", Reach.LIST, (_PLAYER, _LIMIT),
             columns=("at", "player_id", "code", "reason", "detail", "initiator", "duration_s", "client", "address",
                      "replica")),
-    OpsCommand("hot", "who causes most", "/hot", Reach.EACH, (
+    OpsCommand("hot", "who causes most", "/hot", Reach.LIST, (
         OpsOption("by", "by what", choices=tuple(HotMeasure)),
         OpsOption("kind", "added up for each", choices=tuple(HotKind)),
     ), order="count"),
-    OpsCommand("slow", "the slowest messages, with their traces", "/slow", Reach.EACH, order="duration_s"),
+    OpsCommand("slow", "the slowest messages, with their traces", "/slow", Reach.LIST, order="duration_s"),
     OpsCommand("tasks", "where the tasks of a replica are, grouped", "/diagnostics/tasks", Reach.ONE),
     OpsCommand("bans", "who is banned, until when, by whom", "/bans", Reach.ANY),
     OpsCommand("changes", "who changed what, and why", "/actions", Reach.LIST, (_LIMIT,),
             columns=("at", "operator", "action", "subject", "outcome", "reason", "detail", "replica")),
     OpsCommand("alerts", "the alerts that fire", "/alerts", Reach.ANY,
                columns=("name", "severity", "since", "summary")),
-    OpsCommand("log", "the last log lines", "/log", Reach.EACH, (
+    OpsCommand("log", "the last log lines", "/log", Reach.LIST, (
         OpsOption("event", "of events that begin so, like ws. or operator.acted"),
         OpsOption("level", "of this level", choices=("debug", "info", "warning", "error", "critical")), _LIMIT,
     ), columns=("timestamp", "level", "event", REST), order="timestamp"),

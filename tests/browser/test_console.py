@@ -19,7 +19,7 @@ AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
 OPS_TOKEN = "e1a7" * 12
 RACES = 3
 RULES: Final[dict[str, dict[str, list[str]]]] = {"dark": {"runOnly": ["color-contrast"]}, "light": {}}
-COLOURFUL = ("", "alerts?runbook=CodeRacerEventLoopLag", "connections", "game/{game}", "hot", "never")
+COLOURFUL = ("", "alerts?runbook=CodeRacerEventLoopLag", "connections", "game/{game}", "hot?replica=all", "never")
 """Views that have between them all that has a colour."""
 PRESS_SPACE_TWICE = """(slider) => [1, 2].map(() => {
     slider.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', cancelable: true }));
@@ -27,8 +27,8 @@ PRESS_SPACE_TWICE = """(slider) => [1, 2].map(() => {
 })"""
 """Within one turn, as a short race would be over before the second one on a slow machine; and what the button says."""
 VIEWS = (
-    *COLOURFUL, "replicas", "connection/{connection}", "games", "player/{player}", "closes", "slow", "changes", "bans",
-    "log", "settings", "diagnostics", "find/nobody",
+    *COLOURFUL, "replicas", "connection/{connection}", "games", "player/{player}", "closes", "slow?replica=all",
+    "changes", "bans", "log?replica=all", "settings", "diagnostics", "find/nobody",
 )  # fmt: skip
 
 

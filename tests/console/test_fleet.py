@@ -1,9 +1,11 @@
 """All replicas from one of them: found, asked with the right of who asks, missing where they are silent."""
 
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
         "drain_delay_s": 0,
         "scrape_wait_s": 0,
         "drain_spread_s": 0,
+        "slow_message_s": 0.000_001,
     }
     with Supervised(tmp_path_factory.mktemp("fleet"), ops_token=OPS_TOKEN, replica="pair", **production) as running:
         yield running
@@ -97,6 +100,38 @@ def test_connections_games_and_players_of_all_are_one_list(service: Supervised) 
         assert [row["player_id"] for row in shown["players"]] == [ann["player_id"]]
         listed = json.dumps([page, loaded, player, shown])
         assert ann["token"] not in listed
+
+
+def test_hot_lists_slow_messages_log_lines_and_closes_of_all_are_one_list(service: Supervised) -> None:
+    """Each row says whose it is, and the lists are in the order that those of one replica are in."""
+    ann = service.guest("Ann")
+    with contextlib.ExitStack() as stack:
+        for number in range(WORKERS):
+            game_id = service.new_game(ann["token"])
+            while Share(0, WORKERS).owner(game_id) != number:
+                game_id = service.new_game(ann["token"])
+            player = stack.enter_context(Player(service, game_id, ann["token"]))
+            player.until("welcome")
+            player.send("ready")
+            player.until("player_ready")
+
+        def rows(path: str, order: str, number: int = 1, **query: str) -> list[dict[str, Any]]:
+            page = ask(service, number, path, BEARER, replicas="all", **query).json()
+            assert page["missing"] == []
+            assert {row["replica"] for row in page["rows"]} == {"pair-1", "pair-2"}, path
+            keys = [row[order] for row in page["rows"]]
+            assert keys == sorted(keys, reverse=True)
+            found: list[dict[str, Any]] = page["rows"]
+            return found
+
+        assert len(rows("hot", "count", kind="player", by="bytes")) == WORKERS, "the counts of two are not added up"
+        for number in (1, 2):  # of one of them the own rows alone may happen to be the first
+            rows("slow", "duration_s", number)
+        until(lambda: all(ask(service, number, "log", event="ws.opened").json()["rows"] for number in (1, 2)))
+        rows("log", "timestamp", event="ws.opened", limit="4")
+        assert {row["replica"] for row in ask(service, 1, "hot").json()["rows"]} == {"pair-1"}
+    until(lambda: len(ask(service, 1, "closes", replicas="all", player=ann["player_id"]).json()["rows"]) == WORKERS)
+    rows("closes", "at", player=ann["player_id"])
 
 
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:

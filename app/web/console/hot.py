@@ -1,7 +1,9 @@
 """The hot lists, the last ends, the slowest messages."""
 
+from asyncio import gather
+from heapq import nlargest
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -10,19 +12,28 @@ from msgspec import Struct
 
 from app.console.console import Console
 from app.console.ends import KEPT, EndRow
-from app.console.hot import MOST_SECONDS, HotRow, NoSuchListError
+from app.console.hot import MOST_SECONDS, TOP, HotRow, NoSuchListError
+from app.console.slowest import KEPT as KEPT_SLOW
 from app.console.slowest import SlowMessage
 from app.vocabulary import HotKind, HotMeasure
 from app.web.console.forwarding import Others
 from app.web.error_answers import refusal
 
+_SPARE_S: Final = 5
+"""A replica that counts for so many seconds has so many more to answer."""
+
 
 class HotList(Struct, frozen=True):
-    """The first of a hot list."""
+    """The first of a hot list; `missing` are replicas that did not answer.
+
+    Of all replicas it has the first of theirs, each with its replica: what two know of one key is two rows. It is not
+    added up, as each knows of its first alone how much they have.
+    """
 
     by: HotMeasure
     over_s: float
     rows: list[HotRow]
+    missing: list[str] = []
 
 
 class EndList(Struct, frozen=True):
@@ -33,24 +44,32 @@ class EndList(Struct, frozen=True):
 
 
 class SlowList(Struct, frozen=True):
-    """The slowest messages of the last hour or two, and from how many seconds on one is slow (SLOW_MESSAGE_S)."""
+    """The slowest messages of the last hour or two, and from how many seconds on one is slow (SLOW_MESSAGE_S).
+
+    `missing` are replicas that did not answer.
+    """
 
     slow_s: float
     rows: list[SlowMessage]
+    missing: list[str] = []
 
 
-@get("/hot", forward_timeout_s=MOST_SECONDS + 5)
+@get("/hot", forward_timeout_s=MOST_SECONDS + _SPARE_S)
 async def show_hot(
     console: NamedDependency[Console],
+    others: NamedDependency[Others],
     by: FromQuery[HotMeasure] = HotMeasure.MESSAGES,
     kind: FromQuery[HotKind | None] = None,
     over_s: Annotated[float, QueryParameter(ge=0, le=MOST_SECONDS)] = 0,
 ) -> HotList:
     """List the first twenty by a measure: since they are there, or of what comes `over_s` seconds from now on."""
+    timeout_s = over_s + _SPARE_S if over_s else None
     try:
-        return HotList(by, over_s, await console.hot.top(by, kind, over_s))
+        rows, (found, missing) = await gather(console.hot.top(by, kind, over_s), others.answers(HotList, timeout_s))
     except NoSuchListError as error:
         raise refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
+    rows += [row for one in found for row in one.rows]
+    return HotList(by, over_s, nlargest(TOP, rows, key=lambda row: row.count - row.error_bound), missing)
 
 
 @get("/closes")
@@ -69,9 +88,11 @@ async def show_closes(
 
 
 @get("/slow")
-async def show_slow(console: NamedDependency[Console]) -> SlowList:
+async def show_slow(console: NamedDependency[Console], others: NamedDependency[Others]) -> SlowList:
     """List the slowest messages of the last hour or two, with the traces that show why."""
-    return SlowList(console.slow_s, console.lately.slowest.rows())
+    found, missing = await others.answers(SlowList)
+    rows = [*console.lately.slowest.rows(), *(row for one in found for row in one.rows)]
+    return SlowList(console.slow_s, nlargest(KEPT_SLOW, rows, key=lambda row: row.duration_s), missing)
 
 
 HANDLERS = (show_hot, show_closes, show_slow)

@@ -7,19 +7,29 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from app.console.console import Console
-from app.console.telling import LogPage
+from app.console.telling import LogLine, LogPage
+from app.web.console.forwarding import Others
 from app.web.console.listing import Limit, Sought
 
 
 @get("/log")
 async def list_log_lines(
     console: NamedDependency[Console],
+    others: NamedDependency[Others],
     event: Sought = "",
     level: FromQuery[Literal["debug", "info", "warning", "error", "critical"] | None] = None,
     limit: Limit = 50,
 ) -> LogPage:
     """List the last lines of the log, the newest first: of events whose name begins so, of one level."""
-    return console.telling.log(event, level, limit)
+    own = console.telling.log(event, level, limit)
+    found, missing = await others.answers(LogPage)
+    pages = [own, *found]
+    rows = sorted((row for page in pages for row in page.rows), key=_time_of, reverse=True)
+    return LogPage(rows[:limit], sum(page.matched for page in pages), missing)
+
+
+def _time_of(line: LogLine) -> str:
+    return str(line.get("timestamp", ""))
 
 
 @get("/metrics")

@@ -106,6 +106,9 @@ export function missingLine({ missing } = {}) {
   return h('p', { class: 'warning' }, `Without ${names.join(', ')}, which ${names.length === 1 ? 'does' : 'do'} not answer.`);
 }
 
+/** The column that says whose a row is, in a list of all replicas. */
+export const replicaColumn = ({ replica }) => (replica === 'all' ? [{ name: 'Replica', cell: (row) => text(row.replica), isWide: true }] : []);
+
 /** A form whose fields are what is asked of the view; a change is a new place. */
 export function filters(query, fields) {
   const go = (form) => { location.hash = but({ ...Object.fromEntries(new FormData(form)), after: undefined, page: undefined }); };

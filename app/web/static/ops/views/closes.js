@@ -1,7 +1,7 @@
 /** The last closes and refusals, and what they mean in words. */
 import { h } from '../dom.js';
 import { at, duration, text, words } from '../format.js';
-import { filters, gameLink, head, missingLine, playerLink, pill, rowsOf, table } from '../parts.js';
+import { filters, gameLink, head, missingLine, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
 import { ofList } from '../place.js';
 
 const CALM = new Set(['normal', 'client_going_away', 'client_no_code', 'draining', 'connection_age', 'replaced', 'game_over']);
@@ -18,11 +18,11 @@ export function closeColumns({ isShort, replica } = {}) {
     { name: 'After', cell: (row) => duration(row.duration_s), isNumber: true, isLong: true },
     { name: 'Detail', cell: (row) => h('span', { class: 'prose' }, text(row.detail)), isWide: true, isLong: true },
     { name: 'Game', cell: (row) => gameLink(row.game_id), isWide: true, isLong: true },
-    replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true, isLong: true },
+    ...replicaColumn({ replica }),
     { name: 'Client', cell: (row) => text(row.client), isWidest: true, isLong: true },
     { name: 'Address', cell: (row) => h('code', {}, text(row.address)), isWidest: true, isLong: true },
   ];
-  return all.filter((column) => column && !(isShort && column.isLong));
+  return all.filter((column) => !(isShort && column.isLong));
 }
 
 /** What an end was, as a sentence. */

@@ -2,7 +2,7 @@
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, bytes, count, duration, text, words } from '../format.js';
-import { button, card, connectionLink, facts, filters, gameLink, head, missingLine, onReplica, pager, playerLink, pill, rowsOf, table } from '../parts.js';
+import { button, card, connectionLink, facts, filters, gameLink, head, missingLine, onReplica, pager, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
 import { ofConnection, ofList } from '../place.js';
 import { traceButton } from './trace.js';
 
@@ -16,7 +16,7 @@ const outboxLevel = (row) => (row.outbox_bytes > DEEP_BYTES ? 'bad' : row.outbox
 export function columnsOf(query, isShort) {
   const all = [
     { name: 'Player', cell: (row) => h('span', { class: 'who' }, connectionName(row, query)) },
-    query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
+    ...replicaColumn(query),
     { name: 'State', cell: (row) => pill(row.state, row.state === 'open' ? 'good' : 'wait'), isWide: true, isLong: true },
     { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)), isWide: true },
     { name: 'Outbox', sort: 'outbox', isNumber: true, cell: (row) => bytes(row.outbox_bytes), level: outboxLevel },
@@ -27,7 +27,7 @@ export function columnsOf(query, isShort) {
     { name: 'Age', sort: 'age', isNumber: true, cell: (row) => duration(row.age_s), isLong: true },
     { name: 'Client', cell: (row) => text(row.client), isWidest: true, isLong: true },
     { name: 'Address', cell: (row) => h('code', {}, text(row.address)), isWidest: true, isLong: true },
-  ].filter(Boolean);
+  ];
   return isShort ? all.filter((column) => !column.isLong).map((column) => ({ ...column, sort: undefined })) : all;
 }
 

@@ -3,7 +3,7 @@ import { tried } from '../api.js';
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, duration, text, words } from '../format.js';
-import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, problemLine, rowsOf, table } from '../parts.js';
+import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, problemLine, replicaColumn, rowsOf, table } from '../parts.js';
 import { ofList, ofOne } from '../place.js';
 import { columnsOf } from './connections.js';
 import { timeline } from './events.js';
@@ -28,7 +28,7 @@ export const games = {
         caption: 'Games', rows: rowsOf(answer), key: (row) => row.game_id, query, first: 'hurt', empty: 'No game is like that.',
         columns: [
           { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) },
-          query.replica === 'all' && { name: 'Replica', cell: (row) => text(row.replica), isWide: true },
+          ...replicaColumn(query),
           { name: 'Phase', cell: (row) => pill(row.phase, phaseLevel(row)) },
           { name: 'Problem', cell: (row) => text(row.problem), isWide: true },
           { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
@@ -39,7 +39,7 @@ export const games = {
           { name: 'Judging', sort: 'judging', isNumber: true, cell: (row) => count(row.judging) },
           { name: 'Overdue', sort: 'overdue', isNumber: true, cell: (row) => (row.overdue_s > 0 ? duration(row.overdue_s) : '–'), level: (row) => (row.overdue_s > 0 ? 'bad' : null) },
           { name: 'Made', sort: 'age', isWide: true, cell: (row) => ago(row.created_at) },
-        ].filter(Boolean),
+        ],
       }),
     ];
   },

@@ -2,7 +2,7 @@
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, many, text } from '../format.js';
-import { button, card, gameLink, head, missingLine, nothing, onReplica, pill, table } from '../parts.js';
+import { button, card, gameLink, head, missingLine, nothing, onReplica, pill, replicaColumn, table } from '../parts.js';
 import { ofOne, ofPlayer } from '../place.js';
 import { closeColumns, closeSentence } from './closes.js';
 import { columnsOf } from './connections.js';
@@ -26,7 +26,7 @@ export const player = {
       card('Games', table({
         caption: 'Games of this player', rows: games, key: (row) => `${row.replica} ${row.game_id}`, empty: 'None.',
         columns: [
-          { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) }, query.replica === 'all' && { name: 'Replica', isWide: true, cell: (row) => text(row.replica) }, { name: 'Phase', cell: (row) => pill(row.phase) },
+          { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) }, ...replicaColumn(query), { name: 'Phase', cell: (row) => pill(row.phase) },
           { name: 'Problem', isWide: true, cell: (row) => text(row.problem) }, { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
           mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, onReplica(row, query), reload) },
         ].filter(Boolean),

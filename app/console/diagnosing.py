@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from app.console.answers import refused
-from app.console.diagnostics.memory import MemoryTop, begin_tracing, end_tracing
+from app.console.diagnostics.memory import MemoryTop, begin_tracing, end_tracing, is_enough_traced
 from app.console.diagnostics.profile import Profile, Sampler
 from app.realtime.overload import LoadMonitor
+
+_LOOK_EVERY_S: Final = 0.05
+"""So often it is looked how much is traced: what is made in between comes on top."""
 
 
 class Lag(Struct, frozen=True):
@@ -46,15 +51,21 @@ class Diagnosing:
             return looking.result()
 
     async def memory(self, seconds: float) -> MemoryTop:
-        """Trace memory for so long. Raises ActionRefused."""
+        """Trace memory for so long, or until so much was made that more would hold the service up.
+
+        Raises ActionRefused.
+        """
         with self._alone("tracing memory"):
             if not begin_tracing():
                 raise refused("memory is traced already: PYTHONTRACEMALLOC is set")
+            began, lasted = time.monotonic(), 0.0
             try:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), seconds)
+                while lasted < seconds and not self._stop.is_set() and not is_enough_traced():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stop.wait(), min(_LOOK_EVERY_S, seconds - lasted))
+                    lasted = time.monotonic() - began
             finally:
-                top = await asyncio.to_thread(end_tracing, seconds)
+                top = await asyncio.to_thread(end_tracing, lasted, ended_early=lasted < seconds)
             return top
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from app.console.answers import ActionRefused
 from app.console.diagnosing import Diagnosing
 from app.console.diagnostics import profile as profiling
 from app.console.diagnostics.flame import flame_graph
-from app.console.diagnostics.memory import begin_tracing, end_tracing
+from app.console.diagnostics.memory import MOST_TRACES_BYTES, begin_tracing, end_tracing
 from app.console.diagnostics.process import collector_state, dump_threads, list_descriptors
 from app.console.diagnostics.profile import OTHERS, Sampler
 from app.console.diagnostics.tasks import MOST_GROUPS, dump_tasks
@@ -195,6 +195,20 @@ def test_what_was_made_and_is_still_there_is_told_by_the_line_that_made_it() -> 
     assert top.bytes >= top.lines[0].bytes
     assert top.peak_bytes >= 500_000
     assert len(kept) == 500
+
+
+async def test_memory_is_traced_no_longer_than_what_is_read_in_a_moment() -> None:
+    diagnosing = Diagnosing(no_load())
+    whole = await diagnosing.memory(0.01)
+    assert (whole.ended_early, whole.seconds >= 0.01) == (False, True)
+    traced = asyncio.create_task(diagnosing.memory(60))
+    await asyncio.sleep(0)
+    assert tracemalloc.is_tracing()
+    kept = [bytes(40) for _ in range(2 * MOST_TRACES_BYTES // 50)]
+    async with asyncio.timeout(20):
+        top = await traced
+    assert (top.ended_early, top.seconds < 20) == (True, True)
+    assert (HERE in top.lines[0].where, top.lines[0].blocks > len(kept) // 2) == (True, True)
 
 
 async def test_what_costs_is_done_one_at_a_time_and_ends_early_with_the_service() -> None:

@@ -4,11 +4,12 @@ The browser goes with its file: while it is there an event loop runs, and no tes
 """
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
-from tools.harness.browser import chromium
+from tools.harness.browser import DESKTOP, PHONE, chromium
 from tools.harness.server import ServerProcess
 
 
@@ -24,3 +25,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     settings = {"countdown_s": 0.5, "reconnect_grace_s": 15, "jwt_leeway_s": 0, "free_verdicts_per_game": 1}
     with ServerProcess(tmp_path_factory.mktemp("server"), **settings) as process:
         yield process
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def size(request: pytest.FixtureRequest) -> ViewportSize:
+    return cast("ViewportSize", request.param)

@@ -1,6 +1,7 @@
 """Where a race cannot be played the page says why, in words of its own, and has a way on."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -216,6 +217,29 @@ def test_every_end_has_its_words(page: Page, server: ServerProcess) -> None:
     closes = {row.reason for row in CLOSE_TABLE if Initiator.SERVER in row.initiators and not row.comes_back}
     refusals = {str(row.outcome) for row in REFUSALS.values() if row.is_final}
     assert set(known) == (refusals | closes) - never_by_us
+
+
+def test_no_end_and_no_refusal_holds_the_name_of_a_setting_or_of_a_field(page: Page, server: ServerProcess) -> None:
+    """Whoever plays has no settings, and whoever has them finds them in the answer itself."""
+    refused = {
+        "this origin is not allowed; add it to CORS_ALLOWED_ORIGINS": "origin_refused",
+        "max_players can be at most 8 (MAX_PLAYERS_PER_GAME)": "bad_request",
+        "guests are not admitted here; see GUESTS": "not_found",
+        "no such problem; see GET /api/problems": "bad_request",
+    }
+    page.goto(server.http_url)
+    said = page.evaluate(
+        "(refused) => Promise.all([import('/ends.js'), import('/http.js')])"
+        ".then(([{ ENDS, apiWords }, { Refused }]) => ["
+        " ...Object.values(ENDS).flatMap(([title, text]) => [title, text]),"
+        " ...Object.entries(refused).map(([detail, reason]) => apiWords(new Refused(403, reason, detail))),"
+        " apiWords(new Refused(429, 'rate_limited', 'you have 8 open games (MAX_GAMES_PER_PLAYER); finish one first')),"
+        "])",
+        refused,
+    )
+    assert [words for words in said if re.search("_|[A-Z]{3}|undefined", words)] == []
+    assert "Whoever runs the server can add it." in said[-5]
+    assert said[-2:] == ["No such problem.", "You have 8 open games; finish one first. Try again in 1 s."]
 
 
 def test_a_server_without_guests_asks_for_a_token(browser: Browser, tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, ViewportSize, WebSocket, expect
 
-from tools.harness.browser import DESKTOP, PHONE, shoot, window
+from tests.browser.steps import new_game
+from tools.harness.browser import DESKTOP, PHONE, overflow, shoot, window
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ROOT, ServerProcess
+from tools.harness.tokens import token
 
 AXE = ROOT / "tests/node/node_modules/axe-core/axe.min.js"
 COMMENTS = "# think\n" * 12
@@ -19,6 +22,18 @@ IN_VIEW = """(names) => names.filter((name) => {
     const box = document.getElementById(name).getBoundingClientRect();
     return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight;
 })"""
+
+
+NOT_SEEN = """() => {
+    const all = [...document.querySelectorAll('#clock, #players .name, #players .what, #players progress')];
+    return all.filter((one) => {
+        const { left, top, right, bottom } = one.getBoundingClientRect();
+        const corners = [[left, top], [right - 2, top], [left, bottom - 2], [right - 2, bottom - 2]];
+        return !corners.every(([x, y]) => one.contains(document.elementFromPoint(x + 1, y + 1)));
+    }).map((one) => one.outerHTML);
+}"""
+"""What of the standing cannot be seen in the window: it is outside of it, cut off, or covered."""
+NARROW: ViewportSize = {"width": 320, "height": 568}
 
 
 @dataclass
@@ -204,6 +219,37 @@ def test_progress_is_tests_that_passed_and_no_lines_of_comments(seen: Seen) -> N
 
 def test_what_costs_no_try_is_not_counted_as_one(seen: Seen) -> None:
     assert seen.texts["unsupported"].startswith("writing")
+
+
+def test_seven_rivals_are_all_in_sight_while_one_writes(browser: Browser, server: ServerProcess) -> None:
+    """As many as a race takes unless its maker wants more; on a small phone too, and wherever one has scrolled to."""
+    link = new_game(server)
+    with ExitStack() as stack:
+        page = stack.enter_context(window(browser, link, viewport=PHONE, has_touch=True))
+        page.get_by_label("Your name").fill("Ann")
+        page.keyboard.press("Enter")
+        rivals = [
+            stack.enter_context(Player(server, link[-36:], token(f"rival-{at}", name=f"Rival the {at}th of seven")))
+            for at in range(7)
+        ]
+        expect(page.locator("#players li")).to_have_count(8)
+        for rival in rivals:
+            rival.send("ready")
+        page.get_by_role("button", name="I am ready").click()
+        expect(page.locator("#code")).to_be_focused()
+        rivals[0].send("submit_code", {"code": WRONG})
+        rivals[1].send("progress", {"lines": 12, "percent": 0})
+        expect(page.locator("#players")).to_contain_text("3/8")
+        expect(page.locator("#players")).to_contain_text("writing")
+        shoot(page, "seven-rivals")
+        for size in (PHONE, NARROW, DESKTOP):
+            page.set_viewport_size(size)
+            for where in ("0", "document.body.scrollHeight"):
+                page.evaluate(f"scrollTo(0, {where})")
+                assert page.evaluate(NOT_SEEN) == [], f"{size}, scrolled to {where}"
+            assert overflow(page) <= 0
+        texts = page.locator("#players .name").all_inner_texts()
+        assert len(set(texts)) == 8
 
 
 def test_copied_is_said_only_where_something_was_copied(browser: Browser, server: ServerProcess) -> None:

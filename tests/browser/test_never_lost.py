@@ -2,14 +2,13 @@
 
 import json
 import re
-from typing import cast
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, ViewportSize, expect
 
 from tests.browser.outage import KINDS, outage
-from tests.browser.steps import enter, is_open, known, new_game, race
-from tools.harness.browser import DESKTOP, PHONE, open_page, shoot, window
+from tests.browser.steps import DRAFT, enter, is_open, known, new_game, race
+from tools.harness.browser import DESKTOP, PHONE, shoot, window
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ServerProcess
 from tools.harness.slices import slice_of, today
@@ -17,13 +16,7 @@ from tools.harness.tokens import token
 
 SIZE = slice_of((DESKTOP, PHONE), 2, today())[0]
 """Where a test has no `size`, as it is about no window, it has one on a day and the other on the next."""
-DRAFT = "def solve(numbers, limit):\n    return 0  # my draft\n"
 UNSUPPORTED = "import heapq\n\ndef solve(numbers, limit):\n    return 0\n"
-
-
-@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def size(request: pytest.FixtureRequest) -> ViewportSize:
-    return cast("ViewportSize", request.param)
 
 
 def test_a_reload_shows_what_there_was(browser: Browser, server: ServerProcess, size: ViewportSize) -> None:
@@ -195,49 +188,6 @@ def test_what_is_too_long_is_said_before_it_is_sent(browser: Browser, server: Se
         submit.click()
         expect(page.locator("#verdict")).to_contain_text("nothing to hand in")
     assert server.metric("ws_closes_total", code="1009", reason="message_too_big", initiator="server") == 0
-
-
-def test_a_second_window_takes_over_and_the_first_is_told(
-    browser: Browser, server: ServerProcess, size: ViewportSize
-) -> None:
-    link = new_game(server)
-    with window(browser, link, viewport=size) as first:
-        race(first)
-        first.locator("#code").fill(WRONG)
-        second = open_page(first.context.new_page(), link, [])
-        expect(second.locator("#known")).to_contain_text("You are in this race as Ann")
-        shoot(second, "second-window")
-        second.get_by_role("button", name="Play here as Ann").click()
-        is_open(second)
-        expect(second.locator("#code")).to_have_value(WRONG)
-        expect(first.locator("#card")).to_contain_text("You play this race in another window")
-        expect(first.locator("#code")).not_to_be_editable()
-        shoot(first, "replaced")
-        second.locator("#code").fill(DRAFT)
-        second.reload()
-        first.get_by_role("button", name="Play here").click()
-        is_open(first)
-        expect(first.locator("#card")).to_be_hidden()
-        expect(first.locator("#code")).to_have_value(DRAFT)
-        expect(first.locator("#code")).to_be_editable()
-        expect(second.locator("#card")).to_contain_text("another window")
-        assert len(known(server, first)["players"]) == 1
-
-
-def test_a_copy_of_the_tab_asks_before_it_takes_over(
-    browser: Browser, server: ServerProcess, size: ViewportSize
-) -> None:
-    with window(browser, new_game(server), viewport=size) as first:
-        race(first)
-        with first.context.expect_page() as opened:
-            first.evaluate("void window.open(location.href)")
-        copy = opened.value
-        expect(copy.locator("#known")).to_contain_text("You are in this race as Ann")
-        is_open(first)
-        copy.get_by_role("button", name="Play here as Ann").click()
-        expect(first.locator("#card")).to_contain_text("You play this race in another window")
-        copy.reload()
-        is_open(copy)
 
 
 def test_what_was_handed_in_before_a_reload_in_an_outage_is_judged_once(

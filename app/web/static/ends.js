@@ -22,7 +22,7 @@ export const ENDS = Object.freeze({
   auth_failed: ['The server does not know you any more', 'Your pass for this race has run out, or the server has new keys.', ['join', 'home']],
   message_too_big: ['Something was too long for the server', 'It has closed the connection. What you wrote is still here: shorten it.', ['again', 'home']],
   protocol_error: ['The server did not understand this page', 'It may be an old one: reload it. What you wrote is kept.', ['again', 'home']],
-  origin_refused: ['This server does not race on this site', 'The address of this page is not on its list; whoever runs it can add it (CORS_ALLOWED_ORIGINS).', ['home']],
+  origin_refused: ['This server does not race on this site', 'It takes players from other addresses than that of this page. Whoever runs the server can add it.', ['home']],
   bad_request: ['The server did not understand this page', 'It may be an old one: reload it. What you wrote is kept.', ['again', 'home']],
   no_such_path: ['No races here', 'What answers at this address is not the race server, or only a part of it.', ['again']],
   normal: ['The connection is closed', 'You are not in this race at the moment.', ['again', 'home']],
@@ -37,6 +37,9 @@ export function wordsOf({ reason }, isGuest) {
   const [title, text, ways] = words;
   return { title, text, ways };
 }
+
+/** Whether an end leaves nothing to go on with: at most a ranking to look at. */
+export const isFinal = ({ reason }) => ENDS[reason]?.[2].every((way) => way === 'home' || way === 'look') ?? false;
 
 const WAITS = Object.freeze({
   __proto__: null,
@@ -60,10 +63,10 @@ const REFUSALS = Object.freeze({
   unavailable: 'The server cannot keep anything just now; try again.',
 });
 
-/** The server's own words, without the names of its settings. */
+/** The server's own words, without the names of its settings; none where they are for who writes programs. */
 function sentence(text) {
-  const plain = text?.replace(/ \([A-Z_]+\)|\.$/g, '');
-  return plain ? `${plain[0].toUpperCase()}${plain.slice(1)}.` : 'The server has refused this.';
+  const plain = text?.replace(/ \([A-Z_]+\)|; see [^;]*$|\.$/g, '');
+  return plain && !/_|[A-Z]{3}|`/.test(plain) ? `${plain[0].toUpperCase()}${plain.slice(1)}.` : 'The server has refused this.';
 }
 
 /** The words for what the server refuses while the race goes on; what the rules say is said in their words. */
@@ -74,6 +77,7 @@ export function apiWords(error) {
   const { reason, detail, retryAfterMs } = error;
   if (!(error instanceof Refused)) return 'The server cannot be reached. Try again in a moment.';
   if (reason === 'rate_limited') return `${sentence(detail)} Try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
+  if (reason === 'origin_refused') return ENDS.origin_refused.slice(0, 2).join('. ');
   if (reason === 'unauthorized') return 'The server does not take this token: it has run out, or was made for another server.';
   if (reason === 'unavailable' || reason === '') return 'The server cannot do this just now. Try again in a moment.';
   return sentence(detail);

@@ -1,17 +1,18 @@
 /** The lobby: who plays, and the wishes for a new game. */
 import { $ } from './dom.js';
 import { apiWords } from './ends.js';
-import { Told, api, becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, player } from './session.js';
+import { Told, api, becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, lastRace, player } from './session.js';
 import { notice } from './view.js';
 
 let gameId = null;
+let offered = null;
 let join = null;
 
 /** Show the lobby, or go on with the race that this tab is in; `enter(gameId)` is called with a race to be joined. */
 export function startLobby(enter) {
   join = enter;
   $('enter').addEventListener('submit', onEnter);
-  $('go-on').addEventListener('click', () => { becomeKept(keptRace(gameId)); join(gameId); });
+  $('go-on').addEventListener('click', goOn);
   addEventListener('hashchange', () => { if (takeToken()) begin(true); });
   begin(takeToken());
   void listProblems();
@@ -33,14 +34,35 @@ export function lobbyIsFor(game, asks = 'name') {
   ask('token', !own && asks === 'token');
   const known = game && !own ? keptRace(game) : null;
   if (!known) $('name').value ||= knownName(); // somebody else has another name
-  $('known').hidden = !known;
-  $('known-text').textContent = known ? `You are in this race as ${known.player.name}, perhaps in another window.` : '';
-  $('go-on').textContent = known ? `Play here as ${known.player.name}` : '';
+  offer(known, `You are in this race as ${known?.player.name}, perhaps in another window.`, `Play here as ${known?.player.name}`);
   $('lobby-title').textContent = game === null ? 'Race somebody' : 'Join the race';
   $('new-game').hidden = $('new-game').disabled = game !== null;
   $('go').textContent = game === null ? 'Create a game' : known ? 'Join as somebody else' : 'Join';
   $('lobby').hidden = false;
   if (known) $('go-on').focus();
+  if (game === null) void offerWayBack();
+}
+
+/** Offer a race with somebody who is known in it, or none. */
+function offer(race, text, way) {
+  offered = race;
+  $('known').hidden = !race;
+  $('known-text').textContent = race ? text : '';
+  $('go-on').textContent = race ? way : '';
+}
+
+/** Offer the race that was left by a link, where it still goes on. */
+async function offerWayBack() {
+  const last = lastRace();
+  const game = last && await api.game(last.gameId, { token: last.player.token }).catch(() => null);
+  const isThere = game?.players.some((one) => one.player_id === last.player.playerId);
+  if (isThere && game.state !== 'finished' && gameId === null) offer(last, `You are in a race as ${last.player.name}.`, 'Back to the race');
+}
+
+function goOn() {
+  becomeKept(offered);
+  history.replaceState(null, '', `/?game=${offered.gameId}`);
+  join(offered.gameId);
 }
 
 function ask(field, isAsked) {

@@ -3,11 +3,13 @@ import { hideCard, isCardShown, showCard } from './card.js';
 import { GameWebSocket, Rejected, VERSION } from './client.js';
 import { $, isOff } from './dom.js';
 import { code, focusEditor, setCode, startEditor } from './editor.js';
-import { apiWords, refusalWords, waitWords, wordsOf } from './ends.js';
+import { apiWords, isFinal, refusalWords, waitWords, wordsOf } from './ends.js';
 import { holdFocus } from './focus.js';
 import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
-import { api, enterRace, forgetPlayer, keep, kept, knownName, leaveRace, player, renew, writtenIn } from './session.js';
+import {
+  api, enterRace, forgetPlayer, isIn, keep, kept, knownName, leaveRace, player, renew, writtenIn, yieldRace,
+} from './session.js';
 import { showConnection, showOver } from './status.js';
 import { joined, showSubmissions, sizeOf, submissionsOf } from './submissions.js';
 import { draw, notice, showClock, showProblem, showResult, verdict } from './view.js';
@@ -19,14 +21,16 @@ const LANGUAGE = 'python';
 const GAME_ID = /^[\da-f-]+$/i;
 const JUDGED_LATER = 'Being judged…';
 
-/** `isPlaying`: this window is the one that plays; `isSending`: a submission is on its way. */
-const race = { client: null, gameId: null, me: null, game: null, submissions: [], clockOffsetMs: 0, isPlaying: false, isSending: false };
+/** `isPlaying`: this window is the one that plays; `isSending`: a submission is on its way; `leaving`: what takes a leave back. */
+const race = {
+  client: null, gameId: null, me: null, game: null, submissions: [], clockOffsetMs: 0, isPlaying: false, isSending: false, leaving: null,
+};
 let writtenTimer = null;
 
 const me = () => playerOf(race.game, race.me);
 
 function redraw() {
-  if (race.game) draw({ ...race, isPending: race.isSending || me()?.judging });
+  if (race.game) draw({ ...race, isPending: race.isSending || me()?.judging, mayStay: mayStay() });
 }
 
 // ---------------------------------------------------------------- coming in
@@ -40,7 +44,7 @@ function join(gameId) {
   });
   Object.assign(race, { client, gameId, me: playerId, game: null, submissions: [] });
   const mine = (call) => (message) => { if (client === race.client) call(message); };
-  client.on('state', mine(() => showConnection(client))).on('pong', mine(() => showConnection(client)));
+  client.on('state', mine(() => { showConnection(client); redraw(); })).on('pong', mine(() => showConnection(client)));
   client.on('retry', mine(waits)).on('end', mine(ended)).on('*', mine(hear));
   $('link').value = `${location.origin}/?game=${gameId}`;
   $('lobby').hidden = true;
@@ -155,6 +159,8 @@ async function ended(end) {
   showConnection(race.client);
   if (writtenTimer !== null && end.reason !== 'replaced') written(); // in another window it is written by now
   race.isPlaying = false;
+  if (end.reason === 'replaced') yieldRace();
+  else if (isIn(race.gameId) && (race.game?.state === 'finished' || isFinal(end))) keep({ isOver: true });
   if (race.game?.state === 'finished') showOver();
   if (race.game?.state === 'finished' || (end.reason === 'game_over' && !await look())) return;
   $('code').readOnly = true;
@@ -285,10 +291,24 @@ async function toggleReady() {
   if (refused) notice(refused);
 }
 
-function leave() {
+/** Whether a leave waits for the connection: it can be taken back. */
+const mayStay = () => race.leaving !== null && race.client.state !== 'open';
+
+/** Leave for good; until the server has confirmed it nothing is given up, and without a connection one may stay after all. */
+async function leave() {
+  if (mayStay()) race.leaving.abort();
+  if (race.leaving) return;
   if (race.game?.state === 'running' && !confirm('Leave this race? You cannot come back into it.')) return;
+  race.leaving = new AbortController();
+  const { signal } = race.leaving;
+  redraw();
+  const { refused } = await ask('leave', {}, { signal });
+  race.leaving = null;
+  redraw();
+  if (refused && !signal.aborted && race.client.state !== 'closed') notice(refused); // else its end has words of its own
+  if (refused) return;
   race.isPlaying = false;
-  race.client.sendMessage('leave', {});
+  race.client = null; // what it tells of its end is nothing new
   leaveRace();
   location.assign('/');
 }

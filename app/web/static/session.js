@@ -56,7 +56,8 @@ function remove(storage, key) {
 function races() {
   try {
     const keys = Object.keys(localStorage).filter((key) => key.startsWith(RACE));
-    return keys.map((key) => ({ key, ...read('localStorage', key) })).sort((one, other) => (other.at ?? 0) - (one.at ?? 0));
+    const found = keys.map((key) => ({ key, gameId: key.slice(RACE.length).split('.')[0], ...read('localStorage', key) }));
+    return found.sort((one, other) => (other.at ?? 0) - (one.at ?? 0));
   } catch {
     return [];
   }
@@ -144,9 +145,16 @@ export async function renew() {
 /** Whether this tab is in a race already: it was reloaded. */
 export const isIn = (gameId) => tab.gameId === gameId && tab.player !== null;
 
-/** The race of another tab, or an earlier one, that can be gone on with; null where there is none. */
+/** The race of another tab, or an earlier one, that can be gone on with: `{ gameId, player }`; null where there is none. */
 export function keptRace(gameId) {
-  return races().find(({ key, player: one }) => key.startsWith(`${RACE}${gameId}.`) && one?.token) ?? null;
+  return races().find((race) => race.gameId === gameId && race.player?.token) ?? null;
+}
+
+/** The race that this tab was in, or else the last of this browser, where nobody has seen its end; null where there is none. */
+export function lastRace() {
+  if (tab.player && tab.gameId) return kept().isOver ? null : { gameId: tab.gameId, player: tab.player };
+  const last = tab.player?.isGuest ?? true ? races()[0] : null; // whoever has a token of their own is nobody else here
+  return last?.player?.token && last.player.expiresAt > Date.now() && !last.isOver ? last : null;
 }
 
 /** This tab is in a race from now on; of the races before, the newest are kept. */
@@ -156,6 +164,9 @@ export function enterRace(gameId) {
   keep({});
   for (const { key } of races().slice(MAX_RACES)) remove('localStorage', key);
 }
+
+/** Another window plays this tab's race: a reload of this one asks before it takes the race back. */
+export function yieldRace() { write('sessionStorage', TAB, { ...tab, gameId: null }); }
 
 /** This tab is in no race any more. What is kept of it is nobody's then, but for what was written. */
 export function leaveRace() {
@@ -171,7 +182,7 @@ export function writtenIn(gameId) {
   return tab.left?.gameId === gameId ? tab.left.draft : undefined;
 }
 
-/** What is kept of the race of this tab: `{ draft, attempt }`. */
+/** What is kept of the race of this tab: `{ draft, attempt, isOver }`. */
 export const kept = () => read('localStorage', keyOf(tab.gameId, tab.player.playerId)) ?? {};
 
 /** Keep more of the race of this tab; where there is no room, the others go. */

@@ -12,8 +12,8 @@ export function notice(text) {
   $('notice').hidden = !text;
 }
 
-/** Draw a race: `{ game, me, isPlaying, isPending }`. */
-export function draw({ game, me, isPlaying, isPending }) {
+/** Draw a race: `{ game, me, isPlaying, isPending, mayStay }`. */
+export function draw({ game, me, isPlaying, isPending, mayStay }) {
   if (!game) return;
   const mine = playerOf(game, me);
   const waiting = game.state === 'waiting' || game.state === 'countdown';
@@ -24,6 +24,8 @@ export function draw({ game, me, isPlaying, isPending }) {
   $('share').hidden = !waiting;
   $('ready').hidden = !waiting;
   $('ready').textContent = mine?.ready ? 'Not ready after all' : 'I am ready';
+  $('leave').textContent = mayStay ? 'Stay' : 'Leave';
+  $('leaving').textContent = mayStay ? 'You leave as soon as the connection is back.' : '';
   $('leave').hidden = game.state === 'finished' || !isPlaying;
   $('work').hidden = waiting || !game.problem.statement; // one that never began has none
   turnOff($('submit'), game.state !== 'running' || !isPlaying || isPending || mine?.accepted);
@@ -37,7 +39,7 @@ function drawPlayers(game, me) {
   for (const one of inOrder(game, me)) {
     const name = nameOf(game, one.player_id);
     const line = row($('players'), 'li', [
-      element('span', name + (one.player_id === me ? ' (you)' : ''), 'name'), element('span', what(game, one), 'what'),
+      element('span', name + (one.player_id === me ? ' (you)' : ''), 'name'), standingOf(game, one),
     ]);
     if (one.status === 'left') line.className = 'gone';
     if (game.state === 'running') {
@@ -52,21 +54,30 @@ function drawPlayers(game, me) {
   if ($('players').scrollHeight > $('players').clientHeight) $('players').tabIndex = 0; // to be scrolled by keys
 }
 
-/** While the race runs, oneself and then who is ahead: a phone shows the first few, and the others by scrolling. */
+/** While the race runs, oneself and then who is ahead: where there are very many, the last ones have to be scrolled to. */
 function inOrder(game, me) {
   if (game.state !== 'running') return game.players;
   const merit = (one) => (one.player_id === me ? Infinity : testsPercent(one));
   return [...game.players].sort((one, other) => merit(other) - merit(one));
 }
 
+/** How far a player is; where many are to be in sight on a phone, only the first words of it are. */
+function standingOf(game, one) {
+  const [short, more] = what(game, one).split('|');
+  const line = element('span', short, 'what');
+  if (more) line.append(element('span', more, 'more'));
+  return line;
+}
+
+/** What is to be said of a player; behind the bar, what can be left out. */
 function what(game, one) {
   if (one.status === 'left') return 'left';
   if (!one.connected) return 'connection lost';
   if (game.state === 'waiting' || game.state === 'countdown') return one.ready ? 'ready' : 'not ready';
   if (one.accepted) return 'solved it';
   if (one.judging) return 'being judged…';
-  if (one.attempts) return `${one.tests_passed}/${one.tests_total || '?'} tests, ${one.attempts} tried`;
-  return one.lines ? `writing, ${count(one.lines, 'line', 'lines')}` : 'no try yet';
+  if (one.attempts) return `${one.tests_passed}/${one.tests_total || '?'}| tests, ${one.attempts} tried`;
+  return one.lines ? `writing|, ${count(one.lines, 'line', 'lines')}` : 'no try| yet';
 }
 
 const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;

@@ -50,6 +50,13 @@ class OperatorSettings(Section):
     ops_timeout_s: float = Field(
         2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"
     )
+    ops_requests_per_second: float = Field(
+        50.0,
+        ge=0,
+        le=10_000,
+        description="requests a second to the console's API of one operator at one address, and ten times as many at"
+        " once; 0: no limit; health and metrics are not counted",
+    )
     ops_max_watchers: int = Field(
         20, ge=1, le=1_000, description="who may have the console's live stream at a time; more are refused"
     )

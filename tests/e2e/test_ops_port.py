@@ -23,7 +23,7 @@ def ops_url(server: ServerProcess) -> str:
 
 
 def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path, ops_port=0) as server:
+    with ServerProcess(tmp_path, ops_port=0, ops_requests_per_second=0.01) as server:
         for path in PATHS:
             assert fetch.get(f"{ops_url(server)}{path}").status_code == 200
             assert fetch.get(f"{server.http_url}{path}").status_code == 404
@@ -34,6 +34,7 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
         told = server.wait_for_log("http.refused", route="ops")
         assert (told["reason"], told["client"]) == ("unauthorized", "127.0.0.1")
         assert not any("nonsense" in line for line in server.lines)
+        assert [fetch.get(f"{ops_url(server)}/ops/api/replica").status_code for _ in range(2)] == [200, 429]
         assert "code_racer_ws_connections 0.0" in fetch.get(f"{ops_url(server)}/metrics").text
 
 

@@ -77,12 +77,14 @@ async def undo(operator: NamedDependency[Operator]) -> str:
     return operator.name
 
 
-def served(environment: Environment = Environment.PRODUCTION, ops_token: str = OPS_TOKEN) -> Any:
+def served(
+    environment: Environment = Environment.PRODUCTION, ops_token: str = OPS_TOKEN, per_second: float = 50
+) -> Any:
     """An application of a few handlers behind the access of a console."""
     authenticator = Authenticator(
         SharedSecrets(SECRET), "", "", 0, operators=Operators(frozenset({"oda"}), "role=operator")
     )
-    settings = OperatorSettings(ops_token=ops_token)
+    settings = OperatorSettings(ops_token=ops_token, ops_requests_per_second=per_second)
     access = OperatorAccess(settings, authenticator, is_open=environment is not Environment.PRODUCTION)
     router = Router(
         "/",
@@ -280,3 +282,17 @@ def test_who_may_act_is_asked_of_the_one_access_there_is_and_of_no_copy() -> Non
     service: Service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
     access = Unique(service.settings, service.authenticator, is_open=True)
     Litestar([console_router(service.console, access, "1")], openapi_config=None, logging_config=None)
+
+
+async def test_what_one_operator_asks_from_one_address_is_bounded_and_holds_up_no_other() -> None:
+    app, oda = served(per_second=0.2), bearer(ROLES["an operator by id"])
+    async with client(app, THERE) as asking, client(app, "10.1.2.4") as elsewhere:
+        answers = [await asking.get("/read", headers=oda) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert 1 <= int(answers[2].headers["retry-after"]) <= 5
+        assert "OPS_REQUESTS_PER_SECOND" in answers[2].json()["detail"]
+        assert (await asking.post("/act", headers=oda | WHY)).status_code == 429
+        assert (await asking.get("/read", headers=bearer(OPS_TOKEN))).status_code == 200
+        assert (await elsewhere.get("/read", headers=oda)).status_code == 200
+    async with client(served(per_second=0), THERE) as asking:
+        assert {(await asking.get("/read", headers=oda)).status_code for _ in range(4)} == {200}

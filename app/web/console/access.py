@@ -37,6 +37,8 @@ REASON_HEADER: Final = "x-reason"
 MAX_REASON: Final = 200
 MAX_OPERATOR: Final = 128
 _BAD_TOKENS_PER_MINUTE: Final = 10
+_BURST_S: Final = 10
+"""A page that is opened, or a bundle, asks at once for what may be asked for in so many seconds."""
 _OPERATOR: Final = "operator"
 _READING: Final = ("GET", "HEAD")
 _LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
@@ -69,6 +71,8 @@ class OperatorAccess:
         self._authenticator = authenticator
         self._is_open = is_open
         self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
+        per_second = settings.ops_requests_per_second
+        self._requests = RatePerKey(per_second, math.ceil(per_second * _BURST_S))
 
     async def check(self, connection: OpsConnection, handler: BaseRouteHandler) -> None:
         """Require the right that a handler needs: as it says by `right`, else to read for GET and to act for the rest.
@@ -78,9 +82,17 @@ class OperatorAccess:
         scope: Any = connection.scope
         acts = scope["method"] not in _READING
         right = handler.opt.get("right", Right.ACT if acts else Right.READ)
-        scope["state"][_OPERATOR] = await self.require(connection, right)
+        scope["state"][_OPERATOR] = operator = await self.require(connection, right)
+        self._count(connection, operator)
         if acts and connection.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send it with Content-Type: application/json")
+
+    def _count(self, connection: OpsConnection, operator: Operator) -> None:
+        """Count a request of an operator at an address: a script in a loop holds up no other. Raises RequestRefused."""
+        key = f"{operator.name} {address_key(client_address(connection))}"
+        if wait_s := self._requests.take(key, time.monotonic()):
+            text = "too many requests of this operator from this address (OPS_REQUESTS_PER_SECOND)"
+            raise refused(HandshakeOutcome.RATE_LIMITED, text, math.ceil(1000 * wait_s))
 
     async def require(self, connection: OpsConnection, right: Right) -> Operator:
         """Find out who asks, and refuse who may not. Raises RequestRefused."""

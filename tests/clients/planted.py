@@ -146,6 +146,36 @@ JAVASCRIPT_FAULTS: Final = tuple(
             "now < this.#gapsUntil ? this.#gaps + 1 : 0",
             "0",
         ),
+        (
+            "a game's id may lead to another path",
+            "a game's id is one part of the path",
+            "encodeURIComponent(this.gameId)",
+            "this.gameId",
+        ),
+        (
+            "answers that point elsewhere are followed",
+            "is not followed, asked by ticket",
+            "redirect: 'manual', signal, method",
+            "signal, method",
+        ),
+        (
+            "another token goes to a connection it was not asked for",
+            "another token that comes when the connection is another",
+            "if (token && attempt === this.#attempt)",
+            "if (token)",
+        ),
+        (
+            "a connection that leads nowhere is kept",
+            "a connection over which no welcome comes is given up",
+            "    this.#timers.open = setTimeout(() => this.#lost(), this.#options.openTimeoutMs);\n",
+            "",
+        ),
+        (
+            "an attempt that is stale goes on after its ticket",
+            "nor while a ticket is fetched",
+            "      if (attempt !== this.#attempt) return;\n      if (!answer.body?.ticket)",
+            "      if (!answer.body?.ticket)",
+        ),
     )
 )
 

@@ -52,7 +52,10 @@ class Play:
         self.row = row
         self.told: dict[str, Any] = {
             **dict.fromkeys(("sockets", "readies"), 0),
-            **{name: [] for name in ("heard", "faults", "logged", "loose", "ends", "waits", "answers", "seqs")},
+            **{
+                name: []
+                for name in ("heard", "faults", "logged", "loose", "ends", "waits", "answers", "seqs", "errors")
+            },
             **{name: [] for name in ("tries", "opens")},
         }
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -77,10 +80,11 @@ class Play:
             options["refresh_token"] = self._refresh
         ws = Counted(row["game_id"], row["token"], row["url"], sleep=self._sleep, **options)
         ws.count = self._count
-        for type in ("state", "retry", "end", "welcome", "player_ready", "pong"):
+        for type in ("state", "retry", "end", "welcome", "player_ready", "pong", "token_expiring"):
             ws.on(type, functools.partial(self._hear, type))
         ws.on("end", lambda end: self.told["ends"].append([end["code"], end["reason"], end["detail"]]))
         ws.on("retry", lambda wait: self.told["waits"].append([wait["delay_s"], wait["attempt"]]))
+        ws.on("error", lambda error: self.told["errors"].append(error["data"].get("code")))
         if row.get("hears_faults") != "no":
             ws.on("fault", self._fault)
         return ws
@@ -109,7 +113,7 @@ class Play:
             await asyncio.sleep(FOR_EVER)  # the identity provider
         if fresh == "late":
             await self.ws.wait_for("pong")
-            fresh = "marked.late.token="
+            fresh = "marked.late.token"
         if fresh == "disconnect":
             await self.ws.disconnect()
         return fresh

@@ -46,6 +46,7 @@ def random_row(number: int) -> Row:
             "times": 2,
             "hears_faults": draw.choice(("yes", "no", "badly")),
             "metrics": draw.choice((None, "throw")),
+            "auth": draw.choice(("subprotocol", "subprotocol", "ticket", "message", "query")),
         },
     )
 

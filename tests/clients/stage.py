@@ -196,7 +196,7 @@ class _Lane:
             self.proxy.answering = _answer(*more["answer"])
         return {
             "url": f"ws://localhost:{self.proxy.port}" if row.more.get("by_name") else self.proxy.ws_url,
-            "game_id": self._game_id,
+            "game_id": row.more.get("before_id", "") + self._game_id,
             "steps": [_step(step) for step in row.steps.split(", ")],
             "handlers": row.handlers,
             "options": row.options,
@@ -291,7 +291,7 @@ def wrong(row: Row, told: Told | None) -> list[str]:
     }
     expected = {"faults": [], "logged": [], "loose": [], "left": []} | row.expected
     if row.heard is not None:
-        others = {"welcome", "pong", "player_ready", "answered"}
+        others = {"welcome", "pong", "player_ready", "token_expiring", "answered"}
         told["heard"] = [name for name in told["heard"] if name not in others]
         expected["heard"] = row.heard.split()
     found = [f"{name}: {told[name]}, not {value}" for name, value in expected.items() if told[name] != value]

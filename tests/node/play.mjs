@@ -114,7 +114,7 @@ for (const what of counted) ThrowingMetrics.prototype[`record${what}`] = throws;
 class Play {
   constructor(row) {
     this.row = row;
-    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], answers: [], seqs: [], readies: 0, tries: [], opens: [] };
+    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], answers: [], seqs: [], errors: [], readies: 0, tries: [], opens: [] };
     this.timers = new Set();
     this.sockets = new Set();
     this.fetches = 0;
@@ -132,6 +132,7 @@ class Play {
   begin() {
     const { row } = this;
     const options = Object.fromEntries(Object.entries({ open_timeout_s: 20, ...row.options }).map(inMs));
+    if (row.auth) options.auth = row.auth;
     if (row.metrics) options.metrics = new ThrowingMetrics();
     if (row.fresh) options.refreshToken = () => this.refresh();
     this.client = new GameWebSocket(row.game_id, row.token, { url: row.url, WebSocket: Counted, ...options });
@@ -145,6 +146,7 @@ class Play {
       if (seq) this.told.seqs.push(seq);
       if (type === 'player_ready') this.told.readies += 1;
     });
+    this.client.on('error', ({ data }) => this.told.errors.push(data.code ?? null));
     if (row.hears_faults !== 'no') this.client.on('fault', (fault) => this.fault(fault));
   }
 
@@ -158,7 +160,7 @@ class Play {
     if (next === 'no network') throw new Error('the network is away');
     if (next === 'logged out') return Promise.reject(Object.assign(new Error('logged out'), { final: true }));
     if (next === 'never') return new Promise(() => {});
-    if (next === 'late') return this.client.waitFor('pong').then(() => 'marked.late.token=');
+    if (next === 'late') return this.client.waitFor('pong').then(() => 'marked.late.token');
     if (next === 'disconnect') this.client.disconnect();
     return next;
   }

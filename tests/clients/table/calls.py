@@ -19,7 +19,8 @@ CALLS = (
     ),
     Row(
         "nor while a ticket is fetched",
-        "connect+disconnect+connect, open, disconnect, closed",
+        "connect, fetching, disconnect+connect, open, disconnect, closed",
+        "connecting closed connecting open closed",
         options={"auth": "ticket"},
         expected={"sockets": 1},
         only=CREDENTIALS,

@@ -7,6 +7,7 @@ from tests.clients.table.row import CREDENTIALS, JAVASCRIPT, Only, Row
 PROBLEM = "application/problem+json"
 HTML = "text/html"
 BAD_TOKEN = "the token has a character that no token has"
+EXPIRING = '{"type": "token_expiring"; "data": {"expires_at": 1}}'
 FINAL = {"ends": [[401, "unauthorized", BAD_TOKEN]], "sockets": 0}
 
 TOKENS = (
@@ -107,8 +108,16 @@ TOKENS = (
         expected={"attempts": [0, 0], "sockets": 3},
     ),
     Row(
+        "another token that comes when the connection is another is not told that one",
+        f"connect, open, pong, say {EXPIRING}, token_expiring, cut, retry, open, pong, request, player_ready, "
+        "disconnect, closed",
+        AROUND_A_CUT,
+        more={"fresh": ["late"]},
+        expected={"errors": []},
+    ),
+    Row(
         "who disconnects when asked for another token in time is handed on nothing more",
-        'connect, open, say {"type": "token_expiring"; "data": {"expires_at": 1}}, closed',
+        f"connect, open, say {EXPIRING}, closed",
         "connecting open closed",
         more={"fresh": ["disconnect"]},
         only=Only(JAVASCRIPT, "in Python that is asked for in a task of its own, and the message handed on first"),
@@ -181,6 +190,24 @@ ANSWERS = (
             expected={"end_codes": [refusal.status.value] if refusal.is_final else []},
         )
         for refusal in REFUSALS.values()
+    ),
+    *(
+        Row(
+            f"an answer that points elsewhere is not followed, asked by {auth}",
+            "connect, end",
+            options={"auth": auth, "max_reconnect_attempts": 0},
+            more={"answer": ["302 Found\r\nlocation: /elsewhere", HTML, ""]},
+            expected={"end_codes": [302]},
+            only=Only(JAVASCRIPT, "in Python what makes the socket follows, and keeps the token to one origin"),
+        )
+        for auth in ("subprotocol", "ticket")
+    ),
+    Row(
+        "a game's id is one part of the path, whatever is in it",
+        "connect, end",
+        "connecting closed end",
+        more={"before_id": "x\\..\\"},  # in a URL that is a slash, too
+        expected={"end_codes": [400]},
     ),
     Row(
         "what is ours and final is the end, and says why",
@@ -343,7 +370,7 @@ OUTAGES = (
     Row(
         "a connection over which no welcome comes is given up",
         "mute, connect, retry, heal, open, disconnect, closed",
-        options={"open_timeout_s": 0.5},
+        options={"open_timeout_s": 0.5, "pong_timeout_s": 600},
         expected={"ends": []},
     ),
     Row(

@@ -61,6 +61,7 @@ from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import OriginPolicy, cors_config
 from app.web.pages import pages
 from app.web.rates import ApiRates
+from app.web.reading import ReadAsExpected
 from app.web.schema.asyncapi import AsyncApi, show_asyncapi
 from app.web.schema.openapi import openapi_config
 from app.workers import Inherited
@@ -219,6 +220,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         request_max_body_size=settings.max_body_bytes,
         logging_config=None,
     )
+    application.asgi_handler = ReadAsExpected(application.asgi_handler)
     application.state.service = service
     return application
 
@@ -236,6 +238,7 @@ def create_ops_app(service: Service) -> Litestar:
         request_max_body_size=service.settings.max_body_bytes,
         logging_config=None,
     )
+    application.asgi_handler = ReadAsExpected(application.asgi_handler)
     application.state.service = service
     return application
 

@@ -7,7 +7,7 @@ from http import HTTPStatus as S
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from litestar import Router, delete, get, post
+from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
@@ -27,6 +27,7 @@ from app.web.client_address import client_address
 from app.web.error_answers import refusal, unavailable
 from app.web.json_request import AnyRequest
 from app.web.rates import ApiRates
+from app.web.reading import DOCUMENT
 from app.web.schema.openapi import refusals
 
 GAMES_RETRY_MS: Final = 60_000
@@ -295,9 +296,9 @@ async def remove_player(
 
 
 @get("/problems", security=[{}], responses=refusals())
-async def list_problems(hub: NamedDependency[Hub]) -> list[dict[str, Any]]:
+async def list_problems(hub: NamedDependency[Hub]) -> Response[list[dict[str, Any]]]:
     """List all problems, without their tests."""
-    return [_problem_card(problem.public) for problem in hub.problems.values()]
+    return Response([_problem_card(problem.public) for problem in hub.problems.values()], headers=DOCUMENT)
 
 
 def _problem_card(problem: Problem) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The race page and the client's modules it loads: files, read once."""
 
 import gzip
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from litestar import HttpMethod, Response, route
 
 from app.web.json_request import AnyRequest
 from app.web.negotiation import is_known, takes_gzip
+from app.web.reading import DOCUMENT, tag_of
 
 STATIC: Final = Path(__file__).parent / "static"
 CLIENT: Final = Path(__file__).parents[2] / "clients/javascript"
@@ -57,13 +57,13 @@ class PageFile:
             content,
             packed if len(packed) < len(content) * _PACKED_AT_MOST else None,
             _TYPES[path.suffix],
-            f'W/"{hashlib.sha256(content).hexdigest()[:20]}"',
+            tag_of(content),
         )
 
     def answer(self, method: str, headers: Mapping[str, str]) -> Response[bytes]:
         """Answer a request for it; who has it already is not sent it again."""
         answered = {
-            "cache-control": "no-cache",  # may be kept, and is asked for again: a deploy is seen at once
+            **DOCUMENT,  # a deploy is seen at once
             "etag": self.tag,
             "content-security-policy": _policy(headers.get("host", "")),
         }

@@ -17,6 +17,7 @@ from app.protocol import (
     SUBPROTOCOL,
 )
 from app.settings import ServerSettings
+from app.web.reading import DOCUMENT
 
 SCHEMAS: Final = "#/components/schemas/{name}"
 MEDIA_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.0.0"
@@ -149,4 +150,4 @@ def _closes() -> str:
 @get("/schema/asyncapi", include_in_schema=False)
 async def show_asyncapi(asyncapi: NamedDependency[AsyncApi]) -> Response[bytes]:
     """Show the document."""
-    return Response(asyncapi.body, media_type=MEDIA_TYPE)
+    return Response(asyncapi.body, media_type=MEDIA_TYPE, headers=DOCUMENT)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+from litestar import Router
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -11,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from app.protocol import ProblemDetails
 from app.refusals import REASONS
 from app.web.error_answers import MEDIA_TYPE
+from app.web.reading import DOCUMENT
 
 STRICT_BODIES: Final = ("NewGame", "NewGuest")
 """Bodies with no other fields than theirs; each may be left out."""
@@ -50,7 +52,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         title="Code Racer",
         version=version,
         description="Games, guests, tickets. The races themselves are WebSockets: see /schema/asyncapi.",
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, response_headers=DOCUMENT),
         render_plugins=[_Document(path=["/", "/openapi.json"])],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

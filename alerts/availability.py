@@ -123,21 +123,27 @@ FLAPPING: Final = Alert(
 )
 
 _READY: Final = CONFIG["CodeRacerNotReady"]
+_OPERATORS_DRAIN: Final = last('code_racer_operator_changes{action="drain"}')
 _NONE_IS_READY: Final = (
     f"max by (cluster, namespace, job) (\n  {last('code_racer_ready')}\n"
-    f"  unless {last('code_racer_draining')} == 1\n"
+    f"  unless ({last('code_racer_draining')} == 1 unless ignoring (action) {_OPERATORS_DRAIN} == 1)\n"
     f"  unless {last('code_racer_event_log_connected')} == 0\n) == 0\n"
 )
-"""Of those that are neither about to end nor without event log, which has a page of its own."""
+"""Of those that are neither about to end nor without event log, which has a page of its own.
+
+Whom an operator drains stays: where that is all of them, nobody can come in, and no deploy will change it.
+"""
 
 
-def _ready(*replicas: tuple[str, str], connected: str = "1x30") -> dict[str, str]:
-    """Make series of replicas: whether each is ready and whether it drains, over time."""
+def _ready(*replicas: tuple[str, str], connected: str = "1x30", by_operators: bool = False) -> dict[str, str]:
+    """Make series of replicas: whether each is ready and whether it drains, over time; the drains may be operators'."""
     series: dict[str, str] = {}
     for name, (ready, draining) in zip("ab", replicas, strict=False):
         where = f'{{job="code-racer", instance="{name}:8080"}}'
         series[f"code_racer_ready{where}"] = ready
         series[f"code_racer_draining{where}"] = draining
+        changes = draining if by_operators else "0x30"
+        series[f'code_racer_operator_changes{{job="code-racer", instance="{name}:8080", action="drain"}}'] = changes
         series[f"code_racer_event_log_connected{where}"] = connected
     return series
 
@@ -164,6 +170,18 @@ NONE_READY: Final = Alert(
             fires=5,
             labels={"job": "code-racer"},
             description="Not one replica of the job code-racer has been ready for three minutes.",
+        ),
+        Case(
+            "operators drain one after the other, and forget to take it back",
+            _ready(("1 0x30", "0 1x30"), ("1 1 0x30", "0 0 1x30"), by_operators=True),
+            fires=5,
+            labels={"job": "code-racer"},
+            description="Not one replica of the job code-racer has been ready for three minutes.",
+        ),
+        Case(
+            "an operator drains one of two",
+            _ready(("1 0x30", "0 1x30"), ("1x30", "0x30"), by_operators=True),
+            silent=(5, 20),
         ),
         Case(
             "they are ready for a moment now and then",
@@ -264,7 +282,7 @@ CRASH_LOOPING, CRASH_LOOPING_ONE = page_and_ticket(
 DRAIN_STUCK: Final = Alert(
     name="CodeRacerDrainStuck",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_draining')} == 1",
+    expr=f"{last('code_racer_draining')} == 1 unless ignoring (action) {_OPERATORS_DRAIN} == 1",
     hold="3m",
     summary="A Code Racer replica does not come to the end of its drain.",
     description="{{ $labels.instance }} has been shutting down for more than three minutes.",
@@ -275,6 +293,14 @@ DRAIN_STUCK: Final = Alert(
             fires=4,
             labels=WHERE,
             description="a:8080 has been shutting down for more than three minutes.",
+        ),
+        Case(
+            "an operator has it go empty and stay, for a time",
+            {
+                f"code_racer_draining{{{INSTANCE}}}": "0 1x20",
+                f'code_racer_operator_changes{{{INSTANCE}, action="drain"}}': "0 1x20",
+            },
+            silent=(4, 10, 20),
         ),
         Case("a drain in its time", {f"code_racer_draining{{{INSTANCE}}}": "0 1 1 stale"}, silent=(2, 4, 6)),
     ),

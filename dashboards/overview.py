@@ -242,7 +242,6 @@ OVERVIEW: Final = Board(
                 ),
                 warn=1_000,
                 range=(1, 1),
-                width=12,
                 height=7,
             ),
             Panel(
@@ -259,7 +258,20 @@ OVERVIEW: Final = Board(
                 warn=4,
                 range=(0, 0),
                 alerts=("CodeRacerCrashLooping",),
-                width=12,
+                height=7,
+            ),
+            Panel(
+                "What operators changed",
+                "Bans, drains and what else holds for a time, by replica; who, why, until when: code-racer changes.",
+                "none",
+                (
+                    Query(
+                        f"max by (instance, action) ({selected('code_racer_operator_changes')})",
+                        "{{instance}} {{action}}",
+                    ),
+                ),
+                warn=1_000,
+                range=(0, 1),
                 height=7,
             ),
         ),

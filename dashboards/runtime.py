@@ -92,7 +92,7 @@ RUNTIME: Final = Board(
             RowKind.CAUSE,
             Panel(
                 "Draining",
-                "1 while a replica shuts down. Longer than three minutes: it is stuck.",
+                "1 while a replica shuts down, three minutes at the most; or for as long as an operator drains it.",
                 "none",
                 (Query(f"max by (instance) ({selected('code_racer_draining')})", "{{instance}}"),),
                 warn=1,

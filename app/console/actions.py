@@ -147,18 +147,27 @@ class Actions:
 
     # ---------------------------------------------------------------- the replica
 
-    def drain(self, by: Acting) -> Outcome:
-        """Have all connections go elsewhere, and take none, until that is taken back; the process stays."""
-        with self.told(OperatorAction.DRAIN, self._here, by):
+    def drain(self, by: Acting, for_s: float) -> Outcome:
+        """Have all connections go elsewhere, and take none, for a time; the process stays."""
+        with self.told(OperatorAction.DRAIN, self._here, by, detail=f"for {for_s:g} s"):
+            if self._hub.rooms.share.of > 1:
+                raise refused(
+                    "this is one worker of several, whose port they share: newcomers would come here still, and be"
+                    " refused. Send players away with shed, or drain the whole service: take its address out of the"
+                    " load balancer, or stop it"
+                )
             if self._hub.draining and not self._drain.is_on:
                 raise refused("this replica is going away")
             self._drain.begin()
-            return {"connections": len(self._hub.connections)}
+            raised = self.changes.note(OperatorAction.DRAIN, "", for_s, by.operator, self._drain.stop)
+            return {"connections": len(self._hub.connections), "until": raised.until}
 
     def undrain(self, by: Acting) -> Outcome:
         """Take connections again."""
         with self.told(OperatorAction.UNDRAIN, self._here, by):
-            self._drain.stop()
+            if not self._drain.is_on:
+                raise gone("this replica is not drained by an operator")
+            self.changes.undo(OperatorAction.DRAIN, "")
             return {"connections": len(self._hub.connections)}
 
     def shed(self, by: Acting, share: float) -> Outcome:

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from app.console.answers import ActionRefused
 from app.realtime.drain import Drain
 from app.telemetry.bulkhead import ReportFault
-from app.vocabulary import ActionOutcome
 
 
 class OperatorDrain:
@@ -24,20 +22,18 @@ class OperatorDrain:
         return self._drain is not None
 
     def begin(self) -> None:
-        """Begin. Raises ActionRefused where that has happened."""
+        """Begin, where that has not happened."""
         if self._drain is not None:
-            raise ActionRefused(ActionOutcome.REFUSED, "this replica is being drained already")
+            return
         self._drain = self._make()
         self._running = asyncio.get_running_loop().create_task(self._drain.empty(), name="operator's drain")
         self._running.add_done_callback(self._ended)
 
     def stop(self) -> None:
-        """Have the replica serve again, whatever was closed by then. Raises ActionRefused where it does."""
-        drain = self._drain
-        if drain is None:
-            raise ActionRefused(ActionOutcome.GONE, "this replica is not drained by an operator")
-        self.hand_over()
-        drain.resume()
+        """Have the replica serve again, whatever was closed by then; nothing where another drain has taken over."""
+        if (drain := self._drain) is not None:
+            self.hand_over()
+            drain.resume()
 
     def hand_over(self) -> None:
         """End it where it is: the replica stays as it is, for who drains it from now on."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.settings import load_settings
 from app.telemetry.observer import Operated
 from app.telemetry.tracer import Tracer
 from app.vocabulary import ActionOutcome, FinishReason, LimitScope, OperatorAction
+from app.workers import Share
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.hubs import OneHub, Seen, eventually, running
 from tools.harness.server import SECRET
@@ -48,9 +50,11 @@ class Acted:
         self.told.tracer = Tracer()
         self.hub.observer = self.told
         settings = load_settings(jwt_secret=SECRET, event_log_url="memory:", **({"drain_spread_s": 0} | plan))
-        drain = OperatorDrain(lambda: Drain(one.hub, settings.drain, self.told, lambda: 0, lone=True), self.told.fault)
+        self.drain = OperatorDrain(
+            lambda: Drain(one.hub, settings.drain, self.told, lambda: 0, lone=True), self.told.fault
+        )
         level = LogLevel(lambda: self.level, self._set_level)
-        self.actions = Actions(one.hub, drain, Eraser(one.log), level, self.told.operated)
+        self.actions = Actions(one.hub, self.drain, Eraser(one.log), level, self.told.operated)
 
     def _set_level(self, level: str) -> None:
         self.level = level
@@ -151,16 +155,14 @@ async def test_a_drain_is_taken_back_and_the_replica_serves_as_before() -> None:
         state = await one.one.game("ann", min_players=9)
         with pytest.raises(ActionRefused):
             one.actions.undrain(BY)
-        assert one.actions.drain(BY) == {"connections": 1}
+        assert one.actions.drain(BY, 3600)["connections"] == 1
         await eventually(lambda: one.hub.draining)
-        with pytest.raises(ActionRefused) as refused:
-            one.actions.drain(BY)
-        assert_refused(refused, REFUSED)
         await eventually(lambda: not len(one.hub.connections))
         one.one.peers["ann"].assert_closed(Close.DRAINING)
         assert (one.hub.accepting, one.actions.counts()[OperatorAction.DRAIN]) == (False, 1)
         one.actions.undrain(BY)
         assert (one.hub.draining, one.hub.accepting, one.actions.counts()[OperatorAction.DRAIN]) == (False, True, 0)
+        assert one.actions.changes.raised == []
         assert (await one.one.enter(state.game_id, "ann")).is_open
 
 
@@ -168,12 +170,53 @@ async def test_a_drain_is_taken_back_and_the_replica_serves_as_before() -> None:
 async def test_a_drain_is_taken_back_while_it_waits_and_nobody_is_closed() -> None:
     async with acted(drain_delay_s=5) as one:
         await one.one.game("ann", min_players=9)
-        one.actions.drain(BY)
+        one.actions.drain(BY, 3600)
         await asyncio.sleep(1)
         one.actions.undrain(BY)
         await asyncio.sleep(60)
         assert one.one.peers["ann"].is_open
         assert (one.hub.draining, one.hub.accepting) == (False, True)
+
+
+@without_waiting
+async def test_a_drain_ends_by_itself_and_begun_once_more_lasts_from_then_on() -> None:
+    async with acted() as one:
+        assert one.actions.drain(BY, 60)["until"] == pytest.approx(time.time() + 60, abs=30)
+        await asyncio.sleep(50)
+        one.actions.drain(BY, 60)
+        assert [raised.what for raised in one.actions.changes.raised] == ["drain"]
+        await asyncio.sleep(50)
+        assert (one.hub.draining, one.hub.accepting) == (True, False)
+        await asyncio.sleep(11)
+        assert (one.hub.draining, one.hub.accepting, one.actions.counts()[OperatorAction.DRAIN]) == (False, True, 0)
+        assert one.actions.changes.raised == []
+
+
+@without_waiting
+async def test_a_drain_that_the_end_of_the_process_took_over_is_not_ended_by_its_time() -> None:
+    async with acted() as one:
+        failed: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        one.actions.drain(BY, 60)
+        await eventually(lambda: not one.hub.accepting)
+        one.drain.hand_over()
+        await asyncio.sleep(61)
+        assert (one.hub.draining, one.hub.accepting) == (True, False)
+        assert (failed, one.told.where) == ([], [])
+        with pytest.raises(ActionRefused):
+            one.actions.drain(BY, 60)
+        with pytest.raises(ActionRefused):
+            one.actions.undrain(BY)
+
+
+@without_waiting
+async def test_one_worker_of_several_is_not_drained_as_newcomers_would_come_there_still() -> None:
+    async with acted() as one:
+        one.hub.rooms.share = Share(0, 2)
+        with pytest.raises(ActionRefused, match="shed") as refused:
+            one.actions.drain(BY, 60)
+        assert_refused(refused, REFUSED)
+        assert (one.hub.draining, one.actions.changes.raised) == (False, [])
 
 
 @without_waiting

@@ -1,5 +1,6 @@
 """What operators do, over HTTP, and what players see of it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,11 @@ def test_a_replica_is_drained_stays_and_serves_again(server: ServerProcess) -> N
     game = server.new_game(ann["token"])
     with Player(server, game, ann["token"]) as player:
         assert act(server, "POST", "/drain").status_code == 200
+        (raised,) = fetch.get(f"{server.http_url}/ops/api/replica").json()["raised"]
+        assert (raised["what"], 3500 < raised["until"] - time.time() < 3601) == ("drain", True)
         assert player.until_closed() == (1012, "draining")
     assert fetch.get(f"{server.http_url}/readyz").status_code == 503
-    assert act(server, "POST", "/drain").status_code == 409
+    assert act(server, "POST", "/drain", for_s=86_400).status_code == 200
     until(lambda: fetch.get(f"{server.http_url}/ops/api/replica").json()["connections"] == 0)
     assert act(server, "DELETE", "/drain").status_code == 200
     until(lambda: fetch.get(f"{server.http_url}/readyz").status_code == 200)
@@ -144,6 +147,8 @@ def test_lines_of_another_level_are_written_for_a_time_and_the_view_says_until_w
         ("PUT", "/bans/nobody", {"reason": "x" * 201}, 400),
         ("PUT", "/bans/nobody", {"more": 1}, 400),
         ("POST", "/games/none/end", {}, 404),
+        ("POST", "/drain", {"for_s": 86_401}, 400),
+        ("POST", "/drain", {"for_s": 0}, 400),
         ("DELETE", "/drain", {}, 404),
         ("POST", "/shed", {"share": 0}, 400),
         ("POST", "/shed", {}, 400),

@@ -1,5 +1,6 @@
 """What the operators' commands do to a running server: each is done once, and told with its reason."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -67,8 +68,11 @@ def test_a_replica_is_changed_for_a_time_and_back(server: ServerProcess, console
     assert console.ask("limit-dry-run", "messages", "--off", *WHY)
     code, _, error = console.run("trace", "--player", "ann", "--for", "10m", *WHY)
     assert (code, "409: nothing is traced here" in error) == (1, True)
-    console.text("drain", *WHY)
-    assert console.ask("replica")["draining"]
+    console.text("drain", "--for", "2h", *WHY)
+    told = console.ask("replica")
+    assert told["draining"]
+    (until,) = [one["until"] for one in told["raised"] if one["what"] == "drain"]
+    assert 7000 < until - time.time() < 7201
     console.text("undrain", *WHY)
     assert console.ask("replica")["draining"] is None
     game = server.new_game(token("host"))

@@ -31,7 +31,9 @@ class RuntimeMetrics:
     READY = Metric(
         f"{PREFIX}ready", Kind.GAUGE, "1 while /readyz says so: started, not draining, and what READY_GATES names."
     )
-    DRAINING = Metric(f"{PREFIX}draining", Kind.GAUGE, "1 while the service is shutting down.")
+    DRAINING = Metric(
+        f"{PREFIX}draining", Kind.GAUGE, "1 while the service is shutting down, or an operator drains it."
+    )
     OVERLOADED = Metric(
         f"{PREFIX}overloaded",
         Kind.GAUGE,

@@ -56,6 +56,12 @@ class NewBan(_Body, frozen=True):
     for_s: Annotated[float, Meta(ge=1, le=MAX_BAN_S)] | None = None
 
 
+class NewDrain(_Body, frozen=True):
+    """For how long."""
+
+    for_s: ForSeconds = 3600.0
+
+
 class Shedding(_Body, frozen=True):
     """Which share of the connections is ended, at least one."""
 
@@ -182,9 +188,11 @@ async def end_game(
 
 
 @post("/drain", status_code=HTTPStatus.OK)
-async def drain(console: NamedDependency[Console], acting: NamedDependency[Acting]) -> Outcome:
-    """Have all connections of this replica go elsewhere, and take none; the process stays."""
-    return console.actions.drain(acting)
+async def drain(
+    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[NewDrain | None] = None
+) -> Outcome:
+    """Have all connections of this replica go elsewhere, and take none, for a time; the process stays."""
+    return console.actions.drain(acting, (data or NewDrain()).for_s)
 
 
 @delete("/drain", status_code=HTTPStatus.OK)

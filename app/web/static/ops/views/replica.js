@@ -11,7 +11,7 @@ import { columnsOf } from './connections.js';
 
 const FEW = 5;
 const LEVELS = ['debug', 'info', 'warning', 'error', 'critical'].map((one) => [one, one]);
-const TIMES = [[300, '5 minutes'], [600, '10 minutes'], [3600, 'an hour'], [14400, 'four hours']];
+const TIMES = [[300, '5 minutes'], [600, '10 minutes'], [3600, 'an hour'], [14400, 'four hours'], [86400, 'a day']];
 
 export const replica = {
   name: 'This replica',
@@ -86,7 +86,7 @@ function raised(self) {
 function actions(self, query, done) {
   const drain = self.draining
     ? button('Stop the drain', () => act({ title: 'Stop the drain', text: `${self.replica} takes new connections again.`, verb: 'Stop it', path: 'drain', method: 'DELETE', query, done }))
-    : button('Drain…', () => act({ title: 'Drain this replica', text: `${self.replica} takes nobody any more; its ${count(self.connections)} connections are ended spread over time, each told when to come back. The process stays, until the drain is stopped.`, verb: 'Drain', path: 'drain', query, isGrave: true, done }));
+    : button('Drain…', () => act({ title: 'Drain this replica', text: `${self.replica} takes nobody any more; its ${count(self.connections)} connections are ended spread over time, each told when to come back. The process stays, and takes connections again when the time is over or the drain is stopped.`, verb: 'Drain', path: 'drain', query, isGrave: true, fields: [{ name: 'for_s', label: 'For', options: TIMES, value: 3600, isNumber: true }], done }));
   const shed = button('Shed…', () => act({ title: 'Shed a share', text: 'So many of its connections, the newest, are ended and come back after a while, to another replica where there is one.', verb: 'Shed', path: 'shed', query, isGrave: true, fields: [{ name: 'share', label: 'Share, in percent', type: 'number', min: 1, max: 100, value: 10 }], reshape: ({ share }) => ({ share: share / 100 }), done }));
   const level = button('Log level…', () => act({ title: 'Change the log level', text: 'It goes back by itself.', verb: 'Change it', path: 'log-level', method: 'PUT', query, fields: [{ name: 'level', label: 'Level', options: LEVELS, value: self.log_level }, { name: 'for_s', label: 'For', options: TIMES, value: 600, isNumber: true }], done }));
   const limits = button('Limit…', () => act({ title: 'Turn a limit to dry run, or back', text: 'In a dry run what exceeds it is counted and logged, and let through.', verb: 'Turn it', path: ({ scope }) => `limits/${encodeURIComponent(scope)}`, method: 'PUT', query, fields: [{ name: 'scope', label: 'Limit, by its name in the metrics' }, { name: 'dry_run', label: 'Dry run', type: 'checkbox', value: true }, { name: 'for_s', label: 'For', options: TIMES, value: 600, isNumber: true }], done }));

@@ -126,7 +126,8 @@ _READY: Final = CONFIG["CodeRacerNotReady"]
 _OPERATORS_DRAIN: Final = last('code_racer_operator_changes{action="drain"}')
 _NONE_IS_READY: Final = (
     f"max by (cluster, namespace, job) (\n  {last('code_racer_ready')}\n"
-    f"  unless ({last('code_racer_draining')} == 1 unless ignoring (action) {_OPERATORS_DRAIN} == 1)\n"
+    f"  unless ({last('code_racer_draining')} == 1\n"
+    f"    unless on (cluster, namespace, job, instance) {_OPERATORS_DRAIN} == 1)\n"
     f"  unless {last('code_racer_event_log_connected')} == 0\n) == 0\n"
 )
 """Of those that are neither about to end nor without event log, which has a page of its own.
@@ -282,7 +283,7 @@ CRASH_LOOPING, CRASH_LOOPING_ONE = page_and_ticket(
 DRAIN_STUCK: Final = Alert(
     name="CodeRacerDrainStuck",
     severity=Severity.WARNING,
-    expr=f"{last('code_racer_draining')} == 1 unless ignoring (action) {_OPERATORS_DRAIN} == 1",
+    expr=f"{last('code_racer_draining')} == 1\nunless on (cluster, namespace, job, instance) {_OPERATORS_DRAIN} == 1",
     hold="3m",
     summary="A Code Racer replica does not come to the end of its drain.",
     description="{{ $labels.instance }} has been shutting down for more than three minutes.",

@@ -271,7 +271,7 @@ OVERVIEW: Final = Board(
                     ),
                 ),
                 warn=1_000,
-                range=(0, 1),
+                range=(0, 0),
                 height=7,
             ),
         ),

@@ -2,11 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from app.console.connections import ConnectionRow, ConnectionsView, Listing
 from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
@@ -65,11 +65,19 @@ class GamePlayer(Struct, frozen=True, kw_only=True):
 
 
 class GameStatus(Struct, frozen=True):
-    """A game with its players, and its connections on this replica."""
+    """A game with its players, and its connections; `missing` are replicas that did not answer."""
 
     game: GameRow
     players: list[GamePlayer]
     connections: list[ConnectionRow]
+    missing: list[str] = []
+
+    def with_others(self, others: Sequence["GameStatus"], missing: list[str]) -> "GameStatus":
+        """Add the connections that other replicas have; the rest is of the log, the same wherever it is read."""
+        every = [self, *others]
+        members, spectators = (sum(getattr(one.game, name) for one in every) for name in ("members", "spectators"))
+        game = replace(self.game, members=members, spectators=spectators)
+        return replace(self, game=game, connections=[row for one in every for row in one.connections], missing=missing)
 
 
 class GameEventRow(Struct, frozen=True, kw_only=True):

@@ -73,6 +73,8 @@ class OpsCommand:
     """Further paths, each shown as a table of its last word."""
     order: str = ""
     """By which field, the greatest first, the rows of several replicas are put together."""
+    is_gathered: bool = False
+    """The one that answers asks the others for what they have of the subject."""
     owned: str = ""
     """What only the owner answers, so that the others are not told to act."""
 
@@ -112,7 +114,7 @@ VIEWS: Final = (
                  "spectators", "problem", "replica"),
     ),
     OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,
-            subject="GAME", more=("/games/{}/events",)),
+            subject="GAME", more=("/games/{}/events",), is_gathered=True),
     OpsCommand("player", "one player: connections, games, and how her last ones ended", "/players/{}",
             Reach.LIST, subject="PLAYER"),
     OpsCommand("closes", "who was disconnected or refused lately, and why", "/closes", Reach.LIST, (_PLAYER, _LIMIT),

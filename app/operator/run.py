@@ -74,7 +74,8 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
 
     def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
         if not command.acts:
-            return {**target.get(path, given), **_more(command, target, subject)}
+            asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
+            return {**asked.get(path, given), **_more(command, target, subject)}
         if command.owned:
             target.get(command.owned.format(subject))
         return target.send(command.method, path, body={**given, "reason": options.reason})

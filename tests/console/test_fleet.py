@@ -98,6 +98,11 @@ def test_connections_games_and_players_of_all_are_one_list(service: Supervised) 
         assert [row["game_id"] for row in here["connections"]] == [games[0]]
         shown = ask(service, 1, f"games/{games[1]}", replica="pair-2").json()
         assert [row["player_id"] for row in shown["players"]] == [ann["player_id"]]
+        for number in (1, 2):  # of workers one alone has the game; the other asks it, and misses nobody
+            whole = ask(service, number, f"games/{games[1]}", replicas="all").json()
+            assert (whole["game"]["members"], whole["game"]["replica"], whole["missing"]) == (1, "pair-2", [])
+            assert [row["replica"] for row in whole["connections"]] == ["pair-2"]
+        assert ask(service, 1, f"games/{games[1]}").status_code == 404
         listed = json.dumps([page, loaded, player, shown])
         assert ann["token"] not in listed
 

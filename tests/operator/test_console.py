@@ -140,6 +140,9 @@ def about_games(scene: Scene, told: Answer) -> None:
 def about_the_game(_: Scene, told: Answer) -> None:
     assert told["game"]["phase"] == "finished"
     assert {row["player_id"] for row in told["players"]} >= {"ann", "bob"}
+    found = sorted((row["player_id"], row["replica"]) for row in told["connections"])
+    assert found == [("ann", "one"), ("bob", "two"), ("carol", "two")], "wherever they are"
+    assert told["game"]["members"] == len(found)
     submitted = only(told["events"], type="code_submitted")
     assert submitted["player_id"] == "ann"
     assert "def solve" not in str(told)

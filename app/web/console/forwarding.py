@@ -37,24 +37,27 @@ class Others:
     async def answers(self, kind: type[Shown], timeout_s: float | None = None) -> tuple[list[Shown], list[str]]:
         """Ask the others, if they are asked for: what they answered, and the names of those who did not.
 
-        Each is waited for `timeout_s`, or OPS_TIMEOUT_S.
+        That there is no such thing (404) is an answer too, with nothing in it. Each is waited for `timeout_s`, or
+        OPS_TIMEOUT_S.
         """
         if not self._are_asked:
             return [], []
         cards = await self._console.fleet.others()
         asked = await _asked(self._request)
         found = await asyncio.gather(*(self._ask(card, asked, kind, timeout_s) for card in cards))
-        return [one for one in found if one is not None], [
+        return [one for answered in found for one in answered or ()], [
             card.replica for card, one in zip(cards, found, strict=True) if one is None
         ]
 
     async def _ask(
         self, card: ReplicaCard, asked: FetchRequest, kind: type[Shown], timeout_s: float | None
-    ) -> Shown | None:
+    ) -> tuple[Shown, ...] | None:
         whom = OnBehalf(self._operator.name, self._operator.right)
         try:
             answer = await self._console.fleet.call(card, asked, whom, timeout_s)
-            return msgspec.json.decode(answer.body, type=kind) if answer.status == HTTPStatus.OK else None
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return ()
+            return (msgspec.json.decode(answer.body, type=kind),) if answer.status == HTTPStatus.OK else None
         except (FetchFailed, msgspec.MsgspecError):  # of another version, it may answer otherwise
             return None
 

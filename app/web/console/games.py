@@ -31,13 +31,18 @@ async def list_games(
 
 
 @get("/games/{game_id:uuid}")
-async def show_game(game_id: FromPath[UUID], console: NamedDependency[Console]) -> GameStatus:
-    """Show a game, its players, and its connections on this replica."""
+async def show_game(
+    game_id: FromPath[UUID], console: NamedDependency[Console], others: NamedDependency[Others]
+) -> GameStatus:
+    """Show a game, its players, and its connections."""
     with answered():
-        found = await console.games.show(str(game_id))
-    if found is None:
+        own = await console.games.show(str(game_id))
+    found, missing = await others.answers(GameStatus)
+    if own is not None:
+        return own.with_others(found, missing)
+    if not found:
         raise gone("game")
-    return found
+    return found[0].with_others(found[1:], missing)
 
 
 @get("/games/{game_id:uuid}/events")

@@ -51,20 +51,20 @@ export const game = {
     const path = `games/${encodeURIComponent(id)}`;
     const replay = had?.replay ?? new Replay();
     const [one, events] = await Promise.all([
-      ask(path, { query: ofOne(query) }),
+      ask(path, { query: { replicas: 'all' } }),
       tried(ask(`${path}/events`, { query: { ...ofOne(query), after: query.after, limit: EVENTS } })),
     ]);
     const { problem } = await tried(replay.load(one.game.events, (page) => ask(`${path}/events`, { query: { ...ofOne(query), ...page } })));
     return { one, events, replay, problem };
   },
-  draw({ one: { game: one, players, connections }, events, replay, problem }, { id, query, mayAct, reload }) {
+  draw({ one: { game: one, players, connections, missing }, events, replay, problem }, { id, query, mayAct, reload }) {
     const names = new Map(players.map((row) => [row.player_id, row.name]));
     return [
       head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
         mayAct && [traceButton({ game: id }, ofOne(query), reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
       h('div', { class: 'columns' },
         card('The race', facts([
-          ['host', playerLink(one.host_id)], ['connections here', count(one.members)], ['of those spectators', count(one.spectators)], ['events', count(one.events)],
+          ['host', playerLink(one.host_id)], ['connections', count(one.members)], ['of those spectators', count(one.spectators)], ['events', count(one.events)],
           ['events per minute', count(one.events_per_minute)], ['being judged', count(one.judging)], ['overdue', one.overdue_s > 0 ? duration(one.overdue_s) : 'no'], ['ends', one.ends_at ? at(one.ends_at) : '–'],
         ])),
         card('Players', table({
@@ -75,7 +75,8 @@ export const game = {
             mayAct && one.phase !== 'finished' && { name: 'Do', cell: (row) => !row.out && removeButton(id, row, ofOne(query), reload) },
           ].filter(Boolean),
         }))),
-      card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None on this replica.' })),
+      missingLine({ missing }),
+      card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None.' })),
       card('Replay', problem && problemLine(problem), replay.drawn(names)),
       card('What happened', part(events, (answer) => timeline(answer, query, names))),
     ];

@@ -18,12 +18,14 @@ import nats as nats_client
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.eventlog.nats.streams import log_stream
+from app.settings import load_settings
 from tools.harness import fetch
 from tools.harness.machine import Witness
 from tools.harness.nats import Nats, Node
 from tools.harness.player import SOLUTION, Player
 from tools.harness.proxy import TcpProxy
-from tools.harness.server import STEP_TIMEOUT_S, ServerProcess, until
+from tools.harness.server import SECRET, STEP_TIMEOUT_S, ServerProcess, until
 from tools.harness.skewed import SLOW_S
 
 FULL_SOON: dict[str, Any] = {
@@ -298,6 +300,15 @@ def test_a_deleted_stream_is_named_and_its_games_end(one_node: Nats, tmp_path: P
             assert ask(player, "m1")["data"]["code"] == "unavailable"
             assert "stream not found" in server.wait_for_log("event_log.lost")["error"]
             assert troubles(server)["no_stream"] >= 1
+            anyio.run(make_log_stream, one_node.url)  # who makes both anew has made the one before the other
+            failed = server.metric("event_log_errors_total", op="probe")
+            until(
+                lambda: (
+                    server.metric("event_log_errors_total", op="probe") >= failed + 2
+                    or server.logged("event_log.restored")
+                )
+            )
+            assert not server.logged("event_log.restored"), "half of it is missing"
             with served(tmp_path / "other", one_node.url, **patient) as other:  # whoever starts makes it anew
                 server.wait_for_log("event_log.restored")
                 player.send("ready", {"status": "ready"}, id="m2")
@@ -311,6 +322,13 @@ async def delete_streams(url: str) -> None:
     client = await nats_client.connect(url)
     for name in ("CODE_RACER", "CODE_RACER_STATE"):
         await client.jetstream().delete_stream(name)
+    await client.close()
+
+
+async def make_log_stream(url: str) -> None:
+    client = await nats_client.connect(url)
+    definition = log_stream(load_settings(jwt_secret=SECRET, event_log_url=url))
+    await client.request("$JS.API.STREAM.CREATE.CODE_RACER", json.dumps(definition).encode())
     await client.close()
 
 
@@ -346,6 +364,7 @@ def test_missing_rights_are_named(tmp_path: Path) -> None:
             record = server.wait_for_log("event_log.troubled", trouble="denied")
             assert "game." in record["error"]
             assert troubles(server)["denied"] >= 1
+            server.until_all_is_logged()
             assert "secret" not in json.dumps(server.records())
 
 

@@ -232,10 +232,12 @@ def test_a_signal_writes_the_cheap_ones_to_the_log(server: ServerProcess) -> Non
 
 
 def test_a_flood_of_that_signal_is_answered_now_and_then(server: ServerProcess) -> None:
+    server.until_all_is_logged()
     before = len(server.logged("app.diagnosed"))
     for _ in range(20):
         os.kill(server.pid, signal.SIGUSR2)
         ask(server, "diagnostics/lag")
+    server.until_all_is_logged()
     assert len(server.logged("app.diagnosed")) - before < 10
 
 

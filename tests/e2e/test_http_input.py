@@ -126,6 +126,7 @@ def test_a_body_that_is_larger_than_allowed_is_413(server: ServerProcess) -> Non
 def test_a_bad_handshake_is_refused_counted_and_logged(
     server: ServerProcess, request_bytes: bytes, status: bytes
 ) -> None:
+    server.until_all_is_logged()
     before, told = server.metrics(), len(server.logged("ws.refused", outcome="bad_request"))
     with closing(dial(server)) as one:
         one.sendall(request_bytes)
@@ -200,7 +201,7 @@ def test_nothing_of_a_bad_request_reaches_the_log(server: ServerProcess) -> None
     with closing(dial(server)) as one:
         one.sendall(upgrade(f"/ws/{mark}?token={mark}", f"Cookie: a={mark}", f"Authorization: Bearer {mark}"))
         answer(one)
-    server.wait_for_log("ws.refused")
+    server.until_all_is_logged()
     assert mark not in "\n".join(server.lines) + server.stderr
 
 

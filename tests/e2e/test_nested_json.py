@@ -32,8 +32,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     limits = {"max_body_bytes": 1_000_000, "max_message_bytes": 500_000, "bytes_burst": 10_000_000}
     with ServerProcess(tmp_path_factory.mktemp("nested"), ws_transport=request.param, **limits) as process:
         yield process
-        assert not process.logged("app.fault")
-        assert "Traceback" not in "\n".join(process.lines) + process.stderr
+    assert not process.logged("app.fault")
+    assert "Traceback" not in "\n".join(process.lines) + process.stderr
 
 
 @pytest.mark.parametrize("path", ["/api/guests", "/api/games"])

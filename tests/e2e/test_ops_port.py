@@ -33,6 +33,7 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
         assert bad.status_code == 401
         told = server.wait_for_log("http.refused", route="ops")
         assert (told["reason"], told["client"]) == ("unauthorized", "127.0.0.1")
+        server.until_all_is_logged()
         assert not any("nonsense" in line for line in server.lines)
         assert [fetch.get(f"{ops_url(server)}/ops/api/replica").status_code for _ in range(2)] == [200, 429]
         assert "code_racer_ws_connections 0.0" in fetch.get(f"{ops_url(server)}/metrics").text

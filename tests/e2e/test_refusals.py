@@ -168,7 +168,7 @@ def test_no_token_shows_up_in_any_output(server: ServerProcess) -> None:
         fetch.get(f"{server.http_url}{path}")
         with pytest.raises(InvalidStatus), connect(f"{server.ws_url}{path}", proxy=None):
             pass
-    server.wait_for_log("ws.refused", outcome="invalid_game_id")
+    server.until_all_is_logged()
     output = "\n".join(server.lines) + server.stderr + fetch.get(f"{server.http_url}/metrics").text
     assert marked not in output
     assert marked.split(".")[1] not in output

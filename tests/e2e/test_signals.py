@@ -58,6 +58,7 @@ def test_what_says_nothing_about_the_end_changes_nothing(tmp_path: Path) -> None
             os.kill(server.pid, number)
             os.kill(server.pid, signal.SIGCONT)
             ask(player)
+        server.until_all_is_logged()
         assert len(server.logged("app.signalled")) == len(LOGGED)
         assert not server.logged("app.draining")
         assert not server.logged("ws.closed")

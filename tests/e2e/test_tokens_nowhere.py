@@ -26,6 +26,7 @@ FIRST: dict[str, Any] = {"additional_headers": {}, "subprotocols": ["code-racer.
 
 def everything(server: ServerProcess) -> str:
     """All output: logs, stderr, the log file, metrics in both formats, health, schemas."""
+    server.until_all_is_logged()
     texts = [*server.lines, server.stderr]
     log = server.folder / "logs/app.log"
     texts.append(log.read_text() if log.exists() else "")

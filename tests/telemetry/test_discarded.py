@@ -82,6 +82,7 @@ def check(server: ServerProcess, got: list[str], reason: str) -> None:
     sent = Counter(json.loads(text)["type"] for text in got)
     counted = {type: server.metric("ws_messages_total", direction="out", type=type) for type in sent}
     assert counted == sent
+    server.wait_for_log("ws.closed", skip=1)
     closed = server.logged("ws.closed")
     assert len(closed) == 2
     assert sum(line["messages_out"] for line in closed) == len(got)

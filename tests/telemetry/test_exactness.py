@@ -135,6 +135,7 @@ def check_deliveries(players: list[Counted], before: dict[str, float], after: di
 
 def check_logs(server: ServerProcess, before: dict[str, float], after: dict[str, float]) -> None:
     """The sums over the ``ws.closed`` lines are the counters."""
+    server.wait_for_log("ws.closed", skip=1)
     closed = server.logged("ws.closed")
     sums = deltas(before, after, "ws_message_bytes_sum", "direction")
     counts = deltas(before, after, "ws_message_bytes_count", "direction")

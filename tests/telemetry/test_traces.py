@@ -246,7 +246,7 @@ def test_a_rejected_message_is_traced_whatever_the_sampler_said(tmp_path: Path) 
             player.send("submit_code", {"code": "x"}, id="early")
             player.until("error", id="early")
             collector.wait(lambda spans: any(one.name == "game.submit_code" for one in spans))
-        (line,) = server.logged("message.rejected")
+    (line,) = server.logged("message.rejected")
     span = only(collector.spans, "game.submit_code", late="rejected", **{"message.outcome": "rejected"})
     assert span.attributes["error.code"] == "not_allowed"
     assert span.status != ERROR, "the client's fault, not ours"

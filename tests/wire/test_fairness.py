@@ -69,6 +69,7 @@ def code_of(one: socket.socket) -> int | None:
 def test_a_flood_is_slowed_down_and_then_closed(server: ServerProcess, name: str, is_known: bool) -> None:
     headers = () if is_known else ("Sec-WebSocket-Protocol: code-racer.v1",)
     limited = server.metric("ws_rate_limited_total", scope="control_frames", mode="enforced")
+    server.until_all_is_logged()
     lines = len(server.logged("limit.exceeded", scope="control_frames"))
     with connected(server, *headers) as one:
         began = time.monotonic()
@@ -80,6 +81,7 @@ def test_a_flood_is_slowed_down_and_then_closed(server: ServerProcess, name: str
         assert time.monotonic() - began >= slowed_s, "first it was read more slowly, three times"
         one.sendall(close_frame(4429))
     assert server.metric("ws_rate_limited_total", scope="control_frames", mode="enforced") == limited + 1
+    server.until_all_is_logged()
     assert len(server.logged("limit.exceeded", scope="control_frames")) <= lines + 1
 
 

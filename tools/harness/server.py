@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -191,7 +192,7 @@ class ServerProcess:
         return [json.loads(line) for line in tuple(self.lines)]
 
     def logged(self, event: str, **fields: object) -> list[dict[str, Any]]:
-        """Log lines of an event with these fields."""
+        """Log lines of an event with these fields that are here; those of a moment ago may still be on their way."""
         return [record for record in self.records() if _matches(record, event, fields)]
 
     def wait_for_log(
@@ -207,6 +208,12 @@ class ServerProcess:
                     raise AssertionError(f"no {event} {fields} was logged; stderr: {self.stderr[-2000:]}")
                 self._changed.wait(min(left, 0.5))
         return found[skip]
+
+    def until_all_is_logged(self) -> None:
+        """Wait until every line is here of what has happened: that of a refusal caused now comes after them."""
+        game_id = str(uuid.uuid4())
+        fetch.get(f"{self.http_url}/api/games/{game_id}")
+        self.wait_for_log("http.refused", game_id=game_id)
 
     def _alive(self) -> bool:
         return self._reader is not None and self._reader.is_alive()

@@ -179,8 +179,12 @@ class NatsEventLog:
         return late
 
     async def probe(self) -> None:
-        """Store a message as a commit is stored, which replaces the one before it."""
+        """Store a message as a commit is stored, and one in the state stream, which replace those before them.
+
+        With the state stream missing, no game is made and no replica is known: such a log is not back.
+        """
         await self._commits.put(PROBE_SUBJECT, PROBE, {"Nats-Rollup": "sub"})
+        await self._state.put("state.probe", b"")
 
     async def usage(self) -> tuple[int, int]:
         """Measure the stream of the commits, and read its limit."""

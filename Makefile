@@ -145,7 +145,7 @@ bench-console: $(VENV)/.dev ## Measure what three who watch the console cost 5,0
 
 .PHONY: soak
 soak: $(VENV)/.dev $(VENV)/.debian ## The long tests in full: 10,000 connections of ten kinds, 200 bots over restarts, an hour of races with three deploys
-	SOAK_CYCLES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 SOAK_MINUTES=60 SOAK_DEPLOYS=3 $(BIN)/python -m pytest -s tests/soak
+	SOAK_CYCLES=10000 SOAK_SERIES=10000 SOAK_BOTS=200 SOAK_RESTARTS=3 SOAK_MINUTES=60 SOAK_DEPLOYS=3 $(BIN)/python -m pytest -s tests/soak tests/telemetry/test_bounded.py
 
 .PHONY: drills
 drills: $(VENV)/.dev $(VENV)/.debian ## A real fault for every alert; prints the table and writes docs/drills.md

@@ -287,8 +287,20 @@ def test_who_may_not_read_is_told_how_to_and_a_token_is_kept_for_the_tab_alone(
         assert OPS_TOKEN not in page.url
         assert page.context.cookies() == []
         other = page.context.new_page()
+        asked: list[str] = []
+        other.on("request", lambda request: asked.append(request.url))
+        other.clock.install()
         other.goto(url)
         expect(other.get_by_role("heading", name="You may not read here")).to_be_visible()
+        expect(other.locator("#live")).to_have_attribute("data-state", "refused")
+        before = len(asked)
+        other.clock.run_for("01:00")
+        assert asked[before:] == [], "who is refused asks no more, until somebody signs in"
+        other.get_by_role("button", name="Use a token").click()
+        other.get_by_label("Token", exact=True).fill(OPS_TOKEN)
+        other.keyboard.press("Enter")
+        expect(other.locator("#live")).to_have_attribute("data-state", "live")
+        expect(other.locator(".figures")).to_be_visible()
 
 
 def test_a_hundred_thousand_connections_are_paged_and_searched(browser: Browser, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ export class Problem extends Error {
   }
 }
 
+/** Whether the service does not know who asks: asking on is trying a bad token again and again. */
+export const refused = (problem) => problem?.status === 401;
+
 /** What is kept for this tab: who brings a token, and it. */
 export function kept() {
   try {
@@ -67,12 +70,12 @@ export async function ask(path, { patienceMs = PATIENCE_MS, signal, ...options }
   }
 }
 
-/** What a part of a view is drawn from: `{ value }`, or the `{ problem }` that is shown in its place. */
+/** What a part of a view is drawn from: `{ value }`, or the `{ problem }` that is shown in its place; who is refused sees none. */
 export async function tried(promise) {
   try {
     return { value: await promise };
   } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
+    if (!(problem instanceof Problem) || refused(problem)) throw problem;
     return { problem };
   }
 }

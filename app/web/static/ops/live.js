@@ -1,9 +1,10 @@
 /**
  * What the replica tells by itself: its server-sent events, read with `fetch` as an EventSource sends no header.
  * Where they do not come (another replica is looked at, there are too many watchers, a proxy holds them back) it is
- * asked every five seconds instead; where it does not answer, that is said, and it is asked on.
+ * asked every five seconds instead; where it does not answer, that is said, and it is asked on. Who is refused asks no
+ * more: it is `follow` that begins again, once somebody has signed in.
  */
-import { ask, send } from './api.js';
+import { ask, refused, send } from './api.js';
 
 const POLL_MS = 5_000;
 const SILENCE_MS = 5_000;
@@ -59,8 +60,8 @@ export class Live {
 
   async #run(signal) {
     while (!signal.aborted) {
-      if (!this.#target) await this.#watch(signal).catch(() => null);
-      if (!signal.aborted) await this.#poll(signal);
+      const isRefused = !this.#target && (await this.#watch(signal).catch(refused));
+      if (!signal.aborted && (isRefused || (await this.#poll(signal).catch(refused)))) return this.#tell('refused');
       if (!signal.aborted) await pause(POLL_MS, signal);
     }
   }
@@ -92,7 +93,8 @@ export class Live {
       this.onevent('replica', replica);
     } catch (problem) {
       if (signal.aborted) return;
-      this.#tell(problem.status === 401 ? 'refused' : 'silent');
+      if (refused(problem)) throw problem;
+      this.#tell('silent');
     }
   }
 

@@ -1,5 +1,5 @@
 /** The console: where one is decides what is loaded and drawn; what is live is drawn again as it changes. */
-import { Problem, ask } from './api.js';
+import { Problem, ask, refused } from './api.js';
 import { $, h, morph } from './dom.js';
 import { at } from './format.js';
 import { watchKeys } from './keys.js';
@@ -57,6 +57,7 @@ async function go() {
 /** Load what is shown, and again after a time, while somebody looks. */
 async function load() {
   const mine = shown;
+  let isKnown = true;
   clearTimeout(timer);
   const { place, view, abort, data: had = mine.had } = mine;
   try {
@@ -65,9 +66,10 @@ async function load() {
   } catch (problem) {
     if (mine !== shown || abort.signal.aborted) return;
     if (!(problem instanceof Problem)) throw problem;
+    isKnown = !refused(problem);
     drawProblem(problem);
   } finally {
-    if (mine === shown && view.everyMs !== null) timer = setTimeout(again, view.everyMs ?? REFRESH_MS);
+    if (isKnown && mine === shown && view.everyMs !== null) timer = setTimeout(again, view.everyMs ?? REFRESH_MS);
   }
 }
 
@@ -98,7 +100,7 @@ function draw(nodes) {
 /** What is not to be had: what was drawn before stays, with a word above it. */
 function drawProblem(problem) {
   const isGone = problem.status === 404 || problem.status === 410;
-  if (problem.status === 401) {
+  if (refused(problem)) {
     showRight();
     return draw([h('div', { class: 'head' }, h('h1', { tabindex: '-1' }, 'You may not read here')), h('p', {}, `${problem.message}.`), h('p', {}, h('button', { type: 'button', class: 'primary', onclick: openSign }, 'Use a token'))]);
   }

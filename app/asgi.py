@@ -47,6 +47,7 @@ from app.web.availability import Availability
 from app.web.console.access import OperatorAccess
 from app.web.console.actions import EXCEPTION_HANDLERS
 from app.web.console.pages import console_pages
+from app.web.console.paths import route_as_sent
 from app.web.console.router import console_router
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
@@ -222,6 +223,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
     )
     application.asgi_handler = ReadAsExpected(application.asgi_handler)
     application.state.service = service
+    route_as_sent(application)
     return application
 
 
@@ -240,6 +242,7 @@ def create_ops_app(service: Service) -> Litestar:
     )
     application.asgi_handler = ReadAsExpected(application.asgi_handler)
     application.state.service = service
+    route_as_sent(application)
     return application
 
 

@@ -115,6 +115,7 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
         ("BYTES_BURST", "2048", "BYTES_BURST"),
         ("TLS_KEY_FILE", "x.pem", "TLS_CERT_FILE"),
         ("OPS_TOKEN", "short", "at least 32"),
+        ("OPS_READ_TOKEN", "short", "at least 32"),
         ("OPERATORS_CLAIM", "operator", "role=operator"),
         ("OPERATORS_CLAIM", "name=ann", "call themselves"),
         ("OPS_ADDRESS", "10.0.0.7", "10.0.0.7:9090"),
@@ -144,6 +145,13 @@ def test_a_ticket_is_signed_with_a_key_of_its_own(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(other, GOOD_SECRET)
     monkeypatch.setenv("TICKET_SECRET", GOOD_SECRET)
     with pytest.raises(SettingsError, match="a ticket would pass as a token"):
+        load_settings()
+
+
+def test_who_may_only_look_has_another_token_than_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_TOKEN", GOOD_SECRET)
+    monkeypatch.setenv("OPS_READ_TOKEN", GOOD_SECRET)
+    with pytest.raises(SettingsError, match="whoever is to look could act"):
         load_settings()
 
 

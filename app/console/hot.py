@@ -22,6 +22,8 @@ from app.vocabulary import HotKind, HotMeasure
 
 TOP: Final = 20
 MOST_SECONDS: Final = 60
+MOST_AT_ONCE: Final = 4
+"""So many may wait for what comes: each keeps a count of every connection meanwhile."""
 _KEPT: Final = 500
 _COUNTS: Final[dict[HotMeasure, Callable[[Session], int]]] = {
     HotMeasure.MESSAGES: lambda session: session.stats.messages_in + session.outbox.messages_out,
@@ -60,17 +62,22 @@ class NoSuchListError(ValueError):
     """There is no such list: what it would count is not known of those whose it would be."""
 
 
+class TooManyWaitError(Exception):
+    """As many wait for what comes as may."""
+
+
 class Hot:
     """Makes hot lists of the connections that are open, and of the `ends` of those that are gone."""
 
     def __init__(self, connections: Iterable[Session], ends: Ends) -> None:
         self._connections = connections
         self._ends = ends
+        self._waiting = 0
 
     async def top(self, by: HotMeasure, kind: HotKind | None = None, over_s: float = 0.0) -> list[HotRow]:
         """List the first by a measure, since they are there, or with `over_s` of what comes within these seconds.
 
-        Raises NoSuchListError.
+        Raises NoSuchListError, TooManyWaitError.
         """
         return [replace(row, replica=self._ends.replica) for row in await self._top(by, kind, over_s)]
 
@@ -80,13 +87,22 @@ class Hot:
             return self._gone(by, kind)
         if by in _MOMENTS and over_s:
             raise NoSuchListError(f"{by} is what waits now: there is no such list of {over_s:g} seconds")
-        before: dict[str, int] = {}
-        if over_s:
-            before = await self._counts(by)
-            await asyncio.sleep(over_s)
+        before = await self._counts_before(by, over_s) if over_s else {}
         if kind is HotKind.CONNECTION:
             return await self._connections_by(by, before)
         return await self._sums(by, kind, before)
+
+    async def _counts_before(self, by: HotMeasure, over_s: float) -> dict[str, int]:
+        """Take down what each connection has, and wait. Raises TooManyWaitError."""
+        if self._waiting >= MOST_AT_ONCE:
+            raise TooManyWaitError(f"{MOST_AT_ONCE} wait already for what comes: ask later, or without over_s")
+        self._waiting += 1
+        try:
+            before = await self._counts(by)
+            await asyncio.sleep(over_s)
+        finally:
+            self._waiting -= 1
+        return before
 
     async def _counts(self, by: HotMeasure) -> dict[str, int]:
         """Take down what each connection has: as much as there are connections, for as long as the list takes."""

@@ -1,9 +1,9 @@
 """Who operates the service, and what the operators' console asks others for."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from app.settings.section import Listed, Secret, Section, http_url
 
@@ -42,6 +42,9 @@ class OperatorSettings(Section):
         SecretStr(""),
         description="bearer token of operators, and of replicas that ask each other for them; empty: there is none",
     )
+    ops_read_token: Secret = Field(
+        SecretStr(""), description="bearer token of whoever may look in the console and not act; empty: there is none"
+    )
     ops_address: Annotated[str, AfterValidator(_address)] = Field(
         "",
         description="host:port by which the other replicas reach OPS_PORT of this one; empty: HOST, or where that is"
@@ -66,3 +69,10 @@ class OperatorSettings(Section):
     alertmanager_url: Annotated[str, AfterValidator(http_url("http://alertmanager:9093"))] = Field(
         "", description="Alertmanager, for the same, like http://alertmanager:9093; asked before PROMETHEUS_URL"
     )
+
+    @model_validator(mode="after")
+    def _reading_is_no_acting(self) -> Self:
+        token = self.ops_read_token.get_secret_value()
+        if token and token == self.ops_token.get_secret_value():
+            raise ValueError("OPS_READ_TOKEN: must not be OPS_TOKEN, or whoever is to look could act")
+        return self

@@ -275,3 +275,17 @@ async def test_a_limit_is_only_counted_for_a_time() -> None:
         assert_refused(refused, REFUSED)
         await asyncio.sleep(61)
         assert one.hub.policy.refuses(LimitScope.GUESTS, 0)
+
+
+@without_waiting
+@pytest.mark.parametrize(
+    ("connection_id", "says"),
+    [("0123456789ab-1", "ask the one of instance 0123456789ab"), ("nodash", "no such connection"), ("-1", "no such")],
+)
+async def test_an_id_says_whose_a_connection_is_where_it_can(
+    connection_id: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with acted() as one:
+        monkeypatch.setattr(one.hub.replicas, "_ttl_s", 60.0)  # as where the log is shared
+        with pytest.raises(ActionRefused, match=says):
+            one.actions.close_connection(BY, connection_id, comes_back=True)

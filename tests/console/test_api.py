@@ -3,6 +3,7 @@
 The document is read, so that an operation that is new is asked as well.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from app.asgi import Service, create_app
+from app.console.hot import MOST_AT_ONCE
 from app.settings import load_settings
 from app.telemetry.catalogue import Metrics
 from tools.harness.server import SECRET
@@ -99,6 +101,38 @@ async def test_what_is_gone_is_told_and_is_no_fault(service: tuple[Service, http
     answer = await client.post("/ops/api/connections/gone-1/close", json={"reason": "asked for"})
     assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
     assert sum(running.recorder.store.counter(Metrics.FAULTS).values.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("PUT", "bans/%0a", 400, "printable"),
+        ("GET", "watch?replica=nobody", 400, "from a replica itself alone"),
+    ],
+)
+async def test_what_makes_no_sense_is_told_in_words_and_at_once(
+    service: tuple[Service, httpx.AsyncClient], method: str, path: str, status: int, detail: str
+) -> None:
+    running, client = service
+    running.console.watch.join()
+    async with asyncio.timeout(20):
+        json_type = {"content-type": "application/json", "x-reason": "asked for"}
+        answer = await client.request(method, f"/ops/api/{path}", headers=json_type)
+    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
+
+
+async def test_few_at_a_time_wait_for_what_comes(service: tuple[Service, httpx.AsyncClient]) -> None:
+    """Each waits in one of the few requests that an address may have, of the probes' port as well."""
+    _, client = service
+    waiting = [asyncio.create_task(client.get("/ops/api/hot?over_s=60")) for _ in range(MOST_AT_ONCE + 1)]
+    done, others = await asyncio.wait(waiting, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    (one,) = done
+    assert (one.result().status_code, "retry-after" in one.result().headers) == (429, True)
+    assert (await client.get("/ops/api/hot")).status_code == 200
+    for other in others:
+        other.cancel()
+    await asyncio.wait(others)
+    assert (await client.get("/ops/api/hot?over_s=0.01")).status_code == 200, "who goes away leaves the place"
 
 
 async def test_nothing_is_done_without_a_reason(service: tuple[Service, httpx.AsyncClient]) -> None:

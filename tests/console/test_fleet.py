@@ -60,6 +60,8 @@ def test_one_is_asked_by_way_of_the_other_by_name_or_instance(service: Supervise
         there = ask(service, 1, "replica", replica=name).json()
         assert (there["pid"], there["instance"]) == (own["pid"], own["instance"])
     assert ask(service, 2, "replica", replica="pair-2").json()["pid"] == own["pid"], "itself"
+    odd = ask(service, 1, "players/a%2Fb%252F", replica="pair-2").json()
+    assert odd["player_id"] == "a/b%2F"
     nobody = ask(service, 1, "replica", replica="pair-9")
     assert (nobody.status_code, "no replica of that name" in nobody.json()["detail"]) == (404, True)
     bad = ask(service, 1, "connections", replica="pair-2", limit="0")

@@ -12,6 +12,8 @@ from tools.harness.server import ServerProcess
 from tools.harness.tokens import token
 
 WHY = ("--reason", "ticket 42")
+ANN = "an/n%2F #é?"
+"""Whatever is printable names a player."""
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +29,29 @@ def console(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> Consol
 
 def test_players_are_closed_removed_banned_and_let_in_again(server: ServerProcess, console: Console) -> None:
     game = server.new_game(token("host"))
-    with Player(server, game, token("ann")) as ann:
+    with Player(server, game, token(ANN)) as ann:
         ann.until("welcome")
-        (row,) = console.ask("connections", "--player", "ann")["rows"]
+        (row,) = console.ask("connections", "--player", ANN)["rows"]
         assert console.ask("close", row["connection_id"], *WHY)
         ann.until_closed()
-    with Player(server, game, token("ann")) as ann:
+    with Player(server, game, token(ANN)) as ann:
         ann.until("welcome")
-        console.text("close-player", "ann", "--stay-away", *WHY)
+        console.text("close-player", ANN, "--stay-away", *WHY)
         ann.until_closed()
-    with Player(server, game, token("ann")) as ann:
+    with Player(server, game, token(ANN)) as ann:
         ann.until("welcome")
-        console.text("ban", "ann", "--for", "1h", *WHY)
+        console.text("ban", ANN, "--for", "1h", *WHY)
         assert ann.until_closed()[0] == 4403
-    assert [one["player_id"] for one in console.ask("bans")["rows"]] == ["ann"]
-    with pytest.raises(InvalidStatus), Player(server, game, token("ann")):
+    assert console.ask("player", ANN)["player_id"] == ANN
+    assert [one["player_id"] for one in console.ask("bans")["rows"]] == [ANN]
+    with pytest.raises(InvalidStatus), Player(server, game, token(ANN)):
         pass
-    console.text("unban", "ann", *WHY)
-    with Player(server, game, token("ann")) as ann:
+    console.text("unban", ANN, *WHY)
+    with Player(server, game, token(ANN)) as ann:
         ann.until("welcome")
-        console.text("remove", "ann", "--game", game, *WHY)
+        console.text("remove", ANN, "--game", game, *WHY)
         assert ann.until_closed()[0] == 4403
-    assert console.ask("erase", "ann", *WHY)
+    assert console.ask("erase", ANN, *WHY)
 
 
 def test_a_game_is_ended_and_who_acts_on_what_is_gone_is_told(server: ServerProcess, console: Console) -> None:

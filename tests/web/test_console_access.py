@@ -23,6 +23,7 @@ from tools.harness.tokens import token
 
 pytestmark = pytest.mark.anyio
 OPS_TOKEN = "an-operators-token-of-enough-length-0123456789"
+OPS_READ_TOKEN = "a-lookers-token-of-enough-length-0123456789"
 JSON = {"content-type": "application/json"}
 WHY = JSON | {"x-reason": "she asked"}
 GAME = "0d9bb1a4-6a3c-4a53-9a8e-000000000000"
@@ -38,9 +39,11 @@ ROLES: dict[str, str | None] = {
     "an operator by claim": token("eve", role="operator"),
     "an operator in a list": token("eve", role=["player", "operator"]),
     "the token of all": OPS_TOKEN,
+    "the token of all to look": OPS_READ_TOKEN,
     "nearly that": OPS_TOKEN[:-1],
 }
 ACTING = ("an operator by id", "an operator by claim", "an operator in a list", "the token of all")
+LOOKING = "the token of all to look"
 PLAYING = ("a player", "a player of another role")
 
 
@@ -48,6 +51,8 @@ def expected(role: str, environment: Environment, address: str, host: str, forwa
     """What the table says: the rights of a token hold from anywhere, of none only here."""
     if role in ACTING:
         return 200
+    if role == LOOKING:
+        return 200 if right is Right.READ else 403
     if role in PLAYING:
         return 403
     if role != "nobody" or host != "localhost":
@@ -84,7 +89,11 @@ def served(
     authenticator = Authenticator(
         SharedSecrets(SECRET), "", "", 0, operators=Operators(frozenset({"oda"}), "role=operator")
     )
-    settings = OperatorSettings(ops_token=ops_token, ops_requests_per_second=per_second)
+    settings = OperatorSettings(
+        ops_token=ops_token,
+        ops_read_token=ops_token and OPS_READ_TOKEN,
+        ops_requests_per_second=per_second,
+    )
     access = OperatorAccess(settings, authenticator, is_open=environment is not Environment.PRODUCTION)
     router = Router(
         "/",
@@ -147,6 +156,9 @@ async def test_who_acts_is_named_after_the_token() -> None:
         assert (await asking.get("/read", headers=claimed)).text == "Åsa (ops-token)", "said, not proven"
         again = bearer(OPS_TOKEN) | {"x-operator": "%C3%85sa (ops-token)"}
         assert (await asking.get("/read", headers=again)).text == "Åsa (ops-token)"
+        reader = bearer(OPS_READ_TOKEN) | {"x-operator": "Kim", "x-operator-right": "act"}
+        assert (await asking.get("/read", headers=reader)).text == "Kim (ops-read-token)"
+        assert (await asking.post("/act", headers=reader | WHY)).status_code == 403, "asked for, not given"
         by_id = bearer(ROLES["an operator by id"]) | {"x-operator": "eve"}
         assert (await asking.get("/read", headers=by_id)).text == "oda"
         for wrong in ("x" * 129, "two%0Alines", token("ann", 60)[:120], OPS_TOKEN, f"me {OPS_TOKEN}"):
@@ -263,6 +275,30 @@ async def test_nothing_of_the_console_is_for_whoever_comes_and_without_ops_port_
             assert "set-cookie" not in page.headers
             assert (await public.get(path)).status_code == 404, path
     assert service.settings.ops_port is None
+
+
+async def test_each_operation_needs_the_right_that_it_should() -> None:
+    """GET to read, the rest to act: of all there are, as they are served."""
+    given = {"ops_token": OPS_TOKEN, "ops_read_token": OPS_READ_TOKEN, "ops_max_watchers": 1}
+    main: Any = create_app(load_settings(jwt_secret=SECRET, environment="production", event_log_url="memory:", **given))
+    service: Service = main.state.service
+    ops: Any = create_ops_app(service)
+    reader, player = bearer(OPS_READ_TOKEN), bearer(token("ann"))
+    wrong = []
+    async with service.lifecycle.run(main), client(ops, HERE) as here, client(ops, THERE) as there:
+        service.console.watch.join()  # whoever watches besides is answered, and has no stream without an end
+        document = (await here.get("/ops/api/openapi.json")).json()
+        for path, method in [(path, method) for path, found in document["paths"].items() for method in found]:
+            reads = method == "get"
+            for asking, who, refused in (
+                (here, {}, None if reads else 401), (there, {}, 401), (here, player, 403), (there, player, 403),
+                (here, reader, None if reads else 403), (there, reader, None if reads else 403),
+            ):  # fmt: skip
+                asked = re.sub(r"\{\w+\}", "1", path.replace("{game_id}", GAME))
+                status = (await asking.request(method, asked, headers=WHY | who)).status_code
+                if status != refused if refused else status in {401, 403}:
+                    wrong.append((method, path, asking is here, who, status))
+    assert wrong == []
 
 
 async def test_in_development_the_console_is_on_the_games_port_and_not_in_the_public_schema() -> None:

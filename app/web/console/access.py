@@ -1,7 +1,8 @@
 """Who may look and act in the operators' console: each request is checked before its handler is asked.
 
 A request without a token is taken from this machine alone, where its Host is local too (another site's name may be made
-to lead here), and in production only to look. A token is OPS_TOKEN or an operator's own (`Operators`). There are no
+to lead here), and in production only to look. A token is OPS_TOKEN, OPS_READ_TOKEN, which only looks, or an operator's
+own (`Operators`). There are no
 cookies, so no other site acts by somebody's browser; what could be sent from a form is refused all the same.
 """
 
@@ -29,6 +30,7 @@ from app.web.error_answers import cannot_verify, refusal, refused, unauthorized
 from app.web.json_request import AnyRequest
 
 BY_OPS_TOKEN: Final = "ops-token"  # noqa: S105 - how whoever brings it is called
+BY_OPS_READ_TOKEN: Final = "ops-read-token"  # noqa: S105 - the same
 IN_DEVELOPMENT: Final = "development"
 ON_THIS_MACHINE: Final = "local"
 OPERATOR_HEADER: Final = "x-operator"
@@ -67,7 +69,13 @@ class OperatorAccess:
     """Finds out who asks; where the environment is not production, it `is_open` to whoever comes to a local Host."""
 
     def __init__(self, settings: OperatorSettings, authenticator: Authenticator, *, is_open: bool) -> None:
-        self._ops_token = settings.ops_token.get_secret_value().encode()
+        self._tokens_of_all = [
+            (secret.get_secret_value().encode(), name, right)
+            for secret, name, right in (
+                (settings.ops_token, BY_OPS_TOKEN, Right.ACT),
+                (settings.ops_read_token, BY_OPS_READ_TOKEN, Right.READ),
+            )
+        ]
         self._authenticator = authenticator
         self._is_open = is_open
         self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
@@ -118,10 +126,11 @@ class OperatorAccess:
     async def _of(self, connection: OpsConnection, token: str) -> Operator:
         """Return whom a token stands for; who brings bad ones waits. Raises RequestRefused.
 
-        OPS_TOKEN never waits: behind a tunnel all have one address, and a forgotten page must not lock out the others.
+        A token of all never waits: behind a tunnel all have one address, and a forgotten page must lock out nobody.
         """
-        if self._ops_token and hmac.compare_digest(token.encode(), self._ops_token):
-            return _named_by(connection)
+        for secret, name, right in self._tokens_of_all:
+            if secret and hmac.compare_digest(token.encode(), secret):
+                return _named_by(connection, name, right)
         address, now = address_key(client_address(connection)), time.monotonic()
         if wait_s := self._bad_tokens.look(address, now):
             raise refused(
@@ -140,17 +149,17 @@ class OperatorAccess:
         return Operator(identity.player_id, Right.ACT)
 
 
-def _named_by(connection: OpsConnection) -> Operator:
-    """Return who brings OPS_TOKEN: many may, so they say their name, which is no proof; and may ask for less."""
+def _named_by(connection: OpsConnection, token: str, most: Right) -> Operator:
+    """Return who brings a token of all: many may, so they say their name, which is no proof; and may ask for less."""
     name = unquote(connection.headers.get(OPERATOR_HEADER, ""))
-    right = Right.READ if connection.headers.get(RIGHT_HEADER) == Right.READ else Right.ACT
-    if not name or name == BY_OPS_TOKEN:
-        return Operator(BY_OPS_TOKEN, right)
+    right = Right.READ if connection.headers.get(RIGHT_HEADER) == Right.READ else most
+    if not name or name == token:
+        return Operator(token, right)
     if _holds_token(connection, name):
         raise refusal(HTTPStatus.BAD_REQUEST, f"{OPERATOR_HEADER} is logged: it must hold no token")
     if len(name) > MAX_OPERATOR or not name.isprintable():
         raise refusal(HTTPStatus.BAD_REQUEST, f"{OPERATOR_HEADER} is a name of at most {MAX_OPERATOR} characters")
-    suffix = f" ({BY_OPS_TOKEN})"
+    suffix = f" ({token})"
     return Operator(name.removesuffix(suffix) + suffix, right)
 
 

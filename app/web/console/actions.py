@@ -17,7 +17,7 @@ from app.console.erasing import Erasure
 from app.eventlog import LogUnavailable
 from app.realtime.cluster.bans import Ban
 from app.vocabulary import ActionOutcome, LimitScope
-from app.web.auth.player import MAX_PLAYER_ID
+from app.web.auth.player import MAX_PLAYER_ID, PLAYER_IDS, is_player_id
 from app.web.console.access import Operator
 from app.web.console.forwarding import Others
 from app.web.console.listing import Limit
@@ -160,8 +160,8 @@ async def ban(
     data: JSONBody[NewBan | None] = None,
 ) -> Ban:
     """Let a player (`sub`) in no more, for a time or for good, and close what is open of theirs, on all replicas."""
-    if len(player_id) > MAX_PLAYER_ID:
-        raise refusal(HTTPStatus.BAD_REQUEST, f"a player id has at most {MAX_PLAYER_ID} characters")
+    if not is_player_id(player_id):
+        raise refusal(HTTPStatus.BAD_REQUEST, f"a player id has {PLAYER_IDS}")
     return await console.actions.ban(acting, player_id, (data or NewBan()).for_s)
 
 

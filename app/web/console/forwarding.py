@@ -1,10 +1,10 @@
 """What is asked of another replica, or of all of them, by way of this one: `?replica=NAME`, `?replicas=all`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response
@@ -15,6 +15,7 @@ from app.aio.fetching import Fetched, FetchFailed, FetchRequest
 from app.console.console import Console
 from app.console.fleet import OnBehalf, ReplicaCard
 from app.web.console.access import REASON_HEADER, Operator, find_operator
+from app.web.console.paths import sent_path
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
 
@@ -72,13 +73,15 @@ async def find_others(
     return Others(request, console, operator, are_asked=replicas == "all")
 
 
-def forwarding(console: Console) -> Callable[[AnyRequest], Any]:
+def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[bytes] | None]]:
     """Make what answers for another replica, where a request names one; else the handler does."""
 
     async def forward(request: AnyRequest) -> Response[bytes] | None:
         name = request.query_params.get(_ONE, "")
         if not name:
             return None
+        if request.route_handler.opt.get("is_own_alone"):
+            raise refusal(HTTPStatus.BAD_REQUEST, "this is had from a replica itself alone: ask it at its address")
         card = await console.fleet.find(name)
         if card is None:
             raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")
@@ -106,7 +109,7 @@ def _passed_back(answer: Fetched) -> Response[bytes]:
 async def _asked(request: AnyRequest) -> FetchRequest:
     """Make of a request what another replica is asked: the same, without the name of whom."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name not in {_ONE, _ALL}]
-    path = quote(request.url.path)
+    path = sent_path(request.scope)
     headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
     target = f"{path}?{urlencode(query)}" if query else path
     return FetchRequest(target, request.method, headers, await request.body())

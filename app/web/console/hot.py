@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from app.console.console import Console
 from app.console.ends import KEPT, EndRow
-from app.console.hot import MOST_SECONDS, TOP, HotRow, NoSuchListError
+from app.console.hot import MOST_SECONDS, TOP, HotRow, NoSuchListError, TooManyWaitError
 from app.console.slowest import KEPT as KEPT_SLOW
 from app.console.slowest import SlowMessage
 from app.vocabulary import HotKind, HotMeasure
@@ -68,6 +68,8 @@ async def show_hot(
         rows, (found, missing) = await gather(console.hot.top(by, kind, over_s), others.answers(HotList, timeout_s))
     except NoSuchListError as error:
         raise refusal(HTTPStatus.BAD_REQUEST, str(error)) from None
+    except TooManyWaitError as error:
+        raise refusal(HTTPStatus.TOO_MANY_REQUESTS, str(error), retry_after_ms=10_000) from None
     rows += [row for one in found for row in one.rows]
     return HotList(by, over_s, nlargest(TOP, rows, key=lambda row: row.count - row.error_bound), missing)
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import msgspec
-from litestar import Litestar, MediaType, Router, get
+from litestar import Litestar, MediaType, Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -17,10 +17,11 @@ from app.web.console import actions, alerts, connections, diagnostics, games, ho
 from app.web.console.access import OperatorAccess, OpsConnection, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
+from app.web.console.paths import PREFIX, decode_ids
 from app.web.dependencies import provide
 from app.web.error_answers import MEDIA_TYPE
+from app.web.json_request import AnyRequest
 
-PREFIX: Final = "/ops/api"
 _HANDLERS: Final = [
     *replica.HANDLERS,
     *connections.HANDLERS,
@@ -91,12 +92,19 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
         """Ask the access itself: Litestar copies a router, with whatever its guards are methods of."""
         await access.check(connection, handler)
 
+    forward = forwarding(console)
+
+    async def before(request: AnyRequest) -> Response[bytes] | None:
+        """Decode the ids, then answer for another replica, where one is named."""
+        decode_ids(request)
+        return await forward(request)
+
     return Router(
         path=PREFIX,
         route_handlers=[*_HANDLERS, show_document],
         dependencies=dependencies,
         guards=[check],
-        before_request=forwarding(console),
+        before_request=before,
         exception_handlers=dict(actions.EXCEPTION_HANDLERS.items()),
         include_in_schema=in_schema,
         tags=["console"],

@@ -12,7 +12,7 @@ from app.console.watch import TooManyWatchersError, Watch, Watcher
 from app.web.error_answers import refusal
 
 
-@get("/watch", media_type="text/event-stream")
+@get("/watch", media_type="text/event-stream", is_own_alone=True)
 async def watch(console: NamedDependency[Console]) -> Stream:
     """Stream what changes, as server-sent events: `replica`, `hot` and `closes`, until the service ends."""
     try:

@@ -84,7 +84,7 @@ def test_whatever_can_be_read_has_a_head_that_says_the_same(reader: Reader) -> N
         assert (head.status_code, nothing) == (get.status_code, b""), path
         assert without_date(head) == without_date(get), path
         assert int(head.headers["content-length"]) == len(body) > 0, path
-    assert reader.server.metric("http_requests_total", route=HttpRoute.GAME, method="HEAD", status="2xx") == 1
+    assert reader.server.metric("http_requests_total", route=HttpRoute.GAME, method="GET", status="2xx") == 2
 
 
 def test_a_document_is_sent_packed_and_not_again(reader: Reader) -> None:

@@ -41,17 +41,17 @@ _METHODS: Final[dict[HttpRoute, tuple[str, ...]]] = {
     HttpRoute.GUESTS: ("POST",),
     HttpRoute.TICKETS: ("POST",),
     HttpRoute.GAMES: ("POST",),
-    HttpRoute.GAME: ("GET", "HEAD"),
-    HttpRoute.SUBMISSION: ("GET", "HEAD"),
+    HttpRoute.GAME: ("GET",),
+    HttpRoute.SUBMISSION: ("GET",),
     HttpRoute.PLAYER: ("DELETE",),
-    HttpRoute.PROBLEMS: ("GET", "HEAD"),
-    HttpRoute.SOCKET: ("GET", "HEAD"),
-    HttpRoute.SCHEMA: ("GET", "HEAD"),
+    HttpRoute.PROBLEMS: ("GET",),
+    HttpRoute.SOCKET: ("GET",),
+    HttpRoute.SCHEMA: ("GET",),
     HttpRoute.OPS: ("GET", "HEAD", "POST", "PUT", "DELETE"),
     HttpRoute.PAGE: ("GET", "HEAD"),
     HttpRoute.OTHER: (OTHER,),
 }
-"""The methods that each route has; with another a path is not served."""
+"""The methods that each route has; with another a path is not served, but HEAD, which counts as the GET it is like."""
 _REQUESTS: Final = tuple(
     (str(route), method, f"{status}xx")
     for route, methods in _METHODS.items()

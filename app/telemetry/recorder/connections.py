@@ -150,6 +150,8 @@ class ConnectionsRecorder(Recording, ConnectionsObserver):
         status = request.status or HTTPStatus.INTERNAL_SERVER_ERROR
         counter = self.store.counter(Metrics.HTTP_REQUESTS)
         row = (request.route, request.method, f"{status // 100}xx")
+        if row not in counter.values and request.method == "HEAD":
+            row = (request.route, "GET", row[2])
         if row not in counter.values:
             row = (HttpRoute.OTHER, OTHER, row[2])
         counter.inc(row)

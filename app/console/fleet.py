@@ -203,7 +203,7 @@ class Fleet:
     def _receive(self, payload: bytes) -> None:
         note = self._decode(payload)
         member = note.card.member
-        if member not in self._cards and len(self._cards) >= MAX_CARDS:
+        if member not in self._cards and len(self._cards) >= MAX_CARDS and len(self._living()) >= MAX_CARDS:
             return
         self._cards[member] = note.card, time.monotonic()
         self._answered.add(member)

@@ -10,7 +10,7 @@ import pytest
 from app.eventlog import Subscription
 from app.eventlog.embedded import MemoryCoordination
 from app.protocol import Close
-from app.realtime.cluster.bans import READ_EVERY_S, TOPIC, Bans
+from app.realtime.cluster.bans import READ_EVERY_S, TOPIC, Bans, TooManyBans
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.faults import unexpected
 from tools.harness.hubs import eventually, running
@@ -86,6 +86,51 @@ async def test_one_that_was_over_for_a_while_is_removed(monkeypatch: pytest.Monk
     monkeypatch.setattr(time, "time", lambda: later)
     await bans.refresh()
     assert await kept.kept(TOPIC) == {}
+
+
+class Slow(MemoryCoordination):
+    """Answers with what was kept when it was asked, but not before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def kept(self, topic: str) -> dict[str, bytes]:
+        found = await super().kept(topic)
+        await self.may_answer.wait()
+        return found
+
+
+@without_waiting
+async def test_what_is_decided_while_bans_are_read_outlives_the_older_answer() -> None:
+    bans = bans_on(slow := Slow(), put_out := PutOut())
+    await bans.ban("bob", None, "spam", "op")
+    slow.may_answer.clear()
+    reading, lifting = asyncio.create_task(bans.refresh()), asyncio.create_task(bans.lift("bob"))
+    await asyncio.sleep(0.01)
+    late = asyncio.create_task(bans.refresh())
+    await bans.ban("ann", None, "spam", "op")
+    await asyncio.sleep(0.01)
+    slow.may_answer.set()
+    await asyncio.gather(reading, lifting, late)
+    assert [ban.player_id for ban in bans.active] == ["ann"]
+    assert put_out == [("bob", False), ("ann", False)], "nobody is put out twice"
+
+
+@without_waiting
+async def test_bans_that_have_ended_leave_room_where_nobody_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.realtime.cluster.bans.MAX_BANS", 2)
+    bans = bans_on(kept := MemoryCoordination(), [])
+    for name in ("ann", "bob"):
+        await bans.ban(name, 60, "spam", "op")
+    with pytest.raises(TooManyBans):
+        await bans.ban("cay", 60, "spam", "op")
+    await bans.ban("ann", 60, "spam again", "op")
+    later = time.time() + 121
+    monkeypatch.setattr(time, "time", lambda: later)
+    await bans.ban("cay", 60, "spam", "op")
+    assert set(await kept.kept(TOPIC)) == {"cay"}
 
 
 @without_waiting

@@ -1,5 +1,6 @@
 """All replicas from one of them: found, asked with the right of who asks, missing where they are silent."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,15 +9,21 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from app.aio.fetching import Fetched, FetchFailed, FetchRequest, fetch
+from app.console.fleet import MAX_CARDS, Fleet, ReplicaCard
+from app.eventlog import Subscription
+from app.eventlog.embedded import MemoryCoordination
+from app.settings import load_settings
 from app.workers import Share
 from tests.console.answering import answering
 from tools.harness import fetch as http
+from tools.harness.hubs import eventually, running
 from tools.harness.player import Player
 from tools.harness.processes import freeze
-from tools.harness.server import until
+from tools.harness.server import SECRET, until
 from tools.harness.workers import WORKERS, Supervised
 
 OPS_TOKEN = "an-operators-token-of-enough-length-0123456789"
@@ -154,6 +161,43 @@ def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supe
     finally:
         os.kill(pid, signal.SIGCONT)
     until(lambda: ask(service, 1, "replicas").json()[1]["error"] is None, 20)
+
+
+class Heard(MemoryCoordination):
+    """Has others, who say what the test says."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.say: Callable[[bytes], None] | None = None
+
+    async def subscribe(self, topic: str, receive: Callable[[bytes], None]) -> Subscription:
+        self.say = receive
+        return await super().subscribe(topic, receive)
+
+
+@pytest.mark.anyio
+async def test_cards_of_the_dead_leave_room_for_who_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    def card(name: str) -> ReplicaCard:
+        told = {"version": "1", "revision": "", "connections": 0, "draining": False}
+        return msgspec.convert({"replica": name, "member": name, "instance": name, "address": "", **told}, ReplicaCard)
+
+    async with running() as one:
+        settings = load_settings(jwt_secret=SECRET, event_log_url="memory:")
+        fleet = Fleet(one.hub, heard := Heard(), card, settings)
+        fleet.listens_at("127.0.0.1", 1)
+        running_fleet = asyncio.create_task(fleet.run())
+        await eventually(lambda: heard.say is not None)
+        assert heard.say is not None
+        living = {f"replica-{number}" for number in range(MAX_CARDS)}
+        monkeypatch.setattr(one.hub.circle, "lives", lambda member: member in living)
+        for name in sorted(living):
+            heard.say(msgspec.json.encode({"card": card(name)}))
+        living = {"new"}
+        heard.say(msgspec.json.encode({"card": card("new")}))
+        assert [known.replica for known in await fleet.others()] == ["new"]
+        running_fleet.cancel()
 
 
 # ---------------------------------------------------------------- one request

@@ -95,7 +95,9 @@ class Bans:
 
     async def ban(self, player_id: str, for_s: float | None, reason: str, by: str) -> Ban:
         """Ban a player from now on, in place of an earlier ban. Raises TooManyBans, LogUnavailable."""
-        if len(self._bans) >= MAX_BANS and player_id not in self._bans:
+        if len(self._bans) >= MAX_BANS:
+            await self.refresh()  # those that have ended count no more
+        if len(self) >= MAX_BANS and self.find(player_id) is None:
             raise TooManyBans
         now = _now()
         ban = Ban(player_id, now, None if for_s is None else now + round(for_s * 1000), reason, by)
@@ -110,7 +112,7 @@ class Bans:
         ban = self.find(player_id)
         if ban is not None:
             await self._coordination.forget(TOPIC, player_id)
-            self._bans.pop(player_id, None)
+            self._bans = {name: one for name, one in self._bans.items() if name != player_id}
             self._coordination.broadcast(TOPIC, b"")
         return ban
 
@@ -121,12 +123,12 @@ class Bans:
 
     async def refresh(self) -> None:
         """Read all bans, and remove those that have been over for a while. Raises LogUnavailable."""
-        found: dict[str, Ban] = {}
+        known, found = self._bans, dict[str, Ban]()
         over = _now() - _FORGET_AFTER_MS
         for player_id, note in (await self._coordination.kept(TOPIC)).items():
             with self._bulkhead:  # one that another release wrote otherwise must not let in all the others
                 found[player_id] = self._decode(note)
-        self._take(found)
+        self._take(found if self._bans is known else self._with_newer(known, found))
         for player_id, ban in found.items():
             if ban.is_over(over):
                 await self._coordination.forget(TOPIC, player_id)
@@ -149,6 +151,12 @@ class Bans:
             return
         order = self._decode_order(payload)
         self._put_out(order.player_id, CLOSED, order.comes_back)
+
+    def _with_newer(self, known: dict[str, Ban], found: dict[str, Ban]) -> dict[str, Ban]:
+        """Put into what was read what was decided here since it was begun: it may be from before."""
+        changed = {name for name in known.keys() | self._bans.keys() if known.get(name) != self._bans.get(name)}
+        kept = {name: ban for name, ban in found.items() if name not in changed}
+        return kept | {name: ban for name, ban in self._bans.items() if name in changed}
 
     def _take(self, bans: dict[str, Ban]) -> None:
         before, self._bans = self._bans, bans

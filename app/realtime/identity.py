@@ -15,7 +15,14 @@ class Identity:
 
 
 class Unauthenticated(Exception):  # noqa: N818 - an answer
-    """No usable token; the message says which kind of unusable and never quotes it."""
+    """No usable token; the message says which kind of unusable and never quotes it.
+
+    `player_id` is whose it was, where the signature is right: it ended, or is not yet good.
+    """
+
+    def __init__(self, text: str, player_id: str | None = None) -> None:
+        super().__init__(text)
+        self.player_id = player_id
 
 
 class VerifierUnavailable(Exception):  # noqa: N818 - a state

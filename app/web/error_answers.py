@@ -5,7 +5,7 @@ what is no message `InvalidMessage`, who has no usable token `Unauthenticated`: 
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ NOTHING_THERE: Final = "nothing is served at this path; / is the page, and /sche
 class ErrorAnswer:
     """One answer; `detail` says what is wrong and what to do, and holds no secret.
 
-    `outcome` is set where it answers an attempt to connect, or is of the same kind.
+    `outcome` is set where it answers an attempt to connect, or is of the same kind; `player_id`, which is logged and
+    not told, where the refusal itself says who it was.
     """
 
     status: int
@@ -38,6 +39,7 @@ class ErrorAnswer:
     outcome: HandshakeOutcome | None = None
     retry_after_ms: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    player_id: str | None = None
 
     def body(self) -> bytes:
         """Encode the document."""
@@ -84,7 +86,8 @@ def refused(outcome: HandshakeOutcome, detail: str, retry_after_ms: int | None =
 
 def unauthorized(error: Unauthenticated) -> RequestRefused:
     """Refuse a missing or bad token."""
-    return refused(HandshakeOutcome.UNAUTHORIZED, f"Authentication required: {error}")
+    refusing = refused(HandshakeOutcome.UNAUTHORIZED, f"Authentication required: {error}")
+    return RequestRefused(replace(refusing.answer, player_id=error.player_id))
 
 
 def cannot_verify(error: VerifierUnavailable) -> RequestRefused:
@@ -127,6 +130,8 @@ def noted_error(state: Mapping[str, Any]) -> tuple[str, str | None] | None:
 
 def _answer_refusal(request: Request[Any, Any, Any], error: RequestRefused) -> Response[bytes]:
     answer = error.answer
+    if answer.player_id is not None:
+        request.scope["state"]["player_id"] = answer.player_id
     if answer.outcome is not HandshakeOutcome.ACCEPTED:
         request.scope["state"][_NOTED] = answer.reason, answer.detail
     return answer.response()

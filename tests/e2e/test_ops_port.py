@@ -14,6 +14,7 @@ from app.web.client_address import is_from_here
 from tools.harness import fetch
 from tools.harness.player import Player
 from tools.harness.server import SECRET, ServerProcess
+from tools.harness.tokens import token
 
 PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version", "/sd", "/sd/supervisor")
 
@@ -33,6 +34,8 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
         assert bad.status_code == 401
         told = server.wait_for_log("http.refused", route="ops")
         assert (told["reason"], told["client"]) == ("unauthorized", "127.0.0.1")
+        fetch.get(f"{ops_url(server)}/ops/api/replica", headers={"authorization": f"Bearer {token('oda', -60)}"})
+        assert server.wait_for_log("http.refused", player_id="oda")["reason"] == "unauthorized"
         server.until_all_is_logged()
         assert not any("nonsense" in line for line in server.lines)
         assert [fetch.get(f"{ops_url(server)}/ops/api/replica").status_code for _ in range(2)] == [200, 429]

@@ -241,7 +241,7 @@ def test_what_an_operator_asks_first_is_answered(
 NOTHING = r"(?s)\Aplayer_id +nobody\nconnections +-\ngames +-\nends +-\nban +-\n(?!.*nobody)"
 TROUBLES = {
     "a ban": ("mallory", r"ban\.until +\d{4}-.*\nban\.reason +she cheats"),
-    "a refusal, `unauthorized`, and its detail speaks of expiry": ("dan", r"unauthorized .*expired"),
+    "a refusal, `unauthorized`, and its detail speaks of expiry": ("dan", r"dan .*unauthorized .*expired"),
     "a refusal, `unauthorized`, and its detail speaks of the signature": ("erin", r"unauthorized .*signature"),
     "a close, `replaced`": ("carol", r"carol .*4409 +replaced"),
     "a close, `slow_consumer`": ("sam", r"sam .*4430 +slow_consumer"),

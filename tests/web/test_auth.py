@@ -42,8 +42,9 @@ async def test_the_previous_secret_is_valid_during_a_rotation_and_no_other() -> 
     assert (await STRICT.verify(strict_token(PREVIOUS))).player_id == "ann"
     with pytest.raises(Unauthenticated, match="signature"):
         await STRICT.verify(strict_token("x" * 64))
-    with pytest.raises(Unauthenticated, match="expired"):
+    with pytest.raises(Unauthenticated, match="expired") as ended:
         await STRICT.verify(strict_token(PREVIOUS, exp=time.time() - 1))
+    assert ended.value.player_id == "ann", "it is known whose it was"
     without = Authenticator(SharedSecrets(SECRET), "races", "players", 0)
     with pytest.raises(Unauthenticated, match="signature"):
         await without.verify(strict_token(PREVIOUS))

@@ -39,15 +39,19 @@ class Authenticator:
         key_id, algorithm = self._named_key(token) if known is None else (known.key_id, known.algorithm)
         candidates = await self.keys.candidates(key_id, algorithm)
         if known is not None and known.keys == candidates:
-            _require_time(dict(zip(TIMES, known.times, strict=True)), self.leeway_s, grace_s)
+            times = dict(zip(TIMES, known.times, strict=True))
+            _require_time(times, self.leeway_s, grace_s, known.identity.player_id)
             return known.identity
         if not candidates:
             raise Unauthenticated("the token's signing key is not known here")
         claims = read_signed(token, candidates, self.keys.algorithms, issuer=self.issuer, audience=self.audience)
-        expires_at = _require_time(claims, self.leeway_s, grace_s)
-        identity = _identity(claims, expires_at, self.operators)
-        times = tuple(claims.get(claim) for claim in TIMES)
-        self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, times, identity))
+        player_id = _require_player_id(claims)
+        expires_at = _require_time(claims, self.leeway_s, grace_s, player_id)
+        identity = Identity(
+            player_id, _shown_name(claims, player_id), expires_at, self.operators.include(player_id, claims)
+        )
+        seen = tuple(claims.get(claim) for claim in TIMES)
+        self.verified.remember(digest, VerifiedToken(key_id, algorithm, candidates, seen, identity))
         return identity
 
     def _named_key(self, token: str) -> tuple[str | None, str]:
@@ -58,7 +62,7 @@ class Authenticator:
         return key_id, algorithm
 
 
-def _require_time(claims: dict[str, Any], leeway_s: float, grace_s: float) -> float:
+def _require_time(claims: dict[str, Any], leeway_s: float, grace_s: float, player_id: str) -> float:
     """Require the time to lie between `nbf` or `iat` and `exp` (RFC 7519 4.1.4 to 4.1.6); return when the token ends.
 
     A token made later than now is refused although the RFC does not ask for it: one of two clocks is wrong then,
@@ -68,13 +72,14 @@ def _require_time(claims: dict[str, Any], leeway_s: float, grace_s: float) -> fl
     for claim in ("nbf", "iat"):
         if claims.get(claim) is not None and _seconds(claims, claim) > now + leeway_s:
             raise Unauthenticated(
-                f"the token is not valid yet: its {claim} is ahead of the clock here; is one of the clocks off?"
+                f"the token is not valid yet: its {claim} is ahead of the clock here; is one of the clocks off?",
+                player_id,
             )
     if claims.get("exp") is None:
         raise Unauthenticated("the token has no exp claim")
     expires_at = _seconds(claims, "exp")
     if expires_at <= now - leeway_s - grace_s:
-        raise Unauthenticated("the token has expired; get a new one")
+        raise Unauthenticated("the token has expired; get a new one", player_id)
     return expires_at
 
 
@@ -86,11 +91,15 @@ def _seconds(claims: dict[str, Any], claim: str) -> float:
     return float(value)
 
 
-def _identity(claims: dict[str, Any], expires_at: float, operators: Operators) -> Identity:
-    player_id, name = claims.get("sub"), claims.get("name")
+def _require_player_id(claims: dict[str, Any]) -> str:
+    player_id = claims.get("sub")
     if player_id is None:
         raise Unauthenticated("the token has no sub claim")
     if not isinstance(player_id, str) or not is_player_id(player_id):
         raise Unauthenticated(f"the token's sub must be a string of {PLAYER_IDS}")
-    shown = clean_name(name if isinstance(name, str) else player_id)
-    return Identity(player_id, shown, expires_at, operators.include(player_id, claims))
+    return player_id
+
+
+def _shown_name(claims: dict[str, Any], player_id: str) -> str:
+    name = claims.get("name")
+    return clean_name(name if isinstance(name, str) else player_id)

@@ -78,7 +78,7 @@ class TicketIssuer:
         except msgspec.ValidationError:
             raise Unauthenticated("this is no ticket; make one with POST /api/tickets") from None
         if claims.exp <= time.time():
-            raise Unauthenticated("the ticket has expired; get a new one")
+            raise Unauthenticated("the ticket has expired; get a new one", claims.sub)
         return Ticket(Identity(claims.sub, claims.name, claims.token_exp), claims.jti, claims.exp)
 
     async def redeem(self, ticket: Ticket) -> None:

@@ -87,6 +87,7 @@ class HandshakeAttempt:
             await self.socket.send(cast("Any", start))
             await self.socket.send(cast("Any", body))
         outcome = answer.outcome or HandshakeOutcome.INTERNAL_ERROR
+        self.player_id = self.player_id or answer.player_id
         self._measure(outcome, answer.status, refusal=answer.detail)
 
     def _opened(self, room: Room | None) -> Opened:

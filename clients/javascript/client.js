@@ -243,19 +243,22 @@ export class GameWebSocket {
    */
   constructor(gameId, token, options = {}) {
     const chosen = this.#options;
-    for (const name in options) chosen[name] = options[name] ?? chosen[name];
+    for (const name in options) {
+      const value = chosen[name] = options[name] ?? chosen[name];
+      // A timer takes what is no number, or 2³¹ and more, for no wait at all.
+      if (/^(max|queue)|Ms$/.test(name) && value != null && value !== Math.abs(value) % 2 ** 31) throw new TypeError(`${name} is no number`);
+    }
     chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
     chosen.WebSocket ??= globalThis.WebSocket;
     for (const name of ['url', 'WebSocket']) if (!chosen[name]) throw new Error(`pass ${name}`);
     if (/^\.{0,2}$/.test(gameId)) throw new Error('gameId is no part of a path');
-    const { lastSeq, metrics, maxReconnectAttempts, debug } = chosen;
     this.gameId = gameId;
-    this.lastSeq = lastSeq;
-    this.metrics = metrics ?? new WebSocketMetrics();
-    this.maxReconnectAttempts = maxReconnectAttempts;
+    this.lastSeq = chosen.lastSeq;
+    this.metrics = chosen.metrics ?? new WebSocketMetrics();
+    this.maxReconnectAttempts = chosen.maxReconnectAttempts;
     this.#token = token;
     this.#urlOf(''); // throws where it is no URL
-    if (debug) for (const what of TOLD) this.on(what, ({ data, ...rest }) => debug(what, rest));
+    if (chosen.debug) for (const what of TOLD) this.on(what, ({ data, ...rest }) => chosen.debug(what, rest));
   }
 
   /** So that frameworks that wrap objects to watch them leave this one alone: it has private parts. */
@@ -264,7 +267,10 @@ export class GameWebSocket {
   /** The last event that has come; set before `connect`, the events after it are asked for. */
   get lastSeq() { return this.#seq; }
 
-  set lastSeq(seq) { this.#seq = this.#handedSeq = seq; }
+  set lastSeq(seq) {
+    if (seq != null && seq !== seq >>> 0) throw new TypeError('lastSeq is no number');
+    this.#seq = this.#handedSeq = seq;
+  }
 
   /** As of the WebSocket: 1 while a message could be sent. */
   get readyState() { return this.ws?.readyState ?? 3; }
@@ -296,7 +302,7 @@ export class GameWebSocket {
    * What waits is a `request` without an id of its own: sent in order with the next welcome, and applied once.
    */
   sendMessage(type, data, id) {
-    const queue = FLEETING.test(type) ? 0 : this.#options.queue;
+    const queue = !FLEETING.test(type) && this.#options.queue;
     if ((!queue || this.state === 'open') && this.#send(JSON.stringify({ type, data, id }))) return true;
     if (this.state === 'closed' || !(this.#kept < queue)) return false;
     this.#kept += 1;
@@ -349,8 +355,7 @@ export class GameWebSocket {
 
   /** Call `handler` no more. */
   off(type, handler) {
-    const others = (this.#handlers.get(type) ?? []).filter((one) => one !== handler && one.handler !== handler);
-    this.#handlers.set(type, others);
+    this.#handlers.set(type, (this.#handlers.get(type) ?? []).filter((one) => one !== handler && one.handler !== handler));
     return this;
   }
 
@@ -432,7 +437,7 @@ export class GameWebSocket {
   }
 
   /** The URL of the game's socket. */
-  #socketUrl(query = {}) {
+  #socketUrl(query) {
     const url = this.#urlOf(`/ws/${encodeURIComponent(this.gameId)}`);
     const { searchParams } = url;
     const wanted = { client: searchParams.get('client') ?? this.#options.client, last_seq: this.lastSeq ?? '', ...query };
@@ -547,8 +552,8 @@ export class GameWebSocket {
     const adviceMs = this.#adviceMs;
     this.#adviceMs = null;
     const isCounted = adviceMs === null && !isFree;
-    const isLate = this.#options.giveUpAfterMs > 0 && this.#arrival.waitedMs >= this.#options.giveUpAfterMs;
-    if (isLate || (isCounted && this.reconnectAttempts >= (this.maxReconnectAttempts ?? Infinity))) {
+    const { giveUpAfterMs } = this.#options;
+    if ((giveUpAfterMs && this.#arrival.waitedMs >= giveUpAfterMs) || (isCounted && this.reconnectAttempts >= (this.maxReconnectAttempts ?? Infinity))) {
       this.#end(code, reason, detail);
       return;
     }
@@ -669,7 +674,7 @@ export class GameWebSocket {
   /** A promise that is kept under `key` until it is settled: by what comes, the end, or its limits. */
   #await(what, key, { timeoutMs, signal }, begin) {
     return new Promise((resolve, reject) => {
-      if (this.state === 'closed') throw new Error('WebSocket not connected');
+      if (this.state === 'closed') throw new Error('the connection has ended');
       if (this.#asked.has(key)) throw new Error('asked twice');
       signal?.throwIfAborted();
       const settle = (how) => (value) => {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from math import nan
 from typing import Any, Literal
 
 from websockets.asyncio.client import connect
@@ -186,6 +187,14 @@ class Scenarios:
         await batcher.close()
         return {"kind": kind}
 
+    async def mistaken(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        times = ("give_up_after_s", "ping_interval_s", "pong_timeout_s", "open_timeout_s")
+        options = [{name: value} for name in (*times, "queue", "max_reconnect_attempts") for value in ("3", -1, nan)]
+        makes = [lambda one=one: self._play(game_id, **one) for one in options]
+        sets = [lambda seq=seq: setattr(ws, "last_seq", seq) for seq in ("3", -1, 2.5, nan)]
+        return {"kinds": list({_raised(call) for call in (*makes, *sets)}), "last": ws.last_seq}
+
     async def unwelcome(self, game_id: str) -> Told:
         ws, _ = self._play(game_id, url=f"{self._url}?chaos=loss_pct:100", open_timeout_s=0.2)
         retry = _next(ws, "retry")
@@ -279,6 +288,14 @@ async def _refusal(call: Awaitable[Any]) -> list[Any] | None:
         await call
     except Refused as error:
         return ["Refused", error.status, error.reason]
+    return None
+
+
+def _raised(call: Callable[[], object]) -> str | None:
+    try:
+        call()
+    except TypeError as error:
+        return type(error).__name__
     return None
 
 

@@ -137,8 +137,8 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "what is told by hand to have come is lost",
             "what is told by hand to have come outlives a disconnect",
-            "{ this.#seq = this.#handedSeq = seq; }",
-            "{ this.#seq = seq; }",
+            "    this.#seq = this.#handedSeq = seq;",
+            "    this.#seq = seq;",
         ),
         (
             "gaps are asked about at once again and again",

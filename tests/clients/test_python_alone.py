@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -220,7 +221,11 @@ async def test_what_is_no_url_of_a_service_is_told_at_once(stage: Stage, url: st
         await ws.connect()
 
 
-PROBLEM = "application/problem+json"
+async def test_an_id_that_is_no_text_is_told_at_once() -> None:
+    no_text: Any = UUID(int=1)
+    async with nothing_left():
+        with pytest.raises(Unusable, match="no part of a path"):
+            await GameWebSocket(no_text, token("ann"), "ws://127.0.0.1:1").connect()
 
 
 @scene

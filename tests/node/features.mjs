@@ -168,6 +168,18 @@ const scenarios = {
     batcher.close();
     return { kind };
   },
+  async mistaken(id) {
+    play(id);
+    const times = ['giveUpAfterMs', 'pingIntervalMs', 'pongTimeoutMs', 'openTimeoutMs'];
+    const options = [...times, 'queue', 'maxReconnectAttempts'].flatMap((name) => ['3', -1, NaN].map((value) => ({ [name]: value })));
+    options.push({ lastSeq: '3' }, { openTimeoutMs: 2 ** 31 });
+    const calls = options.map((one) => () => new GameWebSocket(id, token, { url, WebSocket, ...one }));
+    for (const seq of ['3', -1, 2.5, NaN]) calls.push(() => { game.lastSeq = seq; });
+    const kinds = calls.map((call) => {
+      try { return call() && null; } catch ({ name }) { return name; }
+    });
+    return { kinds: [...new Set(kinds)], last: game.lastSeq };
+  },
   async unwelcome(id) {
     play(id, { url: `${url}?chaos=loss_pct:100`, openTimeoutMs: 200, pongTimeoutMs: 600_000 });
     game.connect();

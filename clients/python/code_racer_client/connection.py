@@ -146,7 +146,7 @@ def path_part(game_id: str) -> str:
     try:
         if game_id not in {"", ".", ".."}:
             return quote(game_id, safe="")
-    except UnicodeEncodeError:  # half a character
+    except (UnicodeEncodeError, TypeError):  # half a character; no text at all
         pass
     raise Unusable("game_id is no part of a path")
 

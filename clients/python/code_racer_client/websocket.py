@@ -22,6 +22,7 @@ from code_racer_client.errors import ClientError, Rejected
 from code_racer_client.keeper import Keeper, Place, Sleep
 from code_racer_client.message import JsonMessage, encode
 from code_racer_client.metrics import Counting, WebSocketMetrics
+from code_racer_client.options import require_counts, require_seconds
 from code_racer_client.protocol import CLIENT_NAME, VERSION
 from code_racer_client.reconnection import Reconnection
 from code_racer_client.state import ClientState
@@ -60,6 +61,9 @@ class GameWebSocket:
             ``progress``), nor a ``batch``.
         debug: is called with each change of state, wait, end and dropped message, and with type and number of each
             message; never with a token, nor with what a message holds.
+
+    Raises:
+        TypeError: an option is no number, or a negative one.
     """
 
     def __init__(
@@ -80,6 +84,9 @@ class GameWebSocket:
         queue: int = 0,
         debug: Debug | None = None,
     ) -> None:
+        require_counts(max_reconnect_attempts=max_reconnect_attempts, queue=queue)
+        require_seconds(give_up_after_s=give_up_after_s, ping_interval_s=ping_interval_s)
+        require_seconds(pong_timeout_s=pong_timeout_s, open_timeout_s=open_timeout_s)
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
         self.metrics = WebSocketMetrics() if metrics is None else metrics
@@ -138,6 +145,7 @@ class GameWebSocket:
 
     @last_seq.setter
     def last_seq(self, seq: int | None) -> None:
+        require_counts(last_seq=seq)
         self._keeper.last_seq = seq
 
     @property

@@ -31,6 +31,12 @@ VIEWS = (
     "changes", "bans", "log?replica=all", "settings", "diagnostics", "find/nobody",
 )  # fmt: skip
 
+DIALOGS = (
+    ("", "Drain…"), ("", "Limit…"), ("player/{player}", "Close all…"), ("player/{player}", "Ban…"),
+    ("diagnostics", "Profile…"), ("", "development may act"), ("", "?"),
+)  # fmt: skip
+"""One of each kind: where it is, and the button, or the key, that opens it."""
+
 
 def documented() -> list[list[str]]:
     """The questions of docs/console.md, and the places of the page that answer them."""
@@ -113,8 +119,24 @@ def violations(page: Page, *, colours: bool) -> list[str]:
     return found
 
 
+def dialog_violations(page: Page, view: str, opener: str) -> list[str]:
+    """What axe finds where a dialog is open, in either scheme."""
+    go_on(page, view)
+    page.set_viewport_size(DESKTOP)
+    if opener == "?":
+        page.keyboard.press(opener)
+    else:
+        page.get_by_role("button", name=opener).first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    found = violations(page, colours=True)
+    assert overflow(page) <= 0, opener
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    return found
+
+
 def test_every_view_is_sound_on_a_desktop_and_on_a_phone(browser: Browser, racing: Racing) -> None:
-    """Axe finds nothing in either scheme, a view is no wider than its window, and nothing goes wrong in it."""
+    """Axe finds nothing in either scheme, in dialogs too; none is wider than its window, and nothing goes wrong."""
     faults: list[str] = []
     found: list[str] = []
     ids = {"connection": racing.connections[0]["connection_id"], "game": racing.game_id, "player": racing.ids[0]}
@@ -124,6 +146,8 @@ def test_every_view_is_sound_on_a_desktop_and_on_a_phone(browser: Browser, racin
             go_on(page, view.format(**ids))
             found += [f"{view}, {one}" for one in violations(page, colours=view in COLOURFUL)]
             assert overflow(page) <= 0, view
+        for view, opener in DIALOGS:
+            found += [f"{opener}, {one}" for one in dialog_violations(page, view.format(**ids), opener)]
     assert found == []
     assert [fault for fault in faults if "404" not in fault] == []
 

@@ -31,11 +31,11 @@ class RateLimit:
     monotonic clock.
     """
 
-    __slots__ = ("_interval", "_tolerance", "arrival")
+    __slots__ = ("arrival", "interval", "tolerance")
 
     def __init__(self, rate: float, burst: int) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._tolerance = self._interval * burst + ROUNDING_S
+        self.interval = 1 / rate if rate else 0.0
+        self.tolerance = self.interval * burst + ROUNDING_S
         self.arrival = 0.0
 
     def take(self, now: float, cost: float = 1.0) -> float:
@@ -43,8 +43,8 @@ class RateLimit:
         arrival = self.arrival
         if arrival < now:  # noqa: PLR1730 - once a message, and max() costs three times as much
             arrival = now
-        arrival += cost * self._interval
-        excess = arrival - now - self._tolerance
+        arrival += cost * self.interval
+        excess = arrival - now - self.tolerance
         if excess > 0.0:
             return excess + ROUNDING_S
         self.arrival = arrival
@@ -52,12 +52,12 @@ class RateLimit:
 
     def look(self, now: float, cost: float = 1.0) -> float:
         """Return what `take` would answer; nothing is taken."""
-        return max(0.0, max(self.arrival, now) + cost * self._interval - now - self._tolerance)
+        return max(0.0, max(self.arrival, now) + cost * self.interval - now - self.tolerance)
 
     def spend(self, now: float, cost: float = 1.0) -> float:
         """Take `cost` whatever the rate allows: 0.0, or else the seconds until the rate is kept again."""
-        self.arrival = max(self.arrival, now) + cost * self._interval
-        excess = self.arrival - now - self._tolerance
+        self.arrival = max(self.arrival, now) + cost * self.interval
+        excess = self.arrival - now - self.tolerance
         return max(0.0, excess)
 
 

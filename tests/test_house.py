@@ -46,7 +46,7 @@ def test_a_detour_is_seen_by_the_walk(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "app/detour.py").write_text("def detour(payload: bytes) -> bytes:\n    return payload\n")
     inbox = tmp_path / "app/realtime/connection/inbox.py"
-    start = "        arrived = self._expiry"
+    start = "        arrived, size = time"
     assert start in inbox.read_text()
     detour = "        from app.detour import detour\n\n        payload = detour(payload)\n"
     inbox.write_text(inbox.read_text().replace(start, detour + start))

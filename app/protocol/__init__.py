@@ -32,6 +32,7 @@ from app.protocol.codec import (
     encode,
     encode_event,
     encode_message,
+    pong,
 )
 from app.protocol.problem_details import ProblemDetails, problem_details
 from app.protocol.server import (
@@ -103,6 +104,7 @@ __all__ = [
     "encode_event",
     "encode_message",
     "or_unset",
+    "pong",
     "problem_details",
     "should_reconnect",
 ]

@@ -212,6 +212,21 @@ class MessagesObserver(_Traced):
     def received(self, type: str, size: int) -> None:
         """Count a message of `size` payload bytes that came in."""
 
+    def echoed(
+        self,
+        received: int,
+        sent: int,
+        rtt_ms: float | None,
+        arrived: float,
+        traceparent: str | None,
+        span: Span | None,
+        opened: Opened,
+    ) -> None:
+        """Note that a ``ping`` was received and answered, at once, by a ``pong``; sizes are of payloads in bytes.
+
+        `rtt_ms` is what its client has measured, the rest what a `MessageTrail` has.
+        """
+
     def batch(self, types: Sequence[str]) -> None:
         """Count the messages of a batch by their types; its bytes are counted as those of one message."""
 

@@ -6,13 +6,13 @@ both pass the same tests.
 """
 
 from app.transport.deflate import Deflate
-from app.transport.framing import Frame, text_frame
+from app.transport.framing import TEXT_HEADS, Frame, text_frame
 from app.transport.lean import LeanContext, LeanTransport
 from app.transport.port import EXTENSION, Listener, Transport
 from app.transport.unsteady import Chaos, UnsteadyTransport
 from app.transport.uvicorn import UvicornTransport
 
 __all__ = [
-    "EXTENSION", "Chaos", "Deflate", "Frame", "LeanContext", "LeanTransport", "Listener", "Transport",
+    "EXTENSION", "TEXT_HEADS", "Chaos", "Deflate", "Frame", "LeanContext", "LeanTransport", "Listener", "Transport",
     "UnsteadyTransport", "UvicornTransport", "text_frame",
 ]  # fmt: skip

@@ -64,13 +64,14 @@ class Frame(Struct, gc=False):
         return self.wire[len(self.wire) - self.size :]
 
 
-_TEXT_HEADS: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(_TWO_BYTES))
+TEXT_HEADS: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(_TWO_BYTES))
+"""What a whole text message of so many bytes, at most 125, is preceded by."""
 
 
 def text_frame(payload: bytes) -> Frame:
     """Return the frame of a whole text message."""
     size = len(payload)
-    head = _TEXT_HEADS[size] if size < _TWO_BYTES else _head(_FIN | TEXT, size)
+    head = TEXT_HEADS[size] if size < _TWO_BYTES else _head(_FIN | TEXT, size)
     return Frame(head + payload, size)
 
 

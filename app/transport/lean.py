@@ -54,7 +54,8 @@ from app.vocabulary import Initiator, PingOutcome
 
 _FINAL_TEXT: Final = 0x81
 _MASKED_LESS_HEADER: Final = 0x80 - 6
-_SMALL: Final = range(6, 6 + 126)
+_LEAST_SMALL: Final = 6
+_MOST_SMALL: Final = 6 + 125
 _NOBODY: Final = asyncio.Protocol()
 
 
@@ -177,7 +178,7 @@ class LeanTransport(CommonTransport, asyncio.Protocol):
         """Take bytes of the peer: usually one small text frame."""
         size = len(data)
         if (
-            size in _SMALL
+            _LEAST_SMALL <= size <= _MOST_SMALL
             and data[0] == _FINAL_TEXT
             and data[1] == size + _MASKED_LESS_HEADER
             and self._is_live

@@ -121,7 +121,7 @@ async def a_slow_reader_whose_outbox_cannot_be_written(patch: Patch) -> None:
 
 
 async def a_message_that_raises(patch: Patch) -> None:
-    plant(patch, Inbox, "_take", lambda inbox, *_: inbox._player_id == "eve")
+    plant(patch, Inbox, "_echo", lambda inbox, *_: inbox._player_id == "eve")
     async with running() as one:
         await one.game("ann", "eve", "bob", min_players=9)
         one.say("eve", "ping", {"timestamp": 1})

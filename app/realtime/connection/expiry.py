@@ -8,22 +8,24 @@ from typing import Final
 from app.aio.timing_wheel import TimingWheel
 from app.protocol import Close, CloseRow, TokenExpiringData
 from app.realtime.connection.outbox import Outbox
+from app.realtime.connection.stats import ConnectionStats
 from app.settings import AuthSettings, ConnectionSettings
 
 LONGEST_TIMER_S: Final = 86_400.0
 
 
 class Expiry:
-    """Has `close` end one connection in time; `last_message` (`time.perf_counter`) is set by the inbox."""
+    """Has `close` end one connection in time; `stats` say when it was last heard of."""
 
     __slots__ = (
-        "_auth", "_close", "_ends_at", "_expires_at", "_noticed", "_outbox", "_settings", "_slot", "_stopped",
-        "_wheel", "last_message",
+        "_auth", "_close", "_ends_at", "_expires_at", "_noticed", "_outbox", "_settings", "_slot", "_stats", "_stopped",
+        "_wheel",
     )  # fmt: skip
 
     def __init__(
         self,
         outbox: Outbox,
+        stats: ConnectionStats,
         close: Callable[[CloseRow], None],
         settings: ConnectionSettings,
         auth: AuthSettings,
@@ -34,7 +36,7 @@ class Expiry:
         self._settings = settings
         self._auth = auth
         self._wheel = wheel
-        self.last_message = time.perf_counter()
+        self._stats = stats
         self._expires_at = self._ends_at = math.inf
         self._noticed = False
         self._stopped = False
@@ -85,7 +87,7 @@ class Expiry:
         return self._expires_at - self._auth.token_expiring_notice_s
 
     def _idle_due(self) -> float:
-        return self.last_message + self._settings.idle_timeout_s
+        return self._stats.last_message + self._settings.idle_timeout_s
 
     def _on_token(self) -> None:
         if self._noticed:

@@ -26,6 +26,7 @@ from app.protocol import (
     PongData,
     decode,
     or_unset,
+    pong,
 )
 from app.protocol import client as wire
 from app.rate_limits import TooFast
@@ -42,6 +43,7 @@ from app.transport import Transport
 from app.vocabulary import ErrorCode, LimitScope, MessageOutcome, ReadyStatus, Rejection
 
 UNAVAILABLE_RETRY_MS: Final = 1_000
+LARGEST_TIMESTAMP: Final = 2**53  # the largest whole number that all languages write alike
 
 
 class _OverRate(Struct, frozen=True, gc=False):
@@ -63,9 +65,9 @@ class Inbox:
     """Takes and answers the messages of one connection, or has `close` end it; `quota` is what it may send."""
 
     __slots__ = (
-        "_close", "_context", "_expiry", "_has_ended", "_has_said_hello", "_is_handling", "_items", "_limits",
-        "_observer", "_on_rest", "_opened", "_outbox", "_player_id", "_room", "_stats", "_tracer", "_transport",
-        "_wake", "quota",
+        "_close", "_context", "_expiry", "_has_ended", "_has_said_hello", "_is_handling", "_items", "_limits", "_now",
+        "_observer", "_on_rest", "_opened", "_outbox", "_player_id", "_room", "_stats", "_trace", "_tracer",
+        "_transport", "_wake", "quota",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +92,8 @@ class Inbox:
         self._context = context
         self._observer = context.observer
         self._tracer = context.observer.tracer
+        self._trace = self._tracer.message if self._tracer.can_watch else None
+        self._now = context.now
         self._room: GameRoom | None = None
         self._items: deque[_InboxItem] | None = None
         self._wake: asyncio.Event | None = None
@@ -161,10 +165,10 @@ class Inbox:
 
     def take(self, payload: bytes) -> None:
         """Take a message that came in: count and decode it; answer at once what needs no waiting, queue the rest."""
-        arrived = self._expiry.last_message = time.perf_counter()
-        size = len(payload)
+        arrived, size = time.perf_counter(), len(payload)
         try:
             stats = self._stats  # once a message: `ConnectionStats.received` without the call
+            stats.last_message = arrived
             stats.messages_in += 1
             stats.bytes_in += size
             message: wire.ClientMessage | Batch | InvalidMessage
@@ -172,20 +176,42 @@ class Inbox:
                 message = decode(payload, self._limits.max_batch)
             except InvalidMessage as error:
                 message = self._not_decoded(payload, error)
+            wait_s = 0.0 if isinstance(message, Batch) else self.quota.take(arrived, size)
+            if type(message) is wire.PingMessage and not wait_s and self._echo(message, arrived, size):
+                return
             self._observer.received(message.type, size)
-            if isinstance(message, wire.ClientMessage):
-                if wait_s := self.quota.take(arrived, size, 1):
-                    self._take(_InboxItem(arrived, what=_OverRate(message.type, wait_s), id=message.id))
-                else:
-                    self._take(_InboxItem(arrived, message.traceparent, what=message, id=message.id))
-            elif isinstance(message, Batch):
+            if isinstance(message, Batch):
                 self._take_batch(message, arrived, size)
+            elif wait_s:
+                raw = payload if isinstance(message, InvalidMessage) else b""
+                self._take(_InboxItem(arrived, raw=raw, what=_OverRate(message.type, wait_s), id=message.id))
+            elif isinstance(message, InvalidMessage):
+                self._take(_InboxItem(arrived, raw=payload, what=message, id=message.id))
             else:
-                wait_s = self.quota.take(arrived, size, 1)
-                what = _OverRate(message.type, wait_s) if wait_s else message
-                self._take(_InboxItem(arrived, raw=payload, what=what, id=message.id))
+                self._take(_InboxItem(arrived, message.traceparent, what=message, id=message.id))
         except Exception as fault:  # noqa: BLE001 - the transport, which calls, answers for no fault of ours
             self._fail(fault)
+
+    def _echo(self, message: wire.PingMessage, arrived: float, size: int) -> bool:
+        """Answer a usual ping, which most of what comes in is, all in one step, at 0.6 times the cost.
+
+        False, and nothing is done, where anything about it is unusual: an id, very many digits, others before it.
+        """
+        ping, outbox, timestamp = message.data, self._outbox, message.data.timestamp
+        if (
+            message.id is not None
+            or type(timestamp) is not int
+            or not -LARGEST_TIMESTAMP <= timestamp <= LARGEST_TIMESTAMP
+            or self._items
+            or self._room is None
+            or not outbox.is_clear
+        ):
+            return False
+        span = self._trace("ping", arrived, self._opened.link, message.traceparent) if self._trace is not None else None
+        payload = pong(timestamp, self._now())
+        outbox.write_small(payload)
+        self._observer.echoed(size, len(payload), ping.rtt_ms, arrived, message.traceparent, span, self._opened)
+        return True
 
     def take_control(self) -> float:
         """Count a frame that completes no message: for so many seconds no more is to be read."""
@@ -204,7 +230,7 @@ class Inbox:
             return again
 
     def _take_batch(self, batch: Batch, arrived: float, size: int) -> None:
-        if wait_s := self.quota.take(arrived, size, len(batch.items)):
+        if wait_s := self.quota.take_many(arrived, size, len(batch.items)):
             self._take(_InboxItem(arrived, what=_OverRate(BATCH, wait_s), id=batch.id))
             return
         if self._room is None:
@@ -290,7 +316,11 @@ class Inbox:
         type = message.type
         with self._tracer.active(item.span):
             try:
-                await self._apply(message, room)
+                seq = await self._apply(message, room)
+                if message.id is not None:
+                    self._outbox.send(AckData(message.id, or_unset(seq)))
+                if isinstance(message, wire.LeaveMessage):
+                    self._close(Close.NORMAL, "you left the game")
             except Rejected as rejected:
                 retry_ms = REJECTIONS[rejected.code].retry_after_ms() or None
                 self._refuse(type, item, ERROR_CODES[rejected.code], rejected.message, retry_ms)
@@ -310,18 +340,18 @@ class Inbox:
             else:
                 self._answered(type, MessageOutcome.OK, item)
 
-    async def _apply(self, message: wire.ClientMessage, room: GameRoom) -> None:
+    async def _apply(self, message: wire.ClientMessage, room: GameRoom) -> int | None:
+        """Do what a message asks for; return the number of the event that it has caused, if any."""
         player_id, cause = self._player_id, message.id
         if isinstance(message, wire.ReadyMessage):
-            self._ack(cause, await room.act(SetReady(player_id, message.data.status is ReadyStatus.READY, cause)))
-        elif isinstance(message, wire.SubmitCodeMessage):
-            self._ack(cause, await room.act(Submit(player_id, message.data.code, message.data.language, cause)))
-        elif isinstance(message, wire.LeaveMessage):
-            self._ack(cause, await room.act(LeaveGame(player_id, cause)))
-            self._close(Close.NORMAL, "you left the game")
-        elif isinstance(message, wire.AuthMessage):
+            return await room.act(SetReady(player_id, message.data.status is ReadyStatus.READY, cause))
+        if isinstance(message, wire.SubmitCodeMessage):
+            return await room.act(Submit(player_id, message.data.code, message.data.language, cause))
+        if isinstance(message, wire.LeaveMessage):
+            return await room.act(LeaveGame(player_id, cause))
+        if isinstance(message, wire.AuthMessage):
             self._expiry.renew((await self.verify(message.data.token)).expires_at)
-            self._ack(cause, None)
+        return None
 
     def _answered(self, type: str, outcome: MessageOutcome, item: _InboxItem) -> None:
         self._observer.answered(type, outcome, item, self._opened)
@@ -331,14 +361,10 @@ class Inbox:
         self._context.report(where, fault)
         self._close(Close.INTERNAL)
 
-    def _ack(self, id: str | None, seq: int | None) -> None:
-        if id is not None:
-            self._outbox.send(AckData(id, or_unset(seq)))
-
     def _pong(self, ping: wire.Ping) -> None:
         if ping.rtt_ms is not None:
             self._observer.client_rtt(ping.rtt_ms / 1000)
-        self._outbox.send(PongData(ping.timestamp, self._context.now()))
+        self._outbox.send(PongData(ping.timestamp, self._now()))
 
     def _refuse_invalid(self, error: InvalidMessage, item: _InboxItem) -> None:
         self._refuse(error.type, item, error.code, error.message)

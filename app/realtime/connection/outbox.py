@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from app.protocol import Close, CloseRow, ServerData, encode_message
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Span
-from app.transport import Frame, Transport, text_frame
+from app.transport import TEXT_HEADS, Frame, Transport, text_frame
 from app.vocabulary import OutboxDepth
 
 MAX_DROPPABLE: Final = 100
@@ -102,7 +102,8 @@ class Waiting(NamedTuple):
 class Outbox:
     """Sends, or keeps until the socket takes it, what is for one connection; `close` ends that of a slow reader.
 
-    `deepest` is the most bytes that ever waited. `end` takes it out of the account of all.
+    `is_clear` says whether a frame can be written at once, `deepest` how many bytes ever waited at most. `end` takes it
+    out of the account of all.
 
     Messages are counted when they are written: `messages_out` and `bytes_out` (of payload). `discarded` are those that
     the end of the connection kept from it: what waited then, and what no longer fitted. What is put and written at once
@@ -110,8 +111,8 @@ class Outbox:
     """
 
     __slots__ = (
-        "_all", "_close", "_deflate", "_droppable", "_frames", "_is_clear", "_timer", "_transport", "bytes",
-        "bytes_out", "deepest", "discarded", "messages_out",
+        "_all", "_close", "_deflate", "_droppable", "_frames", "_timer", "_transport", "bytes", "bytes_out", "deepest",
+        "discarded", "is_clear", "messages_out",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, outboxes: Outboxes, close: Callable[[CloseRow], None]) -> None:
@@ -120,7 +121,7 @@ class Outbox:
         self._all = outboxes
         self._close: Callable[[CloseRow], None] | None = close
         self._timer: asyncio.TimerHandle | None = None
-        self._is_clear = transport.is_open and transport.is_writable
+        self.is_clear = transport.is_open and transport.is_writable
         self._frames: deque[Waiting] | None = None
         self._droppable: dict[str, Waiting] | None = None
         self.bytes = 0
@@ -146,12 +147,22 @@ class Outbox:
 
     def put_now(self, frame: Frame) -> bool:
         """Write `frame` if nothing waits and the socket takes it: what nearly always happens, in one step."""
-        if not self._is_clear:
+        if not self.is_clear:
             return False
         self._transport.write(frame.wire if self._deflate is None else self._deflate.wire(frame))
         self.messages_out += 1
         self.bytes_out += frame.size
         return True
+
+    def write_small(self, payload: bytes) -> None:
+        """Write a message of at most 125 bytes; only while `is_clear`."""
+        size = len(payload)
+        if self._deflate is None:
+            self._transport.write(TEXT_HEADS[size] + payload)
+        else:
+            self._transport.write(self._deflate.wire(text_frame(payload)))
+        self.messages_out += 1
+        self.bytes_out += size
 
     def put(self, type: str, frame: Frame, event: bool = False, span: Span | None = None) -> Put:
         """Send `frame`, a durable event or not, now or as soon as the socket takes it; over the limit, close.
@@ -193,7 +204,7 @@ class Outbox:
 
     def block(self) -> None:
         """Write no more for now, as the socket takes none: what comes waits until `flush`."""
-        self._is_clear = False
+        self.is_clear = False
 
     def flush(self) -> None:
         """Write what waits, as far as the socket takes it: durable frames in order, then the droppable ones."""
@@ -202,7 +213,7 @@ class Outbox:
             self._write_oldest(self._frames)
         while self._droppable and not self._frames and transport.is_writable:
             self._write_waiting(self._droppable.pop(next(iter(self._droppable))))
-        self._is_clear = transport.is_writable and transport.is_open and not self._frames
+        self.is_clear = transport.is_writable and transport.is_open and not self._frames
 
     def _put_last(self, frame: Frame) -> bool:
         if not self._transport.is_open:
@@ -214,7 +225,7 @@ class Outbox:
 
     def end(self) -> None:
         """Discard what waits, and let go of the connection, which has ended."""
-        self._is_clear = False
+        self.is_clear = False
         self._close = None
         if self._timer is not None:
             self._timer.cancel()

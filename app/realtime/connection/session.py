@@ -64,8 +64,8 @@ class Session:
         self.ended: tuple[CloseRow, Initiator, int] | None = None
         close = self.close  # one for both: each one made takes room, in every connection
         self.outbox = Outbox(transport, context.outboxes, close)
-        self.expiry = Expiry(self.outbox, close, context.connection, context.auth, context.wheel)
         self.stats = ConnectionStats()
+        self.expiry = Expiry(self.outbox, self.stats, close, context.connection, context.auth, context.wheel)
         self.has_joined = False
         self.retry_after_ms = 0
         self.said = ""

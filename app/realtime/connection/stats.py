@@ -21,9 +21,14 @@ _TROUBLES: Final = {
 
 
 class ConnectionStats:
-    """Plain counts, moved by the session; the last 64 round trips, in seconds; `started` is of `time.monotonic`."""
+    """Plain counts, moved by the session; the last 64 round trips, in seconds; `started` is of `time.monotonic`.
 
-    __slots__ = ("_rtts", "_troubles", "bytes_in", "errors", "last_error", "messages_in", "resume", "started")
+    `last_message` is when the last one came in, of `time.perf_counter`.
+    """
+
+    __slots__ = (
+        "_rtts", "_troubles", "bytes_in", "errors", "last_error", "last_message", "messages_in", "resume", "started",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.messages_in = self.bytes_in = self.errors = 0
@@ -32,6 +37,7 @@ class ConnectionStats:
         self._rtts: deque[float] | None = None
         self._troubles: tuple[ClientTrouble, ...] = ()
         self.started = time.monotonic()
+        self.last_message = time.perf_counter()
 
     def received(self, size: int) -> None:
         """Count a message of `size` payload bytes."""

@@ -11,6 +11,7 @@ from app.telemetry.catalogue import Events, Metrics
 from app.telemetry.metrics import MetricStore
 from app.telemetry.observer import MessagesObserver, MessageTrail, Opened
 from app.telemetry.recorder.recording import Recording
+from app.telemetry.tracer import Span
 from app.vocabulary import ErrorCode, LateCause, MessageOutcome, Reader
 
 _OK: Final = MessageOutcome.OK
@@ -29,10 +30,34 @@ class MessagesRecorder(Recording, MessagesObserver):
         self._sent = store.sized_counts("out", Metrics.MESSAGES, Metrics.MESSAGE_BYTES)
         durations = store.histogram(Metrics.MESSAGE_DURATION)
         self._message_edges, self._message_durations = durations.edges, durations.rows
+        self._pings, self._pongs = self._received["ping"], self._sent["pong"]
+        self._least_edge = durations.edges[0]
         self._answered = {type: cells for (type, outcome), cells in self._message_durations.items() if outcome == _OK}
+        self._ping_durations = self._answered["ping"]
 
     def received(self, type: str, size: int) -> None:
         self._received[type][size] += 1
+
+    def echoed(
+        self,
+        received: int,
+        sent: int,
+        rtt_ms: float | None,
+        arrived: float,
+        traceparent: str | None,
+        span: Span | None,
+        opened: Opened,
+    ) -> None:
+        self._pings[received] += 1
+        self._pongs[sent] += 1
+        duration_s = time.perf_counter() - arrived
+        cells = self._ping_durations
+        cells[0 if duration_s <= self._least_edge else bisect_left(self._message_edges, duration_s)] += 1
+        cells[-1] += duration_s
+        if span is not None or duration_s > self.slow_s:
+            self._traced("ping", _OK, MessageTrail(arrived, traceparent, span), opened, duration_s)
+        if rtt_ms is not None:
+            self.store.histogram(Metrics.CLIENT_RTT).observe(rtt_ms / 1000)
 
     def batch(self, types: Sequence[str]) -> None:
         self.store.histogram(Metrics.BATCH_SIZE).observe(len(types))

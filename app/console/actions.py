@@ -129,6 +129,11 @@ class Actions:
                 raise gone("this player is not banned")
             return ban
 
+    @property
+    def is_of_a_part(self) -> bool:
+        """Whether the games here are a part of all, the others in event logs of other workers."""
+        return self._hub.rooms.share.of > 1 and not self._hub.is_shared
+
     async def erase(self, by: Acting, player_id: str) -> Erasure:
         """Erase a player's name and code in the games that are kept; the answer says what stays."""
         with self.told(OperatorAction.ERASE, player_id, by):

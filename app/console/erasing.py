@@ -1,6 +1,7 @@
 """Erasing a player's data on request: the name and the code, in all games that have ended and are still kept."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -19,13 +20,29 @@ STAYS: Final = (
 
 
 class Erasure(Struct, frozen=True):
-    """What was erased: in so many of the games; the ids of those that go on or could not be written; what stays."""
+    """What was erased: in so many of the games; the ids of those that go on or could not be written; what stays.
+
+    `missing` are workers with games of their own who did not answer.
+    """
 
     player_id: str
     games: int
     going_on: list[str]
     failed: list[str]
     stays: list[str]
+    missing: list[str] = []
+
+    def with_others(self, others: Sequence["Erasure"], missing: list[str]) -> "Erasure":
+        """Add what was erased in the games of other workers."""
+        every = [self, *others]
+        return Erasure(
+            self.player_id,
+            games=sum(one.games for one in every),
+            going_on=[game for one in every for game in one.going_on],
+            failed=[game for one in every for game in one.failed],
+            stays=self.stays,
+            missing=missing,
+        )
 
 
 class Eraser:

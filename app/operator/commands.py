@@ -150,7 +150,7 @@ ACTIONS: Final = (
             subject="PLAYER", method="PUT"),
     OpsCommand("unban", "end a ban", "/bans/{}", Reach.ANY, subject="PLAYER", method="DELETE"),
     OpsCommand("erase", "erase what is kept of a player; says what cannot be", "/players/{}/erase", Reach.ANY,
-            subject="PLAYER", method="POST"),
+            subject="PLAYER", method="POST", is_gathered=True),
     OpsCommand("end", "end a game", "/games/{}/end", Reach.ANY, subject="GAME", method="POST"),
     OpsCommand("drain", "have a replica send its players to the others for a time", "/drain", Reach.ONE, (_FOR,),
             method="POST"),

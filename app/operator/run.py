@@ -73,12 +73,12 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
     given = _given(command, options)
 
     def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
+        asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
         if not command.acts:
-            asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
             return {**asked.get(path, given), **_more(command, target, subject)}
         if command.owned:
             target.get(command.owned.format(subject))
-        return target.send(command.method, path, body={**given, "reason": options.reason})
+        return asked.send(command.method, path, body={**given, "reason": options.reason})
 
     answers = consoles.ask(command.reach, ask, is_everywhere=replica == ALL)
     if not answers.by_name:

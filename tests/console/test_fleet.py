@@ -148,6 +148,29 @@ def test_hot_lists_slow_messages_log_lines_and_closes_of_all_are_one_list(servic
     rows("closes", "at", player=ann["player_id"])
 
 
+def test_a_player_is_erased_in_the_games_of_all_workers_by_any(service: Supervised) -> None:
+    ann = service.guest("Ann-is-called-this")
+    games: dict[int, str] = {}
+    while len(games) < WORKERS:
+        game_id = service.new_game(ann["token"])
+        games.setdefault(Share(0, WORKERS).owner(game_id), game_id)
+
+    def act(path: str, number: int = 1, **query: str) -> httpx.Response:
+        url = f"{service.worker_url(number)}/ops/api/{path}"
+        return http.post(url, params=query, headers=BEARER, json={"reason": "asked to"}, timeout=20)
+
+    for number, game_id in games.items():
+        with Player(service, game_id, ann["token"]) as player:
+            player.until("welcome")
+        assert act(f"games/{game_id}/end", number + 1).status_code == 200
+    for expected in (2, 2):  # again: also where nothing is left it may be half done
+        erasure = act(f"players/{ann['player_id']}/erase", replicas="all").json()
+        assert (erasure["games"], erasure["missing"], erasure["failed"]) == (expected, [], [])
+    files = [one for one in service.folder.rglob("*.db*") if b"Ann-is-called-this" in one.read_bytes()]
+    assert files == []
+    assert act("players/nobody/erase", replicas="all").status_code == 404
+
+
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:
     pid = service.pids()[2]
     freeze(pid)

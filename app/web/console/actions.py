@@ -24,6 +24,8 @@ from app.web.console.listing import Limit
 from app.web.error_answers import refusal, unavailable
 
 DAY_S: Final = 86_400
+ERASED_WITHIN_S: Final = 60.0
+"""So long another worker is waited for, whose file is written anew."""
 MAX_BAN_S: Final = 10 * 366 * DAY_S
 """Whoever is to stay out for longer is banned for good."""
 _STATUS: Final = {ActionOutcome.GONE: HTTPStatus.NOT_FOUND}
@@ -173,10 +175,20 @@ async def unban(player_id: FromPath[str], console: NamedDependency[Console], act
 
 @post("/players/{player_id:str}/erase", status_code=HTTPStatus.OK)
 async def erase(
-    player_id: FromPath[str], console: NamedDependency[Console], acting: NamedDependency[Acting]
+    player_id: FromPath[str],
+    console: NamedDependency[Console],
+    acting: NamedDependency[Acting],
+    others: NamedDependency[Others],
 ) -> Erasure:
     """Erase a player's name and code in the games that are kept; the answer says what stays, and why."""
-    return await console.actions.erase(acting, player_id)
+    found, missing = await others.answers(Erasure, ERASED_WITHIN_S) if console.actions.is_of_a_part else ([], [])
+    try:
+        own = await console.actions.erase(acting, player_id)
+    except ActionRefused as refused:
+        if refused.outcome is not ActionOutcome.GONE or not found:
+            raise
+        return found[0].with_others(found[1:], missing)
+    return own.with_others(found, missing)
 
 
 @post("/games/{game_id:uuid}/end", status_code=HTTPStatus.OK)

@@ -444,7 +444,7 @@ export interface GameWebSocketOptions {
   /** 10 000 by default. */
   openTimeoutMs?: number;
   /** Resume from here; 0 asks for all events. */
-  lastSeq?: number;
+  lastSeq?: number | null;
   /** Where to count; of its own by default. */
   metrics?: WebSocketMetrics;
   /** What program this is, as name/version; the service counts by it what it knows. Empty: says nothing. */

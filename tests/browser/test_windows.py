@@ -33,6 +33,8 @@ def test_a_second_window_takes_over_and_the_first_is_told(
         expect(first.locator("#code")).to_have_value(DRAFT)
         expect(first.locator("#code")).to_be_editable()
         expect(second.locator("#card")).to_contain_text("another window")
+        first.reload()
+        is_open(first)
         assert len(known(server, first)["players"]) == 1
 
 

@@ -119,10 +119,8 @@ const HANDLERS = Object.freeze({
   welcome(data) {
     notice();
     race.clockOffsetMs = data.server_time - Date.now();
-    if (!data.resumed) {
-      race.game = data.game;
-      enterRace(race.gameId);
-    }
+    if (!data.resumed) race.game = data.game;
+    enterRace(race.gameId); // when it goes on too: a window that was replaced had given it up
     play(true);
     if (race.game.problem.statement) pose(race.game.problem);
     if (!data.resumed) void recall().then(resume);

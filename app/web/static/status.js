@@ -15,7 +15,8 @@ export function showConnection(client, retry) {
   $('rtt').textContent = isUp && rttMs !== null ? `${rttMs.toFixed(rttMs < 10 ? 1 : 0)} ms` : '';
   turnOff($('ready'), !isUp); // a click that cannot be sent would be lost
   $('outage').hidden = isUp || state === 'closed';
-  $('outage').textContent = `${waitWords(retry?.reason)} You can write on: what you submit is sent when the connection is back.`;
+  const since = lostAt ? ` It was lost at ${lostAt.toLocaleTimeString()}.` : ''; // the head may be out of sight on a phone
+  $('outage').textContent = `${waitWords(retry?.reason)}${since} You can write on: what you submit is sent when the connection is back.`;
 }
 
 /** The race is over: nothing is amiss where there is no connection. */

@@ -12,6 +12,7 @@ const game = new GameWebSocket('id', 'token', {
   url: 'wss://race.example.org', auth: 'ticket', refreshToken: async () => 'fresh', metrics,
   client: `race-web/${VERSION}`, maxReconnectAttempts: null, giveUpAfterMs: 0, queue: 100, debug: console.debug,
 });
+void new GameWebSocket('id', 'token', { lastSeq: game.lastSeq });
 game.on('game_finished', (message) => { const winner: string | null = message.data.winner; void winner; });
 game.on('welcome', ({ data }) => { const resumed: boolean = data.resumed; void resumed; });
 game.on('end', ({ code, detail }) => { const text: string = `${code.toFixed()} ${detail}`; void text; });

@@ -248,7 +248,8 @@ def create_ops_app(service: Service) -> Litestar:
 
 def _console(service: Service) -> tuple[Any, ...]:
     """Make the console's API and its page."""
-    access = OperatorAccess(service.settings, service.authenticator, is_open=service.settings.is_open)
+    settings, bans = service.settings, service.hub.bans
+    access = OperatorAccess(settings, service.authenticator, bans, is_open=settings.is_open)
     return console_router(service.console, access, __version__), console_pages()
 
 

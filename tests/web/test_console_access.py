@@ -9,6 +9,8 @@ from litestar import Litestar, Router, get, post, route
 from litestar.di import NamedDependency, Provide
 
 from app.asgi import Service, create_app, create_ops_app
+from app.eventlog.embedded import MemoryCoordination
+from app.realtime.cluster.bans import Bans
 from app.settings import OperatorSettings, load_settings
 from app.vocabulary import Environment, Right
 from app.web.auth.authenticator import Authenticator
@@ -18,6 +20,7 @@ from app.web.console.access import Operator, OperatorAccess, find_operator, find
 from app.web.console.router import console_router
 from app.web.error_answers import exception_handlers
 from app.web.json_request import JsonRequest
+from tools.harness.faults import unexpected
 from tools.harness.server import SECRET
 from tools.harness.tokens import token
 
@@ -83,7 +86,10 @@ async def undo(operator: NamedDependency[Operator]) -> str:
 
 
 def served(
-    environment: Environment = Environment.PRODUCTION, ops_token: str = OPS_TOKEN, per_second: float = 50
+    environment: Environment = Environment.PRODUCTION,
+    ops_token: str = OPS_TOKEN,
+    per_second: float = 50,
+    bans: Bans | None = None,
 ) -> Any:
     """An application of a few handlers behind the access of a console."""
     authenticator = Authenticator(
@@ -94,7 +100,8 @@ def served(
         ops_read_token=ops_token and OPS_READ_TOKEN,
         ops_requests_per_second=per_second,
     )
-    access = OperatorAccess(settings, authenticator, is_open=environment is not Environment.PRODUCTION)
+    bans = Bans(MemoryCoordination(), unexpected, lambda *_: 0) if bans is None else bans
+    access = OperatorAccess(settings, authenticator, bans, is_open=environment is not Environment.PRODUCTION)
     router = Router(
         "/",
         route_handlers=[look, look_hard, act, undo],
@@ -163,6 +170,17 @@ async def test_who_acts_is_named_after_the_token() -> None:
         assert (await asking.get("/read", headers=by_id)).text == "oda"
         for wrong in ("x" * 129, "two%0Alines", token("ann", 60)[:120], OPS_TOKEN, f"me {OPS_TOKEN}"):
             assert (await asking.get("/read", headers=bearer(OPS_TOKEN) | {"x-operator": wrong})).status_code == 400
+
+
+async def test_a_ban_takes_an_operators_rights_but_not_those_of_the_token_of_all() -> None:
+    bans = Bans(MemoryCoordination(), unexpected, lambda *_: 0)
+    await bans.ban("oda", 60, "her token leaked", "eve")
+    async with client(served(bans=bans), THERE) as asking:
+        oda, everybody = bearer(ROLES["an operator by id"]), bearer(OPS_TOKEN)
+        assert (await asking.get("/read", headers=oda)).status_code == 403
+        assert "banned" in (await asking.post("/act", headers=oda | WHY)).text
+        assert (await asking.post("/act", headers=everybody | WHY)).status_code == 200
+        assert (await asking.post("/act", headers=bearer(ROLES["an operator by claim"]) | WHY)).status_code == 200
 
 
 async def test_who_asks_for_another_with_the_token_of_all_has_no_more_rights_than_that_one() -> None:
@@ -316,7 +334,7 @@ def test_who_may_act_is_asked_of_the_one_access_there_is_and_of_no_copy() -> Non
             raise AssertionError(memo)
 
     service: Service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
-    access = Unique(service.settings, service.authenticator, is_open=True)
+    access = Unique(service.settings, service.authenticator, service.hub.bans, is_open=True)
     Litestar([console_router(service.console, access, "1")], openapi_config=None, logging_config=None)
 
 

@@ -20,6 +20,7 @@ from litestar.exceptions import SerializationException
 from litestar.handlers import BaseRouteHandler
 
 from app.rate_limits import RatePerKey, address_key
+from app.realtime.cluster.bans import Bans
 from app.realtime.identity import Unauthenticated, VerifierUnavailable
 from app.settings import OperatorSettings
 from app.vocabulary import HandshakeOutcome, Right
@@ -68,7 +69,7 @@ class Operator:
 class OperatorAccess:
     """Finds out who asks; where the environment is not production, it `is_open` to whoever comes to a local Host."""
 
-    def __init__(self, settings: OperatorSettings, authenticator: Authenticator, *, is_open: bool) -> None:
+    def __init__(self, settings: OperatorSettings, authenticator: Authenticator, bans: Bans, *, is_open: bool) -> None:
         self._tokens_of_all = [
             (secret.get_secret_value().encode(), name, right)
             for secret, name, right in (
@@ -77,6 +78,7 @@ class OperatorAccess:
             )
         ]
         self._authenticator = authenticator
+        self._bans = bans
         self._is_open = is_open
         self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
         per_second = settings.ops_requests_per_second
@@ -146,6 +148,8 @@ class OperatorAccess:
         connection.scope["state"]["player_id"] = identity.player_id  # whoever is refused is logged
         if not identity.is_operator:
             raise refusal(HTTPStatus.FORBIDDEN, "this token is no operator's; see OPERATORS and OPERATORS_CLAIM")
+        if ban := self._bans.find(identity.player_id):  # or a token that leaked would go on acting, and lift its ban
+            raise refused(HandshakeOutcome.FORBIDDEN, ban.text)
         return Operator(identity.player_id, Right.ACT)
 
 

@@ -346,14 +346,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is out of date")
     check = parser.parse_args().check
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text]
-    for path in stale:
-        if check:
+    stale = _stale()
+    if check:
+        for path in stale:
             print(f"out of date: {path.relative_to(ROOT)}; run: make generate", file=sys.stderr)  # noqa: T201 - a command's answer
-        else:
+        return 1 if stale else 0
+    while stale:  # once more for what is made from what was written
+        for path, text in stale.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(generated()[path], "utf-8")
-    return 1 if check and stale else 0
+            path.write_text(text, "utf-8")
+        stale = _stale()
+    return 0
+
+
+def _stale() -> dict[Path, str]:
+    """Every generated file that is missing or out of date, and what it must hold."""
+    return {path: text for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text}
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ TRIES = 500
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
-    many = {"max_games_per_player": 1_000}  # games are made until each worker has one, in each test
-    with Supervised(tmp_path_factory.mktemp("served"), trusted_proxies="127.0.0.1", **many) as running:
+    with Supervised(tmp_path_factory.mktemp("served"), trusted_proxies="127.0.0.1") as running:
         yield running
 
 

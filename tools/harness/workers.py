@@ -23,7 +23,9 @@ class Supervised(ServerProcess):
     """`serve --workers 2`: a supervisor with two workers; of the workers each is known by its number, from 1."""
 
     def __init__(self, folder: Path, /, **settings: object) -> None:
-        super().__init__(folder, **({"ops_port": free_port(1, 2)} | settings))
+        # Tests make games, each by one player, until each worker has one.
+        many = {"max_games_per_player": 1_000, "api_requests_per_player_per_second": 0}
+        super().__init__(folder, **({"ops_port": free_port(1, 2)} | many | settings))
         self.arguments = ("--workers", str(WORKERS))
 
     def start(self) -> Self:

@@ -73,9 +73,13 @@ EVENT_LOG: Final = Board(
             RowKind.CAUSE,
             Panel(
                 "Games in memory",
-                "Games that a replica has loaded: those with players, and those being looked at.",
+                "Games that a replica has loaded: those with players, and those being looked at. To take up: those that"
+                " it has found in the log after its start, or as another has gone, and has not come to yet.",
                 "none",
-                (Query(f"sum by (instance) ({selected('code_racer_rooms')})", "{{instance}}"),),
+                (
+                    Query(f"sum by (instance) ({selected('code_racer_rooms')})", "{{instance}}"),
+                    Query(f"sum by (instance) ({selected('code_racer_games_to_take_up')})", "to take up {{instance}}"),
+                ),
                 warn=20_000,
                 range=(0, 100),
             ),

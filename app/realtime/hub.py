@@ -104,6 +104,7 @@ class Hub:
         self._judge = judge
         self._has_left = False
         self._leave_timeout_s = settings.leave_timeout_s
+        self._ready_timeout_s = settings.ready_timeout_s
 
     def serve(self) -> None:
         """Take connections: from the beginning, and again after a drain that was taken back."""
@@ -113,7 +114,7 @@ class Hub:
         self.back_in_ms: Callable[[], int] = lambda: spread_ms(*BUSY_RETRY_S)
 
     async def start(self) -> None:
-        """Open the log and the judge, take up the games that were under way; a shared log may be reached later.
+        """Open the log and the judge, begin to take up games that were under way; a shared log may be reached later.
 
         Raises LogUnavailable.
         """
@@ -145,11 +146,11 @@ class Hub:
             await asyncio.sleep(REACH_RETRY_S)
 
     async def _begin(self) -> None:
-        """Begin, as the log is there: take up what was under way, and let players in."""
+        """Begin, as the log is there: find what is under way, and let players in."""
         await self.replicas.refresh()
         await self.circle.join()
         await self.bans.refresh()
-        await self.sweeper.adopt()
+        await self.sweeper.find()  # they are taken up by the first sweep, while players come in already
         self.log_health.reach()
         self.tasks.spawn(self.sweeper.run(), "sweep")
         self.tasks.spawn(self.log_health.watch(self._restored), "event log")
@@ -162,6 +163,17 @@ class Hub:
         """Read what was missed at once: the log was away and is back. Raises LogUnavailable."""
         await self.replicas.refresh()
         await self.sweeper.catch_up()
+
+    async def know_games(self) -> None:
+        """Wait until the games are known that were under way at the start: limits count them. Raises LogUnavailable."""
+        if self.sweeper.has_taken_up.is_set():
+            return
+        try:
+            async with asyncio.timeout(self._ready_timeout_s):
+                await self.sweeper.has_taken_up.wait()
+        except TimeoutError:
+            text = f"{self.sweeper.to_take_up} games are still to be taken up"
+            raise LogUnavailable(text, LogTrouble.BUSY) from None
 
     def _put_out(self, player_id: str, text: str, comes_back: bool) -> int:
         """End the connections of a player whom an operator puts out; how many those were."""

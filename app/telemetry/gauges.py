@@ -55,6 +55,7 @@ def _read_messages(store: MetricStore, hub: Hub) -> None:
 def _read_games(store: MetricStore, settings: LimitSettings, hub: Hub) -> None:
     store.read_gauge(Metrics.GAMES, lambda: hub.games.counts.games)
     store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.games.deadlines.overdue_s)
+    store.read_gauge(Metrics.GAMES_TO_TAKE_UP, lambda: hub.sweeper.to_take_up)
     store.read_gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
     store.read_gauge(Metrics.LARGEST_GAME, lambda: hub.rooms.most_events)
     store.read_gauge(Metrics.GAME_EVENTS_LIMIT, lambda: settings.max_events_per_game)

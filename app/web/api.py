@@ -144,6 +144,10 @@ async def create_game(
     identity = await access.authenticate(request)
     access.availability.require()
     wish = data or NewGame()
+    try:
+        await hub.know_games()
+    except LogUnavailable as error:
+        raise unavailable(error) from None
     _require_allowed(wish, identity.player_id, settings, hub)
     problem = hub.problems.get(wish.problem) if wish.problem is not None else _any_problem(hub)
     if problem is None:

@@ -136,4 +136,5 @@ async def test_a_hub_takes_up_what_was_under_way_when_it_starts() -> None:
     async with running(log, now=loop_ms) as one:
         state = await one.hub.rooms.create("host", PROBLEM, Rules(waiting_ttl_ms=60_000))
     async with running(log, now=loop_ms) as again:
+        await again.hub.know_games()
         assert state.game_id in again.hub.games.deadlines

@@ -233,24 +233,9 @@ async def a_game_of_which_the_log_knows_no_more_at_the_sweep(patch: Patch) -> No
 async def a_sweep_that_raises(patch: Patch) -> None:
     raised = plant(patch, Sweeper, "adopt")
     patch.setattr(Sweeper, "sweep", Sweeper.adopt)
-    async with running_after_start(patch, sweep_interval_s=0.01) as one:
+    async with running(sweep_interval_s=0.01) as one:
         await eventually(lambda: len(raised) >= 3)
         assert one.seen.where.count("sweep") >= 2
-
-
-def running_after_start(patch: Patch, **settings: Any) -> Any:
-    """The fault is planted in what goes on for ever, not in the start."""
-    begin = Hub._begin
-
-    async def spared(hub: Hub) -> None:
-        async def adopted() -> None:
-            """As if nothing were there."""
-
-        patch.setattr(hub.sweeper, "adopt", adopted)
-        await begin(hub)
-
-    patch.setattr(Hub, "_begin", spared)
-    return running(**settings)
 
 
 async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
@@ -266,6 +251,7 @@ async def a_game_whose_log_cannot_be_read_at_the_start(patch: Patch) -> None:
     log._games[bare] = [(log._games[empty][0][0], b"[]")]
     log._ended[bare] = None
     async with running(log) as again:
+        await again.hub.know_games()
         assert sorted(again.seen.games) == sorted([torn, unknown, bare])
         assert set(again.hub.games.deadlines._deadlines) == {empty}, "the one that can be read is looked after"
         await again.game("ann", "bob", min_players=9)

@@ -22,6 +22,8 @@ from app.telemetry.observer import Observer
 EXPIRING: Final = "expiring"
 LIST_EVERY_S: Final = 60.0
 """All open games are listed so often, besides when a replica has gone: there may be thousands."""
+TAKEN_UP_AT_ONCE: Final = 64
+"""More would keep the event loop longer from those who join meanwhile, and save little."""
 
 
 JoinRoom = Callable[[Room, Session, str], Awaitable[None]]
@@ -29,7 +31,10 @@ JoinRoom = Callable[[Room, Session, str], Awaitable[None]]
 
 
 class Sweeper:
-    """Looks after all games; `log_bytes` and `log_limit_bytes` are as last looked at."""
+    """Looks after all games; `log_bytes` and `log_limit_bytes` are as last looked at.
+
+    `has_taken_up` is set once all games have been taken up that were under way when this replica started.
+    """
 
     def __init__(
         self,
@@ -50,7 +55,14 @@ class Sweeper:
         self._report = observer.fault
         self._now = rooms.games.now
         self._list_at = 0.0
+        self._found: dict[str, None] = {}
+        self.has_taken_up = asyncio.Event()
         self.log_bytes = self.log_limit_bytes = 0
+
+    @property
+    def to_take_up(self) -> int:
+        """Count the open games that are still to be taken up."""
+        return len(self._found)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -88,8 +100,8 @@ class Sweeper:
                 self._health.note_gap()
                 await self._look_after(game_id, room.catch_up())
 
-    async def adopt(self) -> None:
-        """Take up the open games that fall to this replica and that it does not know, or, where one has gone, all.
+    async def find(self) -> None:
+        """Note the open games that fall to this replica and that it does not know, or, where one has gone, all.
 
         Raises LogUnavailable.
         """
@@ -98,13 +110,38 @@ class Sweeper:
             return  # an embedded log's games are all known here, once they have been taken up
         try:
             self._list_at = time.monotonic() + LIST_EVERY_S
-            for game_id in await self._log.open_games():
-                known = game_id in self._rooms.loaded or (game_id in self._rooms.games.deadlines and not anew)
-                if not known and self._replicas.shares(game_id):
-                    await self._look_after(game_id, self._take_up(game_id))
+            found = await self._log.open_games()
         except LogUnavailable:
             self._replicas.give_back_change()
             raise
+        for game_id in found:
+            known = game_id in self._rooms.loaded or (game_id in self._rooms.games.deadlines and not anew)
+            if not known and self._replicas.shares(game_id):
+                self._found[game_id] = None
+
+    async def adopt(self) -> None:
+        """Take up what was found, many games at once: the log writes down together what comes together.
+
+        Raises LogUnavailable; those that are left have their turn the next time.
+        """
+        await self.find()
+        try:
+            async with asyncio.TaskGroup() as takers:
+                for _ in range(min(TAKEN_UP_AT_ONCE, len(self._found))):
+                    takers.create_task(self._take_up_found(), name="take up")
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        self.has_taken_up.set()
+
+    async def _take_up_found(self) -> None:
+        while self._found:
+            game_id = next(iter(self._found))
+            del self._found[game_id]
+            try:
+                await self._look_after(game_id, self._take_up(game_id))
+            except BaseException:
+                self._found[game_id] = None
+                raise
 
     async def _look_after(self, game_id: str, work: Awaitable[None]) -> None:
         """Report what goes wrong with one game, like a log that cannot be read: the others have their turn.

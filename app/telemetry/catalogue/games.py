@@ -14,6 +14,12 @@ class GamesMetrics:
         Kind.GAUGE,
         "How long the most overdue game is past its deadline (a start, an end, a player's grace) and has not moved on.",
     )
+    GAMES_TO_TAKE_UP = Metric(
+        f"{PREFIX}games_to_take_up",
+        Kind.GAUGE,
+        "Open games found in the event log, at the start or as a replica has gone, that this replica is still to take"
+        " up: whoever joins one has it at once.",
+    )
     ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
     LARGEST_GAME = Metric(
         f"{PREFIX}game_events_largest", Kind.GAUGE, "Events of the game in memory that has the most of them."

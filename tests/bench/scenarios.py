@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from app.client.bot import PROBLEM, SOLUTION, Bot
 from code_racer_client import Api, GameWebSocket
@@ -68,9 +69,13 @@ class Loaded:
     def cost(self, *command: object) -> float:
         """Microseconds of the server's processor per unit of a command of the load generator."""
         before = self.server.processor_s
-        told = self.generator.do(*command)
+        told = self.do(*command)
         self.plan.load.append(float(told["busy"]))
         return (self.server.processor_s - before) / int(told["messages"]) * 1e6
+
+    def do(self, *command: object) -> dict[str, Any]:
+        """Give a command to the load generator, and wait for its figures."""
+        return self.generator.do(*command)
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def during(one: Loaded, url: str, pings: int, *echo: object) -> float:
     usual = one.cost("echo", pings, *echo)
     seconds = min(60.0, 2 * (time.monotonic() - began) + 1)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(fetch.post, url, json={"seconds": seconds}, timeout=120)
+        asking = pool.submit(fetch.post, url, json={"seconds": seconds, "reason": "a bench"}, timeout=120)
         one.generator.do("hold", 0.5)
         with_it = one.cost("echo", pings, *echo)
         ran = not asking.done()

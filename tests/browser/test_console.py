@@ -261,6 +261,7 @@ def test_a_profile_is_drawn_as_a_flame_graph(page: Page, racing: Racing) -> None
     expect(page.locator("#found summary").first).to_contain_text("count")
     page.get_by_role("button", name="Profile…").click()
     page.get_by_label("For, in seconds").fill("1")
+    page.get_by_label("Reason, for the log").fill("it is slow")
     page.keyboard.press("Enter")
     expect(page.get_by_role("img", name="Flame graph")).to_be_visible()
     frame = page.locator(".flame svg svg").nth(1)

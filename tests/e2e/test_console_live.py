@@ -187,13 +187,16 @@ def test_a_profile_shows_what_the_service_does(server: ServerProcess, player: Pl
     playing = threading.Thread(target=play)
     playing.start()
     try:
-        answer = fetch.post(f"{server.http_url}/ops/api/diagnostics/profile", json={"seconds": 2})
+        answer = fetch.post(
+            f"{server.http_url}/ops/api/diagnostics/profile", json={"seconds": 2, "reason": "it is slow"}
+        )
     finally:
         is_over.set()
         playing.join()
     assert answer.status_code == 200, answer.text
     profile = answer.json()
     assert profile["looks"] > 0
+    server.wait_for_log("operator.acted", action="profile", outcome="done", reason="it is slow")
     assert "app/realtime/connection/inbox.py:Inbox.take" in profile["collapsed"]
     assert "Inbox.take" in profile["svg"]
     assert "submitted-code" not in answer.text
@@ -201,23 +204,24 @@ def test_a_profile_shows_what_the_service_does(server: ServerProcess, player: Pl
 
 def test_memory_is_told_by_the_line_that_took_it(server: ServerProcess) -> None:
     url = f"{server.http_url}/ops/api/diagnostics"
-    answer = fetch.post(f"{url}/memory", json={"seconds": 0.1})
+    answer = fetch.post(f"{url}/memory", json={"seconds": 0.1, "reason": "it grows"})
     assert answer.status_code == 200
     assert answer.json()["blocks"] > 0
+    server.wait_for_log("operator.acted", action="trace_memory", outcome="done", reason="it grows")
     for seconds in (0, 61, "long"):
-        assert fetch.post(f"{url}/profile", json={"seconds": seconds}).status_code == 400
+        assert fetch.post(f"{url}/profile", json={"seconds": seconds, "reason": "it is slow"}).status_code == 400
 
 
 def test_a_second_profile_waits_for_nobody(server: ServerProcess) -> None:
     url = f"{server.http_url}/ops/api/diagnostics/profile"
-    first = threading.Thread(target=lambda: fetch.post(url, json={"seconds": 2}))
+    first = threading.Thread(target=lambda: fetch.post(url, json={"seconds": 2, "reason": "first"}))
     first.start()
     until(lambda: "Sampler.run" in json.dumps(ask(server, "diagnostics/threads")))
-    second = fetch.post(url, json={"seconds": 1})
+    second = fetch.post(url, json={"seconds": 1, "reason": "second"})
     first.join()
     assert second.status_code == 409
-    for outcome in ("done", "refused"):
-        server.wait_for_log("operator.acted", action="profile", operator="development", outcome=outcome)
+    for outcome, reason in (("done", "first"), ("refused", "second")):
+        server.wait_for_log("operator.acted", operator="development", outcome=outcome, reason=reason)
     assert "a profile" in second.json()["detail"]
 
 
@@ -247,7 +251,9 @@ def test_streams_and_profiles_end_with_the_service(tmp_path: Path) -> None:
     until(lambda: watching.told("replica"))
     answers: list[httpx.Response] = []
     url = f"{server.http_url}/ops/api/diagnostics/profile"
-    profiling = threading.Thread(target=lambda: answers.append(fetch.post(url, json={"seconds": 60})))
+    profiling = threading.Thread(
+        target=lambda: answers.append(fetch.post(url, json={"seconds": 60, "reason": "it is slow"}))
+    )
     profiling.start()
     until(lambda: "Sampler.run" in json.dumps(ask(server, "diagnostics/threads")))
     assert server.stop() == 0

@@ -12,12 +12,13 @@ import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import SerializationException
 from litestar.handlers import BaseRouteHandler
+from msgspec import Meta, Struct
 
 from app.rate_limits import RatePerKey, address_key
 from app.realtime.cluster.bans import Bans
@@ -192,6 +193,12 @@ def find_operator(request: AnyRequest) -> Operator:
     """Give a handler the operator who asks."""
     operator: Operator = request.scope["state"][_OPERATOR]
     return operator
+
+
+class ActionBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What each action may be told with its body; the reason may also come as a header."""
+
+    reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
 
 
 async def find_reason(request: AnyRequest) -> str:

@@ -18,7 +18,7 @@ from app.eventlog import LogUnavailable
 from app.realtime.cluster.bans import Ban
 from app.vocabulary import ActionOutcome, LimitScope
 from app.web.auth.player import MAX_PLAYER_ID, PLAYER_IDS, is_player_id
-from app.web.console.access import Operator
+from app.web.console.access import ActionBody, Operator
 from app.web.console.forwarding import Others
 from app.web.console.listing import Limit
 from app.web.error_answers import refusal, unavailable
@@ -29,55 +29,48 @@ ERASED_WITHIN_S: Final = 60.0
 MAX_BAN_S: Final = 10 * 366 * DAY_S
 """Whoever is to stay out for longer is banned for good."""
 _STATUS: Final = {ActionOutcome.GONE: HTTPStatus.NOT_FOUND}
-ReasonText = Annotated[str, Meta(max_length=200)]
 ForSeconds = Annotated[float, Meta(ge=1, le=DAY_S)]
 PlayerId = Annotated[str, Meta(min_length=1, max_length=MAX_PLAYER_ID)]
 
 
-class _Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What each action may be told with its body; the reason may also come as a header."""
-
-    reason: ReasonText = ""
-
-
-class Closing(_Body, frozen=True):
+class Closing(ActionBody, frozen=True):
     """Whether the player is told to come back."""
 
     comes_back: bool = True
 
 
-class Removal(_Body, frozen=True):
+class Removal(ActionBody, frozen=True):
     """From which game."""
 
     game_id: UUID
 
 
-class NewBan(_Body, frozen=True):
+class NewBan(ActionBody, frozen=True):
     """For how long: for good where that is not said."""
 
     for_s: Annotated[float, Meta(ge=1, le=MAX_BAN_S)] | None = None
 
 
-class NewDrain(_Body, frozen=True):
+class NewDrain(ActionBody, frozen=True):
     """For how long."""
 
     for_s: ForSeconds = 3600.0
 
 
-class Shedding(_Body, frozen=True):
+class Shedding(ActionBody, frozen=True):
     """Which share of the connections is ended, at least one."""
 
     share: Annotated[float, Meta(gt=0, le=1)]
 
 
-class NewLogLevel(_Body, frozen=True):
+class NewLogLevel(ActionBody, frozen=True):
     """From which level on lines are written, and for how long."""
 
     level: Literal["debug", "info", "warning", "error", "critical"]
     for_s: ForSeconds = 600.0
 
 
-class NewTrace(_Body, frozen=True):
+class NewTrace(ActionBody, frozen=True):
     """Who or what is traced, one of the three, and for how long."""
 
     player: PlayerId | None = None
@@ -86,7 +79,7 @@ class NewTrace(_Body, frozen=True):
     for_s: Annotated[float, Meta(ge=1, le=600)] = 600.0
 
 
-class NewLimitMode(_Body, frozen=True):
+class NewLimitMode(ActionBody, frozen=True):
     """Whether the limit is only counted, and for how long."""
 
     dry_run: bool

@@ -25,14 +25,12 @@ from app.console.diagnostics.process import (
 from app.console.diagnostics.profile import Profile
 from app.console.diagnostics.tasks import TaskDump, dump_tasks
 from app.vocabulary import OperatorAction
-from app.web.console.access import Operator
+from app.web.console.access import ActionBody
 
 MOST_SECONDS: Final = 60
-_WHY: Final = "to see what the process does"
-"""A diagnostic needs no other reason."""
 
 
-class Wish(Struct, frozen=True):
+class Wish(ActionBody, frozen=True):
     """For how long to look."""
 
     seconds: Annotated[float, Meta(gt=0, le=MOST_SECONDS)] = 10.0
@@ -92,10 +90,10 @@ async def show_lag(console: NamedDependency[Console]) -> Lag:
 
 @post("/diagnostics/profile", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
 async def take_profile(
-    console: NamedDependency[Console], operator: NamedDependency[Operator], data: JSONBody[Wish]
+    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[Wish]
 ) -> ProfileAnswer:
     """Look for some seconds where all threads are, a hundred times a second."""
-    with console.actions.told(OperatorAction.PROFILE, f"{data.seconds:g} s", Acting(operator.name, _WHY)):
+    with console.actions.told(OperatorAction.PROFILE, f"{data.seconds:g} s", acting):
         profile = await console.diagnosing.profile(data.seconds)
     return await asyncio.to_thread(_answer, profile)
 
@@ -110,10 +108,10 @@ def _answer(profile: Profile) -> ProfileAnswer:
 
 @post("/diagnostics/memory", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
 async def trace_memory(
-    console: NamedDependency[Console], operator: NamedDependency[Operator], data: JSONBody[Wish]
+    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[Wish]
 ) -> MemoryTop:
     """Trace for some seconds which lines of code make what is still there at their end."""
-    with console.actions.told(OperatorAction.TRACE_MEMORY, f"{data.seconds:g} s", Acting(operator.name, _WHY)):
+    with console.actions.told(OperatorAction.TRACE_MEMORY, f"{data.seconds:g} s", acting):
         return await console.diagnosing.memory(data.seconds)
 
 

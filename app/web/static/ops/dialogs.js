@@ -14,16 +14,14 @@ export function tell(line) {
 /**
  * Ask for a reason and have it done: `{ title, text, verb, path, method, query, body, fields, isGrave, done, said }`. A field
  * is `{ name, label, type, value, options, hint }`; `done(answer)` is called where it was done, and what `said(answer)`
- * returns is told. What `changesNothing` needs no reason.
+ * returns is told.
  */
 export function act(action) {
-  const { title, text = '', verb, fields = [], isGrave, changesNothing } = action;
+  const { title, text = '', verb, fields = [], isGrave } = action;
   $('act-title').textContent = title;
   $('act-text').textContent = text;
   $('act-fields').replaceChildren(...fields.map(fieldOf));
   $('act-reason').value = '';
-  $('act-why').hidden = Boolean(changesNothing);
-  $('act-reason').required = !changesNothing;
   $('act-problem').hidden = true;
   $('act-go').textContent = verb;
   $('act-go').className = isGrave ? 'grave' : 'primary';
@@ -58,7 +56,7 @@ async function run({ title, path, method = 'POST', query, body, fields = [], pat
   const values = reshape(filled(fields));
   const where = typeof path === 'function' ? path(values) : path;
   try {
-    const answer = await ask(where, { method, query, patienceMs, body: { ...body, ...values, ...reason() } });
+    const answer = await ask(where, { method, query, patienceMs, body: { ...body, ...values, reason: $('act-reason').value.trim() } });
     $('act').close();
     tell(`${title}: done.${said ? ` ${said(answer)}` : ''}`);
     done?.(answer);
@@ -68,11 +66,6 @@ async function run({ title, path, method = 'POST', query, body, fields = [], pat
     $('act-problem').hidden = false;
   }
   $('act-go').disabled = false;
-}
-
-function reason() {
-  const given = $('act-reason').value.trim();
-  return given ? { reason: given } : {};
 }
 
 function wordsOf(problem) {

@@ -20,7 +20,7 @@ export const diagnostics = {
   draw(_, { query, mayAct }) {
     const one = ofOne(query);
     const takes = (kind, title, note) => button(`${title}…`, () => act({
-      title, text: note, verb: 'Begin', changesNothing: true, path: `diagnostics/${kind}`, query: one, fields: [{ name: 'seconds', label: 'For, in seconds', type: 'number', min: 1, max: MOST_S, value: 10 }],
+      title, text: note, verb: 'Begin', path: `diagnostics/${kind}`, query: one, fields: [{ name: 'seconds', label: 'For, in seconds', type: 'number', min: 1, max: MOST_S, value: 10 }],
       patienceMs: (MOST_S + 10) * 1000, done: (answer) => show(title, answer),
     }));
     return [

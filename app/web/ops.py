@@ -15,7 +15,6 @@ from app.web.negotiation import takes_gzip
 from app.workers import discovery
 
 NOT_FROM_HERE: Final = "metrics are for this machine alone where there is no OPS_PORT; set that, or OPS_PUBLIC"
-PROBE_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class RenderMetrics(Protocol):
@@ -61,19 +60,19 @@ def _is_verbose(request: AnyRequest, ops: Ops) -> bool:
     return "verbose" in request.query_params and ops.shows(request)
 
 
-@route("/livez", http_method=PROBE_METHODS, include_in_schema=False)
+@get("/livez", include_in_schema=False)
 async def livez(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Tell that the process is alive: the event loop turns, or nobody would answer."""
     return _answer({"event_loop": True}, verbose=_is_verbose(request, ops))
 
 
-@route("/startupz", http_method=PROBE_METHODS, include_in_schema=False)
+@get("/startupz", include_in_schema=False)
 async def startupz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Tell whether start-up has finished."""
     return _answer({"started": ops.health.is_started}, verbose=_is_verbose(request, ops))
 
 
-@route(["/readyz", "/health"], http_method=PROBE_METHODS, include_in_schema=False)
+@get(["/readyz", "/health"], include_in_schema=False)
 async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dict[str, Any]]:
     """Tell whether new connections are welcome.
 
@@ -82,7 +81,7 @@ async def readyz(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[dic
     return _answer(ops.health.checks, verbose=_is_verbose(request, ops), shown=ops.health.states)
 
 
-@route("/metrics", http_method=PROBE_METHODS, include_in_schema=False)
+@route("/metrics", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
 async def metrics(request: AnyRequest, ops: NamedDependency[Ops]) -> Response[bytes]:
     """Show the metrics in the format asked for, with gzip where that is taken.
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from litestar import HttpMethod, Response, route
+from litestar import Response, get
 
 from app.web.json_request import AnyRequest
 from app.web.negotiation import is_known, takes_gzip
@@ -60,7 +60,7 @@ class PageFile:
             tag_of(content),
         )
 
-    def answer(self, method: str, headers: Mapping[str, str]) -> Response[bytes]:
+    def answer(self, headers: Mapping[str, str]) -> Response[bytes]:
         """Answer a request for it; who has it already is not sent it again."""
         answered = {
             **DOCUMENT,  # a deploy is seen at once
@@ -75,7 +75,7 @@ class PageFile:
             body = self.packed
             answered["content-encoding"] = "gzip"
         answered["content-length"] = str(len(body))
-        return Response(b"" if method == HttpMethod.HEAD else body, headers=answered)
+        return Response(body, headers=answered)
 
 
 def served() -> dict[str, Path]:
@@ -89,9 +89,9 @@ def pages() -> Any:  # noqa: ANN401 - Litestar's handler type is generic
     files = {f"/{name}": PageFile.read(path) for name, path in served().items()}
     files["/"] = files["/index.html"]
 
-    @route(list(files), http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+    @get(list(files), include_in_schema=False)
     async def page(request: AnyRequest) -> Response[bytes]:
-        return files[str(request.scope["path_template"])].answer(request.method, request.headers)
+        return files[str(request.scope["path_template"])].answer(request.headers)
 
     return page
 

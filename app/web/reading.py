@@ -92,6 +92,6 @@ def _is_document(start: Message) -> bool:
 
 def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """Name HEAD wherever GET is allowed."""
-    if name == b"allow" and b"GET" in value and b"HEAD" not in value:
+    if name == b"allow" and b"GET" in value:
         value += b", HEAD"
     return name, value

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from litestar import HttpMethod, Response, route
+from litestar import Response, get
 
 from app.web.json_request import AnyRequest
 from app.web.pages import STATIC, PageFile
@@ -18,8 +18,8 @@ def console_pages() -> Any:  # noqa: ANN401 - Litestar's handler type is generic
     files[f"{PREFIX}/icon.svg"] = PageFile.read(STATIC / "icon.svg")
     files[PREFIX] = files[f"{PREFIX}/index.html"]
 
-    @route(list(files), http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+    @get(list(files), include_in_schema=False)
     async def page(request: AnyRequest) -> Response[bytes]:
-        return files[str(request.scope["path_template"])].answer(request.method, request.headers)
+        return files[str(request.scope["path_template"])].answer(request.headers)
 
     return page

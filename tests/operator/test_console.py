@@ -1,104 +1,29 @@
 """What docs/console.md says is so on a running pair: what is asked first is answered, and the drill of one player."""
 
-import contextlib
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from app import __version__
-from app.operator.service import OpsService
 from app.settings import Settings, secret_fingerprints
-from tools.harness import fetch
-from tools.harness.alertmanager import alertmanager, fire
-from tools.harness.collector import Collector
-from tools.harness.console import OPS_TOKEN, Console, Pair, running_pair
-from tools.harness.player import SOLUTION, Player
-from tools.harness.server import ROOT, SECRET, STEP_TIMEOUT_S, until
-from tools.harness.tokens import token
+from tests.operator.helping import HELPS, Desk
+from tests.operator.scene import SAMPLED, Scene, only, race_with_troubles, rows_below
+from tools.harness.console import Console
+from tools.harness.server import ROOT, SECRET, until
 
-DOCUMENT = (ROOT / "docs/console.md").read_text("utf-8")
 Answer = Any
-
-
-def rows_below(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading."""
-    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A race over two replicas, of which ann has played on one and bob on two; and those who cannot."""
-
-    pair: Pair
-    game: str
-    instances: list[str]
+FIRST = "What an operator asks first"
+DRILL = "One player says it does not work"
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Ann races bob, and sends what is no message; carol opened it twice; dan's token has ended; an alert fires."""
-    folder = tmp_path_factory.mktemp("console")
-    with contextlib.ExitStack() as stack:
-        alerts = stack.enter_context(alertmanager(folder / "alertmanager"))
-        fire(alerts, "Nobody is served.", alertname="CodeRacerDown", severity="critical")
-        collector = stack.enter_context(Collector())
-        traced = {"otel_traces_sampler": "always_on", "slow_message_s": 0.000_001, **collector.settings}
-        pair = stack.enter_context(running_pair(folder, environment="development", alertmanager_url=alerts, **traced))
-        game = pair.one.new_game(token("ann"))
-        ann = stack.enter_context(Player(pair.one, game, token("ann")))
-        bob = stack.enter_context(Player(pair.two, game, token("bob")))
-        for player in (ann, bob):
-            player.until("welcome")
-        carol = stack.enter_context(Player(pair.two, game, token("carol")))
-        carol.until("welcome")
-        again = stack.enter_context(Player(pair.two, game, token("carol")))
-        again.until("welcome")
-        assert carol.until_closed()[0] == 4409
-        for player in (ann, bob, again):
-            player.send("ready")
-        ann.until("game_started")
-        for _ in range(3):
-            ann.send("nonsense")
-            ann.until("error")
-        ann.send("submit_code", {"code": SOLUTION})
-        ann.until("game_finished")
-        bans = OpsService(pair.urls[1], OPS_TOKEN, "the test", STEP_TIMEOUT_S)
-        bans.send("PUT", "/bans/mallory", body={"reason": "she cheats", "for_s": 3_600})
-        _trouble(pair, stack)
-        yield Scene(pair, game, pair.instances)
-
-
-def _trouble(pair: Pair, stack: contextlib.ExitStack) -> None:
-    """Bring five who say that it does not work, and one for whom it does; each has met what is theirs."""
-    game = pair.two.new_game(token("host"))
-    for wrong in (token("erin", secret="f" * 64), token("dan", -60)):
-        with pytest.raises(InvalidStatus), Player(pair.two, game, wrong):
-            pass
-    slow = stack.enter_context(Player(pair.one, game, token("sam"), "?chaos=close:slow_consumer,close_ms:40"))
-    assert slow.until_closed()[0] == 4430
-    removed = stack.enter_context(Player(pair.one, game, token("rob")))
-    removed.until("welcome")
-    rob, host = f"{pair.two.http_url}/api/games/{game}/players/rob", {"authorization": f"Bearer {token('host')}"}
-    until(lambda: fetch.delete(rob, headers=host).is_success)  # two hears a moment later that he has joined on one
-    assert removed.until_closed()[0] == 4403
-    lost = stack.enter_context(Player(pair.one, game, token("lou")))
-    lost.until("welcome")
-    lost.drop()
-    stack.enter_context(Player(pair.one, game, token("heidi"))).until("welcome")
-    until(lambda: pair.one.logged("ws.closed", player_id="lou"))
-
-
-def only(rows: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-    """The one row with these fields."""
-    (found,) = (row for row in rows if fields.items() <= row.items())
-    return found
+    """The scene that all ask about; what they do to it, those that come later find done."""
+    with race_with_troubles(tmp_path_factory.mktemp("console")) as one:
+        yield one
 
 
 def about_the_replica(_: Scene, told: Answer) -> None:
@@ -141,7 +66,7 @@ def about_the_game(_: Scene, told: Answer) -> None:
     assert told["game"]["phase"] == "finished"
     assert {row["player_id"] for row in told["players"]} >= {"ann", "bob"}
     found = sorted((row["player_id"], row["replica"]) for row in told["connections"])
-    assert found == [("ann", "one"), ("bob", "two"), ("carol", "two")], "wherever they are"
+    assert found == [("ann", "one"), ("bob", "two")], "wherever they are"
     assert told["game"]["members"] == len(found)
     submitted = only(told["events"], type="code_submitted")
     assert submitted["player_id"] == "ann"
@@ -159,7 +84,7 @@ def about_who_comes_back(_: Scene, told: Answer) -> None:
 def about_slow_messages(_: Scene, told: Answer) -> None:
     submitted = only(told["rows"], type="submit_code")
     assert (submitted["player_id"], submitted["replica"]) == ("ann", "one")
-    assert re.fullmatch("[0-9a-f]{32}", submitted["trace_id"])
+    assert submitted["trace_id"] == SAMPLED
     assert {row["replica"] for row in told["rows"]} == {"one", "two"}
     assert min(row["duration_s"] for row in told["rows"]) >= told["slow_s"] > 0
 
@@ -214,14 +139,14 @@ QUESTIONS: dict[str, tuple[str, Callable[[Scene, Answer], None]]] = {
 
 
 def test_the_questions_are_those_of_the_document() -> None:
-    asked = [question for question, *_ in rows_below("What an operator asks first")]
+    asked = [question for question, *_ in rows_below(FIRST)]
     assert asked == list(QUESTIONS)
 
 
 def test_the_page_has_the_views_that_are_named() -> None:
     main = (ROOT / "app/web/static/ops/main.js").read_text("utf-8")
     views = set(re.findall(r"\w+", main.partition("const VIEWS = {")[2].partition("}")[0]))
-    named = {place for _, place, *_ in rows_below("What an operator asks first")}
+    named = {place for _, place, *_ in rows_below(FIRST)}
     assert {re.sub(r"[/?].*", "", place.strip("`").removeprefix("#/")) for place in named} - {""} <= views
 
 
@@ -230,7 +155,7 @@ def test_what_an_operator_asks_first_is_answered(
     question: str, scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     player, check = QUESTIONS[question]
-    (command,) = (row[2] for row in rows_below("What an operator asks first") if row[0] == question)
+    (command,) = (row[2] for row in rows_below(FIRST) if row[0] == question)
     arguments = shlex.split(command.strip("`"))[1:]
     arguments = [{"GAME": scene.game, "ann": player or "ann"}.get(one, one) for one in arguments]
     console = Console(capsys, scene.pair.urls[0])
@@ -255,7 +180,7 @@ TROUBLES = {
 
 
 def test_the_troubles_are_those_of_the_document() -> None:
-    assert [row[0] for row in rows_below("One player says it does not work")] == list(TROUBLES)
+    assert [row[0] for row in rows_below(DRILL)] == list(TROUBLES) == list(HELPS)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -267,6 +192,15 @@ def test_one_player_says_it_does_not_work(trouble: str, scene: Scene, capsys: py
     if not re.search(r"connections \(|ends \(", said):
         said += console.text("closes")
     assert re.search(shown, said), said
+
+
+@pytest.mark.parametrize("trouble", HELPS)
+def test_what_helps_helps(trouble: str, scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command of the row is run as it stands there, asked of the replica that has nothing of the player."""
+    (row,) = (row for row in rows_below(DRILL) if row[0] == trouble)
+    desk = Desk(scene, Console(capsys, scene.pair.urls[1]), row)
+    HELPS[trouble](desk, TROUBLES[trouble][0])
+    assert desk.left == []
 
 
 def test_a_connection_is_closed_by_way_of_another_replica(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

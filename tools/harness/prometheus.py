@@ -26,7 +26,7 @@ def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> st
 @contextmanager
 def prometheus(
     folder: Path,
-    server: ServerProcess,
+    server: ServerProcess | str,
     *flags: str,
     rules: Sequence[Path] = (),
     canary: str = "",
@@ -35,10 +35,12 @@ def prometheus(
 ) -> Iterator[httpx.Client]:
     """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
 
+    The server may be given by host and port, where its metrics have a port of their own.
     `canary` is where a canary's metrics are, `nats` where those of NATS's servers are, `supervisor` those
     of one with workers. All rules are evaluated each second, also those that say how often.
     """
-    target = {"targets": [server.host], "labels": {"namespace": "test"}}
+    host = server if isinstance(server, str) else server.host
+    target = {"targets": [host], "labels": {"namespace": "test"}}
     config: dict[str, Any] = {
         "global": {
             "scrape_interval": f"{SCRAPE_S}s",

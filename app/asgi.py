@@ -115,7 +115,10 @@ class Service:
         self.console = self._made_console(logs)
         self.diagnostics = DiagnosticsLog(self.recorder, self.console.diagnosing, self.hub.tasks)
         self.lifecycle = Lifecycle(self.hub, self.event_log, among, self.keys, self.health, self.recorder, settings)
-        self.lifecycle.background["operators"] = self.console.fleet.run
+        self.lifecycle.background |= {
+            "operators": self.console.fleet.run,
+            "events of games": self.console.games.rates.run,
+        }
         gauges.read_service(self.recorder.store, settings, self.replica, self.hub, self.keys, self.health)
         gauges.read_operators(self.recorder.store, self.console.actions.counts)
         gauges.read_clock(self.recorder.store, clock)

@@ -1,7 +1,6 @@
 """The games of this replica, for those who operate it: those that are loaded in a list, any by its id."""
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -9,12 +8,12 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from app.console.connections import ConnectionRow, ConnectionsView, Listing
+from app.console.event_rates import EventRates
 from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
 from app.game import CodeSubmitted, GameEvent, GameState, Player
 from app.realtime import Hub, Room
 from app.vocabulary import GameSort, LeaveReason, Phase
 
-_SAMPLE_S: Final = 60.0
 _HIDDEN: Final = ("code", "tests", "detail", "cause", "traceparent", "problem", "rules", "players", "seq", "at")
 """What an operator sees nothing of, or otherwise: whatever is, or may quote, what a player has written."""
 
@@ -99,61 +98,35 @@ class GameEventPage(Struct, frozen=True):
     next: int | None
 
 
-def _hurt(hub: Hub, room: Room) -> tuple[float, ...]:
-    overdue_s = hub.games.deadlines.overdue_of(room.game_id)
-    return overdue_s, len(room.known.pending), room.known.seq
-
-
-_FIGURES: Final[Mapping[GameSort, Callable[[Hub, Room], tuple[float, ...]]]] = {
-    GameSort.HURT: _hurt,
-    GameSort.AGE: lambda _, room: (-room.known.created_at,),
-    GameSort.MEMBERS: lambda _, room: (len(room.members),),
-    GameSort.EVENTS: lambda _, room: (room.known.seq,),
-    GameSort.OVERDUE: lambda hub, room: (hub.games.deadlines.overdue_of(room.game_id),),
-    GameSort.JUDGING: lambda _, room: (len(room.known.pending),),
-}
-
-
-class _EventRate:
-    """How many events a game had since they were last counted, a minute ago or two; before that, since it began."""
-
-    def __init__(self) -> None:
-        self._before: tuple[float, dict[str, int]] = (0.0, {})
-        self._last: tuple[float, dict[str, int]] = (0.0, {})
-
-    def count(self, rooms: Mapping[str, Room], now: float) -> None:
-        if now - self._last[0] >= _SAMPLE_S:
-            self._before, self._last = self._last, (now, {name: room.known.seq for name, room in rooms.items()})
-
-    def per_minute(self, state: GameState, now: float) -> float:
-        for at, counts in (self._before, self._last):
-            if now - at > 1.0 and (seq := counts.get(state.game_id)) is not None and now - at < 5 * _SAMPLE_S:
-                return (state.seq - seq) / (now - at) * 60
-        until = state.finished_at / 1000 if state.finished_at is not None else now
-        return state.seq / max(60.0, until - state.created_at / 1000) * 60
-
-
 class GamesView:
-    """Shows games; between two looks it keeps how many events each had, which tells how fast they come."""
+    """Shows games; `rates` tells how busy each is."""
 
     def __init__(self, hub: Hub, connections: ConnectionsView, replica: str) -> None:
         self._hub = hub
         self._connections = connections
         self._replica = replica
-        self._rate = _EventRate()
+        self.rates = EventRates(hub.rooms.loaded, hub.now)
+        self._figures: Mapping[GameSort, Callable[[Room], tuple[float, ...]]] = {
+            GameSort.HURT: self._hurt,
+            GameSort.AGE: lambda room: (-room.known.created_at,),
+            GameSort.MEMBERS: lambda room: (len(room.members),),
+            GameSort.EVENTS: lambda room: (room.known.seq,),
+            GameSort.EVENTS_PER_MINUTE: lambda room: (self._rate(room),),
+            GameSort.OVERDUE: lambda room: (self._overdue_s(room),),
+            GameSort.JUDGING: lambda room: (len(room.known.pending),),
+        }
 
     async def page(self, phase: Phase | None, player: str, sort: GameSort, listing: Listing) -> GamePage:
         """List the games that are loaded here: in a phase, with a player. Raises BadCursor."""
-        hub, figures, order = self._hub, _FIGURES[sort], listing.order
-        self._rate.count(hub.rooms.loaded, time.time())
+        figures, order = self._figures[sort], listing.order
 
         def place(room: Room) -> RowPlace | None:
             state = room.known
             if (phase is not None and state.phase is not phase) or (player and player not in state.players):
                 return None
-            return placed(figures(hub, room), room.game_id, order)
+            return placed(figures(room), room.game_id, order)
 
-        rooms = tuple(room for room in hub.rooms.loaded.values() if room.state is not None)
+        rooms = tuple(room for room in self._hub.rooms.loaded.values() if room.state is not None)
         chosen: Chosen[Room] = await choose(rooms, place, listing.after, listing.limit)
         rows = [self._row(room.known, room, where) for where, room in chosen.rows]
         return GamePage(rows=rows, total=chosen.total, matched=chosen.matched, next=chosen.next)
@@ -164,16 +137,14 @@ class GamesView:
             if room is None:
                 return None
             state = room.known
-            row = self._row(state, room, placed(_hurt(self._hub, room), game_id, Listing().order))
+            row = self._row(state, room, self._hurting(room))
             players = [_player(one, judging=one.id in state.pending) for one in state.players.values()]
             return GameStatus(row, players, [self._connections.show(one) for one in room.members.values()])
 
     def of_player(self, player_id: str) -> list[GameRow]:
         """Show the loaded games that a player is or was in."""
         found = [room for room in self._hub.rooms.loaded.values() if room.state and player_id in room.state.players]
-        return [
-            self._row(room.known, room, placed(_hurt(self._hub, room), room.game_id, Listing().order)) for room in found
-        ]
+        return [self._row(room.known, room, self._hurting(room)) for room in found]
 
     async def events(self, game_id: str, after: int, limit: int) -> GameEventPage | None:
         """Show the events of a game behind the `after`th; None where there is none. Raises LogUnavailable."""
@@ -183,6 +154,18 @@ class GamesView:
         chosen = [event for event in events if event.seq > after][:limit]
         last = chosen[-1].seq if chosen else after
         return GameEventPage([_event(event) for event in chosen], len(events), last if last < events[-1].seq else None)
+
+    def _overdue_s(self, room: Room) -> float:
+        return self._hub.games.deadlines.overdue_of(room.game_id)
+
+    def _hurting(self, room: Room) -> RowPlace:
+        return placed(self._hurt(room), room.game_id, Listing().order)
+
+    def _hurt(self, room: Room) -> tuple[float, ...]:
+        return self._overdue_s(room), len(room.known.pending), self._rate(room)
+
+    def _rate(self, room: Room) -> float:
+        return self.rates.per_minute(room.known)
 
     def _row(self, state: GameState, room: Room, place: RowPlace) -> GameRow:
         return GameRow(
@@ -196,8 +179,8 @@ class GamesView:
             spectators=sum(not one.has_joined for one in room.members.values()),
             players=len(state.active_players),
             events=state.seq,
-            events_per_minute=self._rate.per_minute(state, time.time()),
-            overdue_s=self._hub.games.deadlines.overdue_of(state.game_id),
+            events_per_minute=self._rate(room),
+            overdue_s=self._overdue_s(room),
             judging=len(state.pending),
             created_at=state.created_at / 1000,
             starts_at=_seconds(state.starts_at),

@@ -110,7 +110,7 @@ VIEWS: Final = (
         "games", "the games", "/games", Reach.LIST,
         (OpsOption("phase", "in this phase", choices=tuple(Phase)), _PLAYER,
          OpsOption("sort", "what comes first; hurt: what is worst off", choices=tuple(GameSort)), _LIMIT),
-        columns=("game_id", "phase", "players", "members", "events", "overdue_s", "judging", "events_per_minute",
+        columns=("game_id", "phase", "players", "members", "events_per_minute", "overdue_s", "judging", "events",
                  "spectators", "problem", "replica"),
     ),
     OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,

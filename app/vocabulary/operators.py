@@ -32,12 +32,16 @@ class ConnectionSort(StrEnum):
 
 
 class GameSort(StrEnum):
-    """What games are listed by; `hurt`: how long they are overdue, then what is still judged, then their events."""
+    """What games are listed by; `hurt`: how long they are overdue, then what is still judged, then how busy they are.
+
+    `events_per_minute`, of the last one, tells which is hot; `events` are all it ever had.
+    """
 
     HURT = "hurt"
     AGE = "age"
     MEMBERS = "members"
     EVENTS = "events"
+    EVENTS_PER_MINUTE = "events_per_minute"
     OVERDUE = "overdue"
     JUDGING = "judging"
 

@@ -17,6 +17,7 @@ from app.console.slices import SLICE
 from app.console.walking import BadCursor, RowPlace, choose, cursor_of, place_of, placed
 from app.settings import load_settings, secret_fingerprints
 from app.vocabulary import ConnectionSort, ConnectionState, GameSort, Phase, SortOrder
+from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.hubs import OneHub, eventually, running
 from tools.harness.server import SECRET
 
@@ -176,6 +177,39 @@ async def test_games_are_found_by_phase_and_player_and_shown_with_who_is_in_them
         assert shown.game.events_per_minute > 0
         assert [row.game_id for row in players.show("bob").games] == [race.game_id]
         assert await games.show("0d9bb1a4-6a3c-4a53-9a8e-000000000000") is None
+
+
+@without_waiting
+async def test_a_game_is_hot_by_what_happens_now_and_not_by_all_that_ever_did() -> None:
+    async with running(now=loop_ms, commands_per_second=0) as one:
+        _, games, _ = views(one)
+        counting = asyncio.create_task(games.rates.run())
+
+        async def busy(player: str, messages: int) -> None:
+            seen = one.peers[player].types.count("player_ready")
+            for number in range(messages):
+                one.say(player, "ready", {"status": ("ready", "not_ready")[number % 2]})
+            await eventually(lambda: one.peers[player].types.count("player_ready") == seen + messages)
+
+        async def hot() -> list[tuple[str, float]]:
+            page = await games.page(None, "", GameSort.EVENTS_PER_MINUTE, Listing())
+            return [(row.game_id, round(row.events_per_minute)) for row in page.rows]
+
+        await asyncio.sleep(120)
+        old = (await one.game("ann", min_players=2)).game_id
+        await busy("ann", 20)
+        assert await hot() == [(old, 22)], "it was made within the minute, so all that it has came in it"
+        await asyncio.sleep(600)
+        young = (await one.game("eve", min_players=2)).game_id
+        await busy("eve", 4)
+        assert await hot() == [(young, 6), (old, 0)], "nobody has looked for ten minutes"
+        await asyncio.sleep(45)
+        await busy("ann", 10)
+        assert [game for game, _ in await hot()] == [old, young], "it is now"
+        assert (await hot())[0][1] in {7, 8, 9, 10}, "of a minute, or up to a half more"
+        await asyncio.sleep(100)
+        assert {rate for _, rate in await hot()} == {0}
+        counting.cancel()
 
 
 async def test_the_log_of_a_game_is_shown_without_code_by_pages() -> None:

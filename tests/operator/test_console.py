@@ -59,7 +59,10 @@ def about_connections(_: Scene, told: Answer) -> None:
 
 
 def about_games(scene: Scene, told: Answer) -> None:
+    rates = [row["events_per_minute"] for row in told["rows"]]
     assert told["rows"][0]["game_id"] == scene.game
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 0
 
 
 def about_the_game(_: Scene, told: Answer) -> None:

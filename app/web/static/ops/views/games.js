@@ -34,7 +34,7 @@ export const games = {
           { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
           { name: 'Connections', sort: 'members', isNumber: true, isWide: true, cell: (row) => count(row.members) },
           { name: 'Spectators', isNumber: true, isWide: true, cell: (row) => count(row.spectators) },
-          { name: 'Events per minute', isNumber: true, isWide: true, cell: (row) => count(row.events_per_minute) },
+          { name: 'Events per minute', sort: 'events_per_minute', isNumber: true, isWide: true, cell: (row) => count(row.events_per_minute) },
           { name: 'Events', sort: 'events', isNumber: true, isWide: true, cell: (row) => count(row.events) },
           { name: 'Judging', sort: 'judging', isNumber: true, cell: (row) => count(row.judging) },
           { name: 'Overdue', sort: 'overdue', isNumber: true, cell: (row) => (row.overdue_s > 0 ? duration(row.overdue_s) : '–'), level: (row) => (row.overdue_s > 0 ? 'bad' : null) },

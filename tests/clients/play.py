@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from websockets.asyncio.client import connect
 
@@ -177,7 +177,8 @@ class Play:
     def _status(self) -> dict[str, str]:
         """Another each time: the same again is no event."""
         self._asked += 1
-        return {"status": "ready" if self._asked % 2 else "not_ready"}
+        filler = "x" * self.row.get("filler", 0)
+        return {"status": "ready" if self._asked % 2 else "not_ready", "filler": filler}
 
     async def _ask_twice(self) -> None:
         for _ in range(2):
@@ -191,8 +192,7 @@ class Play:
 
     async def _send(self, type: str, data: object) -> None:
         try:
-            await self.ws.send_message(type, data)
-            answer = "sent"
+            answer = str(await self.ws.send_message(type, data))
         except ClientError:
             answer = "not sent"
         if type != "ping":
@@ -338,12 +338,23 @@ def _look_up_none(*_: Any, **__: Any) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def _connect_counted(*arguments: Any, **options: Any) -> Any:
+def _connect_counted(url: str, **options: Any) -> Any:
     play = _current.get()
     assert play is not None
     play.told["sockets"] += 1
     play.told["tries"].append(time.time())
-    return connect(*arguments, **options)
+    if "filler" in play.row:
+        options |= {"sock": _narrow(urlsplit(url)), "write_limit": 1}
+    return connect(url, **options)
+
+
+def _narrow(url: SplitResult) -> socket.socket:
+    """A socket that takes little at a time: who sends much has to wait."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    one.connect((url.hostname, url.port))
+    one.setblocking(False)  # noqa: FBT003 - it is named so
+    return one
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

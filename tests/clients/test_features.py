@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from code_racer_client import GameWebSocket, Rejected
+from code_racer_client import GameWebSocket
 from tests.clients.features import Scenarios
 from tests.clients.left import nothing_left
 from tools.harness.proxy import FaultProxy
@@ -162,22 +162,29 @@ async def test_in_python(server: ServerProcess, proxy: FaultProxy, gateway: str,
 
 
 async def test_a_message_that_the_service_wants_later_does_not_hold_up_the_end() -> None:
-    asked = asyncio.Event()
+    waits = asyncio.Event()
 
-    class Busy(GameWebSocket):
-        async def _ask(self, *_: Any) -> int | None:
-            asked.set()
-            raise Rejected("rate_limited", "not now", 600.0)
+    async def sleep(_: float) -> None:
+        waits.set()
+        await asyncio.Event().wait()
 
-    ws = Busy("id", token("ann"), "ws://127.0.0.1:1", queue=2)
+    ws = GameWebSocket("id", token("ann"), "ws://127.0.0.1:1", queue=2, sleep=sleep)
     dropped: list[str] = []
     ws.on("dropped", lambda event: dropped.append(str(event["error"])))
     async with nothing_left(), asyncio.timeout(STEP_TIMEOUT_S):
-        assert await ws.send_message("ready", {}) == "queued"
-        await asked.wait()
+        assert await ws.send_message("ready", {}, id="one") == "queued"
+        ws._keeper.requests.on_error({"id": "one", "code": "rate_limited", "retry_after_ms": 600_000})
+        await waits.wait()
         assert await ws.send_message("leave", {}) == "queued"
         await ws.disconnect()
     assert dropped == ["disconnected", "disconnected"]
+
+
+async def test_a_message_that_waits_has_its_place_at_once() -> None:
+    ws = GameWebSocket("id", token("ann"), "ws://127.0.0.1:1", queue=1)
+    await ws.send_message("ready", {})
+    assert len(ws._keeper.requests.unanswered) == 1
+    await ws.disconnect()
 
 
 @pytest.fixture(scope="module")

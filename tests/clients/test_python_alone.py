@@ -168,8 +168,11 @@ async def test_where_enough_waits_for_handlers_more_is_read_and_passed_over_and_
             await stage.ws.send_message("ping", {"timestamp": number})
         asked = [await stage.ready(status) for status in ("ready", "not_ready") * most]
         waiting = len(stage.ws._dispatcher._waiting)
+        next_one = asyncio.create_task(stage.ws.wait_for("player_ready"))  # not one that comes again
         go_on.set()
+        asked.append(await stage.ready())
         await eventually(lambda: events[-1:] == asked[-1:])
+        assert (await next_one)["seq"] == asked[-1]
     assert waiting == most
     assert [record.levelname for record in caplog.records] == ["WARNING"]  # once, however many
     pings = [number for number in heard if number < 3 * most]

@@ -101,6 +101,7 @@ class Counted extends WebSocket {
 
 const OWN = { refreshToken: 'refresh_token' };
 const JOIN = { timeout: 'TimeoutError', 'given up': 'AbortError', unsendable: 'TypeError' };
+const SENT = { true: 'sent', false: 'not sent', queued: 'queued' };
 const camel = (name) => name.replace(/_s$/, '_ms').replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 const inMs = ([name, value]) => [camel(name), name.endsWith('_s') ? value * 1000 : value];
 
@@ -193,7 +194,7 @@ class Play {
   /** Another each time: the same again is no event. */
   get status() {
     this.asked += 1;
-    return { status: this.asked % 2 ? 'ready' : 'not_ready' };
+    return { status: this.asked % 2 ? 'ready' : 'not_ready', filler: 'x'.repeat(this.row.filler ?? 0) };
   }
 
   async ask(limits, data = this.status) {
@@ -231,7 +232,7 @@ class Play {
       case 'request given up': return this.ask({ signal: AbortSignal.abort() });
       case 'request of what cannot be sent': return this.ask({}, { size: 1n });
       case 'nothing has come': client.lastSeq = 0; return null;
-      case 'send': return void this.told.answers.push(client.sendMessage('ready', this.status) ? 'sent' : 'not sent');
+      case 'send': return void this.told.answers.push(SENT[client.sendMessage('ready', this.status)]);
       case 'ping': return void client.sendMessage('ping', { timestamp: 1 });
       case 'batch a ping': return void this.batcher.addMessage('ping', { timestamp: 1 });
       case 'opened': return this.opened();

@@ -42,6 +42,7 @@ class Connection:
         self._ws = ws
         self._timing = timing
         self._round_trip = round_trip
+        self._sending = asyncio.Lock()
 
     @classmethod
     async def open(cls, url: str, token: str, timing: Timing, round_trip: RoundTrip) -> Self:
@@ -92,10 +93,15 @@ class Connection:
                 task.cancel()
         return self._ws.close_code or CLOSE_LOST, self._ws.close_reason or ""
 
-    async def send(self, text: str) -> None:
-        """Send one message, encoded. Raises ClientError when the connection has ended."""
+    async def send(self, *texts: str) -> None:
+        """Send messages, encoded; what is sent later comes after all of them, however long they take.
+
+        Raises ClientError when the connection has ended.
+        """
         try:
-            await self._ws.send(text)
+            async with self._sending:
+                for text in texts:
+                    await self._ws.send(text)
         except ConnectionClosed:
             raise ClientError("WebSocket not connected") from None
 

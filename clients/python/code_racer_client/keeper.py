@@ -90,6 +90,11 @@ class Keeper:
         """End the wait for the next attempt."""
         self._hurry.set()
 
+    def set_last_seq(self, seq: int | None) -> None:
+        """Note from outside which event has come last: those after it are new, also to who waits for one."""
+        self.last_seq = seq
+        self._subscriptions.forget_after(seq or 0)
+
     async def close(self, *, politely: bool) -> None:
         """Come back no more; with a close frame, or at once.
 
@@ -298,16 +303,14 @@ class Keeper:
         if data.get("resumed"):
             self._count(WebSocketMetrics.record_resume)
         else:
-            self.last_seq = whole(data.get("last_seq")) or 0
+            self.set_last_seq(whole(data.get("last_seq")) or 0)
         self._set_state(ClientState.OPEN)
-        hello, connection, unanswered = self._arrival.joined(), self.connection, self.requests.unanswered
-        if connection is None:
-            return
+        hello, texts = encode({"type": "hello", "data": self._arrival.joined()}), self.requests.unanswered
         accepts = data.get("accepts")  # a release before it has none
         if isinstance(accepts, list) and "hello" in accepts:
-            await _send(connection, encode({"type": "hello", "data": hello}))
-        for text in unanswered:  # what is asked from now on is sent by whoever asks
-            await _send(connection, text)
+            texts = (hello, *texts)
+        if self.connection is not None:
+            await _send(self.connection, *texts)  # what is asked from now on is sent by whoever asks, after these
 
 
 def _why(error: ClientError) -> dict[str, Any]:
@@ -317,6 +320,6 @@ def _why(error: ClientError) -> dict[str, Any]:
     return {"code": code, "reason": reason, "detail": error.detail if isinstance(error, Refused) else str(error)}
 
 
-async def _send(connection: Connection, text: str) -> None:
+async def _send(connection: Connection, *texts: str) -> None:
     with contextlib.suppress(ClientError):  # the next connection says its own
-        await connection.send(text)
+        await connection.send(*texts)

@@ -55,9 +55,20 @@ class Subscriptions:
         finally:
             self._waiters.remove(waiter)
 
+    def forget_after(self, seq: int) -> None:
+        """Forget the events after one: what comes after it from now on is new."""
+        while self._recent and self._recent[-1]["seq"] > seq:
+            self._recent.pop()
+
     def resolve_waiters(self, message: JsonMessage) -> None:
-        """Give a message to those who wait for one of its type; an event also to those who come later."""
-        if whole(message.get("seq")) is not None:
+        """Give a message to those who wait for one of its type; an event also to those who come later.
+
+        An event that comes again, as handlers have not had it, is given to nobody a second time.
+        """
+        seq = whole(message.get("seq"))
+        if seq is not None:
+            if self._recent and seq <= self._recent[-1]["seq"]:
+                return
             self._recent.append(message)
         for type, future in self._waiters:
             if type == message["type"] and not future.done():

@@ -146,7 +146,7 @@ class GameWebSocket:
     @last_seq.setter
     def last_seq(self, seq: int | None) -> None:
         require_counts(last_seq=seq)
-        self._keeper.last_seq = seq
+        self._keeper.set_last_seq(seq)
 
     @property
     def welcome(self) -> JsonMessage | None:
@@ -222,32 +222,43 @@ class GameWebSocket:
         """
         text = encode(_message(type, data, id))
         is_kept = self._queue > 0 and type not in FLEETING
-        connection = self._keeper.connection
-        if connection is not None and (self.state is ClientState.OPEN or not is_kept):
+        while (connection := self._keeper.connection) and (self.state is ClientState.OPEN or not is_kept):
             try:
                 await connection.send(text)
             except ClientError:
                 if not is_kept:
                     raise
+                if connection is self._keeper.connection:
+                    break  # it has ended, which is about to be noticed
             else:
                 return "sent"
         if not is_kept or self.state is ClientState.CLOSED:
             raise ClientError("WebSocket not connected")
         if len(self._kept) >= self._queue:
             raise ClientError(f"{self._queue} messages wait for the connection already")
-        task = asyncio.get_running_loop().create_task(self._send_later(type, data, id), name=f"queued {type}")
-        self._kept.add(task)
-        task.add_done_callback(self._kept.discard)
+        self._keep(type, data, id or uuid.uuid4().hex)
         return "queued"
 
-    async def _send_later(self, type: str, data: object, id: str | None) -> None:
-        try:
-            await self.request(type, data, id=id)
-        except ClientError as error:
-            self._dispatcher.tell("dropped", type=type, data=data, error=error)
-        except asyncio.CancelledError:
-            self._dispatcher.tell("dropped", type=type, data=data, error=ClientError("disconnected"))
-            raise
+    def _keep(self, type: str, data: object, id: str) -> None:
+        """Have a message sent with the next ``welcome``: it has its place among those that wait now, not in a turn."""
+        text = encode(_message(type, data, id))
+        self._keeper.requests.require_new(id)
+        answer = self._keeper.requests.add(id, text)
+
+        async def wait() -> None:
+            try:
+                await self._answer(id, text, answer)
+            except ClientError as error:
+                self._dispatcher.tell("dropped", type=type, data=data, error=error)
+            except asyncio.CancelledError:
+                self._dispatcher.tell("dropped", type=type, data=data, error=ClientError("disconnected"))
+                raise
+            finally:
+                self._keeper.requests.remove(id)
+
+        task = asyncio.get_running_loop().create_task(wait(), name=f"queued {type}")
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
 
     async def request(
         self, type: str, data: object, *, timeout_s: float | None = None, id: str | None = None
@@ -267,23 +278,29 @@ class GameWebSocket:
         self._keeper.requests.require_new(id)
         try:
             async with asyncio.timeout(timeout_s):
-                while True:
-                    try:
-                        return await self._ask(id, text)
-                    except Rejected as rejected:
-                        if rejected.retry_after_s is None:
-                            raise
-                        await self._sleep(rejected.retry_after_s)
+                return await self._answer(id, text, await self._ask(id, text))
         finally:
             self._keeper.requests.remove(id)
 
-    async def _ask(self, id: str, text: str) -> int | None:
+    async def _ask(self, id: str, text: str) -> asyncio.Future[int | None]:
+        """Send a message, or have it sent with the next ``welcome``; return the future of its answer."""
         self._require_not_closed()
         answer = self._keeper.requests.add(id, text)
         if self._keeper.connection is not None and self.state is ClientState.OPEN:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
                 await self._keeper.connection.send(text)
-        return await answer
+        return answer
+
+    async def _answer(self, id: str, text: str, answer: asyncio.Future[int | None]) -> int | None:
+        """Wait for an answer; as long as the server asks to be asked later, ask again."""
+        while True:
+            try:
+                return await answer
+            except Rejected as rejected:
+                if rejected.retry_after_s is None:
+                    raise
+                await self._sleep(rejected.retry_after_s)
+            answer = await self._ask(id, text)
 
     def on(self, type: str, handler: Handler) -> None:
         """Call `handler` with every message of a type, ``"*"`` for all; it may be a coroutine function.

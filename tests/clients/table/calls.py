@@ -366,6 +366,15 @@ REQUESTS = (
         expected={"answers": ["ended"]},
     ),
     Row(
+        "what waits is sent ahead of what a handler of the open connection sends, however large it is",
+        "send, send, send, connect" + ", player_ready" * 4 + ", disconnect, closed",
+        "connecting open closed",
+        {"open": "send"},
+        {"queue": 10},
+        {"filler": 60_000},
+        expected={"answers": ["queued"] * 3 + ["sent"], "readies": 4},  # each says another than the one before
+    ),
+    Row(
         "who asks after the end is told so",
         "connect, open, disconnect, closed, request",
         expected={"answers": ["ended"]},

@@ -353,7 +353,7 @@ def _narrow(url: SplitResult) -> socket.socket:
     one = socket.socket()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     one.connect((url.hostname, url.port))
-    one.setblocking(False)  # noqa: FBT003 - it is named so
+    one.setblocking(False)
     return one
 
 

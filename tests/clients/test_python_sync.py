@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import code_racer_client
-from code_racer_client import ClientError, ClientState, Disconnected, Refused, Rejected
+from code_racer_client import Api, ClientError, ClientState, Disconnected, Presence, Present, Refused, Rejected, SyncApi
 from code_racer_client.sync import Options, SyncGameWebSocket
 from tools.harness.player import SOLUTION
 from tools.harness.server import SOURCES, STEP_TIMEOUT_S, ServerProcess, until
@@ -65,6 +65,47 @@ def test_two_race_and_a_handler_asks_and_waits(server: ServerProcess) -> None:
         assert first.send_message("ping", {"timestamp": 1}) == "sent"
         with pytest.raises(Rejected):
             first.request("ready", {"status": "ready"})
+
+
+def test_two_meet_and_see_who_is_there_with_nothing_of_asyncio(server: ServerProcess) -> None:
+    api = SyncApi(server.http_url + "/")
+    ann, bob = api.guest("Ann"), api.guest("Bob")
+    api.token = ann["token"]
+    game_id = api.create_game(min_players=2)["game_id"]
+    assert api.game(game_id)["host_id"] == ann["player_id"]
+    assert api.problems()
+    assert api.ticket()["ticket"]
+    with pytest.raises(Refused) as refused:
+        api.submission(game_id, 1)
+    assert (refused.value.status, refused.value.reason) == (404, "not_found")
+    seen: queue.Queue[list[tuple[str, bool, bool]]] = queue.Queue()
+    game = SyncGameWebSocket(game_id, ann["token"], api.ws_url)
+
+    def note(players: tuple[Present, ...]) -> None:
+        game.request("ping", {"timestamp": 1})  # it may wait
+        seen.put([(one.name, one.ready, one.connected) for one in players])
+
+    presence = Presence(game, note)
+    with game:
+        assert [seen.get(timeout=STEP_TIMEOUT_S) for _ in range(2)] == [[], [("Ann", False, True)]]
+        with SyncGameWebSocket(game_id, bob["token"], api.ws_url) as other:
+            other.request("ready", {"status": "ready"})
+            other.request("leave", {})
+        came = [seen.get(timeout=STEP_TIMEOUT_S) for _ in range(3)]
+        presence.close()
+        game.request("ready", {"status": "ready"})
+    assert [players[1:] for players in came] == [[("Bob", False, True)], [("Bob", True, True)], []]
+    assert [one.player_id for one in presence.players] == [ann["player_id"]]
+    assert presence.get(bob["player_id"]) is None
+    assert seen.empty()
+
+
+def test_both_faces_of_the_calls_over_http_are_the_same_but_for_waiting() -> None:
+    def signatures(face: type) -> dict[str, list[str]]:
+        calls = inspect.getmembers(face, inspect.isfunction)
+        return {name: [str(inspect.signature(one)), str(one.__doc__)] for name, one in calls if name[0] != "_"}
+
+    assert signatures(SyncApi) == signatures(Api)
 
 
 def test_a_handler_that_thinks_while_more_comes_than_waits_for_it_and_then_asks_gets_its_answer(

@@ -1,6 +1,6 @@
 """Type-checked, never run: what a program relies on. An error that is ignored and is none fails the check."""
 
-from code_racer_client import TypedGameWebSocket
+from code_racer_client import Presence, TypedGameWebSocket, TypedSyncGameWebSocket
 from code_racer_client.messages import Event, GameFinishedData, Verdict
 
 
@@ -39,3 +39,25 @@ async def misspell(game: TypedGameWebSocket) -> None:
     await game.send_message("ready", {"status": "steady"})  # type: ignore[call-overload]
     await game.request("submit_code", {"source": "print(1)"})  # type: ignore[call-overload]
     await game.request("batch", [])  # type: ignore[call-overload]
+
+
+def play_without_asyncio(game: TypedSyncGameWebSocket) -> Verdict:
+    """What there is in the other face: the same, at once."""
+    presence = Presence(game, lambda players: use([one.name.upper() for one in players]))
+    game.on("game_started", lambda message: use(message["data"]["problem"]["title"], message["seq"] + 1))
+    game.once("game_finished", finished)
+    game.off("game_finished", finished)
+    game.send_message("batch", [{"type": "ping", "data": {"timestamp": 1}}])
+    seq = game.request("submit_code", {"code": "print(1)", "language": "python"}, timeout_s=5)
+    presence.close()
+    return game.wait_for("submission_judged", since=seq, timeout_s=30)["data"]["verdict"]
+
+
+def misspell_without_asyncio(game: TypedSyncGameWebSocket) -> None:
+    """What there is not."""
+    game.on("game_fnished", finished)  # type: ignore[call-overload]
+    game.wait_for("game_over")  # type: ignore[call-overload]
+    game.wait_for("game_finished")["data"]["loser"]  # type: ignore[typeddict-item]
+    game.send_message("redy", {"status": "ready"})  # type: ignore[call-overload]
+    game.request("ready", {"status": "steady"})  # type: ignore[call-overload]
+    Presence(use)  # type: ignore[arg-type]

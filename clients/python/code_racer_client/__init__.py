@@ -1,6 +1,6 @@
-"""Code Racer: a game over one WebSocket, across reconnects (asyncio)."""
+"""Code Racer: a game over one WebSocket, across reconnects, with asyncio and without."""
 
-from code_racer_client.api import Api
+from code_racer_client.api import Api, SyncApi
 from code_racer_client.batching import MessageBatcher
 from code_racer_client.errors import ClientError, Disconnected, Refused, Rejected, Unusable
 from code_racer_client.metrics import WebSocketMetrics
@@ -10,7 +10,7 @@ from code_racer_client.protocol import VERSION
 from code_racer_client.reconnection import full_jitter
 from code_racer_client.state import ClientState
 from code_racer_client.sync import SyncGameWebSocket
-from code_racer_client.typed import TypedGameWebSocket
+from code_racer_client.typed import TypedGameWebSocket, TypedSyncGameWebSocket
 from code_racer_client.websocket import GameWebSocket
 
 __version__ = VERSION
@@ -25,8 +25,10 @@ __all__ = [
     "Present",
     "Refused",
     "Rejected",
+    "SyncApi",
     "SyncGameWebSocket",
     "TypedGameWebSocket",
+    "TypedSyncGameWebSocket",
     "Unusable",
     "WebSocketMetrics",
     "WebSocketPool",

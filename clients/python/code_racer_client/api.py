@@ -26,12 +26,8 @@ _opener: Final = urllib.request.build_opener(_NoRedirects)
 
 
 @dataclass(slots=True)
-class Api:
-    """The HTTP side of a service at `url`, like ``http://localhost:8080``; a call fails after `timeout_s`.
-
-    A call that is refused raises `Refused`, as does one that is sent elsewhere: redirects are not followed. One that
-    nobody answers raises ClientError. `token` is whose calls they are.
-    """
+class _Endpoint:
+    """A service at `url`, and as whose it is asked, for how long at most."""
 
     url: str
     token: str | None = None
@@ -45,34 +41,44 @@ class Api:
         """The WebSocket side."""
         return self.url.replace("http", "ws", 1)
 
-    async def guest(self, name: str) -> JsonMessage:
+
+class SyncApi(_Endpoint):
+    """The HTTP side of a service at `url`, like ``http://localhost:8080``; a call fails after `timeout_s`.
+
+    A call that is refused raises `Refused`, as does one that is sent elsewhere: redirects are not followed. One that
+    nobody answers raises ClientError. `token` is whose calls they are.
+    """
+
+    __slots__ = ()
+
+    def guest(self, name: str) -> JsonMessage:
         """Get a guest's ``token``, with ``player_id`` and ``expires_at``; as a guest, a fresh one of the same."""
-        return await self._document("token", "/api/guests", {"name": name})
+        return self._document("token", "/api/guests", {"name": name})
 
-    async def ticket(self) -> JsonMessage:
+    def ticket(self) -> JsonMessage:
         """Get a ``ticket`` to connect with once, within seconds."""
-        return await self._document("ticket", "/api/tickets", {})
+        return self._document("ticket", "/api/tickets", {})
 
-    async def create_game(self, **wishes: object) -> JsonMessage:
+    def create_game(self, **wishes: object) -> JsonMessage:
         """Create a game: ``problem``, ``min_players``, ``max_players``, ``time_limit_s`` and ``finish``, as wanted."""
-        return await self._document("game_id", "/api/games", wishes)
+        return self._document("game_id", "/api/games", wishes)
 
-    async def game(self, game_id: str) -> JsonMessage:
+    def game(self, game_id: str) -> JsonMessage:
         """Read the public state of a game."""
-        return await self._document("game_id", f"/api/games/{path_part(game_id)}")
+        return self._document("game_id", f"/api/games/{path_part(game_id)}")
 
-    async def submission(self, game_id: str, attempt: int) -> JsonMessage:
+    def submission(self, game_id: str, attempt: int) -> JsonMessage:
         """Read an own submission: code, verdict, visible tests."""
-        return await self._document("attempt", f"/api/games/{path_part(game_id)}/submissions/{int(attempt)}")
+        return self._document("attempt", f"/api/games/{path_part(game_id)}/submissions/{int(attempt)}")
 
-    async def problems(self) -> list[JsonMessage]:
+    def problems(self) -> list[JsonMessage]:
         """List all problems, without their tests."""
-        listed = await asyncio.to_thread(self._ask, "/api/problems")
+        listed = self._ask("/api/problems")
         return listed if isinstance(listed, list) else self._miss("/api/problems")
 
-    async def _document(self, wanted: str, path: str, body: object = None) -> JsonMessage:
+    def _document(self, wanted: str, path: str, body: object = None) -> JsonMessage:
         """Send a request; return the document it is answered with, which has something under the name `wanted`."""
-        document = await asyncio.to_thread(self._ask, path, body)
+        document = self._ask(path, body)
         return document if isinstance(document, dict) and wanted in document else self._miss(path)
 
     def _miss(self, path: str) -> NoReturn:
@@ -101,6 +107,41 @@ class Api:
             raise Unusable("that is no URL of a service; write it like https://race.example.org") from None
         except (HTTPException, OSError) as error:
             raise ClientError(f"cannot reach {self.url}: {error}") from None
+
+
+class Api(_Endpoint):
+    """A `SyncApi` for programs with asyncio: a call waits in a thread, and is given up by cancelling it."""
+
+    __slots__ = ()
+
+    async def guest(self, name: str) -> JsonMessage:
+        """Get a guest's ``token``, with ``player_id`` and ``expires_at``; as a guest, a fresh one of the same."""
+        return await asyncio.to_thread(self._sync.guest, name)
+
+    async def ticket(self) -> JsonMessage:
+        """Get a ``ticket`` to connect with once, within seconds."""
+        return await asyncio.to_thread(self._sync.ticket)
+
+    async def create_game(self, **wishes: object) -> JsonMessage:
+        """Create a game: ``problem``, ``min_players``, ``max_players``, ``time_limit_s`` and ``finish``, as wanted."""
+        return await asyncio.to_thread(self._sync.create_game, **wishes)
+
+    async def game(self, game_id: str) -> JsonMessage:
+        """Read the public state of a game."""
+        return await asyncio.to_thread(self._sync.game, game_id)
+
+    async def submission(self, game_id: str, attempt: int) -> JsonMessage:
+        """Read an own submission: code, verdict, visible tests."""
+        return await asyncio.to_thread(self._sync.submission, game_id, attempt)
+
+    async def problems(self) -> list[JsonMessage]:
+        """List all problems, without their tests."""
+        return await asyncio.to_thread(self._sync.problems)
+
+    @property
+    def _sync(self) -> SyncApi:
+        """The same as it is now."""
+        return SyncApi(self.url, self.token, self.timeout_s)
 
 
 def _refused(path: str, error: urllib.error.HTTPError) -> Refused:

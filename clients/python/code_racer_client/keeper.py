@@ -76,6 +76,11 @@ class Keeper:
         """Whether the connection is up or coming back."""
         return self.state not in {ClientState.IDLE, ClientState.CLOSED}
 
+    def require_not_closed(self) -> None:
+        """Require that something may still come. Raises what ended the connection."""
+        if self.state is ClientState.CLOSED:
+            raise self.end or ClientError("disconnected")
+
     def begin(self) -> asyncio.Task[None]:
         """Start afresh; return the task that ends with the connection, and raises nothing."""
         self.end = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from code_racer_client.message import JsonMessage
+from code_racer_client.sync import SyncGameWebSocket
 from code_racer_client.websocket import GameWebSocket
 
 
@@ -30,13 +31,18 @@ _TYPES: Final = ("welcome", "player_joined", "player_left", *_CHANGES)
 class Presence:
     """Those in the game, in the order in which they came; `on_change` is called with them at each change.
 
-    Kept from the snapshot in ``welcome`` and the events after it: make it before `ws.connect`.
+    Kept from the snapshot in ``welcome`` and the events after it: make it before `ws.connect`. Of a
+    `SyncGameWebSocket` too: it is kept in the thread of its handlers, where `on_change` may wait, and read from any.
     """
 
-    def __init__(self, ws: GameWebSocket, on_change: Callable[[tuple[Present, ...]], object] | None = None) -> None:
+    def __init__(
+        self,
+        ws: GameWebSocket | SyncGameWebSocket,
+        on_change: Callable[[tuple[Present, ...]], object] | None = None,
+    ) -> None:
         self._ws = ws
         self._on_change = on_change
-        self._players: dict[str, Present] = {}
+        self._players: dict[str, Present] = {}  # never changed, but replaced: other threads may read it
         for type in _TYPES:
             ws.on(type, self._note)
 
@@ -65,11 +71,11 @@ class Presence:
                 if one["status"] == "active"
             }
         elif type == "player_joined":
-            self._players[data["player_id"]] = Present(data["player_id"], data["name"])
+            self._players = self._players | {data["player_id"]: Present(data["player_id"], data["name"])}
         elif type == "player_left":
-            self._players.pop(data["player_id"], None)
+            self._players = {id: one for id, one in self._players.items() if id != data["player_id"]}
         elif data["player_id"] in self._players:
             known = self._players[data["player_id"]]
-            self._players[data["player_id"]] = replace(known, **_CHANGES[type](data))
+            self._players = self._players | {data["player_id"]: replace(known, **_CHANGES[type](data))}
         if self._on_change is not None:
             self._on_change(self.players)

@@ -8,9 +8,10 @@ keeps a program from ending.
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextvars import copy_context
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack
 
@@ -61,7 +62,6 @@ class SyncGameWebSocket:
         self._token_caller = Caller(f"game {game_id}: token")
         refresh = None if refresh_token is None else lambda: _call_out(self._token_caller, refresh_token)
         self._client = websocket.GameWebSocket(game_id, token, backend_url, refresh_token=refresh, **options)
-        self._handlers: dict[PlainHandler, Handler] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -209,14 +209,24 @@ class SyncGameWebSocket:
 
     def _change(self, change: Callable[[str, Handler], None], type: str, handler: PlainHandler) -> None:
         """Change whose handlers there are: in the client's thread, while it runs."""
+        called = _Called(self._handlers_caller, handler)
         with self._lock:
-            known = self._handlers.setdefault(
-                handler, lambda message: _call_out(self._handlers_caller, handler, message)
-            )
             if self._loop is None:
-                change(type, known)
+                change(type, called)
             else:
-                self._loop.call_soon_threadsafe(change, type, known)
+                self._loop.call_soon_threadsafe(change, type, called)
+
+
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A handler as the client calls it; equal to another of the same handler, so that it can be taken off."""
+
+    caller: Caller
+    handler: PlainHandler
+
+    def __call__(self, message: JsonMessage) -> Awaitable[None]:
+        """Have it called where it may wait."""
+        return _call_out(self.caller, self.handler, message)
 
 
 def _wait_for(answer: Future[_T], timeout_s: float | None) -> _T:

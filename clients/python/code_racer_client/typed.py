@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from code_racer_client.calls import Listen, Request, SendMessage, WaitFor
+from code_racer_client.calls import Listen, Request, SendMessage, SyncRequest, SyncSendMessage, SyncWaitFor, WaitFor
+from code_racer_client.sync import SyncGameWebSocket
 from code_racer_client.websocket import GameWebSocket
 
 
@@ -16,3 +17,15 @@ class TypedGameWebSocket(GameWebSocket):
         wait_for: WaitFor  # type: ignore[assignment]
         send_message: SendMessage  # type: ignore[assignment]
         request: Request  # type: ignore[assignment]
+
+
+class TypedSyncGameWebSocket(SyncGameWebSocket):
+    """The same of a `SyncGameWebSocket`."""
+
+    if TYPE_CHECKING:  # as above
+        on: Listen  # type: ignore[assignment]
+        once: Listen  # type: ignore[assignment]
+        off: Listen  # type: ignore[assignment]
+        wait_for: SyncWaitFor  # type: ignore[assignment]
+        send_message: SyncSendMessage  # type: ignore[assignment]
+        request: SyncRequest  # type: ignore[assignment]

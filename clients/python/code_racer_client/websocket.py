@@ -284,7 +284,7 @@ class GameWebSocket:
 
     async def _ask(self, id: str, text: str) -> asyncio.Future[int | None]:
         """Send a message, or have it sent with the next ``welcome``; return the future of its answer."""
-        self._require_not_closed()
+        self._keeper.require_not_closed()
         answer = self._keeper.requests.add(id, text)
         if self._keeper.connection is not None and self.state is ClientState.OPEN:
             with contextlib.suppress(ClientError):  # sent again after the reconnect
@@ -328,7 +328,7 @@ class GameWebSocket:
         known = None if since is None else self._subscriptions.find(type, since)
         if known is not None:
             return known
-        self._require_not_closed()
+        self._keeper.require_not_closed()
         async with asyncio.timeout(timeout_s):
             return await self._subscriptions.wait_for(type)
 
@@ -336,10 +336,6 @@ class GameWebSocket:
         """Hand a message to the registered handlers; override to do something else."""
         await self._dispatcher.call_handlers(str(message["type"]), message)
         await self._dispatcher.call_handlers("*", message)
-
-    def _require_not_closed(self) -> None:
-        if self.state is ClientState.CLOSED:
-            raise self._keeper.end or ClientError("disconnected")
 
 
 def _message(type: str, data: object, id: str | None) -> JsonMessage:

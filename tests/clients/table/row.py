@@ -32,11 +32,11 @@ class Row:
     `heard` are the states and the client's own events, in order; None: not looked at. `options` are the client's, as
     Python names them. `more`: ``token``, ``fresh`` (what the application's code for tokens brings, one after the
     other), ``waits_stay`` (waits are for ever, else as long as told, but at most ``waits_at_most_s``, 20 ms),
-    ``filler`` (so many characters
-    more in what is asked and sent, and sockets that take little at a time), ``by_name`` (the service is found by its name), ``before_id`` (stands before the game's id), ``auth`` (how the token
-    is sent, where there is a choice), ``hears_faults``, ``answer`` (of a gateway that stands in the
-    server's place: status line, type, body), ``socket`` (a WebSocket of that kind), ``metrics`` (of the application's
-    own, which throw). Of `expected` each is told so.
+    ``filler`` (so many characters more in what is sent, over sockets that take little at a time), ``by_name`` (the
+    service is found by its name), ``before_id`` (stands before the game's id), ``auth`` (how the token is sent, where
+    there is a choice), ``hears_faults``, ``answer`` (of a gateway that stands in the server's place: status line, type,
+    body), ``socket`` (a WebSocket of that kind), ``metrics`` (of the application's own, which throw). Of
+    `expected` each is told so.
     """
 
     name: str

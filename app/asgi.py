@@ -10,6 +10,8 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 
 from app import __version__
 from app.clock import Clock
@@ -68,6 +70,14 @@ from app.web.schema.openapi import openapi_config
 from app.workers import Inherited
 from app.workers.share import ALONE
 from app.workers.table import SharedTable
+
+
+class Application(Litestar):
+    """Litestar without what it adds for pydantic and attrs, which no handler takes: importing that took 0.05 s."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
 
 
 class Service:
@@ -211,7 +221,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
     )
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     console = _console(service) if settings.is_open else ()
-    application = Litestar(
+    application = Application(
         route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
         dependencies=_dependencies(settings, service, rates),
         lifespan=[service.lifecycle.run],
@@ -232,7 +242,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
 
 def create_ops_app(service: Service) -> Litestar:
     """Make the application of probes, metrics and the console of a service, for a port of their own (OPS_PORT)."""
-    application = Litestar(
+    application = Application(
         route_handlers=[*OPS_HANDLERS, *_console(service)],
         dependencies=provide(ops=_ops(service)),
         before_send=[add_headers],

@@ -91,6 +91,7 @@ class Server(uvicorn.Server):
         Raises LogUnavailable where the event log is to be this process's alone and cannot be, JudgeUnavailable where no
         submission could be judged, SettingsError where the certificate cannot be used; no game is served then.
         """
+        _collect_seldom()
         asyncio.get_running_loop().set_exception_handler(self._on_exception)
         self._load_certificate()
         await self._service.lifecycle.own_log()
@@ -114,7 +115,8 @@ class Server(uvicorn.Server):
         if self._mailbox is not None:
             self._mailbox.open()
         self._service.health.is_listening = True
-        _tune_gc()
+        gc.collect()
+        gc.freeze()
         host, port = settings.host, port_of(self._listeners.game)
         self._service.console.listens_on(port, self._listeners.ops_port)
         reached = "localhost" if host in EVERYWHERE else host
@@ -319,14 +321,14 @@ async def _serving_ops(service: Service, sockets: list[socket.socket]) -> AsyncI
         await serving
 
 
-def _tune_gc() -> None:
-    """Freeze what start-up made, and collect seldom: it lives as long as the process, and connections leave few cycles.
+def _collect_seldom() -> None:
+    """Freeze what was made so far, it stays as long as the process; collect seldom, as connections leave few cycles.
 
     Measured with 8,000 connections: 34 instead of 97 µs of collections for each, no pause over 0.1 s instead of three.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _config(app: Litestar, settings: Settings, service: Service, mailbox: Mailbox | None) -> uvicorn.Config:

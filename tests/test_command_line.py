@@ -45,6 +45,18 @@ def test_whoever_imports_it_keeps_its_signals() -> None:
     assert done.stdout.strip() == "0", done.stderr
 
 
+def test_serving_loads_nothing_that_only_some_settings_need() -> None:
+    script = (
+        "import sys\n"
+        "from app import server\nfrom app.asgi import create_app\nfrom app.settings import load_settings\n"
+        "create_app(load_settings(event_log_url='memory:', jwt_secret='x1y2z3' * 8))\n"
+        "some = {'grpc', 'nats', 'opentelemetry.sdk', 'pydantic.v1', 'pyroscope', 'rich', 'structlog'}\n"
+        "print(*some.intersection(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == []
+
+
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     assert run(tmp_path, "dance").returncode == 2
 

@@ -16,13 +16,13 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from functools import partial
 from io import RawIOBase
 from pathlib import Path
 from select import PIPE_BUF
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
-import structlog
 
 from app.settings import LOG_FOLDER
 from app.telemetry.bulkhead import ReportFault
@@ -42,6 +42,13 @@ _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for c
 _GATHER_S: Final = 0.025
 _MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def _for_people(*, colors: bool) -> Callable[[object, str, dict[str, Any]], str]:
+    """Make what renders records for a terminal."""
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415 - with rich it takes 0.06 s, and a service writes JSON
+
+    return cast("Callable[[object, str, dict[str, Any]], str]", ConsoleRenderer(colors=colors))
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -127,7 +134,7 @@ class LogWriter:
         self._queue_size = queue_size
         self._hurry = threading.Event()
         is_terminal = render == "console" and stream.isatty()
-        self._console = structlog.dev.ConsoleRenderer(colors=is_terminal) if render == "console" else None
+        self._console = _for_people(colors=is_terminal) if render == "console" else None
         self._file = self._open(file)
         self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
@@ -249,22 +256,26 @@ class LogWriter:
 
 
 class LeveledLogger:
-    """A structlog logger whose least level can change while others hold it; what is below costs an empty call.
+    """A logger whose least level can change while others hold it; what is below costs an empty call.
 
-    Its methods are those of the bound logger made for the level.
+    It has a method for each level, called with an event's name and, by name, its fields.
     """
 
     __slots__ = ("critical", "debug", "error", "info", "warning")
-    critical: Callable[..., Any]
-    debug: Callable[..., Any]
-    error: Callable[..., Any]
-    info: Callable[..., Any]
-    warning: Callable[..., Any]
+    critical: Callable[..., None]
+    debug: Callable[..., None]
+    error: Callable[..., None]
+    info: Callable[..., None]
+    warning: Callable[..., None]
 
-    def use(self, bound: Any) -> None:  # noqa: ANN401 - structlog's loggers have no common type
-        """Have the methods of `bound` from now on."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(bound, name))
+    def use(self, least: str, write: Callable[..., None]) -> None:
+        """Hand events of a level that is at `least` this to `write`, after their level; leave out the others."""
+        for level, rank in _LEVELS.items():
+            setattr(self, level, partial(write, level) if rank >= _LEVELS[least] else _leave_out)
+
+
+def _leave_out(_event: str, **_fields: object) -> None:
+    """Write nothing."""
 
 
 class Logs:
@@ -281,13 +292,7 @@ class Logs:
     def set_level(self, level: str) -> None:
         """Write what is of this level or above from now on."""
         self.level = level
-        self.logger.use(
-            structlog.wrap_logger(
-                None,
-                processors=[self._finish],
-                wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-            ).bind()  # now, not again for each line
-        )
+        self.logger.use(level, self._write)
         if self._has_taken_over:
             self._set_foreign_level()
 
@@ -297,21 +302,20 @@ class Logs:
         for name in _QUIET:
             logging.getLogger(name).setLevel(max(least, logging.WARNING))
 
-    def _finish(self, _logger: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        for key, value in event.items():
+    def _write(self, level: str, event: str, /, **fields: object) -> None:
+        for key, value in fields.items():
             if isinstance(value, str):
-                event[key] = _presentable(value)
-        self.writer.put({"timestamp": _timestamp(), "level": method, **self._common, **self.trace_ids(), **event})
-        raise structlog.DropEvent
+                fields[key] = _presentable(value)
+        record = {"timestamp": _timestamp(), "level": level, **self._common, **self.trace_ids()}
+        self.writer.put(record | fields | {"event": _presentable(event)})
 
     def foreign(self, record: logging.LogRecord) -> None:
         """Take a record of the standard library's logging."""
         level = record.levelname.lower() if record.levelname.lower() in _LEVELS else "info"
-        event: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
+        fields = {"logger": record.name}
         if record.exc_info:
-            event["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        with contextlib.suppress(structlog.DropEvent):
-            self._finish(None, level, event)
+            fields["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        self._write(level, record.getMessage(), **fields)
 
     def take_over(self) -> Callable[[], None]:
         """Send all records of this process through the chain; call the result to undo. For the main program."""

@@ -4,6 +4,7 @@ import gzip
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +36,7 @@ _POLICY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PageFile:
     """A file as it is served.
 
@@ -44,7 +45,6 @@ class PageFile:
     """
 
     content: bytes
-    packed: bytes | None
     content_type: str
     tag: str
 
@@ -52,13 +52,13 @@ class PageFile:
     def read(cls, path: Path) -> "PageFile":
         """Read one. Raises KeyError for a name whose type is not known."""
         content = path.read_bytes()
-        packed = gzip.compress(content, mtime=0)
-        return cls(
-            content,
-            packed if len(packed) < len(content) * _PACKED_AT_MOST else None,
-            _TYPES[path.suffix],
-            tag_of(content),
-        )
+        return cls(content, _TYPES[path.suffix], tag_of(content))
+
+    @cached_property
+    def packed(self) -> bytes | None:
+        """What is sent to those who take gzip, once somebody asked; None where that is hardly smaller."""
+        packed = gzip.compress(self.content, mtime=0)
+        return packed if len(packed) < len(self.content) * _PACKED_AT_MOST else None
 
     def answer(self, headers: Mapping[str, str]) -> Response[bytes]:
         """Answer a request for it; who has it already is not sent it again."""
@@ -71,7 +71,7 @@ class PageFile:
             return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=answered)
         answered["content-type"] = self.content_type
         body = self.content
-        if self.packed is not None and takes_gzip(headers.get("accept-encoding", "")):
+        if takes_gzip(headers.get("accept-encoding", "")) and self.packed is not None:
             body = self.packed
             answered["content-encoding"] = "gzip"
         answered["content-length"] = str(len(body))

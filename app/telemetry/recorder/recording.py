@@ -25,11 +25,12 @@ def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa
 class Recording:
     """Moves metrics of `store` and writes lines to `logger`.
 
-    `logger` may be any structlog logger; None records metrics only. Of lines that others can cause as often as they
-    like, `repeats_per_s` of each kind are written a second. `lately` is what the console shows of what was told here.
+    `logger` may be any that has a method for each level; None records metrics only. Of lines that others can cause as
+    often as they like, `repeats_per_s` of each kind are written a second. `lately` is what the console shows of what
+    was told here.
     """
 
-    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - structlog's loggers have no common type
+    def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - it may be a test's own
         self.store = store
         self.lately = Lately()
         self._logger = logger

@@ -3,10 +3,14 @@
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from tests.browser.steps import DRAFT, enter, is_open, known, new_game, race
-from tools.harness.browser import open_page, shoot, window
+from tools.harness.browser import DESKTOP, PHONE, open_page, shoot, window
 from tools.harness.player import SOLUTION, WRONG, Player
 from tools.harness.server import ServerProcess
+from tools.harness.slices import slice_of, today
 from tools.harness.tokens import token
+
+SIZE = slice_of((DESKTOP, PHONE), 2, today())[0]
+"""Where a test has no `size`, as it is about no window, it has one on a day and the other on the next."""
 
 
 def test_a_second_window_takes_over_and_the_first_is_told(
@@ -121,3 +125,56 @@ def test_a_copy_of_the_tab_asks_before_it_takes_over(
         expect(first.locator("#card")).to_contain_text("You play this race in another window")
         copy.reload()
         is_open(copy)
+
+
+def test_a_window_with_a_token_of_ones_own_asks_before_it_takes_over(browser: Browser, server: ServerProcess) -> None:
+    """By a link that has the token, by one without, in a copy of the tab; the token is in no storage of all windows."""
+    link = new_game(server)
+    with window(browser, f"{link}#token={token('eve', name='Eve')}", viewport=SIZE) as first:
+        first.get_by_role("button", name="I am ready").click()
+        first.locator("#code").fill(WRONG)
+        last = first
+        for kind in (
+            "the link again",
+            "a link without the token",
+            "a copy of the tab",
+            "a reload of one that was replaced",
+        ):
+            if kind == "a copy of the tab":
+                with first.context.expect_page() as opened:
+                    last.evaluate("void window.open(location.href)")
+                page = opened.value
+            elif kind == "a reload of one that was replaced":
+                page = first
+                page.reload()
+            else:
+                address = link if "without" in kind else f"{link}#token={token('eve', name='Eve')}"
+                page = open_page(first.context.new_page(), address, [])
+            expect(page.locator("#known")).to_contain_text("You are in this race as Eve, perhaps in another window")
+            is_open(last)
+            shoot(page, "second-own-window")
+            page.get_by_role("button", name="Play here as Eve").click()
+            is_open(page)
+            expect(page.locator("#code")).to_have_value(WRONG)
+            expect(last.locator("#card")).to_contain_text("You play this race in another window")
+            last = page
+        assert len(known(server, last)["players"]) == 1
+        assert "eyJ" not in last.evaluate("JSON.stringify(localStorage)")
+
+
+def test_who_has_no_window_with_the_token_any_more_is_asked_for_it(browser: Browser, server: ServerProcess) -> None:
+    link = new_game(server)
+    with window(browser, f"{link}#token={token('eve', name='Eve')}", viewport=SIZE) as first:
+        first.get_by_role("button", name="I am ready").click()
+        first.locator("#code").fill(DRAFT)
+        page = open_page(first.context.new_page(), link, [])
+        first.close()
+        page.get_by_role("button", name="Play here as Eve").click()
+        expect(page.get_by_role("alert")).to_have_text(
+            "No other window has your token any more. Paste it to go on as Eve."
+        )
+        expect(page.get_by_label("Your token", exact=True)).to_be_focused()
+        page.keyboard.insert_text(token("eve", name="Eve"))
+        page.get_by_role("button", name="Join", exact=True).click()
+        is_open(page)
+        expect(page.locator("#code")).to_have_value(DRAFT)

@@ -1,7 +1,7 @@
 /** The lobby: who plays, and the wishes for a new game. */
 import { $ } from './dom.js';
 import { apiWords } from './ends.js';
-import { Told, api, becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, lastRace, player } from './session.js';
+import { Told, api, becomeGuest, becomeKept, becomeOwner, isIn, keptRace, knownName, lastRace, owner } from './session.js';
 import { notice } from './view.js';
 
 let gameId = null;
@@ -20,19 +20,19 @@ export function startLobby(enter) {
 
 function begin(hasToken) {
   const asked = new URLSearchParams(location.search).get('game') || null;
-  if (asked !== null && (hasToken || isIn(asked))) join(asked);
+  if (asked !== null && (isIn(asked) || (hasToken && !keptRace(asked)))) join(asked);
   else lobbyIsFor(asked);
 }
 
 /** Show the lobby, for a new game or one to be joined; what is asked for is a `name` or a `token`. */
 export function lobbyIsFor(game, asks = 'name') {
   gameId = game;
-  const own = player() && !player().isGuest && player().expiresAt > Date.now() ? player() : null;
+  const known = game !== null && asks === 'name' ? keptRace(game) : null;
+  const own = known || asks === 'token' ? null : owner();
   $('own').hidden = !own;
   $('own').textContent = own ? `You race as ${own.name}, by your own token.` : '';
   ask('name', !own && asks === 'name');
-  ask('token', !own && asks === 'token');
-  const known = game && !own ? keptRace(game) : null;
+  ask('token', asks === 'token');
   if (!known) $('name').value ||= knownName(); // somebody else has another name
   offer(known, `You are in this race as ${known?.player.name}, perhaps in another window.`, `Play here as ${known?.player.name}`);
   $('lobby-title').textContent = game === null ? 'Race somebody' : 'Join the race';
@@ -59,10 +59,23 @@ async function offerWayBack() {
   if (isThere && game.state !== 'finished' && gameId === null) offer(last, `You are in a race as ${last.player.name}.`, 'Back to the race');
 }
 
-function goOn() {
-  becomeKept(offered);
-  history.replaceState(null, '', `/?game=${offered.gameId}`);
-  join(offered.gameId);
+async function goOn() {
+  notice();
+  const { gameId: game } = offered;
+  try {
+    await becomeKept(offered);
+  } catch (error) {
+    askToken();
+    notice(wordsFor(error));
+    return;
+  }
+  history.replaceState(null, '', `/?game=${game}`);
+  join(game);
+}
+
+function askToken() {
+  lobbyIsFor(gameId, 'token');
+  $('token').focus();
 }
 
 function ask(field, isAsked) {
@@ -116,8 +129,7 @@ async function identify() {
     await becomeGuest(name);
   } catch (error) {
     if (error.status !== 404 || error.reason !== 'not_found') throw error;
-    lobbyIsFor(gameId, 'token');
-    $('token').focus();
+    askToken();
     throw new Told('This server takes no guests: paste the token that whoever runs it has given you. A link to this page may bring it too, as #token=… at its end.');
   }
 }

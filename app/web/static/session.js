@@ -3,7 +3,8 @@
  *
  * The tab's player and race are kept for the tab: a reload comes back by itself. A race is kept for the browser too, by
  * game and player, with the draft, and the token where it is a guest's, which is good for nothing else: another tab can
- * take over. A token of one's own goes with its tab. Where the browser keeps nothing, the page works until it is left.
+ * take over. A token of one's own goes with its tab, and is told to another tab that asks for it. Where the browser keeps
+ * nothing, the page works until it is left.
  */
 import { Api, Refused } from './http.js';
 
@@ -15,6 +16,8 @@ const MAX_RACES = 8;
 const LEAST_LEFT_MS = 3 * 3_600_000;
 const RENEWALS = 5;
 const RENEWAL_WAIT_MS = 1_000;
+/** A window that is there answers at once, but for one that the browser lets rest. */
+const ANSWER_MS = 1_000;
 
 const tab = read('sessionStorage', TAB) ?? { player: null, gameId: null };
 
@@ -83,6 +86,9 @@ const rememberTab = () => write('sessionStorage', TAB, tab);
 /** Who plays in this tab: `{ token, playerId, name, expiresAt, isGuest }`; null where that is not known. */
 export const player = () => tab.player;
 
+/** Who plays in this tab by a token of their own that is still good; null where nobody does. */
+export const owner = () => (tab.player && !tab.player.isGuest && tab.player.expiresAt > Date.now() ? tab.player : null);
+
 /** The name used last. */
 export const knownName = () => tab.player?.name ?? races()[0]?.player?.name ?? '';
 
@@ -120,10 +126,37 @@ export function becomeOwner(token) {
   }
 }
 
-/** Play on as who is kept for a race. */
-export function becomeKept(race) { return become(race.player); }
+/** Play on as who is kept for a race, by a token that another window has where none is kept. Raises Told where none has. */
+export async function becomeKept({ player: one }) {
+  if (one.token) return become(one);
+  const token = await tokenElsewhere(one.playerId);
+  if (!token) throw new Told(`No other window has your token any more. Paste it to go on as ${one.name}.`);
+  return becomeOwner(token);
+}
 
 export function forgetPlayer() { become(null); }
+
+// Windows of this browser ask each other for the token of a player, and no storage has it.
+const windows = new BroadcastChannel('code-racer');
+windows.addEventListener('message', ({ data: { wanted } }) => {
+  const own = owner();
+  if (own && own.playerId === wanted) windows.postMessage({ playerId: wanted, token: own.token });
+});
+
+/** The token of one's own that another window has for a player; undefined where none answers. */
+function tokenElsewhere(playerId) {
+  return new Promise((resolve) => {
+    const hear = ({ data }) => { if (data.playerId === playerId) settle(data.token); };
+    const settle = (token) => {
+      windows.removeEventListener('message', hear);
+      clearTimeout(late);
+      resolve(token);
+    };
+    const late = setTimeout(settle, ANSWER_MS);
+    windows.addEventListener('message', hear);
+    windows.postMessage({ wanted: playerId });
+  });
+}
 
 /** A fresh token of the same guest; it is asked for again where that may help. Raises an error, `final` where not. */
 export async function renew() {
@@ -145,9 +178,14 @@ export async function renew() {
 /** Whether this tab is in a race already: it was reloaded. */
 export const isIn = (gameId) => tab.gameId === gameId && tab.player !== null;
 
-/** The race of another tab, or an earlier one, that can be gone on with: `{ gameId, player }`; null where there is none. */
+/**
+ * The race of another tab, or an earlier one, that can be gone on with: `{ gameId, player }`; null where there is none.
+ * Whoever has a token of their own is nobody else. Without a `token` the player has to be asked for it.
+ */
 export function keptRace(gameId) {
-  return races().find((race) => race.gameId === gameId && race.player?.token) ?? null;
+  const own = owner();
+  const found = races().find((race) => race.gameId === gameId && race.player && (!own || race.player.playerId === own.playerId));
+  return found && !(own && found.isOver) ? { gameId, player: own ?? found.player } : null;
 }
 
 /** The race that this tab was in, or else the last of this browser, where nobody has seen its end; null where there is none. */

@@ -83,7 +83,9 @@ class EndGame(Struct, frozen=True):
 
 
 class Tick(Struct, frozen=True):
-    """Time has passed: whatever is due happens."""
+    """Time has passed: whatever is due happens, and then these connections are over, all of them at once."""
+
+    lost: tuple[Disconnect, ...] = ()
 
 
 PlayerCommand = SetReady | Submit | LeaveGame

@@ -240,8 +240,10 @@ def _end(draft: _Draft, _command: EndGame) -> None:
     _finish(draft, FinishReason.ENDED)
 
 
-def _tick(_draft: _Draft, _command: Tick) -> None:
-    """Do nothing of its own: what is due is settled for every command."""
+def _tick(draft: _Draft, command: Tick) -> None:
+    """Note whom nobody connects any more; what is due is settled for every command."""
+    for lost in command.lost:
+        _disconnect(draft, lost)
 
 
 _HANDLERS: Final[dict[type, Any]] = {

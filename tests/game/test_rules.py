@@ -19,6 +19,7 @@ from app.game import (
     Remove,
     SetReady,
     SubmissionJudged,
+    Tick,
     Verdict,
     deadline,
     public_event,
@@ -215,6 +216,18 @@ def test_a_lost_player_leaves_after_the_grace() -> None:
     assert game.wait(29_999) == []
     events = game.wait(1)
     assert isinstance(events[0], PlayerLeft)
+
+
+def test_all_whom_a_process_has_lost_are_lost_at_once_after_what_was_due() -> None:
+    game = Game(min_players=3, waiting_ttl_ms=60_000, grace_ms=10_000)
+    game.join("ann", "bob", "cid")
+    game.do(Disconnect("cid", "c-cid"))
+    game.now += 10_000
+    lost = (Disconnect("ann", "c-ann"), Disconnect("bob", "stale"), Disconnect("cid", "c-cid"))
+    assert game.types(game.do(Tick(lost))) == ["PlayerLeft", "PlayerDisconnected"]
+    assert [player.connection_id for player in game.known.active_players] == [None, "c-bob"]
+    game.now += 60_000
+    assert game.types(game.do(Tick((Disconnect("bob", "c-bob"),)))) == ["PlayerLeft", "GameFinished"]
 
 
 def test_a_player_back_in_time_stays() -> None:

@@ -116,6 +116,17 @@ async def test_games_overdue_at_the_start_end_and_lost_players_have_their_whole_
 
 
 @without_waiting
+async def test_all_whom_a_game_has_lost_are_lost_in_one_commit() -> None:
+    log = MemoryEventLog()
+    (game,) = await left_behind(log, 1)
+    written = len(await log.read(game))
+    async with running(log, now=loop_ms, **NEVER) as one:
+        await one.hub.know_games()
+    (lost,) = (await log.read(game))[written:]
+    assert [type(event) for event in lost.events] == [PlayerDisconnected, PlayerDisconnected]
+
+
+@without_waiting
 async def test_what_was_not_taken_up_before_a_crash_is_at_the_next_start() -> None:
     log = SlowLog()
     games = await left_behind(log, MANY)

@@ -159,29 +159,32 @@ class Sweeper:
         async with self._rooms.use(game_id) as room:
             if room is not None:
                 await self._reconcile(room)
-                await room.handle(Tick())
 
     async def _look_at(self, room: Room) -> None:
         for submitted in room.known.pending.values():
             if self._is_due(submitted):
                 room.request_verdict(submitted)
         await self._reconcile(room)
-        due = deadline(room.known)
-        if due is not None and due <= self._now():
-            await room.handle(Tick())
 
     def _is_due(self, submitted: CodeSubmitted) -> bool:
         """Return whether a submission should be judged by now: on a shared log, another replica may be at it."""
         return not self._log.shared or submitted.at + self._settings.sweep_interval_s * 1000 <= self._now()
 
     async def _reconcile(self, room: Room) -> None:
-        """Make the log and the connections agree on who is called connected and is not, or lost and is not."""
+        """Have what is due happen, and the log and the connections agree on who is connected and who is lost.
+
+        Those who are lost are lost in one commit: a replica that has gone may have had many players of many games.
+        """
         if room.known.phase is Phase.FINISHED:
             return
-        for player in room.known.active_players:
-            one = player.connection_id
-            if one is not None and one not in room.members and self._is_over(one):
-                await room.handle(Disconnect(player.id, one))
+        lost = tuple(
+            Disconnect(player.id, one)
+            for player in room.known.active_players
+            if (one := player.connection_id) is not None and one not in room.members and self._is_over(one)
+        )
+        due = deadline(room.known)
+        if lost or (due is not None and due <= self._now()):
+            await room.handle(Tick(lost))
         for session in tuple(room.members.values()):
             name = _lost_name(room.known, session)
             if name is not None:

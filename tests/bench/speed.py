@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import scenarios
+from tests.bench import scenarios, storage
 from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c_peer, python_peer
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
@@ -84,6 +84,7 @@ SCENARIOS: dict[str, Scenario] = {
     "growth, uvloop floor": Scenario(scenarios.growth, ("uvloop floor",) * 4),
     "idle": Scenario(scenarios.idle, ("service",) * 4),
     "race": Scenario(scenarios.race, ("service", "uvicorn")),
+    "take-up": Scenario(storage.take_up, ("service",)),
 }
 
 

@@ -1,6 +1,7 @@
 """What the event log's file costs: taken up at the start, and kept."""
 
 import asyncio
+import tempfile
 import time
 from pathlib import Path
 
@@ -36,14 +37,19 @@ def take_up(plan: Plan, servers: list[Contestant]) -> Values:
 
 def _start_with(server: Contestant, games: int) -> tuple[float, float]:
     assert isinstance(server, Service)
-    with server.filed(lambda file: asyncio.run(leave_behind(file, games))):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "log.db"
+        asyncio.run(leave_behind(file, games))
+        server.settings = {"event_log_url": f"sqlite:///{file}"}
         began = time.monotonic()
         server.start()
         ready_s = time.monotonic() - began
         with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
             while _known_games(client) < games:
                 time.sleep(0.05)
-        return ready_s, time.monotonic() - began
+        taken_up_s = time.monotonic() - began
+        server.stop()
+    return ready_s, taken_up_s
 
 
 def _known_games(client: httpx.Client) -> float:

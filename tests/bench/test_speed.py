@@ -42,6 +42,6 @@ def test_the_scenarios_of_today(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert set(measured) == set(names)
     for name, figures in measured.items():
         assert figures
-        assert all(name in MAKERS or "connections" in name for name in figures)
+        assert all(name in MAKERS or "connections" in name or "games" in name for name in figures)
         assert all(values and median(values) > 0 for values in figures.values())
         assert f"### {name}" in printed

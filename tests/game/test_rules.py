@@ -223,7 +223,7 @@ def test_all_whom_a_process_has_lost_are_lost_at_once_after_what_was_due() -> No
     game.join("ann", "bob", "cid")
     game.do(Disconnect("cid", "c-cid"))
     game.now += 10_000
-    lost = (Disconnect("ann", "c-ann"), Disconnect("bob", "stale"), Disconnect("cid", "c-cid"))
+    lost = (Disconnect("bob", "stale"), Disconnect("cid", "c-cid"), Disconnect("ann", "c-ann"))
     assert game.types(game.do(Tick(lost))) == ["PlayerLeft", "PlayerDisconnected"]
     assert [player.connection_id for player in game.known.active_players] == [None, "c-bob"]
     game.now += 60_000

@@ -250,9 +250,17 @@ def test_a_race_is_played_back_while_it_goes_on_and_when_it_is_over(page: Page, 
 
 
 def test_a_runbook_is_drawn_in_its_place(page: Page, racing: Racing) -> None:
-    open_view(page, racing, "alerts?runbook=CodeRacerEventLoopLag")
+    """And what it leads to takes its place, with the focus and the address."""
+    open_view(page, racing, "alerts?runbook=CodeRacerNatsSlowConsumers")
     expect(page.get_by_role("article")).to_contain_text("Mitigation")
     expect(page.get_by_role("article").locator("pre").first).to_be_visible()
+    expect(page.get_by_role("article").get_by_role("link", name="NATS")).to_have_attribute("target", "_blank")
+    page.get_by_role("article").get_by_role("link", name="EventLoopLag").click()
+    settle(page, "alerts?runbook=CodeRacerEventLoopLag")
+    other = page.get_by_role("article", name="Runbook of CodeRacerEventLoopLag")
+    expect(other.get_by_role("heading", name="Mitigation")).to_be_attached()
+    expect(other).to_be_focused()
+    expect(page.get_by_role("article")).to_have_count(1)
 
 
 def test_a_profile_is_drawn_as_a_flame_graph(page: Page, racing: Racing) -> None:

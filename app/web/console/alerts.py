@@ -1,5 +1,7 @@
 """What fires, and what to do about it, shown to operators."""
 
+import asyncio
+
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -19,7 +21,7 @@ async def list_alerts(console: NamedDependency[Console]) -> AlertsStatus:
 @get("/runbooks/{alert:str}")
 async def show_runbook(alert: FromPath[str], console: NamedDependency[Console]) -> Runbook:
     """Show the runbook of an alert, as HTML without scripts or styles."""
-    found = console.runbooks.show(alert)
+    found = await asyncio.to_thread(console.runbooks.show, alert)
     if found is None:
         raise gone("runbook")
     return found

@@ -26,15 +26,16 @@ function fill(one, attributes, children) {
 
 /**
  * Change what is there into what was drawn anew: a refresh loses no focus, no selection, no place, and nothing that was
- * opened or typed; where what has the focus is gone, the heading has it. Children with a `data-key` are known again where
- * they have moved.
+ * opened or typed; where what has the focus is gone, what it led to has it (`data-lead`), or the heading. Children with a
+ * `data-key` are known again where they have moved.
  */
 export function morph(there, drawn) {
   const focused = document.activeElement;
   const had = there.contains(focused);
   morphChildren(there, [...drawn]);
   if (!had || focused === document.activeElement) return;
-  (there.contains(focused) ? focused : there.querySelector('h1'))?.focus({ preventScroll: true });
+  const next = there.contains(focused) ? focused : there.querySelector('[data-lead]') ?? there.querySelector('h1');
+  next?.focus({ preventScroll: !('lead' in next.dataset) });
 }
 
 function morphChildren(parent, drawn) {

@@ -5,6 +5,7 @@
  * no attribute but the address of a link.
  */
 import { h } from './dom.js';
+import { but } from './place.js';
 
 const TAGS = new Set(['h1', 'h2', 'h3', 'h4', 'p', 'ul', 'ol', 'li', 'pre', 'code', 'em', 'strong', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'blockquote', 'hr', 'br']);
 const INERT = globalThis.trustedTypes?.createPolicy('code-racer-runbook', { createHTML: (html) => html });
@@ -28,6 +29,9 @@ function copied(node) {
   return h(tagOf(tag), tag === 'pre' ? { tabindex: '0' } : {}, children);
 }
 
+/** Another runbook is opened here, the rest of the web beside; there is nothing else that a runbook leads to. */
 function linkTo(href, children) {
+  const [, runbook] = /^#\/alerts\?runbook=(\w+)$/.exec(href) ?? [];
+  if (runbook) return h('a', { href: but({ runbook }) }, children);
   return /^https?:\/\//.test(href) ? h('a', { href, rel: 'noreferrer', target: '_blank' }, children) : h('span', {}, children);
 }

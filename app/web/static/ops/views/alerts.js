@@ -31,7 +31,7 @@ export const alerts = {
   },
 };
 
-const drawnBook = (name, runbook) => h('article', { class: 'card runbook', 'data-key': `runbook ${name}`, 'aria-label': `Runbook of ${name}` }, part(runbook, drawnRunbook));
+const drawnBook = (name, runbook) => h('article', { class: 'card runbook', tabindex: '-1', 'data-lead': true, 'data-key': `runbook ${name}`, 'aria-label': `Runbook of ${name}` }, part(runbook, drawnRunbook));
 
 function drawnAlert(row, query, runbook) {
   const isOpen = query.runbook === row.name;

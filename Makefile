@@ -119,6 +119,10 @@ bench-workers: $(VENV)/.dev ## Measure what several workers of one machine cost 
 bench-memory: $(VENV)/.dev ## Measure start-up and memory; prints a table
 	$(BIN)/python -m tests.bench.memory
 
+.PHONY: bench-sizing
+bench-sizing: $(VENV)/.dev $(VENV)/.nats ## Measure what sizes are reckoned from, up to 18,000 connections; writes docs/sizing.md
+	$(BIN)/python -m tests.bench.sizing
+
 .PHONY: bench-drain
 bench-drain: $(VENV)/.dev ## Measure how 5,000 idle connections leave
 	$(BIN)/python -m tests.bench.drain

@@ -46,6 +46,12 @@ def processor_s(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+
+
 @dataclass
 class Contestant:
     """A server under load. `processor_s` is of those of its processes that serve; `resident` its memory in bytes."""
@@ -95,8 +101,7 @@ class Contestant:
     @property
     def resident(self) -> int:
         """Resident memory."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+        return resident_bytes(self.pid)
 
 
 @dataclass

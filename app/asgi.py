@@ -261,8 +261,8 @@ def create_ops_app(service: Service) -> Litestar:
 
 def _console(service: Service) -> tuple[Any, ...]:
     """Make the console's API and its page."""
-    settings, bans = service.settings, service.hub.bans
-    access = OperatorAccess(settings, service.authenticator, bans, is_open=settings.is_open)
+    settings, hub = service.settings, service.hub
+    access = OperatorAccess(settings, service.authenticator, hub.bans, hub.policy, is_open=settings.is_open)
     return console_router(service.console, access, __version__), console_pages()
 
 

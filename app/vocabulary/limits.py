@@ -30,6 +30,7 @@ class LimitScope(StrEnum):
     API_REQUESTS_PER_PLAYER = "api_requests_per_player"
     GAMES_PER_ADDRESS = "games_per_address"
     SUBMISSIONS_PER_PLAYER = "submissions_per_player"
+    OPS_REQUESTS_PER_OPERATOR = "ops_requests_per_operator"
 
 
 class LimitMode(StrEnum):

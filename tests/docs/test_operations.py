@@ -88,8 +88,8 @@ def test_what_a_backup_restores(tmp_path: Path) -> None:
         (data / "code-racer.db").write_bytes(b"a disk has eaten it")
         run("restore")
         server.start()
-        assert "some 1,900" in GUIDE
-        assert 1_750 < server.metric("metric_series") < 2_050, "as the guide has it"
+        assert "some 2,050" in GUIDE
+        assert 1_900 < server.metric("metric_series") < 2_200, "as the guide has it"
         headers = {"authorization": f"Bearer {ann['token']}"}
         known = fetch.get(f"{server.http_url}/api/games/{game}", headers=headers)
         assert known.status_code == 200

@@ -10,10 +10,11 @@ import pytest
 
 from app.asgi import create_app
 from app.settings import load_settings
+from app.vocabulary import LimitScope
 from app.web.client_address import is_from_here
 from tools.harness import fetch
 from tools.harness.player import Player
-from tools.harness.server import SECRET, ServerProcess
+from tools.harness.server import SECRET, ServerProcess, sample_key, samples
 from tools.harness.tokens import token
 
 PATHS = ("/livez", "/readyz", "/startupz", "/health", "/metrics", "/version", "/sd", "/sd/supervisor")
@@ -39,7 +40,11 @@ def test_they_are_there_and_nowhere_else(tmp_path: Path) -> None:
         server.until_all_is_logged()
         assert not any("nonsense" in line for line in server.lines)
         assert [fetch.get(f"{ops_url(server)}/ops/api/replica").status_code for _ in range(2)] == [200, 429]
-        assert "code_racer_ws_connections 0.0" in fetch.get(f"{ops_url(server)}/metrics").text
+        scope = LimitScope.OPS_REQUESTS_PER_OPERATOR
+        assert server.wait_for_log("limit.exceeded", scope=scope)["client"] == "127.0.0.1"
+        metrics = samples(fetch.get(f"{ops_url(server)}/metrics").text)
+        limited = sample_key("code_racer_ws_rate_limited_total", {"scope": scope, "mode": "enforced"})
+        assert (metrics["code_racer_ws_connections"], metrics[limited]) == (0, 1)
 
 
 def test_one_process_lists_itself_for_prometheus_and_no_supervisor(tmp_path: Path) -> None:

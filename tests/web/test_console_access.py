@@ -10,9 +10,11 @@ from litestar.di import NamedDependency, Provide
 
 from app.asgi import Service, create_app, create_ops_app
 from app.eventlog.embedded import MemoryCoordination
+from app.rate_limits import LimitPolicy
 from app.realtime.cluster.bans import Bans
 from app.settings import OperatorSettings, load_settings
-from app.vocabulary import Environment, Right
+from app.telemetry.observer import Observer
+from app.vocabulary import Environment, LimitScope, Right
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.keys import SharedSecrets
 from app.web.auth.operators import Operators
@@ -90,6 +92,7 @@ def served(
     ops_token: str = OPS_TOKEN,
     per_second: float = 50,
     bans: Bans | None = None,
+    dry_run: frozenset[LimitScope] = frozenset(),
 ) -> Any:
     """An application of a few handlers behind the access of a console."""
     authenticator = Authenticator(
@@ -101,7 +104,8 @@ def served(
         ops_requests_per_second=per_second,
     )
     bans = Bans(MemoryCoordination(), unexpected, lambda *_: 0) if bans is None else bans
-    access = OperatorAccess(settings, authenticator, bans, is_open=environment is not Environment.PRODUCTION)
+    policy = LimitPolicy(dry_run, Observer())
+    access = OperatorAccess(settings, authenticator, bans, policy, is_open=environment is not Environment.PRODUCTION)
     router = Router(
         "/",
         route_handlers=[look, look_hard, act, undo],
@@ -334,7 +338,8 @@ def test_who_may_act_is_asked_of_the_one_access_there_is_and_of_no_copy() -> Non
             raise AssertionError(memo)
 
     service: Service = create_app(load_settings(jwt_secret=SECRET, environment="test")).state.service
-    access = Unique(service.settings, service.authenticator, service.hub.bans, is_open=True)
+    hub = service.hub
+    access = Unique(service.settings, service.authenticator, hub.bans, hub.policy, is_open=True)
     Litestar([console_router(service.console, access, "1")], openapi_config=None, logging_config=None)
 
 
@@ -348,5 +353,7 @@ async def test_what_one_operator_asks_from_one_address_is_bounded_and_holds_up_n
         assert (await asking.post("/act", headers=oda | WHY)).status_code == 429
         assert (await asking.get("/read", headers=bearer(OPS_TOKEN))).status_code == 200
         assert (await elsewhere.get("/read", headers=oda)).status_code == 200
-    async with client(served(per_second=0), THERE) as asking:
-        assert {(await asking.get("/read", headers=oda)).status_code for _ in range(4)} == {200}
+    in_a_dry_run = served(per_second=0.2, dry_run=frozenset({LimitScope.OPS_REQUESTS_PER_OPERATOR}))
+    for unbounded in (served(per_second=0), in_a_dry_run):
+        async with client(unbounded, THERE) as asking:
+            assert {(await asking.get("/read", headers=oda)).status_code for _ in range(4)} == {200}

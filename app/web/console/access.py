@@ -20,11 +20,11 @@ from litestar.exceptions import SerializationException
 from litestar.handlers import BaseRouteHandler
 from msgspec import Meta, Struct
 
-from app.rate_limits import RatePerKey, address_key
+from app.rate_limits import LimitPolicy, RatePerKey, address_key
 from app.realtime.cluster.bans import Bans
 from app.realtime.identity import Unauthenticated, VerifierUnavailable
 from app.settings import OperatorSettings
-from app.vocabulary import HandshakeOutcome, Right
+from app.vocabulary import HandshakeOutcome, LimitScope, Right
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
 from app.web.client_address import client_address, is_from_here
@@ -70,7 +70,15 @@ class Operator:
 class OperatorAccess:
     """Finds out who asks; where the environment is not production, it `is_open` to whoever comes to a local Host."""
 
-    def __init__(self, settings: OperatorSettings, authenticator: Authenticator, bans: Bans, *, is_open: bool) -> None:
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        authenticator: Authenticator,
+        bans: Bans,
+        policy: LimitPolicy,
+        *,
+        is_open: bool,
+    ) -> None:
         self._tokens_of_all = [
             (secret.get_secret_value().encode(), name, right)
             for secret, name, right in (
@@ -80,6 +88,7 @@ class OperatorAccess:
         ]
         self._authenticator = authenticator
         self._bans = bans
+        self._policy = policy
         self._is_open = is_open
         self._bad_tokens = RatePerKey(_BAD_TOKENS_PER_MINUTE / 60, _BAD_TOKENS_PER_MINUTE)
         per_second = settings.ops_requests_per_second
@@ -100,10 +109,12 @@ class OperatorAccess:
 
     def _count(self, connection: OpsConnection, operator: Operator) -> None:
         """Count a request of an operator at an address: a script in a loop holds up no other. Raises RequestRefused."""
-        key = f"{operator.name} {address_key(client_address(connection))}"
-        if wait_s := self._requests.take(key, time.monotonic()):
+        client = client_address(connection)
+        wait_s = self._requests.take(f"{operator.name} {address_key(client)}", time.monotonic())
+        wait_ms = math.ceil(1000 * wait_s)
+        if wait_s and self._policy.refuses(LimitScope.OPS_REQUESTS_PER_OPERATOR, wait_ms, client=client):
             text = "too many requests of this operator from this address (OPS_REQUESTS_PER_SECOND)"
-            raise refused(HandshakeOutcome.RATE_LIMITED, text, math.ceil(1000 * wait_s))
+            raise refused(HandshakeOutcome.RATE_LIMITED, text, wait_ms)
 
     async def require(self, connection: OpsConnection, right: Right) -> Operator:
         """Find out who asks, and refuse who may not. Raises RequestRefused."""

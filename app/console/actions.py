@@ -89,10 +89,9 @@ class Actions:
             return {"player_id": session.player_id or None, "comes_back": comes_back}
 
     def _where_else(self, connection_id: str) -> str:
-        replicas, instance = self._hub.replicas, connection_id.rpartition("-")[0]
-        if not instance or replicas.is_own(connection_id) or replicas.is_gone(connection_id):
-            return "there is no such connection, or none any more"
-        return f"it is none of this replica's: ask the one of instance {instance}"
+        if self._hub.replicas.is_anothers(connection_id):
+            return f"it is none of this replica's: ask the one of instance {connection_id.rpartition('-')[0]}"
+        return "there is no such connection, or none any more"
 
     def close_player(self, by: Acting, player_id: str, *, comes_back: bool) -> Outcome:
         """Close all connections of a player, on all replicas."""

@@ -280,12 +280,16 @@ async def test_a_limit_is_only_counted_for_a_time() -> None:
 @without_waiting
 @pytest.mark.parametrize(
     ("connection_id", "says"),
-    [("0123456789ab-1", "ask the one of instance 0123456789ab"), ("nodash", "no such connection"), ("-1", "no such")],
+    [("0123456789ab-1", "ask the one of instance 0123456789ab"), ("ba9876543210-1", "no such"), ("nodash", "no such"), ("-1", "no such")],
 )
 async def test_an_id_says_whose_a_connection_is_where_it_can(
     connection_id: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with acted() as one:
-        monkeypatch.setattr(one.hub.replicas, "_ttl_s", 60.0)  # as where the log is shared
+        replicas = one.hub.replicas
+        monkeypatch.setattr(replicas, "_ttl_s", 60.0)  # as where the log is shared
+        monkeypatch.setattr(replicas, "_alive", frozenset({replicas.instance, "0123456789ab"}))
         with pytest.raises(ActionRefused, match=says):
             one.actions.close_connection(BY, connection_id, comes_back=True)
+        await replicas.refresh()
+        assert replicas.size == 1, "whom somebody asks for has not shown up by that"

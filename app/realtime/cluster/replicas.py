@@ -114,6 +114,10 @@ class Replicas:
         """Return whether the process that a connection is of is gone."""
         return not self.lives(connection_id.rpartition(_SEPARATOR)[0])
 
+    def is_anothers(self, connection_id: str) -> bool:
+        """Return whether a connection's id is of another process that has shown up; it may be made up, so none is noted."""
+        return connection_id.rpartition(_SEPARATOR)[0] in self._alive - {self.instance}
+
     def is_own(self, connection_id: str) -> bool:
         """Return whether a connection is of this process."""
         return connection_id.rpartition(_SEPARATOR)[0] == self.instance

@@ -7,6 +7,7 @@ kubectl -n "$namespace" create secret generic code-racer \
     --from-literal=JWT_SECRET="$(openssl rand -hex 32)" \
     --from-literal=TICKET_SECRET="$(openssl rand -hex 32)" \
     --from-literal=OPS_TOKEN="$(openssl rand -hex 32)" \
+    --from-literal=OPS_READ_TOKEN="$(openssl rand -hex 32)" \
     --from-literal=NATS_PASSWORD="$nats"
 kubectl -n "$namespace" create secret generic nats-auth \
     --from-literal=NATS_PASSWORD="$nats" \

@@ -261,7 +261,8 @@ def test_the_console_of_a_replica_asks_the_others_and_nobody_else_comes_to_them(
     let_in = [rule["from"] for rule in policy["ingress"] if {"port": "ops"} in rule["ports"]]
     monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     assert let_in == [[monitoring], [ours]]
-    assert "--from-literal=OPS_TOKEN=" in (KUBERNETES / "make-secrets.sh").read_text(), "in the secret they all have"
+    made = (KUBERNETES / "make-secrets.sh").read_text()
+    assert all(f"--from-literal={name}=" in made for name in ("OPS_TOKEN", "OPS_READ_TOKEN")), "in the secret of all"
 
 
 def test_the_ingress_says_what_the_site_says() -> None:

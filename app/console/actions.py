@@ -14,6 +14,7 @@ from app.console.answers import ActionRefused, gone, refused
 from app.console.drains import OperatorDrain
 from app.console.erasing import Eraser, Erasure
 from app.console.raised import Changes
+from app.console.traced import ID_OF, TraceBegun, traced
 from app.eventlog import LogUnavailable
 from app.game import Phase, Rejected
 from app.realtime import Hub
@@ -196,8 +197,11 @@ class Actions:
             raised = self.changes.note(OperatorAction.LOG_LEVEL, "", for_s, by.operator, lambda: set_level(before))
             return {"level": level, "then": before, "until": raised.until}
 
-    def trace(self, by: Acting, attribute: str, value: str, for_s: float) -> Outcome:
-        """Trace all that a player, a game or a connection does, for a time."""
+    async def trace(self, by: Acting, attribute: str, value: str, for_s: float) -> TraceBegun:
+        """Trace all that a player, a game or a connection of this replica does, for a time.
+
+        A player may come later; a game must be known, a connection open.
+        """
         tracer = self._hub.observer.tracer
         watched = (attribute, value)
         what = f"{attribute}={value}"
@@ -206,10 +210,15 @@ class Actions:
                 raise refused("nothing is traced here: see OTEL_EXPORTER_OTLP_ENDPOINT")
             if len(tracer.watched) >= MAX_WATCHED and watched not in tracer.watched:
                 raise refused(f"{MAX_WATCHED} are traced already, as many as may be")
+            connections = sum(ID_OF[attribute](one) == value for one in self._hub.connections)
+            if attribute == "connection.id" and not connections:
+                raise gone(self._where_else(value))
+            if attribute == "game.id" and await self._hub.rooms.state(value) is None:
+                raise gone("there is no such game; it may have ended and been removed")
             tracer.watched.add(watched)
             undo = partial(tracer.watched.discard, watched)
             raised = self.changes.note(OperatorAction.TRACE, what, for_s, by.operator, undo)
-            return {"until": raised.until}
+            return traced(attribute, raised.until, connections)
 
     def set_dry_run(self, by: Acting, scope: LimitScope, for_s: float, *, dry_run: bool) -> Outcome:
         """Have a limit only counted for a time, or enforced; the other again by itself."""

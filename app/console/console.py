@@ -48,6 +48,7 @@ class Console:
         self.alerts = AlertsView(settings, self.runbooks.names)
         self.players = PlayersView(self.connections, self.games, lately.ends, hub.bans)
         self.slow_s = settings.slow_message_s
+        self.long_timeout_s = settings.ops_long_timeout_s
         self.hot = Hot(hub.connections, lately.ends)
         self.diagnosing = Diagnosing(hub.load)
         live = Live(self.replica, self.hot, lately.ends)

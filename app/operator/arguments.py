@@ -9,6 +9,7 @@ from app.arguments import positive, ttl, url
 from app.operator.commands import ACTIONS, VIEWS, OpsCommand, OpsOption, OptionKind, Reach
 
 ALL: Final = "all"
+ANSWER_S: Final = 5.0
 MOST_ROWS: Final = 200
 _MOST_REASON: Final = 200
 
@@ -33,14 +34,16 @@ def _parser(
         help="a replica's ops port, which is asked for the others too; again and again: these alone"
         " (http://127.0.0.1:OPS_PORT, or PORT)",
     )  # fmt: skip
-    parser.add_argument("--timeout-s", type=positive, default=5.0, metavar="S", help="for each answer (5)")
+    parser.add_argument(
+        "--timeout-s", type=positive, metavar="S", help=f"for each answer ({ANSWER_S:g}; erase: and OPS_LONG_TIMEOUT_S)"
+    )
     return parser
 
 
 def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: OpsCommand) -> None:
     parser = _parser(commands, command.name, command.help)
     parser.add_argument("--json", action="store_true", help="for programs")
-    if command.reach is not Reach.ANY:
+    if command.reach is not Reach.ANY or command.owned_option:
         parser.add_argument("--replica", metavar="NAME", help=_replica_help(command))
     if command.subject:
         choices = command.subject_choices or None

@@ -77,6 +77,10 @@ class OpsCommand:
     """The one that answers asks the others for what they have of the subject."""
     owned: str = ""
     """What only the owner answers, so that the others are not told to act."""
+    owned_option: str = ""
+    """The option that names what has an owner; without it the command is for whom `reach` says."""
+    takes_long: bool = False
+    """Whether the one that answers may itself wait for others for OPS_LONG_TIMEOUT_S."""
 
     @property
     def acts(self) -> bool:
@@ -150,7 +154,7 @@ ACTIONS: Final = (
             subject="PLAYER", method="PUT"),
     OpsCommand("unban", "end a ban", "/bans/{}", Reach.ANY, subject="PLAYER", method="DELETE"),
     OpsCommand("erase", "erase what is kept of a player; says what cannot be", "/players/{}/erase", Reach.ANY,
-            subject="PLAYER", method="POST", is_gathered=True),
+            subject="PLAYER", method="POST", takes_long=True),
     OpsCommand("end", "end a game", "/games/{}/end", Reach.ANY, subject="GAME", method="POST"),
     OpsCommand("drain", "have a replica send its players to the others for a time", "/drain", Reach.ONE, (_FOR,),
             method="POST"),
@@ -159,9 +163,9 @@ ACTIONS: Final = (
             subject="SHARE", subject_field="share", method="POST"),
     OpsCommand("log-level", "change the log level for a time", "/log-level", Reach.ONE, (_FOR,), subject="LEVEL",
             subject_field="level", subject_choices=("debug", "info", "warning", "error", "critical"), method="PUT"),
-    OpsCommand("trace", "trace all of one player, game or connection for a time", "/trace", Reach.ONE, (
+    OpsCommand("trace", "trace all of one player, game or connection for a time", "/trace", Reach.ANY, (
         _PLAYER, _GAME, _CONNECTION, _FOR,
-    ), method="PUT"),
+    ), method="PUT", owned="/connections/{}", owned_option="connection"),
     OpsCommand("limit-dry-run", "have a limit only count for a time, or decide again", "/limits/{}", Reach.ONE, (
         OpsOption("dry_run", "let it decide again", OptionKind.FLAG, name="off"), _FOR,
     ), subject="SCOPE", subject_choices=tuple(LimitScope), method="PUT"),

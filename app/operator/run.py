@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from app.arguments import wanted_workers
-from app.operator.arguments import ALL
+from app.operator.arguments import ALL, ANSWER_S
 from app.operator.bundle import make_bundle
 from app.operator.commands import COLUMNS, COMMANDS, OpsCommand, Reach
 from app.operator.consoles import Answers, Consoles, Target
@@ -29,7 +29,7 @@ def operate(settings: Settings, options: argparse.Namespace) -> int:
     if not urls:
         return _complain("the port is picked at the start where it is 0; say --url http://127.0.0.1:PORT", EXIT_USAGE)
     token = settings.ops_token.get_secret_value()
-    services = [OpsService(url, token, _who(), options.timeout_s) for url in dict.fromkeys(urls)]
+    services = [OpsService(url, token, _who(), _patience_s(settings, options)) for url in dict.fromkeys(urls)]
     try:
         if options.command == "top":
             return show_top(Consoles(services), every_s=options.every_s, is_once=options.once)
@@ -52,6 +52,14 @@ def _urls(settings: Settings) -> list[str]:
     return [f"http://{host}:{port}" for port in ports] if settings.ops_port else []
 
 
+def _patience_s(settings: Settings, options: argparse.Namespace) -> float:
+    """Say how long an answer is waited for: longer than whoever answers may wait for others."""
+    if options.timeout_s is not None:
+        return float(options.timeout_s)
+    command = COMMANDS.get(options.command)
+    return ANSWER_S + (settings.ops_long_timeout_s if command and command.takes_long else 0)
+
+
 def _who() -> str:
     """Return the name of who types, as the system knows it."""
     try:
@@ -71,16 +79,17 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
     subject = quote(str(getattr(options, "subject", "")), safe="")
     path = command.path.format(subject)
     given = _given(command, options)
+    owned = _owned(command, given, subject)
 
     def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
         asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
         if not command.acts:
             return {**asked.get(path, given), **_more(command, target, subject)}
-        if command.owned:
-            target.get(command.owned.format(subject))
+        if owned:
+            target.get(owned)
         return asked.send(command.method, path, body={**given, "reason": options.reason})
 
-    answers = consoles.ask(command.reach, ask, is_everywhere=replica == ALL)
+    answers = consoles.ask(Reach.OWNER if owned else command.reach, ask, is_everywhere=replica == ALL)
     if not answers.by_name:
         raise _nothing(answers)
     is_apart = command.reach is Reach.ONE and len(answers.by_name) > 1
@@ -99,6 +108,12 @@ def _given(command: OpsCommand, options: argparse.Namespace) -> dict[str, Any]:
     if command.subject_field:
         given[command.subject_field] = options.subject
     return {field: value for field, value in given.items() if value is not None}
+
+
+def _owned(command: OpsCommand, given: Mapping[str, Any], subject: str) -> str:
+    """Return what only the owner answers of what the command is about; empty where it has none."""
+    named = quote(given.get(command.owned_option, ""), safe="") if command.owned_option else subject
+    return command.owned.format(named) if named else ""
 
 
 def _more(command: OpsCommand, target: Target, subject: str) -> dict[str, Any]:

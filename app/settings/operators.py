@@ -53,6 +53,12 @@ class OperatorSettings(Section):
     ops_timeout_s: float = Field(
         2.0, gt=0, le=30, description="the console waits so long for another replica, and for alerts"
     )
+    ops_long_timeout_s: float = Field(
+        65.0,
+        ge=65,
+        le=3_600,
+        description="the same for what takes longer: a profile, an erasure; `code-racer erase` waits five seconds more",
+    )
     ops_requests_per_second: float = Field(
         50.0,
         ge=0,

@@ -380,6 +380,19 @@ def test_why_she_was_disconnected_is_said_in_a_sentence(page: Page, racing: Raci
     expect(page.locator(".answer")).to_contain_text("(connection lost, 1006): the peer vanished")
 
 
+def test_a_player_is_traced_everywhere_and_the_page_says_what_was_found(page: Page, racing: Racing) -> None:
+    told = {"until": 2e9, "connections": 0, "note": "no connection of this player now", "missing": ["two"]}
+    page.route("**/ops/api/trace*", lambda route: route.fulfill(json=told))
+    one = fetch.get(f"{racing.server.http_url}/ops/api/replica").json()["replica"]
+    open_view(page, racing, f"player/nobody?replica={one}")
+    page.get_by_role("button", name="Trace…").click()
+    page.get_by_label("Reason, for the log").fill("#42")
+    with page.expect_request("**/ops/api/trace*") as asked:
+        page.keyboard.press("Enter")
+    assert asked.value.url.endswith("/trace"), "no replica is named: it is for all"
+    expect(page.locator("#told")).to_contain_text("done. There is no connection of this player now. Not on two.")
+
+
 @pytest.mark.parametrize(("place", "question"), [(row[1], row[0]) for row in documented()])
 def test_the_page_has_each_view_that_the_document_names(page: Page, racing: Racing, place: str, question: str) -> None:
     there = place.removeprefix("#/").replace("ann", racing.ids[0]).replace("GAME", racing.game_id)

@@ -249,19 +249,39 @@ async def test_the_level_of_the_log_comes_back_by_itself_and_the_last_who_set_it
 async def test_who_is_watched_is_traced_for_a_time_and_not_too_many_are() -> None:
     async with acted() as one:
         with pytest.raises(ActionRefused) as refused:
-            one.actions.trace(BY, "player.id", "ann", 60)
+            await one.actions.trace(BY, "player.id", "ann", 60)
         assert_refused(refused, REFUSED)
         tracer = one.told.tracer
         tracer.can_watch = True
         for number in range(MAX_WATCHED):
-            one.actions.trace(BY, "player.id", f"p{number}", 60)
+            await one.actions.trace(BY, "player.id", f"p{number}", 60)
         with pytest.raises(ActionRefused):
-            one.actions.trace(BY, "game.id", NO_GAME, 60)
-        one.actions.trace(BY, "player.id", "p0", 120)
+            await one.actions.trace(BY, "game.id", NO_GAME, 60)
+        await one.actions.trace(BY, "player.id", "p0", 120)
         await asyncio.sleep(61)
         assert tracer.watched == {("player.id", "p0")}
         await asyncio.sleep(60)
         assert tracer.watched == set()
+
+
+@without_waiting
+async def test_what_is_traced_says_what_was_found_and_what_is_not_there_is_not_traced() -> None:
+    async with acted() as one:
+        one.told.tracer.can_watch = True
+        game = await one.one.game("ann", "bob", min_players=9)
+        empty = await one.one.game(min_players=9)
+        ann = one.one.sessions["ann"].connection_id
+        cases = (("player.id", "ann", 1), ("player.id", "nobody", 0), ("game.id", game.game_id, 2),
+                 ("game.id", empty.game_id, 0), ("connection.id", ann, 1))  # fmt: skip
+        for attribute, value, connections in cases:
+            traced = await one.actions.trace(BY, attribute, value, 60)
+            assert (traced.connections, bool(traced.note)) == (connections, not connections), value
+        for attribute, value in (("game.id", NO_GAME), ("connection.id", "0123456789ab-1")):
+            with pytest.raises(ActionRefused) as refused:
+                await one.actions.trace(BY, attribute, value, 60)
+            assert_refused(refused, GONE)
+        assert one.told.tracer.watched == {(attribute, value) for attribute, value, _ in cases}
+        assert one.outcomes[-2:] == [(OperatorAction.TRACE, GONE)] * 2
 
 
 @without_waiting
@@ -280,7 +300,12 @@ async def test_a_limit_is_only_counted_for_a_time() -> None:
 @without_waiting
 @pytest.mark.parametrize(
     ("connection_id", "says"),
-    [("0123456789ab-1", "ask the one of instance 0123456789ab"), ("ba9876543210-1", "no such"), ("nodash", "no such"), ("-1", "no such")],
+    [
+        ("0123456789ab-1", "ask the one of instance 0123456789ab"),
+        ("ba9876543210-1", "no such"),
+        ("nodash", "no such"),
+        ("-1", "no such"),
+    ],
 )
 async def test_an_id_says_whose_a_connection_is_where_it_can(
     connection_id: str, says: str, monkeypatch: pytest.MonkeyPatch

@@ -164,11 +164,11 @@ def test_a_player_is_erased_in_the_games_of_all_workers_by_any(service: Supervis
             player.until("welcome")
         assert act(f"games/{game_id}/end", number + 1).status_code == 200
     for expected in (2, 2):  # again: also where nothing is left it may be half done
-        erasure = act(f"players/{ann['player_id']}/erase", replicas="all").json()
+        erasure = act(f"players/{ann['player_id']}/erase").json()
         assert (erasure["games"], erasure["missing"], erasure["failed"]) == (expected, [], [])
     files = [one for one in service.folder.rglob("*.db*") if b"Ann-is-called-this" in one.read_bytes()]
     assert files == []
-    assert act("players/nobody/erase", replicas="all").status_code == 404
+    assert act("players/nobody/erase").status_code == 404
 
 
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:

@@ -91,7 +91,7 @@ def all_that_she_sends_is_traced(desk: Desk, player: str) -> None:
         return any(span.trace_id != SAMPLED and span.name != SpanName.HANDSHAKE for span in hers)
 
     assert not traced(collector.spans)
-    desk.text("trace", ID=connection["connection_id"], NAME=connection["replica"])
+    desk.text("trace", ID=connection["connection_id"])
     desk.scene.ann.send("nonsense")
     desk.scene.ann.until("error")
     collector.wait(traced)

@@ -216,3 +216,25 @@ def test_a_connection_is_closed_by_way_of_another_replica(scene: Scene, capsys: 
     (end,) = console.ask("closes", "--player", "heidi")["rows"]
     assert (end["detail"], end["replica"]) == ("an operator has closed this connection", "one")
     assert only(console.ask("changes")["rows"], action="close_connection")["replica"] == "one"
+
+
+def test_a_connection_is_traced_where_it_is_and_a_player_or_a_game_everywhere(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = Console(capsys, scene.pair.urls[1])
+    (ann,) = console.ask("connections", "--player", "ann")["rows"]
+    ids = {"connection": ann["connection_id"], "game": scene.game, "player": "nobody"}
+    found = {kind: console.ask("trace", f"--{kind}", id, "--reason", "#77") for kind, id in ids.items()}
+    assert {kind: told["connections"] for kind, told in found.items()} == {"connection": 1, "game": 2, "player": 0}
+    assert found["player"]["note"] == "no connection of this player now; the next is traced"
+    assert all(told["missing"] == [] for told in found.values())
+    console.text("trace", "--player", "bob", "--replica", "two", "--reason", "#77")
+    for unknown in (("--connection", "0123456789ab-1"), ("--game", "7d6d2f0a-0d0b-4b6e-9a53-1d3f4c1b2a0f")):
+        code, out, error = console.run("trace", *unknown, "--reason", "#78")
+        assert (code, out, "404: " in error) == (1, "", True), error
+    done = [row for row in console.ask("changes")["rows"] if (row["action"], row["reason"]) == ("trace", "#77")]
+    assert sorted((row["subject"], row["replica"]) for row in done) == sorted(
+        [(f"connection.id={ids['connection']}", "one"), ("player.id=bob", "two")]
+        + [(f"{kind}.id={ids[kind]}", replica) for kind in ("game", "player") for replica in ("one", "two")]
+    )
+    assert {row["outcome"] for row in done} == {"done"}

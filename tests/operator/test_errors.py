@@ -5,11 +5,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.operator.run import operate
+from app.operator.service import CannotAskError, OpsService
+from app.options import make_parser
+from app.settings import Settings
 from tools.harness.console import OPS_TOKEN, Console
-from tools.harness.server import ServerProcess, free_port
+from tools.harness.server import SECRET, ServerProcess, free_port
 from tools.harness.tokens import token
 
 PROBLEM = b'{"type":"about:blank","status":429,"detail":"too many bad tokens from this address"}'
@@ -87,3 +92,24 @@ def test_who_may_not_is_told_what_to_set(tmp_path: Path, capsys: pytest.CaptureF
             code,
             "there is no console, or none of this version; in production it is on OPS_PORT alone" in error,
         ) == (1, True)
+
+
+def test_an_erasure_is_waited_for_longer_than_the_one_that_answers_waits_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    class Unasked(OpsService):
+        def __init__(self, url: str, token: str, operator: str, timeout_s: float) -> None:
+            super().__init__(url, token, operator, timeout_s)
+            waited.append(timeout_s)
+
+        def send(self, *_: object) -> Any:
+            raise CannotAskError("nobody is asked here")
+
+    monkeypatch.setattr("app.operator.run.OpsService", Unasked)
+    settings = Settings(_env_file=None, jwt_secret=SECRET, ops_long_timeout_s=80)
+    why = ("--reason", "asked to", "--url", "http://127.0.0.1:9")
+    for command in (("erase", "ann"), ("erase", "ann", "--timeout-s", "2"), ("unban", "ann")):
+        assert operate(settings, make_parser().parse_args([*command, *why])) == 1
+    assert waited == [85, 2, 5]

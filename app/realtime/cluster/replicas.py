@@ -115,7 +115,7 @@ class Replicas:
         return not self.lives(connection_id.rpartition(_SEPARATOR)[0])
 
     def is_anothers(self, connection_id: str) -> bool:
-        """Return whether a connection's id is of another process that has shown up; it may be made up, so none is noted."""
+        """Return whether a connection is of another process that has shown up; an id may be made up: none is noted."""
         return connection_id.rpartition(_SEPARATOR)[0] in self._alive - {self.instance}
 
     def is_own(self, connection_id: str) -> bool:

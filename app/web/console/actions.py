@@ -14,6 +14,7 @@ from app.console.acts import Act
 from app.console.answers import ActionRefused
 from app.console.console import Console
 from app.console.erasing import Erasure
+from app.console.traced import TraceBegun
 from app.eventlog import LogUnavailable
 from app.realtime.cluster.bans import Ban
 from app.vocabulary import ActionOutcome, LimitScope
@@ -24,8 +25,6 @@ from app.web.console.listing import Limit
 from app.web.error_answers import refusal, unavailable
 
 DAY_S: Final = 86_400
-ERASED_WITHIN_S: Final = 60.0
-"""So long another worker is waited for, whose file is written anew."""
 MAX_BAN_S: Final = 10 * 366 * DAY_S
 """Whoever is to stay out for longer is banned for good."""
 _STATUS: Final = {ActionOutcome.GONE: HTTPStatus.NOT_FOUND}
@@ -166,22 +165,19 @@ async def unban(player_id: FromPath[str], console: NamedDependency[Console], act
     return await console.actions.unban(acting, player_id)
 
 
-@post("/players/{player_id:str}/erase", status_code=HTTPStatus.OK)
+@post("/players/{player_id:str}/erase", status_code=HTTPStatus.OK, takes_long=True)
 async def erase(
     player_id: FromPath[str],
     console: NamedDependency[Console],
     acting: NamedDependency[Acting],
     others: NamedDependency[Others],
 ) -> Erasure:
-    """Erase a player's name and code in the games that are kept; the answer says what stays, and why."""
-    found, missing = await others.answers(Erasure, ERASED_WITHIN_S) if console.actions.is_of_a_part else ([], [])
-    try:
-        own = await console.actions.erase(acting, player_id)
-    except ActionRefused as refused:
-        if refused.outcome is not ActionOutcome.GONE or not found:
-            raise
-        return found[0].with_others(found[1:], missing)
-    return own.with_others(found, missing)
+    """Erase a player's name and code in the games that are kept; the answer says what stays, and why.
+
+    Workers with games of their own each do so in theirs, unless one is named (`?replica=NAME`).
+    """
+    own = console.actions.erase(acting, player_id)
+    return await others.do_too(own, Erasure) if console.actions.is_of_a_part else await own
 
 
 @post("/games/{game_id:uuid}/end", status_code=HTTPStatus.OK)
@@ -222,14 +218,22 @@ async def set_log_level(
 
 @put("/trace")
 async def trace(
-    console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[NewTrace]
-) -> Outcome:
-    """Trace all that one player, game or connection does on this replica, for ten minutes at the most."""
+    console: NamedDependency[Console],
+    acting: NamedDependency[Acting],
+    others: NamedDependency[Others],
+    data: JSONBody[NewTrace],
+) -> TraceBegun:
+    """Trace all that one player, game or connection does, for ten minutes at the most.
+
+    A player or a game is traced on all replicas, unless one is named (`?replica=NAME`), also where nothing is known of
+    the player yet; a game that nobody knows is 404. A connection is traced by the replica that has it; 404 elsewhere.
+    """
     named = {"player.id": data.player, "game.id": data.game, "connection.id": data.connection}
     given = [(attribute, str(value)) for attribute, value in named.items() if value is not None]
     if len(given) != 1:
         raise refusal(HTTPStatus.BAD_REQUEST, "name one of player, game and connection")
-    return console.actions.trace(acting, *given[0], data.for_s)
+    own = console.actions.trace(acting, *given[0], data.for_s)
+    return await own if data.connection is not None else await others.do_too(own, TraceBegun)
 
 
 @put("/limits/{limit_scope:str}")

@@ -88,7 +88,7 @@ async def show_lag(console: NamedDependency[Console]) -> Lag:
     return console.diagnosing.lag()
 
 
-@post("/diagnostics/profile", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
+@post("/diagnostics/profile", status_code=HTTPStatus.OK, takes_long=True)
 async def take_profile(
     console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[Wish]
 ) -> ProfileAnswer:
@@ -106,7 +106,7 @@ def _answer(profile: Profile) -> ProfileAnswer:
     )
 
 
-@post("/diagnostics/memory", status_code=HTTPStatus.OK, forward_timeout_s=MOST_SECONDS + 5)
+@post("/diagnostics/memory", status_code=HTTPStatus.OK, takes_long=True)
 async def trace_memory(
     console: NamedDependency[Console], acting: NamedDependency[Acting], data: JSONBody[Wish]
 ) -> MemoryTop:

@@ -1,9 +1,9 @@
 """What is asked of another replica, or of all of them, by way of this one: `?replica=NAME`, `?replicas=all`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -12,28 +12,48 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from app.aio.fetching import Fetched, FetchFailed, FetchRequest
+from app.console.answers import ActionRefused, gone
 from app.console.console import Console
 from app.console.fleet import OnBehalf, ReplicaCard
-from app.web.console.access import REASON_HEADER, Operator, find_operator
+from app.eventlog import LogUnavailable
+from app.vocabulary import ActionOutcome
+from app.web.console.access import REASON_HEADER, RIGHT_HEADER, Operator, find_operator
 from app.web.console.paths import sent_path
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
 
 _ONE: Final = "replica"
 _ALL: Final = "replicas"
+_LONG: Final = "takes_long"
 _PASSED_ON: Final = ("content-type", REASON_HEADER)
 Shown = TypeVar("Shown")
+
+
+class Joined(Protocol):
+    """What was done by one replica, to which what others did is added; `missing` names those that did not."""
+
+    def with_others(self, others: Sequence[Self], missing: list[str]) -> Self:
+        """Add it."""
+
+
+Acted = TypeVar("Acted", bound=Joined)
 Everywhere = Annotated[Literal["", "all"], QueryParameter(description="all: ask all replicas, not this one alone")]
 
 
 class Others:
-    """The other replicas, for a handler whose operator may have asked for all: the same is asked of each."""
+    """The other replicas, for a handler whose operator may have asked for all: the same is asked of each.
 
-    def __init__(self, request: AnyRequest, console: Console, operator: Operator, *, are_asked: bool) -> None:
+    One that is asked for another `is_alone`, and asks nobody; so is one that is named.
+    """
+
+    def __init__(
+        self, request: AnyRequest, console: Console, operator: Operator, *, are_asked: bool, is_alone: bool
+    ) -> None:
         self._request = request
         self._console = console
         self._operator = operator
         self._are_asked = are_asked
+        self._is_alone = is_alone
 
     async def answers(self, kind: type[Shown], timeout_s: float | None = None) -> tuple[list[Shown], list[str]]:
         """Ask the others, if they are asked for: what they answered, and the names of those who did not.
@@ -41,8 +61,27 @@ class Others:
         That there is no such thing (404) is an answer too, with nothing in it. Each is waited for `timeout_s`, or
         OPS_TIMEOUT_S.
         """
-        if not self._are_asked:
-            return [], []
+        return await self._answers(kind, timeout_s) if self._are_asked else ([], [])
+
+    async def do_too(self, own: Coroutine[None, None, Acted], kind: type[Acted]) -> Acted:
+        """Have all replicas do what `own` does here, whether or not they were asked for; what they did, together.
+
+        Raises ActionRefused or LogUnavailable where nobody did: what is not to be had here may be done elsewhere.
+        """
+        if self._is_alone:
+            return await own
+        timeout_s = self._console.long_timeout_s if self._request.route_handler.opt.get(_LONG) else None
+        here, (found, missing) = await asyncio.gather(_attempt(own), self._answers(kind, timeout_s))
+        if not isinstance(here, ActionRefused | LogUnavailable):
+            return here.with_others(found, missing)
+        is_gone = isinstance(here, ActionRefused) and here.outcome is ActionOutcome.GONE
+        if not found:
+            raise gone(f"{here}; {', '.join(missing)} did not answer") if is_gone and missing else here
+        why = here.text if isinstance(here, ActionRefused) else "its event log is unavailable"
+        unable = [] if is_gone else [f"{self._console.fleet.own.replica} ({why})"]
+        return found[0].with_others(found[1:], [*unable, *missing])
+
+    async def _answers(self, kind: type[Shown], timeout_s: float | None) -> tuple[list[Shown], list[str]]:
         cards = await self._console.fleet.others()
         asked = await _asked(self._request)
         found = await asyncio.gather(*(self._ask(card, asked, kind, timeout_s) for card in cards))
@@ -70,7 +109,15 @@ async def find_others(
     replicas: Everywhere = "",
 ) -> Others:
     """Give a handler the other replicas."""
-    return Others(request, console, operator, are_asked=replicas == "all")
+    is_alone = _ONE in request.query_params or RIGHT_HEADER in request.headers
+    return Others(request, console, operator, are_asked=replicas == "all", is_alone=is_alone)
+
+
+async def _attempt(own: Coroutine[None, None, Acted]) -> Acted | ActionRefused | LogUnavailable:
+    try:
+        return await own
+    except (ActionRefused, LogUnavailable) as error:
+        return error
 
 
 def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[bytes] | None]]:
@@ -88,7 +135,7 @@ def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[by
         if card.instance == console.fleet.own.instance:
             return None
         operator = find_operator(request)
-        timeout_s = request.route_handler.opt.get("forward_timeout_s")
+        timeout_s = console.long_timeout_s if request.route_handler.opt.get(_LONG) else None
         try:
             whom = OnBehalf(operator.name, operator.right)
             answer = await console.fleet.call(card, await _asked(request), whom, timeout_s)

@@ -3,6 +3,8 @@
 const TOKEN = 'code-racer.ops.token';
 const NAME = 'code-racer.ops.name';
 const PATIENCE_MS = 10_000;
+/** For what a replica may itself wait for others for (OPS_LONG_TIMEOUT_S). */
+export const LONG_MS = 70_000;
 
 /** An answer that is none of success; `status` is 0 where nobody answers. */
 export class Problem extends Error {

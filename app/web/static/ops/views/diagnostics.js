@@ -1,5 +1,5 @@
 /** What the process does just now: looked at when asked for, and not again by itself. */
-import { Problem, ask } from '../api.js';
+import { LONG_MS, Problem, ask } from '../api.js';
 import { $, h, morph } from '../dom.js';
 import { act } from '../dialogs.js';
 import { text, words } from '../format.js';
@@ -21,7 +21,7 @@ export const diagnostics = {
     const one = ofOne(query);
     const takes = (kind, title, note) => button(`${title}…`, () => act({
       title, text: note, verb: 'Begin', path: `diagnostics/${kind}`, query: one, fields: [{ name: 'seconds', label: 'For, in seconds', type: 'number', min: 1, max: MOST_S, value: 10 }],
-      patienceMs: (MOST_S + 10) * 1000, done: (answer) => show(title, answer),
+      patienceMs: LONG_MS, done: (answer) => show(title, answer),
     }));
     return [
       head('Diagnostics', 'What the process does just now. The first five cost next to nothing; a profile and the memory cost some of its speed while they last.'),

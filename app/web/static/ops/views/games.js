@@ -61,7 +61,7 @@ export const game = {
     const names = new Map(players.map((row) => [row.player_id, row.name]));
     return [
       head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
-        mayAct && [traceButton({ game: id }, ofOne(query), reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
+        mayAct && [traceButton({ game: id }, {}, reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
       h('div', { class: 'columns' },
         card('The race', facts([
           ['host', playerLink(one.host_id)], ['connections', count(one.members)], ['of those spectators', count(one.spectators)], ['events', count(one.events)],

@@ -1,4 +1,5 @@
 /** A player: who is this, where is she, and why was she disconnected. */
+import { LONG_MS } from '../api.js';
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, many, text } from '../format.js';
@@ -50,12 +51,12 @@ function actions(id, open, ban, query, done) {
   const path = `players/${encodeURIComponent(id)}`;
   const close = button('Close all…', () => act({ title: `Close all connections of ${id}`, text: `${count(open.length)} are known; each is disconnected, on every replica.`, verb: 'Close them', isGrave: true, path: `${path}/close`, query, fields: [{ name: 'comes_back', label: 'Tell the client to come back', type: 'checkbox', value: true }], done }));
   const shut = button('Ban…', () => act({ title: `Ban ${id}`, text: 'Refused by every replica, whatever token is brought; who is connected is disconnected.', verb: 'Ban', isGrave: true, path: `bans/${encodeURIComponent(id)}`, method: 'PUT', fields: [{ name: 'for_s', label: 'For', options: BAN_TIMES, value: 3600, isNumber: true }], done }));
-  const erase = button('Erase…', () => act({ title: `Erase ${id}`, text: 'The name and the code of this player go from the games that are kept. It cannot be taken back; the answer says what cannot be erased.', verb: 'Erase', isGrave: true, path: `${path}/erase`, query: { ...query, replicas: 'all' }, done, said: erased }));
-  return [traceButton({ player: id }, query, done), open.length > 0 && close, ban ? unbanButton(id, done) : shut, erase];
+  const erase = button('Erase…', () => act({ title: `Erase ${id}`, text: 'The name and the code of this player go from the games that are kept. It cannot be taken back; the answer says what cannot be erased.', verb: 'Erase', isGrave: true, path: `${path}/erase`, patienceMs: LONG_MS, done, said: erased }));
+  return [traceButton({ player: id }, {}, done), open.length > 0 && close, ban ? unbanButton(id, done) : shut, erase];
 }
 
 function erased({ games, going_on: goingOn, failed, stays, missing = [] }) {
-  const left = [goingOn.length > 0 && `${many(goingOn.length, 'game goes', 'games go')} on`, failed.length > 0 && `${many(failed.length, 'game')} could not be written`, missing.length > 0 && `${missing.join(', ')} did not answer: erase again`, ...stays].filter(Boolean);
+  const left = [goingOn.length > 0 && `${many(goingOn.length, 'game goes', 'games go')} on`, failed.length > 0 && `${many(failed.length, 'game')} could not be written`, missing.length > 0 && `not on ${missing.join(', ')}: erase again`, ...stays].filter(Boolean);
   return `In ${many(games, 'game')}.${left.length ? ` Not erased: ${left.join('; ')}.` : ''}`;
 }
 

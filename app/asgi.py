@@ -49,7 +49,6 @@ from app.web.availability import Availability
 from app.web.console.access import OperatorAccess
 from app.web.console.actions import EXCEPTION_HANDLERS
 from app.web.console.pages import console_pages
-from app.web.console.paths import route_as_sent
 from app.web.console.router import console_router
 from app.web.dependencies import provide
 from app.web.error_answers import exception_handlers, fault_reporter
@@ -63,6 +62,7 @@ from app.web.json_request import JsonRequest
 from app.web.ops import OPS_HANDLERS, Ops
 from app.web.origins import OriginPolicy, cors_config
 from app.web.pages import pages
+from app.web.paths import route_as_sent
 from app.web.rates import ApiRates
 from app.web.reading import ReadAsExpected
 from app.web.schema.asyncapi import AsyncApi, show_asyncapi

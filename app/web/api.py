@@ -5,6 +5,7 @@ import random
 from http import HTTPStatus
 from http import HTTPStatus as S
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 from litestar import Response, Router, delete, get, post
@@ -284,7 +285,7 @@ async def remove_player(
     access: NamedDependency[ApiAccess],
     hub: NamedDependency[Hub],
 ) -> None:
-    """Put a player out of a game for good: for its host and for operators."""
+    """Put a player out of a game for good: for its host and for operators. A `/` in the id is sent as `%2F`."""
     asking = await access.authenticate(request)
     try:
         state = await hub.rooms.state(str(game_id))
@@ -292,7 +293,7 @@ async def remove_player(
             raise refusal(HTTPStatus.NOT_FOUND, "no such game; it may have ended and been removed")
         if asking.player_id != state.host_id and not asking.is_operator:
             raise refusal(HTTPStatus.FORBIDDEN, "only the game's host and operators remove players")
-        await hub.rooms.remove(str(game_id), player_id)
+        await hub.rooms.remove(str(game_id), unquote(player_id))  # as it was sent: see app.web.paths
     except Rejected as rejected:
         raise refusal(HTTPStatus.CONFLICT, f"this player cannot be removed: {rejected.message}") from None
     except LogUnavailable as error:

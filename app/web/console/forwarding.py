@@ -18,9 +18,9 @@ from app.console.fleet import OnBehalf, ReplicaCard
 from app.eventlog import LogUnavailable
 from app.vocabulary import ActionOutcome
 from app.web.console.access import REASON_HEADER, RIGHT_HEADER, Operator, find_operator
-from app.web.console.paths import sent_path
 from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
+from app.web.paths import sent_path
 
 _ONE: Final = "replica"
 _ALL: Final = "replicas"

@@ -17,10 +17,10 @@ from app.web.console import actions, alerts, connections, diagnostics, games, ho
 from app.web.console.access import OperatorAccess, OpsConnection, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
 from app.web.console.listing import find_listing
-from app.web.console.paths import PREFIX, decode_ids
 from app.web.dependencies import provide
 from app.web.error_answers import MEDIA_TYPE
 from app.web.json_request import AnyRequest
+from app.web.paths import PREFIX, decode_ids
 
 _HANDLERS: Final = [
     *replica.HANDLERS,

@@ -1,10 +1,12 @@
-"""The ids in paths of the console's API: whatever a player is called, a `/` in it too, is one part of the path.
+"""The ids of players in paths: whatever a player is called, a `/` in it too, is one part of the path.
 
-A server decodes a path before its parts are told from each other, so here it is routed as it was sent.
+A server decodes a path before its parts are told from each other, so here an id is routed as it was sent: in the
+console's API all of a path is, in the game's API the id alone.
 """
 
+import re
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from litestar import Litestar
 from litestar.enums import ScopeType
@@ -13,15 +15,21 @@ from litestar.types import Receive, Scope, Send
 from app.web.json_request import AnyRequest
 
 PREFIX: Final = "/ops/api"
+_PLAYERS: Final = "/players/"
+_PLAYER: Final = re.compile(f"(.*{_PLAYERS})([^/]*/*)")
 
 
 def route_as_sent(application: Litestar) -> None:
-    """Have an application find the handlers of the console's API by paths that are not yet decoded."""
+    """Have an application find handlers that are given ids of players by paths in which these are not yet decoded."""
     handle = application.asgi_handler
 
     async def handle_as_sent(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(f"{PREFIX}/"):
-            scope["path"] = sent_path(scope)
+        if scope["type"] == ScopeType.HTTP:
+            if scope["path"].startswith(f"{PREFIX}/"):
+                scope["path"] = sent_path(scope)
+            elif _PLAYERS in scope["path"]:
+                found = _PLAYER.fullmatch(sent_path(scope))
+                scope["path"] = unquote(found[1]) + found[2] if found else quote(scope["path"])
         await handle(scope, receive, send)
 
     application.asgi_handler = handle_as_sent

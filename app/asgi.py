@@ -55,7 +55,7 @@ from app.web.error_answers import exception_handlers, fault_reporter
 from app.web.handshake.admission import Admission
 from app.web.handshake.attempt import HandshakeContext
 from app.web.handshake.connection_limits import ConnectionLimits
-from app.web.handshake.endpoint import diagnose, game_socket
+from app.web.handshake.endpoint import diagnose
 from app.web.handshake.releases import Releases, known_releases
 from app.web.headers import add_headers
 from app.web.json_request import JsonRequest
@@ -205,7 +205,9 @@ def _shared_table(worker: Inherited | None) -> SharedTable | None:
 
 
 def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited | None = None) -> Litestar:
-    """Make an application; its `state.service` is the `Service` behind it. A `worker` has its share of the games alone.
+    """Make an application; its `state.service` is the `Service` behind it, `state.handshakes` what its WebSockets need.
+
+    A `worker` has its share of the games alone.
 
     Raises:
         SettingsError: there is no secret to sign tokens with.
@@ -219,11 +221,12 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
         per_address=not settings.is_development,
         table=_shared_table(worker),
     )
+    handshakes = _handshakes(settings, service, rates)
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     console = _console(service) if settings.is_open else ()
     application = Application(
-        route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
-        dependencies=_dependencies(settings, service, rates),
+        route_handlers=[diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
+        dependencies=_dependencies(settings, service, rates, handshakes),
         lifespan=[service.lifecycle.run],
         cors_config=cors_config(settings),
         before_send=[add_headers],
@@ -236,6 +239,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
     )
     application.asgi_handler = ReadAsExpected(application.asgi_handler)
     application.state.service = service
+    application.state.handshakes = handshakes
     route_as_sent(application)
     return application
 
@@ -280,37 +284,36 @@ def _ops(service: Service) -> Ops:
     )
 
 
-def _dependencies(settings: Settings, service: Service, rates: ApiRates) -> dict[str, Provide]:
-    """Make what handlers ask for by name."""
-    origins = OriginPolicy(settings.allowed_origins, settings.is_development)
-    availability = Availability(service.hub)
+def _handshakes(settings: Settings, service: Service, rates: ApiRates) -> HandshakeContext:
+    """Make what every handshake needs."""
+    hub = service.hub
     admission = Admission(
         service.authenticator,
         service.tickets,
-        origins,
-        availability,
-        service.hub,
+        OriginPolicy(settings.allowed_origins, settings.is_development),
+        Availability(hub),
+        hub,
         settings.max_replacements_per_minute,
         allows_chaos=settings.is_development,
     )
-    circle = service.hub.circle
     limits = ConnectionLimits(
-        settings, service.hub.policy, circle.players, circle.addresses, per_address=not settings.is_development
+        settings, hub.policy, hub.circle.players, hub.circle.addresses, per_address=not settings.is_development
     )
+    releases = Releases(known_releases(settings.client_releases))
+    return HandshakeContext(admission, limits, rates, hub, service.recorder, releases, settings.auth_timeout_s)
+
+
+def _dependencies(
+    settings: Settings, service: Service, rates: ApiRates, handshakes: HandshakeContext
+) -> dict[str, Provide]:
+    """Make what handlers ask for by name."""
+    checks = handshakes.admission
     return provide(
         settings=settings,
-        access=ApiAccess(service.authenticator, origins, availability, rates),
+        access=ApiAccess(service.authenticator, checks.origins, checks.availability, rates),
         tickets=service.tickets,
         hub=service.hub,
-        handshakes=HandshakeContext(
-            admission,
-            limits,
-            rates,
-            service.hub,
-            service.recorder,
-            Releases(known_releases(settings.client_releases)),
-            settings.auth_timeout_s,
-        ),
+        handshakes=handshakes,
         ops=_ops(service),
         issuer=service.issuer,
         asyncapi=AsyncApi(settings, settings.max_batch, __version__),

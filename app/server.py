@@ -33,6 +33,7 @@ from app.transport.http_connections import HttpConnections
 from app.usable import bad_certificate, load_certificate_again
 from app.vocabulary import LimitScope, WsTransport
 from app.web.auth.jwks import JwksKeys
+from app.web.handshake.endpoint import GameSockets
 from app.workers import Inherited
 from app.workers.control import obey
 from app.workers.mailbox import Mailbox
@@ -337,7 +338,7 @@ def _config(app: Litestar, settings: Settings, service: Service, mailbox: Mailbo
     observer = service.recorder
     deflate = Deflate(settings.ws_deflate_min_bytes) if settings.ws_deflate else None
     config = uvicorn.Config(
-        cast("Any", MeasuredHttp(app, service.recorder)),
+        cast("Any", GameSockets(MeasuredHttp(app, service.recorder), app.state.handshakes)),
         workers=1,  # else uvicorn reads WEB_CONCURRENCY, which may be no number
         backlog=settings.listen_backlog,
         ws=partial(  # type: ignore[arg-type] # called like the class

@@ -79,7 +79,7 @@ def deadline(state: GameState) -> int | None:
     """Return when time alone changes the game next (epoch ms); None if it never does."""
     if state.phase is Phase.FINISHED:
         return None
-    times = [player.grace_until for player in state.active_players if player.grace_until is not None]
+    times = [player.grace_until for player in state.players.values() if player.grace_until is not None]
     if state.phase is Phase.WAITING:
         times.append(state.created_at + state.rules.waiting_ttl_ms)
     elif state.phase is Phase.COUNTDOWN and state.starts_at is not None:
@@ -272,12 +272,14 @@ def _settle(draft: _Draft) -> None:
 
 
 def _expire_graces(draft: _Draft) -> None:
-    for player in draft.state.active_players:
+    for player in draft.state.players.values():  # who has left has no grace
         if player.grace_until is not None and player.grace_until <= draft.now:
             draft.emit(PlayerLeft, player_id=player.id, reason=LeaveReason.GRACE_EXPIRED)
 
 
 def _can_start(state: GameState) -> bool:
+    if len(state.players) < state.rules.min_players:  # those who have left among them
+        return False
     players = state.active_players
     return len(players) >= state.rules.min_players and all(player.ready for player in players)
 

@@ -39,6 +39,7 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyn
 _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
+_MILLISECONDS: Final = len("2026-01-01T00:00:00.000")
 _GATHER_S: Final = 0.025
 _MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -304,7 +305,9 @@ class Logs:
 
     def _write(self, level: str, event: str, /, **fields: object) -> None:
         for key, value in fields.items():
-            if isinstance(value, str):
+            if isinstance(value, str) and not (  # what nearly all are is looked at here: a call would cost more
+                len(value) <= _TEXT_LIMIT and value.isascii() and not ("?" in value or "&" in value or "eyJ" in value)
+            ):
                 fields[key] = _presentable(value)
         record = {"timestamp": _timestamp(), "level": level, **self._common, **self.trace_ids()}
         self.writer.put(record | fields | {"event": _presentable(event)})
@@ -367,5 +370,4 @@ def _one_line(line: bytes) -> bytes:
 
 
 def _timestamp() -> str:
-    now = dt.datetime.now(dt.UTC)
-    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{dt.datetime.now(dt.UTC).isoformat(timespec='milliseconds')[:_MILLISECONDS]}Z"

@@ -1,6 +1,6 @@
 """What is asked over HTTP, measured: by whose handler, how it was answered, how long that took.
 
-It stands around the application, so that it sees what no handler is asked for, too. WebSockets pass through: of
+It stands around the application, so that it sees what no handler is asked for, too. WebSockets do not come here: of
 their handshakes the observer is told.
 """
 

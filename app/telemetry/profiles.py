@@ -60,6 +60,8 @@ def name_in(profile: str, field: str) -> str:
 
 def rename(profile: str, record: Mapping[str, Any], gcp_project: str = "") -> dict[str, Any]:
     """Give a record the names of a profile, and values as its pipeline wants them."""
+    if profile == "otel":
+        return dict(record)  # its names are ours
     renamed = {name_in(profile, field): value for field, value in record.items()}
     if profile == "gcp":
         _as_gcp(renamed, gcp_project)

@@ -23,12 +23,8 @@ AsgiMessage = MutableMapping[str, Any]
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
 _NEEDED: Final = (b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version")
+_FAULT: Final = "a fault of the server; it has been logged"
 _SHARED: Final = ("http_version", "server", "client", "root_path", "headers", "state")
-_GAME_PATH: Final = "/ws/"
-_DETAILS: Final = {
-    HandshakeOutcome.NO_SUCH_PATH: "there is no WebSocket here; games are at /ws/{gameId}",
-    HandshakeOutcome.INTERNAL_ERROR: "a fault of the server; it has been logged",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +34,6 @@ class UpgradeRefusal:
     status: HTTPStatus
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
-
-
-def refusal_without_reason(scope: MutableMapping[str, Any], observer: Observer) -> UpgradeRefusal:
-    """Say what it was that Litestar refused by itself, with a close without a word, and record it."""
-    path = scope["path"]
-    known = path.startswith(_GAME_PATH) and "/" not in path.removeprefix(_GAME_PATH).rstrip("/")
-    known = known and len(path) > len(_GAME_PATH)
-    outcome = HandshakeOutcome.INTERNAL_ERROR if known else HandshakeOutcome.NO_SUCH_PATH
-    return _refusal(observer, scope, outcome, _DETAILS[outcome])
 
 
 def bad_handshake(error: "BadHandshake", scope: MutableMapping[str, Any], observer: Observer) -> UpgradeRefusal:
@@ -66,28 +53,28 @@ def _refusal(
 
 def accept_key(method: str, headers: Headers) -> bytes:
     """Return the value of Sec-WebSocket-Accept. Raises BadHandshake."""
-    found: dict[bytes, list[bytes]] = {name: [] for name in _NEEDED}
+    found: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in found:
-            found[name].append(value)
+        if name in _NEEDED:  # several of a name are one list (RFC 9110 section 5.3): no key, no version
+            found[name] = found[name] + b"," + value if name in found else value
+    connection, upgrade, key, version = [found.get(name, b"") for name in _NEEDED]
     if method != "GET":
         raise BadHandshake("an upgrade is a GET")
-    if b"upgrade" not in _tokens(found, b"connection") or b"websocket" not in _tokens(found, b"upgrade"):
+    if not (_lists(connection, b"upgrade") and _lists(upgrade, b"websocket")):
         raise BadHandshake("it needs Connection: Upgrade and Upgrade: websocket")
-    keys = found[b"sec-websocket-key"]
-    if len(keys) != 1 or not _is_key(keys[0]):
+    if not _is_key(key):
         raise BadHandshake("it needs one Sec-WebSocket-Key of 16 bytes in base64")
-    if found[b"sec-websocket-version"] != [b"13"]:
+    if version != b"13":
         raise BadHandshake("it needs one Sec-WebSocket-Version: 13")
-    return base64.b64encode(hashlib.sha1(keys[0].strip() + _GUID, usedforsecurity=False).digest())
+    return base64.b64encode(hashlib.sha1(key.strip() + _GUID, usedforsecurity=False).digest())
 
 
 class BadHandshake(Exception):  # noqa: N818 - names what it is
     """The request is no opening handshake of RFC 6455; the message says what is missing."""
 
 
-def _tokens(headers: dict[bytes, list[bytes]], name: bytes) -> list[bytes]:
-    return [token.strip().lower() for value in headers[name] for token in value.split(b",")]
+def _lists(value: bytes, token: bytes) -> bool:
+    return token in [one.strip() for one in value.lower().split(b",")]
 
 
 def _is_key(value: bytes) -> bool:
@@ -187,12 +174,9 @@ class Upgrade:
             if not self._connection.is_lost:  # that a peer has gone is no fault of ours, and wakes nobody
                 self._observer.fault("websocket handshake", fault)
         if self._key and not self._connection.is_lost:
-            self._refuse(refusal_without_reason(self.scope, self._observer))
+            refused = _refusal(self._observer, self.scope, HandshakeOutcome.INTERNAL_ERROR, _FAULT)
+            self._answer(refused.status, list(refused.headers), refused.body)
         self._connection.finished()
-        # Litestar's connection refers to itself, and would keep ours until a collection.
-        self.scope["extensions"].clear()
-        self.scope.clear()
-        del self._connection
 
     def lost(self) -> None:
         """Wake the application, as the peer has gone."""
@@ -223,8 +207,6 @@ class Upgrade:
             raise RuntimeError(f"{type} after the handshake; frames go over the transport")
         if type == "websocket.accept":
             self._accept(message)
-        elif type == "websocket.close":
-            self._refuse(refusal_without_reason(self.scope, self._observer))
         elif type == "websocket.http.response.start":
             self._response = (message["status"], list(message.get("headers", ())), b"")
         elif type == "websocket.http.response.body" and self._response is not None:
@@ -245,9 +227,6 @@ class Upgrade:
         lines.extend(name + b": " + value + b"\r\n" for name, value in message.get("headers") or ())
         self._key = b""
         self._connection.opened(b"".join((*lines, b"\r\n")))
-
-    def _refuse(self, refused: UpgradeRefusal) -> None:
-        self._answer(refused.status, list(refused.headers), refused.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._key = b""

@@ -28,7 +28,6 @@ from app.telemetry.observer import Observer
 from app.transport.common import FRAME_COST, CommonTransport
 from app.transport.deflate import Deflate
 from app.transport.port import EXTENSION, VIOLATIONS
-from app.transport.upgrade import refusal_without_reason
 from app.vocabulary import HandshakeOutcome, Initiator, PingOutcome
 
 _PIECE: Final = 256
@@ -149,19 +148,10 @@ class UvicornTransport(CommonTransport, WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send what the application says; a refusal completes the handshake too, which uvicorn forgets to note."""
-        if message["type"] == "websocket.close" and not self.handshake_complete:
-            await self._refuse()
-            return
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
             self._cut_later()  # it must be taken in time: a closed socket waits for that as long as it takes
-
-    async def _refuse(self) -> None:
-        refused = refusal_without_reason(cast("dict[str, Any]", self.scope), self._observer)
-        headers = list(refused.headers)
-        await self.send({"type": "websocket.http.response.start", "status": refused.status, "headers": headers})
-        await self.send({"type": "websocket.http.response.body", "body": refused.body, "more_body": False})
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - as ASGI has them
         """Return when the connection has ended, not when the application does: uvicorn closes the socket then."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.exceptions import HTTPException
 from litestar.types import Scope
 
 from app.eventlog import LogUnavailable
@@ -64,6 +64,9 @@ class ErrorAnswer:
         return Response(self.body(), status_code=self.status, media_type=MEDIA_TYPE, headers=self.all_headers())
 
 
+FAULT: Final = ErrorAnswer(500, "a fault of the server; it has been logged")
+
+
 class RequestRefused(Exception):  # noqa: N818 - an answer
     """Raised by a handler to answer with an error."""
 
@@ -108,11 +111,8 @@ def exception_handlers() -> dict[int | type[Exception], Any]:
 def fault_reporter(
     observer: Observer, answered: Collection[type[Exception]] = ()
 ) -> Callable[[Exception, Scope], Awaitable[None]]:
-    """Make what logs each error that no handler answers for: over a WebSocket, Litestar only closes with a bare 403.
-
-    Those of a class that is `answered` have a handler.
-    """
-    no_faults = (RequestRefused, WebSocketDisconnect, *answered)
+    """Make what logs each error that no handler answers for; those of a class that is `answered` have one."""
+    no_faults: tuple[type[Exception], ...] = (RequestRefused, *answered)
 
     async def report(error: Exception, scope: Scope) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -155,6 +155,5 @@ def _field_error(item: object) -> str:
 
 
 def _answer_fault(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
-    answer = ErrorAnswer(500, "a fault of the server; it has been logged")
-    request.scope["state"][_NOTED] = answer.reason, answer.detail
-    return answer.response()
+    request.scope["state"][_NOTED] = FAULT.reason, FAULT.detail
+    return FAULT.response()

@@ -1,5 +1,6 @@
 """Headers of every answer."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from litestar.types import Message, Scope
@@ -24,7 +25,12 @@ _VARY: Final = (b"vary", b"Origin, Accept-Encoding")
 
 async def add_headers(message: Message, _: Scope) -> None:
     """Add the headers that an answer does not set itself."""
-    if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-        said = [(name, value) for name, value in message["headers"] if name != b"vary"]
-        names = {name for name, _ in said}
-        message["headers"] = [*said, _VARY, *(one for one in _ENCODED if one[0] not in names)]
+    if message["type"] == "http.response.start":
+        message["headers"] = with_usual(message["headers"])
+
+
+def with_usual(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer, and those of every answer that it does not set itself."""
+    said = [(name, value) for name, value in headers if name != b"vary"]
+    names = {name for name, _ in said}
+    return [*said, _VARY, *(one for one in _ENCODED if one[0] not in names)]

@@ -5,9 +5,9 @@ the log is lost `watch` writes something small to it again and again, until it t
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Final
 
 from app.eventlog import EventLog, LogListener, LogUnavailable
@@ -31,6 +31,7 @@ class LogHealth(LogListener):
         self._report = observer.fault
         self._reached = asyncio.Event()
         self._probe_due = asyncio.Event()
+        self._appending = _Appending(self.note)
 
     @property
     def is_reached(self) -> bool:
@@ -86,16 +87,9 @@ class LogHealth(LogListener):
         else:
             self._report(where, error)
 
-    @contextlib.contextmanager
-    def appending(self) -> Iterator[None]:
+    def appending(self) -> "_Appending":
         """Note how an append goes that is made within the block: whether the log took it shows how it is."""
-        try:
-            yield
-        except LogUnavailable as error:
-            if error.trouble is not LogTrouble.BUSY:  # it is there, and has enough to do
-                self.note(str(error))
-            raise
-        self.note(None)
+        return self._appending
 
     def note_gap(self) -> None:
         """Note that a game's commits were missed, or are late: they are read again."""
@@ -116,3 +110,21 @@ class LogHealth(LogListener):
     def on_restored(self) -> None:
         """Have a probe find out whether the log is back."""
         self._probe()
+
+
+class _Appending:
+    """A block in which something is appended; it may be entered many times over."""
+
+    __slots__ = ("_note",)
+
+    def __init__(self, note: Callable[[str | None], None]) -> None:
+        self._note = note
+
+    def __enter__(self) -> None:
+        """Do nothing: there is nothing to prepare."""
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self._note(None)
+        elif isinstance(error, LogUnavailable) and error.trouble is not LogTrouble.BUSY:  # else it has enough to do
+            self._note(str(error))

@@ -141,7 +141,7 @@ class Replicas:
 
     def leads(self, state: GameState) -> bool:
         """Return whether this process acts first for a game: that of the first connected player, else whoever asks."""
-        for player in state.active_players:
+        for player in state.players.values():  # who has left has no connection
             if player.connection_id is not None:
                 return self.is_own(player.connection_id) or self.is_gone(player.connection_id)
         return True

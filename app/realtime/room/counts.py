@@ -15,13 +15,17 @@ class GameCounts:
 
     def note(self, state: GameState) -> Phase | None:
         """Count a game that is new or has changed, and return the phase it was known to be in."""
-        before = self._take_out(state.game_id)
         standings: dict[PlayerStanding, int] = {}  # a Counter takes three times as long, and each event is counted
-        for player in state.active_players:
-            standing = standing_of(state.phase, player)
-            standings[standing] = standings.get(standing, 0) + 1
-        self._known[state.game_id] = state.phase, standings
-        self._add(state.phase, standings, 1)
+        for player in state.players.values():
+            if player.out is None:
+                standing = standing_of(state.phase, player)
+                standings[standing] = standings.get(standing, 0) + 1
+        known = state.phase, standings
+        if self._known.get(state.game_id) == known:
+            return state.phase
+        before = self._take_out(state.game_id)
+        self._known[state.game_id] = known
+        self._add(*known, 1)
         self._note_host(state)
         return before
 

@@ -4,8 +4,7 @@ A game whose room is not loaded is still looked after: its deadline is known, an
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from app.aio.tasks import TaskOwner
@@ -143,23 +142,21 @@ class Rooms:
 
     # ---------------------------------------------------------------- loaded while they are used
 
-    @contextlib.asynccontextmanager
-    async def use(self, game_id: str) -> AsyncIterator[Room | None]:
+    def use(self, game_id: str) -> "_Using":
         """Give the room of a game, loaded and kept for the block; None where there is no such game.
 
         Raises LogUnavailable.
         """
+        return _Using(self, game_id)
+
+    async def take(self, game_id: str) -> Room | None:
+        """Load a game, if there is one, and count in one that uses its room, to be released. Raises LogUnavailable."""
         room = await self._load(game_id)
         while room is not None and self.loaded.get(game_id) is not room:
             room = await self._load(game_id)  # released between being loaded and being handed to us
-        if room is None:
-            yield None
-            return
-        room.users += 1
-        try:
-            yield room
-        finally:
-            self.release(room)
+        if room is not None:
+            room.users += 1
+        return room
 
     async def _load(self, game_id: str) -> Room | None:
         room = self.loaded.get(game_id)
@@ -251,6 +248,25 @@ class Rooms:
                 return None
             await room.handle(command)
             return deadline(room.known)
+
+
+class _Using:
+    """A block in which a room is used; as a generator it would cost each handshake and each command twice as much."""
+
+    __slots__ = ("_game_id", "_room", "_rooms")
+
+    def __init__(self, rooms: Rooms, game_id: str) -> None:
+        self._rooms = rooms
+        self._game_id = game_id
+        self._room: Room | None = None
+
+    async def __aenter__(self) -> Room | None:
+        self._room = await self._rooms.take(self._game_id)
+        return self._room
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._room is not None:
+            self._rooms.release(self._room)
 
 
 def _ends_by(state: GameState, until: float) -> bool:

@@ -138,7 +138,8 @@ class Room:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
         try:
             self._subscriptions.append(await self._log.subscribe(self.game_id, self.deliver))
-            self._subscriptions.append(await self._coordination.subscribe(self.game_id, self._receive_progress))
+            if self._coordination.shared:
+                self._subscriptions.append(await self._coordination.subscribe(self.game_id, self._receive_progress))
             await self.catch_up()
         except BaseException:  # nobody holds a room that could not be read: nobody would close it
             self.close()

@@ -14,9 +14,8 @@ def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa
     Raises:
         ValueError: a field that the catalogue does not list.
     """
-    unknown = fields.keys() - event.fields
-    if unknown:
-        raise ValueError(f"{event.name}: the catalogue does not list {sorted(unknown)}")
+    if not fields.keys() <= event.fields:
+        raise ValueError(f"{event.name}: the catalogue does not list {sorted(fields.keys() - event.fields)}")
     if logger is not None:
         present = {key: value for key, value in fields.items() if value is not None}
         getattr(logger, event.level)(event.name, **present)

@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, cast
 
 import msgspec
-from litestar.connection import WebSocket
-from litestar.exceptions import WebSocketDisconnect
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Headers, MultiDict
+from litestar.types import Receive, Scope, Send, WebSocketScope
 
 from app.protocol import SUBPROTOCOL, Close
 from app.realtime import Hub, Room, Session, Transport
@@ -21,12 +21,41 @@ from app.web.error_answers import MEDIA_TYPE, ErrorAnswer
 from app.web.handshake.admission import Admission, HandshakeTarget
 from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
 from app.web.handshake.releases import Releases
+from app.web.headers import with_usual
 from app.web.rates import ApiRates
 
-AnySocket = WebSocket[Any, Any, Any]
+GONE: Final = OSError
+"""What sending to a peer that has gone raises (ASGI 2.4)."""
 
-GONE: Final = (WebSocketDisconnect, OSError)
-"""What sending to a peer that has gone raises: Litestar's, or the server's own (ASGI 2.4: an OSError)."""
+
+class UpgradeRequest(ASGIConnection[Any, Any, Any, Any]):
+    """The request for an upgrade; its headers and its query are read once, as nearly each check asks for some."""
+
+    __slots__ = ("headers", "query_params")
+    headers: Headers
+    query_params: MultiDict[Any]
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.headers = super().headers
+        self.query_params = super().query_params
+
+
+class Begun:
+    """A block in which a session enters its game; after it the connection lives by itself."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        """Do nothing: the connection is open."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # a cancelled handshake too: the peer is told, the cause goes on up
+            self._session.close(Close.INTERNAL)
+        self._session.begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +73,44 @@ class HandshakeContext:
 
 @dataclass(slots=True)
 class HandshakeAttempt:
-    """An attempt, and what is known of it so far."""
+    """An attempt, and what is known of it so far; `is_answered` once a whole answer has been given, whichever."""
 
-    socket: AnySocket
+    socket: UpgradeRequest
     context: HandshakeContext
     client: str
     started: float
     target: HandshakeTarget | None = None
     player_id: str | None = None
     slot: ConnectionSlot | None = None
+    is_answered: bool = False
 
     @property
     def known_target(self) -> HandshakeTarget:
         """What is asked for, once that is known."""
         return cast("HandshakeTarget", self.target)
 
-    @contextlib.asynccontextmanager
-    async def connection(self, slot: ConnectionSlot, room: Room | None = None) -> AsyncIterator[Session | None]:
-        """Complete the upgrade and let the connection live by itself after the block; None where the peer has gone."""
+    @property
+    def subprotocols(self) -> list[str]:
+        """What the client offers to speak."""
+        return cast("WebSocketScope", self.socket.scope)["subprotocols"]
+
+    async def accept(self, slot: ConnectionSlot, room: Room | None = None) -> Session | None:
+        """Complete the upgrade and open the connection, which is to be `Begun`; None where the peer has gone."""
         opened = self._opened(room)
         accepted = await self._accept(opened)
         if accepted is None:
-            yield None
-            return
+            return None
         self.slot = None  # the connection's from now on
-        session = self.context.hub.connections.open(*accepted, slot.release)
-        try:
-            yield session
-        except BaseException:  # a cancelled handshake too: the peer is told, the cause goes on up
-            session.close(Close.INTERNAL)
-            raise
-        finally:
-            session.begin()
+        return self.context.hub.connections.open(*accepted, slot.release)
 
     async def refuse(self, answer: ErrorAnswer) -> None:
         """Refuse with an HTTP status (ASGI extension ``websocket.http.response``), readable by proxies and people."""
         headers = [(key.encode(), value.encode()) for key, value in answer.all_headers().items()]
-        headers.append((b"content-type", MEDIA_TYPE.encode()))
+        headers = with_usual([*headers, (b"content-type", MEDIA_TYPE.encode())])
         start = {"type": "websocket.http.response.start", "status": answer.status, "headers": headers}
         body = {"type": "websocket.http.response.body", "body": answer.body()}
-        with contextlib.suppress(*GONE):  # whoever has gone needs no answer
+        self.is_answered = True
+        with contextlib.suppress(GONE):  # whoever has gone needs no answer
             await self.socket.send(cast("Any", start))
             await self.socket.send(cast("Any", body))
         outcome = answer.outcome or HandshakeOutcome.INTERNAL_ERROR
@@ -104,9 +131,11 @@ class HandshakeAttempt:
         chaos = self.known_target.chaos
         if chaos is not None:
             transport = UnsteadyTransport(transport, chaos)
-        chosen = SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None
+        chosen = SUBPROTOCOL if SUBPROTOCOL in self.subprotocols else None
+        self.is_answered = True
         try:
-            await socket.accept(subprotocols=chosen)
+            await socket.receive()  # websocket.connect
+            await socket.send({"type": "websocket.accept", "subprotocol": chosen, "headers": []})
             is_open = transport.is_open
         except GONE:
             is_open = False

@@ -3,44 +3,85 @@
 import time
 from http import HTTPStatus
 
-from litestar import Response, get, websocket
+from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.enums import ScopeType
 from litestar.params import FromPath
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.eventlog import LogUnavailable
 from app.protocol import AuthMessage, Close
 from app.realtime import Room, Session
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REFUSALS
+from app.telemetry.bulkhead import Bulkhead
 from app.vocabulary import HandshakeOutcome
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address
-from app.web.error_answers import ErrorAnswer, RequestRefused, unavailable
-from app.web.handshake.attempt import AnySocket, HandshakeAttempt, HandshakeContext
+from app.web.error_answers import FAULT, ErrorAnswer, RequestRefused, refused, unavailable
+from app.web.handshake.attempt import Begun, HandshakeAttempt, HandshakeContext, UpgradeRequest
 from app.web.handshake.connection_limits import ConnectionSlot
 from app.web.json_request import AnyRequest
 
 
-@websocket("/ws/{game_id:str}")
-async def game_socket(socket: AnySocket, game_id: FromPath[str], handshakes: NamedDependency[HandshakeContext]) -> None:
-    """Admit or refuse; a connection that is admitted lives on by itself."""
-    attempt = HandshakeAttempt(socket, handshakes, client_address(socket), time.perf_counter())
+class GameSockets:
+    """The WebSockets of an application, which are at ``/ws/{gameId}`` and nowhere else; the rest is `app`'s.
+
+    They pass by Litestar: its ways to a handler are a tenth of a handshake, and its connection, which refers to itself,
+    is a collection's work.
+    """
+
+    def __init__(self, app: ASGIApp, handshakes: HandshakeContext) -> None:
+        self._app = app
+        self._handshakes = handshakes
+        self._bulkhead = Bulkhead(handshakes.observer.fault, "websocket")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit or refuse; a connection that is admitted lives on by itself."""
+        if scope["type"] != ScopeType.WEBSOCKET:
+            await self._app(scope, receive, send)
+            return
+        socket = UpgradeRequest(scope, receive, send)
+        attempt = HandshakeAttempt(socket, self._handshakes, client_address(socket), time.perf_counter())
+        try:
+            with self._bulkhead:
+                await _answer(attempt, scope["path"])
+            if not attempt.is_answered:
+                await attempt.refuse(FAULT)
+        finally:
+            if attempt.slot is not None:
+                attempt.slot.release()
+
+
+def _game_in(path: str) -> str:
+    """Return what a path names as the game. Raises RequestRefused where it is no game's."""
+    match [part for part in path.split("/") if part]:
+        case ["ws", game_id]:
+            return game_id
+    raise refused(HandshakeOutcome.NO_SUCH_PATH, "there is no WebSocket here; games are at /ws/{gameId}")
+
+
+async def _answer(attempt: HandshakeAttempt, path: str) -> None:
+    """Serve an attempt, or refuse it."""
     try:
-        attempt.target = handshakes.admission.require_target(socket, game_id)
-        attempt.slot = slot = handshakes.limits.acquire(attempt.client)
-        identity, ticket = await handshakes.admission.identify(socket, socket.scope["subprotocols"])
-        if identity is None:
-            await _serve_unknown(attempt, slot)
-        else:
-            attempt.player_id = identity.player_id
-            await _serve_known(attempt, slot, identity, ticket)
+        await _serve(attempt, _game_in(path))
     except RequestRefused as error:
         await attempt.refuse(error.answer)
     except LogUnavailable as error:
         await attempt.refuse(unavailable(error).answer)
-    finally:
-        if attempt.slot is not None:
-            attempt.slot.release()
+
+
+async def _serve(attempt: HandshakeAttempt, game_id: str) -> None:
+    """Find out who asks for what, and admit them. Raises RequestRefused, LogUnavailable."""
+    socket, context = attempt.socket, attempt.context
+    attempt.target = context.admission.require_target(socket, game_id)
+    attempt.slot = slot = context.limits.acquire(attempt.client)
+    identity, ticket = await context.admission.identify(socket, attempt.subprotocols)
+    if identity is None:
+        await _serve_unknown(attempt, slot)
+    else:
+        attempt.player_id = identity.player_id
+        await _serve_known(attempt, slot, identity, ticket)
 
 
 async def _serve_known(
@@ -53,16 +94,18 @@ async def _serve_known(
         room = _require_joinable(attempt, found, identity)
         await context.admission.redeem(ticket)
         slot.assign(identity.player_id)
-        async with attempt.connection(slot, room) as session:
-            if session is not None:
+        session = await attempt.accept(slot, room)
+        if session is not None:
+            with Begun(session):
                 await context.hub.membership.enter(session, room, identity, target.last_seq)
 
 
 async def _serve_unknown(attempt: HandshakeAttempt, slot: ConnectionSlot) -> None:
     """Upgrade, as the first message brings the token: what would have been a refusal becomes a close code."""
-    async with attempt.connection(slot) as session:
-        if session is None:
-            return
+    session = await attempt.accept(slot)
+    if session is None:
+        return
+    with Begun(session):
         session.start()
         try:
             identity = await _log_in(attempt, session)

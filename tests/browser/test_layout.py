@@ -33,6 +33,15 @@ NOT_SEEN = """() => {
     }).map((one) => one.outerHTML);
 }"""
 """What of the standing cannot be seen in the window: it is outside of it, cut off, or covered."""
+CUT_OFF_BY_A_NINTH = """() => {
+    const all = document.getElementById('players'), ninth = all.firstChild.cloneNode(true);
+    all.append(ninth);
+    const { bottom } = all.getBoundingClientRect();
+    const boxes = [...all.children].map((one) => one.getBoundingClientRect());
+    ninth.remove();
+    return boxes.filter((box) => box.top < bottom && box.bottom > bottom).length;
+}"""
+"""How many players of nine are seen in part."""
 NARROW: ViewportSize = {"width": 320, "height": 568}
 
 
@@ -250,6 +259,9 @@ def test_seven_rivals_are_all_in_sight_while_one_writes(browser: Browser, server
             assert overflow(page) <= 0
         texts = page.locator("#players .name").all_inner_texts()
         assert len(set(texts)) == 8
+        for size in (PHONE, NARROW):
+            page.set_viewport_size(size)
+            assert page.evaluate(CUT_OFF_BY_A_NINTH) == 2, "which tells that there are more"
 
 
 def test_copied_is_said_only_where_something_was_copied(browser: Browser, server: ServerProcess) -> None:

@@ -85,6 +85,7 @@ def test_a_guest_stays_the_same_beyond_the_end_of_the_token(
         page.get_by_role("button", name="I am ready").click()
         expect(page.locator("#statement")).to_contain_text("First time over")
         server.wait_for_log("ws.authenticated", player_id=guest["player_id"], kind="refresh")
+        expect(page.locator("#fresh")).to_be_hidden()
         kept = json.loads(page.evaluate("sessionStorage.getItem('code-racer.tab')"))["player"]
         assert (kept["playerId"], kept["token"] != short) == (guest["player_id"], True)
         page.reload()
@@ -142,27 +143,6 @@ def test_what_was_written_stays_with_who_cannot_race_on(
         page.get_by_role("button", name="Join", exact=True).click()
         expect(page.locator("#card")).to_contain_text("This race has begun without you")
         expect(page.get_by_label("What you wrote")).to_have_value(DRAFT)
-
-
-def test_a_token_of_ones_own_that_ends_is_replaced_by_hand(
-    browser: Browser, server: ServerProcess, size: ViewportSize
-) -> None:
-    link = new_game(server)
-    with window(browser, f"{link}#token={token('own', name='Eve')}", viewport=size) as page:
-        assert page.url == link, "the token stays in no address"
-        page.get_by_role("button", name="I am ready").click()
-        page.locator("#code").fill(DRAFT)
-        end_token(page, token("own", -60, name="Eve"))
-        expect(page.locator("#card")).to_contain_text("Your token is not taken")
-        shoot(page, "own-token-ended")
-        page.get_by_role("button", name="Use another token").click()
-        page.get_by_label("Your token", exact=True).fill(token("own", name="Eve"))
-        shoot(page, "own-token-asked")
-        page.get_by_role("button", name="Join").click()
-        is_open(page)
-        expect(page.locator("#code")).to_have_value(DRAFT)
-        expect(page.locator("#players li")).to_have_count(1)
-        assert "eyJ" not in page.evaluate("JSON.stringify(localStorage)"), "it goes with its tab"
 
 
 def test_what_is_too_long_is_said_before_it_is_sent(browser: Browser, server: ServerProcess) -> None:

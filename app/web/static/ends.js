@@ -3,7 +3,7 @@ import { Refused } from './http.js';
 
 /** Buttons, by the names of the ways on. */
 export const WAYS = Object.freeze({
-  here: 'Play here', again: 'Try again', join: 'Join as a new player', token: 'Use another token', look: 'Look at the ranking', home: 'Start another race', back: 'Back',
+  here: 'Play here', again: 'Try again', join: 'Join as a new player', look: 'Look at the ranking', home: 'Start another race', back: 'Back',
 });
 
 /** By the word that a refusal or a close has as its reason: a title, what it means, the ways on. */
@@ -27,15 +27,17 @@ export const ENDS = Object.freeze({
   no_such_path: ['No races here', 'What answers at this address is not the race server, or only a part of it.', ['again']],
   normal: ['The connection is closed', 'You are not in this race at the moment.', ['again', 'home']],
 });
-const WITH_OWN_TOKEN = ['Your token is not taken', 'It has run out, or was made for another server. Get a fresh one from whoever gave it to you.', ['token', 'home']];
+const OWN_TOKEN_ENDED = ['Your token has run out', 'What you wrote is kept. Get a fresh one from whoever gave it to you, paste it below, and you are back in the race.', ['home']];
+const OWN_TOKEN_REFUSED = ['Your token is not taken', 'It has run out, or was made for another server. Get a fresh one from whoever gave it to you, and paste it below.', ['home']];
 const ANY_END = ['The connection has ended', 'The server gave no reason that this page knows. What you wrote is kept.', ['again', 'home']];
 const TOKEN_ENDS = ['unauthorized', 'token_expired', 'auth_failed'];
 
-/** The words of an end, for a guest or somebody with a token of their own. */
+/** The words of an end, for a guest or somebody with a token of their own; whether a fresh token is the way on. */
 export function wordsOf({ reason }, isGuest) {
-  const words = TOKEN_ENDS.includes(reason) && !isGuest ? WITH_OWN_TOKEN : ENDS[reason] ?? ANY_END;
-  const [title, text, ways] = words;
-  return { title, text, ways };
+  const asksToken = TOKEN_ENDS.includes(reason) && !isGuest;
+  const ofToken = reason === 'token_expired' ? OWN_TOKEN_ENDED : OWN_TOKEN_REFUSED;
+  const [title, text, ways] = asksToken ? ofToken : ENDS[reason] ?? ANY_END;
+  return { title, text, ways, asksToken };
 }
 
 /** Whether an end leaves nothing to go on with: at most a ranking to look at. */
@@ -43,6 +45,7 @@ export const isFinal = ({ reason }) => ENDS[reason]?.[2].every((way) => way === 
 
 const WAITS = Object.freeze({
   __proto__: null,
+  token_expired: 'Your pass for this race has run out.',
   rate_limited: 'There are too many connections from you or your network just now.',
   draining: 'The server is restarting.',
   overloaded: 'The server has more to do than it can.',
@@ -58,7 +61,6 @@ const REFUSALS = Object.freeze({
   invalid_json: 'The server did not understand this; reload the page, what you wrote is kept.',
   invalid_data: 'The server did not understand this; reload the page, what you wrote is kept.',
   unknown_type: 'The server did not understand this; reload the page, what you wrote is kept.',
-  auth_failed: 'The server did not take the fresh token.',
   internal: 'The server has a fault; try again.',
   unavailable: 'The server cannot keep anything just now; try again.',
 });
@@ -69,8 +71,10 @@ function sentence(text) {
   return plain && !/_|[A-Z]{3}|`/.test(plain) ? `${plain[0].toUpperCase()}${plain.slice(1)}.` : 'The server has refused this.';
 }
 
+const tokenWords = (detail) => `The server does not take this token. ${sentence(detail?.replace(/^Authentication required: /, ''))}`;
+
 /** The words for what the server refuses while the race goes on; what the rules say is said in their words. */
-export const refusalWords = (code, message) => REFUSALS[code] ?? sentence(message);
+export const refusalWords = (code, message) => (code === 'auth_failed' ? tokenWords(message) : REFUSALS[code] ?? sentence(message));
 
 /** The words for what a call of the API has failed with. */
 export function apiWords(error) {
@@ -78,7 +82,7 @@ export function apiWords(error) {
   if (!(error instanceof Refused)) return 'The server cannot be reached. Try again in a moment.';
   if (reason === 'rate_limited') return `${sentence(detail)} Try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
   if (reason === 'origin_refused') return ENDS.origin_refused.slice(0, 2).join('. ');
-  if (reason === 'unauthorized') return 'The server does not take this token: it has run out, or was made for another server.';
+  if (reason === 'unauthorized') return tokenWords(detail);
   if (reason === 'unavailable' || reason === '') return 'The server cannot do this just now. Try again in a moment.';
   return sentence(detail);
 }

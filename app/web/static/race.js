@@ -5,10 +5,11 @@ import { $, isOff } from './dom.js';
 import { code, focusEditor, setCode, startEditor } from './editor.js';
 import { apiWords, isFinal, refusalWords, waitWords, wordsOf } from './ends.js';
 import { holdFocus } from './focus.js';
+import { askFresh, hideFresh, startFresh } from './fresh.js';
 import { CHANGES, playerOf, testsPercent } from './game.js';
 import { lobbyIsFor, startLobby } from './lobby.js';
 import {
-  api, enterRace, forgetPlayer, isIn, keep, kept, knownName, leaveRace, player, renew, writtenIn, yieldRace,
+  api, becomeOwner, enterRace, forgetPlayer, isIn, keep, kept, knownName, leaveRace, ownerOf, player, renew, Told, writtenIn, yieldRace,
 } from './session.js';
 import { showConnection, showOver } from './status.js';
 import { joined, showSubmissions, sizeOf, submissionsOf } from './submissions.js';
@@ -39,8 +40,9 @@ function redraw() {
 function join(gameId) {
   const { token, playerId, isGuest } = player();
   race.client?.disconnect();
+  hideFresh();
   const client = new GameWebSocket(gameId, token, {
-    pingIntervalMs: 5000, client: `code-racer-page/${VERSION}`, refreshToken: isGuest ? renew : undefined,
+    pingIntervalMs: 5000, client: `code-racer-page/${VERSION}`, refreshToken: isGuest ? renew : pastedAfter(token),
   });
   Object.assign(race, { client, gameId, me: playerId, game: null, submissions: [] });
   const mine = (call) => (message) => { if (client === race.client) call(message); };
@@ -51,6 +53,17 @@ function join(gameId) {
   $('room').hidden = true;
   if (GAME_ID.test(gameId)) connect();
   else showCard(wordsOf({ reason: 'invalid_game_id' }), choose);
+}
+
+/** What a client asks for a fresh token of one's own: there is one where it was pasted since the one that the client has. */
+function pastedAfter(token) {
+  let last = token;
+  return () => {
+    const newest = player()?.token ?? last;
+    if (newest !== last) return last = newest;
+    if (race.client.state === 'open') return null; // the player is asked for it
+    throw Object.assign(new Error('nobody has pasted a token'), { final: true });
+  };
 }
 
 function connect() {
@@ -144,7 +157,14 @@ const HANDLERS = Object.freeze({
       showSubmissions(race.submissions);
     }
   },
+  game_finished: hideFresh,
   submission_result: showResult,
+  token_expiring({ expires_at }) {
+    if (player().isGuest) return; // it is renewed unasked
+    const time = new Date(expires_at - race.clockOffsetMs).toLocaleTimeString();
+    $('told').textContent = `Your token ends at ${time}. Paste a new one, and the race goes on.`;
+    askFresh($('told').textContent);
+  },
   error(data) {
     if (data.retry_after_ms != null) notice('The service needs a moment; what you did is sent again by itself.');
     else if (!data.id) notice(refusalWords(data.code, data.message)); // what has an id is told where it was asked
@@ -165,7 +185,10 @@ async function ended(end) {
   redraw();
   $('room').hidden = race.game?.state !== 'running'; // nobody waits for players here, but the code can be read
   hideCard();
-  showCard({ ...wordsOf(end, player()?.isGuest ?? true), written: $('room').hidden ? writtenIn(race.gameId) : '' }, choose);
+  const words = wordsOf(end, player()?.isGuest ?? true);
+  showCard({ ...words, written: $('room').hidden ? writtenIn(race.gameId) : '' }, choose);
+  if (words.asksToken) askFresh('Paste a new token to go on.');
+  else hideFresh();
 }
 
 /** Look at a race that is over; the words for why that cannot be, '' where it can. */
@@ -193,9 +216,8 @@ const CHOICES = Object.freeze({
   },
   join() {
     leaveRace();
-    backToLobby('name');
+    backToLobby();
   },
-  token() { backToLobby('token'); },
   async look() { notice(await look()); },
   back() { location.assign('/'); },
   home() { location.assign('/'); },
@@ -206,12 +228,36 @@ function choose(way) {
   void CHOICES[way]();
 }
 
-function backToLobby(asked) {
+function backToLobby() {
   $('name').value ||= knownName();
   forgetPlayer();
   hideCard();
   $('room').hidden = true;
-  lobbyIsFor(race.gameId, asked);
+  lobbyIsFor(race.gameId);
+}
+
+/** Go on with a token that was pasted, on the connection or on another. The words for what is wrong with it, '' where nothing is. */
+async function goOnWith(token) {
+  try {
+    const one = ownerOf(token);
+    if (isIn(race.gameId) && one.playerId !== race.me) return `This token is for ${one.name}, and you are in this race as ${player().name}.`;
+    if (race.client.state === 'closed') await api.game(race.gameId, { token });
+    else {
+      const { refused } = await ask('auth', { token });
+      if (refused) return refused;
+    }
+  } catch (error) {
+    return error instanceof Told ? error.message : apiWords(error);
+  }
+  becomeOwner(token);
+  if (race.client.state === 'closed') join(race.gameId);
+  else {
+    hideFresh();
+    keep({});
+    $('told').textContent = 'The new token is taken.';
+    focusEditor();
+  }
+  return '';
 }
 
 // ---------------------------------------------------------------- what the player does
@@ -324,6 +370,7 @@ $('leave').addEventListener('click', leave);
 $('copy').addEventListener('click', copyLink);
 $('submit').addEventListener('click', submit);
 addEventListener('pagehide', written);
+startFresh(goOnWith);
 startEditor({ onInput, onSubmit: submit });
 holdFocus();
 setInterval(() => { if (race.game) showClock(race.game, Date.now() + race.clockOffsetMs); }, 200);

@@ -114,13 +114,16 @@ export async function becomeGuest(name) {
   return become(guestOf(await api.guest(name, { token: '' })));
 }
 
-/** Play with a token of one's own, JSON Web Token; the server verifies it. Raises Told where it is none. */
-export function becomeOwner(token) {
+/** Play with a token of one's own; the server verifies it. Raises Told where it is none. */
+export function becomeOwner(token) { return become(ownerOf(token)); }
+
+/** Who a token of one's own is for, by what stands in it, a JSON Web Token. Raises Told where it is none. */
+export function ownerOf(token) {
   try {
     const bytes = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
     const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))));
     if (typeof claims.sub !== 'string' || !/^[\w.-]+$/.test(token)) throw new Error('no player');
-    return become({ token, playerId: claims.sub, name: String(claims.name ?? claims.sub), expiresAt: claims.exp * 1000, isGuest: false });
+    return { token, playerId: claims.sub, name: String(claims.name ?? claims.sub), expiresAt: claims.exp * 1000, isGuest: false };
   } catch {
     throw new Told('That is no token. A token is one long word with two dots in it.');
   }

@@ -83,7 +83,7 @@ def walk(server: ServerProcess, ann: Page, bob: Page) -> Seen:
     """Two players of one name and a third race: the one on the desktop wins."""
     seen = Seen()
     link = meet(seen, ann, bob)
-    with Player(server, link.rpartition("=")[2], server.guest("Lee")["token"]) as lee:
+    with Player(server, link.rpartition("=")[2], server.guest("Lee")["token"], max_queue=None) as lee:
         lee.send("ready")
         bob.goto(link)
         gather(seen, ann, bob)
@@ -238,7 +238,9 @@ def test_seven_rivals_are_all_in_sight_while_one_writes(browser: Browser, server
         page.get_by_label("Your name").fill("Ann")
         page.keyboard.press("Enter")
         rivals = [
-            stack.enter_context(Player(server, link[-36:], token(f"rival-{at}", name=f"Rival the {at}th of seven")))
+            stack.enter_context(
+                Player(server, link[-36:], token(f"rival-{at}", name=f"Rival the {at}th of seven"), max_queue=None)
+            )
             for at in range(7)
         ]
         expect(page.locator("#players li")).to_have_count(8)

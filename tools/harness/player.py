@@ -19,7 +19,10 @@ WRONG = "def solve(numbers, limit):\n    return -1\n"
 
 
 class Player:
-    """See the module; `received` holds all messages so far."""
+    """See the module; `received` holds all messages so far.
+
+    With 16 messages unread no close is heard, and leaving waits ten seconds: who reads little takes `max_queue=None`.
+    """
 
     def __init__(self, server: ServerProcess, game_id: str, token: str, query: str = "", **options: Any) -> None:
         headers = {"Authorization": f"Bearer {token}"}

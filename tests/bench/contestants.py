@@ -6,8 +6,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 
 import httpx
 
@@ -44,6 +47,12 @@ def processor_s(pid: int) -> float:
     """Processor time of a process so far, all its threads (Linux: nanoseconds in schedstat)."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def waited_s(pid: int) -> float:
+    """Seconds for which a process was ready to run and had no core, all its threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
 
 
 def resident_bytes(pid: int) -> int:
@@ -98,6 +107,11 @@ class Contestant:
         """Processor time so far of all that serve."""
         return sum(map(processor_s, self.pids))
 
+    def scraped(self, every_s: float) -> AbstractContextManager[object]:
+        """Have it scraped meanwhile, if it can be."""
+        del every_s
+        return nullcontext()
+
     @property
     def resident(self) -> int:
         """Resident memory."""
@@ -125,6 +139,24 @@ class Service(Contestant):
         """See `Contestant.stop`."""
         self.server.kill()
         shutil.rmtree(self.server.folder)
+
+    @contextmanager
+    def scraped(self, every_s: float) -> Iterator[None]:
+        """See `Contestant.scraped`: as Prometheus does, with exemplars."""
+        ended = Event()
+
+        def scrape() -> None:
+            with httpx.Client(base_url=self.server.http_url) as client:
+                while not ended.wait(every_s):
+                    client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+
+        thread = Thread(target=scrape)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def requests(self, count: int, room: int) -> list[bytes]:
         """Players in games of so many."""

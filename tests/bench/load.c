@@ -10,7 +10,9 @@
  *   open   AT_ONCE                            connect all and hold them
  *   echo   COUNT PREFIX MESSAGE...            each connection sends one and waits for an answer beginning with PREFIX
  *   fan    COUNT GROUP WANTED PREFIX MESSAGE...  the first of each GROUP sends; WANTED of the group must get one
- *   rate   PER_SECOND COUNT PREFIX MESSAGE... an open loop: sent on schedule; latencies run from the schedule, in µs
+ *   rate   PER_SECOND VISITS COUNT PREFIX MESSAGE...  an open loop: sent on schedule; latencies run from the schedule,
+ *                                             in µs; meanwhile so many visitors a second connect and close
+ *   visitors COUNT                            the last of the requests are visitors'; before `open`
  *   churn  COUNT AT_ONCE                      connect, complete the handshake, close, and again
  *   say    MESSAGE                            each connection sends it
  *   hold   SECONDS                            read, and answer pings, for so long
@@ -70,6 +72,7 @@ static int variant_count;
 static long to_send, to_answer, answered;
 static struct group *groups;
 static int group_size, group_wanted;
+static int visitors; /* the last requests: they come and go within a `rate`, and take no part otherwise */
 static double *latencies;
 static unsigned ring_size;
 static double last_said;
@@ -162,8 +165,9 @@ static void drop(struct connection *one) {
 }
 
 static void on_text(struct connection *one, const char *payload, size_t size) {
-    if (mode == IDLE || mode == CHURN || size < prefix_size || memcmp(payload, prefix, prefix_size)) return;
     int index = one - all;
+    if (mode == IDLE || mode == CHURN || index >= count || size < prefix_size || memcmp(payload, prefix, prefix_size))
+        return;
     if (mode == ECHO) {
         answered++;
         if (to_send > 0) {
@@ -205,7 +209,7 @@ static size_t on_bytes(struct connection *one, char *bytes, size_t size) {
         one->state = OPEN;
         opened++;
         if (hello) put_message(one, 1, hello, strlen(hello));
-        if (mode == CHURN) {
+        if (mode == CHURN || one - all >= count) {
             put_message(one, 8, "\x03\xe8", 2);
             one->state = CLOSING;
         }
@@ -321,7 +325,15 @@ static void run_fan(void) {
     free(groups);
 }
 
-static void run_rate(double per_second) {
+static void visit(double begin, double per_second, long *begun) {
+    for (double at = now(); per_second && begin + *begun / per_second <= at; (*begun)++) {
+        struct connection *one = &all[count + *begun % visitors];
+        if (one->state != GONE) return; /* the server is behind: the others come late */
+        dial(one);
+    }
+}
+
+static void run_rate(double per_second, double visits_per_second) {
     mode = RATE;
     ring_size = to_answer / count + 2;
     for (int index = 0; index < count; index++) {
@@ -330,8 +342,9 @@ static void run_rate(double per_second) {
     }
     latencies = malloc(to_answer * sizeof(double));
     double begin = now() + 0.01;
-    long sent = 0;
+    long sent = 0, begun = 0;
     while (answered < to_answer) {
+        visit(begin, visits_per_second, &begun);
         for (double at = now(); sent < to_answer && begin + sent / per_second <= at; sent++) {
             struct connection *one = &all[sent % count];
             one->due[one->head++ % ring_size] = begin + sent / per_second;
@@ -339,6 +352,8 @@ static void run_rate(double per_second) {
         }
         turn(0);
     }
+    for (int index = count; index < count + visitors; index++)
+        while (all[index].state != GONE) turn(100);
     for (int index = 0; index < count; index++) free(all[index].due);
 }
 
@@ -410,9 +425,13 @@ static void obey(char *line) {
         run_fan();
     } else if (!strcmp(command, "rate")) {
         double per_second = atof(next_part(&line));
+        double visits_per_second = atof(next_part(&line));
         to_answer = atol(next_part(&line));
         read_messages(&line);
-        run_rate(per_second);
+        run_rate(per_second, visits_per_second);
+    } else if (!strcmp(command, "visitors")) {
+        visitors = atoi(next_part(&line));
+        count -= visitors;
     } else if (!strcmp(command, "churn")) {
         to_answer = atol(next_part(&line));
         run_churn(atoi(next_part(&line)));

@@ -14,9 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import httpx
+
 from app.client.bot import PROBLEM, SOLUTION, Bot
 from code_racer_client import Api, GameWebSocket
-from tests.bench.contestants import Contestant
+from tests.bench.contestants import Contestant, waited_s
 from tests.bench.generator import Generator
 
 AT_ONCE = 50
@@ -199,9 +201,58 @@ def latency(plan: Plan, servers: list[Contestant]) -> Values:
                 rate = 0.5 * 1e6 / median(costs[one.server.name])
                 count = round(rate * 2 * min(1.0, plan.scale * 2)) or 1
                 message = one.server.message("ping", {"timestamp": 1})
-                told = one.generator.do("rate", f"{rate:.0f}", count, one.server.prefix("pong"), message)
+                told = one.generator.do("rate", f"{rate:.0f}", 0, count, one.server.prefix("pong"), message)
                 values[one.server.name].append(told["p99_us"])
         return values
+
+
+RATE, VISITS, SCRAPE_EVERY_S, STEADY_S = 5_000, 100, 5.0, 11.0
+
+
+def steady(plan: Plan, servers: list[Contestant]) -> Values:
+    """99.9th percentile of the round trip, µs, at 5,000 messages a second and 100 handshakes a second beside.
+
+    The service is scraped each 5 s. A round is 11 s. `waited` is how long, in ms of each second, the server's process
+    and the load generator's were ready to run and had no core: what the machine adds.
+    """
+    values: Values = {}
+    seconds, visitors = max(0.2, STEADY_S * plan.scale), 4 * VISITS
+    with loaded(plan, servers, CONNECTIONS + visitors, CONNECTIONS) as pairs:
+        for one in pairs:
+            one.do("visitors", visitors)
+        connect(pairs)
+        for number in range(plan.rounds):
+            for one in pairs if number % 2 else reversed(pairs):
+                before = [waited_s(pid) for pid in (one.server.pid, one.generator.pid)]
+                message = one.server.message("ping", {"timestamp": 1})
+                with one.server.scraped(SCRAPE_EVERY_S):
+                    told = one.do("rate", RATE, VISITS, round(RATE * seconds), one.server.prefix("pong"), message)
+                after = [waited_s(pid) for pid in (one.server.pid, one.generator.pid)]
+                name = one.server.name
+                values.setdefault(name, []).append(told["p999_us"])
+                for who, begin, end in zip(("it", "the load"), before, after, strict=True):
+                    values.setdefault(f"{name}, {who} waited", []).append((end - begin) / told["seconds"] * 1e3)
+    return values
+
+
+def scrape(plan: Plan, servers: list[Contestant]) -> Values:
+    """A scrape among 10,000 idle connections: ms of the server's processor for all of it, HTTP and what is scraped."""
+    count, scrapes = plan.of(10_000), plan.of(100)
+    values: Values = {}
+    with loaded(plan, servers, count, CONNECTIONS) as pairs:
+        connect(pairs)
+        (one,) = pairs
+        with httpx.Client(base_url=f"http://127.0.0.1:{one.server.port}") as client:
+            for _ in range(plan.rounds):
+                for name, accept in SCRAPED_AS.items():
+                    before = one.server.processor_s
+                    for _ in range(scrapes):
+                        client.get("/metrics", headers={"accept": accept}).raise_for_status()
+                    values.setdefault(name, []).append((one.server.processor_s - before) / scrapes * 1e3)
+    return values
+
+
+SCRAPED_AS = {"service, text": "text/plain", "service, OpenMetrics": "application/openmetrics-text; version=1.0.0"}
 
 
 def growth(plan: Plan, servers: list[Contestant]) -> Values:

@@ -34,6 +34,7 @@ def socket_io(name: str) -> Contestant:
 MAKERS: dict[str, Callable[[], Contestant]] = {
     "service": lambda: Service("service"),
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
+    "on disk": lambda: Service("on disk", settings={"event_log_url": "sqlite:///var/code-racer.db"}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
     "C floor": lambda: c_peer("C floor", "floor.c"),
     "uvloop floor": lambda: python_peer("uvloop floor", "uvloop_floor"),
@@ -73,12 +74,14 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out, 10": Scenario(scenarios.fan_out(10), MAIN),
     "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
     "fan-out, 500": Scenario(scenarios.fan_out(500), MAIN),
-    "durable, 50": Scenario(scenarios.durable, ALL),
-    "handshake": Scenario(scenarios.handshakes, ("service", "uvicorn", "node ws with jsonwebtoken")),
+    "durable, 50": Scenario(scenarios.durable, (*ALL, "on disk")),
+    "handshake": Scenario(scenarios.handshakes, ("service", "on disk", "uvicorn", "node ws with jsonwebtoken")),
     "memory": Scenario(
         scenarios.memory, ("service", "uvicorn", "picows", "node ws", "socket.io", "websockets", "fastapi")
     ),
     "p99 at half rate": Scenario(scenarios.latency, MAIN),
+    "steady": Scenario(scenarios.steady, ("service", "silent", "picows", "node ws")),
+    "scrape": Scenario(scenarios.scrape, ("service",)),
     "growth": Scenario(scenarios.growth, ("service",) * 4),
     "growth, C floor": Scenario(scenarios.growth, ("C floor",) * 4),
     "growth, uvloop floor": Scenario(scenarios.growth, ("uvloop floor",) * 4),

@@ -18,9 +18,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from app.telemetry import protobuf
+from app.telemetry import exposition, protobuf
 from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
+from app.telemetry.exposition import TextFamily
 from app.telemetry.native import grid
 
 MAX_SIZES = 1_000
@@ -90,7 +91,7 @@ class Histogram:
         self._grid = grid(metric.buckets) if is_native else None
         self.edges = self._grid.edges if self._grid else metric.buckets
         self._ends = [self.edges.index(edge) + 1 for edge in metric.buckets] + [len(self.edges) + 1]
-        self._exemplars: dict[tuple[tuple[str, ...], int], Exemplar] = {}
+        self._exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
         self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(self.edges) + 2) for row in metric.rows}
 
     def observe(self, value: float, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
@@ -103,7 +104,12 @@ class Histogram:
 
     def add_exemplar(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
         """Make this observed value the exemplar of its bucket."""
-        self._exemplars[row, bisect_left(self._buckets, value)] = Exemplar({"trace_id": trace_id}, value, time.time())
+        exemplar = Exemplar({"trace_id": trace_id}, value, time.time())
+        self._exemplars.setdefault(row, {})[bisect_left(self._buckets, value)] = exemplar
+
+    def exemplars(self, row: tuple[str, ...]) -> dict[int, Exemplar]:
+        """Return the exemplars of a row by the number of the bucket."""
+        return self._exemplars.get(row, {})
 
     def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
         """Observe the same value so many times."""
@@ -116,7 +122,7 @@ class Histogram:
     def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
         """Return cumulative buckets, as the exposition wants them, and the sum."""
         buckets: list[Bucket] = []
-        for edge, count, exemplar in self._cumulative(row):
+        for edge, count, exemplar in self.cumulative(row):
             name = "+Inf" if edge == math.inf else str(edge)
             buckets.append((name, count) if exemplar is None else (name, count, exemplar))
         return buckets, self.rows[row][-1]
@@ -125,15 +131,16 @@ class Histogram:
         """Return the protobuf message of a row: what `samples` has, and the native buckets."""
         cells = self.rows[row]
         native = self._grid.sum_up(cells) if self._grid else None
-        return protobuf.histogram(self._cumulative(row), cells[-1], native)
+        return protobuf.histogram(self.cumulative(row), cells[-1], native)
 
-    def _cumulative(self, row: tuple[str, ...]) -> Iterator[tuple[float, float, Exemplar | None]]:
+    def cumulative(self, row: tuple[str, ...]) -> Iterator[tuple[float, float, Exemplar | None]]:
         """Yield edge, count of what is not above it, and example of each classic bucket."""
         cells = self.rows[row]
+        exemplars = self.exemplars(row)
         begin, total = 0, 0.0
         for bucket, (edge, end) in enumerate(zip((*self._buckets, math.inf), self._ends, strict=True)):
             total += sum(cells[begin:end])
-            yield edge, total, self._exemplars.get((row, bucket))
+            yield edge, total, exemplars.get(bucket)
             begin = end
 
 
@@ -194,6 +201,10 @@ class MetricStore(Collector):
             metric.name: Histogram(metric, is_native=is_native and metric.is_native)
             for metric in metrics
             if metric.kind is Kind.HISTOGRAM
+        }
+        self._texts = {
+            is_open: {one.name: TextFamily(one, is_open_metrics=is_open) for one in metrics}
+            for is_open in (False, True)
         }
         self._read_gauges: dict[str, Callable[[], Reading]] = {}
         self._read_counters: dict[str, Callable[[], Mapping[tuple[str, ...], float]]] = {}
@@ -257,7 +268,12 @@ class MetricStore(Collector):
         if self._is_native and protobuf.is_preferred(accept):
             return b"".join(self._each(self._message)), protobuf.CONTENT_TYPE
         encoder, content_type = choose_encoder(accept)
-        return encoder(self.registry), content_type
+        if not exposition.is_written_here(content_type):
+            return encoder(self.registry), content_type
+        is_open_metrics = content_type.startswith(exposition.OPEN_METRICS)
+        end = "# EOF\n" if is_open_metrics else ""
+        families = self._texts[is_open_metrics]
+        return ("".join(self._each(lambda one: self._text(one, families[one.name]))) + end).encode(), content_type
 
     def describe(self) -> Iterable[Family]:
         """Describe nothing: there is nothing to check before the first scrape, as the catalogue has been checked."""
@@ -290,6 +306,11 @@ class MetricStore(Collector):
         for row, value in self._values(metric):
             family.add_metric(row, value)
         return family
+
+    def _text(self, metric: Metric, family: TextFamily) -> str:
+        if metric.kind is Kind.HISTOGRAM:
+            return family.of_histogram(self.histograms[metric.name])
+        return family.of_values(self._values(metric))
 
     def _message(self, metric: Metric) -> bytes:
         if metric.kind is Kind.HISTOGRAM:

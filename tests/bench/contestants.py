@@ -49,6 +49,11 @@ def processor_s(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+def loop_s(pid: int) -> float:
+    """Processor time of a process's first thread, which the event loop runs in."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def waited_s(pid: int) -> float:
     """Seconds for which a process was ready to run and had no core, all its threads."""
     tasks = Path(f"/proc/{pid}/task").iterdir()

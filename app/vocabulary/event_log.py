@@ -33,7 +33,6 @@ class LogTrouble(StrEnum):
     DENIED = "denied"
     MISCONFIGURED = "misconfigured"
     BUSY = "busy"
-    SLOW_CONSUMER = "slow_consumer"
     OTHER = "other"
 
 

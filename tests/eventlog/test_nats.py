@@ -142,7 +142,7 @@ async def test_who_abandons_the_log_waits_for_nothing(tmp_path: Path) -> None:
         nats.nodes[0].freeze()
         asked = [asyncio.create_task(log.append("g", START, event(1))), asyncio.create_task(log.read("g"))]
         async with asyncio.timeout(30):
-            while len(log._link._asked) < 3:  # noqa: ASYNC110 - each in a step or two of the loop
+            while len(log._link._inbox) < 3:  # noqa: ASYNC110 - each in a step or two of the loop
                 await asyncio.sleep(0)
             await log.abandon(LogUnavailable("enough"))
             asked.append(asyncio.create_task(log.append("h", START, event(1))))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from app.eventlog.nats.client import headers_of
 from app.eventlog.port import LogUnavailable
 from app.vocabulary import LogTrouble
 
@@ -45,10 +46,11 @@ class Collector:
         self.done: asyncio.Future[StoredBatch] = asyncio.get_running_loop().create_future()
         self._messages: list[Stored] = []
 
-    def take(self, data: bytes, headers: dict[str, str]) -> None:
+    def take(self, headers: bytes, data: bytes) -> None:
         """Take one answer; the one that says that there are no more completes `done`."""
-        if self.done.done():
-            return
+        self._take(headers_of(headers), data)
+
+    def _take(self, headers: dict[str, str], data: bytes) -> None:
         status = headers.get("Status")
         if status is None:
             self._messages.append(Stored(headers["Nats-Subject"], int(headers["Nats-Sequence"]), data))

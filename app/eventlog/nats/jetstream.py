@@ -38,6 +38,8 @@ class Stream:
         self._link = link
         self._definition = definition
         self._timeout_s = settings.nats_timeout_s
+        self._id = uuid.uuid4().hex
+        self._stored = 0
 
     # ---------------------------------------------------------------- the stream itself
 
@@ -83,7 +85,8 @@ class Stream:
 
     async def put(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> int:
         """Store once, however often it has to be tried within the time; the sequence. Raises LogUnavailable."""
-        message_id = uuid.uuid4().hex
+        self._stored += 1
+        message_id = f"{self._id}{self._stored:x}"
         headers = {**(headers or {}), "Nats-Msg-Id": message_id}
         deadline = time.monotonic() + self._timeout_s
         unsure = False

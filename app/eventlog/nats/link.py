@@ -6,18 +6,18 @@ connection, within their time.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import nats.errors
 import nkeys
-from nats.aio.client import Client, RawCredentials
-from nats.aio.msg import Msg
+from nats.aio.client import RawCredentials
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from app.aio.cancellation import end
-from app.eventlog.nats.asked import Asked
 from app.eventlog.nats.batch import Collector, StoredBatch
+from app.eventlog.nats.client import Hear, QuickClient, message
+from app.eventlog.nats.inbox import Gathering, Got, OneReply, ReplyInbox
 from app.eventlog.nats.tls import read_user, tls_context
 from app.eventlog.port import LogListener, LogUnavailable
 from app.settings import EventLogSettings, SettingsError
@@ -31,9 +31,9 @@ REOPEN_WAIT_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 2.0
 MIN_SERVER: Final = (2, 11)
 """The first with batched reads of the last of many subjects, and messages with a time to live."""
-MAX_OUTGOING: Final = 1_000
+MAX_OUTGOING_BYTES: Final = 1_000_000
+"""Where so much waits to be sent, what may be lost is not added to it."""
 REFUSALS: Final = ("authorization", "authentication", "permissions violation")
-ReceiveMsg = Callable[[Msg], None]
 
 
 class LinkSubscription:
@@ -41,15 +41,15 @@ class LinkSubscription:
 
     __slots__ = ("_link", "_now", "_receive", "subject")
 
-    def __init__(self, subject: str, receive: ReceiveMsg, link: "NatsLink") -> None:
+    def __init__(self, subject: str, receive: Hear, link: "NatsLink") -> None:
         self.subject = subject
         self._receive = receive
         self._link = link
         self._now: NatsSubscription | None = None
 
-    async def begin(self, client: Client) -> None:
+    async def begin(self, client: QuickClient) -> None:
         """Subscribe with a client that is connected."""
-        self._now = await client.subscribe(self.subject, cb=self._take)
+        self._now = await client.receive(self.subject, self._take)
 
     def close(self) -> None:
         """Stop receiving; closing twice is allowed."""
@@ -57,16 +57,13 @@ class LinkSubscription:
             self._link.forget(self, self._now)
             self._now = None
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, subject: str, headers: bytes, data: bytes) -> None:
         if self._now is not None:
-            self._receive(message)
+            self._receive(subject, headers, data)
 
 
 class NatsLink:
-    """Keeps one connection, made anew where it ends (`lost` meanwhile); `listener` is told what happens to it.
-
-    `max_payload_bytes` is the most that the servers take in one message, as they said when it was made.
-    """
+    """Keeps one connection, made anew where it ends (`lost` meanwhile); `listener` is told what happens to it."""
 
     def __init__(self, settings: EventLogSettings, replica: str) -> None:
         self.listener = LogListener()
@@ -75,22 +72,17 @@ class NatsLink:
         self._tls = tls_context(settings)
         self._user = read_user(settings)
         self._credentials = RawCredentials(self._user.credentials)
-        self._client: Client | None = None
-        self.max_payload_bytes = 0
+        self._client: QuickClient | None = None
         self._is_closed = True
         self._connected = asyncio.Event()
         self.lost = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscriptions: set[LinkSubscription] = set()
-        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_OUTGOING)
-        self._collectors: dict[str, Collector] = {}
-        self._number = 0
-        self._inbox = ""
         self._fault = ""
         self._refusal = ""
         self._denied = 0
         self._refused = asyncio.Event()
-        self._asked = Asked()
+        self._inbox = ReplyInbox()
 
     # ---------------------------------------------------------------- life
 
@@ -98,7 +90,6 @@ class NatsLink:
         """Connect to any of the servers. Raises LogUnavailable."""
         await self._connect()
         self._is_closed = False
-        self._spawn(self._send_outgoing(), "nats outgoing")
 
     def reread_user(self) -> None:
         """Read the files again that say who connects: who connects from now on is who they say.
@@ -112,13 +103,12 @@ class NatsLink:
         self._credentials.data = self._user.credentials
 
     async def _connect(self) -> None:
-        client = Client()
+        client = QuickClient(self.report)
         self._fault = self._refusal = ""
         try:
             async with asyncio.timeout(self._settings.ready_timeout_s):
                 await self._connect_or_be_refused(client)
-                self._inbox = client.new_inbox()
-                await client.subscribe(f"{self._inbox}.*", cb=self._collect)
+                await client.receive(f"{self._inbox.subject}.*", self._inbox.take)
                 for subscription in tuple(self._subscriptions):
                     if subscription in self._subscriptions:  # else it was closed while another one began
                         await subscription.begin(client)
@@ -132,10 +122,9 @@ class NatsLink:
             text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
-        self.max_payload_bytes = client.max_payload
         self._set_connected(True)
 
-    async def _connect_or_be_refused(self, client: Client) -> None:
+    async def _connect_or_be_refused(self, client: QuickClient) -> None:
         """Connect, or raise AuthorizationError: the library tries again what is refused, and says nothing."""
         self._refused.clear()
         connecting = asyncio.ensure_future(client.connect(**self._options()))
@@ -176,8 +165,9 @@ class NatsLink:
     async def close(self) -> None:
         """End the connection; what is under way fails at once, and so does what is asked from now on."""
         self._is_closed = True
-        self._set_connected(False)
-        self._asked.end()
+        self.lost.set()
+        self._connected.set()  # who waits for it is told that there will be none
+        self._inbox.end()
         await end(self._tasks)
         if self._client is not None:
             await _close(self._client)
@@ -191,48 +181,49 @@ class NatsLink:
         """Ask, and wait for the one answer.
 
         Raises:
-            LogUnavailable: NO_LEADER where nobody is there to answer; otherwise it may have been done all the same.
+            LogUnavailable: NO_LEADER where nobody is there to answer, FULL where the servers take no message so large;
+                otherwise it may have been done all the same.
         """
+        return await self._ask(subject, payload, timeout_s, OneReply(), headers)
+
+    async def batch(self, subject: str, payload: bytes, timeout_s: float) -> StoredBatch:
+        """Ask, and gather the answers, one message each, up to the one that says that there are no more."""
+        return await self._ask(subject, payload, timeout_s, Collector())
+
+    async def _ask(
+        self,
+        subject: str,
+        payload: bytes,
+        timeout_s: float,
+        gathering: Gathering[Got],
+        headers: dict[str, str] | None = None,
+    ) -> Got:
         client = await self._ready(timeout_s)
+        if len(payload) > client.max_payload:
+            raise LogUnavailable(f"{len(payload)} bytes on {subject} are too many for one message", LogTrouble.FULL)
         denied = self._denied
+
+        def ask(reply: str) -> None:
+            client.send(message(subject, payload, reply, headers))
+
         try:
-            async with self._asked.within(timeout_s):
-                return (await client.request(subject, payload, timeout=timeout_s, headers=headers)).data
-        except nats.errors.NoRespondersError:
-            raise LogUnavailable(f"nobody answers on {subject}", LogTrouble.NO_LEADER) from None
+            return await self._inbox.to(ask, gathering, timeout_s)
         except TimeoutError:
             self.require_open()
             trouble = LogTrouble.DENIED if self._denied != denied else LogTrouble.TIMEOUT
             raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", trouble) from None
-        except (OSError, nats.errors.Error) as error:
+        except nats.errors.Error as error:
             raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
-
-    async def batch(self, subject: str, payload: bytes, timeout_s: float) -> StoredBatch:
-        """Ask, and gather the answers, one message each, up to the one that says that there are no more."""
-        client = await self._ready(timeout_s)
-        self._number += 1
-        token = str(self._number)
-        collector = self._collectors[token] = Collector()
-        try:
-            async with self._asked.within(timeout_s):
-                await client.publish(subject, payload, reply=f"{self._inbox}.{token}")
-                return await collector.done
-        except TimeoutError:
-            self.require_open()
-            raise LogUnavailable(f"no answer on {subject} within {timeout_s:g} s", LogTrouble.TIMEOUT) from None
-        except (OSError, nats.errors.Error) as error:
-            raise LogUnavailable(f"{type(error).__name__} on {subject}: {error}", LogTrouble.UNREACHABLE) from None
-        finally:
-            del self._collectors[token]
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Publish what may be lost; dropped where too much waits already."""
-        if not self._connected.is_set() or self._outgoing.full():
+        client = self._client
+        if client is None or not self._connected.is_set() or client.pending_data_size > MAX_OUTGOING_BYTES:
             self.listener.on_broadcast_dropped()
             return
-        self._outgoing.put_nowait((subject, payload))
+        client.send(message(subject, payload))
 
-    async def subscribe(self, subject: str, receive: ReceiveMsg) -> LinkSubscription:
+    async def subscribe(self, subject: str, receive: Hear) -> LinkSubscription:
         """Call `receive` with every message from now on. Raises LogUnavailable."""
         client = await self._ready(self._settings.nats_timeout_s)
         subscription = LinkSubscription(subject, receive, self)
@@ -259,16 +250,17 @@ class NatsLink:
         true.set()
         false.clear()
 
-    async def _ready(self, timeout_s: float) -> Client:
+    async def _ready(self, timeout_s: float) -> QuickClient:
         """Wait for the client to be connected. Raises LogUnavailable."""
         self.require_open()
         if not self._connected.is_set():
             try:
-                async with self._asked.within(timeout_s):
+                async with asyncio.timeout(timeout_s):
                     await self._connected.wait()
             except TimeoutError:
                 self.require_open()
                 raise LogUnavailable(f"no connection to NATS: {self._fault}", LogTrouble.UNREACHABLE) from None
+            self.require_open()
         if self._client is None:
             raise _not_open()
         return self._client
@@ -277,24 +269,6 @@ class NatsLink:
         """Raise LogUnavailable where nobody is to be asked any more, or not yet."""
         if self._is_closed:
             raise _not_open()
-
-    async def _collect(self, message: Msg) -> None:
-        collector = self._collectors.get(message.subject.rpartition(".")[2])
-        if collector is not None:
-            collector.take(message.data, message.headers or {})
-
-    async def _send_outgoing(self) -> None:
-        while True:
-            subject, payload = await self._outgoing.get()
-            if self._client is None or not self._connected.is_set():
-                self.listener.on_broadcast_dropped()
-                continue
-            try:
-                await self._client.publish(subject, payload)
-            except (OSError, nats.errors.Error):
-                self.listener.on_broadcast_dropped()
-            except Exception as error:  # noqa: BLE001 - one that cannot be sent must not keep the others from it
-                self.listener.on_fault("nats outgoing", error)
 
     async def _reopen(self) -> None:
         """Connect anew where the library has given up, as it does where the server refuses the credentials."""
@@ -329,8 +303,6 @@ class NatsLink:
             self.listener.on_trouble(LogTrouble.DENIED, self._fault)
             if self._client is not None and not self._connected.is_set():  # it would try for ever as whom it was
                 self._spawn(_close(self._client), "nats refused")
-        elif isinstance(error, nats.errors.SlowConsumerError):
-            self.listener.on_trouble(LogTrouble.SLOW_CONSUMER, self._fault)
         elif not isinstance(error, (nats.errors.Error, OSError, TimeoutError)):  # of what receives: a fault of ours
             self.listener.on_trouble(LogTrouble.OTHER, type(error).__name__)
 
@@ -355,9 +327,9 @@ class NatsLink:
         self._spawn(self._reopen(), "nats reopen")
 
 
-async def _close(client: Client) -> None:
-    """Close within a time: the library would wait for a peer that does not answer."""
-    with contextlib.suppress(TimeoutError):
+async def _close(client: QuickClient) -> None:
+    """Close within a time: the library would wait for a peer that does not answer, and send to one that is gone."""
+    with contextlib.suppress(TimeoutError, OSError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await client.close()
 

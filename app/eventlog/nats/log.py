@@ -13,16 +13,15 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Final
 
 import msgspec
-from nats.aio.msg import Msg
 
 from app.aio.cancellation import end
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.coordination import Subscription
 from app.eventlog.nats.batch import BATCH, Stored, last_of_subjects, next_by_subject
+from app.eventlog.nats.client import headers_of
 from app.eventlog.nats.coordination import NatsCoordination
 from app.eventlog.nats.jetstream import Stream
 from app.eventlog.nats.link import NatsLink
@@ -49,7 +48,7 @@ class NatsEventLog:
         self._link = NatsLink(settings, replica)
         self._commits = Stream(self._link, settings, log_stream(settings))
         self._state = Stream(self._link, settings, state_stream(settings))
-        self._topics = Topics(self._link, {COMMIT: self._commit_of, BROADCAST: attrgetter("data")})
+        self._topics = Topics(self._link, {COMMIT: self._commit_of, BROADCAST: _as_sent})
         self.coordination = NatsCoordination(self._link, self._state, self._topics)
         self._appending = 0
         self._open: set[str] = set()
@@ -117,10 +116,7 @@ class NatsEventLog:
         subject = log_subject(game_id)
         if after == START:
             raise Conflict(game_id)
-        data = encode_events(events)
-        if len(data) > self._link.max_payload_bytes:
-            raise LogUnavailable(f"game {game_id}: {len(data)} bytes in one commit are too many", LogTrouble.FULL)
-        cursor = await self._commits.store(subject, data, after)
+        cursor = await self._commits.store(subject, encode_events(events), after)
         for message in await self._commits.read_all(subject):
             if message.seq < cursor:
                 await self._commits.overwrite(message.seq)
@@ -151,13 +147,13 @@ class NatsEventLog:
         """Deliver the commits to come, as they are republished."""
         return await self._topics.subscribe(game_id, COMMIT, deliver)
 
-    def _commit_of(self, message: Msg) -> Commit | None:
-        headers = message.headers or {}
+    def _commit_of(self, subject: str, raw: bytes, data: bytes) -> Commit | None:
+        headers = headers_of(raw)
         try:
             accepted_at = datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp()
-            return Commit(Cursor(int(headers["Nats-Sequence"])), decode_events(message.data), accepted_at)
+            return Commit(Cursor(int(headers["Nats-Sequence"])), decode_events(data), accepted_at)
         except (KeyError, ValueError, msgspec.MsgspecError) as error:
-            text = f"{message.subject}: no commit: {type(error).__name__}"
+            text = f"{subject}: no commit: {type(error).__name__}"
             self._link.listener.on_trouble(LogTrouble.OTHER, text)
             return None
 
@@ -230,6 +226,10 @@ class NatsEventLog:
             await self._state.purge(f"state.open.{game_id}")
         except LogUnavailable as error:
             self._link.listener.on_trouble(error.trouble, str(error))
+
+
+def _as_sent(_subject: str, _headers: bytes, data: bytes) -> bytes:
+    return data
 
 
 def _whole(commits: list[Commit]) -> list[Commit]:

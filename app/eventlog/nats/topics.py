@@ -1,13 +1,10 @@
 """What happens now in each game, or under another topic: commits as they are stored, and broadcasts.
 
-Both come over one NATS subscription a topic, however many subscribe to it: the client's queue and task for each are
-most of what a loaded game costs here.
+Both come over one NATS subscription a topic, however many subscribe to it.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from nats.aio.msg import Msg
 
 from app.eventlog.coordination import Subscription
 from app.eventlog.nats.link import LinkSubscription, NatsLink
@@ -15,7 +12,8 @@ from app.eventlog.nats.streams import live_subjects
 from app.telemetry.bulkhead import Bulkhead
 
 Receive = Callable[[Any], None]
-Decode = Callable[[Msg], Any]
+Decode = Callable[[str, bytes, bytes], Any]
+"""Makes something of a message: its subject, its headers, and what it says."""
 
 
 class Topics:
@@ -57,10 +55,10 @@ class _Topic:
         self._topics = topics
         self._name = name
 
-    def take(self, message: Msg) -> None:
-        kind = message.subject.rpartition(".")[2]
+    def take(self, subject: str, headers: bytes, data: bytes) -> None:
+        kind = subject.rpartition(".")[2]
         decode = self._topics.decoders.get(kind)
-        received = decode(message) if decode is not None else None
+        received = decode(subject, headers, data) if decode is not None else None
         if received is None:
             return
         for receiver in self.receivers:

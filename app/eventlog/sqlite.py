@@ -18,6 +18,10 @@ and nothing was acknowledged.
 Commits are delivered on the event loop in the order of their jobs, each before its appender is answered, and also where
 the appender has given up: its future is cancelled, the job is not. So subscribers see every commit, in order.
 
+A finished game is packed: its commits, a row each, become one that is a sixth as large (`packing`), in one transaction,
+so that it is read one way or the other, whatever happens. That is a job like any other, of a few games, and done when
+retention is looked at; nobody who appends waits for more than one.
+
 One process owns the file (`OwnerLock`): what another one appended would be told to nobody here.
 """
 
@@ -31,24 +35,38 @@ from typing import Final
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.embedded import EmbeddedCoordination, EmbeddedLog, expires_at
 from app.eventlog.notes import SqliteNotes
+from app.eventlog.packing import pack, unpack
 from app.eventlog.port import START, Commit, Conflict, Cursor
 from app.eventlog.writer import SqliteWriter
 from app.game import GameEvent
 
-SCHEMA_VERSION: Final = 1
-"""Of the tables that a release has to understand. A table more, as `counts` was, leaves it: it is made where it is not
-there, and an earlier release does without it.
+SCHEMA_VERSION: Final = 2
+"""Of the tables that a release has to understand: of 2 games are packed. A table more, as `counts` was, leaves it: it
+is made where it is not there, and an earlier release does without it.
 """
+PACKED_AT_ONCE: Final = 4
+"""Games of one transaction, which others may wait for: some milliseconds."""
+PACKED_AT_MOST: Final = 256
+"""Games of one sweep: of a file of an earlier release many more wait."""
+PACKED_BYTES: Final = 2**18
+"""Of one game: a larger one stays as it is, it would hold the others up."""
+_UPGRADE: Final = "ALTER TABLE games ADD COLUMN packed INTEGER;"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS games (
-    game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER
+    game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER, packed INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS games_ended ON games (ended_at);
+CREATE INDEX IF NOT EXISTS games_to_pack ON games (ended_at) WHERE ended_at IS NOT NULL AND packed IS NULL;
 CREATE TABLE IF NOT EXISTS commits (
     game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS packed (game_id TEXT PRIMARY KEY, commits BLOB NOT NULL);
 """
+_CREATE: Final = "INSERT INTO games (game_id, last_seq, ended_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_LOOSE: Final = "SELECT CAST(events AS BLOB) FROM commits WHERE game_id = ? AND last_seq > ? ORDER BY last_seq"
 _GO_ON: Final = "UPDATE games SET last_seq = ? WHERE game_id = ? AND last_seq = ?"
+_EMPTY: Final = ("DELETE FROM commits WHERE game_id = ?", "DELETE FROM packed WHERE game_id = ?")
+_TO_PACK: Final = "SELECT game_id FROM games WHERE ended_at IS NOT NULL AND packed IS NULL LIMIT ?"
 _END: Final = "UPDATE games SET last_seq = ?, ended_at = ? WHERE game_id = ? AND last_seq = ?"
 COORDINATION_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
@@ -82,9 +100,7 @@ class SqliteEventLog(EmbeddedLog):
 
         def run(db: sqlite3.Connection) -> None:
             if after == START:
-                changed = db.execute(
-                    "INSERT INTO games VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (game_id, cursor, ended)
-                )
+                changed = db.execute(_CREATE, (game_id, cursor, ended))
             elif ended is None:  # what is not set needs no change of its index
                 changed = db.execute(_GO_ON, (cursor, game_id, after))
             else:
@@ -110,8 +126,10 @@ class SqliteEventLog(EmbeddedLog):
                 is None
             ):
                 raise Conflict(game_id)
-            db.execute("DELETE FROM commits WHERE game_id = ?", (game_id,))
+            for statement in _EMPTY:
+                db.execute(statement, (game_id,))
             db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, after, data))
+            db.execute("UPDATE games SET packed = NULL WHERE game_id = ?", (game_id,))
 
         await self._writer.submit(run)
         return Commit(after, tuple(events), time.time())
@@ -126,13 +144,15 @@ class SqliteEventLog(EmbeddedLog):
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
         """Read the commits after `after`."""
 
-        def run(db: sqlite3.Connection) -> list[tuple[int, bytes]]:
-            return db.execute(
-                "SELECT last_seq, events FROM commits WHERE game_id = ? AND last_seq > ? ORDER BY last_seq",
-                (game_id, after),
-            ).fetchall()
+        def run(db: sqlite3.Connection) -> list[bytes]:
+            packed = db.execute("SELECT commits FROM packed WHERE game_id = ?", (game_id,)).fetchone()
+            return [
+                *(unpack(packed[0]) if packed else ()),
+                *(data for (data,) in db.execute(_LOOSE, (game_id, after))),
+            ]
 
-        return [Commit(Cursor(last), decode_events(data)) for last, data in await self._writer.submit(run)]
+        found = map(decode_events, await self._writer.submit(run))
+        return [Commit(Cursor(events[-1].seq), events) for events in found if events[-1].seq > after]
 
     async def probe(self) -> None:
         """Write a claim that nobody asks for, and that has ended already."""
@@ -155,15 +175,19 @@ class SqliteEventLog(EmbeddedLog):
         return [row[0] for row in await self._writer.submit(lambda db: db.execute(query).fetchall())]
 
     async def expire(self, ended_before: int) -> int:
-        """Remove the games that finished before `ended_before`."""
+        """Remove the games that finished before `ended_before`; pack some of the others that have finished."""
 
         def run(db: sqlite3.Connection) -> int:
             gone = db.execute("SELECT game_id FROM games WHERE ended_at < ?", (ended_before,)).fetchall()
-            db.executemany("DELETE FROM commits WHERE game_id = ?", gone)
-            db.executemany("DELETE FROM games WHERE game_id = ?", gone)
+            for statement in (*_EMPTY, "DELETE FROM games WHERE game_id = ?"):
+                db.executemany(statement, gone)
             return len(gone)
 
-        return int(await self._writer.submit(run))
+        removed = int(await self._writer.submit(run))
+        for _ in range(0, PACKED_AT_MOST, PACKED_AT_ONCE):
+            if await self._writer.submit(_pack) < PACKED_AT_ONCE:
+                break
+        return removed
 
     async def usage(self) -> tuple[int, int]:
         """Measure the file, and what has not been written back into it yet."""
@@ -217,14 +241,28 @@ def notes_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}.notes{path.suffix}")
 
 
+def _pack(db: sqlite3.Connection) -> int:
+    """Pack finished games, a few; how many were looked at."""
+    games = db.execute(_TO_PACK, (PACKED_AT_ONCE,)).fetchall()
+    for game in games:
+        (size,) = db.execute("SELECT SUM(LENGTH(events)) FROM commits WHERE game_id = ?", game).fetchone()
+        if size <= PACKED_BYTES:
+            commits = [data for (data,) in db.execute(_LOOSE, (*game, START))]
+            db.execute("DELETE FROM commits WHERE game_id = ?", game)
+            db.execute("INSERT INTO packed VALUES (?, ?)", (*game, pack(commits)))
+        db.execute("UPDATE games SET packed = 1 WHERE game_id = ?", game)
+    return len(games)
+
+
 def _prepare(db: sqlite3.Connection, *, must_exist: bool) -> None:
     """Verify whose the database is, make it durable, make its tables."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version not in {0, SCHEMA_VERSION}:
+    if not 0 <= version <= SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"schema version {version}, this release knows {SCHEMA_VERSION}")
-    if must_exist and version != SCHEMA_VERSION:
+    if must_exist and not version:
         raise sqlite3.DatabaseError("it is no event log of Code Racer")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
-    db.executescript(_SCHEMA + COORDINATION_SCHEMA)
-    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    upgrade = _UPGRADE if version == 1 else ""
+    version_now = f"PRAGMA user_version={SCHEMA_VERSION};"
+    db.executescript(f"BEGIN IMMEDIATE; {upgrade} {_SCHEMA} {COORDINATION_SCHEMA} {version_now} COMMIT;")

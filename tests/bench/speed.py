@@ -88,6 +88,7 @@ SCENARIOS: dict[str, Scenario] = {
     "idle": Scenario(scenarios.idle, ("service",) * 4),
     "race": Scenario(scenarios.race, ("service", "uvicorn")),
     "take-up": Scenario(storage.take_up, ("service",)),
+    "on disk": Scenario(storage.on_disk, ("service",)),
 }
 
 

@@ -1,8 +1,10 @@
 """What the event log's file costs: taken up at the start, and kept."""
 
 import asyncio
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ from app.eventlog import START, EventLog
 from app.eventlog.sqlite import SqliteEventLog
 from app.game import Create, GameEvent, Join, Rules, decide, fold
 from tests.bench.contestants import Contestant, Service
-from tests.bench.scenarios import Plan, Values
+from tests.bench.scenarios import Plan, Values, race_of
 from tools.harness.games import PROBLEM
 
 AT_ONCE = 500
@@ -50,6 +52,32 @@ def _start_with(server: Contestant, games: int) -> tuple[float, float]:
         taken_up_s = time.monotonic() - began
         server.stop()
     return ready_s, taken_up_s
+
+
+def on_disk(plan: Plan, servers: list[Contestant]) -> Values:
+    """A race of eight bots as the event log's file keeps it when it is over, KiB: all pages in use, by the races.
+
+    Pages that are free are not counted: the next races use them.
+    """
+    count = plan.of(100)
+    values: Values = {}
+    for server in servers:
+        assert isinstance(server, Service)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "log.db"
+            server.settings = {"event_log_url": f"sqlite:///{file}", "sweep_interval_s": 0.5}
+            server.start()
+            for _ in range(count):
+                asyncio.run(race_of(8, f"http://127.0.0.1:{server.port}"))
+            with closing(sqlite3.connect(file)) as db:
+                while db.execute("SELECT 1 FROM games WHERE packed IS NULL").fetchone():
+                    time.sleep(0.1)
+                pages, free, size = (
+                    db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+                )
+            server.stop()
+        values[f"{count} games of 8"] = [(pages - free) * size / 1024 / count]
+    return values
 
 
 def _known_games(client: httpx.Client) -> float:

@@ -437,7 +437,7 @@ export interface GameWebSocketOptions {
   maxReconnectAttempts?: number | null;
   /** How long without a connection it goes on trying; three hours by default, 10 800 000; 0: for ever. */
   giveUpAfterMs?: number;
-  /** 30 000 by default. */
+  /** 30 000 by default; this and the next two are at least 100. */
   pingIntervalMs?: number;
   /** Silence after a ping that means the connection is dead; 10 000 by default. */
   pongTimeoutMs?: number;

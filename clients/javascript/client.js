@@ -42,6 +42,10 @@ const GAPS_MS = 60_000;
 const TOKEN = /^[\w.-]+$/;
 /** Nobody of ours asks for a longer wait; what a timer takes for none at all is far above. */
 const MAX_ADVICE_MS = 600_000;
+/** Pings more often than that are a flood, and no connection comes up in less. */
+const LEAST_MS = 100;
+/** A timer takes more for no wait at all. */
+const MOST_MS = 2 ** 31 - 1;
 /** Of the options; `giveUpAfterMs`, three hours: every race is over by then. */
 const DEFAULTS = {
   auth: 'subprotocol',
@@ -68,9 +72,22 @@ export function fullJitter(attempt) {
   return Math.random() * Math.min(1000 * 2 ** attempt, 30_000);
 }
 
+/** Whether it is one within bounds; what is no number is not the same as one. */
+function isNumber(value, least, most) {
+  return value === +value && value >= least && value <= most;
+}
+
+/** Whether an option can be that: what would fail later, or again and again, is told at once. */
+function fits(name, value) {
+  if (name === 'auth') return /^(message|query|subprotocol|ticket)$/.test(value);
+  if (/^(debug|refreshToken)$/.test(name)) return typeof value === 'function';
+  // Of those that are numbers, the ones of opening, ping and pong.
+  return !/^(max|queue)|Ms$/.test(name) || isNumber(value, /^[op]/.test(name) ? LEAST_MS : 0, MOST_MS);
+}
+
 /** A wait that the server asks for; null where there is none to be read, or one that nobody of ours asks for. */
 function asked(ms) {
-  return typeof ms === 'number' && ms > 0 && ms <= MAX_ADVICE_MS ? ms : null;
+  return isNumber(ms, 1, MAX_ADVICE_MS) ? ms : null;
 }
 
 /** What all who are refused are asked for alike: never less, and up to half as much more. */
@@ -245,8 +262,7 @@ export class GameWebSocket {
     const chosen = this.#options;
     for (const name in options) {
       const value = chosen[name] = options[name] ?? chosen[name];
-      // A timer takes what is no number, or 2³¹ and more, for no wait at all.
-      if (/^(max|queue)|Ms$/.test(name) && value != null && value !== Math.abs(value) % 2 ** 31) throw new TypeError(`${name} is no number`);
+      if (value != null && !fits(name, value)) throw new TypeError(`${name}: bad value`); // which may be a token
     }
     chosen.url ||= globalThis.location?.origin.replace(/^http/, 'ws');
     chosen.WebSocket ??= globalThis.WebSocket;
@@ -268,7 +284,7 @@ export class GameWebSocket {
   get lastSeq() { return this.#seq; }
 
   set lastSeq(seq) {
-    if (seq != null && seq !== seq >>> 0) throw new TypeError('lastSeq is no number');
+    if (seq != null && seq !== seq >>> 0) throw new TypeError('lastSeq: bad value');
     this.#seq = this.#handedSeq = seq;
   }
 
@@ -397,20 +413,23 @@ export class GameWebSocket {
   async #renewed() {
     const attempt = this.#attempt;
     const why = this.#tokenEnd;
-    let error = null;
-    const token = await this.#step(async () => this.#options.refreshToken()).catch((failure) => { error = failure ?? {}; });
-    if (attempt !== this.#attempt) return false;
-    if (error === null) {
-      this.#token = token; // one that comes too late is no newer than what was asked for after it
-      this.#tokenEnd = null;
-      return true;
-    }
-    this.#arrival.ended();
-    if (error.final) {
-      this.#end(...why);
-    } else {
-      this.#wait(why[0], why[1], 'the token could not be renewed');
-      this.#tell(() => this.#fault('refreshToken', error));
+    try {
+      const token = await this.#step(async () => this.#options.refreshToken());
+      if (attempt === this.#attempt) { // else it is no newer than what was asked for after it
+        this.#token = token;
+        this.#tokenEnd = null;
+        return true;
+      }
+    } catch (error) {
+      if (attempt === this.#attempt) {
+        this.#arrival.ended();
+        if (error?.final) {
+          this.#end(...why);
+        } else {
+          this.#wait(why[0], why[1], 'no fresh token');
+          this.#tell(() => this.#fault('refreshToken', error));
+        }
+      }
     }
     return false;
   }
@@ -422,13 +441,21 @@ export class GameWebSocket {
     try {
       ws = new this.#options.WebSocket(this.#socketUrl(query), protocols);
     } catch (error) { // its text may quote the token
-      this.#end(0, '', `no WebSocket can be made (${error?.name})`);
+      this.#end(0, '', `no WebSocket (${error?.name})`);
       return;
     }
     const mine = (call) => (event) => { if (ws === this.ws) call(event); };
     this.ws = ws;
     this.#opened = false;
-    ws.onopen = mine(() => this.#onOpen());
+    ws.onopen = mine(() => {
+      this.#opened = true;
+      this.#arrival.opened();
+      this.#resetEnd();
+      this.#count('recordConnection');
+      if (this.#options.auth === 'message') this.sendMessage('auth', { token: this.#token });
+      this.#ping();
+      this.#timers.ping = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
+    });
     ws.onmessage = mine(({ data }) => this.#onMessage(data));
     ws.onclose = mine(({ code, reason }) => this.#lost(code, reason));
     // Node's own WebSocket before Node 24 tells of a refused upgrade by an error alone.
@@ -448,7 +475,7 @@ export class GameWebSocket {
   /** A path of the service as a URL; a query that `options.url` has is kept. */
   #urlOf(path) {
     const url = new URL(this.#options.url);
-    url.pathname = url.pathname.replace(/\/$/, '') + path;
+    url.pathname = url.pathname.replace(/\/?$/, path);
     url.hash = '';
     return url;
   }
@@ -491,16 +518,6 @@ export class GameWebSocket {
   #resetEnd() {
     this.#stayAway = false;
     this.#adviceMs = null;
-  }
-
-  #onOpen() {
-    this.#opened = true;
-    this.#arrival.opened();
-    this.#resetEnd();
-    this.#count('recordConnection');
-    if (this.#options.auth === 'message') this.sendMessage('auth', { token: this.#token });
-    this.#ping();
-    this.#timers.ping = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
   }
 
   /** The connection has ended, or is as good as ended; `close` is what the peer is told if it still listens. */
@@ -588,7 +605,7 @@ export class GameWebSocket {
     const { ws } = this;
     this.ws = null;
     // One that does not answer is not waited for; close() of the ws package would, half a minute.
-    if (close.length > 0 || !ws?.terminate) ws?.close(...close);
+    if (close.length || !ws?.terminate) ws?.close(...close);
     if (ws?.terminate) {
       const late = setTimeout(() => ws.terminate(), close.length && this.#options.pongTimeoutMs);
       ws.onclose = () => clearTimeout(late);
@@ -614,11 +631,11 @@ export class GameWebSocket {
 
   #heed = ({ type: sign }) => {
     if (sign !== 'offline') {
-      if (sign !== 'visibilitychange' || document.visibilityState === 'visible') this.#wake();
+      if (sign !== 'visibilitychange' || !document.hidden) this.#wake();
     } else if (this.state !== 'waiting') {
       this.#stop();
       this.#arrival.ended();
-      this.#wait(LOST, '', 'the network is gone', true);
+      this.#wait(LOST, '', sign, true);
     }
   };
 
@@ -725,7 +742,7 @@ export class GameWebSocket {
       else this.#seq = data.last_seq | 0; // whatever it is
       this.#become('open');
       const hello = this.#arrival.joined();
-      if ([].concat(data.accepts).includes('hello')) this.sendMessage('hello', hello); // a release before it has no such list
+      if (data.accepts?.includes?.('hello')) this.sendMessage('hello', hello); // a release before it has no such list
       for (const { text, again } of this.#asked.values()) if (text && !again) this.#send(text);
     } else if (type === 'pong') {
       if (data.timestamp !== this.#pinged) return; // of a ping of the application's own
@@ -766,7 +783,7 @@ export class GameWebSocket {
   /** Call out; what goes wrong there is told, and stops nothing here. */
   #guard(about, call) {
     try {
-      call()?.then?.(undefined, (error) => this.#fault(about, error));
+      call()?.then?.(null, (error) => this.#fault(about, error));
     } catch (error) {
       this.#fault(about, error);
     }
@@ -814,12 +831,12 @@ export class MessageBatcher {
   flush() {
     clearTimeout(this.timer);
     this.timer = null;
-    while (this.messages.length > 0 && this.ws.readyState === OPEN) {
+    while (this.messages.length && this.ws.readyState === OPEN) {
       const data = this.messages.splice(0, this.batchSize);
       if (this.ws.sendMessage) this.ws.sendMessage('batch', data);
       else this.ws.send(JSON.stringify({ type: 'batch', data }));
     }
-    if (this.messages.length > 0 && this.ws.readyState === 0) this.timer = setTimeout(() => this.flush(), this.batchDelay);
+    if (this.messages.length && this.ws.readyState === 0) this.timer = setTimeout(() => this.flush(), this.batchDelay);
   }
 
   /** Send what waits and end. */

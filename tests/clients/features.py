@@ -191,9 +191,14 @@ class Scenarios:
         ws, _ = self._play(game_id)
         times = ("give_up_after_s", "ping_interval_s", "pong_timeout_s", "open_timeout_s")
         options = [{name: value} for name in (*times, "queue", "max_reconnect_attempts") for value in ("3", -1, nan)]
+        options += [{name: value} for name in times[1:] for value in (0, 0.099)]
+        options += [{"refresh_token": self._token}, {"debug": True}]
         makes = [lambda one=one: self._play(game_id, **one) for one in options]
         sets = [lambda seq=seq: setattr(ws, "last_seq", seq) for seq in ("3", -1, 2.5, nan)]
-        return {"kinds": list({_raised(call) for call in (*makes, *sets)}), "last": ws.last_seq}
+        least: dict[str, Any] = dict.fromkeys(("give_up_after_s", "queue", "max_reconnect_attempts"), 0)
+        taken, _ = self._play(game_id, refresh_token=None, **least, **dict.fromkeys(times[1:], 0.1))
+        kinds = list({_raised(call) for call in (*makes, *sets)})
+        return {"kinds": kinds, "last": ws.last_seq, "least": str(taken.state)}
 
     async def unwelcome(self, game_id: str) -> Told:
         ws, _ = self._play(game_id, url=f"{self._url}?chaos=loss_pct:100", open_timeout_s=0.2)

@@ -83,7 +83,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "a time that cannot be read is waited for",
             'draining", "retry_after_ms": "soon"',
-            "typeof ms === 'number' && ms > 0 && ms <= MAX_ADVICE_MS ? ms : null",
+            "isNumber(ms, 1, MAX_ADVICE_MS) ? ms : null",
             "ms ?? null",
         ),
         (
@@ -95,7 +95,7 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "a renewal that fails is the end",
             "a network that is away while the token is renewed comes back",
-            "if (error.final) {",
+            "if (error?.final) {",
             "if (error) {",
         ),
         (
@@ -312,6 +312,13 @@ PYTHON_FAULTS: Final = tuple(
             "        data = said if isinstance(said, dict) else {}",
             "        if not isinstance(said, dict):\n            return\n        data = said",
             "keeper.py",
+        ),
+        (
+            "what is sent while what has waited is sent overtakes it",
+            "what waits is sent ahead of what a handler of the open connection sends",
+            "            async with self._sending:\n",
+            "            if texts:\n",
+            "connection.py",
         ),
         (
             "the machine's sleep is not noticed",

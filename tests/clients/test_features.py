@@ -36,7 +36,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "measured": {"is_ours": True},
     "nowhere": {"refused": 9},
     "unsendable": {"kind": "TypeError"},
-    "mistaken": {"kinds": ["TypeError"], "last": None},
+    "mistaken": {"kinds": ["TypeError"], "last": None, "least": "idle"},
     "unwelcome": {"attempt": 1},
     "present": {
         "seen": ["", "ann", "ann bob", "ann bob+", "ann bob+?", "ann bob+", "ann"],

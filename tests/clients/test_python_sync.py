@@ -256,6 +256,12 @@ def test_its_options_are_those_of_the_asyncio_client() -> None:
     assert ours - named == set()
 
 
+def test_a_fresh_token_that_is_no_function_is_told_at_once() -> None:
+    a_token: Any = "marked.old.token"
+    with pytest.raises(TypeError, match="^refresh_token is no function$"):
+        SyncGameWebSocket("id", a_token, "ws://127.0.0.1:1", refresh_token=a_token)
+
+
 def test_a_callback_that_waits_for_itself_is_told(server: ServerProcess) -> None:
     told: queue.Queue[object] = queue.Queue()
 

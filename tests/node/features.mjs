@@ -172,13 +172,16 @@ const scenarios = {
     play(id);
     const times = ['giveUpAfterMs', 'pingIntervalMs', 'pongTimeoutMs', 'openTimeoutMs'];
     const options = [...times, 'queue', 'maxReconnectAttempts'].flatMap((name) => ['3', -1, NaN].map((value) => ({ [name]: value })));
-    options.push({ lastSeq: '3' }, { openTimeoutMs: 2 ** 31 });
+    for (const name of ['pingIntervalMs', 'pongTimeoutMs', 'openTimeoutMs']) options.push({ [name]: 0 }, { [name]: 99 });
+    options.push({ lastSeq: '3' }, { openTimeoutMs: 2 ** 31 }, { refreshToken: token }, { debug: true }, { auth: 'subprotocoll' });
     const calls = options.map((one) => () => new GameWebSocket(id, token, { url, WebSocket, ...one }));
     for (const seq of ['3', -1, 2.5, NaN]) calls.push(() => { game.lastSeq = seq; });
     const kinds = calls.map((call) => {
       try { return call() && null; } catch ({ name }) { return name; }
     });
-    return { kinds: [...new Set(kinds)], last: game.lastSeq };
+    const least = { giveUpAfterMs: 0, queue: 0, maxReconnectAttempts: 0, pingIntervalMs: 100, pongTimeoutMs: 100, openTimeoutMs: 100 };
+    const taken = new GameWebSocket(id, token, { url, WebSocket, ...least, refreshToken: undefined, auth: 'query' });
+    return { kinds: [...new Set(kinds)], last: game.lastSeq, least: taken.state };
   },
   async unwelcome(id) {
     play(id, { url: `${url}?chaos=loss_pct:100`, openTimeoutMs: 200, pongTimeoutMs: 600_000 });

@@ -70,7 +70,7 @@ for (const method of ['addEventListener', 'removeEventListener']) {
   globalThis[method] = listen;
   globalThis.document = { ...globalThis.document, [method]: listen };
 }
-Object.defineProperty(globalThis.document, 'visibilityState', { get: () => mine().visibility });
+Object.defineProperty(globalThis.document, 'hidden', { get: () => mine().isHidden });
 
 const { lookup: realLookup } = dns;
 let areNamesGone = false;
@@ -122,7 +122,7 @@ class Play {
     this.signs = new EventTarget();
     this.listeners = new Set();
     this.looks = [];
-    this.visibility = 'visible';
+    this.isHidden = false;
     this.read = 0;
     this.asked = 0;
     this.changed = () => {};
@@ -240,7 +240,7 @@ class Play {
       case 'go on': return void this.goOn();
       case 'turn': return this.turn();
       case 'hide': case 'show':
-        this.visibility = step === 'show' ? 'visible' : 'hidden';
+        this.isHidden = step === 'hide';
         return void this.signs.dispatchEvent(new Event('visibilitychange'));
       case 'online': case 'offline': case 'pageshow': return void this.signs.dispatchEvent(new Event(step));
       case 'jump': return this.jump();

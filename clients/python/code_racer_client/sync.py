@@ -20,6 +20,7 @@ from code_racer_client.caller import Caller
 from code_racer_client.errors import ClientError
 from code_racer_client.message import JsonMessage
 from code_racer_client.metrics import WebSocketMetrics
+from code_racer_client.options import require_functions
 from code_racer_client.state import ClientState
 from code_racer_client.subscriptions import Handler
 
@@ -58,6 +59,7 @@ class SyncGameWebSocket:
         refresh_token: Callable[[], str] | None = None,
         **options: Unpack[Options],
     ) -> None:
+        require_functions(refresh_token=refresh_token)
         self._handlers_caller = Caller(f"game {game_id}: handlers")
         self._token_caller = Caller(f"game {game_id}: token")
         refresh = None if refresh_token is None else lambda: _call_out(self._token_caller, refresh_token)

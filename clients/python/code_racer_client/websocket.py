@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -22,7 +23,7 @@ from code_racer_client.errors import ClientError, Rejected
 from code_racer_client.keeper import Keeper, Place, Sleep
 from code_racer_client.message import JsonMessage, encode
 from code_racer_client.metrics import Counting, WebSocketMetrics
-from code_racer_client.options import require_counts, require_seconds
+from code_racer_client.options import LEAST_S, require_counts, require_functions, require_seconds
 from code_racer_client.protocol import CLIENT_NAME, VERSION
 from code_racer_client.reconnection import Reconnection
 from code_racer_client.state import ClientState
@@ -48,9 +49,9 @@ class GameWebSocket:
         backend_url: the service, like ``wss://race.example.org``.
         max_reconnect_attempts: in a row; waits that the server asked for are none. None: as many as there are.
         give_up_after_s: how long an outage may last; 0: for ever.
-        ping_interval_s: how often the round trip is measured, and whether the peer is still there.
-        pong_timeout_s: a peer that does not answer for so long is gone.
-        open_timeout_s: a handshake that takes longer has failed.
+        ping_interval_s: how often the round trip is measured, and whether the peer is still there; at least 0.1.
+        pong_timeout_s: a peer that does not answer for so long is gone; at least 0.1.
+        open_timeout_s: a handshake that takes longer has failed; at least 0.1.
         refresh_token: makes a fresh token; called when the server says that the old one runs out, or refuses it. What
             it raises is a lost connection, and it is called again; `Refused` says that there will be none.
         metrics: where to count; of its own by default.
@@ -63,7 +64,7 @@ class GameWebSocket:
             message; never with a token, nor with what a message holds.
 
     Raises:
-        TypeError: an option is no number, or a negative one.
+        TypeError: an option is no number, or too small a one, or no function.
     """
 
     def __init__(
@@ -85,8 +86,10 @@ class GameWebSocket:
         debug: Debug | None = None,
     ) -> None:
         require_counts(max_reconnect_attempts=max_reconnect_attempts, queue=queue)
-        require_seconds(give_up_after_s=give_up_after_s, ping_interval_s=ping_interval_s)
-        require_seconds(pong_timeout_s=pong_timeout_s, open_timeout_s=open_timeout_s)
+        require_seconds(give_up_after_s=give_up_after_s)
+        timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
+        require_seconds(LEAST_S, **asdict(timing))
+        require_functions(refresh_token=refresh_token, debug=debug)
         self.game_id = game_id
         self.backend_url = backend_url.rstrip("/")
         self.metrics = WebSocketMetrics() if metrics is None else metrics
@@ -95,7 +98,6 @@ class GameWebSocket:
         self._reconnection = Reconnection(max_reconnect_attempts, give_up_after_s)
         self._subscriptions = Subscriptions()
         self._dispatcher = Dispatcher(self._subscriptions, self.handle_message)
-        timing = Timing(ping_interval_s, pong_timeout_s, open_timeout_s)
         self._keeper = Keeper(
             Place(self.backend_url, game_id, client, timing, sleep),
             Token(token, refresh_token),

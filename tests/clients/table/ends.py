@@ -41,7 +41,7 @@ TOKENS = (
         "a platform that refuses to make the socket ends it, and says nothing of the token",
         "connect, end",
         more={"socket": "throws"},
-        expected={"ends": [[0, "", "no WebSocket can be made (SyntaxError)"]]},
+        expected={"ends": [[0, "", "no WebSocket (SyntaxError)"]]},
         only=Only(JAVASCRIPT, "what makes the socket is handed in there"),
     ),
     Row(

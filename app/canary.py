@@ -6,6 +6,7 @@ of itself it cannot see (a wrong route, an expired certificate); the canary sees
 
 import asyncio
 import contextlib
+import functools
 import math
 import secrets
 import socket
@@ -78,6 +79,7 @@ class _Race:
     game_id: str | None = None
     sockets: list[GameWebSocket] = field(default_factory=list)
     handshakes_s: list[float] = field(default_factory=list)
+    lacks_upgrade: bool = False
     message_s: float = 0.0
     delivery_s: float = 0.0
 
@@ -186,13 +188,14 @@ class Canary:
             detail = f"not done after {self._config.timeout_s:g} s"
             raise RaceFailed(CanaryOutcome.TIMEOUT, race.step, detail) from None
         except Refused as error:
-            detail = NO_UPGRADE if error.status == HTTPStatus.UPGRADE_REQUIRED else str(error)
-            raise RaceFailed(CanaryOutcome.REFUSED, race.step, detail) from None
+            raise RaceFailed(CanaryOutcome.REFUSED, race.step, str(error)) from None
         except Disconnected as error:
             raise RaceFailed(CanaryOutcome.LOST, race.step, str(error)) from None
         except Rejected as error:
             raise RaceFailed(CanaryOutcome.WRONG, race.step, str(error)) from None
         except ClientError as error:
+            if race.lacks_upgrade:
+                raise RaceFailed(CanaryOutcome.REFUSED, race.step, NO_UPGRADE) from None
             outcome = CanaryOutcome.LOST if len(race.handshakes_s) == PLAYERS else CanaryOutcome.UNREACHABLE
             raise RaceFailed(outcome, race.step, str(error)) from None
 
@@ -215,6 +218,7 @@ class Canary:
                 client=OWN_RELEASES[ClientName.CANARY],
             )
             race.sockets.append(ws)
+            ws.on("retry", functools.partial(_note_lost_upgrade, race, ws))
             began = time.perf_counter()
             await stack.enter_async_context(ws)
             race.handshakes_s.append(time.perf_counter() - began)
@@ -243,6 +247,13 @@ class Canary:
         except OSError as error:
             detail = f"cannot read {error.filename}: {error.strerror}"
             raise RaceFailed(CanaryOutcome.REFUSED, "token", detail) from None
+
+
+async def _note_lost_upgrade(race: _Race, ws: GameWebSocket, retry: JsonMessage) -> None:
+    """Give up where what stands between passes no Upgrade on: the client would wait until it does."""
+    if retry["code"] == HTTPStatus.UPGRADE_REQUIRED:
+        race.lacks_upgrade = True
+        await ws.disconnect()
 
 
 async def _addresses(url: str) -> tuple[str, ...]:

@@ -87,6 +87,11 @@ def refused(outcome: HandshakeOutcome, detail: str, retry_after_ms: int | None =
     return RequestRefused(ErrorAnswer(row.status, detail, outcome, wait_ms))
 
 
+def no_such_path() -> RequestRefused:
+    """Refuse what is asked for where no game is, by an upgrade or by the plain GET after one."""
+    return refused(HandshakeOutcome.NO_SUCH_PATH, "there is no WebSocket here; games are at /ws/{gameId}")
+
+
 def unauthorized(error: Unauthenticated) -> RequestRefused:
     """Refuse a missing or bad token."""
     refusing = refused(HandshakeOutcome.UNAUTHORIZED, f"Authentication required: {error}")
@@ -138,6 +143,8 @@ def _answer_refusal(request: Request[Any, Any, Any], error: RequestRefused) -> R
 
 
 def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if error.status_code == HTTPStatus.NOT_FOUND and "/ws/" in request.scope["path"]:
+        return _answer_refusal(request, no_such_path())  # a client whose upgrade has failed asks why
     detail = NOTHING_THERE if error.status_code == HTTPStatus.NOT_FOUND else error.detail
     extra = error.extra
     if isinstance(extra, list):

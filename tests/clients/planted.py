@@ -239,8 +239,8 @@ PYTHON_FAULTS: Final = tuple(
         (
             "another gateway's problem document is final",
             '"reason": "waf"',
-            "(problem.reason in FINAL_REASONS and not asked)",
-            "(not asked)",
+            "problem.reason in FINAL_REASONS and not asked",
+            "not asked",
             "connection.py",
         ),
         (

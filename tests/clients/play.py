@@ -54,7 +54,7 @@ class Play:
             **dict.fromkeys(("sockets", "readies"), 0),
             **{
                 name: []
-                for name in ("heard", "faults", "logged", "loose", "ends", "waits", "answers", "seqs", "errors")
+                for name in ("heard", "faults", "logged", "loose", "ends", "waits", "whys", "answers", "seqs", "errors")
             },
             **{name: [] for name in ("tries", "opens")},
         }
@@ -83,11 +83,15 @@ class Play:
         for type in ("state", "retry", "end", "welcome", "player_ready", "pong", "token_expiring"):
             ws.on(type, functools.partial(self._hear, type))
         ws.on("end", lambda end: self.told["ends"].append([end["code"], end["reason"], end["detail"]]))
-        ws.on("retry", lambda wait: self.told["waits"].append([wait["delay_s"], wait["attempt"]]))
+        ws.on("retry", self._retry)
         ws.on("error", lambda error: self.told["errors"].append(error["data"].get("code")))
         if row.get("hears_faults") != "no":
             ws.on("fault", self._fault)
         return ws
+
+    def _retry(self, wait: Event) -> None:
+        self.told["waits"].append([wait["delay_s"], wait["attempt"]])
+        self.told["whys"].append([wait["code"], wait["reason"], wait["detail"]])
 
     def _count(self, message: Event) -> None:
         if "seq" in message:

@@ -258,7 +258,7 @@ def test_its_options_are_those_of_the_asyncio_client() -> None:
 
 def test_a_fresh_token_that_is_no_function_is_told_at_once() -> None:
     a_token: Any = "marked.old.token"
-    with pytest.raises(TypeError, match="^refresh_token is no function$"):
+    with pytest.raises(TypeError, match=r"^refresh_token is no function$"):
         SyncGameWebSocket("id", a_token, "ws://127.0.0.1:1", refresh_token=a_token)
 
 

@@ -115,7 +115,7 @@ for (const what of counted) ThrowingMetrics.prototype[`record${what}`] = throws;
 class Play {
   constructor(row) {
     this.row = row;
-    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], answers: [], seqs: [], errors: [], readies: 0, tries: [], opens: [] };
+    this.told = { heard: [], sockets: 0, faults: [], logged: [], loose: [], ends: [], waits: [], whys: [], answers: [], seqs: [], errors: [], readies: 0, tries: [], opens: [] };
     this.timers = new Set();
     this.sockets = new Set();
     this.fetches = 0;
@@ -142,7 +142,10 @@ class Play {
       this.client.on(type, handler);
     }
     this.client.on('end', ({ code, reason, detail }) => this.told.ends.push([code, reason, detail]));
-    this.client.on('retry', ({ delayMs, attempt }) => this.told.waits.push([delayMs / 1000, attempt]));
+    this.client.on('retry', ({ delayMs, attempt, code, reason, detail }) => {
+      this.told.waits.push([delayMs / 1000, attempt]);
+      this.told.whys.push([code, reason, detail]);
+    });
     this.client.on('*', ({ type, seq }) => {
       if (seq) this.told.seqs.push(seq);
       if (type === 'player_ready') this.told.readies += 1;

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tools.harness.server import ROOT
+from tools.harness.server import ROOT, SOURCES
 
 
 def answered(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -11,7 +11,7 @@ def answered(*arguments: str, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "app", *arguments],
         cwd=ROOT,
-        env={"PATH": "/usr/bin", **environment},
+        env={"PATH": "/usr/bin", "PYTHONPATH": SOURCES, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -18,7 +18,7 @@ from app.telemetry.bulkhead import Bulkhead
 from app.vocabulary import HandshakeOutcome
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address
-from app.web.error_answers import FAULT, ErrorAnswer, RequestRefused, refused, unavailable
+from app.web.error_answers import FAULT, ErrorAnswer, RequestRefused, no_such_path, unavailable
 from app.web.handshake.attempt import Begun, HandshakeAttempt, HandshakeContext, UpgradeRequest
 from app.web.handshake.connection_limits import ConnectionSlot
 from app.web.json_request import AnyRequest
@@ -58,7 +58,7 @@ def _game_in(path: str) -> str:
     match [part for part in path.split("/") if part]:
         case ["ws", game_id]:
             return game_id
-    raise refused(HandshakeOutcome.NO_SUCH_PATH, "there is no WebSocket here; games are at /ws/{gameId}")
+    raise no_such_path()
 
 
 async def _answer(attempt: HandshakeAttempt, path: str) -> None:
@@ -195,7 +195,7 @@ async def diagnose(
             raise unavailable(error) from None
     return ErrorAnswer(
         HTTPStatus.UPGRADE_REQUIRED,
-        "all is well: connect with a WebSocket client",
+        "all is well: connect with a WebSocket client; where it is one, what stands between passes no Upgrade on",
         HandshakeOutcome.ACCEPTED,
         headers={"upgrade": "websocket", "connection": "Upgrade"},
     ).response()

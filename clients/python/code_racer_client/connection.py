@@ -5,7 +5,6 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final, Self
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
@@ -199,8 +198,6 @@ def _refused(error: InvalidStatus) -> Refused:
     if problem is None:
         return Refused(status, response.reason_phrase, final=False)
     asked = problem.retry_after_ms
-    # Ours is to a plain GET: a proxy between passes no Upgrade on.
-    lost_upgrade = status == HTTPStatus.UPGRADE_REQUIRED and problem.reason == "accepted"
-    final = lost_upgrade or (problem.reason in FINAL_REASONS and not asked)
+    final = problem.reason in FINAL_REASONS and not asked
     wait_s = retry_after_s({"retry_after_ms": asked})
     return Refused(status, problem.detail or response.reason_phrase, wait_s, reason=problem.reason, final=final)

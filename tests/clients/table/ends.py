@@ -235,6 +235,20 @@ ANSWERS = (
         expected={"ends": [], "attempts": [0, 0]},
     ),
     Row(
+        "an upgrade that got lost on the way, so that all is well, is tried again, and says so",
+        "connect, retry, retry, disconnect, closed",
+        "connecting waiting retry connecting waiting retry closed",
+        more={"answer": ["426 Upgrade Required", PROBLEM, '{"status": 426, "reason": "accepted", "detail": "well"}']},
+        expected={"whys": [[426, "accepted", "well"]] * 2, "attempts": [1, 2]},
+    ),
+    Row(
+        "a path that there is not is told as such, asked for by an upgrade or not",
+        "connect, end",
+        "connecting closed end",
+        more={"before_id": "x/"},
+        expected={"ends": [[404, "no_such_path", "there is no WebSocket here; games are at /ws/{gameId}"]]},
+    ),
+    Row(
         "a wait that was asked of all alike is spread",
         "connect" + ", retry" * 8 + ", disconnect, closed",
         more={"answer": ["503 x", PROBLEM, '{"status": 503, "reason": "draining", "retry_after_ms": 1000}']},

@@ -14,7 +14,7 @@ MIN_SECRET_BYTES: Final = 32
 class Section(BaseModel):
     """The base of all sections: what is read is not changed."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # only all of them together are read, so those are built
 
 
 def _split(value: object) -> object:

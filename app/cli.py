@@ -93,12 +93,12 @@ def _report(text: str, exit_code: int = EXIT_OK) -> int:
 
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    gc.disable()  # until the server serves: what is made before then stays, and looking through it takes 0.1 s
     _require_files(settings)
     worker: Inherited | None = options.worker
     asked, count = wanted_workers(options.workers, settings)
     if worker is None and count > 1:
         return supervise(settings, count, asked, began=options.began)
+    gc.disable()  # until the server serves: what is made before then stays, and looking through it takes 0.1 s
     listeners = inherit(worker) if worker else bind(settings, settings.socket_unsent_bytes, settings.tls_unread_bytes)
     from app.asgi import create_app  # noqa: PLC0415 - the other commands need not wait for it
     from app.eventlog import LogUnavailable  # noqa: PLC0415 - the same

@@ -169,7 +169,9 @@ def test_where_its_tasks_and_threads_are(server: ServerProcess) -> None:
     assert "sweep" in {group["name"] for group in tasks["groups"]}
     assert any("app/realtime/overload.py" in place for group in tasks["groups"] for place in group["stack"])
     assert "log-writer" in {thread["name"] for thread in ask(server, "diagnostics/threads")["threads"]}
-    assert ask(server, "diagnostics/gc")["generations"]
+    garbage = ask(server, "diagnostics/gc")
+    assert garbage["generations"]
+    assert garbage["is_enabled"], "it is not while a server is made"
     assert ask(server, "diagnostics/descriptors")["kinds"]["socket"] >= 1
     until(lambda: ask(server, "diagnostics/lag")["worst_s"])
 

@@ -266,9 +266,12 @@ def _settle(draft: _Draft) -> None:
     if draft.state.phase is Phase.FINISHED:
         return
     _expire_graces(draft)
-    _settle_waiting(draft)
-    _settle_countdown(draft)
-    _settle_running(draft)
+    if draft.state.phase is Phase.WAITING:
+        _settle_waiting(draft)
+    if draft.state.phase is Phase.COUNTDOWN:
+        _settle_countdown(draft)
+    if draft.state.phase is Phase.RUNNING:
+        _settle_running(draft)
 
 
 def _expire_graces(draft: _Draft) -> None:
@@ -286,8 +289,6 @@ def _can_start(state: GameState) -> bool:
 
 def _settle_waiting(draft: _Draft) -> None:
     state = draft.state
-    if state.phase is not Phase.WAITING:
-        return
     if draft.now >= state.created_at + state.rules.waiting_ttl_ms:
         draft.emit(GameFinished, reason=FinishReason.EXPIRED, winner=None, ranking=_ranking(state))
     elif _can_start(state):
@@ -296,7 +297,7 @@ def _settle_waiting(draft: _Draft) -> None:
 
 def _settle_countdown(draft: _Draft) -> None:
     state = draft.state
-    if state.phase is not Phase.COUNTDOWN or state.starts_at is None:
+    if state.starts_at is None:
         return
     if not _can_start(state):
         draft.emit(CountdownCancelled)
@@ -312,8 +313,6 @@ def _settle_countdown(draft: _Draft) -> None:
 
 def _settle_running(draft: _Draft) -> None:
     state = draft.state
-    if state.phase is not Phase.RUNNING:
-        return
     reason = _finish_reason(state, draft.now)
     if reason is None:
         return

@@ -217,9 +217,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; the fields of a trailer are nobody's (RFC 9110 section 6.5.1)."""
-        if self._request.is_in_head:
-            self._request.count_header()
-            super().on_header(name, value)
+        if not self._request.is_in_head:
+            return
+        self._request.count_header()
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Check the whole head: it must be one that can be served."""

@@ -7,7 +7,6 @@ machine are replicas here.
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -57,7 +56,7 @@ class Presence:
         self._topic = topic
         self._is_alive = is_alive
         self._bulkhead = Bulkhead(report, "presence")
-        self._own: Counter[str] = Counter()
+        self._own: dict[str, int] = {}  # a Counter asks for what is missing in Python
         self._others: dict[str, dict[str, int]] = {}
         self._named: dict[str, set[str]] = {}
         self._changed: set[str] = set()
@@ -69,13 +68,15 @@ class Presence:
     def count(self, player_id: str) -> int:
         """Count the connections of a player on all replicas."""
         elsewhere = sum(players.get(player_id, 0) for one, players in self._others.items() if self._is_alive(one))
-        return self._own[player_id] + elsewhere
+        return self._own.get(player_id, 0) + elsewhere
 
     def add(self, player_id: str, number: int) -> None:
         """Note that a player has so many connections more here."""
-        self._own[player_id] += number
-        if not self._own[player_id]:
-            del self._own[player_id]
+        own = self._own.get(player_id, 0) + number
+        if own:
+            self._own[player_id] = own
+        else:
+            self._own.pop(player_id, None)
         if self._coordination.shared:
             self._changed.add(player_id)
             self._due.set()
@@ -122,7 +123,7 @@ class Presence:
                 await asyncio.sleep(GATHER_S)
 
     def _counts(self, players: Iterable[str]) -> dict[str, int]:
-        return {one: self._own[one] for one in players}
+        return {one: self._own.get(one, 0) for one in players}
 
     def _send_changes(self, changed: set[str]) -> None:
         players = iter(changed)

@@ -112,8 +112,9 @@ class ProgressBoard:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waiting = sum(self._others(here=here) for _, here in self._newest.values())
-        self._count(dropped=waiting + len(self._left) * len(self._shown))
+        if self._newest or self._left:
+            waiting = sum(self._others(here=here) for _, here in self._newest.values())
+            self._count(dropped=waiting + len(self._left) * len(self._shown))
         self._newest.clear()
         self._queue.clear()
         self._turns.clear()

@@ -333,10 +333,11 @@ class Room:
 
     def resume_point(self, last_seq: int | None) -> tuple[int, ResumeOutcome | None]:
         """Find from which seq a connection is replayed, and how that is called: all of it cannot be, if N is ahead."""
+        seq = self.known.seq
         if last_seq is None:
-            return self.known.seq, None
-        if last_seq > self.known.seq:
-            return self.known.seq, ResumeOutcome.SNAPSHOT
+            return seq, None
+        if last_seq > seq:
+            return seq, ResumeOutcome.SNAPSHOT
         return last_seq, ResumeOutcome.RESUMED
 
     def enter(self, session: Session, name: str, last_seq: int | None, welcome: Welcome) -> None:

@@ -42,6 +42,10 @@ class HandshakeTarget:
     chaos: Chaos | None = None
 
 
+NOWHERE: Final = HandshakeTarget("", None)
+"""What is asked for as long as that is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The checks of an attempt to connect; every one raises RequestRefused if it refuses."""

@@ -18,7 +18,7 @@ from app.telemetry.tracer import Handshake, Link
 from app.transport import EXTENSION, UnsteadyTransport
 from app.vocabulary import HandshakeOutcome
 from app.web.error_answers import MEDIA_TYPE, ErrorAnswer
-from app.web.handshake.admission import Admission, HandshakeTarget
+from app.web.handshake.admission import NOWHERE, Admission, HandshakeTarget
 from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
 from app.web.handshake.releases import Releases
 from app.web.headers import with_usual
@@ -79,15 +79,10 @@ class HandshakeAttempt:
     context: HandshakeContext
     client: str
     started: float
-    target: HandshakeTarget | None = None
+    target: HandshakeTarget = NOWHERE
     player_id: str | None = None
     slot: ConnectionSlot | None = None
     is_answered: bool = False
-
-    @property
-    def known_target(self) -> HandshakeTarget:
-        """What is asked for, once that is known."""
-        return cast("HandshakeTarget", self.target)
 
     @property
     def subprotocols(self) -> list[str]:
@@ -119,7 +114,7 @@ class HandshakeAttempt:
 
     def _opened(self, room: Room | None) -> Opened:
         """Make the record of the connection that the attempt becomes."""
-        target, connection_id = self.known_target, self.context.hub.replicas.new_connection_id()
+        target, connection_id = self.target, self.context.hub.replicas.new_connection_id()
         resume = room.resume_point(target.last_seq)[1] if room else None
         release = self.context.releases.name(self.socket)
         return Opened(connection_id, target.game_id, self.player_id, self.client, resume, release)
@@ -128,7 +123,7 @@ class HandshakeAttempt:
         """Complete the upgrade; None where the peer has gone meanwhile."""
         socket = self.socket
         transport = cast("Transport", cast("dict[str, Any]", socket.scope["extensions"])[EXTENSION])
-        chaos = self.known_target.chaos
+        chaos = self.target.chaos
         if chaos is not None:
             transport = UnsteadyTransport(transport, chaos)
         chosen = SUBPROTOCOL if SUBPROTOCOL in self.subprotocols else None
@@ -155,7 +150,7 @@ class HandshakeAttempt:
                 status=status,
                 client=self.client,
                 refusal=refusal,
-                game_id=self.target.game_id if self.target else None,
+                game_id=self.target.game_id or None,
                 connection_id=connection_id,
                 player_id=self.player_id,
                 traceparent=self.socket.headers.get("traceparent"),

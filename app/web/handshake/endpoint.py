@@ -88,7 +88,7 @@ async def _serve_known(
     attempt: HandshakeAttempt, slot: ConnectionSlot, identity: Identity, ticket: Ticket | None
 ) -> None:
     """Admit a player whose token came with the request: everything is checked before the upgrade."""
-    context, target = attempt.context, attempt.known_target
+    context, target = attempt.context, attempt.target
     _require_rates(attempt, slot, identity)
     async with context.hub.rooms.use(target.game_id) as found:
         room = _require_joinable(attempt, found, identity)
@@ -141,7 +141,7 @@ async def _log_in(attempt: HandshakeAttempt, session: Session) -> Identity | Non
 
 async def _enter(attempt: HandshakeAttempt, slot: ConnectionSlot, session: Session, identity: Identity) -> None:
     """Make the checks that were still to be made, as the player is known, then enter. Raises RequestRefused."""
-    context, target = attempt.context, attempt.known_target
+    context, target = attempt.context, attempt.target
     _require_rates(attempt, slot, identity)
     async with context.hub.rooms.use(target.game_id) as found:
         slot.assign(identity.player_id)
@@ -153,13 +153,13 @@ def _require_rates(attempt: HandshakeAttempt, slot: ConnectionSlot, identity: Id
     """Check what can be checked of a player before the game is read."""
     attempt.context.admission.require_player(identity.player_id)
     slot.look(identity.player_id)
-    game_id = attempt.known_target.game_id
+    game_id = attempt.target.game_id
     attempt.context.admission.require_entry_rate(game_id, identity.player_id, attempt.client)
 
 
 def _require_joinable(attempt: HandshakeAttempt, found: Room | None, identity: Identity) -> Room:
     """Check the game for a player who is about to enter it."""
-    admission, last_seq = attempt.context.admission, attempt.known_target.last_seq
+    admission, last_seq = attempt.context.admission, attempt.target.last_seq
     room = admission.require_joinable(found, identity, last_seq, attempt.client)
     admission.require_delivery_rate(room, identity.player_id, last_seq, attempt.client)
     return room

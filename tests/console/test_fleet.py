@@ -171,6 +171,27 @@ def test_a_player_is_erased_in_the_games_of_all_workers_by_any(service: Supervis
     assert act("players/nobody/erase").status_code == 404
 
 
+def test_one_acts_on_another_by_way_of_this_one_under_ones_own_name(service: Supervised) -> None:
+    ann = service.guest("Ann")
+    game_id = service.new_game(ann["token"])
+    while Share(0, WORKERS).owner(game_id) != 1:
+        game_id = service.new_game(ann["token"])
+    with Player(service, game_id, ann["token"]) as player:
+        player.until("welcome")
+        (row,) = ask(service, 2, "connections", game=game_id).json()["rows"]
+        url = f"{service.worker_url(1)}/ops/api/connections/{row['connection_id']}/close"
+        headers = BEARER | {"x-operator": "%C3%85sa"}
+        body = {"reason": "she asked for it", "comes_back": False}
+        assert http.post(url, json=body, headers=headers).status_code == 404, "it is not here"
+        assert http.post(f"{url}?replica=pair-2", json=body).status_code == 401, "whoever is here may only look"
+        assert http.post(f"{url}?replica=pair-2", json={}, headers=headers).status_code == 400
+        done = http.post(f"{url}?replica=pair-2", json=body, headers=headers)
+        assert (done.status_code, done.json()["player_id"]) == (200, ann["player_id"]), done.text
+        assert player.until_closed()[0] == 4403
+    told = service.wait_for_log("operator.acted", outcome="done", action="close_connection")
+    assert (told["operator"], told["replica"], told["reason"]) == ("Åsa (ops-token)", "pair-2", "she asked for it")
+
+
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:
     pid = service.pids()[2]
     freeze(pid)

@@ -201,7 +201,7 @@ def telemetry_reference() -> str:
     events = [
         (
             f"`{event.name}`",
-            event.level,
+            f"{event.level}, always written" if event.is_always_written else event.level,
             ", ".join(f"`{field}`" for field in sorted(event.fields)),
             event.help,
             ", ".join(name for name, text in runbooks.items() if event.name in text),

@@ -15,7 +15,9 @@ _CollectorUrl = Annotated[str, AfterValidator(http_url("http://localhost:4318"))
 class TelemetrySettings(Section):
     """Logs, metrics and traces. The OTEL_ names are OpenTelemetry's own."""
 
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level logged")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="least level logged; what operators do always is"
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     log_profile: str = Field(
         "otel", pattern="^(otel|ecs|gcp|datadog)$", description="names of the fields: otel, ecs, gcp or datadog"

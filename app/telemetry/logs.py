@@ -259,10 +259,12 @@ class LogWriter:
 class LeveledLogger:
     """A logger whose least level can change while others hold it; what is below costs an empty call.
 
-    It has a method for each level, called with an event's name and, by name, its fields.
+    It has a method for each level, called with an event's name and, by name, its fields; `always` is given the level
+    too, and leaves nothing out.
     """
 
-    __slots__ = ("critical", "debug", "error", "info", "warning")
+    __slots__ = ("always", "critical", "debug", "error", "info", "warning")
+    always: Callable[..., None]
     critical: Callable[..., None]
     debug: Callable[..., None]
     error: Callable[..., None]
@@ -271,6 +273,7 @@ class LeveledLogger:
 
     def use(self, least: str, write: Callable[..., None]) -> None:
         """Hand events of a level that is at `least` this to `write`, after their level; leave out the others."""
+        self.always = write
         for level, rank in _LEVELS.items():
             setattr(self, level, partial(write, level) if rank >= _LEVELS[least] else _leave_out)
 

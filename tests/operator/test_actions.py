@@ -85,6 +85,18 @@ def test_a_replica_is_changed_for_a_time_and_back(server: ServerProcess, console
         ann.until_closed()
 
 
+def test_what_was_done_is_in_the_log_whatever_level_an_operator_has_set(
+    server: ServerProcess, console: Console
+) -> None:
+    for level in ("critical", "error"):
+        console.text("log-level", level, *WHY)
+        console.text("ban", level, *WHY)
+        console.text("unban", level, *WHY)
+        for action in ("log_level", "ban", "unban"):
+            assert server.wait_for_log("operator.acted", action=action, subject=level)["reason"] == "ticket 42"
+    console.text("log-level", "info", *WHY)
+
+
 def test_what_was_done_is_told_with_who_did_it_and_why(server: ServerProcess, console: Console) -> None:
     console.run("unban", "nobody", "--reason", "a mistake")
     row = console.ask("changes", "--limit", "1")["rows"][0]

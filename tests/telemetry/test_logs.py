@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.telemetry.catalogue import Events
 from app.telemetry.logs import KEPT, Logs, LogWriter, redact
 from app.telemetry.metrics import MetricStore
 from app.telemetry.recorder import Recorder
@@ -255,3 +256,15 @@ def test_the_level_changes_for_whoever_holds_the_logger_and_for_others_records()
         undo()
     lines = [(line["event"], line.get("at")) for line in written(logs, stream)]
     assert lines == [("ours", "debug"), ("foreign at debug", None), ("ours", "info")]
+
+
+@pytest.mark.parametrize("level", ["error", "critical"])
+def test_what_is_always_written_is_so_at_any_level_and_with_its_own(level: str) -> None:
+    stream = io.BytesIO()
+    logs = make(stream)
+    logs.set_level(level)
+    recorder = Recorder(MetricStore(), logs.logger)
+    recorder.log(Events.SUPERVISOR_RELOADED)
+    recorder.log(Events.OPERATOR_ACTED, operator="eve")
+    lines = [(line["event"], line["level"]) for line in written(logs, stream)]
+    assert lines == [("operator.acted", "warning")]

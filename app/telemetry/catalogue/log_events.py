@@ -6,16 +6,20 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One kind of log line: its constant name, its level, its fields besides the common ones, its meaning."""
+    """One kind of log line: its constant name, its level, its fields besides the common ones, its meaning.
+
+    One that `is_always_written` is so whatever the least level is: it says who did what, and must not be silenced.
+    """
 
     name: str
     level: str
     help: str
     fields: frozenset[str] = field(default_factory=frozenset)
+    is_always_written: bool = False
 
 
-def _event(name: str, level: str, help: str, *fields: str) -> LogEvent:
-    return LogEvent(name, level, help, frozenset(fields))
+def _event(name: str, level: str, help: str, *fields: str, is_always_written: bool = False) -> LogEvent:
+    return LogEvent(name, level, help, frozenset(fields), is_always_written)
 
 
 class Events:
@@ -82,6 +86,7 @@ class Events:
         "reason",
         "outcome",
         "detail",
+        is_always_written=True,
     )
     APP_DRAINING = _event("app.draining", "info", "The service was told to stop.", "connections", "signal")
     SUPERVISOR_STARTED = _event(

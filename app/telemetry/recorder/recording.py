@@ -18,15 +18,18 @@ def write_event(logger: Any, event: LogEvent, **fields: object) -> None:  # noqa
         raise ValueError(f"{event.name}: the catalogue does not list {sorted(fields.keys() - event.fields)}")
     if logger is not None:
         present = {key: value for key, value in fields.items() if value is not None}
-        getattr(logger, event.level)(event.name, **present)
+        if event.is_always_written:
+            logger.always(event.level, event.name, **present)
+        else:
+            getattr(logger, event.level)(event.name, **present)
 
 
 class Recording:
     """Moves metrics of `store` and writes lines to `logger`.
 
-    `logger` may be any that has a method for each level; None records metrics only. Of lines that others can cause as
-    often as they like, `repeats_per_s` of each kind are written a second. `lately` is what the console shows of what
-    was told here.
+    `logger` may be any that has the methods of `LeveledLogger`; None records metrics only. Of lines that others can
+    cause as often as they like, `repeats_per_s` of each kind are written a second. `lately` is what the console shows
+    of what was told here.
     """
 
     def __init__(self, store: MetricStore, logger: Any = None, repeats_per_s: int = 20) -> None:  # noqa: ANN401 - it may be a test's own

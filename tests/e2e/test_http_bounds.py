@@ -334,6 +334,7 @@ def test_one_answer_that_nobody_reads_is_cut(port: Port, last: bytes) -> None:
 
 def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cut(port: Port) -> None:
     before, unread = port.server.resident_bytes(), rejected(port.server, "unread")
+    files = port.server.open_files()
     many = [port.dial(4_096) for _ in range(10)]
     request = port.get(HOST, target=port.long_path) * 2_000
     for one in many:
@@ -345,6 +346,7 @@ def test_pipelined_requests_whose_answers_nobody_reads_take_no_memory_and_are_cu
     assert port.server.resident_bytes() - before < 24 * MIB
     for one in many:
         one.close()
+    until(lambda: port.server.open_files() <= files)  # the next test counts them
 
 
 @pytest.mark.parametrize("size", [0, 200])

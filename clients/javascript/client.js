@@ -554,14 +554,13 @@ export class GameWebSocket {
     this.#resetEnd();
     const { refreshToken } = this.#options;
     if (refreshToken) this.#tokenEnd = why;
-    if (refreshToken && this.state === 'open') { // one that expires at once must not have us come back at once
-      this.#wait(...why, true);
-    } else if (refreshToken && !this.#freshTokenRefused) {
-      this.#freshTokenRefused = true; // until a welcome says otherwise
-      this.#try();
-    } else {
+    if (!refreshToken || this.#freshTokenRefused) {
       this.#end(...why);
+      return;
     }
+    this.#freshTokenRefused = true; // until a welcome says otherwise
+    if (this.state === 'open') this.#wait(...why, true); // one that expires at once must not have us come back at once
+    else this.#try();
   }
 
   /** Wait as the server asked, or until the network is back, which is no attempt; or back off. */
@@ -720,7 +719,7 @@ export class GameWebSocket {
   async #renewInTime() {
     const attempt = this.#attempt;
     const token = await this.#options.refreshToken?.();
-    if (token && attempt === this.#attempt) this.sendMessage('auth', { token: this.#token = token });
+    if (token && TOKEN.test(token) && attempt === this.#attempt) this.sendMessage('auth', { token: this.#token = token });
   }
 
   #ping() {

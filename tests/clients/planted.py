@@ -161,8 +161,8 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "another token goes to a connection it was not asked for",
             "another token that comes when the connection is another",
-            "if (token && attempt === this.#attempt)",
-            "if (token)",
+            "if (token && TOKEN.test(token) && attempt === this.#attempt)",
+            "if (token && TOKEN.test(token))",
         ),
         (
             "a connection that leads nowhere is kept",

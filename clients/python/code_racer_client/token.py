@@ -78,6 +78,7 @@ class Token:
                 self._is_fresh_one_tried = True
                 raise failed.error from None
             raise NotRenewed(failed.error) from None
+        require_usable(fresh)  # else the one before it is kept
         if asked > self._newest:  # else one that was asked for later has come already
             self._newest, self._value = asked, fresh
             self._is_stale = False

@@ -108,6 +108,21 @@ TOKENS = (
         expected={"attempts": [0, 0], "sockets": 3},
     ),
     Row(
+        "a token that expires on the open connection is replaced once",
+        "connect, open, goodbye 4401, retry, end",
+        "connecting open waiting retry reconnecting closed end",
+        more={"fresh": ["no.better.token", "fresh"]},
+        expected={"sockets": 2, "end_codes": [401]},
+    ),
+    Row(
+        "another token in time that has such a character is not sent, and the one before it is kept",
+        f"connect, open, pong, say {EXPIRING}, token_expiring, request, player_ready, cut, retry, open, "
+        "disconnect, closed",
+        AROUND_A_CUT,
+        more={"fresh": ["marked.bad.token="]},
+        expected={"errors": [], "sockets": 2},
+    ),
+    Row(
         "another token that comes when the connection is another is not told that one",
         f"connect, open, pong, say {EXPIRING}, token_expiring, cut, retry, open, pong, request, player_ready, "
         "disconnect, closed",

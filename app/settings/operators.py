@@ -57,7 +57,8 @@ class OperatorSettings(Section):
         65.0,
         ge=65,
         le=3_600,
-        description="the same for what takes longer: a profile, an erasure; `code-racer erase` waits five seconds more",
+        description="the same for what takes longer: a profile, an erasure, a hot list over some seconds; `code-racer"
+        " erase` waits five seconds more",
     )
     ops_requests_per_second: float = Field(
         50.0,

@@ -13,6 +13,7 @@ from app.console.erasing import Erasure
 from app.console.fleet import ReplicaCard
 from app.eventlog import LogUnavailable
 from app.settings import load_settings
+from app.web.console.router import HANDLERS
 from app.workers import Share
 from tools.harness.server import SECRET
 
@@ -61,11 +62,15 @@ class Worker:
         self.asked: list[float | None] = []
         service.hub.rooms.share = Share(0, 2)
         monkeypatch.setattr(service.console.fleet, "others", self._others)
+        monkeypatch.setattr(service.console.fleet, "find", self._find)
         monkeypatch.setattr(service.console.fleet, "call", self._call)
         monkeypatch.setattr(service.console.actions._eraser, "erase", self._erase)
 
     async def _others(self) -> list[ReplicaCard]:
         return [msgspec.structs.replace(self.service.console.fleet.own, replica="other", instance="other")]
+
+    async def _find(self, name: str) -> ReplicaCard:
+        return next(card for card in (self.service.console.fleet.own, *await self._others()) if card.replica == name)
 
     async def _call(self, _card: ReplicaCard, _asked: object, _whom: object, timeout_s: float | None) -> Fetched:
         self.asked.append(timeout_s)
@@ -120,3 +125,25 @@ async def test_the_others_are_asked_once_for_long_and_not_by_who_is_asked_for_an
     worker.service.hub.rooms.share = Share(0, 1)
     assert (await worker.erase()).status_code == 200, "all games are here"
     assert len(worker.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "waited_s"),
+    [
+        ("POST", "players/ann/erase?replica=other", 70),
+        ("GET", "hot?replica=other&over_s=60", 70),
+        ("GET", "hot?replica=other", None),
+        ("GET", "replica?replica=other", None),
+    ],
+)
+async def test_one_is_asked_for_as_long_as_it_may_take(
+    method: str, path: str, waited_s: float | None, worker: Worker
+) -> None:
+    worker.there = answer(200, {})
+    told = await worker.client.request(method, f"/ops/api/{path}", json={"reason": "asked to"})
+    assert (told.status_code, worker.asked) == (200, [waited_s])
+
+
+def test_what_handlers_say_of_themselves_is_read_by_somebody() -> None:
+    for handler in HANDLERS:
+        assert handler.opt.keys() <= {"right", "takes_long", "is_own_alone"}, handler.handler_name

@@ -16,7 +16,7 @@ from app.aio.fetching import Fetched, FetchFailed, FetchRequest, fetch
 from app.console.fleet import MAX_CARDS, Fleet, ReplicaCard
 from app.eventlog import Subscription
 from app.eventlog.embedded import MemoryCoordination
-from app.settings import load_settings
+from app.settings import OperatorSettings, load_settings
 from app.workers import Share
 from tests.console.answering import answering
 from tools.harness import fetch as http
@@ -114,6 +114,12 @@ def test_connections_games_and_players_of_all_are_one_list(service: Supervised) 
         assert ask(service, 1, f"games/{games[1]}").status_code == 404
         listed = json.dumps([page, loaded, player, shown])
         assert ann["token"] not in listed
+
+
+def test_what_another_counts_for_some_seconds_is_waited_for(service: Supervised) -> None:
+    over_s = OperatorSettings.model_fields["ops_timeout_s"].default + 0.1
+    found = ask(service, 1, "hot", over_s=str(over_s), replica="pair-2")
+    assert (found.status_code, found.json().get("over_s")) == (200, over_s), found.text
 
 
 def test_hot_lists_slow_messages_log_lines_and_closes_of_all_are_one_list(service: Supervised) -> None:

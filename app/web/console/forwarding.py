@@ -25,6 +25,7 @@ from app.web.paths import sent_path
 _ONE: Final = "replica"
 _ALL: Final = "replicas"
 _LONG: Final = "takes_long"
+"""Of a handler: True, or the name of the parameter by which it does."""
 _PASSED_ON: Final = ("content-type", REASON_HEADER)
 Shown = TypeVar("Shown")
 
@@ -70,7 +71,7 @@ class Others:
         """
         if self._is_alone:
             return await own
-        timeout_s = self._console.long_timeout_s if self._request.route_handler.opt.get(_LONG) else None
+        timeout_s = _timeout_s(self._request, self._console)
         here, (found, missing) = await asyncio.gather(_attempt(own), self._answers(kind, timeout_s))
         if not isinstance(here, ActionRefused | LogUnavailable):
             return here.with_others(found, missing)
@@ -135,15 +136,20 @@ def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[by
         if card.instance == console.fleet.own.instance:
             return None
         operator = find_operator(request)
-        timeout_s = console.long_timeout_s if request.route_handler.opt.get(_LONG) else None
         try:
             whom = OnBehalf(operator.name, operator.right)
-            answer = await console.fleet.call(card, await _asked(request), whom, timeout_s)
+            answer = await console.fleet.call(card, await _asked(request), whom, _timeout_s(request, console))
         except FetchFailed as error:
             raise refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"the replica cannot be asked: {error}") from None
         return _passed_back(answer)
 
     return forward
+
+
+def _timeout_s(request: AnyRequest, console: Console) -> float | None:
+    """Say how long another replica is waited for, where that is longer than OPS_TIMEOUT_S."""
+    long = request.route_handler.opt.get(_LONG)
+    return console.long_timeout_s if long is True or (long and long in request.query_params) else None
 
 
 def _passed_back(answer: Fetched) -> Response[bytes]:

@@ -54,7 +54,7 @@ class SlowList(Struct, frozen=True):
     missing: list[str] = []
 
 
-@get("/hot", forward_timeout_s=MOST_SECONDS + _SPARE_S)
+@get("/hot", takes_long="over_s")
 async def show_hot(
     console: NamedDependency[Console],
     others: NamedDependency[Others],

@@ -22,7 +22,7 @@ from app.web.error_answers import MEDIA_TYPE
 from app.web.json_request import AnyRequest
 from app.web.paths import PREFIX, decode_ids
 
-_HANDLERS: Final = [
+HANDLERS: Final = [
     *replica.HANDLERS,
     *connections.HANDLERS,
     *games.HANDLERS,
@@ -101,7 +101,7 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
 
     return Router(
         path=PREFIX,
-        route_handlers=[*_HANDLERS, show_document],
+        route_handlers=[*HANDLERS, show_document],
         dependencies=dependencies,
         guards=[check],
         before_request=before,

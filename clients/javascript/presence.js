@@ -7,7 +7,7 @@
 /** What an event changes. */
 const CHANGES = {
   welcome: (players, { game, resumed }) => {
-    if (resumed) return; // what was missed follows, event by event
+    if (resumed && players.size) return; // what was missed follows, event by event
     players.clear();
     for (const { player_id, name, status, ready, connected } of game.players) {
       if (status === 'active') players.set(player_id, { player_id, name, ready, connected });

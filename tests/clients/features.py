@@ -240,6 +240,20 @@ class Scenarios:
         await ws.request("ready", _ready("ready"))
         return {"seen": seen, "last": [one.player_id for one in presence.players], "bob": presence.get("bob")}
 
+    async def resumed(self, game_id: str) -> Told:
+        ws, _ = self._play(game_id)
+        joined = _next(ws, "player_joined")
+        await ws.connect()
+        await joined
+        await ws.disconnect()
+        again, _ = self._play(game_id)
+        again.last_seq = ws.last_seq
+        presence = Presence(again)
+        welcomed = _next(again, "welcome")
+        await again.connect()
+        resumed = (await welcomed)["data"]["resumed"]
+        return {"resumed": resumed, "players": [one.player_id for one in presence.players]}
+
     async def asked(self, game_id: str) -> Told:
         api = Api(self._url.replace("ws", "http"))
         guest = await api.guest("Ann")

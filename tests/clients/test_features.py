@@ -43,6 +43,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "last": ["ann"],
         "bob": None,
     },
+    "resumed": {"resumed": True, "players": ["ann"]},
     "asked": {
         "names": ["Ann", True, True, "running-total", True],
         "problems": True,

@@ -98,6 +98,13 @@ def test_two_meet_and_see_who_is_there_with_nothing_of_asyncio(server: ServerPro
     assert [one.player_id for one in presence.players] == [ann["player_id"]]
     assert presence.get(bob["player_id"]) is None
     assert seen.empty()
+    again = SyncGameWebSocket(game_id, ann["token"], api.ws_url)
+    with pytest.raises(TypeError):
+        again.last_seq = -1
+    again.last_seq = game.last_seq
+    with again:
+        assert again.welcome is not None
+        assert again.welcome["data"]["resumed"]
 
 
 def test_both_faces_of_the_calls_over_http_are_the_same_but_for_waiting() -> None:

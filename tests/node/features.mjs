@@ -216,6 +216,17 @@ const scenarios = {
     await game.request('ready', ready('ready'));
     return { seen, last: presence.players.map((one) => one.player_id), bob: presence.get('bob') ?? null };
   },
+  async resumed(id) {
+    play(id);
+    game.connect();
+    await next('player_joined');
+    game.disconnect();
+    play(id, { lastSeq: game.lastSeq });
+    const presence = new Presence(game);
+    game.connect();
+    const { data } = await next('welcome');
+    return { resumed: data.resumed, players: presence.players.map((one) => one.player_id) };
+  },
   async asked(id) {
     const api = new Api(url.replace('ws', 'http'));
     const guest = await api.guest('Ann');

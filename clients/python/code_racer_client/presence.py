@@ -63,7 +63,7 @@ class Presence:
     def _note(self, message: JsonMessage) -> None:
         type, data = message["type"], message["data"]
         if type == "welcome":
-            if data["resumed"]:
+            if data["resumed"] and self._players:
                 return  # what was missed follows, event by event
             self._players = {
                 one["player_id"]: Present(one["player_id"], one["name"], one["ready"], one["connected"])

@@ -93,8 +93,12 @@ class SyncGameWebSocket:
 
     @property
     def last_seq(self) -> int | None:
-        """The last event that has come."""
+        """The last event that has come; set before `connect`, the events after it are asked for."""
         return self._client.last_seq
+
+    @last_seq.setter
+    def last_seq(self, seq: int | None) -> None:
+        self._client.last_seq = seq
 
     @property
     def welcome(self) -> JsonMessage | None:

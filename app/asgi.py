@@ -33,6 +33,7 @@ from app.realtime.drain import Drain
 from app.rotation import Rotation
 from app.settings import CannotStartError, Settings
 from app.telemetry import gauges
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.diagnosed import DiagnosticsLog
 from app.telemetry.exporter import open_tracer
 from app.telemetry.logs import Logs
@@ -55,7 +56,7 @@ from app.web.error_answers import exception_handlers, fault_reporter
 from app.web.handshake.admission import Admission
 from app.web.handshake.attempt import HandshakeContext
 from app.web.handshake.connection_limits import ConnectionLimits
-from app.web.handshake.endpoint import diagnose
+from app.web.handshake.endpoint import diagnose, game_socket
 from app.web.handshake.releases import Releases, known_releases
 from app.web.headers import add_headers
 from app.web.json_request import JsonRequest
@@ -225,7 +226,7 @@ def create_app(settings: Settings, logs: Logs | None = None, worker: Inherited |
     ops = OPS_HANDLERS if settings.ops_port is None else ()
     console = _console(service) if settings.is_open else ()
     application = Application(
-        route_handlers=[diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
+        route_handlers=[game_socket, diagnose, api_router(rates), show_asyncapi, *ops, *console, pages()],
         dependencies=_dependencies(settings, service, rates, handshakes),
         lifespan=[service.lifecycle.run],
         cors_config=cors_config(settings),
@@ -300,7 +301,9 @@ def _handshakes(settings: Settings, service: Service, rates: ApiRates) -> Handsh
         settings, hub.policy, hub.circle.players, hub.circle.addresses, per_address=not settings.is_development
     )
     releases = Releases(known_releases(settings.client_releases))
-    return HandshakeContext(admission, limits, rates, hub, service.recorder, releases, settings.auth_timeout_s)
+    observer = service.recorder
+    bulkhead = Bulkhead(observer.fault, "websocket")
+    return HandshakeContext(admission, limits, rates, hub, observer, releases, settings.auth_timeout_s, bulkhead)
 
 
 def _dependencies(

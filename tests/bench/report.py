@@ -69,6 +69,7 @@ BOUNDS: Final = (
     Bound("scrape", "service, text", 0.5, "ms"),
     Bound("scrape", "service, OpenMetrics", 0.5, "ms"),
     Bound("memory", "service", 4.5, "KiB a connection"),
+    Bound("on disk", "100 games of 8", 6, "KiB a race"),
     Bound("take-up", "10000 games: ready", 1, "s"),
     Bound("take-up", "10000 games: all taken up", 2, "s"),
 )
@@ -225,7 +226,8 @@ The service is as it is run, with metrics, logs and pings on; the peers measure 
 telemetry, `uvicorn` the service with `WS_TRANSPORT=uvicorn`, `C floor` what the kernel alone costs. Server and load
 generator are pinned to a core each; the servers of a scenario run side by side and are loaded in turns. Unless a
 scenario says otherwise the figure is µs of the server's processor time per unit, the median of the rounds. Machines
-differ and are noisy: read the ratios.
+differ and are noisy: read the ratios. What made it faster, before and after, and where the rest goes:
+[speed-changes.md](speed-changes.md).
 
 The load generator (`tests/bench/load.c`, an epoll loop) is not the bottleneck: at its busiest it used {busiest:.0%} of
 its core. (At half rate it looks without sleeping, and is not counted.)

@@ -198,6 +198,11 @@ def test_one_acts_on_another_by_way_of_this_one_under_ones_own_name(service: Sup
     assert (told["operator"], told["replica"], told["reason"]) == ("Åsa (ops-token)", "pair-2", "she asked for it")
 
 
+def test_a_stream_is_not_passed_on(service: Supervised) -> None:
+    answer = ask(service, 1, "watch", replica="pair-2")
+    assert (answer.status_code, "ask it at its address" in answer.json()["detail"]) == (400, True)
+
+
 def test_who_does_not_answer_is_named_and_holds_nobody_up_for_long(service: Supervised) -> None:
     pid = service.pids()[2]
     freeze(pid)

@@ -7,12 +7,14 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 import msgspec
+from litestar import WebSocket
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers, MultiDict
 from litestar.types import Receive, Scope, Send, WebSocketScope
 
 from app.protocol import SUBPROTOCOL, Close
 from app.realtime import Hub, Room, Session, Transport
+from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer, Opened
 from app.telemetry.tracer import Handshake, Link
 from app.transport import EXTENSION, UnsteadyTransport
@@ -24,6 +26,7 @@ from app.web.handshake.releases import Releases
 from app.web.headers import with_usual
 from app.web.rates import ApiRates
 
+AnySocket = WebSocket[Any, Any, Any]
 GONE: Final = OSError
 """What sending to a peer that has gone raises (ASGI 2.4)."""
 
@@ -69,6 +72,7 @@ class HandshakeContext:
     observer: Observer
     releases: Releases
     auth_timeout_s: float
+    bulkhead: Bulkhead
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import time
 from http import HTTPStatus
 
-from litestar import Response, get
+from litestar import Response, get, websocket
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.params import FromPath
@@ -14,43 +14,50 @@ from app.protocol import AuthMessage, Close
 from app.realtime import Room, Session
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REFUSALS
-from app.telemetry.bulkhead import Bulkhead
 from app.vocabulary import HandshakeOutcome
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address
 from app.web.error_answers import FAULT, ErrorAnswer, RequestRefused, no_such_path, unavailable
-from app.web.handshake.attempt import Begun, HandshakeAttempt, HandshakeContext, UpgradeRequest
+from app.web.handshake.attempt import AnySocket, Begun, HandshakeAttempt, HandshakeContext, UpgradeRequest
 from app.web.handshake.connection_limits import ConnectionSlot
 from app.web.json_request import AnyRequest
 
 
 class GameSockets:
-    """The WebSockets of an application, which are at ``/ws/{gameId}`` and nowhere else; the rest is `app`'s.
+    """A short way to `game_socket` for the WebSockets of an application; the rest is `app`'s.
 
-    They pass by Litestar: its ways to a handler are a tenth of a handshake, and its connection, which refers to itself,
-    is a collection's work.
+    Litestar's way there is a tenth of a handshake, and its connection, which refers to itself, is a collection's work.
     """
 
     def __init__(self, app: ASGIApp, handshakes: HandshakeContext) -> None:
         self._app = app
         self._handshakes = handshakes
-        self._bulkhead = Bulkhead(handshakes.observer.fault, "websocket")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit or refuse; a connection that is admitted lives on by itself."""
         if scope["type"] != ScopeType.WEBSOCKET:
             await self._app(scope, receive, send)
             return
-        socket = UpgradeRequest(scope, receive, send)
-        attempt = HandshakeAttempt(socket, self._handshakes, client_address(socket), time.perf_counter())
-        try:
-            with self._bulkhead:
-                await _answer(attempt, scope["path"])
-            if not attempt.is_answered:
-                await attempt.refuse(FAULT)
-        finally:
-            if attempt.slot is not None:
-                attempt.slot.release()
+        await _meet(UpgradeRequest(scope, receive, send), self._handshakes)
+
+
+@websocket("/ws/{game_id:str}")
+async def game_socket(socket: AnySocket, handshakes: NamedDependency[HandshakeContext]) -> None:
+    """Admit or refuse; a connection that is admitted lives on by itself."""
+    await _meet(UpgradeRequest(socket.scope, socket.receive, socket.send), handshakes)
+
+
+async def _meet(socket: UpgradeRequest, handshakes: HandshakeContext) -> None:
+    """Answer an upgrade, whatever goes wrong."""
+    attempt = HandshakeAttempt(socket, handshakes, client_address(socket), time.perf_counter())
+    try:
+        with handshakes.bulkhead:
+            await _answer(attempt, socket.scope["path"])
+        if not attempt.is_answered:
+            await attempt.refuse(FAULT)
+    finally:
+        if attempt.slot is not None:
+            attempt.slot.release()
 
 
 def _game_in(path: str) -> str:

@@ -22,7 +22,8 @@ GAME = "0d9bb1a4-6a3c-4a53-9a8e-000000000000"
 STREAMS = {"/ops/api/watch"}
 """Their answers have no end."""
 OPS_TOKEN = "an-operators-token-of-enough-length-0123456789"
-BAD = ("", "x" * 9_000, "-1", "0", "1e99", "99999999999999999999", "null", "\x00", "é\u2028", "a b&c=d", "../../etc")
+LONG = "x" * 9_000
+BAD = ("", LONG, "-1", "0", "1e99", "99999999999999999999", "null", "\x00", "é\u2028", "a b&c=d", "../../etc")
 BODIES = (b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"reason": {}}', b'{"reason": ""}', b"\xff", b"[" * 5_000)
 """None says why."""
 
@@ -84,6 +85,22 @@ async def test_bad_parameters_are_refused_or_find_nothing(service: tuple[Service
                 assert_answered(await client.get(at(path, in_path, value)), (path, value))
                 asked += 1
     assert asked > 150
+
+
+async def test_what_is_too_long_for_any_id_or_name_is_refused_everywhere(
+    service: tuple[Service, httpx.AsyncClient],
+) -> None:
+    running, client = service
+    headers = {"content-type": "application/json", "x-reason": "asked for"}
+    for path, method, in_path, in_query in await operations(client):
+        whole = at(path, in_path)
+        urls = [f"{whole}?{name}={LONG}" for name in {*in_query, "replica"}]
+        urls += [path.replace(f"{{{name}}}", LONG) for name in in_path]
+        for url in urls:
+            answer = await client.request(method, url, headers=headers)
+            assert_answered(answer, url)
+            assert answer.status_code in {400, 404}, (method, url.replace(LONG, "LONG"), answer.text)
+    assert running.recorder.lately.acts.last(1, "") == [], "nothing of that length is told as done"
 
 
 async def test_what_needs_no_parameter_is_shown_without_one(service: tuple[Service, httpx.AsyncClient]) -> None:

@@ -18,10 +18,10 @@ from app.console.traced import TraceBegun
 from app.eventlog import LogUnavailable
 from app.realtime.cluster.bans import Ban
 from app.vocabulary import ActionOutcome, LimitScope
-from app.web.auth.player import MAX_PLAYER_ID, PLAYER_IDS, is_player_id
+from app.web.auth.player import MAX_PLAYER_ID
 from app.web.console.access import ActionBody, Operator
 from app.web.console.forwarding import Others
-from app.web.console.listing import Limit
+from app.web.console.listing import MAX_CONNECTION_ID, Limit
 from app.web.error_answers import refusal, unavailable
 
 DAY_S: Final = 86_400
@@ -74,7 +74,7 @@ class NewTrace(ActionBody, frozen=True):
 
     player: PlayerId | None = None
     game: UUID | None = None
-    connection: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    connection: Annotated[str, Meta(min_length=1, max_length=MAX_CONNECTION_ID)] | None = None
     for_s: Annotated[float, Meta(ge=1, le=600)] = 600.0
 
 
@@ -154,8 +154,6 @@ async def ban(
     data: JSONBody[NewBan | None] = None,
 ) -> Ban:
     """Let a player (`sub`) in no more, for a time or for good, and close what is open of theirs, on all replicas."""
-    if not is_player_id(player_id):
-        raise refusal(HTTPStatus.BAD_REQUEST, f"a player id has {PLAYER_IDS}")
     return await console.actions.ban(acting, player_id, (data or NewBan()).for_s)
 
 

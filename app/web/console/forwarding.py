@@ -22,7 +22,7 @@ from app.web.error_answers import refusal
 from app.web.json_request import AnyRequest
 from app.web.paths import sent_path
 
-_ONE: Final = "replica"
+ONE: Final = "replica"
 _ALL: Final = "replicas"
 _LONG: Final = "takes_long"
 """Of a handler: True, or the name of the parameter by which it does."""
@@ -110,7 +110,7 @@ async def find_others(
     replicas: Everywhere = "",
 ) -> Others:
     """Give a handler the other replicas."""
-    is_alone = _ONE in request.query_params or RIGHT_HEADER in request.headers
+    is_alone = ONE in request.query_params or RIGHT_HEADER in request.headers
     return Others(request, console, operator, are_asked=replicas == "all", is_alone=is_alone)
 
 
@@ -125,7 +125,7 @@ def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[by
     """Make what answers for another replica, where a request names one; else the handler does."""
 
     async def forward(request: AnyRequest) -> Response[bytes] | None:
-        name = request.query_params.get(_ONE, "")
+        name = request.query_params.get(ONE, "")
         if not name:
             return None
         if request.route_handler.opt.get("is_own_alone"):
@@ -161,7 +161,7 @@ def _passed_back(answer: Fetched) -> Response[bytes]:
 
 async def _asked(request: AnyRequest) -> FetchRequest:
     """Make of a request what another replica is asked: the same, without the name of whom."""
-    query = [(name, value) for name, value in request.query_params.multi_items() if name not in {_ONE, _ALL}]
+    query = [(name, value) for name, value in request.query_params.multi_items() if name not in {ONE, _ALL}]
     path = sent_path(request.scope)
     headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
     target = f"{path}?{urlencode(query)}" if query else path

@@ -16,7 +16,7 @@ from app.protocol import ProblemDetails
 from app.web.console import actions, alerts, connections, diagnostics, games, hot, replica, telemetry, watch
 from app.web.console.access import OperatorAccess, OpsConnection, find_operator, find_reason
 from app.web.console.forwarding import find_others, forwarding
-from app.web.console.listing import find_listing
+from app.web.console.listing import find_listing, require_ids
 from app.web.dependencies import provide
 from app.web.error_answers import MEDIA_TYPE
 from app.web.json_request import AnyRequest
@@ -95,8 +95,9 @@ def _router(console: Console, access: OperatorAccess, document: ConsoleDocument,
     forward = forwarding(console)
 
     async def before(request: AnyRequest) -> Response[bytes] | None:
-        """Decode the ids, then answer for another replica, where one is named."""
+        """Decode the ids and refuse bad ones, then answer for another replica, where one is named."""
         decode_ids(request)
+        require_ids(request)
         return await forward(request)
 
     return Router(

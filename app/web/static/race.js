@@ -160,10 +160,10 @@ const HANDLERS = Object.freeze({
   game_finished: hideFresh,
   submission_result: showResult,
   token_expiring({ expires_at }) {
-    if (player().isGuest) return; // it is renewed unasked
+    const { isGuest, expiresAt } = player();
+    if (isGuest || expires_at < Math.floor(expiresAt)) return; // the client renews it unasked: there is a fresher one
     const time = new Date(expires_at - race.clockOffsetMs).toLocaleTimeString();
-    $('told').textContent = `Your token ends at ${time}. Paste a new one, and the race goes on.`;
-    askFresh($('told').textContent);
+    tellOfFresh(`Your token ends at ${time}. Paste a new one, and the race goes on.`);
   },
   error(data) {
     if (data.retry_after_ms != null) notice('The service needs a moment; what you did is sent again by itself.');
@@ -236,27 +236,44 @@ function backToLobby() {
   lobbyIsFor(race.gameId);
 }
 
+/** Say something beside the field for a fresh token, aloud too. */
+function tellOfFresh(text) {
+  $('told').textContent = text;
+  askFresh(text);
+}
+
 /** Go on with a token that was pasted, on the connection or on another. The words for what is wrong with it, '' where nothing is. */
 async function goOnWith(token) {
   try {
     const one = ownerOf(token);
     if (isIn(race.gameId) && one.playerId !== race.me) return `This token is for ${one.name}, and you are in this race as ${player().name}.`;
-    if (race.client.state === 'closed') await api.game(race.gameId, { token });
-    else {
-      const { refused } = await ask('auth', { token });
-      if (refused) return refused;
-    }
+    if (race.client.state !== 'closed') return await goOnHere(token);
+    await api.game(race.gameId, { token });
   } catch (error) {
     return error instanceof Told ? error.message : apiWords(error);
   }
   becomeOwner(token);
-  if (race.client.state === 'closed') join(race.gameId);
-  else {
-    hideFresh();
-    keep({});
-    $('told').textContent = 'The new token is taken.';
-    focusEditor();
+  join(race.gameId);
+  return '';
+}
+
+/** Tell the server a token, as soon as there is a connection; from now on the client finds it, where it comes back by no other. */
+async function goOnHere(token) {
+  const before = player();
+  const asked = $('fresh-text').textContent;
+  becomeOwner(token);
+  if (race.client.state !== 'open') tellOfFresh('It is kept, and told to the server as soon as the connection is back.');
+  const { refused } = await ask('auth', { token });
+  if (race.client.state === 'closed') return ''; // its end has words of its own
+  if (refused) {
+    becomeOwner(before.token);
+    askFresh(asked);
+    return refused;
   }
+  if ($('fresh').contains(document.activeElement)) focusEditor(); // else the player is elsewhere by now
+  hideFresh();
+  keep({});
+  $('told').textContent = 'The new token is taken.';
   return '';
 }
 

@@ -145,7 +145,7 @@ class Actions:
     # ---------------------------------------------------------------- games
 
     async def end_game(self, by: Acting, game_id: str) -> Outcome:
-        """End a game, wherever it is; its ranking is as things stand."""
+        """End a game of this event log; its ranking is as things stand."""
         with self.told(OperatorAction.END_GAME, game_id, by):
             if not await self._hub.rooms.end(game_id):
                 raise gone("there is no such game; it may have ended and been removed")

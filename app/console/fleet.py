@@ -34,7 +34,7 @@ EVERYWHERE: Final = {"", "::", "0.0.0.0"}  # noqa: S104 - to compare with
 class ReplicaCard(Struct, frozen=True, kw_only=True):
     """What a replica tells the others of itself; `address` is host:port of its console, empty where it has none.
 
-    `member` is how it is known to those who serve the same players (`Circle`).
+    `member` is how it is known to those who serve the same players (`Circle`), `worker` its number among workers.
     """
 
     member: str
@@ -45,6 +45,7 @@ class ReplicaCard(Struct, frozen=True, kw_only=True):
     revision: str
     connections: int
     draining: bool
+    worker: int = 0
 
 
 class ReplicaRow(Struct, frozen=True, kw_only=True):
@@ -82,6 +83,8 @@ class Fleet:
         self, hub: Hub, coordination: Coordination, card: Callable[[str], ReplicaCard], settings: OperatorSettings
     ) -> None:
         self._circle = hub.circle
+        self._rooms = hub.rooms
+        self._is_log_shared = hub.is_shared
         self._reached = hub.log_health.wait_reached
         self._coordination = coordination
         self._card = card
@@ -148,6 +151,14 @@ class Fleet:
         if name in {own.replica, own.instance}:
             return own
         return next((card for card in await self.others() if name in {card.replica, card.instance}), None)
+
+    async def of_game(self, game_id: str) -> ReplicaCard | None:
+        """Find who has a game: of workers with an event log each the one it belongs to, if it lives, else this one."""
+        own, share = self.own, self._rooms.share
+        owner = own.worker if self._is_log_shared else share.owner(game_id)
+        if owner == own.worker:
+            return own
+        return next((card for card in await self.others() if card.worker == owner), None)
 
     async def call(
         self, card: ReplicaCard, asked: FetchRequest, whom: OnBehalf, timeout_s: float | None = None

@@ -151,6 +151,7 @@ class ReplicaView:
             revision=self._settings.revision or "unknown",
             connections=len(hub.connections),
             draining=hub.draining,
+            worker=hub.rooms.share.number,
         )
 
     def _event_log(self) -> EventLogStatus:

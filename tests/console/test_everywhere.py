@@ -146,4 +146,4 @@ async def test_one_is_asked_for_as_long_as_it_may_take(
 
 def test_what_handlers_say_of_themselves_is_read_by_somebody() -> None:
     for handler in HANDLERS:
-        assert handler.opt.keys() <= {"right", "takes_long", "is_own_alone"}, handler.handler_name
+        assert handler.opt.keys() <= {"right", "takes_long", "is_own_alone", "names_game"}, handler.handler_name

@@ -111,7 +111,9 @@ def test_connections_games_and_players_of_all_are_one_list(service: Supervised) 
             whole = ask(service, number, f"games/{games[1]}", replicas="all").json()
             assert (whole["game"]["members"], whole["game"]["replica"], whole["missing"]) == (1, "pair-2", [])
             assert [row["replica"] for row in whole["connections"]] == ["pair-2"]
-        assert ask(service, 1, f"games/{games[1]}").status_code == 404
+        for path in (f"games/{games[1]}", f"games/{games[1]}/events"):
+            assert [ask(service, number, path).status_code for number in (1, 2)] == [200, 200], "whoever is asked"
+            assert ask(service, 1, path, replica="pair-1").status_code == 404, "who is named is asked alone"
         listed = json.dumps([page, loaded, player, shown])
         assert ann["token"] not in listed
 
@@ -168,7 +170,8 @@ def test_a_player_is_erased_in_the_games_of_all_workers_by_any(service: Supervis
     for number, game_id in games.items():
         with Player(service, game_id, ann["token"]) as player:
             player.until("welcome")
-        assert act(f"games/{game_id}/end", number + 1).status_code == 200
+        ended = act(f"games/{game_id}/end", 2 - number)
+        assert (ended.status_code, ended.json()["state"]) == (200, "finished"), "by way of the other"
     for expected in (2, 2):  # again: also where nothing is left it may be half done
         erasure = act(f"players/{ann['player_id']}/erase").json()
         assert (erasure["games"], erasure["missing"], erasure["failed"]) == (expected, [], [])

@@ -129,14 +129,14 @@ async def close_player(
     return console.actions.close_player(acting, player_id, comes_back=(data or Closing()).comes_back)
 
 
-@post("/players/{player_id:str}/remove", status_code=HTTPStatus.OK)
+@post("/players/{player_id:str}/remove", status_code=HTTPStatus.OK, names_game=True)
 async def remove_player(
     player_id: FromPath[str],
     console: NamedDependency[Console],
     acting: NamedDependency[Acting],
     data: JSONBody[Removal],
 ) -> Outcome:
-    """Put a player out of a game for good."""
+    """Put a player out of a game for good, whichever worker has it."""
     return await console.actions.remove_player(acting, player_id, str(data.game_id))
 
 
@@ -182,7 +182,7 @@ async def erase(
 async def end_game(
     game_id: FromPath[UUID], console: NamedDependency[Console], acting: NamedDependency[Acting]
 ) -> Outcome:
-    """End a game, wherever it is; its ranking is as things stand."""
+    """End a game, whichever worker has it; its ranking is as things stand."""
     return await console.actions.end_game(acting, str(game_id))
 
 

@@ -1,10 +1,14 @@
-"""What is asked of another replica, or of all of them, by way of this one: `?replica=NAME`, `?replicas=all`."""
+"""What is asked of another replica, or of all of them, by way of this one: `?replica=NAME`, `?replicas=all`.
+
+What is asked of one game needs neither: of workers that have each their own, the one that has it is asked.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, Protocol, Self, TypeVar
 from urllib.parse import urlencode
+from uuid import UUID
 
 import msgspec
 from litestar import Response
@@ -14,7 +18,7 @@ from litestar.params import QueryParameter
 from app.aio.fetching import Fetched, FetchFailed, FetchRequest
 from app.console.answers import ActionRefused, gone
 from app.console.console import Console
-from app.console.fleet import OnBehalf, ReplicaCard
+from app.console.fleet import Fleet, OnBehalf, ReplicaCard
 from app.eventlog import LogUnavailable
 from app.vocabulary import ActionOutcome
 from app.web.console.access import REASON_HEADER, RIGHT_HEADER, Operator, find_operator
@@ -38,6 +42,8 @@ class Joined(Protocol):
 
 
 Acted = TypeVar("Acted", bound=Joined)
+
+
 Everywhere = Annotated[Literal["", "all"], QueryParameter(description="all: ask all replicas, not this one alone")]
 
 
@@ -122,18 +128,11 @@ async def _attempt(own: Coroutine[None, None, Acted]) -> Acted | ActionRefused |
 
 
 def forwarding(console: Console) -> Callable[[AnyRequest], Awaitable[Response[bytes] | None]]:
-    """Make what answers for another replica, where a request names one; else the handler does."""
+    """Make what answers for another replica, which a request names or whose game it is about; else the handler does."""
 
     async def forward(request: AnyRequest) -> Response[bytes] | None:
-        name = request.query_params.get(ONE, "")
-        if not name:
-            return None
-        if request.route_handler.opt.get("is_own_alone"):
-            raise refusal(HTTPStatus.BAD_REQUEST, "this is had from a replica itself alone: ask it at its address")
-        card = await console.fleet.find(name)
-        if card is None:
-            raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")
-        if card.instance == console.fleet.own.instance:
+        card = await _meant(request, console.fleet)
+        if card is None or card.instance == console.fleet.own.instance:
             return None
         operator = find_operator(request)
         try:
@@ -150,6 +149,38 @@ def _timeout_s(request: AnyRequest, console: Console) -> float | None:
     """Say how long another replica is waited for, where that is longer than OPS_TIMEOUT_S."""
     long = request.route_handler.opt.get(_LONG)
     return console.long_timeout_s if long is True or (long and long in request.query_params) else None
+
+
+async def _meant(request: AnyRequest, fleet: Fleet) -> ReplicaCard | None:
+    """Find the replica that a request is for; None: for whoever is asked. Raises RequestRefused."""
+    if name := request.query_params.get(ONE, ""):
+        if request.route_handler.opt.get("is_own_alone"):
+            raise refusal(HTTPStatus.BAD_REQUEST, "this is had from a replica itself alone: ask it at its address")
+        if (card := await fleet.find(name)) is None:
+            raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")
+        return card
+    game_id = await _game_of(request)
+    if not game_id or RIGHT_HEADER in request.headers:
+        return None
+    if (card := await fleet.of_game(game_id)) is None:
+        raise refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE, "the worker that has this game does not answer; it may be starting"
+        )
+    return card
+
+
+class _Named(msgspec.Struct):
+    game_id: UUID
+
+
+async def _game_of(request: AnyRequest) -> str:
+    """Return the id of the one game that a request is about: in its path, or its body where a handler `names_game`."""
+    if request.route_handler.opt.get("names_game"):
+        try:
+            return str(msgspec.json.decode(await request.body(), type=_Named).game_id)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return ""  # the handler says what is wrong with it
+    return str(request.path_params.get("game_id", ""))
 
 
 def _passed_back(answer: Fetched) -> Response[bytes]:

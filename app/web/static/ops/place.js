@@ -32,8 +32,8 @@ export function but(changes) {
 /** Which replica has a connection: the one that is looked at, else the one whose instance its id begins with. */
 export const ofConnection = (id, query) => ({ replica: ofOne(query).replica ?? (id.includes('-') ? id.slice(0, id.lastIndexOf('-')) : undefined) });
 
-/** A player is asked for everywhere, where no replica is looked at. */
-export const ofPlayer = (query) => (query.replica && query.replica !== 'all' ? { replica: query.replica } : { replicas: 'all' });
+/** A player, or what was done, is asked for everywhere, where no replica is looked at. */
+export const ofAll = (query) => (query.replica && query.replica !== 'all' ? { replica: query.replica } : { replicas: 'all' });
 
 /** The place's replica as a parameter of a list, which may be of all, and of what one replica alone can answer. */
 export const ofList = (query) => (query.replica === 'all' ? { replicas: 'all' } : { replica: query.replica });

@@ -1,24 +1,26 @@
 /** Who changed what, and whom nobody lets in. */
 import { h } from '../dom.js';
 import { at, text, words } from '../format.js';
-import { card, head, nothing, playerLink, pill, rowsOf, table } from '../parts.js';
-import { ofOne } from '../place.js';
+import { card, head, missingLine, nothing, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
+import { ofAll } from '../place.js';
 import { unbanButton } from './player.js';
 
 const LEVELS = { done: 'good', gone: 'wait', refused: 'bad', failed: 'bad' };
 
 export const changes = {
   name: 'Who changed what',
-  load: ({ query, ask }) => ask('log', { query: { event: 'operator.acted', limit: 200, ...ofOne(query) } }),
-  draw(answer, { self }) {
+  load: ({ query, ask }) => ask('actions', { query: { limit: 200, ...ofAll(query) } }),
+  draw(answer, { query, self }) {
     const raised = self.raised ?? [];
+    const whole = { replica: query.replica || 'all' };
     return [
-      head('Who changed what', 'What operators did here, the newest first, of the log lines that the replica keeps; all are in the log, as operator.acted.'),
+      head('Who changed what', `What operators did lately ${whole.replica === 'all' ? 'by way of any replica' : `by way of ${whole.replica}`}, the newest first; all of it is in the log too, as operator.acted.`),
       card('In force for a time', raised.length ? h('ul', {}, raised.map((one) => h('li', {}, words(one.what), ' until ', at(one.until), one.by && `, by ${one.by}`))) : nothing('Nothing.')),
+      missingLine(answer),
       table({
-        caption: 'What operators did', rows: rowsOf(answer), empty: 'Nobody has changed anything lately.',
+        caption: 'What operators did', rows: rowsOf(answer), empty: 'Nobody has changed anything since the start.',
         columns: [
-          { name: 'At', cell: (row) => at(row.timestamp) },
+          { name: 'At', cell: (row) => at(row.at) }, ...replicaColumn(whole),
           { name: 'Who', cell: (row) => text(row.operator) }, { name: 'What', cell: (row) => words(row.action) },
           { name: 'To', cell: (row) => h('code', {}, text(row.subject)) }, { name: 'Why', cell: (row) => h('span', { class: 'prose' }, text(row.reason)) }, { name: 'Detail', isWide: true, cell: (row) => h('span', { class: 'prose' }, text(row.detail)) },
           { name: 'Outcome', cell: (row) => pill(row.outcome, LEVELS[row.outcome]) },

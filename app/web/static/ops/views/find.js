@@ -2,7 +2,7 @@
 import { tried } from '../api.js';
 import { h } from '../dom.js';
 import { head, nothing } from '../parts.js';
-import { ofConnection, ofOne, ofPlayer, to } from '../place.js';
+import { ofAll, ofConnection, to } from '../place.js';
 
 const KINDS = ['connection', 'game', 'player'];
 
@@ -11,7 +11,7 @@ const isKnown = (kind, { value }) => Boolean(value) && (kind !== 'player' || val
 export const find = {
   name: 'Find', parent: 'connections', everyMs: null,
   async load({ id, query, ask }) {
-    const where = { connection: ofConnection(id, query), game: ofOne(query), player: ofPlayer(query) };
+    const where = { connection: ofConnection(id, query), game: {}, player: ofAll(query) };
     const answers = await Promise.all(KINDS.map((kind) => tried(ask(`${kind}s/${encodeURIComponent(id)}`, { query: where[kind] }))));
     const found = KINDS.filter((kind, index) => isKnown(kind, answers[index]));
     if (found.length === 1) location.replace(to(found[0], id));

@@ -4,7 +4,7 @@ import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, duration, text, words } from '../format.js';
 import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, problemLine, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofList, ofOne } from '../place.js';
+import { ofList } from '../place.js';
 import { columnsOf } from './connections.js';
 import { timeline } from './events.js';
 import { Replay } from './replay.js';
@@ -45,23 +45,24 @@ export const games = {
   },
 };
 
+/** Whichever replica is asked of one game asks the one that has it: no link need say which that is. */
 export const game = {
   name: 'Game', parent: 'games',
-  async load({ id, query, had, ask }) {
+  async load({ id, query: { after }, had, ask }) {
     const path = `games/${encodeURIComponent(id)}`;
     const replay = had?.replay ?? new Replay();
     const [one, events] = await Promise.all([
       ask(path, { query: { replicas: 'all' } }),
-      tried(ask(`${path}/events`, { query: { ...ofOne(query), after: query.after, limit: EVENTS } })),
+      tried(ask(`${path}/events`, { query: { after, limit: EVENTS } })),
     ]);
-    const { problem } = await tried(replay.load(one.game.events, (page) => ask(`${path}/events`, { query: { ...ofOne(query), ...page } })));
+    const { problem } = await tried(replay.load(one.game.events, (page) => ask(`${path}/events`, { query: page })));
     return { one, events, replay, problem };
   },
   draw({ one: { game: one, players, connections, missing }, events, replay, problem }, { id, query, mayAct, reload }) {
     const names = new Map(players.map((row) => [row.player_id, row.name]));
     return [
       head([`Game `, h('code', {}, id)], [pill(one.phase, phaseLevel(one)), ` ${text(one.problem)}, on ${text(one.replica)}, made ${ago(one.created_at)}`],
-        mayAct && [traceButton({ game: id }, {}, reload), one.phase !== 'finished' && endButton(id, ofOne(query), reload)]),
+        mayAct && [traceButton({ game: id }, {}, reload), one.phase !== 'finished' && endButton(id, reload)]),
       h('div', { class: 'columns' },
         card('The race', facts([
           ['host', playerLink(one.host_id)], ['connections', count(one.members)], ['of those spectators', count(one.spectators)], ['events', count(one.events)],
@@ -72,7 +73,7 @@ export const game = {
           columns: [
             { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) }, { name: 'Standing', cell: standingOf },
             { name: 'Tests', isNumber: true, cell: (row) => (row.accepted ? 'all' : text(row.tests_passed)) }, { name: 'Tries', isNumber: true, cell: (row) => count(row.attempts) },
-            mayAct && one.phase !== 'finished' && { name: 'Do', cell: (row) => !row.out && removeButton(id, row, ofOne(query), reload) },
+            mayAct && one.phase !== 'finished' && { name: 'Do', cell: (row) => !row.out && removeButton(id, row, reload) },
           ].filter(Boolean),
         }))),
       missingLine({ missing }),
@@ -91,6 +92,6 @@ function standingOf(row) {
 
 // ---------------------------------------------------------------- what is done
 
-const endButton = (id, query, done) => button('End it…', () => act({ title: 'End this game', text: 'The race is over for all who are in it, with the ranking as things stand. It cannot be taken back.', verb: 'End it', isGrave: true, path: `games/${encodeURIComponent(id)}/end`, query, done }));
+const endButton = (id, done) => button('End it…', () => act({ title: 'End this game', text: 'The race is over for all who are in it, with the ranking as things stand. It cannot be taken back.', verb: 'End it', isGrave: true, path: `games/${encodeURIComponent(id)}/end`, done }));
 
-export const removeButton = (gameId, { player_id: id, name }, query, done) => button('Remove…', () => act({ title: `Remove ${name || id}`, text: 'The player is out of this race and cannot come back into it.', verb: 'Remove', isGrave: true, path: `players/${encodeURIComponent(id)}/remove`, query, body: { game_id: gameId }, done }));
+export const removeButton = (gameId, { player_id: id, name }, done) => button('Remove…', () => act({ title: `Remove ${name || id}`, text: 'The player is out of this race and cannot come back into it.', verb: 'Remove', isGrave: true, path: `players/${encodeURIComponent(id)}/remove`, body: { game_id: gameId }, done }));

@@ -4,7 +4,7 @@ import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, many, text } from '../format.js';
 import { button, card, gameLink, head, missingLine, nothing, onReplica, pill, replicaColumn, table } from '../parts.js';
-import { ofOne, ofPlayer } from '../place.js';
+import { ofAll, ofOne } from '../place.js';
 import { closeColumns, closeSentence } from './closes.js';
 import { columnsOf } from './connections.js';
 import { removeButton } from './games.js';
@@ -14,7 +14,7 @@ const BAN_TIMES = [[600, '10 minutes'], [3600, 'an hour'], [86_400, 'a day'], [6
 
 export const player = {
   name: 'Player', parent: 'connections',
-  load: ({ id, query, ask }) => ask(`players/${encodeURIComponent(id)}`, { query: ofPlayer(query) }),
+  load: ({ id, query, ask }) => ask(`players/${encodeURIComponent(id)}`, { query: ofAll(query) }),
   draw({ connections: open, games, ends, ban, missing }, { id, query: { replica }, mayAct, reload }) {
     const query = replica ? { replica } : { replica: 'all' };
     const name = open.find((row) => row.name)?.name;
@@ -29,7 +29,7 @@ export const player = {
         columns: [
           { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) }, ...replicaColumn(query), { name: 'Phase', cell: (row) => pill(row.phase) },
           { name: 'Problem', isWide: true, cell: (row) => text(row.problem) }, { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
-          mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, onReplica(row, query), reload) },
+          mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, reload) },
         ].filter(Boolean),
       })),
       ends.length > 0 && card('Ends and refusals', table({ caption: 'Ends and refusals of this player', columns: closeColumns(query), rows: ends })),

@@ -1,0 +1,77 @@
+"""The operators' page, served by one worker of two: what is the other's is shown and acted on as if it were its own."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from app.workers import Share
+from tools.harness.browser import window
+from tools.harness.player import Player
+from tools.harness.workers import WORKERS, Supervised
+
+THE_OTHER: Final = 1
+"""The page is of the first, whose number among shares is 0."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
+    with Supervised(tmp_path_factory.mktemp("workers"), replica="pair") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, service: Supervised) -> Iterator[Page]:
+    with window(browser, f"{service.worker_url(1)}/ops/") as one:
+        yield one
+
+
+def go_to(page: Page, view: str) -> None:
+    page.evaluate("(hash) => { location.hash = hash; }", f"#/{view}")
+    expect(page.locator("main")).to_have_attribute("data-place", f"#/{view}")
+
+
+def act(page: Page, button: str, verb: str) -> None:
+    page.get_by_role("button", name=button).first.click()
+    page.get_by_label("Reason, for the log").fill(f"to {verb.lower()}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#told")).to_contain_text("done.")
+
+
+@pytest.mark.parametrize("chosen", ["", "?replica=pair-1", "?replica=all"])
+def test_a_game_of_another_worker_is_found_shown_and_acted_on(page: Page, service: Supervised, chosen: str) -> None:
+    """From a link that does not say whose it is, and where the first worker is looked at; and the list says who did."""
+    ann, bob = (service.guest(name) for name in ("Ann", "Bob"))
+    game_id = service.new_game(ann["token"])
+    while Share(0, WORKERS).owner(game_id) != THE_OTHER:
+        game_id = service.new_game(ann["token"])
+    with Player(service, game_id, ann["token"]) as first, Player(service, game_id, bob["token"]) as second:
+        for one in (first, second):
+            one.until("welcome")
+        page.evaluate("(hash) => { location.hash = hash; }", f"#/find/{game_id}{chosen}")
+        expect(page.get_by_role("heading", name=game_id)).to_be_visible()
+        go_to(page, f"game/{game_id}{chosen}")
+        expect(page.locator(".timeline").last).to_contain_text("player joined")
+        expect(page.locator("main .problem")).to_have_count(0)
+        act(page, "Remove…", "Remove")
+        assert first.until_closed()[0] == 4403
+        act(page, "End it…", "End it")
+        second.until("game_finished")
+    go_to(page, "changes")
+    rows = page.locator("tbody tr")
+    expect(rows.nth(0)).to_contain_text("to end it")
+    expect(rows.nth(0)).to_contain_text("pair-2")
+    expect(rows.nth(1)).to_contain_text("to remove")
+    expect(page.locator("main .warning")).to_have_count(0)
+
+
+def test_who_is_missing_among_what_was_done_is_said(page: Page) -> None:
+    def without_the_other(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, body=json.dumps(told.json() | {"missing": ["pair-2"]}))
+
+    page.route("**/ops/api/actions*", without_the_other)
+    go_to(page, "changes?replica=all")
+    expect(page.locator("main .warning")).to_have_text("Without pair-2, which does not answer.")

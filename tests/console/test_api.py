@@ -171,6 +171,9 @@ async def test_each_list_has_its_bounds_in_the_document(service: tuple[Service, 
     document = (await client.get("/ops/api/openapi.json")).json()
     for path, methods in document["paths"].items():
         for operation in methods.values():
+            names = [one["name"] for one in operation["parameters"]]
+            assert ("replica" in names) is (path not in STREAMS), path
+            assert len(set(names)) == len(names), path
             for one in operation.get("parameters", []):
                 schema = json.dumps(one["schema"])
                 if one["name"] == "limit":

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,22 @@ def test_every_command_asks_what_the_api_has(server: ServerProcess) -> None:
     assert asked <= served
     for one in COMMANDS.values():
         (path,) = (path for path in document["paths"] if _plain(path) == one.path)
-        known = {parameter["name"] for parameter in document["paths"][path][one.method.lower()].get("parameters", ())}
-        assert one.acts or {option.field for option in one.options} <= known, one.name
+        operation = document["paths"][path][one.method.lower()]
+        known = {parameter["name"] for parameter in operation["parameters"]}
+        assert known >= {"x-operator", "replica"}, one.name
+        if one.acts:
+            assert "x-reason" in known, one.name
+            known = _fields(document, operation["requestBody"]["content"]["application/json"]["schema"])
+            assert known >= {"reason", one.subject_field} - {""}, one.name
+        assert {option.field for option in one.options} <= known, one.name
+
+
+def _fields(document: Any, schema: Any) -> set[str]:
+    """Of the bodies that a schema of the document is for."""
+    if "oneOf" in schema:
+        return {field for one in schema["oneOf"] for field in _fields(document, one)}
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return set(document["components"]["schemas"][name]["properties"]) if name else set()
 
 
 def _plain(path: str) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from litestar.connection import ASGIConnection
 from litestar.exceptions import SerializationException
 from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter
 from msgspec import Meta, Struct
 
 from app.rate_limits import LimitPolicy, RatePerKey, address_key
@@ -44,7 +45,7 @@ _BAD_TOKENS_PER_MINUTE: Final = 10
 _BURST_S: Final = 10
 """A page that is opened, or a bundle, asks at once for what may be asked for in so many seconds."""
 _OPERATOR: Final = "operator"
-_READING: Final = ("GET", "HEAD")
+READING: Final = ("GET", "HEAD")
 _LOCAL_HOSTS: Final = {"localhost", "127.0.0.1", "::1"}
 _TOKEN: Final = re.compile(r"eyJ[\w-]{8,}\.")
 """The beginning of any JSON Web Token."""
@@ -100,7 +101,7 @@ class OperatorAccess:
         Raises RequestRefused.
         """
         scope: Any = connection.scope
-        acts = scope["method"] not in _READING
+        acts = scope["method"] not in READING
         right = handler.opt.get("right", Right.ACT if acts else Right.READ)
         scope["state"][_OPERATOR] = operator = await self.require(connection, right)
         self._count(connection, operator)
@@ -209,15 +210,21 @@ def find_operator(request: AnyRequest) -> Operator:
 class ActionBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What each action may be told with its body; the reason may also come as a header."""
 
-    reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
+    reason: Annotated[str, Meta(max_length=MAX_REASON, description=f"why; required, here or as {REASON_HEADER}")] = ""
 
 
-async def find_reason(request: AnyRequest) -> str:
+Why = Annotated[
+    str,
+    HeaderParameter(name=REASON_HEADER, description="why, percent-encoded; required, here or as `reason` of the body"),
+]
+
+
+async def find_reason(request: AnyRequest, why: Why = "") -> str:
     """Give a handler why an operator acts: the header, percent-encoded, or `reason` of the body.
 
     Raises RequestRefused.
     """
-    given: object = unquote(request.headers.get(REASON_HEADER, ""))
+    given: object = unquote(why)
     if not given:
         try:
             body = await request.json()

@@ -28,6 +28,7 @@ from app.web.paths import sent_path
 
 ONE: Final = "replica"
 _ALL: Final = "replicas"
+OWN_ALONE: Final = "is_own_alone"
 _LONG: Final = "takes_long"
 """Of a handler: True, or the name of the parameter by which it does."""
 _PASSED_ON: Final = ("content-type", REASON_HEADER)
@@ -154,7 +155,7 @@ def _timeout_s(request: AnyRequest, console: Console) -> float | None:
 async def _meant(request: AnyRequest, fleet: Fleet) -> ReplicaCard | None:
     """Find the replica that a request is for; None: for whoever is asked. Raises RequestRefused."""
     if name := request.query_params.get(ONE, ""):
-        if request.route_handler.opt.get("is_own_alone"):
+        if request.route_handler.opt.get(OWN_ALONE):
             raise refusal(HTTPStatus.BAD_REQUEST, "this is had from a replica itself alone: ask it at its address")
         if (card := await fleet.find(name)) is None:
             raise refusal(HTTPStatus.NOT_FOUND, "no replica of that name or instance lives; see /ops/api/replicas")

@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from litestar import Litestar, MediaType, Response, Router, get
@@ -12,13 +12,12 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.console.console import Console
-from app.protocol import ProblemDetails
 from app.web.console import actions, alerts, connections, diagnostics, games, hot, replica, telemetry, watch
 from app.web.console.access import OperatorAccess, OpsConnection, find_operator, find_reason
-from app.web.console.forwarding import find_others, forwarding
+from app.web.console.document import complete
+from app.web.console.forwarding import OWN_ALONE, find_others, forwarding
 from app.web.console.listing import find_listing, require_ids
 from app.web.dependencies import provide
-from app.web.error_answers import MEDIA_TYPE
 from app.web.json_request import AnyRequest
 from app.web.paths import PREFIX, decode_ids
 
@@ -55,18 +54,8 @@ class ConsoleDocument:
         )
         router = _router(self._console, self._access, self, in_schema=True)
         application = Litestar(route_handlers=[router], openapi_config=config, logging_config=None)
-        return msgspec.json.encode(_with_refusals(application.openapi_schema.to_schema()))
-
-
-def _with_refusals(document: dict[str, Any]) -> dict[str, Any]:
-    """Say of each operation that whatever it does not answer with is a problem document."""
-    problem, schemas = msgspec.json.schema_components([ProblemDetails], ref_template="#/components/schemas/{name}")
-    document["components"]["schemas"] |= schemas
-    refused = {"description": "A problem document", "content": {MEDIA_TYPE: {"schema": problem[0]}}}
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"]["default"] = refused
-    return document
+        own_alone = [f"{PREFIX}{path}" for one in HANDLERS if OWN_ALONE in one.opt for path in one.paths]
+        return msgspec.json.encode(complete(application.openapi_schema.to_schema(), own_alone))
 
 
 @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)

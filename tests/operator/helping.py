@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from app.settings import Settings, secret_fingerprints
 from app.vocabulary import SpanName
 from tests.operator.scene import SAMPLED, Scene, only
 from tools.harness.collector import CollectedSpan
@@ -51,8 +52,15 @@ def she_comes_in(desk: Desk, player: str) -> None:
     assert desk.scene.comes_in(player)
 
 
-def the_doctor_says_whose_secret_it_is(desk: Desk, _: str) -> None:
-    """Asked with the secret of whoever signs: all replicas have another. With ours, nothing is wrong with them."""
+def whose_secret_it_is_is_found(desk: Desk, _: str) -> None:
+    """The replicas' fingerprints are alike. The doctor, with the signer's secret: all have another; with ours: none."""
+    told = desk.ask("settings")
+    shown = {name: only(one["rows"], name="JWT_SECRET")["value"] for name, one in told.items()}
+    ours, signers = (
+        secret_fingerprints(Settings(_env_file=None, jwt_secret=secret))["JWT_SECRET"] for secret in (SECRET, "f" * 64)
+    )
+    assert shown == {"one": ours, "two": ours}
+    assert signers != ours
     with prometheus(desk.scene.folder / "prometheus", desk.scene.pair.urls[1].removeprefix("http://")) as client:
         typed = desk.typed("doctor", **{"http://prometheus:9090": str(client.base_url)})
         log = desk.scene.pair.two.settings["EVENT_LOG_URL"]
@@ -115,7 +123,7 @@ def whether_others_reach_it_is_found(desk: Desk, _: str) -> None:
 HELPS: dict[str, Callable[[Desk, str], None]] = {
     "a ban": she_is_let_in_again,
     "a refusal, `unauthorized`, and its detail speaks of expiry": she_comes_in,
-    "a refusal, `unauthorized`, and its detail speaks of the signature": the_doctor_says_whose_secret_it_is,
+    "a refusal, `unauthorized`, and its detail speaks of the signature": whose_secret_it_is_is_found,
     "a close, `replaced`": she_closes_the_other_window,
     "a close, `slow_consumer`": she_comes_in,
     "a close, `connection_lost` or `ping_timeout`": she_comes_in,

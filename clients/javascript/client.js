@@ -92,7 +92,7 @@ function asked(ms) {
 
 /** What all who are refused are asked for alike: never less, and up to half as much more. */
 function spread(ms) {
-  return ms === null ? null : ms * (1 + Math.random() / 2);
+  return ms && ms * (1 + Math.random() / 2);
 }
 
 /** What a client counts of its connections; several may share one. */
@@ -229,8 +229,11 @@ export class GameWebSocket {
 
   #freshTokenRefused;
 
+  /** The attempt on whose connection the token is being renewed in time. */
+  #renewing;
+
   /** What the server says of coming back. */
-  #stayAway = false;
+  #stayAway;
 
   #adviceMs = null;
 
@@ -647,8 +650,7 @@ export class GameWebSocket {
   // ---------------------------------------------------------------- messages
 
   #onMessage(text) {
-    clearTimeout(this.#timers.pong); // whoever speaks is alive
-    this.#timers.pong = null;
+    this.#timers.pong = clearTimeout(this.#timers.pong); // whoever speaks is alive
     let message;
     try {
       message = JSON.parse(text);
@@ -710,16 +712,20 @@ export class GameWebSocket {
   }
 
   #send(text) {
-    if (this.readyState !== OPEN) return false;
-    this.ws.send(text);
-    return true;
+    const isOpen = this.readyState === OPEN;
+    if (isOpen) this.ws.send(text);
+    return isOpen;
   }
 
   /** The token runs out soon: tell the server a fresh one; where there is none, it is asked for again at its end. */
   async #renewInTime() {
     const attempt = this.#attempt;
+    if (attempt === this.#renewing) return; // the slower of two must not win
+    this.#renewing = attempt;
     const token = await this.#options.refreshToken?.();
-    if (token && TOKEN.test(token) && attempt === this.#attempt) this.sendMessage('auth', { token: this.#token = token });
+    if (attempt !== this.#attempt) return;
+    this.#renewing = null;
+    if (TOKEN.test(token ?? '')) this.sendMessage('auth', { token: this.#token = token });
   }
 
   #ping() {
@@ -744,14 +750,14 @@ export class GameWebSocket {
       if (data.accepts?.includes?.('hello')) this.sendMessage('hello', hello); // a release before it has no such list
       for (const { text, again } of this.#asked.values()) if (text && !again) this.#send(text);
     } else if (type === 'pong') {
-      if (data.timestamp !== this.#pinged) return; // of a ping of the application's own
-      this.#count('recordRtt', this.rttMs = performance.now() - data.timestamp);
+      // else of a ping of the application's own
+      if (data.timestamp === this.#pinged) this.#count('recordRtt', this.rttMs = performance.now() - data.timestamp);
     } else if (type === 'ack') {
       one?.resolve(data.seq ?? null);
     } else if (type === 'error') {
       this.#count('recordError');
       const waitMs = spread(asked(data.retry_after_ms));
-      if (waitMs === null) one?.reject(new Rejected(data.code, data.message));
+      if (!waitMs) one?.reject(new Rejected(data.code, data.message));
       else if (one) one.again = setTimeout(() => {
         one.again = null; // else with the next welcome
         if (this.state === 'open') this.#send(one.text);

@@ -161,8 +161,8 @@ JAVASCRIPT_FAULTS: Final = tuple(
         (
             "another token goes to a connection it was not asked for",
             "another token that comes when the connection is another",
-            "if (token && TOKEN.test(token) && attempt === this.#attempt)",
-            "if (token && TOKEN.test(token))",
+            "    if (attempt !== this.#attempt) return;\n    this.#renewing = null;\n",
+            "",
         ),
         (
             "a connection that leads nowhere is kept",

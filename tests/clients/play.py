@@ -118,6 +118,9 @@ class Play:
         if fresh == "late":
             await self.ws.wait_for("pong")
             fresh = "marked.late.token"
+        if fresh == "slow":
+            await self.ws.wait_for("pong")
+            fresh = self.row["token"]
         if fresh == "disconnect":
             await self.ws.disconnect()
         return fresh

@@ -165,6 +165,7 @@ class Play {
     if (next === 'logged out') return Promise.reject(Object.assign(new Error('logged out'), { final: true }));
     if (next === 'never') return new Promise(() => {});
     if (next === 'late') return this.client.waitFor('pong').then(() => 'marked.late.token');
+    if (next === 'slow') return this.client.waitFor('pong').then(() => this.row.token);
     if (next === 'disconnect') this.client.disconnect();
     return next;
   }

@@ -123,6 +123,14 @@ TOKENS = (
         expected={"errors": [], "sockets": 2},
     ),
     Row(
+        "while another token is asked for in time, no other one is",
+        f"connect, open, pong, say {EXPIRING}, token_expiring, say {EXPIRING}, token_expiring, ping, pong, request, "
+        "player_ready, cut, retry, open, disconnect, closed",
+        AROUND_A_CUT,
+        more={"fresh": ["slow", "no.better.token"]},
+        expected={"errors": [], "sockets": 2},
+    ),
+    Row(
         "another token that comes when the connection is another is not told that one",
         f"connect, open, pong, say {EXPIRING}, token_expiring, cut, retry, open, pong, request, player_ready, "
         "disconnect, closed",

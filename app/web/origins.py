@@ -23,9 +23,16 @@ class OriginPolicy:
     development: bool
 
     def require(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-        """Refuse a request from another origin. Raises RequestRefused."""
+        """Refuse a request from another origin. Raises RequestRefused.
+
+        A page's GET of its own address has no Origin (Fetch, section 3.2), though its WebSocket there has one: such a
+        page comes from the host that it asks, by http or by https, as a proxy may hide which.
+        """
         headers, scheme = connection.headers, str(connection.scope["scheme"])
-        if not self.allows(headers.get("origin"), scheme=scheme, host=headers.get("host")):
+        origin, host = headers.get("origin"), headers.get("host")
+        is_own_page = origin is None and headers.get("sec-fetch-site") == "same-origin"
+        origins = (f"https://{host}", f"http://{host}") if is_own_page else (origin,)
+        if not any(self.allows(one, scheme=scheme, host=host) for one in origins):
             text = "this origin is not allowed; add it to CORS_ALLOWED_ORIGINS"
             raise refused(HandshakeOutcome.ORIGIN_REFUSED, text)
 

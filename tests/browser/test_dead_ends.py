@@ -100,6 +100,16 @@ def picture(page: Page, name: str) -> None:
     shoot(page, f"{name}-{width}")
 
 
+def test_a_page_at_an_address_that_is_not_in_the_list_is_told_so(browser: Browser, tmp_path: Path) -> None:
+    """In production guests are off by default: the page has a token, and the upgrade alone is refused."""
+    settings = {"environment": "production", "frontend_url": "https://race.example.org", "drain_delay_s": 0}
+    with ServerProcess(tmp_path, scrape_wait_s=0, **settings) as server:
+        game_id = server.new_game(HOST, min_players=1)
+        with window(browser, f"{server.http_url}/?game={game_id}#token={EVE}", viewport=DESKTOP) as page:
+            expect(page.locator("#card")).to_contain_text("This server does not race on this site")
+            shoot(page, "origin-refused")
+
+
 @pytest.mark.parametrize(
     ("case", "title", "way"),
     [

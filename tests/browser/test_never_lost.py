@@ -58,6 +58,7 @@ def test_what_is_written_outlives_a_browser_that_keeps_nothing(browser: Browser,
         page.add_init_script(
             "const get = () => { throw new DOMException('', 'SecurityError'); };"
             "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, { get });"
+            "window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } };"
         )
         page.goto(new_game(server))
         race(page)

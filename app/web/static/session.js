@@ -140,14 +140,24 @@ export async function becomeKept({ player: one }) {
 export function forgetPlayer() { become(null); }
 
 // Windows of this browser ask each other for the token of a player, and no storage has it.
-const windows = new BroadcastChannel('code-racer');
-windows.addEventListener('message', ({ data: { wanted } }) => {
+const windows = channel();
+windows?.addEventListener('message', ({ data: { wanted } }) => {
   const own = owner();
   if (own && own.playerId === wanted) windows.postMessage({ playerId: wanted, token: own.token });
 });
 
+/** Null where the browser, which keeps nothing, has none either. */
+function channel() {
+  try {
+    return new BroadcastChannel('code-racer');
+  } catch {
+    return null;
+  }
+}
+
 /** The token of one's own that another window has for a player; undefined where none answers. */
 function tokenElsewhere(playerId) {
+  if (windows === null) return Promise.resolve();
   return new Promise((resolve) => {
     const hear = ({ data }) => { if (data.playerId === playerId) settle(data.token); };
     const settle = (token) => {

@@ -12,7 +12,7 @@ from app.eventlog import EventLog, LogUnavailable
 from app.eventlog.among_workers import WorkersCoordination
 from app.health import Health
 from app.realtime import Hub
-from app.settings import EventLogSettings
+from app.settings import EventLogSettings, mask_url
 from app.telemetry.gc_pauses import measured_gc
 from app.telemetry.recorder import Recorder
 from app.web.auth.jwks import JwksKeys
@@ -83,7 +83,7 @@ class Lifecycle:
             await asyncio.wait_for(opening, self._settings.ready_timeout_s)
         except TimeoutError:
             raise LogUnavailable(
-                f"{self._settings.event_log_url} did not answer within {self._settings.ready_timeout_s:g} s"
+                f"{mask_url(self._settings.event_log_url)} did not answer within {self._settings.ready_timeout_s:g} s"
             ) from None
 
     @contextlib.asynccontextmanager

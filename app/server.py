@@ -24,7 +24,7 @@ from app.judge import JudgeUnavailable
 from app.listeners import EVERYWHERE, CannotListenError, Listeners, bounded_tls, port_of, shown
 from app.realtime import Deflate, LeanContext, LeanTransport, UvicornTransport
 from app.realtime.drain import Drain
-from app.settings import CannotStartError, Settings, SettingsError
+from app.settings import CannotStartError, Settings, SettingsError, mask_url
 from app.telemetry.catalogue import Events
 from app.telemetry.measured_http import MeasuredHttp
 from app.transport.elsewhere import Arrivals, Elsewhere
@@ -148,9 +148,9 @@ class Server(uvicorn.Server):
     async def _announce(self, page: str) -> None:
         """Tell the person who typed make run where the page is, once it can be used."""
         log_health, keys = self._service.hub.log_health, self._service.keys
-        waits = [] if log_health.is_reached else [f"the event log, {self._settings.event_log_url}"]
+        waits = [] if log_health.is_reached else [f"the event log, {mask_url(self._settings.event_log_url)}"]
         if not keys.count:
-            waits.append(f"the signing keys, {self._settings.jwt_jwks_url}")
+            waits.append(f"the signing keys, {mask_url(self._settings.jwt_jwks_url)}")
         if waits:
             what = " and ".join(waits)
             print(f"Code Racer listens on {page} and waits for {what} (Ctrl+C stops it)", file=sys.stderr)  # noqa: T201 - see above

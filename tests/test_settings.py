@@ -4,6 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.settings import (
     SECRETS,
@@ -12,6 +14,7 @@ from app.settings import (
     describe,
     fingerprint,
     load_settings,
+    mask_url,
     secret_fingerprints,
     signing_secret,
 )
@@ -94,6 +97,50 @@ def test_settings_are_shown_with_secrets_starred(monkeypatch: pytest.MonkeyPatch
     assert GOOD_SECRET not in repr(load_settings())
 
 
+UNPRINTED = st.text("KEY/@?#:,=& \n", min_size=1)
+"""What is secret has capitals, and all else that may lead astray whoever looks for its end."""
+
+
+@given(user=UNPRINTED, password=UNPRINTED, path=st.sampled_from(["", "/", "/a/b"]), query=UNPRINTED)
+def test_no_secret_in_a_url_is_shown(user: str, password: str, path: str, query: str) -> None:
+    for url in (f"http://{user}:{password}@h:9093{path}", f"http://u@h{path}?{query}", f"http://{user}@h#{query}"):
+        assert mask_url(url) == mask_url(url).lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://u:p@ss@h:9093/a", "http://******@h:9093/a"),
+        ("http://h/?token=abc&b=c", "http://h/?******"),
+        ("http://u:p/ss@h:9093", "http://******"),
+        ("http://h:9093/a/b", "http://h:9093/a/b"),
+        ("nats://a:4222,tls://b:4222", "nats://a:4222,tls://b:4222"),
+        ("sqlite:////srv/code@racer/a.db", "sqlite:////srv/code@racer/a.db"),
+        ("memory:", "memory:"),
+    ],
+)
+def test_of_a_url_it_is_shown_where_it_leads(url: str, shown: str) -> None:
+    assert mask_url(url) == shown
+
+
+def test_every_url_among_the_settings_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name.upper() for name in Settings.model_fields if name.endswith(("_url", "_endpoint", "_server_address"))]
+    own = {"EVENT_LOG_URL": "nats://h:4222?key=sesame", "PUBLIC_URL": "http://h", "FRONTEND_URL": "http://h"}
+    for name in names:
+        monkeypatch.setenv(name, own.get(name, "http://u:p@sesame@h/?key=sesame"))
+    shown = dict(describe(load_settings()))
+    assert "sesame" not in repr(shown)
+    assert {shown[name] for name in names} == {"http://h", "http://******@h/?******", "nats://h:4222?******"}
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "CORS_ALLOWED_ORIGINS"])
+def test_a_password_that_does_not_belong_there_is_not_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "https://u:sesame@h")
+    with pytest.raises(SettingsError, match="more than scheme") as error:
+        load_settings()
+    assert "sesame" not in str(error.value)
+
+
 def test_the_example_file_names_every_setting_and_no_other() -> None:
     example = Path(__file__).parent.parent / ".env.example"
     names = {line.lstrip("# ").split("=")[0] for line in example.read_text().splitlines() if "=" in line}
@@ -123,6 +170,7 @@ def test_the_example_file_names_every_setting_and_no_other() -> None:
         ("OPS_ADDRESS", "a@h:9090", "is no address"),
         ("PROMETHEUS_URL", "file:///etc/passwd", "no http"),
         ("ALERTMANAGER_URL", "http://[x", "no http"),
+        ("ALERTMANAGER_URL", "http://u:p/ss@h", "no http"),
     ],
 )
 def test_a_mistake_in_the_limits_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:

@@ -1,15 +1,10 @@
 """The settings of a service as its operators see them: secrets by their fingerprints alone."""
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from msgspec import Struct
 
 from app.settings import SECRETS, Settings, describe
-
-_USER: Final = re.compile(r"//[^/@\s]*@")
-"""Who connects, in a URL: it may have a password."""
 
 
 class SettingRow(Struct, frozen=True):
@@ -34,7 +29,7 @@ class SettingsView:
         rows = []
         for name, value in describe(self._settings):
             field = Settings.model_fields[name.lower()]
-            shown = fingerprints[name] if name in SECRETS else _USER.sub("//******@", value)
+            shown = fingerprints[name] if name in SECRETS else value
             is_default = getattr(self._settings, name.lower()) == field.get_default(call_default_factory=True)
             rows.append(SettingRow(name, shown, is_default, field.description or ""))
         return rows

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.doctor.facts import LATELY, AskedServer, Facts, Failure, PublicUrl, Replica, Rows, Samples, Trouble
 from app.eventlog.select import file_of
 from app.process import disk_bytes
-from app.settings import Settings, secret_fingerprints
+from app.settings import Settings, mask_url, secret_fingerprints
 from app.vocabulary import HttpRejection
 
 AT_ONCE: Final = 16
@@ -156,8 +156,8 @@ def _ask_prometheus(url: str, timeout_s: float) -> _Prometheus:
         firing = tuple((str(one["alertname"]), str(one.get("instance", "the service"))) for one in alerts)
         grown = _query(f"{base}/api/v1/query?query={quote(_GROWN)}", timeout_s)["result"]
     except _ERRORS as error:
-        return _Prometheus(AskedServer(base, _trouble(error)))
-    return _Prometheus(AskedServer(base), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
+        return _Prometheus(AskedServer(mask_url(base), _trouble(error)))
+    return _Prometheus(AskedServer(mask_url(base)), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
 
 
 def _grown(series: Sequence[Mapping[str, Any]], instance: str) -> Samples:
@@ -201,10 +201,10 @@ def _ask_log(url: str, timeout_s: float) -> AskedServer:
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 4222), timeout_s) as one:
             if not one.recv(64).startswith(b"INFO "):
-                return AskedServer(url, Trouble(Failure.WRONG, "what answers is no NATS server"))
+                return AskedServer(mask_url(url), Trouble(Failure.WRONG, "what answers is no NATS server"))
     except OSError as error:
-        return AskedServer(url, _trouble(error))
-    return AskedServer(url)
+        return AskedServer(mask_url(url), _trouble(error))
+    return AskedServer(mask_url(url))
 
 
 def _disk_free(event_log_url: str) -> float | None:

@@ -14,6 +14,7 @@ from app.settings.health import READY_GATES, HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LIMIT_SCOPES, LimitSettings
+from app.settings.masking import mask_url
 from app.settings.operators import OperatorSettings
 from app.settings.root import (
     DOTENV,
@@ -65,6 +66,7 @@ __all__ = [
     "fingerprint",
     "has_secret_files",
     "load_settings",
+    "mask_url",
     "number_of_workers",
     "reread_secrets",
     "secret_fingerprints",

@@ -17,6 +17,7 @@ from app.settings.health import HealthSettings
 from app.settings.http import HttpSettings
 from app.settings.judge import JudgeSettings
 from app.settings.limits import LimitSettings
+from app.settings.masking import MASK, mask_url
 from app.settings.operators import OperatorSettings
 from app.settings.server import ServerSettings
 from app.settings.shutdown import PATIENT, QUICK, DrainPlan, ShutdownSettings
@@ -143,14 +144,16 @@ def _mistake(location: tuple[int | str, ...], message: str) -> str:
 
 
 def describe(settings: Settings) -> list[tuple[str, str]]:
-    """List every setting as (NAME, value), secrets starred."""
+    """List every setting as (NAME, value), with secrets masked, those in URLs too."""
     rows = []
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
-            value = "******" if value.get_secret_value() else ""
+            value = MASK if value.get_secret_value() else ""
         elif isinstance(value, tuple):
-            value = ",".join(value)
+            value = ",".join(map(mask_url, value))
+        elif isinstance(value, str):
+            value = mask_url(value)
         rows.append((name.upper(), "" if value is None else str(value)))
     return rows
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 from pydantic_settings import NoDecode
 
+from app.settings.masking import mask_url
+
 MIN_SECRET_BYTES: Final = 32
 
 
@@ -29,9 +31,9 @@ def _origin(value: str) -> str:
     """
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{value!r} is no origin; write it like https://example.org")
+        raise ValueError(f"{mask_url(value)!r} is no origin; write it like https://example.org")
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"{value!r} has more than scheme, host and port")
+        raise ValueError(f"{mask_url(value)!r} has more than scheme, host and port")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
@@ -39,9 +41,9 @@ def http_url(like: str) -> Callable[[str], str]:
     """Make what takes an http(s) URL, or nothing, and says else what one would be `like`."""
 
     def taken(value: str) -> str:
-        with contextlib.suppress(ValueError):  # a host that is none
+        with contextlib.suppress(ValueError):  # a host, or a port, that is none
             parts = urlsplit(value)
-            if not value or (parts.scheme in {"http", "https"} and parts.hostname):
+            if not value or (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0):
                 return value
         raise ValueError(f"is no http(s) URL; write it like {like}")
 

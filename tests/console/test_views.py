@@ -243,7 +243,7 @@ def test_settings_are_shown_without_a_secret() -> None:
         "jwt_secret": SECRET,
         "ops_token": "an-operators-token-of-enough-length",
         "nats_password": "hunter2-hunter2",
-        "prometheus_url": "http://reader:sesame@prometheus:9090",
+        "prometheus_url": "http://reader:open@sesame@prometheus:9090",
         "max_batch": 7,
     }
     settings = load_settings(**given)

@@ -157,7 +157,9 @@ def _ask_prometheus(url: str, timeout_s: float) -> _Prometheus:
         grown = _query(f"{base}/api/v1/query?query={quote(_GROWN)}", timeout_s)["result"]
     except _ERRORS as error:
         return _Prometheus(AskedServer(mask_url(base), _trouble(error)))
-    return _Prometheus(AskedServer(mask_url(base)), {name: _grown(grown, instance) for instance, name in names.items()}, firing)
+    return _Prometheus(
+        AskedServer(mask_url(base)), {name: _grown(grown, instance) for instance, name in names.items()}, firing
+    )
 
 
 def _grown(series: Sequence[Mapping[str, Any]], instance: str) -> Samples:

@@ -8,8 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from app.workers import Share
+from tools.harness import fetch
 from tools.harness.browser import window
 from tools.harness.player import Player
+from tools.harness.server import until
 from tools.harness.workers import WORKERS, Supervised
 
 THE_OTHER: Final = 1
@@ -33,6 +35,18 @@ def go_to(page: Page, view: str) -> None:
     expect(page.locator("main")).to_have_attribute("data-place", f"#/{view}")
 
 
+def game_of_the_other(service: Supervised, token: str) -> str:
+    game_id = service.new_game(token)
+    while Share(0, WORKERS).owner(game_id) != THE_OTHER:
+        game_id = service.new_game(token)
+    return game_id
+
+
+def look_at(page: Page, replica: str) -> None:
+    """Choose whose lists are shown."""
+    page.get_by_label("Replica").select_option(replica)
+
+
 def act(page: Page, button: str, verb: str) -> None:
     page.get_by_role("button", name=button).first.click()
     page.get_by_label("Reason, for the log").fill(f"to {verb.lower()}")
@@ -44,9 +58,7 @@ def act(page: Page, button: str, verb: str) -> None:
 def test_a_game_of_another_worker_is_found_shown_and_acted_on(page: Page, service: Supervised, chosen: str) -> None:
     """From a link that does not say whose it is, and where the first worker is looked at; and the list says who did."""
     ann, bob = (service.guest(name) for name in ("Ann", "Bob"))
-    game_id = service.new_game(ann["token"])
-    while Share(0, WORKERS).owner(game_id) != THE_OTHER:
-        game_id = service.new_game(ann["token"])
+    game_id = game_of_the_other(service, ann["token"])
     with Player(service, game_id, ann["token"]) as first, Player(service, game_id, bob["token"]) as second:
         for one in (first, second):
             one.until("welcome")
@@ -65,6 +77,29 @@ def test_a_game_of_another_worker_is_found_shown_and_acted_on(page: Page, servic
     expect(rows.nth(0)).to_contain_text("pair-2")
     expect(rows.nth(1)).to_contain_text("to remove")
     expect(page.locator("main .warning")).to_have_count(0)
+
+
+def test_lists_are_of_all_workers_until_one_is_chosen(page: Page, service: Supervised) -> None:
+    """As the commands of docs/console.md are, which stand in the row of the same question."""
+    ann = service.guest("Ann")
+    rows, sees_her = page.locator("tbody tr"), f"?player={ann['player_id']}"
+    with Player(service, game_of_the_other(service, ann["token"]), ann["token"]) as player:
+        player.until("welcome")
+        go_to(page, f"connections{sees_her}")
+        expect(rows).to_contain_text(["pair-2"])
+        expect(page.get_by_label("Replica").locator("option:checked")).to_have_text("all in lists, else pair-1")
+        look_at(page, "pair-1")
+        expect(page.locator("main")).to_contain_text("No connection is like that.")
+        expect(page.locator("#live-text")).to_have_text("live")
+        look_at(page, "pair-2")
+        rows.get_by_role("link", name="Ann").click()
+        expect(page.get_by_role("heading", name="Connection of Ann")).to_be_visible()
+    until(lambda: fetch.get(f"{service.worker_url(2)}/ops/api/closes{sees_her}").json()["rows"])
+    go_to(page, f"closes{sees_her}")
+    expect(rows).to_contain_text(["pair-2"])
+    look_at(page, "pair-1")
+    expect(page.locator("main")).to_contain_text("None of this player.")
+    expect(page.locator("main .hint").first).to_have_text("The last 200 of pair-1, the newest first.")
 
 
 def test_who_is_missing_among_what_was_done_is_said(page: Page) -> None:

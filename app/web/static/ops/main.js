@@ -5,7 +5,7 @@ import { at } from './format.js';
 import { watchKeys } from './keys.js';
 import { Live } from './live.js';
 import { problemLine } from './parts.js';
-import { but, here, to } from './place.js';
+import { but, here, isOfAll, to } from './place.js';
 import { openSign, showRight, watchSign } from './sign.js';
 import { alerts } from './views/alerts.js';
 import { bans, changes } from './views/changes.js';
@@ -30,6 +30,8 @@ const MENU = [
 
 const REFRESH_MS = 5_000;
 
+/** The name of the replica that serves the page. */
+let own = '';
 /** What the replica says of itself, the newest; and who it says one is. */
 let self = {};
 /** What is shown: the place, its view, what it was drawn from. */
@@ -114,7 +116,7 @@ function drawProblem(problem) {
 // ---------------------------------------------------------------- what is live
 
 function follow(target) {
-  live.follow(target === 'all' ? '' : target ?? '');
+  live.follow(isOfAll({ replica: target }) || target === own ? '' : target);
 }
 
 function hear(name, data) {
@@ -158,10 +160,9 @@ async function findTargets() {
 }
 
 function drawTargets() {
-  const chosen = here().query.replica ?? '';
-  const mine = self.replica && !here().query.replica ? self.replica : null;
-  const others = targets.filter((one) => one !== mine);
-  const options = [['', mine ? `${mine} (this one)` : 'this one'], ['all', 'all, in lists'], ...others.map((one) => [one, one])];
+  const chosen = isOfAll(here().query) ? '' : here().query.replica;
+  const mine = own || 'this one';
+  const options = targets.length > 1 ? [['', `all in lists, else ${mine}`], ...targets.map((one) => [one, one])] : [['', mine]];
   if (chosen && !options.some(([value]) => value === chosen)) options.push([chosen, chosen]);
   morph($('target'), options.map(([value, label]) => h('option', { value, selected: value === chosen }, label)));
   if ($('target').value !== chosen) $('target').value = chosen;
@@ -170,7 +171,10 @@ function drawTargets() {
 /** Who one is, from the answer to oneself. */
 async function meet() {
   try {
-    showSelf(await ask('replica'));
+    const answer = await ask('replica');
+    own = answer.replica;
+    if (here().query.replica === own) follow(own);
+    showSelf(answer);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 401 || problem.status === 403) showRight();

@@ -1,7 +1,7 @@
 /** Parts that views are made of. */
 import { h, svg } from './dom.js';
 import { at, count, shortId, text, words } from './format.js';
-import { but, to } from './place.js';
+import { but, isOfAll, to } from './place.js';
 
 /** The head of a view: its title, what is so in a line, and what can be done. */
 export function head(title, line, ...ways) {
@@ -43,11 +43,8 @@ export const rowsOf = (answer) => (Array.isArray(answer) ? answer : answer?.rows
 
 /** A player is looked for where one looks: on all replicas, unless one is chosen. */
 export const playerLink = (id, name) => (id ? h('a', { href: to('player', id), title: id }, name || shortId(id)) : '–');
-export const gameLink = (id, query) => (id ? h('a', { href: to('game', id, query) }, shortId(id)) : '–');
-export const connectionLink = (id, query) => (id ? h('a', { href: to('connection', id, query) }, shortId(id)) : '–');
-
-/** A row of a list of all replicas leads to where it is. */
-export const onReplica = (row, query) => (query.replica === 'all' && row.replica ? { replica: row.replica } : {});
+export const gameLink = (id) => (id ? h('a', { href: to('game', id) }, shortId(id)) : '–');
+export const connectionLink = (id) => (id ? h('a', { href: to('connection', id) }, shortId(id)) : '–');
 
 // ---------------------------------------------------------------- tables
 
@@ -107,7 +104,7 @@ export function missingLine({ missing } = {}) {
 }
 
 /** The column that says whose a row is, in a list of all replicas. */
-export const replicaColumn = ({ replica }) => (replica === 'all' ? [{ name: 'Replica', cell: (row) => text(row.replica), isWide: true }] : []);
+export const replicaColumn = (query) => (isOfAll(query) ? [{ name: 'Replica', cell: (row) => text(row.replica), isWide: true, isLong: true }] : []);
 
 /** A form whose fields are what is asked of the view; a change is a new place. */
 export function filters(query, fields) {

@@ -32,9 +32,12 @@ export function but(changes) {
 /** Which replica has a connection: the one that is looked at, else the one whose instance its id begins with. */
 export const ofConnection = (id, query) => ({ replica: ofOne(query).replica ?? (id.includes('-') ? id.slice(0, id.lastIndexOf('-')) : undefined) });
 
-/** A player, or what was done, is asked for everywhere, where no replica is looked at. */
-export const ofAll = (query) => (query.replica && query.replica !== 'all' ? { replica: query.replica } : { replicas: 'all' });
+/** Whether no replica is chosen; links say `all` too. */
+export const isOfAll = ({ replica }) => !replica || replica === 'all';
 
-/** The place's replica as a parameter of a list, which may be of all, and of what one replica alone can answer. */
-export const ofList = (query) => (query.replica === 'all' ? { replicas: 'all' } : { replica: query.replica });
-export const ofOne = (query) => ({ replica: query.replica === 'all' ? undefined : query.replica });
+/** The place's replica as a parameter of a list, which is of all where none is chosen, and of what one replica alone can answer. */
+export const ofAll = (query) => (isOfAll(query) ? { replicas: 'all' } : { replica: query.replica });
+export const ofOne = (query) => ({ replica: isOfAll(query) ? undefined : query.replica });
+
+/** Whose a list is, in words. */
+export const whose = (query) => (isOfAll(query) ? 'all replicas' : query.replica);

@@ -2,7 +2,7 @@
 import { h } from '../dom.js';
 import { at, text, words } from '../format.js';
 import { card, head, missingLine, nothing, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofAll } from '../place.js';
+import { ofAll, whose } from '../place.js';
 import { unbanButton } from './player.js';
 
 const LEVELS = { done: 'good', gone: 'wait', refused: 'bad', failed: 'bad' };
@@ -12,15 +12,14 @@ export const changes = {
   load: ({ query, ask }) => ask('actions', { query: { limit: 200, ...ofAll(query) } }),
   draw(answer, { query, self }) {
     const raised = self.raised ?? [];
-    const whole = { replica: query.replica || 'all' };
     return [
-      head('Who changed what', `What operators did lately ${whole.replica === 'all' ? 'by way of any replica' : `by way of ${whole.replica}`}, the newest first; all of it is in the log too, as operator.acted.`),
+      head('Who changed what', `What operators did lately by way of ${whose(query)}, the newest first; all of it is in the log too, as operator.acted.`),
       card('In force for a time', raised.length ? h('ul', {}, raised.map((one) => h('li', {}, words(one.what), ' until ', at(one.until), one.by && `, by ${one.by}`))) : nothing('Nothing.')),
       missingLine(answer),
       table({
         caption: 'What operators did', rows: rowsOf(answer), empty: 'Nobody has changed anything since the start.',
         columns: [
-          { name: 'At', cell: (row) => at(row.at) }, ...replicaColumn(whole),
+          { name: 'At', cell: (row) => at(row.at) }, ...replicaColumn(query),
           { name: 'Who', cell: (row) => text(row.operator) }, { name: 'What', cell: (row) => words(row.action) },
           { name: 'To', cell: (row) => h('code', {}, text(row.subject)) }, { name: 'Why', cell: (row) => h('span', { class: 'prose' }, text(row.reason)) }, { name: 'Detail', isWide: true, cell: (row) => h('span', { class: 'prose' }, text(row.detail)) },
           { name: 'Outcome', cell: (row) => pill(row.outcome, LEVELS[row.outcome]) },

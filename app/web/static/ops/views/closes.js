@@ -2,14 +2,14 @@
 import { h } from '../dom.js';
 import { at, duration, text, words } from '../format.js';
 import { filters, gameLink, head, missingLine, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofList } from '../place.js';
+import { ofAll, whose } from '../place.js';
 
 const CALM = new Set(['normal', 'client_going_away', 'client_no_code', 'draining', 'connection_age', 'replaced', 'game_over']);
 
 const levelOf = (row) => (row.kind === 'refusal' ? 'wait' : CALM.has(row.reason) ? 'good' : 'bad');
 
 /** The columns of a list of closes, of one replica or of all; the few of a part of a view. */
-export function closeColumns({ isShort, replica } = {}) {
+export function closeColumns(query, isShort) {
   const all = [
     { name: 'At', cell: (row) => at(row.at) },
     { name: 'Player', cell: (row) => playerLink(row.player_id, row.name) },
@@ -18,7 +18,7 @@ export function closeColumns({ isShort, replica } = {}) {
     { name: 'After', cell: (row) => duration(row.duration_s), isNumber: true, isLong: true },
     { name: 'Detail', cell: (row) => h('span', { class: 'prose' }, text(row.detail)), isWide: true, isLong: true },
     { name: 'Game', cell: (row) => gameLink(row.game_id), isWide: true, isLong: true },
-    ...replicaColumn({ replica }),
+    ...replicaColumn(query),
     { name: 'Client', cell: (row) => text(row.client), isWidest: true, isLong: true },
     { name: 'Address', cell: (row) => h('code', {}, text(row.address)), isWidest: true, isLong: true },
   ];
@@ -34,10 +34,10 @@ export function closeSentence(row) {
 
 export const closes = {
   name: 'Closes',
-  load: ({ query: { player, replica }, ask }) => ask('closes', { query: { player, limit: 200, ...ofList({ replica }) } }),
+  load: ({ query: { player, replica }, ask }) => ask('closes', { query: { player, limit: 200, ...ofAll({ replica }) } }),
   draw(answer, { query }) {
     return [
-      head('Closes and refusals', query.replica === 'all' ? 'The last 200 of all replicas, the newest first.' : 'The last 200 of this replica, the newest first.'),
+      head('Closes and refusals', `The last 200 of ${whose(query)}, the newest first.`),
       filters(query, [{ name: 'player', label: 'Player' }]),
       missingLine(answer),
       table({ caption: 'Closes and refusals', columns: closeColumns(query), rows: rowsOf(answer), empty: query.player ? 'None of this player.' : 'None yet.' }),

@@ -2,8 +2,8 @@
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, bytes, count, duration, text, words } from '../format.js';
-import { button, card, connectionLink, facts, filters, gameLink, head, missingLine, onReplica, pager, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofConnection, ofList } from '../place.js';
+import { button, card, connectionLink, facts, filters, gameLink, head, missingLine, pager, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
+import { ofConnection, ofAll } from '../place.js';
 import { traceButton } from './trace.js';
 
 const STATES = ['joining', 'open', 'closing'];
@@ -15,10 +15,10 @@ const outboxLevel = (row) => (row.outbox_bytes > DEEP_BYTES ? 'bad' : row.outbox
 /** The columns of a list of connections; the few of a part of a view. */
 export function columnsOf(query, isShort) {
   const all = [
-    { name: 'Player', cell: (row) => h('span', { class: 'who' }, connectionName(row, query)) },
+    { name: 'Player', cell: (row) => h('span', { class: 'who' }, connectionName(row)) },
     ...replicaColumn(query),
     { name: 'State', cell: (row) => pill(row.state, row.state === 'open' ? 'good' : 'wait'), isWide: true, isLong: true },
-    { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)), isWide: true },
+    { name: 'Game', cell: (row) => gameLink(row.game_id), isWide: true },
     { name: 'Outbox', sort: 'outbox', isNumber: true, cell: (row) => bytes(row.outbox_bytes), level: outboxLevel },
     { name: 'Errors', sort: 'errors', isNumber: true, cell: (row) => count(row.errors), level: (row) => (row.errors > 0 ? 'bad' : null) },
     { name: 'Round trip', sort: 'rtt', isNumber: true, cell: (row) => duration(row.rtt_s), level: (row) => (row.rtt_s > SLOW_RTT_S ? 'wait' : null) },
@@ -32,15 +32,15 @@ export function columnsOf(query, isShort) {
 }
 
 /** A connection goes by its player's name: the link leads to the connection. */
-function connectionName(row, query) {
-  const link = connectionLink(row.connection_id, onReplica(row, query));
+function connectionName(row) {
+  const link = connectionLink(row.connection_id);
   if (row.name || row.player_id) link.replaceChildren(row.name || row.player_id);
   return link;
 }
 
 export const connections = {
   name: 'Connections',
-  load: ({ query: { replica, page, ...asked }, ask }) => ask('connections', { query: { limit: 50, ...asked, ...ofList({ replica }) } }),
+  load: ({ query: { replica, page, ...asked }, ask }) => ask('connections', { query: { limit: 50, ...asked, ...ofAll({ replica }) } }),
   draw(answer, { query }) {
     return [
       head('Connections', 'What hurts is first: who is behind, who errs, who is far away.'),

@@ -3,8 +3,8 @@ import { tried } from '../api.js';
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, duration, text, words } from '../format.js';
-import { button, card, facts, filters, gameLink, head, missingLine, onReplica, pager, part, pill, playerLink, problemLine, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofList } from '../place.js';
+import { button, card, facts, filters, gameLink, head, missingLine, pager, part, pill, playerLink, problemLine, replicaColumn, rowsOf, table } from '../parts.js';
+import { ofAll } from '../place.js';
 import { columnsOf } from './connections.js';
 import { timeline } from './events.js';
 import { Replay } from './replay.js';
@@ -17,7 +17,7 @@ const phaseLevel = (row) => (row.overdue_s > 0 ? 'bad' : row.phase === 'running'
 
 export const games = {
   name: 'Games',
-  load: ({ query: { replica, page, ...asked }, ask }) => ask('games', { query: { limit: 50, ...asked, ...ofList({ replica }) } }),
+  load: ({ query: { replica, page, ...asked }, ask }) => ask('games', { query: { limit: 50, ...asked, ...ofAll({ replica }) } }),
   draw(answer, { query }) {
     return [
       head('Games', 'Those that should have moved on are first.'),
@@ -27,7 +27,7 @@ export const games = {
       table({
         caption: 'Games', rows: rowsOf(answer), key: (row) => row.game_id, query, first: 'hurt', empty: 'No game is like that.',
         columns: [
-          { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) },
+          { name: 'Game', cell: (row) => gameLink(row.game_id) },
           ...replicaColumn(query),
           { name: 'Phase', cell: (row) => pill(row.phase, phaseLevel(row)) },
           { name: 'Problem', cell: (row) => text(row.problem), isWide: true },

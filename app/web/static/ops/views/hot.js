@@ -2,7 +2,7 @@
 import { h } from '../dom.js';
 import { at, bytes, count, duration, text, words } from '../format.js';
 import { bar, connectionLink, gameLink, head, missingLine, playerLink, replicaColumn, rowsOf, table } from '../parts.js';
-import { but, ofList } from '../place.js';
+import { but, ofAll } from '../place.js';
 
 const MEASURES = { messages: 'Messages', bytes: 'Bytes', outbox: 'Outbox', errors: 'Errors', reconnects: 'Reconnects', refusals: 'Refusals' };
 const KINDS = { messages: ['connection', 'player', 'game', 'address'], bytes: ['connection', 'player', 'game', 'address'], outbox: ['connection', 'player', 'game', 'address'], errors: ['connection', 'player', 'game', 'address'], reconnects: ['player', 'address'], refusals: ['address'] };
@@ -27,7 +27,7 @@ const tabs = (label, words_, chosen, change) => h('ul', { class: 'tabs', 'aria-l
 
 export const hot = {
   name: 'Hot',
-  load: ({ query, ask }) => ask('hot', { query: { ...asked(query), ...ofList(query) } }),
+  load: ({ query, ask }) => ask('hot', { query: { ...asked(query), ...ofAll(query) } }),
   draw(answer, { query }) {
     const { by, kind } = asked(query);
     const rows = rowsOf(answer);
@@ -61,7 +61,7 @@ function connectionLinkNamed(row) {
 
 export const slow = {
   name: 'Slow messages',
-  load: ({ query, ask }) => ask('slow', { query: ofList(query) }),
+  load: ({ query, ask }) => ask('slow', { query: ofAll(query) }),
   draw(answer, { query }) {
     return [
       head('Slow messages', `The slowest 50 of the last hour or two that took ${duration(answer.slow_s)} or more, each with its trace.`),

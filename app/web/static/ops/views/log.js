@@ -2,17 +2,17 @@
 import { h } from '../dom.js';
 import { at, text } from '../format.js';
 import { filters, head, missingLine, pill, playerLink, replicaColumn, rowsOf, table } from '../parts.js';
-import { ofList } from '../place.js';
+import { ofAll, whose } from '../place.js';
 
 const LEVELS = { debug: null, info: null, warning: 'wait', error: 'bad', critical: 'bad' };
 const SHOWN = new Set(['timestamp', 'event', 'level', 'player_id', 'replica', 'service.name', 'service.version', 'deployment.environment.name']);
 
 export const log = {
   name: 'Log',
-  load: ({ query: { event, level, replica }, ask }) => ask('log', { query: { event, level, limit: 100, ...ofList({ replica }) } }),
+  load: ({ query: { event, level, replica }, ask }) => ask('log', { query: { event, level, limit: 100, ...ofAll({ replica }) } }),
   draw(answer, { query }) {
     return [
-      head('Log', query.replica === 'all' ? 'The last lines that the replicas keep, the newest first.' : 'The last lines that this replica keeps, the newest first.'),
+      head('Log', `The last lines that are kept by ${whose(query)}, the newest first.`),
       filters(query, [{ name: 'event', label: 'Event begins with' }, { name: 'level', label: 'Level', options: Object.keys(LEVELS) }]),
       missingLine(answer),
       table({

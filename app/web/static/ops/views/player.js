@@ -3,7 +3,7 @@ import { LONG_MS } from '../api.js';
 import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { ago, at, count, many, text } from '../format.js';
-import { button, card, gameLink, head, missingLine, nothing, onReplica, pill, replicaColumn, table } from '../parts.js';
+import { button, card, gameLink, head, missingLine, nothing, pill, replicaColumn, table } from '../parts.js';
 import { ofAll, ofOne } from '../place.js';
 import { closeColumns, closeSentence } from './closes.js';
 import { columnsOf } from './connections.js';
@@ -15,8 +15,7 @@ const BAN_TIMES = [[600, '10 minutes'], [3600, 'an hour'], [86_400, 'a day'], [6
 export const player = {
   name: 'Player', parent: 'connections',
   load: ({ id, query, ask }) => ask(`players/${encodeURIComponent(id)}`, { query: ofAll(query) }),
-  draw({ connections: open, games, ends, ban, missing }, { id, query: { replica }, mayAct, reload }) {
-    const query = replica ? { replica } : { replica: 'all' };
+  draw({ connections: open, games, ends, ban, missing }, { id, query, mayAct, reload }) {
     const name = open.find((row) => row.name)?.name;
     return [
       head(name || id, [h('code', {}, id), ' ', ban ? pill('banned', 'bad') : pill(open.length ? 'connected' : 'not connected', open.length ? 'good' : 'wait')], mayAct && actions(id, open, ban, ofOne(query), reload)),
@@ -27,7 +26,7 @@ export const player = {
       card('Games', table({
         caption: 'Games of this player', rows: games, key: (row) => `${row.replica} ${row.game_id}`, empty: 'None.',
         columns: [
-          { name: 'Game', cell: (row) => gameLink(row.game_id, onReplica(row, query)) }, ...replicaColumn(query), { name: 'Phase', cell: (row) => pill(row.phase) },
+          { name: 'Game', cell: (row) => gameLink(row.game_id) }, ...replicaColumn(query), { name: 'Phase', cell: (row) => pill(row.phase) },
           { name: 'Problem', isWide: true, cell: (row) => text(row.problem) }, { name: 'Players', isNumber: true, cell: (row) => count(row.players) },
           mayAct && { name: 'Do', cell: (row) => row.phase !== 'finished' && removeButton(row.game_id, { player_id: id, name }, reload) },
         ].filter(Boolean),

@@ -4,7 +4,7 @@ import { act } from '../dialogs.js';
 import { h } from '../dom.js';
 import { at, bytes, count, duration, percent, text, words } from '../format.js';
 import { bar, button, card, facts, figure, head, nothing, part, pill, rowsOf, spark, table } from '../parts.js';
-import { but, ofOne, to } from '../place.js';
+import { ofOne, to } from '../place.js';
 import { alertLine } from './alerts.js';
 import { closeColumns } from './closes.js';
 import { columnsOf } from './connections.js';
@@ -33,7 +33,7 @@ export const replica = {
       figures(self),
       h('div', { class: 'columns' },
         card('What hurts most', part(hurt, (value) => table({ caption: 'The connections that hurt most', columns: columnsOf(query, true), rows: rowsOf(value), key: (row) => row.connection_id, empty: 'No connections.' })), h('p', {}, h('a', { href: to('connections') }, 'All connections'))),
-        card('Last closes and refusals', part(closes, (value) => table({ caption: 'The last closes and refusals', columns: closeColumns({ isShort: true }), rows: rowsOf(value).slice(0, FEW), empty: 'None yet.' })), h('p', {}, h('a', { href: to('closes') }, 'All of the last'))),
+        card('Last closes and refusals', part(closes, (value) => table({ caption: 'The last closes and refusals', columns: closeColumns({}, true), rows: rowsOf(value).slice(0, FEW), empty: 'None yet.' })), h('p', {}, h('a', { href: to('closes') }, 'All of the last'))),
         h('div', { class: 'stack' }, readiness(self), raised(self)), parts(self)),
     ];
   },
@@ -100,7 +100,7 @@ export const replicas = {
     const rows = rowsOf(answer);
     const most = Math.max(1, ...rows.map((row) => row.connections ?? 0));
     return [
-      head('All replicas', 'As each tells the others. One is looked at by its name.'),
+      head('All replicas', 'As each tells the others. One is looked at by its name; lists are of all of them until one is chosen.'),
       table({
         caption: 'All replicas', rows, key: (row) => row.instance ?? row.replica, empty: 'This replica stands alone.',
         columns: [
@@ -112,7 +112,6 @@ export const replicas = {
           { name: 'Seen', cell: (row) => (row.seen_s === undefined || row.seen_s === null ? '–' : `${duration(row.seen_s)} ago`), isNumber: true },
         ],
       }),
-      h('p', {}, h('a', { class: 'button', href: but({ replica: 'all' }) }, 'Lists of all replicas')),
     ];
   },
 };

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from app.console.slices import in_slices
 from app.vocabulary import SortOrder
 
-MAX_CURSOR: Final = 512
+MAX_CURSOR: Final = 1_024
+"""More than that of the longest id of a player takes."""
 Entry = TypeVar("Entry")
 RowPlace = tuple[tuple[float, ...], str]
 """Where a row stands: the figures that it is listed by, the smallest first, then its id, which no other has."""

@@ -22,7 +22,7 @@ from app.operator.consoles import Consoles, Target
 from app.operator.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CannotAskError
 from app.telemetry.logs import redact
 
-OF_ALL: Final = {"replicas.json": "/replicas", "alerts.json": "/alerts", "bans.json": "/bans"}
+OF_ALL: Final = {"replicas.json": "/replicas", "alerts.json": "/alerts", "bans.json": "/bans?limit=200"}
 """What is asked once: the file, and its path in the API."""
 OF_EACH: Final = {
     "replica.json": "/replica",

@@ -130,7 +130,7 @@ VIEWS: Final = (
     ), order="count"),
     OpsCommand("slow", "the slowest messages, with their traces", "/slow", Reach.LIST, order="duration_s"),
     OpsCommand("tasks", "where the tasks of a replica are, grouped", "/diagnostics/tasks", Reach.ONE),
-    OpsCommand("bans", "who is banned, until when, by whom", "/bans", Reach.ANY),
+    OpsCommand("bans", "who is banned, until when, by whom", "/bans", Reach.ANY, (_LIMIT,)),
     OpsCommand("changes", "who changed what, and why", "/actions", Reach.LIST, (_LIMIT,),
             columns=("at", "operator", "action", "subject", "outcome", "reason", "detail", "replica")),
     OpsCommand("alerts", "the alerts that fire", "/alerts", Reach.ANY,

@@ -102,6 +102,19 @@ def test_lists_are_of_all_workers_until_one_is_chosen(page: Page, service: Super
     expect(page.locator("main .hint").first).to_have_text("The last 200 of pair-1, the newest first.")
 
 
+def test_bans_come_page_by_page(page: Page, service: Supervised) -> None:
+    for one in range(51):
+        url = f"{service.worker_url(1)}/ops/api/bans/player-{one}"
+        assert fetch.request("PUT", url, json={"reason": "a test"}).is_success
+    rows = page.locator("tbody tr")
+    go_to(page, "bans")
+    expect(rows).to_have_count(50)
+    page.get_by_role("link", name="Next").click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("link", name="Previous").click()
+    expect(rows).to_have_count(50)
+
+
 def test_who_is_missing_among_what_was_done_is_said(page: Page) -> None:
     def without_the_other(route: Route) -> None:
         told = route.fetch()

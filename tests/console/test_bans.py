@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from app.console.banned import ban_page
+from app.console.connections import Listing
 from app.eventlog import Subscription
 from app.eventlog.embedded import MemoryCoordination
 from app.protocol import Close
-from app.realtime.cluster.bans import READ_EVERY_S, TOPIC, Bans, TooManyBans
+from app.realtime.cluster.bans import READ_EVERY_S, TOPIC, Ban, Bans, TooManyBans
+from app.web.auth.player import MAX_PLAYER_ID
 from tools.harness.clock import loop_ms, without_waiting
 from tools.harness.faults import unexpected
 from tools.harness.hubs import eventually, running
@@ -200,3 +203,14 @@ async def test_who_was_let_through_just_before_the_ban_does_not_come_in() -> Non
         assert "ann" not in one.hub.rooms.loaded[state.game_id].known.players
         await eventually(lambda: len(one.hub.connections) == 1)
         assert one.left == ["ann"]
+
+
+@without_waiting
+async def test_bans_are_listed_page_by_page_the_newest_first_whatever_the_ids() -> None:
+    bans = [Ban(str(since) + "🐎" * (MAX_PLAYER_ID - 1), since, None, "", "ops") for since in range(5)]
+    pages, after = [], ""
+    while not pages or pages[-1].next:
+        pages.append(await ban_page(bans, Listing(limit=2, after=after)))
+        after = pages[-1].next or ""
+    assert [[ban.since for ban in page.rows] for page in pages] == [[4, 3], [2, 1], [0]]
+    assert [page.matched for page in pages] == [5, 5, 5]

@@ -41,7 +41,7 @@ def test_who_is_banned_is_put_out_and_let_in_nowhere_until_the_ban_is_lifted_als
             assert player.until_closed() == (4403, "forbidden")
         for again in range(2):
             assert_out(server, game, ann)
-            assert len(fetch.get(f"{server.http_url}/ops/api/bans").json()) == 1
+            assert len(fetch.get(f"{server.http_url}/ops/api/bans").json()["rows"]) == 1
             assert server.metric("operator_changes", action="ban") == 1
             if not again:
                 server.stop()

@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 from app.console.actions import Acting, Outcome
 from app.console.acts import Act
 from app.console.answers import ActionRefused
+from app.console.banned import BanPage, ban_page
+from app.console.connections import Listing
 from app.console.console import Console
 from app.console.erasing import Erasure
 from app.console.traced import TraceBegun
@@ -21,7 +23,7 @@ from app.vocabulary import ActionOutcome, LimitScope
 from app.web.auth.player import MAX_PLAYER_ID
 from app.web.console.access import ActionBody, Operator
 from app.web.console.forwarding import Others
-from app.web.console.listing import MAX_CONNECTION_ID, Limit
+from app.web.console.listing import MAX_CONNECTION_ID, Limit, answered
 from app.web.error_answers import refusal, unavailable
 
 DAY_S: Final = 86_400
@@ -141,9 +143,10 @@ async def remove_player(
 
 
 @get("/bans")
-async def list_bans(console: NamedDependency[Console]) -> list[Ban]:
-    """List the players who are let in no more, on whichever replica."""
-    return console.actions.bans
+async def list_bans(console: NamedDependency[Console], listing: NamedDependency[Listing]) -> BanPage:
+    """List the players who are let in no more, on whichever replica; those who were banned last are first."""
+    with answered():
+        return await ban_page(console.actions.bans, listing)
 
 
 @put("/bans/{player_id:str}")

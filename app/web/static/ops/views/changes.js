@@ -1,7 +1,7 @@
 /** Who changed what, and whom nobody lets in. */
 import { h } from '../dom.js';
 import { at, text, words } from '../format.js';
-import { card, head, missingLine, nothing, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
+import { card, head, missingLine, nothing, pager, playerLink, pill, replicaColumn, rowsOf, table } from '../parts.js';
 import { ofAll, whose } from '../place.js';
 import { unbanButton } from './player.js';
 
@@ -31,10 +31,11 @@ export const changes = {
 
 export const bans = {
   name: 'Bans',
-  load: ({ ask }) => ask('bans'),
-  draw(answer, { mayAct, reload }) {
+  load: ({ query: { after }, ask }) => ask('bans', { query: { after } }),
+  draw(answer, { query, mayAct, reload }) {
     return [
-      head('Bans', 'Refused by every replica, whatever token is brought.'),
+      head('Bans', 'Refused by every replica, whatever token is brought. The newest are first.'),
+      pager(answer, query, 'bans'),
       table({
         caption: 'Bans', rows: rowsOf(answer), key: (row) => row.player_id ?? row.sub, empty: 'Nobody is banned.',
         columns: [

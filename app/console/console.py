@@ -10,15 +10,15 @@ from app.console.diagnosing import Diagnosing
 from app.console.fleet import Fleet
 from app.console.games import GamesView
 from app.console.hot import Hot
-from app.console.live import Live
 from app.console.players import PlayersView
-from app.console.replica import ReplicaView
+from app.console.replica import ReplicaStatus, ReplicaView
 from app.console.runbooks import Runbooks
 from app.console.telling import Telling
 from app.console.watch import Watch
 from app.health import Health
 from app.realtime import Hub
 from app.settings import Settings
+from app.vocabulary import Right
 
 
 class Console:
@@ -51,14 +51,16 @@ class Console:
         self.long_timeout_s = settings.ops_long_timeout_s
         self.hot = Hot(hub.connections, lately.ends)
         self.diagnosing = Diagnosing(hub.load)
-        live = Live(self.replica, self.hot, lately.ends)
-        parts = {"replica": live.replica, "hot": live.hot, "closes": live.ends}
-        self.watch = Watch(parts, settings.ops_max_watchers, hub.observer.fault)
+        self.watch = Watch({"replica": self._told}, settings.ops_max_watchers, hub.observer.fault)
 
     async def close(self) -> None:
         """End what is asked for at length, as the service ends: whoever waits for it has the rest at once."""
         self.diagnosing.stop()
         await self.watch.close()
+
+    async def _told(self) -> ReplicaStatus:
+        """Show the replica; to nobody in particular, as it is told to all who watch."""
+        return self.replica.show("", Right.READ)
 
     def listens_on(self, port: int, ops_port: int | None) -> None:
         """Note where operators are answered, for other replicas: not over TLS, as they do not know its name."""

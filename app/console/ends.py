@@ -50,14 +50,13 @@ class EndRow(Struct, frozen=True):
 class Ends:
     """Keeps the last ends; a flood of refusals pushes out no close.
 
-    `replica` is whose they are; `count` is how many there were. Within the last ten to twenty minutes, `came_again`
-    counts the connections that ended, by player and by address; `errors` what connections that are gone were sent, and
-    `refusals` attempts, both by address.
+    `replica` is whose they are. Within the last ten to twenty minutes, `came_again` counts the connections that ended,
+    by player and by address; `errors` what connections that are gone were sent, and `refusals` attempts, both by
+    address.
     """
 
     def __init__(self) -> None:
         self.replica = ""
-        self.count = 0
         self._closes: deque[EndRow] = deque(maxlen=KEPT)
         self._refusals: deque[EndRow] = deque(maxlen=KEPT)
         self._players: OrderedDict[str, deque[EndRow]] = OrderedDict()
@@ -102,7 +101,6 @@ class Ends:
         return list(islice(reversed(self._players.get(player_id, ())), limit))
 
     def _remember(self, end: EndRow) -> None:
-        self.count += 1
         if end.player_id is None:
             return
         known = self._players.get(end.player_id)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from app.console.banned import ban_page
+from app.console.banned import BanPage, ban_page
 from app.console.connections import Listing
 from app.eventlog import Subscription
 from app.eventlog.embedded import MemoryCoordination
@@ -208,7 +208,8 @@ async def test_who_was_let_through_just_before_the_ban_does_not_come_in() -> Non
 @without_waiting
 async def test_bans_are_listed_page_by_page_the_newest_first_whatever_the_ids() -> None:
     bans = [Ban(str(since) + "🐎" * (MAX_PLAYER_ID - 1), since, None, "", "ops") for since in range(5)]
-    pages, after = [], ""
+    pages: list[BanPage] = []
+    after = ""
     while not pages or pages[-1].next:
         pages.append(await ban_page(bans, Listing(limit=2, after=after)))
         after = pages[-1].next or ""

@@ -14,7 +14,7 @@ from app.web.error_answers import refusal
 
 @get("/watch", media_type="text/event-stream", is_own_alone=True)
 async def watch(console: NamedDependency[Console]) -> Stream:
-    """Stream what changes, as server-sent events: `replica`, `hot` and `closes`, until the service ends."""
+    """Stream how this replica is, each second, as server-sent events named `replica`, until the service ends."""
     try:
         watcher = console.watch.join()
     except TooManyWatchersError as error:

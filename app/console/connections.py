@@ -1,12 +1,14 @@
 """The connections of this replica, for those who operate it: searched, listed by what hurts, looked at."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
+from app.console.slices import in_slices
 from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
+from app.console.whom import Whom
 from app.realtime import Hub, Session
 from app.vocabulary import ConnectionSort, ConnectionState, ErrorCode, SortOrder
 
@@ -43,7 +45,7 @@ class ConnectionRow(Struct, frozen=True, kw_only=True):
 
 
 class ConnectionSearch(Struct, frozen=True):
-    """What to look for: a part of the player's id; how address, client and game begin; empty: whatever it is."""
+    """What to look for: a part of the player's id or name, how address, client and game begin; empty: whatever."""
 
     player: str = ""
     address: str = ""
@@ -100,6 +102,10 @@ class ConnectionsView:
         rows = [self._row(one, where) for where, one in chosen.rows]
         return ConnectionPage(rows=rows, total=chosen.total, matched=chosen.matched, next=chosen.next)
 
+    def in_slices(self) -> AsyncIterator[list[Session]]:
+        """Hand out all connections whose player is known, some at a time."""
+        return in_slices([one for one in self._hub.connections if one.player_id])
+
     def find(self, connection_id: str) -> Session | None:
         """Find a connection by its id."""
         return next((one for one in self._hub.connections if one.connection_id == connection_id), None)
@@ -108,19 +114,24 @@ class ConnectionsView:
         """Find the connections of a player."""
         return [one for one in self._hub.connections if one.player_id == player_id]
 
+    def name_of(self, one: Session) -> str | None:
+        """Return the name that its player has in its game, whoever only looks has none."""
+        room = self._hub.membership.room_of(one)
+        player = room.known.players.get(one.player_id) if room is not None else None
+        return player.name if player is not None else None
+
     def show(self, one: Session) -> ConnectionRow:
         """Show one connection."""
         return self._row(one, placed(_hurt(one), one.connection_id, SortOrder.DESCENDING))
 
     def _fits(self, search: ConnectionSearch) -> Callable[[Session], bool]:
-        player, address, client, game, state = (
-            search.player.lower(), search.address, search.client, search.game, search.state,
-        )  # fmt: skip
+        player = Whom.of(search.player)
+        address, client, game, state = search.address, search.client, search.game, search.state
 
         def fits(one: Session) -> bool:
             opened = one.opened
             return (
-                (not player or player in one.player_id.lower())
+                (not player.text or player.fits(one.player_id, self.name_of(one)))
                 and opened.client.startswith(address)
                 and opened.release.startswith(client)
                 and opened.game_id.startswith(game)
@@ -136,15 +147,13 @@ class ConnectionsView:
 
     def _row(self, one: Session, place: RowPlace) -> ConnectionRow:
         opened, stats, outbox = one.opened, one.stats, one.outbox
-        room = self._hub.membership.room_of(one)
-        player = room.known.players.get(one.player_id) if room is not None else None
         age_s = time.monotonic() - stats.started
         return ConnectionRow(
             cursor=cursor_of(place),
             replica=self._replica,
             connection_id=one.connection_id,
             player_id=one.player_id,
-            name=player.name if player is not None else None,
+            name=self.name_of(one),
             game_id=opened.game_id,
             address=opened.client,
             client=opened.release,

@@ -46,7 +46,8 @@ class Console:
         self.games = GamesView(hub, self.connections, replica)
         self.runbooks = Runbooks()
         self.alerts = AlertsView(settings, self.runbooks.names)
-        self.players = PlayersView(self.connections, self.games, lately.ends, hub.bans)
+        self.players = PlayersView(self.connections, self.games, lately.ends, hub.bans, replica)
+        lately.ends.name_of = self.games.name_of
         self.slow_s = settings.slow_message_s
         self.long_timeout_s = settings.ops_long_timeout_s
         self.hot = Hot(hub.connections, lately.ends)

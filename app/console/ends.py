@@ -5,7 +5,7 @@ All of it is paid once a connection, when it ends, and bounded: by how many are 
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, Literal
 
@@ -27,7 +27,7 @@ class EndRow(Struct, frozen=True):
     """A connection that ended, or an attempt that was refused, at `at` in epoch seconds.
 
     `code` is that of the close frame, or the HTTP status (none where nothing could be answered). `detail` is what was
-    said to the client; where nothing was, what such an end is.
+    said to the client; where nothing was, what such an end is. `name` is the player's in the game, if it was in it.
     """
 
     at: float
@@ -45,18 +45,20 @@ class EndRow(Struct, frozen=True):
     client: str | None = None
     trace_id: str | None = None
     replica: str = ""
+    name: str | None = None
 
 
 class Ends:
     """Keeps the last ends; a flood of refusals pushes out no close.
 
-    `replica` is whose they are. Within the last ten to twenty minutes, `came_again` counts the connections that ended,
-    by player and by address; `errors` what connections that are gone were sent, and `refusals` attempts, both by
-    address.
+    `replica` is whose they are, `name_of` tells the name of a player in a game. Within the last ten to twenty minutes,
+    `came_again` counts the connections that ended, by player and by address; `errors` what connections that are gone
+    were sent, and `refusals` attempts, both by address.
     """
 
     def __init__(self) -> None:
         self.replica = ""
+        self.name_of: Callable[[str, str], str | None] = lambda _game_id, _player_id: None
         self._closes: deque[EndRow] = deque(maxlen=KEPT)
         self._refusals: deque[EndRow] = deque(maxlen=KEPT)
         self._players: OrderedDict[str, deque[EndRow]] = OrderedDict()
@@ -73,7 +75,8 @@ class Ends:
             players.now.add(closed.player_id)
         if closed.errors:
             self.errors.now.add(address, closed.errors)
-        end = _of(closed, self.replica)
+        name = self.name_of(closed.game_id, closed.player_id) if closed.game_id and closed.player_id else None
+        end = _of(closed, self.replica, name)
         self._closes.append(end)
         self._remember(end)
 
@@ -100,6 +103,13 @@ class Ends:
         """List the last ones of a player, the newest first: also those that others have pushed out of the last."""
         return list(islice(reversed(self._players.get(player_id, ())), limit))
 
+    @property
+    def last_of_each(self) -> list[tuple[str | None, EndRow]]:
+        """List the last end of each player who was here lately, with the last name that is known."""
+        return [
+            (next((end.name for end in reversed(ends) if end.name), None), ends[-1]) for ends in self._players.values()
+        ]
+
     def _remember(self, end: EndRow) -> None:
         if end.player_id is None:
             return
@@ -120,7 +130,7 @@ def _newest(ends: Iterable[EndRow], limit: int) -> list[EndRow]:
     return sorted(ends, key=lambda end: end.at, reverse=True)[:limit]
 
 
-def _of(closed: Closed, replica: str) -> EndRow:
+def _of(closed: Closed, replica: str, name: str | None) -> EndRow:
     row = closed.row
     return EndRow(
         at=time.time(),
@@ -138,4 +148,5 @@ def _of(closed: Closed, replica: str) -> EndRow:
         client=closed.release,
         trace_id=closed.trace_id,
         replica=replica,
+        name=name,
     )

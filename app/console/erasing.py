@@ -15,6 +15,7 @@ STAYS: Final = (
     "log lines, metrics' exemplars and traces: they have ids, neither names nor code, and end with their own retention",
     "on a cluster of NATS, what the servers' replication logs hold, until they compact them",
     "in memory, a game that has just ended and is still shown, until its room is let go",
+    "in memory, how the last connections ended, with the name, until others push that out",
     "backups of the event log, and what players have kept of games",
 )
 

@@ -1,7 +1,7 @@
 """The games of this replica, for those who operate it: those that are loaded in a list, any by its id."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -9,13 +9,18 @@ from msgspec.structs import asdict, replace
 
 from app.console.connections import ConnectionRow, ConnectionsView, Listing
 from app.console.event_rates import EventRates
+from app.console.slices import in_slices
 from app.console.walking import Chosen, Page, RowPlace, choose, cursor_of, placed
+from app.console.whom import Whom
 from app.game import CodeSubmitted, GameEvent, GameState, Player
 from app.realtime import Hub, Room
 from app.vocabulary import GameSort, LeaveReason, Phase
 
 _HIDDEN: Final = ("code", "tests", "detail", "cause", "traceparent", "problem", "rules", "players", "seq", "at")
 """What an operator sees nothing of, or otherwise: whatever is, or may quote, what a player has written."""
+
+GAMES_AT_ONCE: Final = 50
+"""Whose players are looked at before others have their turn of the event loop."""
 
 
 class GameRow(Struct, frozen=True, kw_only=True):
@@ -117,19 +122,34 @@ class GamesView:
         }
 
     async def page(self, phase: Phase | None, player: str, sort: GameSort, listing: Listing) -> GamePage:
-        """List the games that are loaded here: in a phase, with a player. Raises BadCursor."""
-        figures, order = self._figures[sort], listing.order
+        """List the games that are loaded here: in a phase, with a player of such an id or name. Raises BadCursor."""
+        figures, order, whom = self._figures[sort], listing.order, Whom.of(player)
 
         def place(room: Room) -> RowPlace | None:
             state = room.known
-            if (phase is not None and state.phase is not phase) or (player and player not in state.players):
+            if phase is not None and state.phase is not phase:
+                return None
+            if whom.text and not any(whom.fits(one.id, one.name) for one in state.players.values()):
                 return None
             return placed(figures(room), room.game_id, order)
 
-        rooms = tuple(room for room in self._hub.rooms.loaded.values() if room.state is not None)
-        chosen: Chosen[Room] = await choose(rooms, place, listing.after, listing.limit)
+        chosen: Chosen[Room] = await choose(self._rooms, place, listing.after, listing.limit)
         rows = [self._row(room.known, room, where) for where, room in chosen.rows]
         return GamePage(rows=rows, total=chosen.total, matched=chosen.matched, next=chosen.next)
+
+    @property
+    def _rooms(self) -> tuple[Room, ...]:
+        return tuple(room for room in self._hub.rooms.loaded.values() if room.state is not None)
+
+    def in_slices(self) -> AsyncIterator[list[Room]]:
+        """Hand out the games that are loaded, some at a time, with their players."""
+        return in_slices(self._rooms, GAMES_AT_ONCE)
+
+    def name_of(self, game_id: str, player_id: str) -> str | None:
+        """Return the name of a player in a game that is loaded; None where that is not known."""
+        room = self._hub.rooms.loaded.get(game_id)
+        player = room.state.players.get(player_id) if room is not None and room.state is not None else None
+        return player.name if player is not None else None
 
     async def show(self, game_id: str) -> GameStatus | None:
         """Show a game, loaded or not. Raises LogUnavailable."""

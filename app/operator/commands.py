@@ -71,6 +71,8 @@ class OpsCommand:
     columns: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     """Further paths, each shown as a table of its last word."""
+    by_name: str = ""
+    """The path of the list that is searched for who has the subject as a name, where nothing is known of such an id."""
     order: str = ""
     """By which field, the greatest first, the rows of several replicas are put together."""
     is_gathered: bool = False
@@ -90,6 +92,7 @@ class OpsCommand:
 
 _LIMIT: Final = OpsOption("limit", "rows at most (50)", OptionKind.COUNT)
 _PLAYER: Final = OpsOption("player", "of this player (id)")
+_WHO: Final = OpsOption("player", "whose id or name has this part")
 _FOR: Final = OpsOption("for_s", "how long, like 90s, 10m, 2h, 7d", OptionKind.TIME, name="for")
 _CONNECTION: Final = OpsOption("connection", "of this connection")
 _GAME: Final = OpsOption("game", "of this game")
@@ -103,27 +106,30 @@ VIEWS: Final = (
                columns=("name", "value", "is_default")),
     OpsCommand(
         "connections", "who is connected, what is worst off first", "/connections", Reach.LIST,
-        (_PLAYER, OpsOption("address", "whose address begins so"), OpsOption("client", "whose client begins so"),
+        (_WHO, OpsOption("address", "whose address begins so"), OpsOption("client", "whose client begins so"),
          _GAME, OpsOption("state", "in this state", choices=tuple(ConnectionState)),
          OpsOption("sort", "what comes first; hurt: what is worst off", choices=tuple(ConnectionSort)), _LIMIT),
         columns=("connection_id", "player_id", "state", "age_s", "messages_in", "errors", "outbox_bytes", "rtt_s",
-                 "last_error", "client", "address", "game_id", "replica"),
+                 "last_error", "name", "client", "address", "game_id", "replica"),
     ),
     OpsCommand("connection", "one connection", "/connections/{}", Reach.OWNER, subject="CONNECTION"),
     OpsCommand(
         "games", "the games", "/games", Reach.LIST,
-        (OpsOption("phase", "in this phase", choices=tuple(Phase)), _PLAYER,
+        (OpsOption("phase", "in this phase", choices=tuple(Phase)), _WHO,
          OpsOption("sort", "what comes first; hurt: what is worst off", choices=tuple(GameSort)), _LIMIT),
         columns=("game_id", "phase", "players", "members", "events_per_minute", "overdue_s", "judging", "events",
                  "spectators", "problem", "replica"),
     ),
     OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,
             subject="GAME", more=("/games/{}/events",), is_gathered=True),
-    OpsCommand("player", "one player: connections, games, and how her last ones ended", "/players/{}",
-            Reach.LIST, subject="PLAYER"),
+    OpsCommand("players", "who has this id or name, or a part of it", "/players", Reach.LIST, (_LIMIT,),
+            subject="PART", subject_field="player",
+            columns=("player_id", "name", "connections", "game_id", "replica")),
+    OpsCommand("player", "one player, by id or name: connections, games, and how her last ones ended", "/players/{}",
+            Reach.LIST, subject="PLAYER", by_name="/players"),
     OpsCommand("closes", "who was disconnected or refused lately, and why", "/closes", Reach.LIST, (_PLAYER, _LIMIT),
-            columns=("at", "player_id", "code", "reason", "detail", "initiator", "duration_s", "client", "address",
-                     "replica")),
+            columns=("at", "player_id", "code", "reason", "detail", "name", "initiator", "duration_s", "client",
+                     "address", "replica")),
     OpsCommand("hot", "who causes most", "/hot", Reach.LIST, (
         OpsOption("by", "by what", choices=tuple(HotMeasure)),
         OpsOption("kind", "added up for each", choices=tuple(HotKind)),
@@ -173,6 +179,7 @@ ACTIONS: Final = (
 
 COLUMNS: Final = {one.name: one.columns for one in VIEWS} | {
     "ends": next(one.columns for one in VIEWS if one.name == "closes"),
+    "named": next(one.columns for one in VIEWS if one.name == "players"),
     "events": ("seq", "at", "type", "player_id", REST),
 }
 """By the names of lists, wherever one stands."""

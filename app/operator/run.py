@@ -84,7 +84,8 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
     def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
         asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
         if not command.acts:
-            return {**asked.get(path, given), **_more(command, target, subject)}
+            told = {**asked.get(path, given), **_more(command, target, subject)}
+            return _named_so(command, asked, options.subject, told) if command.by_name else told
         if owned:
             target.get(owned)
         return asked.send(command.method, path, body={**given, "reason": options.reason})
@@ -120,6 +121,17 @@ def _more(command: OpsCommand, target: Target, subject: str) -> dict[str, Any]:
     """Ask the further questions of a view; each is a table of its last word."""
     paths = [path.format(subject) for path in command.more]
     return {path.rpartition("/")[2]: target.get(path)["rows"] for path in paths}
+
+
+def _named_so(command: OpsCommand, asked: Target, name: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Tell, where nothing is known of such an id, of the only one who has it as a name; else of whom it may mean."""
+    if any(value for field, value in told.items() if field not in {"player_id", "missing"}):
+        return told
+    rows = asked.get(command.by_name, {"player": name})["rows"]
+    exactly = [row["player_id"] for row in rows if (row["name"] or "").casefold() == name.strip().casefold()]
+    if len(exactly) != 1:
+        return {**told, "named": rows}
+    return {**asked.get(command.path.format(quote(exactly[0], safe="")))}
 
 
 def _nothing(answers: Answers) -> CannotAskError:

@@ -179,6 +179,25 @@ def test_it_is_worked_by_the_keyboard(page: Page, racing: Racing) -> None:
     page.keyboard.press("Escape")
 
 
+def test_a_player_is_found_by_name_and_of_several_one_is_chosen(page: Page, racing: Racing) -> None:
+    def find(name: str) -> None:
+        page.keyboard.press("/")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+
+    open_view(page, racing)
+    find("bob 0")
+    expect(page.get_by_role("heading", name="Bob 0")).to_be_visible()
+    settle(page, f"player/{racing.ids[1]}")
+    find("ANN")
+    named = page.get_by_role("region", name="Players whose name or id has this part")
+    expect(named.locator("tbody tr")).to_have_count(RACES)
+    named.get_by_role("link", name="Ann 0").click()
+    settle(page, f"player/{racing.ids[0]}")
+    find("nobody")
+    expect(page.locator("main")).to_contain_text("is known by this id or name")
+
+
 def test_a_search_is_in_the_address_and_a_refresh_leaves_focus_and_typing_alone(page: Page, racing: Racing) -> None:
     open_view(page, racing, "connections")
     expect(page.locator("tbody tr")).to_have_count(2 * RACES)
@@ -396,7 +415,8 @@ def test_a_player_is_traced_everywhere_and_the_page_says_what_was_found(page: Pa
 @pytest.mark.parametrize(("place", "question"), [(row[1], row[0]) for row in documented()])
 def test_the_page_has_each_view_that_the_document_names(page: Page, racing: Racing, place: str, question: str) -> None:
     there = place.removeprefix("#/").replace("ann", racing.ids[0]).replace("GAME", racing.game_id)
-    go_on(page, there)
+    page.evaluate("(hash) => { location.hash = hash; }", f"#/{there}")
+    settle(page, there.replace("find/", "player/"))
     heading = page.locator("h1").inner_text()
     assert not heading.startswith(("There is no", "Not to be had", "It is not there")), question
 

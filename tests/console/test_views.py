@@ -12,7 +12,7 @@ from app.console.configuration import SettingsView
 from app.console.connections import ConnectionSearch, ConnectionsView, Listing
 from app.console.ends import Ends
 from app.console.games import GamesView
-from app.console.players import PlayersView
+from app.console.players import PlayerPage, PlayerRow, PlayersView
 from app.console.slices import SLICE
 from app.console.walking import BadCursor, RowPlace, choose, cursor_of, place_of, placed
 from app.settings import load_settings, secret_fingerprints
@@ -150,6 +150,42 @@ async def test_a_connection_that_is_gone_is_found_no_more() -> None:
         await eventually(lambda: not len(one.hub.connections))
         assert view.find(session.connection_id) is None
         assert players.show("ann").connections == []
+
+
+async def test_players_are_found_by_a_part_of_id_or_name_by_pages() -> None:
+    async with running() as one:
+        await one.game("ann", "joanna", "bob")
+        connections, games, players = views(one)
+        assert await ids(connections, player="ANN") == ["ann", "joanna"]
+        await one.game("ann x")
+        first = await players.page(" Ann", Listing(limit=2))
+        assert [(row.player_id, row.name, row.connections) for row in first.rows] == [
+            ("ann", "Ann", 1),
+            ("ann x", "Ann X", 1),
+        ]
+        assert (first.total, first.matched) == (4, 3)
+        rest = await players.page(" Ann", Listing(limit=2, after=first.next or ""))
+        assert ([row.player_id for row in rest.rows], rest.next) == (["joanna"], None)
+        one.peers["bob"].abort()
+        await eventually(lambda: not connections.of_player("bob"))
+        (bob,) = (await players.page("BOB", Listing())).rows
+        assert (bob.connections, bob.name) == (0, "Bob")
+        found = await games.page(None, "Bo", GameSort.HURT, Listing())
+        assert [row.game_id for row in found.rows] == [bob.game_id]
+
+
+def test_what_replicas_know_of_a_player_is_one_row_on_one_page() -> None:
+    def row(place: str, connections: int, replica: str) -> PlayerRow:
+        return PlayerRow(
+            cursor=cursor_of(((0.0,), place)), replica=replica, player_id=place, name=None, connections=connections,
+            game_id=None,
+        )  # fmt: skip
+
+    one = PlayerPage(rows=[row("a", 0, "one"), row("b", 1, "one")], total=5, matched=3, next="more")
+    two = PlayerPage(rows=[row("a", 1, "two"), row("c", 0, "two")], total=5, matched=2, next=None)
+    page = one.with_others([two], 2, ["three"])
+    assert [(row.player_id, row.connections, row.replica) for row in page.rows] == [("a", 1, "two"), ("b", 1, "one")]
+    assert (page.total, page.matched, page.next, page.missing) == (9, 4, page.rows[-1].cursor, ["three"])
 
 
 # ---------------------------------------------------------------- games

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.settings import Settings, secret_fingerprints
 from app.vocabulary import SpanName
-from tests.operator.scene import SAMPLED, Scene, only
+from tests.operator.scene import HEIDI, SAMPLED, Scene, only
 from tools.harness.collector import CollectedSpan
 from tools.harness.command import answered
 from tools.harness.console import Console
@@ -105,14 +105,14 @@ def all_that_she_sends_is_traced(desk: Desk, player: str) -> None:
     collector.wait(traced)
 
 
-def the_game_says_what_came_last(desk: Desk, player: str) -> None:
+def the_game_says_what_came_last(desk: Desk, _: str) -> None:
     told = desk.ask("game", GAME=desk.scene.open_game)
     assert told["game"]["phase"] == "waiting"
-    assert only(told["events"], type="player_joined", player_id=player)
+    assert only(told["events"], type="player_joined", player_id=HEIDI)
 
 
 def whether_others_reach_it_is_found(desk: Desk, _: str) -> None:
-    assert only(desk.ask("connections", PART="heid")["rows"], player_id="heidi")
+    assert only(desk.ask("players", PART="heid")["rows"], player_id=HEIDI)
     typed = desk.typed("canary", **{"https://race.example.org": "URL"})
     nowhere = f"http://127.0.0.1:{free_port()}"
     for url, expected in ((desk.scene.pair.one.http_url, (0, "canary.raced")), (nowhere, (1, "canary.failed"))):

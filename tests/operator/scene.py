@@ -19,6 +19,8 @@ from tools.harness.server import ROOT, STEP_TIMEOUT_S, until
 from tools.harness.tokens import token
 
 DOCUMENT = (ROOT / "docs/console.md").read_text("utf-8")
+HEIDI, LOU = "guest-1d0c7f2e-5b7a-4c55", "guest-8a61f0b3-94de-4e0f"
+"""Of two players whose ids say nothing; an operator is told their names."""
 SAMPLED = "4bf92f3577b34da6a3ce929d0e0e4736"
 """The one trace that its client asked for; nothing else is traced."""
 TRACED = {
@@ -106,11 +108,11 @@ def _trouble(pair: Pair, game: str, stack: contextlib.ExitStack) -> None:
     rob, host = f"{pair.two.http_url}/api/games/{game}/players/rob", {"authorization": f"Bearer {token('host')}"}
     until(lambda: fetch.delete(rob, headers=host).is_success)  # two hears a moment later that he has joined on one
     assert removed.until_closed()[0] == 4403
-    lost = stack.enter_context(Player(pair.one, game, token("lou")))
+    lost = stack.enter_context(Player(pair.one, game, token(LOU, name="Lou")))
     lost.until("welcome")
     lost.drop()
-    stack.enter_context(Player(pair.one, game, token("heidi"))).until("welcome")
-    until(lambda: pair.one.logged("ws.closed", player_id="lou"))
+    stack.enter_context(Player(pair.one, game, token(HEIDI, name="Heidi"))).until("welcome")
+    until(lambda: pair.one.logged("ws.closed", player_id=LOU))
 
 
 def only(rows: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from app import __version__
 from app.settings import Settings, secret_fingerprints
 from tests.operator.helping import HELPS, Desk
-from tests.operator.scene import SAMPLED, Scene, only, race_with_troubles, rows_below
+from tests.operator.scene import HEIDI, LOU, SAMPLED, Scene, only, race_with_troubles, rows_below
 from tools.harness.console import Console
 from tools.harness.server import ROOT, SECRET, until
 
@@ -40,7 +40,7 @@ def about_the_replicas(scene: Scene, told: Answer) -> None:
 
 def about_the_player(scene: Scene, told: Answer) -> None:
     (connection,) = told["connections"]
-    assert (connection["game_id"], connection["errors"]) == (scene.game, 3)
+    assert (told["player_id"], connection["name"], connection["game_id"]) == (HEIDI, "Heidi", scene.open_game)
 
 
 def about_the_disconnected(_: Scene, told: Answer) -> None:
@@ -123,7 +123,7 @@ def about_alerts(_: Scene, told: Answer) -> None:
 QUESTIONS: dict[str, tuple[str, Callable[[Scene, Answer], None]]] = {
     "What is this replica doing?": ("", about_the_replica),
     "Which replicas are there, and which versions do they run?": ("", about_the_replicas),
-    "Who is this player, and is she connected?": ("ann", about_the_player),
+    "Who is this player, and is she connected?": ("heidi", about_the_player),
     "Why was she disconnected?": ("carol", about_the_disconnected),
     "Why can she not get in?": ("dan", about_the_refused),
     "Which connections are worst off?": ("", about_connections),
@@ -166,17 +166,17 @@ def test_what_an_operator_asks_first_is_answered(
     assert console.text(*arguments).strip() not in {"", "none"}, "for people too"
 
 
-NOTHING = r"(?s)\Aplayer_id +nobody\nconnections +-\ngames +-\nends +-\nban +-\n(?!.*nobody)"
+NOTHING = r"(?s)\Aplayer_id +nobody\nconnections +-\ngames +-\nends +-\nban +-\nnamed +-\n(?!.*nobody)"
 TROUBLES = {
     "a ban": ("mallory", r"ban\.until +\d{4}-.*\nban\.reason +she cheats"),
     "a refusal, `unauthorized`, and its detail speaks of expiry": ("dan", r"dan .*unauthorized .*expired"),
     "a refusal, `unauthorized`, and its detail speaks of the signature": ("erin", r"unauthorized .*signature"),
     "a close, `replaced`": ("carol", r"carol .*4409 +replaced"),
     "a close, `slow_consumer`": ("sam", r"sam .*4430 +slow_consumer"),
-    "a close, `connection_lost` or `ping_timeout`": ("lou", r"lou .*1006 +connection_lost"),
+    "a close, `connection_lost` or `ping_timeout`": ("lou", r"1006 +connection_lost .* Lou "),
     "a close, `forbidden`": ("rob", r"rob .*4403 +forbidden"),
     "a connection, with errors": ("ann", r"ann +open +\S+ +\d+ +3 .*unknown_type"),
-    "a connection that is well": ("heidi", r"heidi +open +\S+ +\d+ +0 "),
+    "a connection that is well": ("heidi", r"guest\S+ +open +\S+ +\d+ +0 .* Heidi "),
     "nothing at all": ("nobody", NOTHING),
 }
 """Each with a player who has it, and where the operator reads it."""
@@ -206,14 +206,28 @@ def test_what_helps_helps(trouble: str, scene: Scene, capsys: pytest.CaptureFixt
     assert desk.left == []
 
 
+def test_who_is_meant_by_a_part_of_a_name_is_found_on_all_replicas(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also who has gone; whom both know, as both have the game, is one row."""
+    console = Console(capsys, scene.pair.urls[1])
+    heidi = only(console.ask("players", "HEID")["rows"], player_id=HEIDI)
+    assert (heidi["name"], heidi["connections"], heidi["replica"]) == ("Heidi", 1, "one")
+    told = console.ask("players", "lou")
+    lou = only(told["rows"], player_id=LOU)
+    assert (lou["name"], lou["connections"], lou["game_id"]) == ("Lou", 0, scene.open_game)
+    assert told["matched"] == len(told["rows"])
+    assert console.ask("games", "--player", "Lou")["rows"][0]["game_id"] == scene.open_game
+
+
 def test_a_connection_is_closed_by_way_of_another_replica(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(capsys, scene.pair.urls[1])
     (heidi,) = console.ask("connections", "--player", "heidi")["rows"]
     assert heidi["replica"] == "one"
     console.text("close", heidi["connection_id"], "--reason", "she asked")
     until(lambda: not console.ask("connections", "--player", "heidi")["rows"])
-    until(lambda: console.ask("closes", "--player", "heidi")["rows"])
-    (end,) = console.ask("closes", "--player", "heidi")["rows"]
+    until(lambda: console.ask("closes", "--player", HEIDI)["rows"])
+    (end,) = console.ask("closes", "--player", HEIDI)["rows"]
     assert (end["detail"], end["replica"]) == ("an operator has closed this connection", "one")
     assert only(console.ask("changes")["rows"], action="close_connection")["replica"] == "one"
 

@@ -10,7 +10,7 @@ from app.operator.commands import COMMANDS
 from tools.harness import fetch
 from tools.harness.console import Console
 from tools.harness.player import SOLUTION, Player
-from tools.harness.server import ServerProcess
+from tools.harness.server import ServerProcess, until
 from tools.harness.tokens import token
 
 
@@ -72,7 +72,7 @@ def _plain(path: str) -> str:
 def test_a_list_is_a_table_for_people_and_rows_for_programs(console: Console, game: str) -> None:
     lines = console.text("connections", "--player", "ann").splitlines()
     assert lines[0].split() == [
-        "CONNECTION", "PLAYER", "STATE", "AGE", "MESSAGES", "IN", "ERRORS", "OUTBOX", "LAST", "ERROR", "CLIENT",
+        "CONNECTION", "PLAYER", "STATE", "AGE", "MESSAGES", "IN", "ERRORS", "OUTBOX", "LAST", "ERROR", "NAME", "CLIENT",
         "ADDRESS", "GAME", "REPLICA",
     ]  # fmt: skip
     assert lines[1].split()[-2:] == [game, "alone"]
@@ -107,6 +107,23 @@ def test_the_last_lines_of_the_log_are_told_the_newest_first(console: Console, g
     assert lines[-1].endswith(" more")
     assert lines[1].split()[0] >= lines[2].split()[0]
     assert console.ask("log", "--level", "critical")["rows"] == []
+
+
+def test_players_of_one_name_are_listed_for_the_operator_to_choose(console: Console, server: ServerProcess) -> None:
+    """They have gone, and their games with them."""
+    sams = [server.guest("Sam") for _ in range(2)]
+    for sam in sams:
+        with Player(server, server.new_game(sam["token"]), sam["token"]) as player:
+            player.until("welcome")
+    ids = {sam["player_id"] for sam in sams}
+    until(lambda: all(server.logged("ws.closed", player_id=id) for id in ids))
+    told = console.ask("player", "sam")
+    assert {row["player_id"] for row in told["named"]} == ids
+    assert {(row["name"], row["connections"]) for row in told["named"]} == {("Sam", 0)}
+    assert "named (2)" in console.text("player", "sam")
+    assert console.text("players", "SA", "--limit", "1").endswith("\n1 more\n")
+    one = console.ask("player", sams[0]["player_id"])
+    assert [end["name"] for end in one["ends"]] == ["Sam"]
 
 
 def test_the_metrics_are_those_that_prometheus_is_shown(server: ServerProcess) -> None:

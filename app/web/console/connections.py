@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.console.connections import ConnectionPage, ConnectionRow, ConnectionSearch, Listing
 from app.console.console import Console
-from app.console.players import PlayerStatus
+from app.console.players import PlayerPage, PlayerStatus
 from app.vocabulary import ConnectionSort, ConnectionState
 from app.web.console.forwarding import Others
 from app.web.console.listing import Sought, answered, gone, join
@@ -33,7 +33,7 @@ async def list_connections(
     others: NamedDependency[Others],
     sort: FromQuery[ConnectionSort] = ConnectionSort.HURT,
 ) -> ConnectionPage:
-    """List connections: by a part of the player's id, by how address, client or game begin, by state."""
+    """List connections: by a part of the player's id or name, by how address, client or game begin, by state."""
     with answered():
         own = await console.connections.page(search, sort, listing)
     return await join(own, others, listing)
@@ -48,6 +48,20 @@ async def show_connection(connection_id: FromPath[str], console: NamedDependency
     return console.connections.show(found)
 
 
+@get("/players")
+async def list_players(
+    console: NamedDependency[Console],
+    listing: NamedDependency[Listing],
+    others: NamedDependency[Others],
+    player: Sought = "",
+) -> PlayerPage:
+    """List players by a part of the id or name: the connected, those in loaded games, those who have gone lately."""
+    with answered():
+        own = await console.players.page(player, listing)
+    found, missing = await others.answers(PlayerPage)
+    return own.with_others(found, listing.limit, missing)
+
+
 @get("/players/{player_id:str}")
 async def show_player(
     player_id: FromPath[str], console: NamedDependency[Console], others: NamedDependency[Others]
@@ -57,4 +71,4 @@ async def show_player(
     return console.players.show(player_id).with_others(answers, missing)
 
 
-HANDLERS = (list_connections, show_connection, show_player)
+HANDLERS = (list_connections, show_connection, list_players, show_player)

@@ -24,7 +24,7 @@ async def list_games(
     player: Sought = "",
     sort: FromQuery[GameSort] = GameSort.HURT,
 ) -> GamePage:
-    """List the games that are loaded, by phase and by the id of a player who is or was in them."""
+    """List the games that are loaded, by phase and by a part of the id or name of a player who is or was in them."""
     with answered():
         own = await console.games.page(phase, player, sort, listing)
     return await join(own, others, listing)

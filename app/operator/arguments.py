@@ -12,6 +12,7 @@ ALL: Final = "all"
 ANSWER_S: Final = 5.0
 MOST_ROWS: Final = 200
 _MOST_REASON: Final = 200
+_MOST_DIGITS: Final = 15
 
 
 def add_operator_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -49,7 +50,7 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", comman
         choices = command.subject_choices or None
         kind: Callable[[str], Any] = _share if command.subject_field == "share" else _word
         parser.add_argument("subject", type=kind, choices=choices, metavar=command.subject, help=_shown("", choices))
-    for option in command.options:
+    for option in (*command.options, *command.more_options):
         _add_option(parser, option)
     if command.acts:
         parser.add_argument("--reason", required=True, type=_reason, metavar="WHY", help="it is logged with your name")
@@ -65,7 +66,9 @@ def _add_option(parser: argparse.ArgumentParser, option: OpsOption) -> None:
     if option.kind is OptionKind.FLAG:
         parser.add_argument(option.flag, dest=option.field, action="store_false", help=option.help)
         return
-    kinds: dict[OptionKind, Callable[[str], Any]] = {OptionKind.COUNT: _count, OptionKind.TIME: ttl}
+    kinds: dict[OptionKind, Callable[[str], Any]] = {
+        OptionKind.COUNT: _count, OptionKind.NUMBER: _number, OptionKind.TIME: ttl,
+    }  # fmt: skip
     metavar = _shown(option.flag.removeprefix("--").upper(), option.choices)
     parser.add_argument(
         option.flag, dest=option.field, type=kinds.get(option.kind, _word), choices=option.choices or None,
@@ -86,6 +89,12 @@ def _word(text: str) -> str:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_ROWS):
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_ROWS}")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of up to {_MOST_DIGITS} digits")
     return int(text)
 
 

@@ -95,14 +95,15 @@ def _ask_for(target: Target, wanted: Mapping[str, str]) -> tuple[dict[str, str],
     lacking: list[str] = []
     for file, asked in wanted.items():
         path, _, query = asked.partition("?")
+        ask = target.get if file.endswith(".json") else target.text
         try:
-            text = target.text(path, dict(parse_qsl(query)))
+            told = ask(path, dict(parse_qsl(query)))
         except CannotAskError as error:
             if not found:
                 raise
             lacking.append(f"{file}: {error}")
         else:
-            found[file] = json.dumps(json.loads(text), indent=1) if file.endswith(".json") else text
+            found[file] = told if isinstance(told, str) else json.dumps(told, indent=1)
     return found, lacking
 
 

@@ -31,6 +31,7 @@ class OptionKind(StrEnum):
 
     TEXT = "text"
     COUNT = "count"
+    NUMBER = "number"
     SHARE = "share"
     TIME = "time"
     FLAG = "flag"
@@ -69,8 +70,10 @@ class OpsCommand:
     subject_choices: tuple[str, ...] = ()
     method: str = "GET"
     columns: tuple[str, ...] = ()
-    more: tuple[str, ...] = ()
-    """Further paths, each shown as a table of its last word."""
+    more: str = ""
+    """The path of what else is shown of the subject, as a table of its last word: the last rows, or as asked."""
+    more_options: tuple[OpsOption, ...] = ()
+    """The options that are for that."""
     by_name: str = ""
     """The path of the list that is searched for who has the subject as a name, where nothing is known of such an id."""
     order: str = ""
@@ -90,6 +93,8 @@ class OpsCommand:
         return self.method != "GET"
 
 
+_AFTER: Final = OpsOption("after", "events behind this one (seq), not the last ones", OptionKind.NUMBER)
+_LAST: Final = OpsOption("limit", "events at most (200)", OptionKind.COUNT)
 _LIMIT: Final = OpsOption("limit", "rows at most (50)", OptionKind.COUNT)
 _PLAYER: Final = OpsOption("player", "of this player (id)")
 _WHO: Final = OpsOption("player", "whose id or name has this part")
@@ -121,7 +126,7 @@ VIEWS: Final = (
                  "spectators", "problem", "replica"),
     ),
     OpsCommand("game", "one game, with its players, connections and events", "/games/{}", Reach.OWNER,
-            subject="GAME", more=("/games/{}/events",), is_gathered=True),
+            subject="GAME", more="/games/{}/events", more_options=(_AFTER, _LAST), is_gathered=True),
     OpsCommand("players", "who has this id or name, or a part of it", "/players", Reach.LIST, (_LIMIT,),
             subject="PART", subject_field="player",
             columns=("player_id", "name", "connections", "game_id", "replica")),

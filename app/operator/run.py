@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from app.arguments import wanted_workers
-from app.operator.arguments import ALL, ANSWER_S
+from app.operator.arguments import ALL, ANSWER_S, MOST_ROWS
 from app.operator.bundle import make_bundle
 from app.operator.commands import COLUMNS, COMMANDS, OpsCommand, Reach
 from app.operator.consoles import Answers, Consoles, Target
@@ -84,7 +84,7 @@ def _run(command: OpsCommand, services: list[OpsService], options: argparse.Name
     def ask(target: Target) -> Any:  # noqa: ANN401 - JSON
         asked = target._replace(is_for_all=target.is_for_all or command.is_gathered)
         if not command.acts:
-            told = {**asked.get(path, given), **_more(command, target, subject)}
+            told = {**asked.get(path, given), **_more(command, target, subject, options)}
             return _named_so(command, asked, options.subject, told) if command.by_name else told
         if owned:
             target.get(owned)
@@ -117,10 +117,18 @@ def _owned(command: OpsCommand, given: Mapping[str, Any], subject: str) -> str:
     return command.owned.format(named) if named else ""
 
 
-def _more(command: OpsCommand, target: Target, subject: str) -> dict[str, Any]:
-    """Ask the further questions of a view; each is a table of its last word."""
-    paths = [path.format(subject) for path in command.more]
-    return {path.rpartition("/")[2]: target.get(path)["rows"] for path in paths}
+def _more(command: OpsCommand, target: Target, subject: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Ask for what else is shown: the rows behind a place, else the last; and how many are left out at either end."""
+    if not command.more:
+        return {}
+    path, limit = command.more.format(subject), options.limit or MOST_ROWS
+    page = target.get(path, {"after": options.after, "limit": limit})
+    if options.after is None and page["next"] is not None:
+        page = target.get(path, {"after": page["total"] - limit, "limit": limit})
+    rows, total = page["rows"], page["total"]
+    before, last = (rows[0]["seq"] - 1, rows[-1]["seq"]) if rows else (total, total)
+    name = path.rpartition("/")[2]
+    return {name: rows, f"{name}_left_out": {"before": before, "after": total - last}}
 
 
 def _named_so(command: OpsCommand, asked: Target, name: str, told: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +183,16 @@ def _text(command: OpsCommand, told: Mapping[str, Any]) -> list[str]:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     rows = told.get("rows")
     if rows is None:
-        return record(told, width, COLUMNS)
+        return [*record(told, width, COLUMNS), *_left_out(command, told)]
     lines = table(rows, columns_of(rows, command.columns), width) if rows else ["none"]
     matched = told.get("matched", len(rows))
     return [*lines, f"{matched - len(rows):,} more"] if matched > len(rows) else lines
+
+
+def _left_out(command: OpsCommand, told: Mapping[str, Any]) -> list[str]:
+    """Say below a table that there is more, and how that is shown."""
+    name = command.more.rpartition("/")[2]
+    out = told.get(f"{name}_left_out", {"before": 0, "after": 0})
+    before, after = out["before"], out["after"]
+    lines = [f"{before:,} {name} before these; --after {max(0, before - MOST_ROWS)} shows those"] if before else []
+    return [*lines, f"{after:,} {name} after these; --after {told[name][-1]['seq']} shows those"] if after else lines

@@ -67,7 +67,7 @@ class Racing:
 @pytest.fixture(scope="module")
 def racing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Racing]:
     with contextlib.ExitStack() as stack:
-        server = ServerProcess(tmp_path_factory.mktemp("racing"), ops_token=OPS_TOKEN)
+        server = ServerProcess(tmp_path_factory.mktemp("racing"), ops_token=OPS_TOKEN, command_burst=1_000)
         all_of_it = Racing(stack.enter_context(server))
         for race in range(RACES):
             guests = [server.guest(f"{name} {race}") for name in ("Ann", "Bob")]
@@ -218,6 +218,25 @@ def test_a_games_time_line_has_no_code(page: Page, racing: Racing) -> None:
     expect(line).to_contain_text("code submitted")
     expect(line).to_contain_text("verdict wrong_answer")
     assert "solve" not in page.content()
+
+
+def test_the_end_of_a_long_time_line_is_a_link_away_and_what_came_before_another(page: Page, racing: Racing) -> None:
+    zoe = racing.server.guest("Zoe")
+    game_id = racing.server.new_game(zoe["token"], min_players=2)
+    with Player(racing.server, game_id, zoe["token"], max_queue=None) as player:
+        for number in range(128):
+            player.send("ready", {"status": ("ready", "not_ready")[number % 2]})
+        while player.receive().get("seq") != 130:
+            pass
+        open_view(page, racing, f"game/{game_id}")
+        seqs = page.locator(".card", has=page.get_by_role("heading", name="What happened")).locator(".seq")
+        expect(seqs.first).to_have_text("1")
+        page.get_by_role("link", name="To the end").click()
+        expect(seqs.last).to_have_text("130")
+        expect(seqs.first).to_have_text("31")
+        page.get_by_role("link", name="What came before").click()
+        expect(seqs.first).to_have_text("1")
+        expect(page.get_by_role("link", name="From the beginning")).to_have_count(0)
 
 
 def test_a_race_is_played_back_while_it_goes_on_and_when_it_is_over(page: Page, racing: Racing) -> None:

@@ -21,6 +21,7 @@ WRONG = {
     "no share at all": ["shed", "0", "--reason", "x"],
     "too many rows": ["connections", "--limit", "201"],
     "no rows": ["log", "--limit", "0"],
+    "no event": ["game", "GAME", "--after", "-1"],
     "no order": ["connections", "--sort", "beauty"],
     "no URL": ["top", "--url", "race.example.org"],
     "no pause": ["top", "--every-s", "0"],

@@ -63,6 +63,14 @@ def test_whoever_answers_otherwise_is_told(answer: bytes, said: str, capsys: pyt
     assert error.startswith(f"code-racer: {url}: {said}") or f"{url}: what answers is {said}" in error
 
 
+def test_no_bundle_is_made_of_what_is_no_operators_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer, said = ANSWERS["a page"]
+    with answering(answer) as url:
+        code, out, error = Console(capsys, url).run("bundle", "--to", str(tmp_path / "bundle.tar.gz"))
+    assert (code, out, error) == (1, "", f"code-racer: {url}: what answers is {said}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_who_does_not_answer_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
     with answering(None) as url:
         code, _, error = Console(capsys, url).run("replica", "--timeout-s", "0.1")

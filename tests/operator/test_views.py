@@ -16,7 +16,9 @@ from tools.harness.tokens import token
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("views"), replica="alone") as running:
+    with ServerProcess(
+        tmp_path_factory.mktemp("views"), replica="alone", command_burst=1_000, message_burst=1_000
+    ) as running:
         yield running
 
 
@@ -42,7 +44,7 @@ def console(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> Consol
 def test_every_command_asks_what_the_api_has(server: ServerProcess) -> None:
     document = fetch.get(f"{server.http_url}/ops/api/openapi.json").json()
     served = {(method.upper(), _plain(path)) for path, methods in document["paths"].items() for method in methods}
-    asked = {(one.method, path) for one in COMMANDS.values() for path in (one.path, *one.more)}
+    asked = {(one.method, path) for one in COMMANDS.values() for path in (one.path, one.more) if path}
     assert asked <= served
     for one in COMMANDS.values():
         (path,) = (path for path in document["paths"] if _plain(path) == one.path)
@@ -124,6 +126,32 @@ def test_players_of_one_name_are_listed_for_the_operator_to_choose(console: Cons
     assert console.text("players", "SA", "--limit", "1").endswith("\n1 more\n")
     one = console.ask("player", sams[0]["player_id"])
     assert [end["name"] for end in one["ends"]] == ["Sam"]
+
+
+def test_of_a_long_game_the_last_events_are_told_and_how_many_are_left_out(
+    console: Console, server: ServerProcess
+) -> None:
+    long = server.new_game(token("ann"), min_players=2)
+    with Player(server, long, token("ann"), max_queue=None) as ann:
+        for number in range(212):
+            ann.send("ready", {"status": ("ready", "not_ready")[number % 2]})
+        while ann.receive().get("seq") != 214:
+            pass
+        told = console.ask("game", long)
+        seqs = [event["seq"] for event in told["events"]]
+        assert (seqs[-1], len(seqs)) == (told["game"]["events"], 200)
+        assert told["events_left_out"] == {"before": seqs[0] - 1, "after": 0}
+        text = console.text("game", long)
+        assert text.endswith(f"{seqs[0] - 1} events before these; --after 0 shows those\n")
+        first = console.ask("game", long, "--after", "0", "--limit", "7")
+        assert [event["seq"] for event in first["events"]] == [*range(1, 8)]
+        assert first["events_left_out"] == {"before": 0, "after": seqs[-1] - 7}
+        assert console.text("game", long, "--after", "3", "--limit", "4").splitlines()[-2:] == [
+            "3 events before these; --after 0 shows those",
+            f"{seqs[-1] - 7} events after these; --after 7 shows those",
+        ]
+        none = console.ask("game", long, "--after", "9999")
+        assert (none["events"], none["events_left_out"]) == ([], {"before": seqs[-1], "after": 0})
 
 
 def test_the_metrics_are_those_that_prometheus_is_shown(server: ServerProcess) -> None:

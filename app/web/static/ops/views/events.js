@@ -1,17 +1,23 @@
 /** The events of a game as lines: who did what when. The code of players is not in them. */
 import { h } from '../dom.js';
-import { at, duration, moment, text, words } from '../format.js';
+import { at, count, duration, moment, text, words } from '../format.js';
 import { nothing, playerLink, rowsOf } from '../parts.js';
 import { but } from '../place.js';
 
-/** One page of a game's log, and the way to the next; each event has the time since the one before. */
-export function timeline(answer, query, names) {
+/** One page of a game's log, of `limit` events, and the ways to the others; each event has the time since the one before. */
+export function timeline(answer, names, limit) {
   const rows = rowsOf(answer);
   if (!rows.length) return nothing('No (more) events.');
-  const { next } = answer;
+  const { next, total } = answer;
+  const before = rows[0].seq - 1;
+  const end = Math.max(0, total - limit);
+  const link = (label, after, rel) => h('a', { class: 'button', rel, href: but({ after: after || undefined }) }, label);
   return [
     eventLines(rows, names),
-    h('p', { class: 'ways' }, query.after && h('a', { class: 'button', rel: 'prev', href: but({ after: undefined }) }, 'From the beginning'), next && h('a', { class: 'button', rel: 'next', href: but({ after: next }) }, 'What came next')),
+    h('p', { class: 'ways' },
+      before > 0 && [link('From the beginning', 0), link('What came before', Math.max(0, before - limit), 'prev')],
+      next && [link('What came next', next, 'next'), link('To the end', end)],
+      (before > 0 || next) && h('span', { class: 'hint' }, `${count(before + 1)} to ${count(before + rows.length)} of ${count(total)}`)),
   ];
 }
 

@@ -79,7 +79,7 @@ export const game = {
       missingLine({ missing }),
       card('Connections', table({ caption: 'Connections of this game', rows: connections, columns: columnsOf({}).map((column) => ({ ...column, sort: undefined })), key: (row) => row.connection_id, empty: 'None.' })),
       card('Replay', problem && problemLine(problem), replay.drawn(names)),
-      card('What happened', part(events, (answer) => timeline(answer, query, names))),
+      card('What happened', part(events, (answer) => timeline(answer, names, EVENTS))),
     ];
   },
 };

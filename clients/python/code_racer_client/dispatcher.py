@@ -49,6 +49,7 @@ class Dispatcher:
         self._waiting: deque[_Told] = deque()
         self._task: asyncio.Task[None] | None = None
         self._current: object = None
+        self._begun = asyncio.Event()
         self._passed_over: tuple[int | None] | None = None  # since the event after this one
         self._is_warned = False
 
@@ -56,6 +57,16 @@ class Dispatcher:
     def is_calling_us(self) -> bool:
         """Whether this is done by the handler that is being called, or by what it waits for."""
         return self._current is not None and _call.get(None) is self._current
+
+    @property
+    def current(self) -> object:
+        """The call that is being made, None where there is none: for `stop`."""
+        return self._current
+
+    def begin(self) -> None:
+        """Be there for another connection: whoever stops the calls of the one before waits no longer."""
+        self._begun.set()
+        self._begun = asyncio.Event()
 
     def add(self, message: JsonMessage, last_seq: int | None) -> None:
         """Hand a message on; `last_seq` is that of the event before it.
@@ -99,15 +110,25 @@ class Dispatcher:
         passed_over, self._passed_over = self._passed_over, None
         return (dropped[0].last_seq,) if dropped else passed_over
 
-    async def stop(self, patience_s: float) -> None:
-        """End the call that is made, and hand on what waits, for so long; a handler's own call is left to itself."""
+    async def stop(self, call: object, patience_s: float) -> None:
+        """End a call that was made before, and hand on what waits, for so long, or until another connection is begun.
+
+        A handler's own call is left to itself. So is one that has begun after the end: it may have been told of that,
+        and what it calls for is the next connection.
+        """
         if self.is_calling_us:
             return
-        await self._end(patience_s)
-        if self._waiting and self._is_idle:
-            try:
-                await asyncio.wait({self._start()}, timeout=patience_s)
-            finally:
+        begun = self._begun
+        if call is not None and call is self._current:
+            await self._end(patience_s)
+        if self._task is None or self._task.done() or begun.is_set():
+            return
+        beginning = asyncio.ensure_future(begun.wait())
+        try:
+            await asyncio.wait({self._task, beginning}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            beginning.cancel()
+            if not begun.is_set():
                 self._waiting.clear()
                 await self._end(patience_s)
 
@@ -154,10 +175,12 @@ class Dispatcher:
             self.fault(failed.error, one.type)
 
     async def _end(self, patience_s: float) -> None:
-        """Cancel the call that is made, and wait for its end; one that will not end is left behind."""
+        """Cancel the call that is made, wait for its end, and go on; one that will not end is left behind."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=patience_s)
+        if self._waiting and self._is_idle:
+            self._start()
 
 
 async def _nobody(_: int | None) -> None:

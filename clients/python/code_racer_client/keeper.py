@@ -87,6 +87,7 @@ class Keeper:
         self._reconnection.begin()
         self._arrival.begin()
         self._token.begin()
+        self._dispatcher.begin()
         self._note_attempt()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"game {self._place.game_id}")
         return self._task

@@ -198,6 +198,7 @@ class GameWebSocket:
         await self._end(politely=True)
 
     async def _end(self, *, politely: bool) -> None:
+        call = self._dispatcher.current  # a later one may have been told of this end
         async with self._changing:
             self._runner = None
             if self.state is not ClientState.CLOSED:
@@ -207,7 +208,7 @@ class GameWebSocket:
                 for task in late:
                     task.cancel()
                 await asyncio.gather(*late, return_exceptions=True)
-            await self._dispatcher.stop(self._pong_timeout_s)
+        await self._dispatcher.stop(call, self._pong_timeout_s)  # handlers may connect
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended for good. Raises Refused, Disconnected or ClientError."""

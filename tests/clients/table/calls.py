@@ -134,6 +134,21 @@ CALLS = (
         expected={"attempts": [1, 1]},
     ),
     Row(
+        "who connects when told that it is closed has a new connection, while disconnect is under way",
+        "connect, open, disconnect, closed, open, request, disconnect, closed",
+        "connecting open closed connecting open closed",
+        {"closed": "connect"},
+        {"pong_timeout_s": 600},
+        expected={"sockets": 2, "answers": ["seq"]},
+    ),
+    Row(
+        "so has who was not connected, and disconnect waits for no connection",
+        "refuse, connect, retry, disconnect, closed, heal, open, disconnect, closed",
+        handlers={"closed": "connect"},
+        options={"pong_timeout_s": 600},
+        expected={"ends": []},
+    ),
+    Row(
         "who is replaced is told, and may come again",
         "connect, open, replace, end, connect, open, request, disconnect, closed",
         "connecting open closed end connecting open closed",

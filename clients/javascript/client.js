@@ -92,7 +92,7 @@ function asked(ms) {
 
 /** What all who are refused are asked for alike: never less, and up to half as much more. */
 function spread(ms) {
-  return ms && ms * (1 + Math.random() / 2);
+  return ms && ms + ms * Math.random() / 2;
 }
 
 /** What a client counts of its connections; several may share one. */
@@ -142,8 +142,8 @@ class Arrival {
   /** The player wants to come: nothing from before counts. */
   begin() {
     this.#since = performance.now();
-    this.joins = this.#failed = 0;
     this.#isIn = false;
+    this.joins = this.#failed = 0;
   }
 
   /** Milliseconds since the player wanted to come, or was lost. */
@@ -348,7 +348,7 @@ export class GameWebSocket {
    * `request` does.
    */
   waitFor(type, { since, ...limits } = {}) {
-    const known = this.#recent.find((event) => event.type === type && event.seq > since);
+    const known = this.#recent.find((event) => event.type === type && event.seq > (since ?? Infinity));
     return known ? Promise.resolve(known) : this.#await(type, {}, limits, (one) => { one.type = type; });
   }
 
@@ -364,10 +364,7 @@ export class GameWebSocket {
 
   /** As `on`, for the next message alone. */
   once(type, handler) {
-    const one = (message) => {
-      this.off(type, one);
-      return handler(message);
-    };
+    const one = (message) => this.off(type, one) && handler(message);
     one.handler = handler;
     return this.on(type, one);
   }
@@ -478,8 +475,8 @@ export class GameWebSocket {
   /** A path of the service as a URL; a query that `options.url` has is kept. */
   #urlOf(path) {
     const url = new URL(this.#options.url);
-    url.pathname = url.pathname.replace(/\/?$/, path);
     url.hash = '';
+    url.pathname = url.pathname.replace(/\/?$/, path);
     return url;
   }
 
@@ -509,8 +506,9 @@ export class GameWebSocket {
   async #fetch(url, method) {
     try {
       return await this.#step(async (signal) => {
-        const headers = { authorization: `Bearer ${this.#token}` };
-        const answer = await fetch(url.replace(/^ws/, 'http'), { headers, cache: 'no-store', redirect: 'manual', signal, method });
+        const answer = await fetch(url.replace(/^ws/, 'http'), {
+          headers: { authorization: `Bearer ${this.#token}` }, cache: 'no-store', redirect: 'manual', signal, method,
+        });
         return { status: answer.status, body: await answer.json().catch(() => null), type: answer.headers.get('content-type') };
       });
     } catch {
@@ -546,7 +544,7 @@ export class GameWebSocket {
     const isOurs = /problem\+json/.test(type) && body?.status === status;
     const { reason = '', detail: said, retry_after_ms: waitMs } = isOurs ? body : {};
     const detail = `${said || (status ? `answered with ${status}` : 'no answer')}`;
-    this.#adviceMs = spread(asked(waitMs));
+    this.#adviceMs = spread(asked(waitMs)) ?? this.#adviceMs;
     if (reason === 'unauthorized') this.#tokenRefused(status, reason, detail);
     else if (FINAL_REASONS.includes(reason) && !waitMs) this.#end(status, reason, detail);
     else this.#wait(status, reason, detail);
@@ -641,10 +639,14 @@ export class GameWebSocket {
     }
   };
 
-  /** Whatever was waited for may have come: see at once. What the server asked to wait is kept. */
+  /**
+   * Whatever was waited for may have come: see at once; where an attempt is under way, after that, if it comes to nothing.
+   * What the server asked to wait is kept.
+   */
   #wake() {
-    if (this.state === 'open') this.#ping();
-    else if (this.state === 'waiting' && performance.now() >= this.#notBefore) this.#try();
+    if (this.readyState === OPEN) this.#ping();
+    else if (this.state !== 'waiting') this.#adviceMs ??= 0;
+    else if (performance.now() >= this.#notBefore) this.#try();
   }
 
   // ---------------------------------------------------------------- messages
@@ -676,17 +678,18 @@ export class GameWebSocket {
 
   /** Whether the event is the next one: an old one is passed over, after a gap we reconnect. */
   #isNext(seq) {
-    const isNext = seq === this.#seq + 1; // null counts as 0
-    if (isNext) {
+    if (seq === this.#seq + 1) { // null counts as 0
       this.#seq = seq;
-    } else if (seq > this.#seq) { // at once, but for one that follows on another
+      return true;
+    }
+    if (seq > this.#seq) { // at once, but for one that follows on another
       const now = performance.now();
       this.#gaps = now < this.#gapsUntil ? this.#gaps + 1 : 0;
       this.#gapsUntil = now + GAPS_MS;
       this.#adviceMs = this.#gaps && fullJitter(this.#gaps);
       this.#lost(GAP, 'gap', GAP, 'gap');
     }
-    return isNext;
+    return false;
   }
 
   /** A promise that is kept under `key` until it is settled: by what comes, the end, or its limits. */
@@ -846,8 +849,8 @@ export class MessageBatcher {
 
   /** Send what waits and end. */
   close() {
-    this.flush();
     this.ws.off?.('state', this.onState);
+    this.flush();
     clearTimeout(this.timer);
     this.timer = null;
   }

@@ -107,6 +107,7 @@ class Scenarios:
             await _named(ws.wait_for("player_ready", since=first - 1)),
             await _named(ws.wait_for("player_ready", since=first)),
             await _named(ws.wait_for("player_ready", since=second, timeout_s=0.02)),
+            await _named(ws.wait_for("player_ready", since=None, timeout_s=0.02)),
         ]
         coming = asyncio.ensure_future(_named(ws.wait_for("player_ready", since=second)))
         await ws.request("ready", _ready("ready"))

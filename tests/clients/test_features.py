@@ -31,7 +31,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "unbidden": {"answers": [False]},
     "dropped": {"type": "ready", "data": {"status": "ready"}, "error": "Error", "after": False},
     "rejected": {"code": "invalid_data"},
-    "since": {"answers": ["ready", "not_ready", "TimeoutError", "ready", "ready", "over"]},
+    "since": {"answers": ["ready", "not_ready", "TimeoutError", "TimeoutError", "ready", "ready", "over"]},
     "cut_short": {"answers": ["over"]},
     "measured": {"is_ours": True},
     "nowhere": {"refused": 9},

@@ -101,6 +101,7 @@ const scenarios = {
       await named(game.waitFor('player_ready', { since: first - 1 })),
       await named(game.waitFor('player_ready', { since: first })),
       await named(game.waitFor('player_ready', { since: second, timeoutMs: 20 })),
+      await named(game.waitFor('player_ready', { since: null, timeoutMs: 20 })),
     ];
     const coming = named(game.waitFor('player_ready', { since: second }));
     await game.request('ready', ready('ready'));

@@ -34,7 +34,7 @@ console.error = (text, error) => mine().told.logged.push(`${/called for (\w+)/.e
 globalThis.setTimeout = (call, ms, ...rest) => {
   const { timers, client, row } = mine();
   const most = row?.waits_at_most_s ? row.waits_at_most_s * 1000 : SHORT_MS;
-  const wait = client?.state === 'waiting' ? (row.waits_stay ? STAYS : Math.min(ms, most)) : ms;
+  const wait = client?.state === 'waiting' ? (row.waits_stay && ms ? STAYS : Math.min(ms, most)) : ms;
   const timer = realSetTimeout((...values) => { timers.delete(timer); call(...values); }, wait, ...rest);
   timers.add(timer);
   timer.of = timers;

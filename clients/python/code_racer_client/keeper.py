@@ -70,6 +70,7 @@ class Keeper:
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._slept: asyncio.Future[None] | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -135,6 +136,7 @@ class Keeper:
     def _settle(self, error: ClientError | None) -> None:
         """Note that the connection has ended for good, and tell all who wait for something of it."""
         self._task = self._refreshing = self.connection = None
+        self._forget_sleep()
         self.end = error
         self._set_state(ClientState.CLOSED)
         self.requests.fail(error or ClientError("disconnected"))
@@ -169,6 +171,7 @@ class Keeper:
     async def _serve_once(self) -> None:
         """Keep one connection from open to close; raises what ended it."""
         self._note_attempt()
+        self._watch_sleep()
         self._arrival.tried()
         token = await self._current_token()
         place = self._place
@@ -222,15 +225,32 @@ class Keeper:
     async def _wait(self, delay_s: float) -> None:
         """Wait so long, or until there is a hurry, or the machine has slept, where the server has not asked to wait."""
         self._hurry.clear()
-        waits = [asyncio.ensure_future(one) for one in (self._place.sleep(delay_s), self._hurry.wait())]
-        if not self._reconnection.is_asked:
-            waits.append(asyncio.ensure_future(machine_slept()))
+        slept = self._slept or self._watch_sleep()
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(one) for one in (self._place.sleep(delay_s), self._hurry.wait())
+        ]
+        ends = waits if self._reconnection.is_asked else [*waits, slept]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in waits:
                 one.cancel()
         self._require_wanted()
+
+    def _watch_sleep(self) -> asyncio.Future[None]:
+        """Watch from now on for the machine's sleep; return what ends with it.
+
+        From an attempt on until `welcome`, or else until the next attempt: an attempt that is cut short by sleep fails
+        late, and the network may be back by then.
+        """
+        self._forget_sleep()
+        self._slept = asyncio.ensure_future(machine_slept())
+        return self._slept
+
+    def _forget_sleep(self) -> None:
+        if self._slept is not None:
+            self._slept.cancel()
+            self._slept = None
 
     async def _renew_token(self) -> None:
         """Tell the server a fresh token before the old one runs out."""
@@ -304,6 +324,7 @@ class Keeper:
 
     async def _note_welcome(self, message: JsonMessage, data: JsonMessage) -> None:
         self.welcome = message
+        self._forget_sleep()
         self._reconnection.welcomed()
         self._token.accepted()
         if data.get("resumed"):

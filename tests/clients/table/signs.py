@@ -35,6 +35,18 @@ SIGNS = (
         AROUND_A_CUT,
         options={"pong_timeout_s": 1},
     ),
+    *(
+        Row(
+            f"{sign} in an attempt that comes to nothing has the next made at once, and no more than that one",
+            f"swallow, connect, connecting, {sign}, refuse, retry, retry, disconnect, closed",
+            "connecting waiting retry connecting waiting retry closed",
+            options={"open_timeout_s": 0.2},
+            more={"waits_stay": True},
+            expected={"sockets": 2},
+            only=None if sign == SLEPT else BROWSER,
+        )
+        for sign in ("online", "pageshow", "show", SLEPT)
+    ),
     Row(
         "that the network is gone is told at once, and costs no try",
         "connect, welcome, offline, waiting, retry, online, open, disconnect, closed",

@@ -68,6 +68,11 @@ class QuickClient(Client):
         if self._flush_queue is not None and self._flush_queue.empty():
             self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
 
+    def forget(self) -> None:
+        """Send nothing that still waits: at its end the library would write it to the connection that was lost."""
+        self._pending.clear()
+        self._pending_data_size = 0
+
     async def receive(self, subject: str, receive: Hear) -> NatsSubscription:
         """Call `receive` with every message from now on, in the order in which they come. Raises BadSubjectError."""
         if not _SUBJECT(subject):

@@ -329,6 +329,8 @@ class NatsLink:
 
 async def _close(client: QuickClient) -> None:
     """Close within a time: the library would wait for a peer that does not answer, and send to one that is gone."""
+    if not client.is_connected:
+        client.forget()
     with contextlib.suppress(TimeoutError, OSError):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await client.close()

@@ -312,7 +312,7 @@ async def test_a_run_that_is_cut_short_is_counted_and_its_worker_goes_on(code: s
 
 async def test_a_worker_that_does_not_answer_in_time_is_replaced_and_that_is_the_codes_verdict() -> None:
     noted = Noted()
-    judge = SandboxJudge(limits(0.2, 0.2), noted)
+    judge = SandboxJudge(limits(2, 1), noted)  # so long that a busy machine is done with the second one
     await judge.open()
     worker = pid_of(judge)
     freeze(worker)

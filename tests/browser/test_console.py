@@ -416,6 +416,7 @@ def test_why_she_was_disconnected_is_said_in_a_sentence(page: Page, racing: Raci
     racing.server.wait_for_log("ws.closed", player_id=eve["player_id"])
     open_view(page, racing, f"player/{eve['player_id']}")
     expect(page.locator(".answer")).to_contain_text("(connection lost, 1006): the peer vanished")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Eve")
 
 
 def test_a_player_is_traced_everywhere_and_the_page_says_what_was_found(page: Page, racing: Racing) -> None:

@@ -16,7 +16,7 @@ export const player = {
   name: 'Player', parent: 'connections',
   load: ({ id, query, ask }) => ask(`players/${encodeURIComponent(id)}`, { query: ofAll(query) }),
   draw({ connections: open, games, ends, ban, missing }, { id, query, mayAct, reload }) {
-    const name = open.find((row) => row.name)?.name;
+    const name = [...open, ...ends].find((row) => row.name)?.name;
     return [
       head(name || id, [h('code', {}, id), ' ', ban ? pill('banned', 'bad') : pill(open.length ? 'connected' : 'not connected', open.length ? 'good' : 'wait')], mayAct && actions(id, open, ban, ofOne(query), reload)),
       missingLine({ missing }),

@@ -139,7 +139,7 @@ class Sweeper:
             del self._found[game_id]
             try:
                 await self._look_after(game_id, self._take_up(game_id))
-            except BaseException:
+            except BaseException:  # a cancelled sweep too: the game is still to be taken up, by the next one
                 self._found[game_id] = None
                 raise
 

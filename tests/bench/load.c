@@ -75,8 +75,7 @@ static int group_size, group_wanted;
 static int visitors; /* the last requests: they come and go within a `rate`, and take no part otherwise */
 static double *latencies;
 static unsigned ring_size;
-static double last_said;
-/* When something was read that is no ping: those of ten thousand connections leave no pause. */
+static double last_said; /* when something was read that is no ping: those of ten thousand connections leave no pause */
 
 static void fail(const char *format, ...) {
     va_list arguments;

@@ -236,7 +236,10 @@ def steady(plan: Plan, servers: list[Contestant]) -> Values:
 
 
 def scrape(plan: Plan, servers: list[Contestant]) -> Values:
-    """A scrape among 10,000 idle connections: ms of the event loop's thread for all of it, HTTP and what it lets go."""
+    """A scrape among 10,000 idle connections: ms of the event loop's thread for all of it, HTTP and what it lets go.
+
+    They are not pinged: what that takes, while a scrape waits for the one before it, would be counted too.
+    """
     count, scrapes = plan.of(10_000), plan.of(100)
     values: Values = {}
     with loaded(plan, servers, count, CONNECTIONS) as pairs:

@@ -13,15 +13,17 @@ import yaml
 from tools.harness.server import ROOT
 
 KUBERNETES = ROOT / "deploy/kubernetes"
-OVERLAYS = ("dev", "production")
+OVERLAYS = ("dev", "production", "production-envoy", "production-ingress")
 
 
 @functools.cache
-def rendered(overlay: str) -> tuple[dict[str, Any], ...]:
-    """All documents of an overlay."""
+def rendered(overlay: str, **changes: str) -> tuple[dict[str, Any], ...]:
+    """All documents of an overlay; `changes` are lines that its production's settings end with."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "kubernetes"
         shutil.copytree(KUBERNETES, tree)
+        with (tree / "production/settings.env").open("a") as settings:
+            settings.writelines(f"{name}={value}\n" for name, value in changes.items())
         if _is_old():
             for path in tree.rglob("kustomization.yaml"):
                 _for_old(path)
@@ -44,10 +46,18 @@ def _for_old(path: Path) -> None:
     one["bases"] = [name for name in one["resources"] if (path.parent / name).is_dir()]
     one["resources"] = [name for name in one["resources"] if name not in one["bases"]]
     one["patchesStrategicMerge"] = [patch["path"] for patch in one.pop("patches", ())]
+    for made in one.get("configMapGenerator", ()):
+        (made["env"],) = made.pop("envs")
+        one["generatorOptions"] = made.pop("options", {})
     path.write_text(yaml.safe_dump(one))
 
 
+def plain_name(document: dict[str, Any]) -> str:
+    """The name of a document without the hash of what is in it."""
+    return re.sub(r"^(code-racer)-[a-z0-9]{10}$", r"\1", document["metadata"]["name"])
+
+
 def of_kind(overlay: str, kind: str, name: str = "code-racer") -> dict[str, Any]:
-    """The one document of a kind and a name."""
-    (found,) = (one for one in rendered(overlay) if (one["kind"], one["metadata"]["name"]) == (kind, name))
+    """The one document of a kind and a name, which may end with the hash of what is in it."""
+    (found,) = (one for one in rendered(overlay) if one["kind"] == kind and plain_name(one) == name)
     return found

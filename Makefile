@@ -94,7 +94,12 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: conformance
-conformance: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Both clients: each old fault is planted and seen by the table of their rules; outages of five minutes, of the page two (45 minutes)
+conformance: $(VENV)/.dev $(VENV)/.debian ## Containers, cluster, collector, other programs and versions, run for real and asked; writes docs/proof.md (PARTS=… for some)
+	$(BIN)/python -m tests.proof $(PARTS)
+	$(BIN)/python -m tools.generate
+
+.PHONY: conformance-clients
+conformance-clients: $(VENV)/.dev $(VENV)/.debian $(VENV)/.node ## Both clients: each old fault is planted and seen by the table of their rules; outages of five minutes, of the page two (45 minutes)
 	$(BIN)/python -m tests.clients.planted
 	$(BIN)/python -m tests.browser.outage
 	$(BIN)/python -m tests.clients.outage

@@ -34,7 +34,7 @@ from app.telemetry.catalogue import (
 from app.telemetry.profiles import PROFILES, schema
 from app.vocabulary import ErrorCode
 from dashboards.build import boards, homes
-from tools import declarations, python_client, python_messages, runbooks
+from tools import declarations, proof, python_client, python_messages, runbooks
 from tools.house.picture import picture
 
 ROOT = Path(__file__).parent.parent
@@ -308,6 +308,7 @@ def generated() -> dict[Path, str]:
         ROOT / ".env.example": env_example(),
         ROOT / "docs/settings.md": settings_reference(),
         ROOT / "docs/signals.md": telemetry_reference(),
+        ROOT / "docs/proof.md": proof.page(proof.records()),
     }
     files[ROOT / "deploy/kubernetes/base/settings.env"] = kubernetes_settings()
     files[ROOT / "deploy/kubernetes/monitoring/dashboards.yaml"] = kubernetes_dashboards()

@@ -269,7 +269,7 @@ def test_a_verdict_that_came_meanwhile_is_shown(browser: Browser, server: Server
 def test_two_minutes_without_the_service_cost_nobody_the_race(
     browser: Browser, server: ServerProcess, kind: str
 ) -> None:
-    """The minutes are those of the page's clock; `make conformance` sits through them."""
+    """The minutes are those of the page's clock; `make conformance-clients` sits through them."""
     with outage(kind, browser, server, is_sped=True) as one:
         one.begin()
         one.pass_by(60)

@@ -1,6 +1,6 @@
 """An outage, one kind each day: all clients of both languages come back, and none in step with the others.
 
-`make conformance` plays outages of five minutes.
+`make conformance-clients` plays outages of five minutes.
 """
 
 from collections.abc import Iterator

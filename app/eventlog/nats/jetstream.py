@@ -29,14 +29,19 @@ _RETRIED: Final = {LogTrouble.NO_LEADER, LogTrouble.TIMEOUT, LogTrouble.UNREACHA
 class Stream:
     """Asks one stream, which `definition` describes, over a link that several share.
 
+    `made_with` is what it has besides where it is made here, and may lack where it is there already.
+
     `verified` is up to which sequence its user has looked through it; 0 again once the stream is found to be gone.
     """
 
-    def __init__(self, link: NatsLink, settings: EventLogSettings, definition: dict[str, Any]) -> None:
+    def __init__(
+        self, link: NatsLink, settings: EventLogSettings, definition: dict[str, Any], made_with: dict[str, Any]
+    ) -> None:
         self.name: str = definition["name"]
         self.verified = 0
         self._link = link
         self._definition = definition
+        self._made_with = made_with
         self._timeout_s = settings.nats_timeout_s
         self._id = uuid.uuid4().hex
         self._stored = 0
@@ -47,7 +52,7 @@ class Stream:
         """Make the stream where it is missing, unless it `must_exist`; verify it otherwise. Raises LogUnavailable."""
         found = replies.stream_info(await self._api("STREAM.INFO"))
         if found.error is not None and found.error.err_code == replies.NO_STREAM and not must_exist:
-            body = msgspec.json.encode(self._definition)
+            body = msgspec.json.encode(self._definition | self._made_with)
             found = replies.stream_info(await self._api("STREAM.CREATE", body))
             if found.error is not None and found.error.err_code == replies.STREAM_EXISTS:  # another replica made it
                 found = replies.stream_info(await self._api("STREAM.INFO"))

@@ -1,7 +1,7 @@
 """The streams: what they are, made where they are missing, verified where they are there.
 
 A stream that is set up otherwise than it has to be is never changed behind the operator's back: the replica says what
-differs and is not ready, while those before it go on.
+differs and is not ready, while those before it go on. What it is only made with (`COMPRESSED`) is the operator's.
 """
 
 from typing import Any, Final
@@ -15,6 +15,8 @@ COMMIT: Final = "log"
 BROADCAST: Final = "progress"
 """Named after the first that there was, players' progress: replicas of earlier releases use it."""
 DUPLICATE_WINDOW_S: Final = 120
+COMPRESSED: Final = {"compression": "s2"}
+"""The servers compress each block of a stream once it is full, a quarter of a race is left; none of ours sees it."""
 _SECOND_NS: Final = 1_000_000_000
 
 

@@ -1,0 +1,92 @@
+"""Programs that Debian does not have, or has too old, built from their Go modules, once each and version.
+
+They are kept in `CODE_RACER_BUILT` (default: ``~/.cache/code-racer/built``), a folder that may vanish at any time.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+BUILD_TIMEOUT_S: Final = 2_400
+
+
+class NotBuiltError(Exception):
+    """Go is missing, or its compiler or the module proxy refused; the message has the last lines that were said."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of a Go module: the package of its `main`, and the version of its module."""
+
+    name: str
+    package: str
+    module: str
+    version: str
+    replaces: Mapping[str, str] = field(default_factory=dict)
+    """Other modules at other versions: the module's own `replace` lines do not hold where it is required."""
+    tags: Sequence[str] = ()
+    flags: Sequence[str] = ()
+    """Of ``go build``, as ``-ldflags=…``."""
+    source: Path | None = None
+    """A folder of ours with `go.mod`, `go.sum` and `main.go`, in place of one that is made for the package."""
+
+    @property
+    def origin(self) -> str:
+        """Where it is from, for a record."""
+        return f"Go module {self.module} {self.version}, built here"
+
+
+def built(program: Program) -> Path:
+    """The program's file, which is built unless it is kept; raises `NotBuiltError`."""
+    folder = _kept()
+    made = folder / f"{program.name}-{program.version}"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two compilers beside each other would not fit the memory
+        if not made.exists():
+            with tempfile.TemporaryDirectory(dir=folder) as source:
+                _build(program, Path(source)).rename(made)
+    return made
+
+
+def _kept() -> Path:
+    folder = Path(os.environ.get("CODE_RACER_BUILT") or Path.home() / ".cache/code-racer/built")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _build(program: Program, folder: Path) -> Path:
+    if program.source:
+        shutil.copytree(program.source, folder, dirs_exist_ok=True)
+    else:
+        replaces = "".join(f"replace {module} => {module} {version}\n" for module, version in program.replaces.items())
+        (folder / "go.mod").write_text(f"module built\n\nrequire {program.module} {program.version}\n{replaces}")
+        # The import is what makes `go mod tidy` keep the requirement; it is never compiled.
+        (folder / "tools.go").write_text(f'//go:build tools\n\npackage built\n\nimport _ "{program.package}"\n')
+        _go(folder, "mod", "tidy", "-e")
+    target = folder / "program"
+    tags = [f"-tags={','.join(program.tags)}"] if program.tags else []
+    _go(folder, "build", "-trimpath", *tags, *program.flags, "-o", str(target), program.package)
+    return target
+
+
+def _go(folder: Path, *arguments: str) -> None:
+    go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
+    if go is None:
+        raise NotBuiltError("there is no Go: install golang-go 1.26 or newer")
+    done = subprocess.run(
+        [go, *arguments],
+        cwd=folder,
+        env=os.environ | {"CGO_ENABLED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise NotBuiltError(f"go {arguments[0]} {arguments[-1]}: {done.stderr[-1500:]}")

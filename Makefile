@@ -11,6 +11,7 @@ QUICK := -m 'not node and not prometheus' tests/game tests/judge tests/realtime 
     tests/clients/test_reconnection.py tests/clients/test_token.py tests/clients/test_python_package.py
 PICTURES ?= var/pictures
 CHAOS_SEEDS ?= 1 2 3 4 5 6 7 8 9 10
+LOCK := --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 export PORT
 
 .PHONY: help
@@ -28,6 +29,11 @@ pair: $(VENV)/.runtime $(VENV)/.debian $(VENV)/.nats ## Serve the game by two pr
 .PHONY: compose-env
 compose-env: ## Make the secrets and the certificate that deploy/compose.yaml needs
 	@deploy/make-compose-env.sh
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Choose anew what the image is built of: the newest that pyproject.toml allows, with hashes
+	$(BIN)/uv pip compile $(LOCK) --output-file deploy/requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --output-file deploy/build.lock deploy/build.in
 
 .PHONY: test
 test: about-test packages $(VENV)/.dev $(VENV)/.debian $(VENV)/.node $(VENV)/.checkov ## Set up and run everything: checks, then all tests, TESTS_AT_ONCE beside each other (seventeen minutes on two cores)

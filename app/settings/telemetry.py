@@ -51,7 +51,9 @@ class TelemetrySettings(Section):
     otel_exporter_otlp_endpoint: _CollectorUrl = Field("", description="the collector, like http://localhost:4318")
     otel_exporter_otlp_traces_endpoint: _CollectorUrl = Field("", description="the same for traces only, with its path")
     otel_exporter_otlp_protocol: str = Field(
-        "http/protobuf", pattern="^(http/protobuf|grpc)$", description="http/protobuf or grpc"
+        "http/protobuf",
+        pattern="^(http/protobuf|grpc)$",
+        description="http/protobuf, or grpc, which needs code-racer[grpc]",
     )
     otel_exporter_otlp_traces_protocol: str = Field(
         "", pattern="^(http/protobuf|grpc)?$", description="the same for traces only"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.settings import TelemetrySettings
+from app.settings import CannotStartError, TelemetrySettings
 from app.vocabulary import Environment
 
 if TYPE_CHECKING:  # loaded only where traces are wanted
@@ -24,6 +24,8 @@ def open_tracer(
 
     `on_change` is called when spans cease to be taken, and when they are again; `answers` are exceptions that end a
     block without being a fault.
+
+    Raises CannotStartError: the library of the wanted protocol is not installed.
     """
     endpoint = settings.traces_endpoint
     if endpoint is None:
@@ -45,8 +47,13 @@ def _exporter(settings: TelemetrySettings, endpoint: str) -> "SpanExporter":
 
     named = dict(parse_env_headers(settings.otel_exporter_otlp_headers.get_secret_value(), liberal=True))
     if settings.traces_protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415 - heavy
-
+        try:
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as Grpc  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise CannotStartError(
+                "spans are to be sent by grpc, and its library is not installed: pip install 'code-racer[grpc]',"
+                " or OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf and the collector's port 4318"
+            ) from None
         return Grpc(endpoint=endpoint or None, headers=named or None)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as Http  # noqa: PLC0415 - heavy
 

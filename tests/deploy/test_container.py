@@ -1,4 +1,4 @@
-"""The image: no engine builds it here, so its properties are read and its very steps are run."""
+"""The image: its properties are read and its very steps are run; an engine builds it in ``tests/proof``."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_it_is_what_it_should_be() -> None:
     of = dict(FINAL)
     assert {of["FROM"], *(argument.split(" AS ")[0] for name, argument in BUILD if name == "FROM")} == {of["FROM"]}
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", of["FROM"]), "pinned, slim"
-    assert of["USER"] == str(USER)
+    assert of["USER"] == f"{USER}:{USER}"
     assert names.index("USER") < names.index("CMD")
     assert of["CMD"] == '["code-racer", "serve"]', "exec form: SIGTERM reaches the service"
     assert re.search(r"CMD \[", of["HEALTHCHECK"]), "exec form"
@@ -60,7 +60,7 @@ def environment() -> dict[str, str]:
 
 
 def test_its_environment_holds_only_settings_that_exist() -> None:
-    names = set(environment()) - {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+    names = set(environment()) - {"PATH", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
     assert names <= {name.upper() for name in Settings.model_fields}
     exposed = dict(FINAL)["EXPOSE"].split()
     assert exposed == [environment()["PORT"], environment()["OPS_PORT"]]
@@ -80,6 +80,7 @@ def built() -> Iterator[Path]:
                 if (ROOT / one).is_dir():
                     shutil.copytree(ROOT / one, source / target, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
+                    (source / target).mkdir(exist_ok=True)
                     shutil.copy(ROOT / one, source / target)
         (place / "opt").mkdir()
         python = next(one for one in ("/usr/bin/python3", sys.executable) if Path(one).exists())  # one that all may use

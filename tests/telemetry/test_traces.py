@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.settings import CannotStartError, TelemetrySettings
 from app.telemetry.catalogue import SPANS
+from app.telemetry.exporter import open_tracer
 from app.telemetry.tracing import OtelTracer
+from app.vocabulary import Environment
 from tools.harness import fetch
 from tools.harness.collector import CollectedSpan, Collector
 from tools.harness.faulty import SECRET_DETAIL
@@ -414,3 +418,10 @@ def test_a_request_goes_on_with_a_trusted_clients_trace_and_a_game_is_made_withi
     made = only(collector.spans, "game.create")
     assert (made.trace_id, made.parent_id) == (request.trace_id, request.span_id)
     assert len(collector.named("http.request")) == 2, "the guest's and this; probes are not traced"
+
+
+def test_who_wants_grpc_without_its_extra_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+    settings = TelemetrySettings(otel_exporter_otlp_endpoint="http://c:4317", otel_exporter_otlp_protocol="grpc")
+    with pytest.raises(CannotStartError, match=r"code-racer\[grpc\]"):
+        open_tracer(settings, Environment.PRODUCTION, "a", lambda _: None, ())

@@ -1,7 +1,7 @@
 """The Compose file and all that it mounts: no engine runs here, so each is held to its schema and its own program.
 
-Loki, Tempo, Grafana, Alloy and the collector are not to be had here: their files are parsed, and what they and the
-Compose file say of each other is compared.
+Loki, Tempo, Grafana and Alloy are not to be had here: their files are parsed, and what they and the Compose file say
+of each other is compared. The collector's is run with a real one by `make conformance` (tests/proof).
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,22 @@ DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 CONFIGS = {path.stem: path for path in DEPLOY.glob("compose/*.yaml")}
+IN_THEIR_REFERENCES = {
+    "loki": {
+        "auth_enabled", "server.http_listen_port", "common.path_prefix", "common.replication_factor",
+        "common.ring.kvstore.store", "common.storage.filesystem.chunks_directory",
+        "common.storage.filesystem.rules_directory", "schema_config.configs.from", "schema_config.configs.store",
+        "schema_config.configs.object_store", "schema_config.configs.schema", "schema_config.configs.index.prefix",
+        "schema_config.configs.index.period", "limits_config.retention_period", "compactor.working_directory",
+        "compactor.retention_enabled", "compactor.delete_request_store",
+    },
+    "tempo": {
+        "server.http_listen_port", "distributor.receivers.otlp.protocols.grpc.endpoint", "storage.trace.backend",
+        "storage.trace.local.path", "storage.trace.wal.path", "compactor.compaction.block_retention",
+    },
+}  # fmt: skip
+"""What their published references have of what is written here; neither has a schema, and a name that it does not
+know keeps it from starting. Loki takes OTLP where the schema is v13 and the store tsdb."""
 HOSTS = re.compile(r"(?<![\w.-])([a-z][a-z0-9-]*):(\d{4,5})\b")
 
 
@@ -115,7 +132,9 @@ def test_who_is_named_is_there_and_listens() -> None:
 
 def test_prometheus_and_alertmanager_accept_theirs(tmp_path: Path) -> None:
     config = CONFIGS["prometheus"].read_text().replace("/etc/prometheus/rules", str(ROOT / "alerts/rules"))
-    known = re.sub(r"^ *always_scrape_classic_histograms: true.*\n", "", config, flags=re.MULTILINE)  # not to 2.x
+    known = re.sub(
+        r"^ *(always_scrape_classic|scrape_native)_histograms: .*\n", "", config, flags=re.MULTILINE
+    )  # not to 2.x
     (tmp_path / "prometheus.yaml").write_text(known)
     for command in (
         ["promtool", "check", "config", str(tmp_path / "prometheus.yaml")],
@@ -165,17 +184,16 @@ def test_each_server_of_nats_has_its_exporter_where_prometheus_asks() -> None:
 
 
 def test_prometheus_keeps_the_classic_histograms_that_rules_ask_for_beside_native_ones() -> None:
-    """Prometheus takes the native ones alone unless it is told otherwise; 3.0 and newer know this name for it."""
-    image, command = SERVICES["prometheus"]["image"], SERVICES["prometheus"]["command"]
-    features = {one for flag in command if "enable-feature=" in flag for one in flag.split("=")[-1].split(",")}
+    """Prometheus takes the native ones alone unless it is told otherwise; 3.9 and newer know these names for both."""
     (job,) = (
         one
         for one in yaml.safe_load(CONFIGS["prometheus"].read_text())["scrape_configs"]
         if one["job_name"] == "code-racer"
     )
     assert SERVICES["racer-1"]["environment"]["METRICS_NATIVE_HISTOGRAMS"] == "true"
-    assert "native-histograms" in features
-    assert image.startswith("prom/prometheus:v3.")
+    major, minor = re.match(r"prom/prometheus:v(\d+)\.(\d+)", SERVICES["prometheus"]["image"]).groups()  # type: ignore[union-attr] # it is pinned
+    assert (int(major), int(minor)) >= (3, 9)
+    assert job["scrape_native_histograms"] is True
     assert job["always_scrape_classic_histograms"] is True
 
 
@@ -229,12 +247,29 @@ def test_the_logs_get_the_label_that_the_boards_ask_for() -> None:
     assert alloy.count("{") == alloy.count("}")
 
 
+@pytest.mark.parametrize("name", IN_THEIR_REFERENCES)
+def test_loki_and_tempo_are_told_what_their_references_have(name: str) -> None:
+    assert set(_paths(yaml.safe_load(CONFIGS[name].read_text()))) == IN_THEIR_REFERENCES[name]
+    if name == "loki":
+        (schema,) = yaml.safe_load(CONFIGS[name].read_text())["schema_config"]["configs"]
+        assert (schema["store"], schema["schema"]) == ("tsdb", "v13")
+
+
+def _paths(config: Any) -> Iterator[str]:
+    """Name all that is set, in each item of a list alike."""
+    for one in config if isinstance(config, list) else [config]:
+        for key, value in one.items():
+            inner = _paths(value) if isinstance(value, (dict, list)) else [""]
+            yield from (f"{key}.{rest}".rstrip(".") for rest in inner)
+
+
 def test_the_collector_hands_on_what_it_takes() -> None:
     collector = yaml.safe_load(CONFIGS["otel-collector"].read_text())
     for pipeline in collector["service"]["pipelines"].values():
         for part in ("receivers", "processors", "exporters"):
             assert set(pipeline[part]) <= set(collector[part])
-    assert set(collector["receivers"]) == {"otlp"}
+    assert set(collector["receivers"]) == {"otlp", "file_log"}
+    assert set(collector["service"]["extensions"]) == set(collector["extensions"])
 
 
 def test_secrets_are_made_and_stay_private(tmp_path: Path) -> None:

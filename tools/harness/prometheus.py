@@ -1,7 +1,7 @@
 """A real Prometheus over real servers."""
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,14 @@ def prometheus(
     canary: str = "",
     nats: Sequence[str] = (),
     supervisor: str = "",
+    scrape: Mapping[str, Any] | None = None,
 ) -> Iterator[httpx.Client]:
     """A Prometheus that scrapes `server` each second, from before the block begins; its HTTP interface.
 
     The server may be given by host and port, where its metrics have a port of their own.
     `canary` is where a canary's metrics are, `nats` where those of NATS's servers are, `supervisor` those
-    of one with workers. All rules are evaluated each second, also those that say how often.
+    of one with workers; `scrape` is what more the service's job says. All rules are evaluated each second, also those
+    that say how often.
     """
     host = server if isinstance(server, str) else server.host
     target = {"targets": [host], "labels": {"namespace": "test"}}
@@ -47,7 +49,7 @@ def prometheus(
             "scrape_timeout": f"{SCRAPE_S}s",
             "evaluation_interval": f"{SCRAPE_S}s",
         },
-        "scrape_configs": [{"job_name": "code-racer", "static_configs": [target]}],
+        "scrape_configs": [{"job_name": "code-racer", "static_configs": [target], **(scrape or {})}],
         "rule_files": ["rules/*.yaml"],
     }
     if canary:

@@ -88,7 +88,7 @@ class Service:
         self.settings = settings
         self.replica = settings.replica or socket.gethostname()
         self.recorder = _recorder(settings, self.replica, logs)
-        self.scrapes = Scrapes(self.recorder.store.render, settings.metrics_interval_s)
+        self.scrapes = Scrapes(self.recorder.store.begin, settings.metrics_interval_s)
         self.keys = select_keys(settings, settings.environment, self.recorder)
         self.authenticator = Authenticator(
             self.keys,

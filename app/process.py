@@ -16,6 +16,8 @@ _CONTAINER_SHARE: Final = 0.85
 _NO_LIMIT: Final = 2**50
 _STATM: Final = Path("/proc/self/statm")
 _STAT: Final = Path("/proc/self/stat")
+_SCHEDSTAT: Final = Path("/proc/self/schedstat")
+"""Of the first thread alone."""
 _STARTED: Final = 19
 """The place of the start among the numbers behind the process's name; proc(5) counts from the front, and from 1: 22."""
 _FDS: Final = Path("/proc/self/fd")
@@ -87,9 +89,8 @@ def _core_limit() -> float:
 
 def waited_for_processor_s() -> float:
     """Return how long the event loop's thread, the first, was ready while others ran; 0 where that is not told."""
-    pid = os.getpid()
     try:
-        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+        return int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9
     except (OSError, IndexError):
         return 0.0
 

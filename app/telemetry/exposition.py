@@ -2,10 +2,11 @@
 
 Byte for byte they are what prometheus_client's encoders write of the same families. Those build each line anew: a
 thousand samples hold the event loop for 4 ms as text and for 8 ms as OpenMetrics. Here the name and the labels of a
-line are made once, and a line in which nothing was counted since the last scrape is as it was.
+line are made once, and a line in which nothing was counted since the last scrape is as it was. What is left to do is
+done in small parts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 from prometheus_client.samples import Exemplar
@@ -16,13 +17,16 @@ from app.telemetry.catalogue import Kind, Metric
 OPEN_METRICS: Final = "application/openmetrics-text"
 _TOTAL: Final = "_total"
 _RENAMES: Final = ("escaping=dots", "escaping=values")
-_number: Callable[[float], str] = floatToGoString
+_any_number: Callable[[float], str] = floatToGoString
+_LONG: Final = 1e6
+"""From here on prometheus_client writes a mantissa and an exponent."""
 Row = tuple[str, ...]
+Values = dict[Row, float]
 CountedBucket = tuple[float, float, Exemplar | None]
 
 
 class ReadHistogram(Protocol):
-    """What is read of a histogram: the rows' cells (the last is the sum), and what is made of them."""
+    """What was read of a histogram and stays: the rows' cells (the last is the sum), and what is made of them."""
 
     rows: dict[Row, list[float]]
 
@@ -51,25 +55,29 @@ class TextFamily:
         self._is_open_metrics = is_open_metrics
         self._heads: dict[Row, list[str]] = {}
         self._written: dict[Row, tuple[str, float, str]] = {}
-        self._same: dict[Row, tuple[list[float], dict[int, Exemplar], str]] = {}
+        self._same: dict[Row, tuple[list[float], dict[int, Exemplar], bytes]] = {}
 
-    def of_values(self, values: Iterable[tuple[Row, float]]) -> str:
-        """Write a counter or a gauge."""
+    def of(self, read: Values | ReadHistogram) -> Iterator[bytes]:
+        """Write a family in parts: a histogram row by row, which is the most that is made in one go."""
+        if isinstance(read, dict):
+            yield self._of_values(read)
+            return
+        yield self._top.encode()
+        for row, cells in read.rows.items():
+            yield self._row(read, row, cells)
+
+    def _of_values(self, values: Values) -> bytes:
         known, read = self._written, {}
-        for row, value in values:
+        for row, value in values.items():
             line = known.get(row)
             if line is None or (line[1] is not value and (line[1] != value or not value)):  # -0.0 equals 0
                 head = line[0] if line else self._head("", row)
                 line = head, value, f"{head} {_number(value)}\n"
             read[row] = line
         self._written = read
-        return self._top + "".join([text for _, _, text in read.values()])
+        return (self._top + "".join([text for _, _, text in read.values()])).encode()
 
-    def of_histogram(self, histogram: ReadHistogram) -> str:
-        """Write a histogram."""
-        return self._top + "".join([self._row(histogram, row, cells) for row, cells in histogram.rows.items()])
-
-    def _row(self, histogram: ReadHistogram, row: Row, cells: list[float]) -> str:
+    def _row(self, histogram: ReadHistogram, row: Row, cells: list[float]) -> bytes:
         exemplars = histogram.exemplars(row) if self._is_open_metrics else {}
         same = self._same.get(row)
         if same is not None and same[0] == cells and same[1] == exemplars:
@@ -82,8 +90,8 @@ class TextFamily:
         for bucket, exemplar in exemplars.items():
             lines[bucket] += _exemplar(exemplar)
         lines.append(f"{heads[-1]} {_number(cells[-1])}\n")
-        text = "\n".join(lines)
-        self._same[row] = list(cells), dict(exemplars), text
+        text = "\n".join(lines).encode()
+        self._same[row] = cells, exemplars, text
         return text
 
     def _heads_of(self, histogram: ReadHistogram, row: Row) -> list[str]:
@@ -95,6 +103,11 @@ class TextFamily:
         labels = dict(zip(self._metric.labels, row, strict=False)) | (more or {})
         pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(labels.items()))
         return f"{self._metric.name}{suffix}{{{pairs}}}" if pairs else f"{self._metric.name}{suffix}"
+
+
+def _number(value: float) -> str:
+    """Write a number as prometheus_client does, which takes four times as long to find that there is nothing to do."""
+    return repr(float(value)) if -_LONG < value < _LONG else _any_number(value)
 
 
 def _edge(edge: float) -> str:

@@ -57,7 +57,7 @@ def _read_games(store: MetricStore, settings: LimitSettings, hub: Hub) -> None:
     store.read_gauge(Metrics.GAME_OVERDUE, lambda: hub.games.deadlines.overdue_s)
     store.read_gauge(Metrics.GAMES_TO_TAKE_UP, lambda: hub.sweeper.to_take_up)
     store.read_gauge(Metrics.ROOMS, lambda: len(hub.rooms.loaded))
-    store.read_gauge(Metrics.LARGEST_GAME, lambda: hub.rooms.most_events)
+    store.read_apart(Metrics.LARGEST_GAME, hub.rooms.most_events)
     store.read_gauge(Metrics.GAME_EVENTS_LIMIT, lambda: settings.max_events_per_game)
     store.read_gauge(Metrics.PLAYERS, lambda: hub.games.counts.players)
     store.read_gauge(Metrics.JUDGE_QUEUE, lambda: hub.judging.depth)
@@ -65,8 +65,8 @@ def _read_games(store: MetricStore, settings: LimitSettings, hub: Hub) -> None:
 
 def _read_event_log(store: MetricStore, settings: EventLogSettings, hub: Hub, health: Health) -> None:
     file = file_of(settings.event_log_url)
-    store.read_gauge(Metrics.DISK_FREE, lambda: disk_bytes(file)[0])
-    store.read_gauge(Metrics.DISK_SIZE, lambda: disk_bytes(file)[1])
+    store.read_apart(Metrics.DISK_FREE, lambda: (disk_bytes(file)[0],))
+    store.read_apart(Metrics.DISK_SIZE, lambda: (disk_bytes(file)[1],))
     store.read_gauge(Metrics.LOG_CONNECTED, lambda: health.event_log_connected)
     store.read_gauge(Metrics.CLOCK_OFFSET, lambda: hub.replicas.clock_offset_s)
     store.read_gauge(Metrics.LOG_BYTES, lambda: hub.sweeper.log_bytes)
@@ -75,23 +75,28 @@ def _read_event_log(store: MetricStore, settings: EventLogSettings, hub: Hub, he
 
 
 def _read_runtime(store: MetricStore, hub: Hub, health: Health) -> None:
-    store.read_gauge(Metrics.READY, lambda: health.is_ready)
+    store.read_apart(Metrics.READY, lambda: (health.is_ready,))
     store.read_gauge(Metrics.DRAINING, lambda: hub.draining)
     store.read_gauge(Metrics.OVERLOADED, lambda: {cause: cause in hub.load.causes for cause in OverloadCause})
     store.read_gauge(Metrics.BACKGROUND_TASKS, lambda: len(hub.tasks))
-    store.read_gauge(Metrics.MEMORY, memory_bytes)
-    store.read_gauge(Metrics.OPEN_FDS, lambda: open_files()[0])
     store.read_gauge(Metrics.MAX_FDS, most_open_files)
-    store.read_counter(Metrics.CPU, lambda: {(): time.process_time()})
-    withheld = {("busy",): waited_for_processor_s, ("throttled",): throttled_s}
-    store.read_counter(Metrics.CPU_WITHHELD, lambda: {cause: read() for cause, read in withheld.items()})
-    store.read_gauge(Metrics.PROCESS_MEMORY, memory_bytes)
-    store.read_gauge(Metrics.VIRTUAL_MEMORY, virtual_memory_bytes)
-    store.read_gauge(Metrics.PROCESS_FDS, lambda: open_files()[0])
     store.read_gauge(Metrics.PROCESS_MAX_FDS, most_open_files)
+    store.read_counter(Metrics.CPU, lambda: {(): time.process_time()})
+    _read_system(store)
     store.read_gauge(Metrics.SERIES, lambda: store.series)
     store.read_gauge(Metrics.SERIES_LIMIT, lambda: store.max_series)
     store.read_counter(Metrics.SERIES_OVERFLOWS, lambda: {(): store.overflows})
+
+
+def _read_system(store: MetricStore) -> None:
+    """Have that read which the system has to be asked for, one by one."""
+    store.read_apart(Metrics.MEMORY, lambda: (memory_bytes(),))
+    store.read_apart(Metrics.PROCESS_MEMORY, lambda: (memory_bytes(),))
+    store.read_apart(Metrics.VIRTUAL_MEMORY, lambda: (virtual_memory_bytes(),))
+    store.read_apart(Metrics.OPEN_FDS, lambda: (open_files()[0],))
+    store.read_apart(Metrics.PROCESS_FDS, lambda: (open_files()[0],))
+    withheld = {"busy": waited_for_processor_s, "throttled": throttled_s}
+    store.read_apart(Metrics.CPU_WITHHELD, lambda: ({cause: read() for cause, read in withheld.items()},))
 
 
 def _read_information(store: MetricStore, settings: Settings, replica: str) -> None:
@@ -106,12 +111,12 @@ def _read_information(store: MetricStore, settings: Settings, replica: str) -> N
 
 def read_secrets(store: MetricStore, fingerprints: Callable[[], dict[str, str]]) -> None:
     """Have the fingerprints read of the secrets in use."""
-    store.read_gauge(Metrics.SECRET_INFO, lambda: dict.fromkeys(fingerprints().items(), 1))
+    store.read_apart(Metrics.SECRET_INFO, lambda: (dict.fromkeys(fingerprints().items(), 1),))
 
 
 def read_operators(store: MetricStore, changes: Callable[[], dict[OperatorAction, int]]) -> None:
     """Have it told what operators have changed, and not back yet."""
-    store.read_gauge(Metrics.OPERATOR_CHANGES, changes)
+    store.read_apart(Metrics.OPERATOR_CHANGES, lambda: (changes(),))
 
 
 def read_clock(store: MetricStore, clock: Clock) -> None:

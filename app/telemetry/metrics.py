@@ -6,27 +6,23 @@ catalogue calls `open` take further label values (what is configured, never what
 series is reached: what comes then is counted as `other`.
 """
 
-import math
-import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
 
 from app.telemetry import exposition, protobuf
 from app.telemetry.bulkhead import Bulkhead, ReportFault
 from app.telemetry.catalogue import METRICS, OTHER, Kind, Metric
-from app.telemetry.exposition import TextFamily
-from app.telemetry.native import grid
+from app.telemetry.exposition import Row, TextFamily, Values
+from app.telemetry.histograms import CountedRows, Histogram
 
 MAX_SIZES = 1_000
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
-Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 Made = TypeVar("Made")
 Reading = float | Mapping[Any, float]
 """A number, or one for each value of the label; for each row of values where there are several labels."""
@@ -39,9 +35,9 @@ class Counter:
 
     def __init__(self, metric: Metric) -> None:
         self.name = metric.name
-        self.values: dict[tuple[str, ...], int] = dict.fromkeys(metric.rows, 0)
+        self.values: dict[Row, int] = dict.fromkeys(metric.rows, 0)
 
-    def inc(self, row: tuple[str, ...] = (), by: int = 1) -> None:
+    def inc(self, row: Row = (), by: int = 1) -> None:
         """Count; KeyError for a row that the catalogue does not list."""
         self.values[row] += by
 
@@ -56,13 +52,13 @@ class OpenCounter(Counter):
         self._fixed = frozenset(self.values)
         self._admit = admit
 
-    def inc(self, row: tuple[str, ...] = (), by: int = 1) -> None:
+    def inc(self, row: Row = (), by: int = 1) -> None:
         """Count; a row over the cap is counted as `other`."""
         if row not in self.values and not self.add(row):
             row = (OTHER, *row[1:])
         self.values[row] += by
 
-    def add(self, row: tuple[str, ...]) -> bool:
+    def add(self, row: Row) -> bool:
         """Have a row from now on, at 0; False where it is over the cap."""
         if row not in self.values:
             if not self._admit():
@@ -70,78 +66,12 @@ class OpenCounter(Counter):
             self.values = {**self.values, row: 0}  # another thread may be reading the one before
         return True
 
-    def keep(self, rows: tuple[tuple[str, ...], ...]) -> None:
+    def keep(self, rows: tuple[Row, ...]) -> None:
         """Have these rows beside those of the catalogue, and no others."""
         wanted = self._fixed.union(rows)
         self.values = {row: count for row, count in self.values.items() if row in wanted}
         for row in rows:
             self.add(row)
-
-
-class Histogram:
-    """A histogram family: counts between edges and a sum per label row, and per bucket the newest example of a trace.
-
-    The edges are those of the buckets; of the native ones too, where there are such.
-    """
-
-    __slots__ = ("_buckets", "_ends", "_exemplars", "_grid", "edges", "rows")
-
-    def __init__(self, metric: Metric, *, is_native: bool = False) -> None:
-        self._buckets = metric.buckets
-        self._grid = grid(metric.buckets) if is_native else None
-        self.edges = self._grid.edges if self._grid else metric.buckets
-        self._ends = [self.edges.index(edge) + 1 for edge in metric.buckets] + [len(self.edges) + 1]
-        self._exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
-        self.rows: dict[tuple[str, ...], list[float]] = {row: [0.0] * (len(self.edges) + 2) for row in metric.rows}
-
-    def observe(self, value: float, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
-        """Observe one value, in the unit of the name; KeyError for a row that the catalogue does not list."""
-        cells = self.rows[row]
-        cells[bisect_left(self.edges, value)] += 1
-        cells[-1] += value
-        if trace_id is not None:
-            self.add_exemplar(value, row, trace_id)
-
-    def add_exemplar(self, value: float, row: tuple[str, ...], trace_id: str) -> None:
-        """Make this observed value the exemplar of its bucket."""
-        exemplar = Exemplar({"trace_id": trace_id}, value, time.time())
-        self._exemplars.setdefault(row, {})[bisect_left(self._buckets, value)] = exemplar
-
-    def exemplars(self, row: tuple[str, ...]) -> dict[int, Exemplar]:
-        """Return the exemplars of a row by the number of the bucket."""
-        return self._exemplars.get(row, {})
-
-    def observe_many(self, value: float, count: int, row: tuple[str, ...] = (), trace_id: str | None = None) -> None:
-        """Observe the same value so many times."""
-        cells = self.rows[row]
-        cells[bisect_left(self.edges, value)] += count
-        cells[-1] += value * count
-        if trace_id is not None and count:
-            self.add_exemplar(value, row, trace_id)
-
-    def samples(self, row: tuple[str, ...]) -> tuple[list[Bucket], float]:
-        """Return cumulative buckets, as the exposition wants them, and the sum."""
-        buckets: list[Bucket] = []
-        for edge, count, exemplar in self.cumulative(row):
-            name = "+Inf" if edge == math.inf else str(edge)
-            buckets.append((name, count) if exemplar is None else (name, count, exemplar))
-        return buckets, self.rows[row][-1]
-
-    def message(self, row: tuple[str, ...]) -> bytes:
-        """Return the protobuf message of a row: what `samples` has, and the native buckets."""
-        cells = self.rows[row]
-        native = self._grid.sum_up(cells) if self._grid else None
-        return protobuf.histogram(self.cumulative(row), cells[-1], native)
-
-    def cumulative(self, row: tuple[str, ...]) -> Iterator[tuple[float, float, Exemplar | None]]:
-        """Yield edge, count of what is not above it, and example of each classic bucket."""
-        cells = self.rows[row]
-        exemplars = self.exemplars(row)
-        begin, total = 0, 0.0
-        for bucket, (edge, end) in enumerate(zip((*self._buckets, math.inf), self._ends, strict=True)):
-            total += sum(cells[begin:end])
-            yield edge, total, exemplars.get(bucket)
-            begin = end
 
 
 class _Sizes(dict[int, int]):
@@ -195,6 +125,8 @@ class MetricStore(Collector):
         self.max_series = max_series
         self._is_native = is_native
         self._metrics = metrics
+        self._open = [one for one in metrics if one.is_open]
+        self._fixed_series = sum(len(one.rows) * (len(one.buckets) + 3 if one.buckets else 1) for one in metrics)
         self.overflows = 0
         self.counters = {metric.name: self._counter(metric) for metric in metrics if metric.kind is Kind.COUNTER}
         self.histograms = {
@@ -207,7 +139,8 @@ class MetricStore(Collector):
             for is_open in (False, True)
         }
         self._read_gauges: dict[str, Callable[[], Reading]] = {}
-        self._read_counters: dict[str, Callable[[], Mapping[tuple[str, ...], float]]] = {}
+        self._read_counters: dict[str, Callable[[], Mapping[Row, float]]] = {}
+        self._read_apart: dict[str, Callable[[], Iterable[Reading]]] = {}
         self._before_scrape: list[Callable[[], None]] = []
         self.report: ReportFault = _raise
         self.registry = CollectorRegistry()
@@ -216,8 +149,7 @@ class MetricStore(Collector):
     @property
     def series(self) -> int:
         """How many series are exposed: the same for as long as the process lives, whatever clients do."""
-        fixed = sum(len(metric.rows) * (len(metric.buckets) + 3 if metric.buckets else 1) for metric in self._metrics)
-        return fixed + sum(len(self.counters[one.name].values) - len(one.rows) for one in self._metrics if one.is_open)
+        return self._fixed_series + sum(len(self.counters[one.name].values) - len(one.rows) for one in self._open)
 
     def _counter(self, metric: Metric) -> Counter:
         return OpenCounter(metric, self._admit) if metric.is_open else Counter(metric)
@@ -227,7 +159,7 @@ class MetricStore(Collector):
         self.overflows += not fits
         return fits
 
-    def configure(self, metric: Metric, rows: Iterable[tuple[str, ...]]) -> None:
+    def configure(self, metric: Metric, rows: Iterable[Row]) -> None:
         """Have these rows of an open family from now on, as far as the cap allows; others that were configured go."""
         counter = self.counters[metric.name]
         if not isinstance(counter, OpenCounter):
@@ -246,6 +178,10 @@ class MetricStore(Collector):
         """Have a gauge family read by `read` at scrape."""
         self._read_gauges[metric.name] = read
 
+    def read_apart(self, metric: Metric, read_steps: Callable[[], Iterable[Reading]]) -> None:
+        """Have a family that need not agree with the others read at scrape, in steps of which the last one tells."""
+        self._read_apart[metric.name] = read_steps
+
     def before_scrape(self, prepare: Callable[[], None]) -> None:
         """Call `prepare` before each scrape."""
         self._before_scrape.append(prepare)
@@ -256,24 +192,30 @@ class MetricStore(Collector):
         self.before_scrape(counts.fold)
         return counts
 
-    def read_counter(self, metric: Metric, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+    def read_counter(self, metric: Metric, read: Callable[[], Mapping[Row, float]]) -> None:
         """Have a counter family that is kept elsewhere read by `read` at scrape."""
         self._read_counters[metric.name] = read
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Render the exposition in the format that the scraper asks for; return it with its content type.
+        """Render the exposition in the format that the scraper asks for; return it with its content type."""
+        parts, content_type = self.begin(accept)
+        return b"".join(parts), content_type
 
-        Protobuf is there for its native histograms: without them whoever asks for it first gets its second choice.
+    def begin(self, accept: str) -> tuple[Iterator[bytes], str]:
+        """Return what reads everything and writes it, in the format asked for, and its content type.
+
+        It does so in small parts, so that others may have their turn between them. Protobuf is there for its native
+        histograms: without them whoever asks for it first gets its second choice.
         """
         if self._is_native and protobuf.is_preferred(accept):
-            return b"".join(self._each(self._message)), protobuf.CONTENT_TYPE
+            return self._parts(_messages), protobuf.CONTENT_TYPE
         encoder, content_type = choose_encoder(accept)
         if not exposition.is_written_here(content_type):
-            return encoder(self.registry), content_type
+            return iter((encoder(self.registry),)), content_type
         is_open_metrics = content_type.startswith(exposition.OPEN_METRICS)
-        end = "# EOF\n" if is_open_metrics else ""
         families = self._texts[is_open_metrics]
-        return ("".join(self._each(lambda one: self._text(one, families[one.name]))) + end).encode(), content_type
+        end = (b"# EOF\n",) if is_open_metrics else ()
+        return chain(self._parts(lambda one, read: families[one.name].of(read)), end), content_type
 
     def describe(self) -> Iterable[Family]:
         """Describe nothing: there is nothing to check before the first scrape, as the catalogue has been checked."""
@@ -281,52 +223,78 @@ class MetricStore(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Fold and yield all families."""
-        return self._each(self._family)
+        return (one for one in self._each(lambda *one: (_family(*one),)) if one is not None)
 
-    def _each(self, make: Callable[[Metric], Made]) -> Iterator[Made]:
-        """Fold and yield what `make` makes of each family."""
+    def _parts(self, write: Callable[[Metric, Values | CountedRows], Iterable[bytes]]) -> Iterator[bytes]:
+        return (part or b"" for part in self._each(write))
+
+    def _each(self, write: Callable[[Metric, Values | CountedRows], Iterable[Made]]) -> Iterator[Made | None]:
+        """Read all families, yield what `write` makes of each, and None where others may have their turn before.
+
+        What is not read apart is of one moment. A family that cannot be read or written is left out.
+        """
         bulkhead = Bulkhead(self.report, "scrape")
+        taken = self._taken(bulkhead)
+        yield None
+        for metric in self._metrics:
+            with bulkhead:
+                if metric.name in taken:
+                    yield from write(metric, taken[metric.name])
+                elif metric.name in self._read_apart:
+                    reading: Reading = {}
+                    for step in self._read_apart[metric.name]():
+                        reading = step
+                        yield None
+                    yield from write(metric, _by_row(reading))
+
+    def _taken(self, bulkhead: Bulkhead) -> dict[str, Values | CountedRows]:
+        """Fold, and read each family that is not read apart."""
+        taken: dict[str, Values | CountedRows] = {}
         for prepare in self._before_scrape:
             with bulkhead:
                 prepare()
         for metric in self._metrics:
-            with bulkhead:  # a family that cannot be read is left out
-                yield make(metric)
+            if metric.name not in self._read_apart:
+                with bulkhead:
+                    taken[metric.name] = self._read(metric)
+        return taken
 
-    def _family(self, metric: Metric) -> Family:
+    def _read(self, metric: Metric) -> Values | CountedRows:
         if metric.kind is Kind.HISTOGRAM:
-            histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-            store = self.histograms[metric.name]
-            for row in store.rows:
-                buckets, total = store.samples(row)
-                histogram.add_metric(row, buckets, total)
-            return histogram
-        kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
-        family = kind(metric.name, metric.help, labels=metric.labels)
-        for row, value in self._values(metric):
-            family.add_metric(row, value)
-        return family
-
-    def _text(self, metric: Metric, family: TextFamily) -> str:
-        if metric.kind is Kind.HISTOGRAM:
-            return family.of_histogram(self.histograms[metric.name])
-        return family.of_values(self._values(metric))
-
-    def _message(self, metric: Metric) -> bytes:
-        if metric.kind is Kind.HISTOGRAM:
-            store = self.histograms[metric.name]
-            return protobuf.family(metric, ((row, store.message(row)) for row in store.rows))
-        return protobuf.family(
-            metric, ((row, protobuf.value(metric.kind, value)) for row, value in self._values(metric))
-        )
-
-    def _values(self, metric: Metric) -> Iterator[tuple[tuple[str, ...], float]]:
-        """Yield the rows of a counter or gauge, read from whoever keeps it."""
+            return self.histograms[metric.name].taken()
         if metric.kind is Kind.COUNTER:
             read_count = self._read_counters.get(metric.name)
-            yield from (read_count() if read_count else self.counters[metric.name].values).items()
-            return
+            return dict(read_count() if read_count else self.counters[metric.name].values)
         read = self._read_gauges.get(metric.name)
-        reading = read() if read else {}
-        for row, value in (reading if isinstance(reading, Mapping) else {(): reading}).items():
-            yield (row,) if isinstance(row, str) else row, value
+        return _by_row(read()) if read else {}
+
+
+def _by_row(reading: Reading) -> Values:
+    if not isinstance(reading, Mapping):
+        return {(): reading}
+    return {(row,) if isinstance(row, str) else row: value for row, value in reading.items()}
+
+
+def _family(metric: Metric, read: Values | CountedRows) -> Family:
+    if isinstance(read, CountedRows):
+        histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for row in read.rows:
+            buckets, total = read.samples(row)
+            histogram.add_metric(row, buckets, total)
+        return histogram
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels)
+    for row, value in read.items():
+        family.add_metric(row, value)
+    return family
+
+
+def _messages(metric: Metric, read: Values | CountedRows) -> Iterator[bytes]:
+    if isinstance(read, CountedRows):
+        rows = []
+        for row in read.rows:
+            rows.append((row, read.message(row)))
+            yield b""
+        yield protobuf.family(metric, rows)
+    else:
+        yield protobuf.family(metric, ((row, protobuf.value(metric.kind, value)) for row, value in read.items()))

@@ -2,7 +2,8 @@
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Final
 
 from prometheus_client.exposition import choose_encoder
@@ -15,17 +16,19 @@ Wanted = tuple[str, bool, bool]
 _LEVEL: Final = 1
 """A tenth is left, in under a millisecond (of a thread: the event loop goes on); the default level takes four times as
 long to leave a little less."""
+_TURN_S: Final = 0.0002
+"""For so long the event loop writes at a time; what it has to do besides comes in between."""
 
 
 class Scrapes:
     """At most one rendering each `interval_s`; it answers all who ask for its format before it begins.
 
-    `count` is how often a scraper was answered.
+    `begin` reads all figures and returns what writes them. `count` is how often a scraper was answered.
     """
 
-    def __init__(self, render: Callable[[str], Exposition], interval_s: float) -> None:
+    def __init__(self, begin: Callable[[str], tuple[Iterable[bytes], str]], interval_s: float) -> None:
         self.count = 0
-        self._render = render
+        self._begin = begin
         self._interval_s = interval_s
         self._free_at = 0.0
         self._next: dict[Wanted, asyncio.Task[Exposition]] = {}
@@ -52,6 +55,19 @@ class Scrapes:
             await asyncio.sleep(begin - now)
         finally:
             del self._next[kind]  # who asks from now on is answered by the next
-        body, content_type = self._render(accept)
+        parts, content_type = self._begin(accept)
+        body = await _joined(parts)
         is_packed = kind[-1]
         return (await asyncio.to_thread(gzip.compress, body, _LEVEL) if is_packed else body), content_type
+
+
+async def _joined(parts: Iterable[bytes]) -> bytes:
+    """Join what is written in many turns of the event loop."""
+    written: list[bytes] = []
+    turn_ends = perf_counter() + _TURN_S
+    for part in parts:
+        written.append(part)
+        if perf_counter() >= turn_ends:
+            await asyncio.sleep(0)
+            turn_ends = perf_counter() + _TURN_S
+    return b"".join(written)

@@ -20,6 +20,7 @@ from app.client.bot import PROBLEM, SOLUTION, Bot
 from code_racer_client import Api, GameWebSocket
 from tests.bench.contestants import Contestant, loop_s, waited_s
 from tests.bench.generator import Generator
+from tests.bench.turns import Turns, Watched
 
 AT_ONCE = 50
 CONNECTIONS = 50
@@ -236,23 +237,38 @@ def steady(plan: Plan, servers: list[Contestant]) -> Values:
 
 
 def scrape(plan: Plan, servers: list[Contestant]) -> Values:
-    """A scrape among 10,000 idle connections: ms of the event loop's thread for all of it, HTTP and what it lets go.
+    """A scrape among 10,000 idle connections, ms of the event loop's thread: the longest turn of the loop, and in all.
 
-    They are not pinged: what that takes, while a scrape waits for the one before it, would be counted too.
+    Counted is HTTP too, and what it lets go. The longest turn is that of the median scrape. The connections are not
+    pinged: what that takes, while a scrape waits for the one before it, would be counted too.
     """
     count, scrapes = plan.of(10_000), plan.of(100)
     values: Values = {}
     with loaded(plan, servers, count, CONNECTIONS) as pairs:
         connect(pairs)
         (one,) = pairs
+        if not isinstance(one.server, Watched):
+            raise TypeError(one.server.name)
         with httpx.Client(base_url=f"http://127.0.0.1:{one.server.port}") as client:
             for _ in range(plan.rounds):
                 for name, accept in SCRAPED_AS.items():
+                    client.headers["accept"] = accept
                     before = loop_s(one.server.pid)
                     for _ in range(scrapes):
-                        client.get("/metrics", headers={"accept": accept}).raise_for_status()
-                    values.setdefault(name, []).append((loop_s(one.server.pid) - before) / scrapes * 1e3)
+                        client.get("/metrics").raise_for_status()
+                    values.setdefault(f"{name}, in all", []).append((loop_s(one.server.pid) - before) / scrapes * 1e3)
+                    longest = [turns.longest * 1e3 for turns in scraped_turns(one.server, client, scrapes)]
+                    values.setdefault(name, []).append(median(longest))
     return values
+
+
+def scraped_turns(server: Watched, client: httpx.Client, scrapes: int) -> Iterator[Turns]:
+    """The turns of the event loop during each of so many scrapes."""
+    with server.asking() as asking:
+        for _ in range(scrapes):
+            asking.turns()
+            client.get("/metrics").raise_for_status()
+            yield asking.turns()
 
 
 SCRAPED_AS = {"service, text": "text/plain", "service, OpenMetrics": "application/openmetrics-text; version=1.0.0"}

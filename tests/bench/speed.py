@@ -15,6 +15,7 @@ from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
 from tests.bench.scenarios import Plan, Values, asked
+from tests.bench.turns import Watched
 from tools.harness.server import SECRET
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,7 +36,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "service": lambda: Service("service"),
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
     "on disk": lambda: Service("on disk", settings={"event_log_url": "sqlite:///var/code-racer.db"}),
-    "unpinged": lambda: Service("service", settings={"ping_interval_s": 3600}),
+    "unpinged": lambda: Watched("service", settings={"ping_interval_s": 3600}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
     "C floor": lambda: c_peer("C floor", "floor.c"),
     "uvloop floor": lambda: python_peer("uvloop floor", "uvloop_floor"),

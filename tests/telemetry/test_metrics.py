@@ -1,5 +1,7 @@
 """Plain integers become correct samples."""
 
+import re
+from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
@@ -98,3 +100,53 @@ def test_a_gauge_that_raises_is_left_out_and_counted() -> None:
     assert "code_racer_ws_connections 7.0" in text
     assert "code_racer_rooms" not in text
     assert store.counter(Metrics.FAULTS).values == {(): 3}
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"])
+def test_what_is_counted_while_it_is_written_is_of_the_next_scrape(accept: str) -> None:
+    store = MetricStore()
+    before = store.render(accept)[0]
+    parts, _ = store.begin(accept)
+    read = next(parts)
+    store.histogram(Metrics.PING_RTT).observe(0.1, trace_id="ab" * 16)
+    for row in Metrics.HANDSHAKES.rows:
+        store.counter(Metrics.HANDSHAKES).inc(row)
+    assert b"".join([read, *parts]) == before
+    after = store.render(accept)[0].decode()
+    assert f"\n{Metrics.PING_RTT.name}_count 1.0\n" in after
+    assert after.count(f"\n{Metrics.HANDSHAKES.name}{{") == len(
+        re.findall(rf"\n{Metrics.HANDSHAKES.name}{{.* 1.0", after)
+    )
+
+
+def test_what_is_read_apart_tells_by_its_last_step_and_holds_nobody_up_for_long() -> None:
+    store = MetricStore()
+    steps: list[int] = []
+
+    def read() -> Iterator[int]:
+        for step in (3, 7, 5):
+            steps.append(step)
+            yield step
+
+    store.read_apart(Metrics.LARGEST_GAME, read)
+    parts, _ = store.begin("")
+    text, at_a_time = b"", []
+    for part in parts:
+        text += part
+        at_a_time.append(len(steps))
+        steps.clear()
+    assert f"\n{Metrics.LARGEST_GAME.name} 5.0\n".encode() in text
+    assert max(at_a_time) == 1
+
+
+def test_what_fails_half_way_through_its_steps_is_left_out_and_reported() -> None:
+    store, faults = MetricStore(), []
+    store.report = lambda where, error: faults.append((where, type(error)))
+
+    def read() -> Iterator[int]:
+        yield 3
+        raise LookupError
+
+    store.read_apart(Metrics.LARGEST_GAME, read)
+    assert Metrics.LARGEST_GAME.name.encode() not in store.render("")[0]
+    assert faults == [("scrape", LookupError)]

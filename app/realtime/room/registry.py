@@ -4,7 +4,8 @@ A game whose room is not loaded is still looked after: its deadline is known, an
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Final
 
 from app.aio.tasks import TaskOwner
@@ -87,10 +88,9 @@ class Rooms:
         self._loading: dict[str, asyncio.Task[Room | None]] = {}
         self._catching_up: set[str] = set()
 
-    @property
-    def most_events(self) -> int:
-        """How many events the loaded game has that has the most."""
-        return max((room.known.seq for room in self.loaded.values()), default=0)
+    def most_events(self) -> Iterator[int]:
+        """Yield how many events the largest game has of those looked at so far; the last is of all that are loaded."""
+        return accumulate((room.known.seq for room in tuple(self.loaded.values())), max, initial=0)
 
     def start(self) -> None:
         """Judge, and keep deadlines, from now on."""

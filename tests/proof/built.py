@@ -4,6 +4,7 @@ They are kept in `CODE_RACER_BUILT` (default: ``~/.cache/code-racer/built``), a 
 """
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -54,6 +55,12 @@ def built(program: Program) -> Path:
     return made
 
 
+def module_folder(module: str, version: str) -> Path:
+    """The files of a module, as the module proxy has them; raises `NotBuiltError`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(json.loads(_go(Path(folder), "mod", "download", "-json", f"{module}@{version}"))["Dir"])
+
+
 def _kept() -> Path:
     folder = Path(os.environ.get("CODE_RACER_BUILT") or Path.home() / ".cache/code-racer/built")
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +82,7 @@ def _build(program: Program, folder: Path) -> Path:
     return target
 
 
-def _go(folder: Path, *arguments: str) -> None:
+def _go(folder: Path, *arguments: str) -> str:
     go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
     if go is None:
         raise NotBuiltError("there is no Go: install golang-go 1.26 or newer")
@@ -90,3 +97,4 @@ def _go(folder: Path, *arguments: str) -> None:
     )
     if done.returncode:
         raise NotBuiltError(f"go {arguments[0]} {arguments[-1]}: {done.stderr[-1500:]}")
+    return done.stdout

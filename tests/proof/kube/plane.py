@@ -46,10 +46,14 @@ class Plane:
             stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.__exit__(kind, value, trace)
 
-    def run(self, name: str, *command: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def run(
+        self, name: str, *command: str | Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """A program that ends with the plane; what it says is in `logs`."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
@@ -111,7 +115,11 @@ class Plane:
         assert etcd is not None, "Debian's package is etcd-server"
         options = ["--name=proof", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync"]
         options += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
-        options += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=proof={peer}"]
+        options += [
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=proof={peer}",
+        ]
         self._etcd = client
         self.run("etcd", etcd, *options)
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.proof.built import Program, built, module_folder
+from tests.proof.built import Program, module_folder
 
 KUBERNETES: Final = "k8s.io/kubernetes"
 VERSION: Final = "v1.34.4"
@@ -16,7 +16,7 @@ GATEWAY: Final = ("sigs.k8s.io/gateway-api", "v1.4.1", "config/crd/standard")
 
 
 def kubernetes(name: str) -> Program:
-    """One of the programs of Kubernetes: ``kube-apiserver``, ``kubelet``…"""
+    """One of the programs of Kubernetes, as ``kube-apiserver`` and ``kubelet``."""
     stamp = {"gitVersion": VERSION, "gitMajor": "1", "gitMinor": VERSION.split(".")[1]}
     words = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
     return Program(
@@ -24,7 +24,7 @@ def kubernetes(name: str) -> Program:
         f"{KUBERNETES}/cmd/{name}",
         KUBERNETES,
         VERSION,
-        replaces={module: _STAGED for module in _staged()},
+        replaces=dict.fromkeys(_staged(), _STAGED),
         flags=(f"-ldflags=-s -w {words}",),
     )
 
@@ -49,6 +49,3 @@ def version_of(program: Path | str, *arguments: str) -> str:
     match = re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr)
     assert match is not None, done
     return match[0]
-
-
-__all__ = ["built", "definitions", "kubernetes", "version_of"]

@@ -76,7 +76,7 @@ class Plane:
             check=False,
         )
         if done.returncode:
-            raise RefusedError(done.stderr.strip())
+            raise RefusedError(done.stderr.strip() or f"kubectl ended with {done.returncode}")
         return done.stdout, done.stderr.strip()
 
     def get(self, *arguments: str) -> Any:

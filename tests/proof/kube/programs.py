@@ -13,6 +13,7 @@ VERSION: Final = "v1.34.4"
 _STAGED: Final = "v0" + VERSION.removeprefix("v1")
 OPERATOR: Final = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd")
 GATEWAY: Final = ("sigs.k8s.io/gateway-api", "v1.4.1", "config/crd/standard")
+ENVOY: Final = ("github.com/envoyproxy/gateway", "v1.6.0", "charts/gateway-helm/crds/generated")
 
 
 def kubernetes(name: str) -> Program:
@@ -38,7 +39,7 @@ def _staged() -> list[str]:
 def definitions() -> dict[str, list[Path]]:
     """The files of types that the manifests use, by the module and version that they are from."""
     found = {}
-    for module, version, folder in (OPERATOR, GATEWAY):
+    for module, version, folder in (OPERATOR, GATEWAY, ENVOY):
         found[f"{module} {version}"] = sorted((module_folder(module, version) / folder).glob("*.yaml"))
     return found
 

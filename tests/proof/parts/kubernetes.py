@@ -1,6 +1,6 @@
 """The API server of Kubernetes takes every manifest, applied by the server, Pod Security `restricted`: no warning.
 
-It knows the types of the Prometheus Operator and of the Gateway API.
+It knows the types of the Prometheus Operator, of the Gateway API and of Envoy Gateway. What others own stays as it was.
 """
 
 import copy
@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any, Final
 
+import yaml
+
 from tests.proof.built import built
 from tests.proof.kube.plane import Plane, RefusedError
 from tests.proof.kube.programs import definitions, kubernetes, version_of
@@ -18,6 +20,9 @@ from tools.harness.kustomize import KUBERNETES, rendered
 
 OVERLAYS: Final = sorted(path.parent.name for path in (KUBERNETES / "overlays").glob("*/kustomization.yaml"))
 LEVEL: Final = "restricted"
+PEAK: Final = 12
+"""Where an autoscaler has brought the Deployment by the time that somebody applies again."""
+
 Document = dict[str, Any]
 
 
@@ -30,6 +35,8 @@ def prove(record: Record) -> None:
             take(record, plane, overlay, list(rendered(overlay)))
         make_secrets(record, plane)
         notice(record, plane)
+        change_setting(record, plane)
+        leave_replicas(record, plane)
 
 
 def tell_versions(record: Record) -> None:
@@ -111,3 +118,31 @@ def notice(record: Record, plane: Plane) -> None:
     except RefusedError as refused:
         answer, taken = str(refused).splitlines()[0], False
     record.asked("does it refuse a misspelt field (readynessProbe)?", answer, held=not taken)
+
+
+def leave_replicas(record: Record, plane: Plane) -> None:
+    """Scale as an autoscaler does, apply again, and look."""
+    for how in (("--server-side",), ()):  # that which forgets who owns what comes last
+        plane.kubectl("-n", "code-racer", "scale", "deployment/code-racer", f"--replicas={PEAK}")
+        try:
+            plane.kubectl("apply", *how, "-f", "-", given=yaml.safe_dump_all(rendered("production")))
+            answer = str(plane.get("-n", "code-racer", "deployment/code-racer")["spec"]["replicas"])
+        except RefusedError as refused:
+            answer = str(refused).splitlines()[0]
+        way = " ".join(["kubectl apply", *how])
+        question = f"an autoscaler has made them {PEAK}: how many replicas are wanted after `{way}`?"
+        record.asked(question, answer, held=answer == str(PEAK))
+
+
+def change_setting(record: Record, plane: Plane) -> None:
+    """Apply the same, and then with another setting; only the latter may begin a rollout."""
+
+    def revision() -> int:
+        return int(plane.get("-n", "code-racer", "deployment/code-racer")["metadata"]["generation"])
+
+    first = revision()
+    plane.apply(list(rendered("production")))
+    same = revision()
+    plane.apply(list(rendered("production", LOG_LEVEL="warning")))
+    answer = f"the same again: {same - first} changes of the Deployment; with another setting: {revision() - same}"
+    record.asked("does a changed setting begin a rollout?", answer, held=same == first and revision() == same + 1)

@@ -1,6 +1,7 @@
 """The rooms of this replica: loaded while they are used; whose deadline has come, or whose verdict, moves on.
 
-A game whose room is not loaded is still looked after: its deadline is known, and loads it.
+A game whose room is not loaded is still looked after: its deadline is known, and loads it. A room that nobody uses any
+more is kept while lost players may come back to it (`KeptRooms`).
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from app.game import (
 from app.protocol import Close
 from app.realtime.cluster.log_health import LogHealth
 from app.realtime.room.judging import Judging
+from app.realtime.room.kept import KeptRooms, is_awaited
 from app.realtime.room.known_games import KnownGames
 from app.realtime.room.pace import Pace
 from app.realtime.room.room import Room, RoomContext
@@ -85,6 +87,7 @@ class Rooms:
             judging.enqueue,
             self._fell_behind,
         )
+        self._kept = KeptRooms()
         self._loading: dict[str, asyncio.Task[Room | None]] = {}
         self._catching_up: set[str] = set()
 
@@ -162,6 +165,10 @@ class Rooms:
         room = self.loaded.get(game_id)
         if room is not None:
             return room
+        room = self._kept.take(game_id)
+        if room is not None:
+            self.loaded[game_id] = room
+            return room
         loading = self._loading.get(game_id)
         if loading is None:
             loading = asyncio.get_running_loop().create_task(self._read_room(game_id))
@@ -179,10 +186,14 @@ class Rooms:
         return room
 
     def release(self, room: Room) -> None:
-        """Count out one that used a room (`Room.users`); it is let go where nobody does."""
+        """Count out one that used a room (`Room.users`); where nobody does, it is let go or kept."""
         room.users -= 1
         if room.is_idle and self.loaded.get(room.game_id) is room:
             del self.loaded[room.game_id]
+            if not self._log.shared and is_awaited(room.known):
+                room.rest()
+                self._kept.keep(room)
+                return
             room.close()
             if room.known.phase is Phase.FINISHED or self._log.shared:  # else it goes on here, and only here
                 self.games.counts.forget(room.game_id)

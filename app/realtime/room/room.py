@@ -10,7 +10,7 @@ Nobody is sent an event before the log has accepted it, and every member is put 
 order: the frame is encoded once for all. What an event leads to (`_have_effects`) comes after everybody was sent it.
 Nothing between reading the state and entering as a member waits, so no frame is lost or doubled.
 
-States: loading (`load`: subscribed, then read; a replay has no effects), live, closed. A room is kept while it has
+States: loading (`load`: subscribed, then read; a replay has no effects), live, closed. A room is in use while it has
 members, `users` or submissions to be judged (`is_idle`).
 
 Of a player's connections one lives, the newest: that whose Join the log accepted last, on whichever replica. So a
@@ -107,9 +107,7 @@ class Room:
         self.cursor: Cursor = START
         self._context = context
         self._log = context.log
-        self._coordination = context.coordination
-        self._now = context.now
-        self._bulkhead = context.bulkhead
+        self._now, self._bulkhead = context.now, context.bulkhead
         self._observer: Observer = context.policy.observer
         self._tracer = self._observer.tracer
         self._roster = Roster(self.members, context.bulkhead)
@@ -117,6 +115,7 @@ class Room:
         # Not a method of this room: it would refer to itself, and be freed only by a collection.
         tell_others = partial(broadcast_progress, context.coordination, game_id)
         self._progress = ProgressBoard(context.limits, self.members, self._observer, tell_others)
+        self.rest = self._progress.clear  # nobody is here, for now
         self._deciding = asyncio.Lock()
         self._subscriptions: list[Subscription] = []
 
@@ -138,8 +137,9 @@ class Room:
         """Subscribe and read the log; False where there is no such game. Raises LogUnavailable."""
         try:
             self._subscriptions.append(await self._log.subscribe(self.game_id, self.deliver))
-            if self._coordination.shared:
-                self._subscriptions.append(await self._coordination.subscribe(self.game_id, self._receive_progress))
+            others = self._context.coordination
+            if others.shared:
+                self._subscriptions.append(await others.subscribe(self.game_id, self._receive_progress))
             await self.catch_up()
         except BaseException:  # nobody holds a room that could not be read: nobody would close it
             self.close()
@@ -156,7 +156,7 @@ class Room:
 
     def close(self) -> None:
         """Stop receiving the game's commits."""
-        self._progress.clear()
+        self.rest()
         while self._subscriptions:
             self._subscriptions.pop().close()
 

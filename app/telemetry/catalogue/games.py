@@ -20,7 +20,7 @@ class GamesMetrics:
         "Open games found in the event log, at the start or as a replica has gone, that this replica is still to take"
         " up: whoever joins one has it at once.",
     )
-    ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded into memory.")
+    ROOMS = Metric(f"{PREFIX}rooms", Kind.GAUGE, "Games loaded and in use.")
     LARGEST_GAME = Metric(
         f"{PREFIX}game_events_largest", Kind.GAUGE, "Events of the game in memory that has the most of them."
     )

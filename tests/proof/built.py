@@ -45,7 +45,7 @@ class Program:
 
 def built(program: Program) -> Path:
     """The program's file, which is built unless it is kept; raises `NotBuiltError`."""
-    folder = _kept()
+    folder = kept()
     made = folder / f"{program.name}-{program.version}"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two compilers beside each other would not fit the memory
@@ -61,7 +61,8 @@ def module_folder(module: str, version: str) -> Path:
         return Path(json.loads(_go(Path(folder), "mod", "download", "-json", f"{module}@{version}"))["Dir"])
 
 
-def _kept() -> Path:
+def kept() -> Path:
+    """Make sure of the folder in which what is built is kept."""
     folder = Path(os.environ.get("CODE_RACER_BUILT") or Path.home() / ".cache/code-racer/built")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

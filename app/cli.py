@@ -168,6 +168,7 @@ def _logging(settings: Settings, share: Share = ALONE) -> "tuple[LogWriter, Logs
 
     Workers write to one stdout together, and each to a file of its own.
     """
+    from app.telemetry.log_sinks import FileSink  # noqa: PLC0415 - the same
     from app.telemetry.logs import Logs, LogWriter  # noqa: PLC0415 - the other commands need not wait for it
     from app.usable import cannot_log  # noqa: PLC0415 - the same
 
@@ -178,7 +179,7 @@ def _logging(settings: Settings, share: Share = ALONE) -> "tuple[LogWriter, Logs
         writer = LogWriter(
             open(sys.stdout.fileno(), "wb", buffering=0, closefd=False),  # noqa: SIM115 - stdout's own, it stays open
             render=settings.log_format,
-            file=file,
+            file=FileSink(file, settings.log_file_max_bytes) if file else None,
             queue_size=settings.log_queue_size,
             profile=settings.log_profile,
             gcp_project=settings.log_gcp_project,

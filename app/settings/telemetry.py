@@ -26,6 +26,9 @@ class TelemetrySettings(Section):
         "", description="where LOG_PROFILE is gcp: the project whose traces lines name; empty: their bare ids"
     )
     log_file: str | None = Field(None, description="logs go there too; logs/app.log in development, else none")
+    log_file_max_bytes: int = Field(
+        100_000_000, ge=0, description="so long the file becomes; then it is NAME.1, and begun anew; 0: it only grows"
+    )
     log_queue_size: int = Field(10_000, ge=10, description="records waiting to be written; more are dropped")
     log_flush_timeout_s: float = Field(3.0, gt=0, description="at the end, what is queued is written for so long")
     log_repeats_per_s: int = Field(20, ge=1, description="lines a second of one kind of refusal; more are only counted")

@@ -5,10 +5,8 @@ the record and count it. uvicorn's, Litestar's and the standard library's record
 No query value and no token leaves in any text.
 """
 
-import contextlib
 import datetime as dt
 import logging
-import os
 import queue
 import re
 import threading
@@ -18,14 +16,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from io import RawIOBase
-from pathlib import Path
-from select import PIPE_BUF
 from typing import Any, Final, cast
 
 import msgspec
 
-from app.settings import LOG_FOLDER
 from app.telemetry.bulkhead import ReportFault
+from app.telemetry.log_sinks import FileSink, Sink
 from app.telemetry.profiles import rename
 
 KEPT: Final = 500
@@ -52,57 +48,11 @@ def _for_people(*, colors: bool) -> Callable[[object, str, dict[str, Any]], str]
     return cast("Callable[[object, str, dict[str, Any]], str]", ConsoleRenderer(colors=colors))
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting: a FIFO that nobody reads is an error, not a start that never ends."""
-    return os.open(path, flags | os.O_NONBLOCK, 0o666)
-
-
 def redact(text: str) -> str:
     """Remove the values of query strings from `text`, and anything that looks like a token."""
     if "?" in text or "&" in text:
         text = _QUERY_VALUE.sub(r"\1<redacted>", text)
     return _JWT.sub("<token>", text) if "eyJ" in text else text
-
-
-class _Sink:
-    """Where lines go, unbuffered: that one failed is known, and half of a line does not spoil the next."""
-
-    def __init__(self, raw: RawIOBase) -> None:
-        self.raw = raw
-        self.is_shared = False
-        self._torn = False
-
-    def write(self, lines: Sequence[bytes]) -> int:
-        """Write lines; count those written before one could not be: disk full, stdout closed, reader asleep."""
-        mended = b"\n" if self._torn else b""
-        data = b"".join((mended, *lines))
-        done = self._write(data)
-        if done == len(data):
-            self._torn = False
-            return len(lines)
-        left = done - len(mended)
-        if left < 0:
-            return 0
-        count = 0
-        while left >= len(lines[count]):
-            left -= len(lines[count])
-            count += 1
-        self._torn = left > 0
-        return count
-
-    def _write(self, data: bytes) -> int:
-        done = 0
-        with contextlib.suppress(OSError, ValueError):  # the service goes on; what was not written is counted
-            while done < len(data) and (count := self.raw.write(self._next(data, done))) is not None:
-                done += count
-        return done
-
-    def _next(self, data: bytes, done: int) -> bytes:
-        """Choose what is written next: whole lines that a pipe takes at once, where others write to it too."""
-        if not self.is_shared:
-            return data[done:]
-        end = data.rfind(b"\n", done, done + PIPE_BUF)
-        return data[done : (end if end >= 0 else data.find(b"\n", done)) + 1]
 
 
 def _ignore(_where: str, _error: BaseException) -> None:
@@ -121,13 +71,13 @@ class LogWriter:
         stream: RawIOBase,
         *,
         render: str,
-        file: Path | None,
+        file: FileSink | None,
         queue_size: int,
         profile: str = "otel",
         gcp_project: str = "",
         flush_timeout_s: float = 3.0,
     ) -> None:
-        self._stream = _Sink(stream)
+        self._stream = Sink(stream)
         self._profile = profile
         self._gcp_project = gcp_project
         self._flush_timeout_s = flush_timeout_s
@@ -136,7 +86,7 @@ class LogWriter:
         self._hurry = threading.Event()
         is_terminal = render == "console" and stream.isatty()
         self._console = _for_people(colors=is_terminal) if render == "console" else None
-        self._file = self._open(file)
+        self._file = file
         self._counting = threading.Lock()
         self.records = dict.fromkeys(_LEVELS, 0)
         self.written_bytes = 0
@@ -175,16 +125,6 @@ class LogWriter:
         except RuntimeError:
             self._is_down = True
 
-    @staticmethod
-    def _open(file: Path | None) -> _Sink | None:
-        if file is None:
-            return None
-        if file.parent == LOG_FOLDER:  # elsewhere a misspelt path would begin a log that nobody finds
-            file.parent.mkdir(exist_ok=True)
-        opened = open(file, "ab", buffering=0, opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener; close() closes it
-        os.set_blocking(opened.fileno(), True)
-        return _Sink(opened)
-
     def share_stream(self) -> None:
         """Have no line of up to PIPE_BUF bytes torn by those of other processes that write to the stream too."""
         self._stream.is_shared = True
@@ -216,7 +156,7 @@ class LogWriter:
         while (thread := self._thread).is_alive() and (left := deadline - time.monotonic()) > 0:
             thread.join(left)  # and then its successor, should it have died
         if self._file is not None and not self._thread.is_alive():
-            self._file.raw.close()
+            self._file.close()
 
     def _run(self) -> None:
         """Write until told to stop. What comes in quick succession is gathered: waking and writing cost most.

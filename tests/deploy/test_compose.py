@@ -1,6 +1,6 @@
 """The Compose file and all that it mounts: no engine runs here, so each is held to its schema and its own program.
 
-Loki, Tempo, Grafana and Alloy are not to be had here: their files are parsed, and what they and the Compose file say
+Loki, Tempo and Grafana are not to be had here: their files are parsed, and what they and the Compose file say
 of each other is compared. The collector's is run with a real one by `make conformance` (tests/proof).
 """
 
@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -238,13 +240,42 @@ def test_grafana_gets_the_data_sources_and_the_boards() -> None:
     assert mounts["../dashboards"] == provider["options"]["path"]
 
 
-def test_the_logs_get_the_label_that_the_boards_ask_for() -> None:
-    alloy = (DEPLOY / "compose/config.alloy").read_text()
-    assert '"service_name" = "code-racer"' in alloy
-    keep = re.search(r'regex\s+= "(.*)"', alloy)
-    assert keep is not None
-    assert [name for name in SERVICES if re.fullmatch(keep[1], name)] == ["racer-1", "racer-2"]
-    assert alloy.count("{") == alloy.count("}")
+def mounted(service: str, volume: str) -> str:
+    """Where a service has a volume."""
+    return str(dict(mount.split(":")[:2] for mount in SERVICES[service]["volumes"])[volume])
+
+
+def test_the_collector_reads_the_logs_that_the_racers_write_with_the_label_that_the_boards_ask_for() -> None:
+    reader = yaml.safe_load(CONFIGS["otel-collector"].read_text())["receivers"]["file_log"]
+    assert reader["resource"]["service.name"] == "code-racer"
+    files = [SERVICES[name]["environment"]["LOG_FILE"] for name in ("racer-1", "racer-2")]
+    assert len(set(files)) == len(files), "each has its own"
+    for file in files:
+        assert Path(file).parent == Path(mounted("racer-1", "logs"))
+        for written in (file, f"{file}.1"):
+            read = f"{mounted('otel-collector', 'logs')}/{Path(written).name}"
+            assert any(fnmatch(read, pattern) for pattern in reader["include"]), read
+
+
+def test_nobody_has_the_engines_socket() -> None:
+    assert ".sock" not in (DEPLOY / "compose.yaml").read_text()
+
+
+def test_nginx_alone_is_trusted_and_what_it_asks_has_addresses_that_stay() -> None:
+    """Nginx resolves the racers' names once, when it starts; one that is made anew is found at the same address."""
+    (config,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    subnet, given = ip_network(config["subnet"]), ip_network(config["ip_range"])
+    fixed = {
+        name: ip_address(one["networks"]["default"]["ipv4_address"])
+        for name, one in SERVICES.items()
+        if "networks" in one
+    }
+    assert set(fixed) == {"nginx", "racer-1", "racer-2"}
+    assert all(one in subnet and one not in given for one in fixed.values())
+    assert len(set(fixed.values())) == len(fixed)
+    assert given.subnet_of(subnet)  # type: ignore[arg-type] # both are of IPv4
+    for name in ("racer-1", "racer-2"):
+        assert SERVICES[name]["environment"]["TRUSTED_PROXIES"] == str(fixed["nginx"])
 
 
 @pytest.mark.parametrize("name", IN_THEIR_REFERENCES)

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.telemetry.catalogue import Events
+from app.telemetry.log_sinks import FileSink
 from app.telemetry.logs import KEPT, Logs, LogWriter, redact
 from app.telemetry.metrics import MetricStore
 from app.telemetry.recorder import Recorder
@@ -195,7 +196,7 @@ def test_a_writer_that_died_is_replaced_and_loses_no_more_than_it_had_in_hand(mo
 def test_a_full_disk_and_a_closed_stdout_are_counted_and_survived() -> None:
     closed = io.BytesIO()
     closed.close()
-    writer = LogWriter(raw(closed), render="json", file=Path("/dev/full"), queue_size=10)
+    writer = LogWriter(raw(closed), render="json", file=FileSink(Path("/dev/full"), 0), queue_size=10)
     writer.put({"level": "info"})
     writer.put({"level": "info"})
     writer.close()
@@ -206,7 +207,7 @@ def test_a_line_that_was_torn_spoils_no_other(tmp_path: Path) -> None:
     """A file-size limit lets only the first part of a line through; then it is lifted."""
     path = tmp_path / "app.log"
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    writer = LogWriter(raw(io.BytesIO()), render="json", file=path, queue_size=10)
+    writer = LogWriter(raw(io.BytesIO()), render="json", file=FileSink(path, 0), queue_size=10)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
         writer.put({"level": "info", "event": "cut.here_somewhere"})
@@ -218,6 +219,25 @@ def test_a_line_that_was_torn_spoils_no_other(tmp_path: Path) -> None:
     torn, whole = path.read_bytes().splitlines()
     assert len(torn) == 20
     assert json.loads(whole)["event"] == "a"
+
+
+def test_a_file_that_would_become_too_long_is_put_aside_and_loses_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    writer = LogWriter(raw(io.BytesIO()), render="json", file=FileSink(path, 100), queue_size=100)
+    for number in range(8):
+        writer.put({"event": f"{number}" * 30})
+        until(lambda number=number: f"{number}" * 30 in path.read_text())
+    writer.close()
+    kept = [Path(f"{path}.1"), path]
+    assert [len(one.read_text().splitlines()) for one in kept] == [2, 2]
+    assert [json.loads(line)["event"][0] for one in kept for line in one.read_text().splitlines()] == [
+        "4",
+        "5",
+        "6",
+        "7",
+    ]
+    assert not writer.dropped
+    assert sorted(tmp_path.iterdir()) == sorted(kept), "one is kept"
 
 
 @pytest.mark.parametrize("records", [3, 200], ids=["queue has room", "queue is full"])

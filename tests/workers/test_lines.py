@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from select import PIPE_BUF
 
+from app.telemetry.log_sinks import FileSink
 from app.telemetry.logs import LogWriter
 
 
@@ -39,7 +40,7 @@ def test_lines_are_written_whole_and_no_more_than_a_pipe_takes_at_once() -> None
 
 def test_a_longer_line_is_one_write_of_its_own(tmp_path: Path) -> None:
     pipe = Pipe()
-    writer = LogWriter(pipe, render="json", file=tmp_path / "log", queue_size=1_000)
+    writer = LogWriter(pipe, render="json", file=FileSink(tmp_path / "log", 0), queue_size=1_000)
     writer.share_stream()
     for size in (10, 2 * PIPE_BUF, 20):
         writer.put({"level": "info", "text": "x" * size})

@@ -17,8 +17,8 @@ from app.settings import Settings
 from tools.harness.processes import freeze
 from tools.harness.server import STEP_TIMEOUT_S, free_port, until
 
-NATS_SERVER = Path(os.environ.get("NATS_SERVER") or Path(sys.executable).with_name("nats-server"))
-"""That of PyPI, unless NATS_SERVER names another: `make conformance` runs the tests against the current one."""
+NATS_SERVER = Path(os.environ.get("TEST_NATS_SERVER") or Path(sys.executable).with_name("nats-server"))
+"""That of PyPI, unless TEST_NATS_SERVER names another: `make conformance` runs the tests against the current one."""
 CONF = """
 server_name: n{number}
 host: 127.0.0.1

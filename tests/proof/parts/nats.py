@@ -24,7 +24,7 @@ def prove(record: Record) -> None:
     for suite in SUITES:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", suite],
-            env=os.environ | {"NATS_SERVER": str(server)},
+            env=os.environ | {"TEST_NATS_SERVER": str(server)},
             capture_output=True,
             text=True,
             timeout=TESTS_TIMEOUT_S,

@@ -3,9 +3,8 @@
  * load PORT REQUESTS [HELLO]
  *
  * REQUESTS is a file of upgrade requests, one after the other: a connection each, to the port that its Host names, or
- * else to PORT. HELLO is a message sent after the
- * upgrade. Commands come on standard input, one a line, their parts separated by tabs; each is answered by one line of
- * JSON with `messages`, `seconds` and `busy`, the part of the time in which this process used its core.
+ * else to PORT. HELLO is a message sent after the upgrade; @FILE has one a line, of each connection in turn. Commands
+ * come on standard input, one a line, their parts separated by tabs; each is answered by one line of JSON with `messages`, `seconds` and `busy`, the part of the time in which this process used its core.
  *
  *   open   AT_ONCE                            connect all and hold them
  *   echo   COUNT PREFIX MESSAGE...            each connection sends one and waits for an answer beginning with PREFIX
@@ -18,6 +17,7 @@
  *   hold   SECONDS                            read, and answer pings, for so long
  *   settle MS                                 read until nothing has come for so long
  *   close                                     close all
+ *   leave SECONDS                             read until the server has closed all, and tell how they were spread
  *
  * Several MESSAGEs are sent in turns. Any connection that ends unasked is a fault: the program says so and exits with 1.
  */
@@ -46,6 +46,7 @@ struct connection {
     enum state state;
     const char *request;
     size_t request_size;
+    int number; /* of the request */
     char *rest; /* of a frame that has not come whole */
     size_t rest_size;
     int turn;        /* which of the messages is next */
@@ -62,6 +63,7 @@ static int count, listening_port, epoll, opened;
 static const char host[] = "\r\nHost: localhost:";
 static long finished;
 static const char *hello;
+static char **hellos; /* of each request, where they differ */
 static char *read_buffer;
 static enum mode mode = IDLE;
 static const char *prefix;
@@ -75,6 +77,8 @@ static int group_size, group_wanted;
 static int visitors; /* the last requests: they come and go within a `rate`, and take no part otherwise */
 static double *latencies;
 static unsigned ring_size;
+static double *left_at; /* when each connection went, since they were opened */
+static long left;
 static double last_said; /* when something was read that is no ping: those of ten thousand connections leave no pause */
 
 static void fail(const char *format, ...) {
@@ -157,6 +161,7 @@ static void dial(struct connection *one) {
 static void drop(struct connection *one) {
     if (one->state == GONE) return;
     close(one->socket);
+    if (left < count) left_at[left++] = now();
     one->state = GONE;
     one->rest_size = 0;
     opened--;
@@ -207,7 +212,8 @@ static size_t on_bytes(struct connection *one, char *bytes, size_t size) {
         at = end + 4 - bytes;
         one->state = OPEN;
         opened++;
-        if (hello) put_message(one, 1, hello, strlen(hello));
+        const char *first = hellos ? hellos[one->number] : hello;
+        if (first) put_message(one, 1, first, strlen(first));
         if (mode == CHURN || one - all >= count) {
             put_message(one, 8, "\x03\xe8", 2);
             one->state = CLOSING;
@@ -299,6 +305,7 @@ static void read_messages(char **line) {
 
 static void run_open(int at_once) {
     mode = IDLE;
+    left = 0;
     for (int next = 0; opened < count; turn(1000))
         while (next < count && next - opened < at_once) dial(&all[next++]);
 }
@@ -363,6 +370,7 @@ static void run_churn(int at_once) {
         for (int index = 0; index < at_once && begun < to_answer; index++)
             if (all[index].state == GONE) {
                 all[index].request = requests[begun % count];
+                all[index].number = begun % count;
                 all[index].request_size = request_sizes[begun++ % count];
                 dial(&all[index]);
             }
@@ -386,6 +394,22 @@ static void run_close(void) {
         left = 0;
         for (int index = 0; index < count; index++) left += all[index].state != GONE;
     }
+}
+
+static void run_leave(double seconds) {
+    mode = IDLE;
+    for (double end = now() + seconds; opened && now() < end;) turn(100);
+    if (opened) fail("%d connections were not closed", opened);
+}
+
+/* The most that went within a tenth of a second; they went in order. */
+static long most_at_once(void) {
+    long most = 0;
+    for (long first = 0, last = 0; last < left; last++) {
+        while (left_at[last] - left_at[first] > 0.1) first++;
+        if (last - first + 1 > most) most = last - first + 1;
+    }
+    return most;
 }
 
 static int by_size(const void *left, const void *right) {
@@ -445,6 +469,12 @@ static void obey(char *line) {
         run_settle(atof(next_part(&line)) / 1000);
     } else if (!strcmp(command, "close")) {
         run_close();
+    } else if (!strcmp(command, "leave")) {
+        run_leave(atof(next_part(&line)));
+        printf("{\"messages\":%ld,\"spread_s\":%.3f,\"most_at_once\":%ld}\n", left, left_at[left - 1] - left_at[0],
+               most_at_once());
+        fflush(stdout);
+        return;
     } else {
         fail("no such command: %s", command);
     }
@@ -468,9 +498,22 @@ static void read_requests(const char *path) {
         request_sizes = realloc(request_sizes, (count + 1) * sizeof *request_sizes);
         requests[count] = at;
         request_sizes[count] = end + 4 - at;
-        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at};
+        all[count] = (struct connection){.socket = -1, .request = at, .request_size = end + 4 - at, .number = count};
         count++;
     }
+}
+
+static void read_hellos(const char *path) {
+    FILE *file = fopen(path, "r");
+    if (!file) fail("%s: %s", path, strerror(errno));
+    hellos = calloc(count, sizeof *hellos);
+    size_t room = 0;
+    for (int index = 0; index < count; index++) {
+        if (getline(&hellos[index], &room, file) < 0) fail("%s: too few lines", path);
+        hellos[index][strcspn(hellos[index], "\n")] = 0;
+        room = 0;
+    }
+    fclose(file);
 }
 
 int main(int argument_count, char **arguments) {
@@ -482,7 +525,9 @@ int main(int argument_count, char **arguments) {
     listening_port = atoi(arguments[1]);
     read_requests(arguments[2]);
     hello = argument_count > 3 ? arguments[3] : NULL;
+    if (hello && *hello == '@') read_hellos(hello + 1);
     read_buffer = malloc(READ_SIZE);
+    left_at = calloc(count, sizeof *left_at);
     epoll = epoll_create1(0);
     static char line[MAX_LINE];
     struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = epoll, .events = POLLIN}};

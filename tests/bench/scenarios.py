@@ -6,7 +6,9 @@ core's throughput is the inverse of, and little disturbed by what else the machi
 
 import argparse
 import asyncio
+import os
 import resource
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -290,6 +292,26 @@ def growth(plan: Plan, servers: list[Contestant]) -> Values:
                 cost = one.cost(*progress_command(one, 10, max(size, plan.of(60_000)) // 9))
                 if number:
                     values.setdefault(f"{size} connections", []).append(cost)
+    return values
+
+
+DRAIN_TIMEOUT_S = 120
+
+
+def drain(plan: Plan, servers: list[Contestant]) -> Values:
+    """SIGTERM with 5,000 idle connections: the most, % of all, that are closed within a tenth of a second.
+
+    Each of them comes back somewhere else at once: whoever lets all go together has them all knock together.
+    """
+    count = plan.of(5_000)
+    values: Values = {}
+    for server in servers:
+        with loaded(plan, [server], count, CONNECTIONS) as pairs:
+            connect(pairs)
+            os.kill(server.pid, signal.SIGTERM)
+            told = pairs[0].do("leave", DRAIN_TIMEOUT_S)
+            values[server.name] = [told["most_at_once"] / count * 100]
+            values[f"{server.name}, first to last, s"] = [told["spread_s"]]
     return values
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import scenarios, storage
+from tests.bench.centrifugo import Centrifugo, is_measured
 from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c_peer, python_peer
 from tests.bench.generator import compiled
 from tests.bench.report import Results, draw, goal_table, page, scenario_table, text_of
@@ -37,6 +38,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
     "on disk": lambda: Service("on disk", settings={"event_log_url": "sqlite:///var/code-racer.db"}),
     "unpinged": lambda: Watched("service", settings={"ping_interval_s": 3600}),
+    "spread": lambda: Service("service", settings={"drain_spread_s": 15, "drain_delay_s": 0}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
     "C floor": lambda: c_peer("C floor", "floor.c"),
     "uvloop floor": lambda: python_peer("uvloop floor", "uvloop_floor"),
@@ -46,6 +48,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "socket.io": lambda: socket_io("socket.io"),
     "websockets": lambda: python_peer("websockets", "websockets_server"),
     "fastapi": lambda: python_peer("fastapi", "fastapi_server"),
+    "centrifugo": Centrifugo,
 }
 ALL = (
     "service",
@@ -58,6 +61,7 @@ ALL = (
     "socket.io",
     "websockets",
     "fastapi",
+    "centrifugo",
 )
 MAIN = ("service", "C floor", "picows", "node ws")
 
@@ -76,10 +80,13 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out, 10": Scenario(scenarios.fan_out(10), MAIN),
     "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
     "fan-out, 500": Scenario(scenarios.fan_out(500), MAIN),
-    "durable, 50": Scenario(scenarios.durable, (*ALL, "on disk")),
-    "handshake": Scenario(scenarios.handshakes, ("service", "on disk", "uvicorn", "node ws with jsonwebtoken")),
+    "durable, 50": Scenario(scenarios.durable, (*ALL[:-1], "on disk")),
+    "handshake": Scenario(
+        scenarios.handshakes, ("service", "on disk", "uvicorn", "node ws with jsonwebtoken", "centrifugo")
+    ),
     "memory": Scenario(
-        scenarios.memory, ("service", "uvicorn", "picows", "node ws", "socket.io", "websockets", "fastapi")
+        scenarios.memory,
+        ("service", "uvicorn", "picows", "node ws", "socket.io", "websockets", "fastapi", "centrifugo"),
     ),
     "p99 at half rate": Scenario(scenarios.latency, MAIN),
     "steady": Scenario(scenarios.steady, ("service", "silent", "picows", "node ws")),
@@ -87,6 +94,7 @@ SCENARIOS: dict[str, Scenario] = {
     "growth": Scenario(scenarios.growth, ("service",) * 4),
     "growth, C floor": Scenario(scenarios.growth, ("C floor",) * 4),
     "growth, uvloop floor": Scenario(scenarios.growth, ("uvloop floor",) * 4),
+    "drain": Scenario(scenarios.drain, ("spread", "centrifugo")),
     "idle": Scenario(scenarios.idle, ("service",) * 4),
     "race": Scenario(scenarios.race, ("service", "uvicorn")),
     "take-up": Scenario(storage.take_up, ("service",)),
@@ -94,12 +102,12 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def measure(names: list[str], plan: Plan) -> Results:
-    """Run scenarios, and print each as it ends."""
+def measure(names: list[str], plan: Plan, absent: frozenset[str]) -> Results:
+    """Run scenarios without those who are `absent`, and print each as it ends."""
     results: Results = {}
     for name in names:
         scenario = SCENARIOS[name]
-        results[name] = scenario.measure(plan, [MAKERS[one]() for one in scenario.names])
+        results[name] = scenario.measure(plan, [MAKERS[one]() for one in scenario.names if one not in absent])
         print(scenario_table(name, text_of(scenario.measure), results[name]), flush=True)
     return results
 
@@ -108,7 +116,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and where everything was measured in full, write the page."""
     options = asked("python -m tests.bench.speed", __doc__, SCENARIOS, 7, arguments)
     plan = Plan(compiled(), options.rounds, options.scale)
-    results = measure(options.scenarios or list(SCENARIOS), plan)
+    absent = (
+        frozenset() if is_measured(build=not options.scenarios and options.scale >= 1) else frozenset({"centrifugo"})
+    )
+    results = measure(options.scenarios or list(SCENARIOS), plan, absent)
     print(goal_table(results))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))

@@ -38,15 +38,26 @@ class Program:
     """A folder of ours with `go.mod`, `go.sum` and `main.go`, in place of one that is made for the package."""
 
     @property
+    def file_name(self) -> str:
+        """A file of its own for each version."""
+        return f"{self.name}-{self.version}"
+
+    @property
     def origin(self) -> str:
         """Where it is from, for a record."""
         return f"Go module {self.module} {self.version}, built here"
 
 
+def built_before(program: Program) -> Path | None:
+    """The program's file, where it has been built before."""
+    made = kept() / program.file_name
+    return made if made.exists() else None
+
+
 def built(program: Program) -> Path:
     """The program's file, which is built unless it is kept; raises `NotBuiltError`."""
     folder = kept()
-    made = folder / f"{program.name}-{program.version}"
+    made = folder / program.file_name
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two compilers beside each other would not fit the memory
         if not made.exists():

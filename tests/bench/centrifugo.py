@@ -40,15 +40,15 @@ def is_measured(*, build: bool) -> bool:
     return True
 
 
-def configuration(port: int) -> str:
-    """Its defaults, but that clients may publish, and that it does not ping in words the load does not know."""
+def configuration(port: int, ping_interval: str) -> str:
+    """Its defaults, but that clients may publish, and how often it pings."""
     return json.dumps(
         {
             "client": {
                 "token": {"hmac_secret_key": SECRET},
                 "allowed_origins": ["*"],
-                "ping_interval": "3600s",
-                "pong_timeout": "60s",
+                "ping_interval": ping_interval,
+                "pong_timeout": "500ms",
             },
             "channel": {"namespaces": [{"name": "game", "allow_publish_for_client": True}]},
             "http_server": {"address": "127.0.0.1", "port": str(port)},
@@ -62,12 +62,14 @@ class Centrifugo(Contestant):
     """A server of it, with its metrics on."""
 
     name: str = "centrifugo"
+    ping_interval: str = "3600s"
+    """Its pings are messages of its protocol, which the load does not answer."""
 
     def _start(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="centrifugo-")
         folder = Path(self._folder.name)
         self.port = free_port()
-        (folder / "config.json").write_text(configuration(self.port))
+        (folder / "config.json").write_text(configuration(self.port, self.ping_interval))
         self._process = subprocess.Popen(
             (built(PROGRAM), "-c", "config.json"), cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
@@ -93,7 +95,7 @@ class Centrifugo(Contestant):
     def requests(self, count: int, room: int) -> list[bytes]:
         """All alike; who they are is in their first messages, one a line of a file that the load generator reads."""
         hellos = Path(self._folder.name) / "hellos"
-        hellos.write_text("".join(f"{_hello(number, room)}\n" for number in range(count)))
+        hellos.write_text("".join(f"{hello(number, room)}\n" for number in range(count)))
         self.hello = f"@{hellos}"
         return [upgrade("/connection/websocket")] * count
 
@@ -108,8 +110,8 @@ class Centrifugo(Contestant):
         return '{"id":2,"publish"' if type == "pong" else '{"push"'
 
 
-def _hello(number: int, room: int) -> str:
-    """The first of a room does not read it."""
+def hello(number: int, room: int) -> str:
+    """The first message of a player; the first of a room does not read it."""
     channels: dict[str, object] = {f"game:{number // room}": {}} if number % room or room == 1 else {}
     claims = {"sub": player_id(number), "exp": int(time.time()) + TOKEN_LIFE_S, "subs": channels}
     return json.dumps({"id": 1, "connect": {"token": jwt.encode(claims, SECRET)}}, separators=(",", ":"))

@@ -23,7 +23,7 @@ ELSEWHERE = {
     r"ssh -L .+": "another machine",
     r"nats (stream|server) .+": "the program of NATS",
     r"systemctl (enable --now|restart) .+": "a machine that systemd runs",
-    r"python -m tests\.proof [A-Z]+": "the name of a part",
+    r"python -m tests\.proof \w+": "minutes, and what it starts; `make conformance` runs each",
     r"nginx -s reload": "the machine of the guide's nginx",
     r"amtool alert query \w+|curl (-v|\S+/readyz\?verbose)|openssl s_client .+": "a service that is in trouble",
     r"(DAY=[\d-]+ )?make [a-z-]+": "the target, which is tested to exist; each is run by the test of what it is for",

@@ -50,6 +50,7 @@ $([ "$(id -u)" != 0 ] || echo "user $(id -un);")
 daemon off;
 pid $site/nginx.pid;
 error_log $site/error.log;
+include $root/deploy/nginx/workers.conf;
 events {}
 http {
     client_body_temp_path $site/body; proxy_temp_path $site/proxy; fastcgi_temp_path $site/f; uwsgi_temp_path $site/u;

@@ -1,11 +1,13 @@
 """The shipped nginx site, run by the real nginx with TLS before real processes."""
 
 import json
+import re
 import socket
 import ssl
 import subprocess
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from app.web import pages
+from code_racer_client import SyncGameWebSocket
 from tests.deploy.machine import Machine
 from tools.harness import fetch
 from tools.harness.nginx import Site, nginx_program
@@ -20,10 +23,26 @@ from tools.harness.player import Player
 from tools.harness.server import ROOT, UNLIMITED, until
 from tools.harness.tokens import token
 
+BOUND = "worker_shutdown_timeout 1s"
+RELOADS = 3
+
 
 def logged(machine: Machine) -> list[dict[str, Any]]:
     """The access log."""
     return [json.loads(line) for line in machine.site.log.read_text().splitlines()]
+
+
+def note_seq(seqs: list[int], message: dict[str, Any]) -> None:
+    """Keep an event's number."""
+    seqs.append(message["seq"])
+
+
+def reloaded(site: Site) -> set[int]:
+    """The workers of before, once there are new ones."""
+    before = site.workers
+    site.reload()
+    until(lambda: bool(site.workers - before))
+    return before
 
 
 def test_players_come_over_tls_however_they_bring_their_token(tmp_path: Path) -> None:
@@ -53,6 +72,8 @@ def test_every_nginx_reads_the_site_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([nginx_program(), "-t", "-c", site.conf], capture_output=True, text=True, check=False)
     assert "test is successful" in done.stderr
     assert "[warn]" not in done.stderr
+    (bound,) = re.findall(r"^worker_shutdown_timeout \w+;$", site.conf.read_text(), re.MULTILINE)
+    assert bound in (ROOT / "deploy/compose.yaml").read_text(), "nginx's image has no folder for it"
 
 
 def test_old_tls_is_refused(tmp_path: Path) -> None:
@@ -186,6 +207,31 @@ def test_a_reload_disturbs_nobody(tmp_path: Path) -> None:
         seqs = [[event["seq"] for event in player.events] for player in players]
         assert all(one == list(range(one[0], one[0] + len(one))) for one in seqs)
         assert old <= machine.site.workers, "the old ones serve until their players leave"
+
+
+def test_reloads_pile_up_no_workers_and_players_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old workers end after `worker_shutdown_timeout`, whoever is connected to them; nothing of the race is missed."""
+    with ExitStack() as stack:
+        machine = Machine(stack, tmp_path, 1, **UNLIMITED)
+        site = stack.enter_context(
+            Site(tmp_path / "short", [machine.replicas["a"].host], **{"worker_shutdown_timeout 10m": BOUND})
+        )
+        monkeypatch.setenv("SSL_CERT_FILE", str(site.certificates.ca))
+        game = machine.new_game(min_players=10, max_players=10)
+        players = [SyncGameWebSocket(game, token(f"p{number}"), site.ws_url) for number in range(4)]
+        seen: list[list[int]] = [[] for _ in players]
+        for player, seqs in zip(players, seen, strict=True):
+            player.on("player_ready", partial(note_seq, seqs))
+            stack.enter_context(player)
+        old: set[int] = set()
+        for number in range(RELOADS):
+            old |= reloaded(site)
+            players[0].request("ready", {"status": "ready" if number % 2 == 0 else "not_ready"})
+        until(lambda: not old & site.workers)
+        until(lambda: all(player.metrics.reconnect_count and player.is_connected for player in players))
+        last = players[0].request("ready", {"status": "not_ready"})
+        until(lambda: all(last in seqs for seqs in seen))
+        assert all(len(seqs) == len(set(seqs)) == RELOADS + 1 for seqs in seen), "each heard once, by everybody"
 
 
 def test_a_quiet_connection_is_kept_by_pings_alone(tmp_path: Path) -> None:

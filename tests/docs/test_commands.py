@@ -155,7 +155,7 @@ def test_commands_of_the_service_that_are_named_exist() -> None:
         [sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     subcommands = set(re.findall(r"^    ([a-z-]+)(?: |$)", helped.stdout, re.MULTILINE))
-    names = named(r"(?:^|[ /(])(?<!-n )code-racer ([a-z][a-z-]+)")
+    names = named(r"(?:^|[ /(])(?<!-n )(?<!namespace )(?<!install )code-racer ([a-z][a-z-]+)")
     assert {"serve", "token", "canary"} <= names
     assert names <= subcommands
 

@@ -34,6 +34,8 @@ class Program:
     tags: Sequence[str] = ()
     flags: Sequence[str] = ()
     """Of ``go build``, as ``-ldflags=…``."""
+    as_released: bool = False
+    """Built with what the module itself requires, and nothing else is asked for; for modules without `replace`."""
     source: Path | None = None
     """A folder of ours with `go.mod`, `go.sum` and `main.go`, in place of one that is made for the package."""
 
@@ -80,6 +82,9 @@ def kept() -> Path:
 
 
 def _build(program: Program, folder: Path) -> Path:
+    if program.as_released:
+        _go(folder, "install", "-trimpath", *program.flags, f"{program.package}@{program.version}", GOBIN=str(folder))
+        return folder / program.package.rpartition("/")[2]
     if program.source:
         shutil.copytree(program.source, folder, dirs_exist_ok=True)
     else:
@@ -94,14 +99,14 @@ def _build(program: Program, folder: Path) -> Path:
     return target
 
 
-def _go(folder: Path, *arguments: str) -> str:
+def _go(folder: Path, *arguments: str, **environment: str) -> str:
     go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
     if go is None:
         raise NotBuiltError("there is no Go: install golang-go 1.26 or newer")
     done = subprocess.run(
         [go, *arguments],
         cwd=folder,
-        env=os.environ | {"CGO_ENABLED": "0"},
+        env=os.environ | {"CGO_ENABLED": "0"} | environment,
         capture_output=True,
         text=True,
         timeout=BUILD_TIMEOUT_S,

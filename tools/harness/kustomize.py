@@ -14,6 +14,8 @@ from tools.harness.server import ROOT
 
 KUBERNETES = ROOT / "deploy/kubernetes"
 OVERLAYS = ("dev", "production", "production-envoy", "production-ingress")
+CHART_WAYS = {"gateway": "production", "envoy": "production-envoy", "ingress": "production-ingress"}
+"""The chart's value `wayIn`, and the overlay that is the same."""
 
 
 @functools.cache

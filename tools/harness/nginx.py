@@ -26,15 +26,15 @@ def nginx_program() -> str:
 
 
 class Nginx:
-    """Runs while in the block, in a folder of its own; `http` is the inside of its http block."""
+    """Runs while in the block, in a folder of its own; `http` is inside of its http block, `main` before that."""
 
-    def __init__(self, folder: Path, http: str) -> None:
+    def __init__(self, folder: Path, http: str, main: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in _KINDS)
         self.conf = folder / "nginx.conf"
         self.conf.write_text(
-            f"daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\nevents {{}}\n"
+            f"daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n{main}\nevents {{}}\n"
             f"http {{\naccess_log off;\n{paths}{http}\n}}\n"
         )
 
@@ -91,6 +91,8 @@ class Site(Nginx):
         own = folder / "code-racer"
         self.certificates = Certificates(folder / "tls", days=90)  # longer than the alerts' fourteen
         self.plain_port, self.port, self.log = free_port(), free_port(), folder / "code-racer.log"
+        workers = self.code / "deploy/nginx/workers.conf"  # which releases of before do not have
+        main = workers.read_text() if workers.exists() else ""
         site = (self.code / "deploy/nginx/code-racer.conf").read_text()
         for old, new in {
             "/etc/nginx/code-racer/tls.crt": str(self.certificates.cert),
@@ -101,9 +103,9 @@ class Site(Nginx):
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             **changes,
         }.items():
-            assert old in site, f"{old} is not in the site"
-            site = site.replace(old, new)
-        super().__init__(folder, site)
+            assert old in site or old in main, f"{old} is not in the site"
+            site, main = site.replace(old, new), main.replace(old, new)
+        super().__init__(folder, site, main)
         own.mkdir(parents=True)
         (own / "replicas.conf").write_text("".join(f"server {one} max_fails=0;\n" for one in replicas))
         if real_ip:

@@ -15,12 +15,12 @@ import msgspec
 from app.eventlog.nats import replies
 from app.eventlog.nats.batch import Stored, StoredBatch, next_by_subject
 from app.eventlog.nats.link import NatsLink
-from app.eventlog.nats.streams import differences
+from app.eventlog.nats.streams import differences, takes_batches
+from app.eventlog.nats.together import ATTEMPT_TIMEOUT_S, SINCE, Publication, Together
 from app.eventlog.port import START, Conflict, LogUnavailable
 from app.settings import EventLogSettings
 from app.vocabulary import LogTrouble
 
-ATTEMPT_TIMEOUT_S: Final = 2.0
 RETRY_DELAY_S: Final = 0.02
 EXISTENCE_TIMEOUT_S: Final = 0.5
 _RETRIED: Final = {LogTrouble.NO_LEADER, LogTrouble.TIMEOUT, LogTrouble.UNREACHABLE}
@@ -45,6 +45,8 @@ class Stream:
         self._timeout_s = settings.nats_timeout_s
         self._id = uuid.uuid4().hex
         self._stored = 0
+        self._takes_batches = False
+        self._together = Together(link, self._put, self._id[:12])
 
     # ---------------------------------------------------------------- the stream itself
 
@@ -62,6 +64,7 @@ class Stream:
         if wrong:
             text = f"stream {self.name} is set up otherwise: {'; '.join(wrong)}"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
+        self._takes_batches = self._link.server_version >= SINCE and takes_batches(found.config)
 
     async def info(self) -> replies.StreamInfo:
         """Ask how the stream is set up, and how full it is."""
@@ -86,32 +89,36 @@ class Stream:
     async def store(self, subject: str, payload: bytes, after: int, headers: dict[str, str] | None = None) -> int:
         """Store where `after` is the subject's last sequence; the new one. Raises Conflict, LogUnavailable."""
         expected = {"Nats-Expected-Last-Subject-Sequence": str(after)}
-        return await self.put(subject, payload, expected | (headers or {}))
+        one = self._publication(subject, payload, expected | (headers or {}))
+        return await (self._together.store(one) if self._takes_batches else self._put(one))
 
     async def put(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> int:
         """Store once, however often it has to be tried within the time; the sequence. Raises LogUnavailable."""
+        return await self._put(self._publication(subject, payload, headers or {}))
+
+    def _publication(self, subject: str, payload: bytes, headers: dict[str, str]) -> Publication:
         self._stored += 1
-        message_id = f"{self._id}{self._stored:x}"
-        headers = {**(headers or {}), "Nats-Msg-Id": message_id}
-        deadline = time.monotonic() + self._timeout_s
-        unsure = False
+        headers = {**headers, "Nats-Msg-Id": f"{self._id}{self._stored:x}"}
+        return Publication(subject, payload, headers, time.monotonic() + self._timeout_s)
+
+    async def _put(self, one: Publication) -> int:
         while True:
-            left_s = deadline - time.monotonic()
+            left_s = one.deadline - time.monotonic()
             try:
-                answer = await self._link.request(subject, payload, min(ATTEMPT_TIMEOUT_S, left_s), headers)
+                answer = await self._link.request(one.subject, one.payload, min(ATTEMPT_TIMEOUT_S, left_s), one.headers)
             except LogUnavailable as error:
                 if error.trouble is LogTrouble.NO_LEADER:
                     await self._require_existence()
-                unsure = unsure or error.trouble is not LogTrouble.NO_LEADER
-                await self._pause_or_give_up(error, deadline)
+                one.unsure = one.unsure or error.trouble is not LogTrouble.NO_LEADER
+                await self._pause_or_give_up(error, one.deadline)
                 continue
             ack = replies.pub_ack(answer)
             if ack.error is None:
                 return ack.seq
             if ack.error.err_code == replies.CONFLICT:
-                return await self._own_or_conflict(subject, message_id, headers, unsure=unsure)
-            unsure = unsure or ack.error.err_code == replies.FIRST_TRY_UNDECIDED
-            await self._pause_or_give_up(replies.refusal(subject, ack.error), deadline)
+                return await self._own_or_conflict(one)
+            one.unsure = one.unsure or ack.error.err_code == replies.FIRST_TRY_UNDECIDED
+            await self._pause_or_give_up(replies.refusal(one.subject, ack.error), one.deadline)
 
     async def _pause_or_give_up(self, error: LogUnavailable, deadline: float) -> None:
         """Wait a moment where trying again may help and there is time for it; else raise `error`."""
@@ -120,14 +127,14 @@ class Stream:
             raise error
         await asyncio.sleep(RETRY_DELAY_S)
 
-    async def _own_or_conflict(self, subject: str, message_id: str, headers: dict[str, str], *, unsure: bool) -> int:
+    async def _own_or_conflict(self, one: Publication) -> int:
         """Tell whether what came first was an earlier try of ours, whose answer was lost. Raises Conflict."""
-        if unsure:
-            seq = int(headers["Nats-Expected-Last-Subject-Sequence"]) + 1
-            first = await self.first(subject, seq)
-            if first is not None and message_id.encode() in first.hdrs:
+        if one.unsure:
+            seq = int(one.headers["Nats-Expected-Last-Subject-Sequence"]) + 1
+            first = await self.first(one.subject, seq)
+            if first is not None and one.headers["Nats-Msg-Id"].encode() in first.hdrs:
                 return first.seq
-        raise Conflict(subject)
+        raise Conflict(one.subject)
 
     async def purge(self, subject: str) -> None:
         """Remove all messages of a subject."""

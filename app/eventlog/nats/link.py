@@ -83,6 +83,7 @@ class NatsLink:
         self._denied = 0
         self._refused = asyncio.Event()
         self._inbox = ReplyInbox()
+        self.server_version = (0, 0)
 
     # ---------------------------------------------------------------- life
 
@@ -122,6 +123,7 @@ class NatsLink:
             text = f"the NATS server is {version.major}.{version.minor}, at least 2.11 is needed"
             raise LogUnavailable(text, LogTrouble.MISCONFIGURED)
         self._client = client
+        self.server_version = (version.major, version.minor)
         self._set_connected(True)
 
     async def _connect_or_be_refused(self, client: QuickClient) -> None:
@@ -176,15 +178,20 @@ class NatsLink:
     # ---------------------------------------------------------------- asking
 
     async def request(
-        self, subject: str, payload: bytes, timeout_s: float, headers: dict[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        timeout_s: float,
+        headers: dict[str, str] | None = None,
+        ahead: bytes = b"",
     ) -> bytes:
-        """Ask, and wait for the one answer.
+        """Ask, and wait for the one answer; `ahead` (`message`) is sent just before, and not answered.
 
         Raises:
             LogUnavailable: NO_LEADER where nobody is there to answer, FULL where the servers take no message so large;
                 otherwise it may have been done all the same.
         """
-        return await self._ask(subject, payload, timeout_s, OneReply(), headers)
+        return await self._ask(subject, payload, timeout_s, OneReply(), headers, ahead)
 
     async def batch(self, subject: str, payload: bytes, timeout_s: float) -> StoredBatch:
         """Ask, and gather the answers, one message each, up to the one that says that there are no more."""
@@ -197,6 +204,7 @@ class NatsLink:
         timeout_s: float,
         gathering: Gathering[Got],
         headers: dict[str, str] | None = None,
+        ahead: bytes = b"",
     ) -> Got:
         client = await self._ready(timeout_s)
         if len(payload) > client.max_payload:
@@ -204,7 +212,7 @@ class NatsLink:
         denied = self._denied
 
         def ask(reply: str) -> None:
-            client.send(message(subject, payload, reply, headers))
+            client.send(ahead + message(subject, payload, reply, headers))
 
         try:
             return await self._inbox.to(ask, gathering, timeout_s)

@@ -25,7 +25,7 @@ from app.eventlog.nats.client import headers_of
 from app.eventlog.nats.coordination import NatsCoordination
 from app.eventlog.nats.jetstream import Stream
 from app.eventlog.nats.link import NatsLink
-from app.eventlog.nats.streams import BROADCAST, COMMIT, COMPRESSED, log_stream, log_subject, state_stream
+from app.eventlog.nats.streams import BROADCAST, COMMIT, COMMITS_MADE_WITH, log_stream, log_subject, state_stream
 from app.eventlog.nats.topics import Topics
 from app.eventlog.port import START, Commit, Conflict, Cursor, LogListener, LogUnavailable
 from app.game import GameEvent
@@ -46,7 +46,7 @@ class NatsEventLog:
         self._settings = settings
         self._must_exist = must_exist
         self._link = NatsLink(settings, replica)
-        self._commits = Stream(self._link, settings, log_stream(settings), COMPRESSED)
+        self._commits = Stream(self._link, settings, log_stream(settings), COMMITS_MADE_WITH)
         self._state = Stream(self._link, settings, state_stream(settings), {})
         self._topics = Topics(self._link, {COMMIT: self._commit_of, BROADCAST: _as_sent})
         self.coordination = NatsCoordination(self._link, self._state, self._topics)

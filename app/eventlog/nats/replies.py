@@ -18,10 +18,10 @@ class ApiError(Struct, frozen=True):
 
 
 class PubAck(Struct, frozen=True):
-    """A publish was stored at `seq`, now or (`duplicate`) by an earlier try; or `error` says why not."""
+    """What was published was stored at `seq`, the last of a batch of `count`; or `error` says why not."""
 
     seq: int = 0
-    duplicate: bool = False
+    count: int = 0
     error: ApiError | None = None
 
 

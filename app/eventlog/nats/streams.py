@@ -1,7 +1,7 @@
 """The streams: what they are, made where they are missing, verified where they are there.
 
 A stream that is set up otherwise than it has to be is never changed behind the operator's back: the replica says what
-differs and is not ready, while those before it go on. What it is only made with (`COMPRESSED`) is the operator's.
+differs and is not ready, while those before it go on. What it is only made with is the operator's.
 """
 
 from typing import Any, Final
@@ -15,8 +15,8 @@ COMMIT: Final = "log"
 BROADCAST: Final = "progress"
 """Named after the first that there was, players' progress: replicas of earlier releases use it."""
 DUPLICATE_WINDOW_S: Final = 120
-COMPRESSED: Final = {"compression": "s2"}
-"""The servers compress each block of a stream once it is full, a quarter of a race is left; none of ours sees it."""
+COMMITS_MADE_WITH: Final = {"compression": "s2", "allow_atomic": True}
+"""The servers compress each block once it is full: a sixth of a race is left. Commits may be stored together."""
 _SECOND_NS: Final = 1_000_000_000
 
 
@@ -80,6 +80,11 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         for name, value in wanted.items()
         if _plain(found.get(name, False)) != _plain(value)
     ]
+
+
+def takes_batches(found: dict[str, Any]) -> bool:
+    """Tell whether a stream's commits are to be stored together; several servers sync together whatever waits."""
+    return bool(found.get("allow_atomic")) and found.get("num_replicas") == 1
 
 
 def _plain(value: object) -> object:

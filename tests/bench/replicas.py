@@ -2,8 +2,7 @@
 
 Latency: a durable event from its sender to a member on another replica, beside bare nats-py on the same servers, in
 turns: a publish that JetStream stores on all three and tells live, which is the least that a durable event can cost,
-and one that nobody stores. Events: what a durable event costs one replica and its one server, of many games at once.
-Capacity: the processor time that one replica takes for a load, alone, and as one of three
+and one that nobody stores. Capacity: the processor time that one replica takes for a load, alone, and as one of three
 of which each has the same. Games: what 5,000 loaded games cost a replica. Nothing here passes or fails; the figures
 depend on the machine.
 """
@@ -23,10 +22,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.bench.contestants import Service, processor_s
+from tests.bench.contestants import Service
 from tests.bench.generator import Generator, compiled
-from tools.harness.nats import Nats, Node
-from tools.harness.server import ServerProcess, until
+from tests.bench.on_nats import OnNats
+from tools.harness.nats import Nats
+from tools.harness.server import ServerProcess
 from tools.harness.tokens import token
 
 BLOCKS, ROUNDS = 10, 200
@@ -35,18 +35,16 @@ STORED = "a publish that is stored, and its subscriber"
 BARE = "a publish that is not stored, and its subscriber"
 CONNECTIONS, ROOM, MESSAGES = 1_000, 10, 3_000
 GAMES = 5_000
-AT_ONCE, EVENTS, ROUNDS_OF_EVENTS = 256, 15_000, 7
 IDLE_S = 30.0
 CORES = os.sched_getaffinity(0)
 
 
-def replica(url: str, name: str, *, servers: int = 3, absent: int = 0) -> Service:
+def replica(url: str, name: str) -> Service:
     """A replica on that log, as it is run."""
-    settings: dict[str, object] = {"event_log_url": url, "nats_replicas": servers, "replica": name}
-    one = Service(name, settings=settings, absent=absent)
+    settings: dict[str, object] = {"event_log_url": url, "nats_replicas": 3, "replica": name}
+    one: Service = OnNats(name, settings=settings)
     one.start()
     os.sched_setaffinity(0, CORES)
-    until(lambda: one.server.metric("event_log_connected"))
     return one
 
 
@@ -131,36 +129,6 @@ def show_latency(found: dict[str, list[float]]) -> None:
     print(flush=True)
 
 
-# ---------------------------------------------------------------- events
-
-
-def events(program: Path, node: Node, url: str) -> None:
-    """Processor time of a durable event, in µs, of so many games of one player at once; beside it without any log."""
-    print("| µs of a durable event | the replica | the NATS server | a second |\n|---|---|---|---|")
-    for name, log in {"on-NATS": url, "in-memory": "memory:"}.items():
-        one = replica(log, name, servers=1, absent=1)
-        try:
-            with Generator(program, one.port, one.requests(AT_ONCE, 1)) as generator:
-                generator.do("open", 50)
-                generator.do("settle", 500)
-                ours, theirs, took = zip(
-                    *(event_round(one, node, generator) for _ in range(ROUNDS_OF_EVENTS)), strict=True
-                )
-            print(f"| {name} | {median(ours):.1f} | {median(theirs):.1f} | {1e6 / median(took):,.0f} |", flush=True)
-        finally:
-            one.stop()
-
-
-def event_round(one: Service, node: Node, generator: Generator) -> tuple[float, float, float]:
-    """Microseconds of an event: of the replica's processor, of the server's, and by the clock."""
-    variants = [one.message("ready", {"status": status}) for status in ("ready", "not_ready")]
-    began = one.processor_s, processor_s(node.pid), time.perf_counter()
-    generator.do("fan", EVENTS, 1, 1, one.prefix("player_ready"), *variants)
-    ended = one.processor_s, processor_s(node.pid), time.perf_counter()
-    ours, theirs, took = ((after - before) / EVENTS * 1e6 for before, after in zip(began, ended, strict=True))
-    return ours, theirs, took
-
-
 # ---------------------------------------------------------------- capacity
 
 
@@ -228,8 +196,6 @@ def main() -> None:
             replicas.append(one)
         show_latency(asyncio.run(latency(nats, replicas[0].server, replicas[1].server)))
         capacity(program, replicas)
-    with tempfile.TemporaryDirectory() as folder, Nats(Path(folder)) as nats:
-        events(program, nats.nodes[0], nats.url)
     with tempfile.TemporaryDirectory() as folder, Nats(Path(folder), 3) as nats:
         print("| 5,000 games of one player | KiB a game | % of a core, idle |\n|---|---|---|")
         games(program, nats.url, "NATS")

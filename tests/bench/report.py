@@ -70,6 +70,7 @@ BOUNDS: Final = (
     Bound("scrape", "service, OpenMetrics", 0.5, "ms"),
     Bound("memory", "service", 4.5, "KiB a connection"),
     Bound("on disk", "100 games of 8", 6, "KiB a race"),
+    Bound("durable, NATS", "on NATS, by the clock", 125, "µs an event"),
     Bound("take-up", "10000 games: ready", 1, "s"),
     Bound("take-up", "10000 games: all taken up", 2, "s"),
 )

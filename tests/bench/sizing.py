@@ -23,6 +23,7 @@ from app.eventlog.coordination import Subscription
 from app.realtime.cluster.presence import Presence
 from tests.bench.contestants import Service, processor_s, resident_bytes
 from tests.bench.generator import compiled
+from tests.bench.on_nats import OnNats
 from tests.bench.report import machine
 from tests.bench.scenarios import (
     Loaded,
@@ -38,7 +39,6 @@ from tests.bench.scenarios import (
 )
 from tools import sizing
 from tools.harness.nats import Nats
-from tools.harness.server import until
 from tools.sizing import Habits, Measured, Point
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -69,15 +69,6 @@ def message_us(plan: Plan) -> float:
     with loaded(plan, [Service("service")], plan.of(1_000), ROOM) as pairs:
         connect(pairs)
         return median([pairs[0].cost(*ping_command(plan, pairs[0])) for _ in range(plan.rounds + 1)][1:])
-
-
-class OnNats(Service):
-    """Is started once it has reached its event log."""
-
-    def start(self) -> None:
-        """See `Contestant.start`."""
-        super().start()
-        until(lambda: self.server.metric("event_log_connected"))
 
 
 def commit_command(plan: Plan, one: Loaded) -> tuple[object, ...]:

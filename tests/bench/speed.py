@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import scenarios, storage
+from tests.bench import on_nats, scenarios, storage
 from tests.bench.centrifugo import Centrifugo, is_measured
 from tests.bench.contestants import NODE, Contestant, Peer, Service, SocketIo, c_peer, python_peer
 from tests.bench.generator import compiled
@@ -37,6 +37,8 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "service": lambda: Service("service"),
     "uvicorn": lambda: Service("uvicorn", settings={"ws_transport": "uvicorn"}),
     "on disk": lambda: Service("on disk", settings={"event_log_url": "sqlite:///var/code-racer.db"}),
+    "on NATS": lambda: on_nats.OnNats("on NATS"),
+    "on NATS, disk": lambda: on_nats.OnNats("on NATS, disk"),
     "unpinged": lambda: Watched("service", settings={"ping_interval_s": 3600}),
     "spread": lambda: Service("service", settings={"drain_spread_s": 15, "drain_delay_s": 0}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
@@ -81,6 +83,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
     "fan-out, 500": Scenario(scenarios.fan_out(500), MAIN),
     "durable, 50": Scenario(scenarios.durable, (*ALL[:-1], "on disk")),
+    "durable, NATS": Scenario(on_nats.durable, ("service", "on NATS", "on NATS, disk")),
     "handshake": Scenario(
         scenarios.handshakes, ("service", "on disk", "uvicorn", "node ws with jsonwebtoken", "centrifugo")
     ),
@@ -108,6 +111,9 @@ def measure(names: list[str], plan: Plan, absent: frozenset[str]) -> Results:
     for name in names:
         scenario = SCENARIOS[name]
         results[name] = scenario.measure(plan, [MAKERS[one]() for one in scenario.names if one not in absent])
+        if not results[name]:
+            del results[name]
+            continue
         print(scenario_table(name, text_of(scenario.measure), results[name]), flush=True)
     return results
 

@@ -40,7 +40,7 @@ class Publication(Struct):
     unsure: bool = False
 
 
-_Waiting = tuple[Publication, "asyncio.Future[int | None]"]
+_Pending = tuple[Publication, "asyncio.Future[int | None]"]
 
 
 class Together:
@@ -52,7 +52,7 @@ class Together:
         self._name = name
         self._batches = 0
         self._under_way: asyncio.TimerHandle | None = None
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Pending] = []
         self._sending: set[asyncio.Task[None]] = set()
 
     async def store(self, one: Publication) -> int:
@@ -91,7 +91,7 @@ class Together:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, batch: list[_Waiting], hold: asyncio.TimerHandle) -> None:
+    async def _send(self, batch: list[_Pending], hold: asyncio.TimerHandle) -> None:
         first: int | None = None
         try:
             first = await self._store_all([one for one, _ in batch])
@@ -126,7 +126,7 @@ class Together:
         return ack.seq - len(batch) + 1
 
 
-def _tell(batch: Sequence[_Waiting], first: int | None) -> None:
+def _tell(batch: Sequence[_Pending], first: int | None) -> None:
     """Tell each its sequence, or to go alone."""
     for number, (_, answer) in enumerate(batch):
         if not answer.done():

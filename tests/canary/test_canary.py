@@ -32,6 +32,29 @@ def run(url: str, *options: str, **environment: str) -> tuple[int, dict[str, Any
     return code, json.loads(said.splitlines()[-1])
 
 
+KUBECTL = """#!/bin/bash
+case $3 in
+exec) exec env ENVIRONMENT=production JWT_SECRET={secret} {python} -m app "${{@:7}}" ;;
+create)
+    for one; do
+        case $one in --from-literal=*) one=${{one#*=}} && printf %s "${{one#*=}}" >"{folder}/${{one%%=*}}" ;; esac
+    done ;;
+apply) exec cat ;;
+esac
+"""
+"""As much of a cluster as the script needs: a replica that has the key, and a secret whose keys are files."""
+
+
+def tokens_of_a_replica(folder: Path) -> tuple[Path, Path]:
+    """The canary's tokens as Kubernetes has them: a replica makes them, the script puts them into a secret."""
+    kubectl = folder / "kubectl"
+    kubectl.write_text(KUBECTL.format(secret=SECRET, python=sys.executable, folder=folder))
+    kubectl.chmod(0o755)
+    script = ROOT / "deploy/kubernetes/make-canary-tokens.sh"
+    subprocess.run([script, "code-racer", "30d"], cwd=ROOT, env={"PATH": f"{folder}:/usr/bin:/bin"}, check=True)
+    return folder / "first", folder / "second"
+
+
 def samples(host: str) -> dict[str, float]:
     """All series that are exposed."""
     return {
@@ -67,23 +90,16 @@ def test_one_race_makes_its_own_tokens_where_there_are_no_guests(tmp_path: Path)
         assert (code, line["event"]) == (0, "canary.raced")
         code, line = run(server.http_url)
         assert (code, line["event"], line["outcome"], line["step"]) == (1, "canary.failed", "refused", "token")
-        files = []
-        for name in ("one", "two"):
-            made = subprocess.run(
-                [sys.executable, "-m", "app", "token", "--player", name],
-                cwd=ROOT, env={"PATH": "/usr/bin", "JWT_SECRET": SECRET}, capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            (tmp_path / name).write_text(made.stdout)
-            files += ["--token-file", str(tmp_path / name)]
+        files = [word for file in tokens_of_a_replica(tmp_path) for word in ("--token-file", str(file))]
         assert run(server.http_url, *files)[0] == 0
-        (tmp_path / "two").write_text("nonsense")
+        (tmp_path / "second").write_text("nonsense")
         code, line = run(server.http_url, *files)
         assert (code, line["outcome"], line["step"]) == (1, "refused", "handshake")
         assert "nonsense" not in json.dumps(line)
-        (tmp_path / "two").unlink()
+        (tmp_path / "second").unlink()
         code, line = run(server.http_url, *files)
         assert (code, line["outcome"], line["step"]) == (1, "refused", "token")
-        assert str(tmp_path / "two") in line["detail"]
+        assert str(tmp_path / "second") in line["detail"]
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,16 @@ CONTAINERS_CONF: Final = """
 [containers]
 default_ulimits = ["nofile=8192:8192", "nproc=4096:4096"]
 [engine]
+tmp_dir = "{0}/tmp"
+lock_type = "file"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 [network]
 network_backend = "netavark"
+network_config_dir = "{0}/networks"
 """
+"""All that podman keeps is in a folder of the engine: others on the machine are left alone, and leave it alone."""
 STORAGE_CONF: Final = '[storage]\ndriver = "overlay"\ngraphroot = "{0}/store"\nrunroot = "{0}/run"\n'
 
 
@@ -43,7 +47,7 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        (folder / "containers.conf").write_text(CONTAINERS_CONF)
+        (folder / "containers.conf").write_text(CONTAINERS_CONF.format(folder))
         (folder / "storage.conf").write_text(STORAGE_CONF.format(folder))
         self.environment = os.environ | {
             "CONTAINERS_CONF": str(folder / "containers.conf"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from packaging.utils import canonicalize_name
 
 from tests.proof.containers import BASE, Engine, engine, eventually, lacks, versions
 from tests.proof.record import Record
@@ -85,24 +86,23 @@ def _inside(record: Record, one: Engine) -> None:
         f"MIT, BSD, Apache, PSF, ISC or MPL, each of them{f'; but {odd}' if odd else ''}",
         held=not odd,
     )
-    _listed(record, one, len(found))
+    _listed(record, set(found))
     files = one.run(*run, "find", "/opt/code-racer", "-name", "*.pyc", "-o", "-name", "pip", "-o", "-name", "pytest")
     record.asked("is there a pip, a pytest or a .pyc in it?", files.strip() or "no", held=not files.strip())
 
 
-def _listed(record: Record, one: Engine, packages: int) -> None:
-    """A bill of materials, by the tool that makes them, of what the image's file system has."""
-    place = one.run("image", "mount", IMAGE).strip()
+def _listed(record: Record, inside: set[str]) -> None:
+    """A bill of materials, by the tool that makes them of a lock, has what the image has, and the hashes of it."""
     uv = str(Path(sys.executable).with_name("uv"))
-    tool = [uv, "tool", "run", "--from", CYCLONEDX, "cyclonedx-py", "environment", f"{place}/opt/code-racer/bin/python"]
-    done = subprocess.run(tool, capture_output=True, text=True, timeout=READY_S, check=False)
-    one.run("image", "unmount", IMAGE)
-    bill = json.loads(done.stdout) if done.returncode == 0 else {"components": ()}
-    named = [each for each in bill["components"] if each.get("purl") and each.get("version")]
+    tool = [uv, "tool", "run", "--from", CYCLONEDX, "cyclonedx-py", "requirements", "deploy/requirements.lock"]
+    done = subprocess.run(tool, cwd=ROOT, capture_output=True, text=True, timeout=READY_S, check=False)
+    parts = json.loads(done.stdout)["components"] if done.returncode == 0 else []
+    named = {canonicalize_name(part["name"]) for part in parts if part["version"] and "SHA-256" in str(part)}
+    other = named ^ {canonicalize_name(name) for name in inside - {"code-racer"}}
     record.asked(
-        f"how many packages has its bill of materials ({CYCLONEDX})?",
-        f"{len(named)}, each with version and purl" if named else done.stderr[-300:],
-        held=len(named) >= packages - 1,  # ours is no package of an index
+        f"is what is inside what a bill of materials of the lock has ({CYCLONEDX})?",
+        f"not {sorted(other)} {done.stderr[-300:]}" if other else f"yes, {len(named)} packages, each with its hashes",
+        held=not other,
     )
 
 

@@ -56,8 +56,9 @@ class Drill:
 
     `panel` is the title of the panel that shows it, None where nothing can be shown; `event` the log event that tells
     of it, with its fields, None where a process cannot write one. `pages` are further pages that the fault is right to
-    cause. `stays_bad`: the panel shows a longer past than the drill. `flags` are for its Prometheus. What only looks
-    like a fault (`is_look_alike`) is told as that by nobody, nor as anything else but what `pages` allows.
+    cause. `stays_bad`: the panel shows a longer past than the drill. `takes_native`: its Prometheus takes native
+    histograms. What only looks like a fault (`is_look_alike`) is told as that by nobody, nor as anything else but what
+    `pages` allows.
     """
 
     alert: str
@@ -70,7 +71,7 @@ class Drill:
     pages: frozenset[str] = frozenset()
     factors: Mapping[str, float] = field(default_factory=dict)
     stays_bad: bool = False
-    flags: tuple[str, ...] = ()
+    takes_native: bool = False
     is_look_alike: bool = False
 
     @property
@@ -144,7 +145,7 @@ def run(drill: Drill) -> Result:
 def _run(drill: Drill, slower: int) -> Result:
     result = Result(drill, slower)
     place = Path(tempfile.mkdtemp(prefix="code-racer-drill-"))
-    stack = Stack(place / "stack", {**FACTORS, **drill.factors}, slower, drill.flags)
+    stack = Stack(place / "stack", {**FACTORS, **drill.factors}, slower, takes_native=drill.takes_native)
     witness = Witness(place)
     with witness.looking(), stack.running():
         stage = Stage(place, stack)

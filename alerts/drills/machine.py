@@ -174,7 +174,7 @@ DRILLS: Final = (
         "Replicas without classic histograms",
         "app.started",
         pages=frozenset({"CodeRacerDown"}),  # where a start takes longer than three seconds
-        flags=("--enable-feature=native-histograms",),
+        takes_native=True,
     ),
     Drill(
         "CodeRacerVersionSkew", _TICKET, "a second replica of another build", _two_builds, "Builds side by side", None

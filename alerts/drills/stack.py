@@ -21,7 +21,7 @@ from alerts.drills.scale import require_samples, scaled, scaled_routing, scaled_
 from alerts.model import rules
 from dashboards.build import homes
 from tools.harness.nats_exporter import shipped_relabelling
-from tools.harness.prometheus import query
+from tools.harness.prometheus import TakingNative, query, taking_native
 from tools.harness.server import free_port, until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -109,14 +109,18 @@ class Listener:
 
 
 class Stack:
-    """Runs Prometheus, with further `flags`, Alertmanager and the receivers; a group of rules has its factor.
+    """Runs Prometheus, Alertmanager and the receivers; a group of rules has its factor.
+
+    `takes_native`: Prometheus takes native histograms.
 
     With a `pace` all their clocks are so many times slower: on a machine that has little time for a drill nothing is
     late only because the drill is in a hurry.
     """
 
-    def __init__(self, folder: Path, factors: Mapping[str, float], pace: int = 1, flags: Sequence[str] = ()) -> None:
-        self._flags = flags
+    def __init__(
+        self, folder: Path, factors: Mapping[str, float], pace: int = 1, *, takes_native: bool = False
+    ) -> None:
+        self._native = taking_native() if takes_native else TakingNative((), {})
         self.listener = Listener()
         self.folder = folder
         self.pace = pace
@@ -214,7 +218,7 @@ class Stack:
                     "--storage.tsdb.path=data",
                     f"--rules.alert.resend-delay={self.pace}s",  # of one minute, on the faster clock
                     f"--web.listen-address={_address(self.prometheus)}",
-                    *self._flags,
+                    *self._native.flags,
                 )
             )
             until(lambda: _answers(self.alertmanager))
@@ -230,6 +234,7 @@ class Stack:
                     "job_name": "code-racer",
                     "file_sd_configs": [{"files": ["targets.json"]}],
                     "metric_relabel_configs": shipped_relabelling(),
+                    **self._native.scrape,
                 }
             ],
             "rule_files": ["rules.yaml"],

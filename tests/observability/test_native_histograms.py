@@ -1,7 +1,7 @@
 """Native histograms in a real Prometheus: what it answers from them, and that nobody loses the classic ones unasked.
 
-Debian's is 2.42: it takes native histograms under a flag, and then never the classic ones beside them (2.46 and newer
-can, when they are told to).
+Debian's is 2.42: it takes native histograms under a flag, and then never the classic ones beside them. Newer ones can,
+when they are told to, which `python -m tests.proof prometheus` asks of today's.
 """
 
 import random
@@ -15,10 +15,10 @@ import pytest
 from alerts.machine import HISTOGRAMS_MISSING
 from tools.harness import fetch
 from tools.harness.player import SOLUTION, Player
-from tools.harness.prometheus import prometheus, query
+from tools.harness.prometheus import prometheus, query, taking_native
 from tools.harness.server import ServerProcess, until
 
-FLAG: Final = "--enable-feature=native-histograms"
+NATIVE: Final = taking_native()
 ROUND_TRIPS: Final = "code_racer_ws_client_rtt_seconds"
 BUCKET_WIDTH: Final = 2 ** (1 / 8)
 """Of schema 3: how much two values of one bucket can differ."""
@@ -54,7 +54,7 @@ def test_a_quantile_of_native_histograms_is_right_within_the_width_of_a_bucket(t
     values = [chance.lognormvariate(-4, 1) for _ in range(PINGS)]
     with (
         ServerProcess(tmp_path / "server", metrics_native_histograms="true", message_burst=10_000) as server,
-        prometheus(tmp_path, server, FLAG) as client,
+        prometheus(tmp_path, server, *NATIVE.flags, scrape=NATIVE.scrape) as client,
     ):
         until(lambda: query(client, f"histogram_count({ROUND_TRIPS}) == 0"))  # a rate begins with what was there before
         race(server, values)
@@ -65,21 +65,26 @@ def test_a_quantile_of_native_histograms_is_right_within_the_width_of_a_bucket(t
             assert 1 / BUCKET_WIDTH <= told / true <= BUCKET_WIDTH, (quantile, told, true)
         assert answer(client, f"histogram_sum({ROUND_TRIPS})") == pytest.approx(sum(values))
         assert answer(client, 'histogram_count(code_racer_judge_duration_seconds{outcome="accepted"})') == 1
-        assert not query(client, f"{ROUND_TRIPS}_bucket"), "2.42 keeps one kind: why the setting is off by default"
+        assert not query(client, f"{ROUND_TRIPS}_bucket"), (
+            "it keeps one kind, unasked: why the setting is off by default"
+        )
         assert query(client, QUANTILE)
         assert query(client, HISTOGRAMS_MISSING.expr)
         assert query(client, "code_racer_game_duration_seconds_bucket"), "which has no native histogram"
 
 
-def test_without_the_setting_a_prometheus_with_the_flag_has_all_that_rules_ask_for(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "server") as server, prometheus(tmp_path, server, FLAG) as client:
+def test_without_the_setting_a_prometheus_that_takes_them_has_all_that_rules_ask_for(tmp_path: Path) -> None:
+    with (
+        ServerProcess(tmp_path / "server") as server,
+        prometheus(tmp_path, server, *NATIVE.flags, scrape=NATIVE.scrape) as client,
+    ):
         race(server, [0.01])
         assert until(lambda: query(client, f'{ROUND_TRIPS}_bucket{{le="0.01"}} == 1'))
         assert not query(client, ROUND_TRIPS)
         assert not query(client, HISTOGRAMS_MISSING.expr)
 
 
-def test_a_prometheus_without_the_flag_has_all_that_rules_ask_for(tmp_path: Path) -> None:
+def test_a_prometheus_that_takes_none_has_all_that_rules_ask_for(tmp_path: Path) -> None:
     with (
         ServerProcess(tmp_path / "server", metrics_native_histograms="true") as server,
         prometheus(tmp_path, server) as client,

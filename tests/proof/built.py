@@ -36,6 +36,8 @@ class Program:
     """Of ``go build``, as ``-ldflags=…``."""
     as_released: bool = False
     """Built with what the module itself requires, and nothing else is asked for; for modules without `replace`."""
+    unmade: Sequence[str] = ()
+    """Files that its module embeds and does not have, being made of others: a page for browsers; they are empty."""
     source: Path | None = None
     """A folder of ours with `go.mod`, `go.sum` and `main.go`, in place of one that is made for the package."""
 
@@ -89,6 +91,8 @@ def _build(program: Program, folder: Path) -> Path:
         shutil.copytree(program.source, folder, dirs_exist_ok=True)
     else:
         replaces = "".join(f"replace {module} => {module} {version}\n" for module, version in program.replaces.items())
+        if program.unmade:
+            replaces += f"replace {program.module} => {_filled(program, folder)}\n"
         (folder / "go.mod").write_text(f"module built\n\nrequire {program.module} {program.version}\n{replaces}")
         # The import is what makes `go mod tidy` keep the requirement; it is never compiled.
         (folder / "tools.go").write_text(f'//go:build tools\n\npackage built\n\nimport _ "{program.package}"\n')
@@ -97,6 +101,18 @@ def _build(program: Program, folder: Path) -> Path:
     tags = [f"-tags={','.join(program.tags)}"] if program.tags else []
     _go(folder, "build", "-trimpath", *tags, *program.flags, "-o", str(target), program.package)
     return target
+
+
+def _filled(program: Program, folder: Path) -> Path:
+    """Copy the module, and make what it does not have."""
+    copy = folder / "module"
+    shutil.copytree(module_folder(program.module, program.version), copy, copy_function=shutil.copyfile)
+    for one in (copy, *copy.rglob("*/")):  # in the cache of modules nothing may be written
+        one.chmod(0o755)
+    for name in program.unmade:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).touch()
+    return copy
 
 
 def _go(folder: Path, *arguments: str, **environment: str) -> str:

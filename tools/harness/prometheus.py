@@ -3,8 +3,9 @@
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import httpx
 import yaml
@@ -13,7 +14,24 @@ from tools.harness.nats_exporter import shipped_relabelling
 from tools.harness.server import ServerProcess, free_port, until
 
 SCRAPE_S = 1
+_FLAG: Final = "native-histograms"
 _VARIABLES = {"$cluster": ".*", "$namespace": ".*", "$job": ".+", "$instance": ".+"}
+
+
+class TakingNative(NamedTuple):
+    """What has a Prometheus take native histograms, and no classic ones beside them: flags, or words of its jobs."""
+
+    flags: tuple[str, ...]
+    scrape: Mapping[str, bool]
+
+
+@cache
+def taking_native() -> TakingNative:
+    """Ask the Prometheus that there is: 3.9 and newer do not know the flag that was before."""
+    told = subprocess.run(["prometheus", "--help"], capture_output=True, text=True, check=False)
+    if _FLAG in told.stdout + told.stderr:
+        return TakingNative((f"--enable-feature={_FLAG}",), {})
+    return TakingNative((), {"scrape_native_histograms": True})
 
 
 def filled(expr: str, rate_interval: str = "20s", time_range: str = "60s") -> str:

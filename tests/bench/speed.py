@@ -106,7 +106,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def measure(names: list[str], plan: Plan, absent: frozenset[str]) -> Results:
-    """Run scenarios without those who are `absent`, and print each as it ends."""
+    """Run scenarios without those who are `absent`; print each as it ends. What cannot be measured here is left out."""
     results: Results = {}
     for name in names:
         scenario = SCENARIOS[name]

@@ -7,8 +7,10 @@ from statistics import median
 
 import pytest
 
+from tests.bench import on_nats
 from tests.bench.report import BOUNDS, GOALS, goal_table
-from tests.bench.speed import MAKERS, SCENARIOS, main
+from tests.bench.scenarios import Plan
+from tests.bench.speed import MAKERS, SCENARIOS, main, measure
 from tools.harness.slices import BENCH_DAYS, days_of, slice_of, today
 
 
@@ -38,6 +40,14 @@ def test_a_goal_may_be_about_what_is_above_the_floor() -> None:
 def test_a_bound_is_held_by_the_median() -> None:
     assert "| scrape: service, text at most 0.5 ms | 0.40 (" in goal_table({"scrape": {"service, text": [0.3, 0.4, 9]}})
     assert "| 0.60 | no |" in goal_table({"scrape": {"service, text": [0.6]}})
+
+
+def test_what_cannot_be_measured_here_is_said_and_has_no_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(on_nats, "NATS_SERVER", Path("nowhere"))
+    assert measure(["durable, NATS"], Plan(Path("load"), 1, 1), frozenset()) == {}
+    assert capsys.readouterr().out == "durable, NATS: not measured, there is no nats-server here (make .venv/.nats)\n"
 
 
 @pytest.mark.timeout(300)

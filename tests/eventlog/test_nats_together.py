@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 
 import nats as nats_client
 import pytest
 
-from app.eventlog import START, Commit, Conflict, LogUnavailable
+from app.eventlog import START, Commit, Conflict, Cursor, LogUnavailable
 from app.eventlog.nats import NatsEventLog
 from app.eventlog.nats.together import LEAST
 from app.game import GameEvent, PlayerReady
@@ -93,6 +94,42 @@ async def test_a_batch_whose_answer_was_lost_is_stored_once_even_where_the_serve
             [first.cursor, second.cursor] for (first,), second in zip(firsts, seconds, strict=True)
         ]
         await log.close()
+
+
+async def test_what_was_stored_together_is_told_once_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server tells it before, and answers no question until then."""
+    with Nats(tmp_path) as nats:
+        log, reader = await opened(nats.url), await opened(nats.url)
+        asked, answered, all_told = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        ask = reader._commits.last
+
+        async def answer(subject: str) -> object:
+            asked.set()
+            await answered.wait()
+            return await ask(subject)
+
+        monkeypatch.setattr(reader._commits, "last", answer)
+        games = [f"g{number}" for number in range(2 * LEAST)]
+        told: dict[str, list[Cursor]] = {game: [] for game in games}
+
+        def hear(game: str, commit: Commit) -> None:
+            told[game].append(commit.cursor)
+            if sum(map(len, told.values())) == 3 * len(games):
+                all_told.set()
+
+        for game in games:
+            await reader.subscribe(game, partial(hear, game))
+        stored = await asyncio.gather(*(appended(log, game, 3) for game in games))
+        async with asyncio.timeout(20):
+            await asked.wait()
+            assert sum(map(len, told.values())) < LEAST
+            answered.set()
+            await all_told.wait()
+        assert list(told.values()) == [[one.cursor for one in commits] for commits in stored]
+        await log.close()
+        await reader.close()
 
 
 async def test_what_was_stored_together_survives_the_server_and_stands_there_once(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from app.eventlog.coordination import Subscription
 from app.eventlog.nats.batch import BATCH, Stored, last_of_subjects, next_by_subject
 from app.eventlog.nats.client import headers_of
 from app.eventlog.nats.coordination import NatsCoordination
+from app.eventlog.nats.durable import Durable
 from app.eventlog.nats.jetstream import Stream
 from app.eventlog.nats.link import NatsLink
 from app.eventlog.nats.streams import BROADCAST, COMMIT, COMMITS_MADE_WITH, log_stream, log_subject, state_stream
@@ -48,7 +49,8 @@ class NatsEventLog:
         self._link = NatsLink(settings, replica)
         self._commits = Stream(self._link, settings, log_stream(settings), COMMITS_MADE_WITH)
         self._state = Stream(self._link, settings, state_stream(settings), {})
-        self._topics = Topics(self._link, {COMMIT: self._commit_of, BROADCAST: _as_sent})
+        durable = Durable(lambda: self._commits.last(PROBE_SUBJECT))
+        self._topics = Topics(self._link, {COMMIT: self._commit_of, BROADCAST: _as_sent}, durable)
         self.coordination = NatsCoordination(self._link, self._state, self._topics)
         self._appending = 0
         self._open: set[str] = set()

@@ -4,9 +4,11 @@ Both come over one NATS subscription a topic, however many subscribe to it.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from app.eventlog.coordination import Subscription
+from app.eventlog.nats.durable import Durable
 from app.eventlog.nats.link import LinkSubscription, NatsLink
 from app.eventlog.nats.streams import live_subjects
 from app.telemetry.bulkhead import Bulkhead
@@ -23,8 +25,9 @@ class Topics:
     for all; nothing, where they make None of it or do not know the kind.
     """
 
-    def __init__(self, link: NatsLink, decoders: Mapping[str, Decode]) -> None:
+    def __init__(self, link: NatsLink, decoders: Mapping[str, Decode], durable: Durable) -> None:
         self.decoders = decoders
+        self.durable = durable
         self.bulkhead = Bulkhead(link.report, "subscriber")
         self._link = link
         self._topics: dict[str, _Topic] = {}
@@ -59,8 +62,10 @@ class _Topic:
         kind = subject.rpartition(".")[2]
         decode = self._topics.decoders.get(kind)
         received = decode(subject, headers, data) if decode is not None else None
-        if received is None:
-            return
+        if received is not None:
+            self._topics.durable.take(headers, partial(self._deliver, kind, received))
+
+    def _deliver(self, kind: str, received: object) -> None:
         for receiver in self.receivers:
             if receiver.kind == kind:
                 with self._topics.bulkhead:

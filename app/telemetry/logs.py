@@ -14,7 +14,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from io import RawIOBase
 from typing import Any, Final, cast
 
@@ -35,7 +35,7 @@ _QUIET: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "websockets", "asyn
 _MUTE: Final = ("opentelemetry",)
 _TEXT_LIMIT: Final = 8_192
 _SEPARATORS: Final = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "\u2028\u2029\u0085")
-_MILLISECONDS: Final = len("2026-01-01T00:00:00.000")
+_SECONDS: Final = len("2026-01-01T00:00:00")
 _GATHER_S: Final = 0.025
 _MOST_AT_ONCE: Final = 64
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -252,8 +252,8 @@ class Logs:
                 len(value) <= _TEXT_LIMIT and value.isascii() and not ("?" in value or "&" in value or "eyJ" in value)
             ):
                 fields[key] = _presentable(value)
-        record = {"timestamp": _timestamp(), "level": level, **self._common, **self.trace_ids()}
-        self.writer.put(record | fields | {"event": _presentable(event)})
+        begin = {"timestamp": _timestamp(), "level": level}
+        self.writer.put({**begin, **self._common, **self.trace_ids(), **fields, "event": _presentable(event)})
 
     def foreign(self, record: logging.LogRecord) -> None:
         """Take a record of the standard library's logging."""
@@ -313,4 +313,11 @@ def _one_line(line: bytes) -> bytes:
 
 
 def _timestamp() -> str:
-    return f"{dt.datetime.now(dt.UTC).isoformat(timespec='milliseconds')[:_MILLISECONDS]}Z"
+    now = time.time()
+    return f"{_second(int(now))}.{int(now % 1 * 1000):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(now: int) -> str:
+    """Return a second as every line of it begins: making one is a tenth of what a line costs the event loop."""
+    return dt.datetime.fromtimestamp(now, dt.UTC).isoformat()[:_SECONDS]

@@ -3,14 +3,14 @@
 import ipaddress
 import socket
 from collections.abc import Container
-from typing import Any, Final
+from typing import Final
 
-from litestar.connection import ASGIConnection
+from app.web.asked import Asked
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 
-def client_address(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+def client_address(connection: Asked) -> str:
     """Read the client's address: the peer's, or behind a trusted proxy what that says, if it is one."""
     peer = connection.scope.get("client")
     host = peer[0] if peer else ""

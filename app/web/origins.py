@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from litestar.config.cors import CORSConfig
-from litestar.connection import ASGIConnection
 
 from app.settings import ServerSettings
 from app.vocabulary import HandshakeOutcome
+from app.web.asked import Asked
 from app.web.error_answers import refused
 
 LOCALHOST: Final = r"https?://(localhost|127\.0\.0\.1)(:\d{1,5})?"
@@ -22,7 +22,7 @@ class OriginPolicy:
     allowed: frozenset[str]
     development: bool
 
-    def require(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    def require(self, connection: Asked) -> None:
         """Refuse a request from another origin. Raises RequestRefused.
 
         A page's GET of its own address has no Origin (Fetch, section 3.2), though its WebSocket there has one: such a

@@ -3,9 +3,11 @@
 from typing import Any, Final
 
 import pytest
+from litestar.datastructures import Headers
 
 from app.asgi import create_app
 from app.settings import load_settings
+from app.web.asked import UpgradeHeaders
 from app.web.handshake.endpoint import GameSockets
 from tools.harness.server import SECRET
 from tools.harness.tokens import token
@@ -58,3 +60,11 @@ async def test_what_is_no_games_is_refused_before_litestar() -> None:
     app: Any = create_app(load_settings(jwt_secret=SECRET, event_log_url="memory:"))
     status, _, body = await answer(GameSockets(app, app.state.handshakes), scope("/elsewhere", GOOD))
     assert (status, b"no_such_path" in body) == (404, True)
+
+
+def test_the_headers_of_an_upgrade_are_read_as_litestar_reads_them() -> None:
+    raw = [(b"authorization", b"Bearer a"), (b"origin", b"\xe9"), (b"authorization", b"Bearer b"), (b"via", b"")]
+    ours, theirs = UpgradeHeaders(raw), Headers(raw)
+    for name in ("authorization", "origin", "via", "host"):
+        assert ours.get(name) == theirs.get(name), name
+        assert ours.getall(name, []) == theirs.getall(name, []), name

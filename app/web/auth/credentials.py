@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from litestar.datastructures import Headers
-
 from app.protocol import SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX
 from app.realtime.identity import Unauthenticated
+from app.web.asked import RequestHeaders
 
 
-def find_token(headers: Headers, query: str | None, subprotocols: Sequence[str]) -> str | None:
+def find_token(headers: RequestHeaders, query: str | None, subprotocols: Sequence[str]) -> str | None:
     """Find the token of a request, first match wins: header, subprotocol, query. Cookies are never read.
 
     None where there is none.

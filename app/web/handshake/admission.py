@@ -8,9 +8,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from litestar.connection import ASGIConnection
+from typing import Final
 
 from app.game import misses_end
 from app.protocol import SUBPROTOCOL
@@ -20,14 +18,13 @@ from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REJECTIONS
 from app.transport import Chaos
 from app.vocabulary import HandshakeOutcome, LimitScope
+from app.web.asked import Asked
 from app.web.auth.authenticator import Authenticator
 from app.web.auth.credentials import find_token
 from app.web.auth.tickets import Ticket, TicketIssuer
 from app.web.availability import Availability
 from app.web.error_answers import RequestRefused, cannot_verify, refused, unauthorized
 from app.web.origins import OriginPolicy
-
-AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 MINUTE_MS: Final = 60_000
 _CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -58,7 +55,7 @@ class Admission:
     max_replacements_per_minute: int
     allows_chaos: bool
 
-    def require_target(self, connection: AnyConnection, game_id: str) -> HandshakeTarget:
+    def require_target(self, connection: Asked, game_id: str) -> HandshakeTarget:
         """Require a request that makes sense, from an allowed origin, to a service that takes connections."""
         query = connection.query_params
         target = HandshakeTarget(_game_id(game_id), _last_seq(query.get("last_seq")), self._chaos(query.get("chaos")))
@@ -79,9 +76,7 @@ class Admission:
         except ValueError as error:
             raise refused(HandshakeOutcome.BAD_REQUEST, str(error)) from None
 
-    async def identify(
-        self, connection: AnyConnection, subprotocols: Sequence[str]
-    ) -> tuple[Identity | None, Ticket | None]:
+    async def identify(self, connection: Asked, subprotocols: Sequence[str]) -> tuple[Identity | None, Ticket | None]:
         """Identify the player, and return the ticket that has to be redeemed; no player: the first message tells."""
         query = connection.query_params
         try:

@@ -8,9 +8,7 @@ from typing import Any, Final, cast
 
 import msgspec
 from litestar import WebSocket
-from litestar.connection import ASGIConnection
-from litestar.datastructures import Headers, MultiDict
-from litestar.types import Receive, Scope, Send, WebSocketScope
+from litestar.types import WebSocketScope
 
 from app.protocol import SUBPROTOCOL, Close
 from app.realtime import Hub, Room, Session, Transport
@@ -19,6 +17,7 @@ from app.telemetry.observer import Observer, Opened
 from app.telemetry.tracer import Handshake, Link
 from app.transport import EXTENSION, UnsteadyTransport
 from app.vocabulary import HandshakeOutcome
+from app.web.asked import UpgradeRequest
 from app.web.error_answers import MEDIA_TYPE, ErrorAnswer
 from app.web.handshake.admission import NOWHERE, Admission, HandshakeTarget
 from app.web.handshake.connection_limits import ConnectionLimits, ConnectionSlot
@@ -29,19 +28,6 @@ from app.web.rates import ApiRates
 AnySocket = WebSocket[Any, Any, Any]
 GONE: Final = OSError
 """What sending to a peer that has gone raises (ASGI 2.4)."""
-
-
-class UpgradeRequest(ASGIConnection[Any, Any, Any, Any]):
-    """The request for an upgrade; its headers and its query are read once, as nearly each check asks for some."""
-
-    __slots__ = ("headers", "query_params")
-    headers: Headers
-    query_params: MultiDict[Any]
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive, send)
-        self.headers = super().headers
-        self.query_params = super().query_params
 
 
 class Begun:

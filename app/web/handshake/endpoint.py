@@ -15,10 +15,11 @@ from app.realtime import Room, Session
 from app.realtime.identity import Identity, Unauthenticated, VerifierUnavailable
 from app.refusals import REFUSALS
 from app.vocabulary import HandshakeOutcome
+from app.web.asked import UpgradeRequest
 from app.web.auth.tickets import Ticket
 from app.web.client_address import client_address
 from app.web.error_answers import FAULT, ErrorAnswer, RequestRefused, no_such_path, unavailable
-from app.web.handshake.attempt import AnySocket, Begun, HandshakeAttempt, HandshakeContext, UpgradeRequest
+from app.web.handshake.attempt import AnySocket, Begun, HandshakeAttempt, HandshakeContext
 from app.web.handshake.connection_limits import ConnectionSlot
 from app.web.json_request import AnyRequest
 

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
-
-from litestar.connection import ASGIConnection
+from typing import Final
 
 from app.protocol import OWN_RELEASES
 from app.vocabulary import ClientClass, ClientName
+from app.web.asked import Asked
 
 _CLASSES: Final = (
     (re.compile(r"mozilla/", re.IGNORECASE), ClientClass.BROWSER),
@@ -36,13 +35,13 @@ class Releases:
     def __init__(self, known: Iterable[str]) -> None:
         self._known = {name: name for name in known}
 
-    def name(self, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    def name(self, connection: Asked) -> str:
         """Return the release that ``?client=`` says, where it is known, else a class: that of the user agent."""
         said = connection.query_params.get("client", "")
         if said.startswith(_CANARY):
             return ClientClass.CANARY
         known = self._known.get(said)
-        return known if known is not None else user_agent_class(connection.headers.get("user-agent", ""))
+        return known if known is not None else user_agent_class(connection.headers.get("user-agent") or "")
 
 
 def user_agent_class(agent: str) -> ClientClass:

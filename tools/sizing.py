@@ -67,8 +67,6 @@ class Habits:
     handshakes_per_race: float = 1.5
     """Of each player: one comes, every second comes back once."""
     retention_s: float = DAY_S
-    stored_part: float = 0.17
-    """Of the log's bytes, once the servers have compressed them (s2: 330 races of eight, 18.4 to 3.1 KiB); else 1."""
     delivery_bytes: float = 256
     """Of a progress on the wire: 200, and the headers of WebSocket, TCP and IP."""
 
@@ -181,9 +179,7 @@ def sizes(measured: Measured, habits: Habits, players: int, most: int = 8_000) -
         commits_per_s=commits,
         streams=math.ceil(commits * measured.stored_us / 1e6 / PER_STREAM),
         subjects=subjects,
-        log_bytes=(
-            subjects * habits.players_per_game * habits.commits_per_player * measured.commit_bytes * habits.stored_part
-        ),
+        log_bytes=subjects * habits.players_per_game * habits.commits_per_player * measured.commit_bytes,
         log_memory_bytes=subjects * measured.subject_bytes,
         out_bytes_per_s=out,
         presence_bytes=others * measured.remote_bytes,

@@ -287,8 +287,8 @@ With `--help` it lists what is assumed of a player; each is an option.
 ## What it takes
 
 Assumed: games of 8, races of ten minutes, each player's progress told once in two seconds, six commits and one and a
-half handshakes of a player a race, logs of finished games kept for a day and compressed to a sixth by the servers, at
-most 8,000 players on a replica and half of its core.
+half handshakes of a player a race, logs of finished games kept for a day, at most 8,000 players on a replica and half
+of its core.
 
 {sizes}
 

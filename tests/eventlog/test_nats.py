@@ -14,7 +14,6 @@ import httpx
 import nats as nats_client
 import nkeys
 import pytest
-from nats.js.api import StoreCompression
 
 from app.eventlog import START, Commit, Conflict, LogUnavailable
 from app.eventlog.nats import NatsEventLog
@@ -100,41 +99,6 @@ async def test_what_was_replaced_is_on_the_servers_disks_no_more_also_where_that
     assert [(one.cursor, list(one.events)) for one in await log.read(GAME_ID)] == [(replaced.cursor, without)]
     assert on_disk() == []
     await log.close()
-
-
-async def test_what_was_replaced_is_gone_from_a_block_that_the_server_has_compressed(tmp_path: Path) -> None:
-    def compressed() -> list[bytes]:
-        blocks = [one.read_bytes() for one in tmp_path.glob("store0/**/CODE_RACER/**/*.blk")]
-        return [one for one in blocks if one.startswith(b"cmp")]
-
-    with Nats(tmp_path) as nats:
-        log = await opened(nats.url, nats_max_bytes=100_000)  # a limit so low makes blocks of 32 KiB
-        game = Game(min_players=1)
-        game.start("ann")
-        game.do(Submit("ann", SECRET.decode() * 10, "python"))
-        last = (await log.append(GAME_ID, START, game.events)).cursor
-        other = START
-        async with asyncio.timeout(20):
-            while not compressed():
-                other = (await log.append("other", other, event(1) * 10)).cursor
-        assert any(SECRET in one for one in compressed())
-        await log.replace(GAME_ID, last, erased(game.events, "ann"))
-        assert compressed()
-        assert not any(SECRET in one for one in compressed())
-        await log.close()
-
-
-async def test_a_stream_that_an_operator_leaves_uncompressed_is_taken_as_it_is(nats: Nats) -> None:
-    await wipe(nats.url)
-    await (await opened(nats.url)).close()
-    client = await nats_client.connect(nats.url)
-    config = (await client.jetstream().stream_info("CODE_RACER")).config
-    assert config.compression == "s2"
-    config.compression = StoreCompression.NONE
-    await client.jetstream().update_stream(config)
-    await (await opened(nats.url)).close()
-    assert (await client.jetstream().stream_info("CODE_RACER")).config.compression == StoreCompression.NONE
-    await client.close()
 
 
 async def test_a_game_too_large_for_one_message_is_refused_and_stays(nats: Nats) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +54,25 @@ async def test_appends_that_wait_for_one_another_are_stored_together(tmp_path: P
             [one.cursor for one in commits] for commits in told
         ]
         await log.close()
+
+
+async def test_a_stream_that_was_made_without_batches_and_with_compression_is_taken_as_it_is(tmp_path: Path) -> None:
+    with Nats(tmp_path) as nats:
+        await (await opened(nats.url)).close()
+        client = await nats_client.connect(nats.url)
+        found = json.loads((await client.request("$JS.API.STREAM.INFO.CODE_RACER")).data)["config"]
+        assert found["allow_atomic"]
+        assert found["compression"] == "none"
+        changed = found | {"allow_atomic": False, "compression": "s2"}
+        await client.request("$JS.API.STREAM.UPDATE.CODE_RACER", json.dumps(changed).encode())
+        log = await opened(nats.url)
+        await asyncio.gather(*(appended(log, f"g{number}", 2) for number in range(2 * LEAST)))
+        assert batches(tmp_path) == 0
+        found = json.loads((await client.request("$JS.API.STREAM.INFO.CODE_RACER")).data)["config"]
+        assert not found.get("allow_atomic")
+        assert found["compression"] == "s2"
+        await log.close()
+        await client.close()
 
 
 async def test_of_those_stored_together_one_that_comes_late_is_a_conflict_and_the_others_are_stored(

@@ -15,8 +15,8 @@ COMMIT: Final = "log"
 BROADCAST: Final = "progress"
 """Named after the first that there was, players' progress: replicas of earlier releases use it."""
 DUPLICATE_WINDOW_S: Final = 120
-COMMITS_MADE_WITH: Final = {"compression": "s2", "allow_atomic": True}
-"""The servers compress each block once it is full: a sixth of a race is left. Commits may be stored together."""
+COMMITS_MADE_WITH: Final = {"allow_atomic": True}
+"""Commits may be stored together. Not compressed: nats-server 2.15 was seen to stand still over it at its start."""
 _SECOND_NS: Final = 1_000_000_000
 
 

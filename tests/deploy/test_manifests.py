@@ -184,6 +184,9 @@ def test_the_probes_ask_endpoints_that_exist_on_a_port_of_their_own(overlay: str
     probes = [container(overlay)[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
     assert [probe["path"] for probe in probes] == ["/startupz", "/livez", "/readyz"]
     assert {probe["port"] for probe in probes} == {"ops"}
+    own_end_s = container(overlay)["livenessProbe"]["terminationGracePeriodSeconds"]
+    pause_s = container(overlay)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause_s < own_end_s < pod(overlay)["terminationGracePeriodSeconds"], "who does not answer drains nobody"
     ports = {port["name"]: port["containerPort"] for port in container(overlay)["ports"]}
     assert ports == {"http": settings(overlay).port, "ops": settings(overlay).ops_port}
     service = of_kind(overlay, "Service")

@@ -62,6 +62,8 @@ def built(program: Program) -> Path:
     """The program's file, which is built unless it is kept; raises `NotBuiltError`."""
     folder = kept()
     made = folder / program.file_name
+    if made.exists():
+        return made  # whoever builds another holds the lock for minutes
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two compilers beside each other would not fit the memory
         if not made.exists():

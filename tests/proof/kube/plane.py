@@ -35,7 +35,7 @@ class Plane:
         """With `nodes` the controllers and the scheduler run too."""
         self._stack = ExitStack()
         self._nodes = nodes
-        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="code-racer-plane-")))
+        self.folder = Path(self._stack.enter_context(_folder()))
         self._port = free_port()
         self.kubeconfig = self.folder / "kubeconfig"
 
@@ -140,7 +140,7 @@ class Plane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={self.folder / 'accounts.key'}",
             f"--service-account-key-file={self.folder / 'accounts.pub'}",
-            "--enable-aggregator-routing=false",
+            "--kubelet-preferred-address-types=InternalIP",
         )
 
     def _write_kubeconfig(self, token: str) -> None:
@@ -172,6 +172,11 @@ class Plane:
             options += [f"--service-account-private-key-file={self.folder / 'accounts.key'}"]
             options += ["--horizontal-pod-autoscaler-sync-period=2s", "--allocate-node-cidrs=false"]
         self.run(name, built(kubernetes(name)), *options)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """A kubelet leaves mounts in it, which end with the namespace that it ran in."""
+    return tempfile.TemporaryDirectory(prefix="code-racer-plane-", ignore_cleanup_errors=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

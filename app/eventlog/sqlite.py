@@ -18,6 +18,11 @@ and nothing was acknowledged.
 Commits are delivered on the event loop in the order of their jobs, each before its appender is answered, and also where
 the appender has given up: its future is cancelled, the job is not. So subscribers see every commit, in order.
 
+What is appended stands in the order in which it came, so that the commits of a group, whatever their games, change the
+same few pages: a page is what a commit costs, beside the disk's own time. Each names the one before it of its game, and
+the game its newest: whoever reads a game goes from one to the next (`_CHAIN`). An index would be changed in as many
+pages as there are games. Numbers are a column of their own, which VACUUM leaves as they are.
+
 A finished game is packed: its commits, a row each, become one that is a sixth as large (`packing`), in one transaction,
 so that it is read one way or the other, whatever happens. That is a job like any other, of a few games, and done when
 retention is looked at; nobody who appends waits for more than one.
@@ -40,9 +45,9 @@ from app.eventlog.port import START, Commit, Conflict, Cursor
 from app.eventlog.writer import SqliteWriter
 from app.game import GameEvent
 
-SCHEMA_VERSION: Final = 2
-"""Of the tables that a release has to understand: of 2 games are packed. A table more, as `counts` was, leaves it: it
-is made where it is not there, and an earlier release does without it.
+SCHEMA_VERSION: Final = 3
+"""Of the tables that a release has to understand: of 2 games are packed, of 3 commits stand in the order of `appended`.
+A table more, as `counts` was, leaves it: it is made where it is not there, and an earlier release does without it.
 """
 PACKED_AT_ONCE: Final = 4
 """Games of one transaction, which others may wait for: some milliseconds."""
@@ -50,24 +55,49 @@ PACKED_AT_MOST: Final = 256
 """Games of one sweep: of a file of an earlier release many more wait."""
 PACKED_BYTES: Final = 2**18
 """Of one game: a larger one stays as it is, it would hold the others up."""
-_UPGRADE: Final = "ALTER TABLE games ADD COLUMN packed INTEGER;"
+_UPGRADES: Final = ("ALTER TABLE games ADD COLUMN packed INTEGER;", "ALTER TABLE games ADD COLUMN newest INTEGER;")
+"""What makes of each version the next one's tables; what is in them stays where it is."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS games (
-    game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER, packed INTEGER
+    game_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, ended_at INTEGER, packed INTEGER, newest INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS games_ended ON games (ended_at);
 CREATE INDEX IF NOT EXISTS games_to_pack ON games (ended_at) WHERE ended_at IS NOT NULL AND packed IS NULL;
+CREATE TABLE IF NOT EXISTS appended (
+    number INTEGER PRIMARY KEY, game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, before INTEGER, events BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS commits (
     game_id TEXT NOT NULL, last_seq INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (game_id, last_seq)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS packed (game_id TEXT PRIMARY KEY, commits BLOB NOT NULL);
 """
-_CREATE: Final = "INSERT INTO games (game_id, last_seq, ended_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-_LOOSE: Final = "SELECT CAST(events AS BLOB) FROM commits WHERE game_id = ? AND last_seq > ? ORDER BY last_seq"
-_GO_ON: Final = "UPDATE games SET last_seq = ? WHERE game_id = ? AND last_seq = ?"
-_EMPTY: Final = ("DELETE FROM commits WHERE game_id = ?", "DELETE FROM packed WHERE game_id = ?")
+_CREATE: Final = "INSERT INTO games (game_id, last_seq) VALUES (?, 0) ON CONFLICT DO NOTHING"
+_APPEND: Final = """
+INSERT INTO appended (game_id, last_seq, before, events)
+SELECT game_id, ?, newest, ? FROM games WHERE game_id = ? AND last_seq = ?
+"""
+_GO_ON: Final = "UPDATE games SET last_seq = ?, newest = last_insert_rowid() WHERE game_id = ?"
+_END: Final = "UPDATE games SET last_seq = ?, newest = last_insert_rowid(), ended_at = ? WHERE game_id = ?"
+_CHAIN: Final = """
+WITH RECURSIVE chain (number) AS (
+    SELECT newest FROM games WHERE game_id = ?1
+    UNION ALL SELECT before FROM appended JOIN chain USING (number) WHERE last_seq > ?2
+) SELECT number FROM chain
+"""
+"""Of a game's commits after a cursor, and perhaps one more, the numbers in `appended`."""
+_LOOSE: Final = f"""
+SELECT CAST(events AS BLOB) AS events FROM (
+    SELECT last_seq, events FROM commits WHERE game_id = ?1
+    UNION ALL SELECT last_seq, events FROM appended WHERE number IN ({_CHAIN})
+) WHERE last_seq > ?2 ORDER BY last_seq
+"""  # noqa: S608 - these
+"""`commits` has what was appended before version 3, and what replaced something."""
+_EMPTY: Final = (
+    "DELETE FROM commits WHERE game_id = ?1",
+    "DELETE FROM packed WHERE game_id = ?1",
+    f"DELETE FROM appended WHERE number IN ({_CHAIN.replace('?2', '0')})",  # noqa: S608 - these
+)
 _TO_PACK: Final = "SELECT game_id FROM games WHERE ended_at IS NOT NULL AND packed IS NULL LIMIT ?"
-_END: Final = "UPDATE games SET last_seq = ?, ended_at = ? WHERE game_id = ? AND last_seq = ?"
 COORDINATION_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS claims_until ON claims (until);
@@ -99,15 +129,14 @@ class SqliteEventLog(EmbeddedLog):
         accepted: list[Commit] = []
 
         def run(db: sqlite3.Connection) -> None:
-            if after == START:
-                changed = db.execute(_CREATE, (game_id, cursor, ended))
-            elif ended is None:  # what is not set needs no change of its index
-                changed = db.execute(_GO_ON, (cursor, game_id, after))
-            else:
-                changed = db.execute(_END, (cursor, ended, game_id, after))
-            if changed.rowcount == 0:
+            if after == START and db.execute(_CREATE, (game_id,)).rowcount == 0:
                 raise Conflict(game_id)
-            db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, cursor, data))
+            if db.execute(_APPEND, (cursor, data, game_id, after)).rowcount == 0:
+                raise Conflict(game_id)
+            if ended is None:  # what is not set needs no change of its index
+                db.execute(_GO_ON, (cursor, game_id))
+            else:
+                db.execute(_END, (cursor, ended, game_id))
 
         def publish(accepted_at: float) -> None:
             accepted.append(Commit(cursor, tuple(events), accepted_at))
@@ -129,7 +158,7 @@ class SqliteEventLog(EmbeddedLog):
             for statement in _EMPTY:
                 db.execute(statement, (game_id,))
             db.execute("INSERT INTO commits VALUES (?, ?, ?)", (game_id, after, data))
-            db.execute("UPDATE games SET packed = NULL WHERE game_id = ?", (game_id,))
+            db.execute("UPDATE games SET packed = NULL, newest = NULL WHERE game_id = ?", (game_id,))
 
         await self._writer.submit(run)
         return Commit(after, tuple(events), time.time())
@@ -245,11 +274,13 @@ def _pack(db: sqlite3.Connection) -> int:
     """Pack finished games, a few; how many were looked at."""
     games = db.execute(_TO_PACK, (PACKED_AT_ONCE,)).fetchall()
     for game in games:
-        (size,) = db.execute("SELECT SUM(LENGTH(events)) FROM commits WHERE game_id = ?", game).fetchone()
+        (size,) = db.execute(f"SELECT SUM(LENGTH(events)) FROM ({_LOOSE})", (*game, START)).fetchone()  # noqa: S608 - ours
         if size <= PACKED_BYTES:
             commits = [data for (data,) in db.execute(_LOOSE, (*game, START))]
-            db.execute("DELETE FROM commits WHERE game_id = ?", game)
+            for statement in _EMPTY:
+                db.execute(statement, game)
             db.execute("INSERT INTO packed VALUES (?, ?)", (*game, pack(commits)))
+            db.execute("UPDATE games SET newest = NULL WHERE game_id = ?", game)
         db.execute("UPDATE games SET packed = 1 WHERE game_id = ?", game)
     return len(games)
 
@@ -263,6 +294,6 @@ def _prepare(db: sqlite3.Connection, *, must_exist: bool) -> None:
         raise sqlite3.DatabaseError("it is no event log of Code Racer")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
-    upgrade = _UPGRADE if version == 1 else ""
+    upgrade = "".join(_UPGRADES[version - 1 :]) if version else ""
     version_now = f"PRAGMA user_version={SCHEMA_VERSION};"
     db.executescript(f"BEGIN IMMEDIATE; {upgrade} {_SCHEMA} {COORDINATION_SCHEMA} {version_now} COMMIT;")

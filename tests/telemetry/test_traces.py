@@ -175,7 +175,7 @@ def test_the_context_stands_in_the_stored_event_and_in_no_frame(tmp_path: Path) 
             player.send("submit_code", {"code": SOLUTION})
             player.until("game_finished")
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as database:
-        commits = [json.loads(row[0]) for row in database.execute("SELECT events FROM commits")]
+        commits = [json.loads(row[0]) for row in database.execute("SELECT events FROM appended")]
     stored = {event["type"]: event["traceparent"] for commit in commits for event in commit}
     submitted = only(collector.spans, "game.submit_code")
     parent = next(one for one in collector.named("event_log.append") if one.parent_id == submitted.span_id)

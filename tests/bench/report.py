@@ -59,6 +59,8 @@ GOALS: Final = (
     Goal("echo", "node ws", 0.55, floor="C floor"),
     Goal("fan-out, 50", "node ws", 0.32, floor="C floor"),
     Goal("durable, 50", "service", 1.35, ours="on disk"),
+    Goal("durable, 50", "synced", 1.15, ours="on disk"),
+    Goal("durable, 256 games", "service", 1.35, ours="on disk"),
     Goal("handshake", "node ws with jsonwebtoken", 0.85, ours="on disk"),
     Goal("steady", "picows", 1.5),
     Goal("echo", "silent", 1.03),
@@ -224,7 +226,8 @@ INTRODUCTION: Final = """# Speed
 Written by `make bench`: {machine}.
 
 The service is as it is run, with metrics, logs and pings on; the peers measure nothing. `silent` is the service without
-telemetry, `uvicorn` the service with `WS_TRANSPORT=uvicorn`, `C floor` what the kernel alone costs. Server and load
+telemetry, `uvicorn` the service with `WS_TRANSPORT=uvicorn`, `C floor` what the kernel alone costs. `on disk` keeps its
+events in SQLite; `synced` only writes their bytes and syncs them, which is the floor of a disk. Server and load
 generator are pinned to a core each; the servers of a scenario run side by side and are loaded in turns. Unless a
 scenario says otherwise the figure is µs of the server's processor time per unit, the median of the rounds. Machines
 differ and are noisy: read the ratios. What made it faster, before and after, and where the rest goes:

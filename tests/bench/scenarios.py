@@ -20,7 +20,7 @@ import httpx
 
 from app.client.bot import PROBLEM, SOLUTION, Bot
 from code_racer_client import Api, GameWebSocket
-from tests.bench.contestants import Contestant, loop_s, waited_s
+from tests.bench.contestants import Contestant, Service, loop_s, waited_s
 from tests.bench.generator import Generator
 from tests.bench.turns import Turns, Watched
 
@@ -163,12 +163,26 @@ def durable(plan: Plan, servers: list[Contestant]) -> Values:
     with loaded(plan, servers, CONNECTIONS, CONNECTIONS + 1) as pairs:
         connect(pairs)
         messages = plan.of(60_000) // CONNECTIONS
+        return in_turns(plan, pairs, lambda one: ready_command(one, messages, CONNECTIONS))
 
-        def command(one: Loaded) -> tuple[object, ...]:
-            variants = [one.server.message("ready", {"status": status}) for status in ("ready", "not_ready")]
-            return "fan", messages, CONNECTIONS, CONNECTIONS, one.server.prefix("player_ready"), *variants
 
-        return in_turns(plan, pairs, command)
+GAMES = 256
+
+
+def durable_in_many(plan: Plan, servers: list[Contestant]) -> Values:
+    """The same in 256 games of one player each, an event under way in each of them; the cost of one event."""
+    for server in servers:
+        assert isinstance(server, Service)
+        server.absent = 1
+    with loaded(plan, servers, GAMES, 1) as pairs:
+        connect(pairs)
+        return in_turns(plan, pairs, lambda one: ready_command(one, plan.of(12_000), 1))
+
+
+def ready_command(one: Loaded, messages: int, members: int) -> tuple[object, ...]:
+    """See `durable`."""
+    variants = [one.server.message("ready", {"status": status}) for status in ("ready", "not_ready")]
+    return "fan", messages, members, members, one.server.prefix("player_ready"), *variants
 
 
 def handshakes(plan: Plan, servers: list[Contestant]) -> Values:

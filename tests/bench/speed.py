@@ -42,6 +42,7 @@ MAKERS: dict[str, Callable[[], Contestant]] = {
     "unpinged": lambda: Watched("service", settings={"ping_interval_s": 3600}),
     "spread": lambda: Service("service", settings={"drain_spread_s": 15, "drain_delay_s": 0}),
     "silent": lambda: Service("silent", module="tests.bench.silent"),
+    "synced": lambda: Service("synced", module="tests.bench.synced"),
     "C floor": lambda: c_peer("C floor", "floor.c"),
     "uvloop floor": lambda: python_peer("uvloop floor", "uvloop_floor"),
     "picows": lambda: python_peer("picows", "picows_server"),
@@ -82,7 +83,8 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out, 10": Scenario(scenarios.fan_out(10), MAIN),
     "fan-out, 50": Scenario(scenarios.fan_out(50), ALL),
     "fan-out, 500": Scenario(scenarios.fan_out(500), MAIN),
-    "durable, 50": Scenario(scenarios.durable, (*ALL[:-1], "on disk")),
+    "durable, 50": Scenario(scenarios.durable, (*ALL[:-1], "on disk", "synced")),
+    "durable, 256 games": Scenario(scenarios.durable_in_many, ("service", "on disk", "synced")),
     "durable, NATS": Scenario(on_nats.durable, ("service", "on NATS", "on NATS, disk")),
     "handshake": Scenario(
         scenarios.handshakes, ("service", "on disk", "uvicorn", "node ws with jsonwebtoken", "centrifugo")

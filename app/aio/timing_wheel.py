@@ -32,13 +32,13 @@ class TimingWheel:
 
     def __init__(self, report: ReportFault) -> None:
         self._bulkhead = Bulkhead(report, "wheel")
-        self._slots: dict[int, dict[Timed, None]] = {}
+        self._slots: dict[int, tuple[int, dict[Timed, None]]] = {}  # with one number for all that keep it
         self._order: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._slots.values()))
+        return sum(len(entries) for _, entries in self._slots.values())
 
     def set(self, entry: Timed, delay_s: float) -> int:
         """Call `entry.on_due` after `delay_s`; the slot to cancel it with. An entry is in one slot at a time."""
@@ -47,20 +47,22 @@ class TimingWheel:
         coarseness = (delay >> _SLOTS_PER_DELAY_BITS).bit_length()
         now = math.floor(loop.time() / RESOLUTION_S)
         slot = -(-(now + delay + 1) >> coarseness) << coarseness
-        entries = self._slots.get(slot)
-        if entries is None:
-            self._slots[slot] = {entry: None}
+        known = self._slots.get(slot)
+        if known is None:
+            self._slots[slot] = slot, {entry: None}
             heappush(self._order, slot)
             self._arm(loop)
-        else:
-            entries[entry] = None
+            return slot
+        slot, entries = known
+        entries[entry] = None
         return slot
 
     def cancel(self, entry: Timed, slot: int) -> None:
         """Forget an entry; one that has been called already is none."""
-        entries = self._slots.get(slot)
-        if entries is None:
+        known = self._slots.get(slot)
+        if known is None:
             return
+        _, entries = known
         entries.pop(entry, None)
         if not entries:
             del self._slots[slot]
@@ -85,8 +87,8 @@ class TimingWheel:
         self._arm(loop)
 
     def _call(self, slot: int) -> None:
-        while entries := self._slots.get(slot):
-            entry, _ = entries.popitem()
+        while (known := self._slots.get(slot)) and known[1]:
+            entry, _ = known[1].popitem()
             with self._bulkhead:
                 entry.on_due()
         with contextlib.suppress(KeyError):

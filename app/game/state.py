@@ -30,6 +30,9 @@ REMEMBERED_CAUSES: Final = 256
 """Message ids kept per player, so that a repeated message is applied once."""
 
 
+_NONE_SEEN: Final[dict[str, int]] = {}
+"""Of all who have sent none, which most players have not: an empty one each would take 64 bytes. None is changed."""
+
 REMEMBERED_REPLACEMENTS: Final = 20
 """Times kept per player at which one connection took over from another that was still up."""
 
@@ -139,7 +142,7 @@ def _with_player(state: GameState, player: Player, event: GameEvent) -> GameStat
 def _joined(state: GameState, event: PlayerJoined) -> GameState:
     known = state.players.get(event.player_id)
     if known is None:
-        player = Player(event.player_id, event.name, event.connection_id)
+        player = Player(event.player_id, event.name, event.connection_id, seen=_NONE_SEEN)
     else:
         player = replace(
             known,

@@ -36,6 +36,7 @@ from app.rate_limits import BUSY_RETRY_S, spread_ms
 from app.settings import Settings
 from app.telemetry.observer import Observer
 from app.transport.elsewhere import Elsewhere, Handed
+from app.transport.ends import ends
 from app.transport.http_answer import error_answer
 from app.transport.http_connections import HttpConnections
 from app.transport.http_head import BadRequest, malformed
@@ -107,7 +108,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Wait for the first request, which must be whole in time; unless there are too many connections."""
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
+        self.server, self.client = ends(transport)
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         if hasattr(transport, "set_read_buffer_limits"):  # TLS has a buffer of its own before ours
             transport.set_read_buffer_limits(self._settings.tls_unread_bytes)
         self.flow = _Flow(transport)

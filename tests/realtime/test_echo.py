@@ -43,7 +43,7 @@ async def answers(pings: Said, *, is_blocked: bool) -> tuple[list[dict[str, Any]
     recorder = Recorder(MetricStore())
     connections = Connections(SETTINGS, nobody, LimitPolicy(frozenset(), recorder), lambda: NOW, lambda _: None)
     peer, room = Peer(), SimpleNamespace()
-    session = connections.open(Opened("c1", "game", None, "127.0.0.1"), peer, leave=lambda: None)
+    session = connections.open(Opened("c1", "game", None, "127.0.0.1"), peer)
     session.join(Identity("ann", "Ann", 2e12), room)  # of which no ping asks anything
     session.begin()
     session.inbox.quota.take_many(time.perf_counter(), 0, 45)  # five more may come

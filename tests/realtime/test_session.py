@@ -17,7 +17,7 @@ from app.settings import load_settings
 from app.telemetry.observer import Opened
 from app.vocabulary import Initiator, Rejection
 from tools.harness.clock import loop_ms, without_waiting
-from tools.harness.hubs import Peer, Seen
+from tools.harness.hubs import Peer, Seen, Slot
 from tools.harness.server import SECRET
 
 
@@ -45,12 +45,12 @@ class Talk:
         self.seen = Seen()
         self.peer = Peer()
         self.room = Heard()
-        self.left: list[int] = []
+        self.left: list[str] = []
         chosen = load_settings(jwt_secret=SECRET, event_log_url="memory:", **settings)
         policy = LimitPolicy(frozenset(), self.seen)
         self.connections = Connections(chosen, self._verify, policy, loop_ms, self._note_end)
         opened = Opened("c1", "game", None, "127.0.0.1")
-        self.session = self.connections.open(opened, self.peer, leave=lambda: self.left.append(1))
+        self.session = self.connections.open(opened, self.peer, Slot(self.left, "ann"))
         if in_room:
             self.session.join(Identity("ann", "Ann", 2e12), self.room)
             self.session.begin()
@@ -72,7 +72,7 @@ class Talk:
     async def assert_over(self) -> None:
         """It is given up, once."""
         await self.settle()
-        assert (self.left, len(self.connections)) == ([1], 0)
+        assert (self.left, len(self.connections)) == (["ann"], 0)
         assert [closed.connection_id for closed in self.seen.ended] == ["c1"]
 
 

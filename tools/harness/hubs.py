@@ -137,6 +137,17 @@ class Peer:
     cork = start = nothing
 
 
+class Slot:
+    """What a connection takes: when it is given back, `player` is among those who `left`."""
+
+    def __init__(self, left: list[str], player: str) -> None:
+        self._left = left
+        self._player = player
+
+    def release(self) -> None:
+        self._left.append(self._player)
+
+
 class OneHub:
     """A hub that runs, and its players."""
 
@@ -177,7 +188,7 @@ class OneHub:
         opened = Opened(self.hub.replicas.new_connection_id(), game_id, player, "127.0.0.1")
         async with self.hub.rooms.use(game_id) as room:
             assert room is not None
-            session = self.hub.connections.open(opened, peer, leave=lambda: self.left.append(player))
+            session = self.hub.connections.open(opened, peer, Slot(self.left, player))
             self.sessions[player] = session
             try:
                 await self.hub.membership.enter(session, room, Identity(player, player.title(), 2e12), last_seq)

@@ -1,6 +1,7 @@
 """What one connection may send: how fast, how much, and how often it may be wrong."""
 
 import math
+from functools import cache
 from typing import Final
 
 from app.rate_limits import LimitPolicy, RateLimit, Recent
@@ -30,9 +31,8 @@ class Quota:
         self._max_message_bytes = settings.max_message_bytes
         self._policy = policy
         self._opened = opened
-        messages, data = _rates(settings)
-        self._message_interval, self._message_tolerance = messages.interval, messages.tolerance
-        self._byte_interval, self._byte_tolerance = data.interval, data.tolerance
+        self._message_interval, self._message_tolerance = _pace(settings.messages_per_second, settings.message_burst)
+        self._byte_interval, self._byte_tolerance = _pace(settings.bytes_per_second, settings.bytes_burst)
         self._messages_at = self._bytes_at = 0.0
         self._control: RateLimit | None = None
         self._is_slowed: bool | None = None
@@ -108,6 +108,13 @@ class Quota:
             player_id=self._opened.player_id,
             connection_id=self._opened.connection_id,
         )
+
+
+@cache
+def _pace(rate: float, burst: int) -> tuple[float, float]:
+    """Return the interval and the tolerance of a rate: the same two numbers for all connections."""
+    limit = RateLimit(rate, burst)
+    return limit.interval, limit.tolerance
 
 
 def _rates(settings: LimitSettings) -> tuple[RateLimit, RateLimit]:

@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from app.aio.tasks import TaskOwner
 from app.aio.timing_wheel import TimingWheel
@@ -22,6 +22,21 @@ from app.telemetry.observer import Opened
 from app.transport import Transport
 
 SHED_RETRY_S: Final = (5.0, 30.0)
+
+
+class Released(Protocol):
+    """What a connection takes, and gives back at its end."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+
+class _NoSlot:
+    def release(self) -> None:
+        """Do nothing."""
+
+
+_NO_SLOT: Final = _NoSlot()
 
 
 class Connections:
@@ -59,7 +74,8 @@ class Connections:
         )
         self._max_age_s = settings.max_connection_age_s
         self._on_end = on_end
-        self._sessions: dict[Session, Callable[[], None]] = {}  # and what gives back the room each takes
+        self._sessions: dict[Session, Released] = {}  # and what gives back the room each takes
+        self._finished = self._finish  # one for all: each one made takes room, in every connection
         self._empty = asyncio.Event()
 
     def __len__(self) -> int:
@@ -68,22 +84,22 @@ class Connections:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions)
 
-    def open(self, opened: Opened, transport: Transport, leave: Callable[[], None] = lambda: None) -> Session:
+    def open(self, opened: Opened, transport: Transport, slot: Released | None = None) -> Session:
         """Open an accepted connection, accounted for from here to its end.
 
-        Whoever calls this calls `Session.begin` after it, whatever happens; `leave` is called at the end.
+        Whoever calls this calls `Session.begin` after it, whatever happens; `slot` is released at the end.
         """
-        session = Session(opened, transport, self._context, self._finish)
+        session = Session(opened, transport, self._context, self._finished)
         if self._max_age_s:
             session.expiry.end_at_age(self._max_age_s * random.uniform(0.9, 1.1))  # noqa: S311 - jitter
-        self._sessions[session] = leave
+        self._sessions[session] = slot or _NO_SLOT
         self._observer.opened(opened)
         session.attach()
         return session
 
     def _finish(self, session: Session) -> None:
         """Account for a session that is over and whose messages are handled; called once."""
-        leave = self._sessions.pop(session)
+        slot = self._sessions.pop(session)
         with self._bulkhead:
             self._on_end(session)
         session.expiry.stop()
@@ -91,7 +107,7 @@ class Connections:
             self._observer.closed(session.summary())
         if not self._sessions:
             self._empty.set()
-        leave()
+        slot.release()
         session.forget()
 
     # ---------------------------------------------------------------- ending many

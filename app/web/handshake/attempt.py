@@ -86,7 +86,7 @@ class HandshakeAttempt:
         if accepted is None:
             return None
         self.slot = None  # the connection's from now on
-        return self.context.hub.connections.open(*accepted, slot.release)
+        return self.context.hub.connections.open(*accepted, slot)
 
     async def refuse(self, answer: ErrorAnswer) -> None:
         """Refuse with an HTTP status (ASGI extension ``websocket.http.response``), readable by proxies and people."""

@@ -41,7 +41,10 @@ async def appended(log: NatsEventLog, game_id: str, count: int) -> list[Commit]:
 
 def batches(tmp_path: Path) -> int:
     """How many commits the server has that came in a batch."""
-    return sum(one.read_bytes().count(b"Nats-Batch-Id") for one in tmp_path.glob("store0/**/CODE_RACER/msgs/*.blk"))
+    return sum(
+        one.read_bytes().count(b"Nats-Batch-Id")
+        for one in tmp_path.glob("store0/jetstream/*/streams/CODE_RACER/msgs/*.blk")
+    )
 
 
 async def test_appends_that_wait_for_one_another_are_stored_together(tmp_path: Path) -> None:

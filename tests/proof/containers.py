@@ -103,7 +103,7 @@ class Engine:
 @contextlib.contextmanager
 def engine() -> Iterator[Engine]:
     """An engine, and the end of all that it has started."""
-    with tempfile.TemporaryDirectory(prefix="code-racer-engine-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="code-racer-engine-", dir="/var/tmp", ignore_cleanup_errors=True) as name:
         one = Engine(Path(name))
         try:
             yield one

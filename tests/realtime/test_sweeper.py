@@ -118,3 +118,21 @@ async def test_while_the_log_is_away_nothing_is_given_up(monkeypatch: pytest.Mon
             await one.hub.sweeper.sweep()
         await one.hub.sweeper.sweep()
         await eventually(lambda: state.game_id in one.hub.games.deadlines)
+
+
+@without_waiting
+async def test_others_have_their_turn_between_two_games_that_are_looked_at() -> None:
+    async with running(now=loop_ms) as one:
+        games = [await one.game(f"p{number}") for number in range(3)]
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        going_on = asyncio.create_task(others())
+        await one.hub.sweeper.sweep()
+        going_on.cancel()
+        assert turns >= len(games)

@@ -32,6 +32,7 @@ from tests.proof.record import Record
 from tools.harness import fetch
 from tools.harness.nats import log_settings
 from tools.harness.server import ROOT
+from tools.harness.tokens import token
 
 MAY_MISS: Final = ("Grafana", "Loki", "Tempo")
 NOT_TO_BE_HAD: Final = frozenset({"grafana", "loki", "tempo"})
@@ -219,15 +220,15 @@ async def _restarted(record: Record, project: Project) -> None:
     """Each racer is restarted while bots race through nginx; every promise is held against the log."""
     os.environ["SSL_CERT_FILE"] = str(project.trust)
     racers: list[Racer] = []
-    for game in range(BOTS // IN_A_GAME):
-        api = Api(SITE)
-        guests = [await api.guest(f"bot-{game}-{number}") for number in range(IN_A_GAME)]
-        api.token = guests[0]["token"]
+    for game in range(BOTS // IN_A_GAME):  # as players of a provider: guests are few from one address
+        names = [f"bot-{game}-{number}" for number in range(IN_A_GAME)]
+        tokens = [token(name, secret=project.secrets["JWT_SECRET"]) for name in names]
+        api = Api(SITE, tokens[0])
         wishes = {"problem": PROBLEM, "min_players": IN_A_GAME, "max_players": IN_A_GAME}
         game_id = (await api.create_game(**wishes))["game_id"]
-        for guest in guests:
-            ws = GameWebSocket(game_id, guest["token"], api.ws_url, max_reconnect_attempts=20)
-            racers.append(Racer(guest["player_id"], ws, RACE_S))
+        for name, its in zip(names, tokens, strict=True):
+            ws = GameWebSocket(game_id, its, api.ws_url, max_reconnect_attempts=20)
+            racers.append(Racer(name, ws, RACE_S))
     races = [asyncio.create_task(racer.race()) for racer in racers]
     began = time.monotonic()
     codes = [await asyncio.to_thread(_restart, project, service) for service in ("racer-1", "racer-2")]

@@ -7,7 +7,9 @@ from types import GenericAlias
 
 import msgspec
 
+from app.eventlog.port import LogUnavailable
 from app.game import EVENTS, GameEvent, GameFinished
+from app.vocabulary import LogTrouble
 
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], tuple[GameEvent, ...]] = msgspec.json.Decoder(
@@ -24,12 +26,14 @@ def decode_events(data: bytes) -> tuple[GameEvent, ...]:
     """Decode the events of a commit.
 
     Raises:
-        msgspec.MsgspecError: the bytes are no commit.
+        LogUnavailable: a newer release wrote them, or they are damaged. Nothing is passed over: the game waits for
+            whoever can read it.
     """
     try:
         return _decode(data)
-    except RecursionError:  # nested without end, in fields that are not ours
-        raise msgspec.DecodeError("nested too deeply") from None
+    except (msgspec.MsgspecError, RecursionError) as error:  # the latter: nested without end, in fields not ours
+        text = f"an event of a newer release, or damaged: {type(error).__name__}"
+        raise LogUnavailable(text, LogTrouble.UNREADABLE) from error
 
 
 def ended_at(events: Sequence[GameEvent]) -> int | None:

@@ -136,7 +136,10 @@ class EventLog(Protocol):
         """Have nothing be left on the disk of what was replaced, where that is not so yet; others wait meanwhile."""
 
     async def read(self, game_id: str, after: Cursor = START) -> list[Commit]:
-        """Read all commits after `after`, in order, up to the last one accepted; none where the game is absent."""
+        """Read all commits after `after`, in order, up to the last one accepted; none where the game is absent.
+
+        Raises LogUnavailable, `LogTrouble.UNREADABLE` where one of them is of a newer release, or damaged.
+        """
 
     async def subscribe(self, game_id: str, deliver: Callable[[Commit], None]) -> Subscription:
         """Call `deliver` for every commit accepted from now on, in order, on the event loop.

@@ -33,6 +33,7 @@ class LogTrouble(StrEnum):
     DENIED = "denied"
     MISCONFIGURED = "misconfigured"
     BUSY = "busy"
+    UNREADABLE = "unreadable"
     OTHER = "other"
 
 

@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from app.aio.cancellation import end
 from app.eventlog.codec import decode_events, encode_events, ended_at
 from app.eventlog.coordination import Subscription
@@ -154,9 +152,12 @@ class NatsEventLog:
         try:
             accepted_at = datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp()
             return Commit(Cursor(int(headers["Nats-Sequence"])), decode_events(data), accepted_at)
-        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        except (KeyError, ValueError) as error:
             text = f"{subject}: no commit: {type(error).__name__}"
             self._link.listener.on_trouble(LogTrouble.OTHER, text)
+            return None
+        except LogUnavailable as error:
+            self._link.listener.on_trouble(error.trouble, f"{subject}: {error}")
             return None
 
     async def behind(self, cursors: Mapping[str, Cursor]) -> list[str]:

@@ -38,7 +38,7 @@ from app.settings import GameSettings
 from app.telemetry.bulkhead import Bulkhead
 from app.telemetry.observer import Observer
 from app.telemetry.tracer import Link, Maybe, Value
-from app.vocabulary import SpanName
+from app.vocabulary import LogTrouble, SpanName
 from app.workers.share import ALONE
 
 TICK_RETRY_MS: Final = 1_000
@@ -214,11 +214,24 @@ class Rooms:
 
     async def _catch_up(self, room: Room) -> None:
         try:
-            await room.catch_up()
+            await self.catch_up(room)
         except LogUnavailable as error:
             self._health.note_failure("catch up", error)  # the sweep tries again
         finally:
             self._catching_up.discard(room.game_id)
+
+    async def catch_up(self, room: Room) -> None:
+        """Have a room read on; where this release cannot read, its players are sent to find a replica that can.
+
+        Raises LogUnavailable.
+        """
+        try:
+            await room.catch_up()
+        except LogUnavailable as error:
+            if error.trouble is LogTrouble.UNREADABLE and self.loaded.pop(room.game_id, None) is not None:
+                room.close_all(Close.INTERNAL, "another replica may be able to read the game")
+                room.close()  # who comes to it now is refused
+            raise
 
     def linger(self, room: Room) -> None:
         """Let go of a game that is over: its connections end after a while."""

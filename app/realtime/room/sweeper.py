@@ -100,7 +100,7 @@ class Sweeper:
             room = self._rooms.loaded.get(game_id)
             if room is not None:
                 self._health.note_gap()
-                await self._look_after(game_id, room.catch_up())
+                await self._look_after(game_id, self._rooms.catch_up(room))
 
     async def find(self) -> None:
         """Note the open games that fall to this replica and that it does not know, or, where one has gone, all.

@@ -22,7 +22,7 @@ from tools.harness.nats import Nats
 from tools.harness.proxy import FaultProxy
 from tools.harness.server import ROOT, ServerProcess, free_port
 
-BEFORE_RELEASES: Final = "0fd0c736af0477068445ee52e3f341b38695f143"
+BEFORE_RELEASES: Final = "102b7465d56cbea51e6c1ad75c82fda5f097e714"
 GAMES: Final = 6
 RACE_S: Final = 45.0
 BETWEEN_S: Final = 4.0
@@ -42,7 +42,10 @@ def prove(record: Record) -> None:
         folder = Path(temporary)
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             packed.extractall(folder / "other", filter="data")
-        for kind, version in (("the other version", name[:8]), ("this version", _git("rev-parse", "HEAD").decode()[:8])):
+        for kind, version in (
+            ("the other version", name[:8]),
+            ("this version", _git("rev-parse", "HEAD").decode()[:8]),
+        ):
             record.started(f"code-racer, {kind}", version, "this repository")
         for title, way in (("NATS, two replicas", _on_nats), ("SQLite, one process", _on_sqlite)):
             found, told = way(folder / title.partition(",")[0], folder / "other")

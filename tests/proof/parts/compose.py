@@ -137,7 +137,9 @@ def _make_images(record: Record, project: Project, programs: Mapping[str, Path])
 
 def _used(record: Record, project: Project) -> None:
     project.compose("up", "--detach", "--no-build", *project.services)
-    healthy = eventually(lambda: all(map(project.is_healthy, ("racer-1", "racer-2"))), UP_S)
+    racers = ("racer-1", "racer-2")
+    healthy = eventually(lambda: all(map(project.is_healthy, racers)), UP_S)
+    eventually(lambda: all(_is_ready(project, one) for one in racers), UP_S)  # their event log has chosen who leads
     record.asked("do both racers become healthy?", "yes" if healthy else _logs(project, "racer-1"), held=healthy)
     up = eventually(lambda: all(map(project.runs, project.services)) and _answers(project), UP_S)
     down = [service for service in project.services if not project.runs(service)]

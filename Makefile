@@ -146,6 +146,10 @@ bench-slow-reader: $(VENV)/.dev ## Measure what a member that stops reading cost
 bench-scrape: $(VENV)/.dev ## Measure a scrape with 5 and with 5,000 connections
 	$(BIN)/python -m tests.bench.scrape
 
+.PHONY: bench-pauses
+bench-pauses: $(VENV)/.dev ## Measure for how long the event loop is away at a time, by what it does
+	$(BIN)/python -m tests.bench.pauses
+
 .PHONY: bench-month
 bench-month: $(VENV)/.dev $(VENV)/.debian ## Measure what a rule over thirty days costs Prometheus: 10 million samples of twelve replicas
 	$(BIN)/python -m tests.bench.month

@@ -37,8 +37,9 @@ class Generator:
     """A running load generator with its connections to one server."""
 
     def __init__(self, program: Path, port: int, requests: list[bytes], hello: str | None = None) -> None:
-        self._file = program.with_name(f"{port}.requests")
-        self._file.write_bytes(b"".join(requests))
+        with tempfile.NamedTemporaryFile(dir=program.parent, suffix=".requests", delete=False) as file:
+            file.write(b"".join(requests))
+        self._file = Path(file.name)
         command = [str(program), str(port), str(self._file), *([hello] if hello else [])]
         pinned(LOAD_CORE)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

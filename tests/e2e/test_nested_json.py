@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
+from app.eventlog import LogUnavailable
 from app.eventlog.codec import decode_events
 from app.protocol import MAX_TOKEN_LENGTH, InvalidMessage, decode
 from code_racer_client import message
@@ -99,5 +100,5 @@ def test_a_frame_of_either_side_and_a_commit(nested: str) -> None:
     with pytest.raises(InvalidMessage):
         decode(NESTED[nested])
     assert message.decode(NESTED[nested]) is None
-    with pytest.raises(ValueError):  # noqa: PT011 - msgspec's are, and that of what is nested has to be one
+    with pytest.raises(LogUnavailable):
         decode_events(b'[{"type":"player_left","x":' + NESTED[nested])

@@ -209,7 +209,7 @@ def test_the_boards_can_be_drawn(prometheus: httpx.Client, tmp_path: Path) -> No
         draw(prometheus, board, end - 20, end, tmp_path / f"{board.uid}.png")
         assert (tmp_path / f"{board.uid}.png").read_bytes().startswith(b"\x89PNG")
     drawn = {path.stem for path in (ROOT / "docs/pictures").glob("*.png")}
-    assert drawn == {board.uid for board in BOARDS} | {"console"}, "and the console's page, which is no board"
+    assert drawn == {board.uid for board in BOARDS} | {"console", "race"}, "and two pages, which are no boards"
 
 
 @pytest.mark.parametrize("kind", [Kind.LINES, Kind.STAT, Kind.BARS])

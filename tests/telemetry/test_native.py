@@ -109,7 +109,7 @@ def stores() -> tuple[MetricStore, MetricStore]:
 
 @pytest.mark.parametrize("accept", ["", "text/plain;version=1.0.0", OPEN_METRICS])
 def test_the_text_formats_are_the_same_byte_for_byte(accept: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.telemetry.metrics.time.time", lambda: 1_700_000_000.25)
+    monkeypatch.setattr("app.telemetry.histograms.time.time", lambda: 1_700_000_000.25)
     classic, native = stores()
     for store in (classic, native):
         store.histogram(Metrics.APPEND_DURATION).observe(0.02, ("accepted",), "0123456789abcdef")

@@ -166,7 +166,7 @@ class Service(Contestant):
     def requests(self, count: int, room: int) -> list[bytes]:
         """Players in games of so many."""
         least = min(room, 100) + self.absent
-        limits = {"min_players": least, "max_players": max(least, 100), "time_limit_s": 3600}
+        limits = {"min_players": least, "max_players": max(least, room, 100), "time_limit_s": 3600}
         headers = {"authorization": f"Bearer {token('host', 7_200, name='racer')}"}
         with httpx.Client(base_url=self.server.http_url, headers=headers) as client:
             games = self._games(client, limits, -(-count // room))

@@ -50,7 +50,7 @@ class Record:
             self._part,
             self._about,
             dt.datetime.now(dt.UTC).date().isoformat(),
-            f"{_system()}, Linux {platform.release()}, {os.cpu_count()} cores",
+            f"{_system()}, Linux {platform.release().partition('-')[0]}, {os.cpu_count()} cores",
             round(time.monotonic() - self._began),
             tuple(self._started.values()),
             tuple(self._answers),

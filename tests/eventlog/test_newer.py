@@ -37,7 +37,8 @@ def test_a_game_with_a_newer_event_is_refused_and_the_others_go_on(tmp_path: Pat
     db.close()
     with server:
         refused(server, game_id, token)
-        assert "newer release" in str(server.wait_for_log("app.fault", where="game"))
+        assert "newer release" in server.wait_for_log("app.fault", where="game", game_id=game_id)["error"]
+        assert server.metric("event_log_troubles_total", trouble="unreadable") > 0
 
 
 def test_players_of_a_running_game_are_sent_elsewhere_when_a_newer_replica_goes_on_with_it(tmp_path: Path) -> None:

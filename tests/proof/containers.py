@@ -126,7 +126,7 @@ def eventually(holds: Callable[[], bool], timeout_s: float, every_s: float = 0.5
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(every_s)
+        time.sleep(every_s)  # between two looks
     return True
 
 

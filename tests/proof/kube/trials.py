@@ -264,7 +264,7 @@ def _stays(condition: Callable[[], bool]) -> bool:
     while time.monotonic() < end:
         if not condition():
             return False
-        time.sleep(1)
+        time.sleep(1)  # between two looks: that nothing changes is no event
     return True
 
 
